@@ -1,0 +1,1 @@
+"""Compact tables with provenance; see build.py."""

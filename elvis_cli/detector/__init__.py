@@ -1,0 +1,1 @@
+"""From expected electrons to ADU: the ordered chain of detector stages."""

@@ -1,0 +1,87 @@
+"""The errors that ELVIS raises; each knows its exit code (sysexits.h)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class ElvisError(Exception):
+    """Base of all expected errors: one line for a person, one JSON object for a program."""
+
+    exit_code = 70
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error as a JSON-serialisable object."""
+        return {"error": type(self).__name__, "exit_code": self.exit_code, "message": self.message, **self.details}
+
+
+class UsageError(ElvisError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class RequestError(ElvisError):
+    """The request is wrong: where (JSON pointer), what was found, what is allowed, the nearest valid name."""
+
+    exit_code = 65
+
+    def __init__(
+        self,
+        pointer: str,
+        reason: str,
+        *,
+        found: Any = None,
+        allowed: Any = None,
+        nearest: str | None = None,
+    ) -> None:
+        parts = [f"{pointer or '/'}: {reason}"]
+        if allowed is not None:
+            parts.append(f"allowed: {_brief(allowed)}")
+        if nearest is not None:
+            parts.append(f"did you mean {nearest!r}?")
+        super().__init__("; ".join(parts), pointer=pointer, reason=reason, found=found, allowed=allowed, nearest=nearest)
+
+
+class ResourceError(ElvisError):
+    """No such instrument, or a needed resource is missing."""
+
+    exit_code = 69
+
+
+class OutputError(ElvisError):
+    """The output could not be written."""
+
+    exit_code = 74
+
+
+def nearest_name(name: object, names: Iterable[object]) -> str | None:
+    """Return the valid name that looks most like ``name``, or None when none is close."""
+    candidates = {str(n).casefold(): str(n) for n in names}
+    close = difflib.get_close_matches(str(name).casefold(), candidates, n=1, cutoff=0.5)
+    return candidates[close[0]] if close else None
+
+
+def choice_error(pointer: str, found: object, allowed: Iterable[object]) -> RequestError:
+    """Return the RequestError for a value that is not one of ``allowed``."""
+    options = list(allowed)
+    return RequestError(
+        pointer,
+        f"{found!r} is not a valid choice",
+        found=found,
+        allowed=options,
+        nearest=nearest_name(found, options),
+    )
+
+
+def _brief(allowed: Any) -> str:
+    if isinstance(allowed, (list, tuple, set, frozenset)):
+        return ", ".join(str(a) for a in allowed)
+    return str(allowed)

@@ -1,0 +1,1 @@
+"""Where the light lands: one renderer per kind of mode."""

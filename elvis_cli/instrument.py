@@ -1,0 +1,274 @@
+"""The plugin contract: what an instrument is, and the Setup that it makes of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.request import Request, Window
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number of an instrument, as `elvis explain` lists it."""
+
+    name: str
+    value: Any
+    unit: str
+    source: str
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """A quantity against vacuum wavelength (um, ascending), linear between the points."""
+
+    wave: Floats
+    value: Floats
+    outside: float | None = None
+    """Value outside the table; None holds the end points."""
+
+    def at(self, wave: Floats) -> Floats:
+        """Return the quantity at ``wave`` (um)."""
+        return np.interp(wave, self.wave, self.value, left=self.outside, right=self.outside)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """An optical element in the order that light meets it."""
+
+    name: str
+    group: str
+    """telescope, relay, instrument or filter: how the ETC names the parts of the throughput."""
+    throughput: Curve
+    """Reflection or transmission, 0..1."""
+    emissivity: Curve
+    temperature: float
+    """K."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An observatory."""
+
+    name: str
+    latitude: float
+    """deg North."""
+    longitude: float
+    """deg East."""
+    elevation: float
+    """m."""
+    temperature: float
+    """K."""
+    pressure: float
+    """hPa."""
+    humidity: float
+    """0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turbulence:
+    """Profile of the turbulence at zenith."""
+
+    height: tuple[float, ...]
+    """m above the telescope."""
+    weight: tuple[float, ...]
+    """Fraction of Cn2 dh; sums to 1."""
+    wind: tuple[float, ...]
+    """m/s."""
+    outer_scale: float
+    """L0, m."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telescope:
+    """Collecting area and pupil."""
+
+    name: str
+    area: float
+    """m2, as used for photon rates."""
+    diameter: float
+    """Outer diameter of the pupil for diffraction, m."""
+    inner: float
+    """Diameter of the central obscuration, m."""
+    spider_width: float
+    """m."""
+    spider_angles: tuple[float, ...]
+    """Position angles of the arms, deg."""
+
+
+@dataclass(frozen=True, slots=True)
+class AoSystem:
+    """One adaptive-optics system: the error budget's coefficients."""
+
+    kind: str
+    """scao, mcao, ltao or glao."""
+    wfs: str
+    """pyramid or sh."""
+    subapertures: int
+    """Across the pupil."""
+    wfs_wavelength: float
+    """um."""
+    pitch: float
+    """Deformable mirror's actuator pitch in the pupil, m."""
+    rate: float
+    """Hz."""
+    gain: float
+    delay: float
+    """Frames."""
+    zero_point: float
+    """Photons/s/m2 of a 0 mag guide star at the wavefront sensor's band, above the telescope."""
+    wfs_throughput: float
+    wfs_ron: float
+    """electrons."""
+    excess_noise: float
+    modulation: float
+    """lambda/D, pyramid only."""
+    residual: float
+    """Further wavefront error (NCPA, telescope, other), nm rms."""
+    jitter: float
+    """Residual image motion, mas rms per axis."""
+    dm_heights: tuple[float, ...] = (0.0,)
+    """m."""
+    dm_pitches: tuple[float, ...] = ()
+    """m, one per height; empty = ``pitch``."""
+    asterism_radius: float = 0.0
+    """Laser guide stars' distance from the field centre, arcsec."""
+    default_guide_star_mag: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One detector chip at its place in the focal plane."""
+
+    id: int
+    extname: str
+    x_mm: float
+    """Centre in the focal plane, mm; +x West, +y North at position angle 0."""
+    y_mm: float
+    rotation: float
+    """Angle from the focal plane's x axis to the chip's x axis, deg, counter-clockwise."""
+    gain: float
+    """electrons per ADU."""
+    ron: float
+    """electrons rms per read-out frame (DIT)."""
+    dark: float
+    """electrons/s per (binned) pixel."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detector:
+    """The detector as read out: sizes and rates are per binned pixel."""
+
+    name: str
+    kind: str
+    """ccd or ir."""
+    nx: int
+    ny: int
+    pixel_mm: float
+    binning: int
+    full_well: float
+    """electrons."""
+    bias: float
+    """ADU."""
+    adc_max: float
+    """ADU."""
+    qe: Curve
+    chips: tuple[Chip, ...]
+    stages: Mapping[str, Mapping[str, Any]]
+    """Parameters of the detector stages, by stage name."""
+
+    def chip(self, number: int) -> Chip:
+        """Return the chip with this number."""
+        return next(c for c in self.chips if c.id == number)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """An instrument made ready for one request: everything that the renderer and the writer need."""
+
+    instrument: str
+    """Name of the plugin."""
+    mode: str
+    kind: str
+    """imager (slit, ifu, echelle, mos later)."""
+    site: Site
+    telescope: Telescope
+    surfaces: tuple[Surface, ...]
+    """Everything between the sky and the detector in the order of light, filters included."""
+    band: tuple[float, float]
+    """Wavelength range outside which nothing is detected, um."""
+    filter_name: str
+    filter_centre: float
+    """um: where the ETC quotes the image quality."""
+    pixel_scale: float
+    """arcsec per (binned) pixel."""
+    plate_scale: float
+    """arcsec per mm in the focal plane."""
+    detector: Detector
+    psf: str
+    """gaussian (the ETC's image quality) or ao."""
+    seeing: float
+    """Zenith seeing FWHM at 500 nm, arcsec."""
+    turbulence: Turbulence
+    ao: AoSystem | None
+    guide_star_mag: float
+    dit: float
+    """s."""
+    count: int | None
+    """NDIT or NEXPO; None in S/N mode."""
+    count_key: str
+    """The ETC's own name of ``count``, e.g. DET.NDIT or SEQ.NEXPO."""
+    snr_goal: float | None
+    aperture_pix: int
+    """Aperture diameter, pixels; 0 = automatic."""
+    window: Window
+    chips: tuple[int, ...]
+    header: Mapping[str, Any]
+    """Further primary header cards: keyword (as in "ESO INS FILT1 NAME" or "INSTRUME") -> value or (value, comment)."""
+    values: tuple[Value, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+    """Things a user must know (assumed figures, replaced data): stderr and header."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModeInfo:
+    """One line of `elvis instruments`."""
+
+    instrument: str
+    mode: str
+    title: str
+    pixel_scale: float
+    """arcsec."""
+    frame: tuple[int, int, int]
+    """Chips, columns, rows of the full array."""
+    filters: tuple[str, ...]
+
+
+class Instrument(Protocol):
+    """What an entry point in the group ``elvis.instruments`` provides."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's name, as in ``instrumentName``."""
+
+    def modes(self) -> tuple[ModeInfo, ...]:
+        """Return the modes, for `elvis instruments`."""
+
+    def example(self, mode: str | None = None) -> dict[str, Any]:
+        """Return a complete valid request for ``mode`` (None: the default mode)."""
+
+    def configure(self, request: Request) -> Setup:
+        """Return the Setup for a request.
+
+        Raises
+        ------
+        RequestError
+            A key of the ``instrument``, ``seeing`` or ``timesnr`` section has a value that this instrument does not have.
+        """

@@ -1,0 +1,1 @@
+"""What is written: FITS headers, WCS, layout, previews."""

@@ -1,0 +1,191 @@
+"""What was asked for: one frozen Request, whatever generation of ETC JSON it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Morphology:
+    """Spatial shape. ``kind``: point, sersic or infinite (uniform; brightness per arcsec2)."""
+
+    kind: str = "point"
+    index: float = 1.0
+    """Sersic index n."""
+    radius: float = 0.5
+    """Sersic half-light radius along the major axis, arcsec."""
+    ellipticity: float = 0.0
+    """1 - b/a (extension to the ETC)."""
+    angle: float = 0.0
+    """Position angle of the major axis, deg, North through East (extension to the ETC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sed:
+    """Spectral shape. ``kind``: template, blackbody, powerlaw, upload or emissionline."""
+
+    kind: str = "template"
+    catalog: str = "MARCS"
+    id: str = "5750:4.5"
+    temperature: float = 1000.0
+    """Black body, K."""
+    exponent: float = 0.0
+    """Power law, F_lambda ~ lambda**exponent."""
+    line_wavelength: float = 1000.0
+    """Emission line centre, nm, vacuum."""
+    line_fwhm: float = 1.0
+    """Emission line FWHM, nm."""
+    extinction_av: float = 0.0
+    """A_V, mag."""
+    redshift: float = 0.0
+    velocity: float = 0.0
+    """Barycentric velocity correction, km/s."""
+    uploaded: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    """Uploaded spectrum: wavelength (um), f_lambda (arbitrary unit)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brightness:
+    """``kind``: mag (band, system Vega or AB) or flux (integrated W/m2 of an emission line)."""
+
+    kind: str = "mag"
+    mag: float = 20.0
+    band: str = "V"
+    system: str = "vega"
+    flux: float = 0.0
+    """W/m2, or W/m2/arcsec2 when the target is infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Shape, spectrum and brightness of the target."""
+
+    morphology: Morphology = Morphology()
+    sed: Sed = Sed()
+    brightness: Brightness = Brightness()
+
+
+@dataclass(frozen=True, slots=True)
+class SkyConditions:
+    """The ETC's ``sky`` section."""
+
+    airmass: float = 1.2
+    fli: float = 0.5
+    """Fractional lunar illumination, 0..1."""
+    pwv: float = 2.5
+    """Precipitable water vapour at zenith, mm."""
+    moon_distance: float = 30.0
+    """Moon - target separation, deg."""
+    moon_altitude: float = 45.0
+    """Moon altitude, deg; below 0 there is no moonlight."""
+    airglow: bool = True
+    """False leaves out the airglow lines (ETC key airglowEnabled, P118)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seeing:
+    """The ETC's ``seeing`` / ``seeingiqao`` section, AO keys included; None = not given."""
+
+    turbulence_category: float | None = None
+    """Percentile of seeing conditions, %."""
+    seeing: float | None = None
+    """Zenith seeing at 500 nm, arcsec (v1)."""
+    iq: float | None = None
+    """Image quality, arcsec FWHM at ``iq_wavelength`` um (v1)."""
+    iq_wavelength: float | None = None
+    aperture_pix: int | None = None
+    """Diameter of the extraction aperture, pixels; 0 = automatic."""
+    ao_mode: str | None = None
+    """noao, aongs, aolgs (v1/v2)."""
+    guide_star_mag: float | None = None
+    """R magnitude of the (tip-tilt) guide star."""
+    separation: float = 0.0
+    """Guide star - target distance, arcsec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The ETC's ``timesnr`` section. ``count`` is NDIT (infrared) or NEXPO (CCD); None when ``snr`` asks for it."""
+
+    dit: float | None = None
+    """Detector integration time (DIT, UIT1), s."""
+    count: int | None = None
+    snr: float | None = None
+    """Requested S/N: solve for ``count``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Part of a chip: ``x0``, ``y0`` 0-based pixel of the chip's array, ``nx`` columns, ``ny`` rows."""
+
+    x0: int
+    y0: int
+    nx: int
+    ny: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pointing:
+    """Where the field centre points: ICRS ``ra``, ``dec`` deg; ``position_angle`` of +y, deg, North through East."""
+
+    ra: float
+    dec: float
+    position_angle: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Point sources in place of the single target: offsets in arcsec in the field (+x West, +y North at PA 0)."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    mag: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """The top-level block ``elvis``: what ETC JSON has no key for."""
+
+    seed: int = 0
+    window: Window | str | None = None
+    """A Window, "full", or None = the instrument's default."""
+    chips: tuple[int, ...] | None = None
+    """Chip numbers; None = those of the default window, or all with window "full"."""
+    pointing: Pointing | None = None
+    date: str | None = None
+    """Start of the exposure, ISO 8601 UTC."""
+    product: str = "raw"
+    """raw (ADU) or expected (noiseless electrons per second)."""
+    exposure: int = 1
+    """Which of the exposures this frame is (EXPNO); each has its own random streams."""
+    offset: tuple[float, float] = (0.0, 0.0)
+    """Target's offset from the field centre, arcsec (+x West, +y North at PA 0)."""
+    catalogue: Catalogue | None = None
+    stages: tuple[str, ...] | None = None
+    """Detector stages to run; None = all."""
+    skip: tuple[str, ...] = ()
+    """Detector stages to leave out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that was asked for, checked, with units settled."""
+
+    instrument: str
+    generation: int
+    """1, 2 or 3: the generation of ETC JSON that it was written in."""
+    target: Target
+    sky: SkyConditions
+    seeing: Seeing
+    keys: Mapping[str, Any]
+    """The ``instrument`` section as given, e.g. {"INS.FILT1.NAME": "Ks"}; the plugin checks it."""
+    timing: Timing
+    output: Mapping[str, Any]
+    """The ``output`` section as given."""
+    extras: Extras
+    document: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    """The whole JSON as read, with command-line options merged in: what travels inside the FITS."""
+    warnings: tuple[str, ...] = ()
+    """Lines for stderr, each with a JSON pointer."""

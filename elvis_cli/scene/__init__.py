@@ -1,0 +1,1 @@
+"""What shines: spectra, photometry, morphology, catalogues."""
