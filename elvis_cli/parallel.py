@@ -1,0 +1,38 @@
+"""How many threads, and how rows of a frame are shared between them; the result never depends on either."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+ROWS = 64
+"""Rows of one block of work; random streams are derived per block, so this is part of the result."""
+
+_threads = 0
+
+
+def set_threads(count: int) -> None:
+    """Use ``count`` threads from now on; 0 means all that this process may use."""
+    global _threads  # noqa: PLW0603 - one setting of the process, made once by the command line
+    _threads = count
+
+
+def threads() -> int:
+    """Return the number of threads to use."""
+    return _threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _threads or os.cpu_count() or 1
+
+
+def for_rows(rows: int, work: Callable[[int, slice], None]) -> None:
+    """Call ``work(block, rows_of_block)`` for every block of ROWS rows, on all threads.
+
+    ``work`` must touch only its own rows and should spend its time outside the GIL.
+    """
+    blocks = [(b, slice(y, min(y + ROWS, rows))) for b, y in enumerate(range(0, rows, ROWS))]
+    if threads() == 1 or len(blocks) == 1:
+        for block, where in blocks:
+            work(block, where)
+        return
+    with ThreadPoolExecutor(threads()) as pool:
+        for done in [pool.submit(work, block, where) for block, where in blocks]:
+            done.result()
