@@ -1,0 +1,75 @@
+"""Where a pixel of a chip looks: chip pixels <-> focal plane <-> field of view <-> sky.
+
+Field coordinates are arcsec from the field centre, +x West and +y North at position angle 0.
+Pixels are 0-based on the chip's full (binned) array; integers are pixel centres.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import numpy as np
+
+from elvis_cli.instrument import Chip, Floats, Setup
+
+Coordinate = TypeVar("Coordinate", float, Floats)
+
+
+def rotation(chip: Chip) -> tuple[float, float]:
+    """Return cos and sin of the chip's rotation, exact at multiples of 90 deg."""
+    quarter, rest = divmod(chip.rotation, 90.0)
+    if rest == 0.0:
+        return ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[int(quarter) % 4]
+    angle = math.radians(chip.rotation)
+    return math.cos(angle), math.sin(angle)
+
+
+def pixel_to_field(setup: Setup, chip: Chip, x: Coordinate, y: Coordinate) -> tuple[Coordinate, Coordinate]:
+    """Return the field coordinates (arcsec) of pixel (x, y)."""
+    detector = setup.detector
+    cos, sin = rotation(chip)
+    u = (x - (detector.nx - 1) / 2) * detector.pixel_mm
+    v = (y - (detector.ny - 1) / 2) * detector.pixel_mm
+    return (
+        setup.plate_scale * (chip.x_mm + cos * u - sin * v),
+        setup.plate_scale * (chip.y_mm + sin * u + cos * v),
+    )
+
+
+def field_to_pixel(setup: Setup, chip: Chip, fx: Coordinate, fy: Coordinate) -> tuple[Coordinate, Coordinate]:
+    """Return the pixel (x, y) at which field coordinates (arcsec) land; it may lie outside the chip."""
+    detector = setup.detector
+    cos, sin = rotation(chip)
+    u = fx / setup.plate_scale - chip.x_mm
+    v = fy / setup.plate_scale - chip.y_mm
+    return (
+        (cos * u + sin * v) / detector.pixel_mm + (detector.nx - 1) / 2,
+        (-sin * u + cos * v) / detector.pixel_mm + (detector.ny - 1) / 2,
+    )
+
+
+def field_to_sky(fx: Coordinate, fy: Coordinate, position_angle: float) -> tuple[Coordinate, Coordinate]:
+    """Return tangent-plane offsets (East, North), arcsec, of field coordinates; ``position_angle`` in deg."""
+    cos, sin = math.cos(math.radians(position_angle)), math.sin(math.radians(position_angle))
+    return -fx * cos + fy * sin, fx * sin + fy * cos
+
+
+def sky_to_field(east: Coordinate, north: Coordinate, position_angle: float) -> tuple[Coordinate, Coordinate]:
+    """Return field coordinates of tangent-plane offsets (East, North), arcsec."""
+    cos, sin = math.cos(math.radians(position_angle)), math.sin(math.radians(position_angle))
+    return -east * cos + north * sin, east * sin + north * cos
+
+
+def rotate_stamp(stamp: np.ndarray, chip: Chip) -> np.ndarray:
+    """Return a stamp given in field orientation, turned to the chip's axes (nearest quarter turn).
+
+    A stamp centred at [n//2, n//2] stays so; chips are mounted within a degree of a quarter turn.
+    """
+    turns = round(chip.rotation / 90.0) % 4
+    if turns == 0:
+        return stamp
+    turned = np.rot90(stamp, turns, axes=(-2, -1))
+    if stamp.shape[-1] % 2 == 0:  # the centre of an even stamp is not its middle: put it back
+        turned = np.roll(turned, [(0, 0), (0, 1), (1, 1), (1, 0)][turns], axis=(-2, -1))
+    return np.ascontiguousarray(turned)
