@@ -71,5 +71,5 @@ def rotate_stamp(stamp: np.ndarray, chip: Chip) -> np.ndarray:
         return stamp
     turned = np.rot90(stamp, turns, axes=(-2, -1))
     if stamp.shape[-1] % 2 == 0:  # the centre of an even stamp is not its middle: put it back
-        turned = np.roll(turned, [(0, 0), (0, 1), (1, 1), (1, 0)][turns], axis=(-2, -1))
+        turned = np.roll(turned, [(0, 0), (1, 0), (1, 1), (0, 1)][turns], axis=(-2, -1))
     return np.ascontiguousarray(turned)
