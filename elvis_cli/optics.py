@@ -1,0 +1,130 @@
+"""From photons above the atmosphere to electrons: throughput, thermal emission, rates on the detector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from elvis_cli import sky
+from elvis_cli.instrument import Floats, Setup, Surface
+from elvis_cli.request import Request
+from elvis_cli.scene import spectrum
+
+PLANCK = 6.62607015e-34
+LIGHT = 299792458.0
+BOLTZMANN = 1.380649e-23
+ARCSEC2 = math.radians(1 / 3600) ** 2
+"""sr per arcsec2."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Light:
+    """What reaches the detector within the passband, on the wavelength grid of the sky table.
+
+    Arrays are (n,) on ``wave`` (um); rates are electrons/s.
+    """
+
+    wave: Floats
+    width: Floats
+    """Bin widths, um."""
+    atmosphere: Floats
+    groups: dict[str, Floats]
+    """Throughput of each group of surfaces (telescope, relay, instrument, filter) and of the detector."""
+    total: Floats
+    """Product of all of them and the atmosphere."""
+    target: Floats
+    """Electrons/s/um of the target, all light (per arcsec2 when it is infinite)."""
+    target_rate: float
+    """Electrons/s of the target, all light (per arcsec2 when it is infinite)."""
+    background: dict[str, float]
+    """Electrons/s/pixel by origin: sky, then each emitting surface."""
+    mean_throughput: float
+    """Atmosphere to detector, averaged over photons of a flat photon spectrum through the filter alone."""
+    notes: tuple[str, ...]
+
+    @property
+    def background_rate(self) -> float:
+        """Electrons/s/pixel of sky and warm surfaces."""
+        return sum(self.background.values())
+
+    def psf_samples(self) -> tuple[Floats, Floats]:
+        """Return wavelengths (um) and weights (sum 1) that stand for the passband's PSF.
+
+        The target's detected photons are cut into parts of equal number, each represented by its mean wavelength.
+        """
+        span = self.wave[-1] / self.wave[0]
+        parts = 3 if span < 1.35 else 5
+        photons = self.target * self.width
+        if photons.sum() <= 0:  # nothing detected: the passband itself
+            photons = self.total * self.width
+        cumulative = np.concatenate(([0.0], np.cumsum(photons)))
+        moment = np.concatenate(([0.0], np.cumsum(photons * self.wave)))
+        cuts = np.linspace(0.0, cumulative[-1], parts + 1)
+        at = np.interp(cuts, cumulative, moment)
+        return np.diff(at) / np.diff(cuts), np.full(parts, 1.0 / parts)
+
+
+def black_body(wave: Floats, temperature: float) -> Floats:
+    """Return the Planck radiance in photon/s/m2/um/sr at ``wave`` (um), ``temperature`` (K)."""
+    metres = wave * 1e-6
+    with np.errstate(over="ignore"):
+        occupation = 1.0 / np.expm1(PLANCK * LIGHT / (metres * BOLTZMANN * temperature))
+    return 2.0 * LIGHT / metres**4 * occupation * 1e-6
+
+
+def throughput(surfaces: Iterable[Surface], wave: Floats) -> Floats:
+    """Return the product of the surfaces' throughputs at ``wave`` (um)."""
+    product = np.ones_like(wave)
+    for surface in surfaces:
+        product *= surface.throughput.at(wave)
+    return product
+
+
+def detect(request: Request, setup: Setup) -> Light:
+    """Return the light of target, sky and warm optics that the detector sees.
+
+    Each warm surface adds its emissivity times the Planck radiance of its temperature, seen through everything that
+    follows it; the beam has the telescope's etendue, area times the solid angle of a pixel.
+    """
+    wave = sky.grid(*setup.band)
+    width = np.diff(sky.bin_edges(wave))
+    above = sky.load(request.sky, setup.site, wave)
+    flux, notes = spectrum.flux(request.target, wave)
+    qe = setup.detector.qe.at(wave)
+    area = setup.telescope.area
+    pixel = setup.pixel_scale**2
+
+    groups: dict[str, Floats] = {}
+    for surface in setup.surfaces:
+        groups[surface.group] = groups.get(surface.group, np.ones_like(wave)) * surface.throughput.at(wave)
+    groups["detector"] = qe
+    optics = throughput(setup.surfaces, wave) * qe
+    total = above.transmission * optics
+
+    background = {"sky": float(np.sum(above.emission * optics * width)) * area * pixel}
+    behind = qe
+    for surface in reversed(setup.surfaces):
+        emissivity = surface.emissivity.at(wave)
+        if emissivity.any():
+            emission = emissivity * black_body(wave, surface.temperature) * ARCSEC2
+            rate = float(np.sum(emission * behind * width)) * area * pixel
+            background[surface.name] = background.get(surface.name, 0.0) + rate
+        behind = behind * surface.throughput.at(wave)
+
+    target = flux * total * area
+    passband = groups.get("filter", np.ones_like(wave)) * width
+    return Light(
+        wave=wave,
+        width=width,
+        atmosphere=above.transmission,
+        groups=groups,
+        total=total,
+        target=target,
+        target_rate=float(np.sum(target * width)),
+        background=background,
+        mean_throughput=float(np.sum(total * width) / passband.sum()) if passband.sum() > 0 else 0.0,
+        notes=(*above.notes, *notes),
+    )

@@ -1,0 +1,146 @@
+"""The signal-to-noise ratio that the ETC predicts, and the number of exposures that reaches a requested one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from elvis_cli.instrument import Chip, Setup
+from elvis_cli.optics import Light
+from elvis_cli.psf import Psf
+
+
+@dataclass(frozen=True, slots=True)
+class Aperture:
+    """A circular aperture as the ETC counts it."""
+
+    diameter: int
+    """Pixels."""
+
+    @property
+    def pixels(self) -> int:
+        """Pixels inside, rounded as the ETC does."""
+        return round(math.pi * self.diameter**2 / 4)
+
+    @classmethod
+    def around(cls, fwhm: float, setup: Setup) -> Aperture:
+        """Return the request's aperture, or the smallest odd number of pixels >= 2 FWHM (arcsec) when automatic."""
+        if setup.aperture_pix > 0:
+            return cls(setup.aperture_pix)
+        wanted = math.ceil(2.0 * fwhm / setup.pixel_scale)
+        return cls(wanted + 1 - wanted % 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the ETC formula says of one request. Electrons are per integration (DIT) unless said otherwise."""
+
+    snr: float
+    """After all ``count`` integrations."""
+    snr_single: float
+    """Of one integration."""
+    count: int
+    """NDIT or NEXPO, as asked or as solved for the requested S/N."""
+    count_key: str
+    solved: bool
+    dit: float
+    aperture_pix: int
+    npix: int
+    encircled: float
+    target: float
+    """Electrons of the target inside the aperture."""
+    target_rate: float
+    """Electrons/s of the target, all light (per arcsec2 when infinite)."""
+    sky: float
+    """Electrons/pixel of sky and warm optics."""
+    sky_rate: float
+    dark: float
+    """Electrons/pixel."""
+    ron: float
+    iq: float
+    """FWHM, arcsec."""
+    strehl: float | None
+    throughput: float
+    brightest: float
+    """Electrons in the brightest pixel, background included."""
+    full_well: float
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the brightest pixel exceeds the full well."""
+        return self.brightest > self.full_well
+
+    def cards(self) -> list[tuple[str, object, str]]:
+        """Return (keyword, value, comment) for the HIERARCH ESO SIM block."""
+        cards: list[tuple[str, object, str]] = [
+            ("ESO SIM SNR", round(self.snr, 4), f"predicted S/N, all {self.count_key}"),
+            ("ESO SIM SNR SINGLE", round(self.snr_single, 4), "predicted S/N of one integration"),
+            ("ESO SIM SNR SOLVED", self.solved, f"{self.count_key} solved for the requested S/N"),
+            ("ESO SIM SNR COUNT", self.count, f"{self.count_key}"),
+            ("ESO SIM APER DIAM", self.aperture_pix, "[pixel] aperture diameter"),
+            ("ESO SIM APER NPIX", self.npix, "pixels in the aperture"),
+            ("ESO SIM APER ENCIRC", round(self.encircled, 6), "fraction of the light in the aperture"),
+            ("ESO SIM TARG ELEC", self.target, "[e] target in the aperture, per integration"),
+            ("ESO SIM TARG RATE", self.target_rate, "[e/s] target, all light"),
+            ("ESO SIM SKY ELEC", self.sky, "[e/pixel] background per integration"),
+            ("ESO SIM SKY RATE", self.sky_rate, "[e/s/pixel] sky and warm optics"),
+            ("ESO SIM DARK ELEC", self.dark, "[e/pixel] dark current per integration"),
+            ("ESO SIM IQ FWHM", round(self.iq, 6), "[arcsec] image quality"),
+            ("ESO SIM THRU MEAN", round(self.throughput, 6), "mean throughput, atmosphere to detector"),
+            ("ESO SIM PEAK ELEC", self.brightest, "[e] brightest pixel per integration"),
+            ("ESO SIM PEAK SATUR", self.saturated, "brightest pixel above the full well"),
+        ]
+        if self.strehl is not None:
+            cards.append(("ESO SIM IQ STREHL", round(self.strehl, 6), "Strehl ratio"))
+        return cards
+
+
+def ratio(target: float, npix: int, sky: float, dark: float, ron: float) -> float:
+    """Return S / sqrt(S + npix (sky + dark + RON^2)), all in electrons of one integration (ESO ETC)."""
+    return target / math.sqrt(target + npix * (sky + dark + ron**2)) if target > 0 else 0.0
+
+
+def solve_count(single: float, goal: float) -> int:
+    """Return the least number of integrations whose S/N reaches ``goal``; 0 when none does."""
+    if single <= 0:
+        return 0
+    count = max(1, math.ceil((goal / single) ** 2))
+    while count > 1 and single * math.sqrt(count - 1) >= goal:  # rounding of the square
+        count -= 1
+    return count
+
+
+def predict(setup: Setup, chip: Chip, light: Light, psf: Psf, encircled: float, peak: float, aperture: Aperture) -> Prediction:
+    """Return the ETC's prediction.
+
+    ``encircled`` and ``peak`` are the fractions of ``light.target_rate`` inside the aperture and in the brightest pixel.
+    """
+    dit = setup.dit
+    target = light.target_rate * encircled * dit
+    sky = light.background_rate * dit
+    single = ratio(target, aperture.pixels, sky, chip.dark * dit, chip.ron)
+    count = setup.count
+    if count is None:
+        count = solve_count(single, setup.snr_goal or 0.0)
+    return Prediction(
+        snr=single * math.sqrt(count),
+        snr_single=single,
+        count=count,
+        count_key=setup.count_key,
+        solved=setup.count is None,
+        dit=dit,
+        aperture_pix=aperture.diameter,
+        npix=aperture.pixels,
+        encircled=encircled,
+        target=target,
+        target_rate=light.target_rate,
+        sky=sky,
+        sky_rate=light.background_rate,
+        dark=chip.dark * dit,
+        ron=chip.ron,
+        iq=psf.fwhm,
+        strehl=psf.strehl if setup.psf == "ao" else None,
+        throughput=light.mean_throughput,
+        brightest=light.target_rate * peak * dit + sky + chip.dark * dit,
+        full_well=setup.detector.full_well,
+    )
