@@ -1,0 +1,140 @@
+"""Putting stars on pixels: one star over a whole frame, and crowds of star cores."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+
+
+@njit(cache=True, nogil=True)
+def _cubic(t):  # type: ignore[no-untyped-def]
+    """Return the four Catmull-Rom weights at fraction ``t`` between the second and third sample."""
+    return (
+        t * (-0.5 + t * (1.0 - 0.5 * t)),
+        1.0 + t * t * (-2.5 + 1.5 * t),
+        t * (0.5 + t * (2.0 - 1.5 * t)),
+        t * t * (-0.5 + 0.5 * t),
+    )
+
+
+@njit(cache=True, nogil=True)
+def add_star(
+    image: Image,
+    row: int,
+    x: float,
+    y: float,
+    flux: float,
+    fine: Image,
+    oversample: int,
+    coarse: Image,
+    step: float,
+    radius: float,
+) -> None:
+    """Add ``flux`` times the point-spread function centred at (x, y) to every pixel of ``image``.
+
+    ``image`` (ny, nx) begins at row ``row`` of the frame in which (x, y) is given. Within ``radius`` pixels of the star
+    the PSF is ``fine`` (sampled every 1/``oversample`` pixel, cubic interpolation), beyond it ``coarse`` (sampled every
+    ``step`` pixels, bilinear); both have the star at [n//2, n//2]. Beyond ``coarse`` nothing is added.
+    """
+    ny, nx = image.shape
+    nf, nc = fine.shape[0], coarse.shape[0]
+    fx = nf // 2 - x * oversample
+    fraction = fx - math.floor(fx)
+    wx = _cubic(fraction)
+    ix = int(math.floor(fx)) - 1
+    for j in range(ny):
+        dy = row + j - y
+        v = nf // 2 + dy * oversample
+        jv = int(math.floor(v))
+        wy = _cubic(v - jv)
+        jv -= 1
+        cv = nc // 2 + dy / step
+        jc = int(math.floor(cv))
+        tv = cv - jc
+        rows_inside = abs(dy) <= radius and jv >= 0 and jv + 3 < nf
+        for i in range(nx):
+            dx = i - x
+            if rows_inside and dx * dx + dy * dy <= radius * radius:
+                k = ix + i * oversample
+                if k >= 0 and k + 3 < nf:
+                    total = 0.0
+                    for b in range(4):
+                        line = 0.0
+                        for a in range(4):
+                            line += wx[a] * fine[jv + b, k + a]
+                        total += wy[b] * line
+                    image[j, i] += np.float32(flux * total)
+                    continue
+            cu = nc // 2 + dx / step
+            ic = int(math.floor(cu))
+            if jc >= 0 and jc + 1 < nc and ic >= 0 and ic + 1 < nc:
+                tu = cu - ic
+                low = (1.0 - tu) * coarse[jc, ic] + tu * coarse[jc, ic + 1]
+                high = (1.0 - tu) * coarse[jc + 1, ic] + tu * coarse[jc + 1, ic + 1]
+                image[j, i] += np.float32(flux * ((1.0 - tv) * low + tv * high))
+
+
+@njit(cache=True, nogil=True)
+def add_cores(
+    image: Image,
+    row: int,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    flux: NDArray[np.float64],
+    zone: NDArray[np.int64],
+    bank: NDArray[np.float32],
+) -> None:
+    """Add the cores of many stars to ``image`` (ny, nx), which begins at row ``row`` of the frame.
+
+    ``bank`` (zones, p + 1, p + 1, s, s), s odd, holds the core of each zone's PSF with the star at fractions 0, 1/p ...
+    1 of a pixel (y, x) right of and above the centre of pixel [s//2, s//2]; a star is the bilinear mean of four of them.
+    """
+    ny, nx = image.shape
+    p = bank.shape[1] - 1
+    size = bank.shape[3]
+    half = size // 2
+    for n in range(x.size):
+        iy = int(math.floor(y[n]))
+        if iy + half < row or iy - half >= row + ny:
+            continue
+        ix = int(math.floor(x[n]))
+        if ix + half < 0 or ix - half >= nx:
+            continue
+        py, px = (y[n] - iy) * p, (x[n] - ix) * p
+        qy, qx = min(int(py), p - 1), min(int(px), p - 1)
+        ty, tx = py - qy, px - qx
+        w00 = np.float32(flux[n] * (1.0 - ty) * (1.0 - tx))
+        w01 = np.float32(flux[n] * (1.0 - ty) * tx)
+        w10 = np.float32(flux[n] * ty * (1.0 - tx))
+        w11 = np.float32(flux[n] * ty * tx)
+        stamps = bank[zone[n]]
+        first, last = max(ix - half, 0), min(ix + half + 1, nx)
+        shift = half - ix
+        for j in range(max(iy - half, row), min(iy + half + 1, row + ny)):
+            b = j - iy + half
+            a00, a01 = stamps[qy, qx, b], stamps[qy, qx + 1, b]
+            a10, a11 = stamps[qy + 1, qx, b], stamps[qy + 1, qx + 1, b]
+            out = image[j - row]
+            for i in range(first, last):
+                k = i + shift
+                out[i] += w00 * a00[k] + w01 * a01[k] + w10 * a10[k] + w11 * a11[k]
+
+
+@njit(cache=True, nogil=True)
+def deposit(image: Image, x: NDArray[np.float64], y: NDArray[np.float64], flux: NDArray[np.float64]) -> None:
+    """Add points to ``image`` (ny, nx), each shared bilinearly between its four nearest pixels; outside is left out."""
+    ny, nx = image.shape
+    for n in range(x.size):
+        ix, iy = int(math.floor(x[n])), int(math.floor(y[n]))
+        tx, ty = x[n] - ix, y[n] - iy
+        for b in range(2):
+            for a in range(2):
+                i, j = ix + a, iy + b
+                if 0 <= i < nx and 0 <= j < ny:
+                    w = (tx if a else 1.0 - tx) * (ty if b else 1.0 - ty)
+                    image[j, i] += np.float32(flux[n] * w)
