@@ -110,7 +110,9 @@ def solve_count(single: float, goal: float) -> int:
     return count
 
 
-def predict(setup: Setup, chip: Chip, light: Light, psf: Psf, encircled: float, peak: float, aperture: Aperture) -> Prediction:
+def predict(
+    setup: Setup, chip: Chip, light: Light, psf: Psf, encircled: float, peak: float, aperture: Aperture
+) -> Prediction:
     """Return the ETC's prediction.
 
     ``encircled`` and ``peak`` are the fractions of ``light.target_rate`` inside the aperture and in the brightest pixel.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli import parallel
 from elvis_cli.instrument import Floats
 
 CORE = 4.0
@@ -64,16 +65,37 @@ class Sersic:
         flux = np.full(phi.size, inside / phi.size)
         return (major * cos - minor * sin).ravel(), (major * sin + minor * cos).ravel(), flux
 
-    def image(self, shape: tuple[int, int], x: float, y: float) -> NDArray[np.float32]:
-        """Return the profile on pixels (ny, nx), centred at (x, y); pixels hold integrated light."""
-        from elvis_cli.kernels.sersic import add_sersic
+    def core(self, shape: tuple[int, int], x: float, y: float) -> NDArray[np.float32]:
+        """Return the light within CORE of (x, y) on pixels (ny, nx), shared bilinearly between neighbours."""
         from elvis_cli.kernels.stamp import deposit
 
         image = np.zeros(shape, np.float32)
         dx, dy, flux = self.rings(CORE)
         deposit(image, x + dx, y + dy, flux)
-        add_sersic(
-            image, x, y, self.intensity(), self.radius, 1.0 / self.index, self.b,
-            1.0 - self.ellipticity, math.cos(self.angle), math.sin(self.angle), CORE,
-        )  # fmt: skip
+        return image
+
+    def rest(self, shape: tuple[int, int], x: float, y: float) -> NDArray[np.float32]:
+        """Return the light outside CORE about (x, y), averaged over each pixel of (ny, nx)."""
+        from elvis_cli.kernels.sersic import add_sersic
+
+        image = np.zeros(shape, np.float32)
+        intensity, power, b = self.intensity(), 1.0 / self.index, self.b
+        cos, sin = math.cos(self.angle), math.sin(self.angle)
+
+        def work(_: int, rows: slice) -> None:
+            add_sersic(
+                image[rows],
+                x,
+                y - rows.start,
+                intensity,
+                self.radius,
+                power,
+                b,
+                1.0 - self.ellipticity,
+                cos,
+                sin,
+                CORE,
+            )
+
+        parallel.for_rows(shape[0], work)
         return image

@@ -1,0 +1,170 @@
+"""Many stars at once: cores drawn one by one, haloes by FFT, the PSF interpolated over the field."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli import parallel, psf
+from elvis_cli.focalplane.geometry import pixel_to_field, rotate_stamp
+from elvis_cli.instrument import Chip, Floats, Setup
+from elvis_cli.scene.compose import Scene
+
+Image = NDArray[np.float32]
+HALF = 32
+"""Half size of a core, pixels; the taper from core to halo runs from half of it to all of it."""
+PHASES = 8
+"""Places of the star within a pixel for which a core is tabulated."""
+REACH = 1024
+"""Pixels to which haloes are drawn."""
+PARTS = 8
+"""Zones across the array."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Zones:
+    """PSFs on a square grid over the field, the same whichever chips are drawn."""
+
+    spread: psf.Psf
+    """One PSF a zone."""
+    pitch: float
+    """arcsec; 0 = one zone only."""
+    index: dict[tuple[int, int], int]
+    """Zone number by grid place."""
+
+    def weights(self, scene: Scene) -> list[tuple[NDArray[np.int64], Floats]]:
+        """Return, for each of the zones around every star, its number and its bilinear weight."""
+        if not self.pitch:
+            return [(np.zeros(scene.x.size, np.int64), np.ones(scene.x.size))]
+        u, v = scene.x / self.pitch, scene.y / self.pitch
+        iu, iv = np.floor(u).astype(int), np.floor(v).astype(int)
+        return [
+            (
+                np.array([self.index[place] for place in zip(iu + a, iv + b, strict=True)], np.int64),
+                np.abs((1 - a) - (u - iu)) * np.abs((1 - b) - (v - iv)),
+            )
+            for b in (0, 1)
+            for a in (0, 1)
+        ]
+
+    def draw(self, image: Image, chip: Chip, x: Floats, y: Floats, scene: Scene) -> None:
+        """Add the scene's stars, at pixels (x, y) of ``image``, to it."""
+        from elvis_cli.kernels import stamp
+
+        ny, nx = image.shape
+        near = (x > -REACH) & (x < nx + REACH) & (y > -REACH) & (y < ny + REACH) & (scene.rate > 0)
+        if not near.any():
+            return
+        bank = _bank(self.spread, chip)
+        left_out = 1.0 - bank[:, 0, 0].sum(axis=(1, 2), dtype=np.float64)  # by each zone's core
+        halo = np.zeros(x.size)
+        for zone, weight in self.weights(scene):
+            halo += scene.rate * weight * left_out[zone]
+            use = np.flatnonzero(near & (weight > 0))
+            use = use[np.argsort(y[use], kind="stable")]
+            arguments = x[use], y[use], (scene.rate * weight)[use], zone[use]
+
+            def work(
+                _: int, rows: slice, arguments: tuple[Floats, Floats, Floats, NDArray[np.int64]] = arguments
+            ) -> None:
+                stamp.add_cores(image[rows], rows.start, *arguments, bank)
+
+            parallel.for_rows(ny, work)
+        zone = self.spread.fine.shape[0] // 2
+        _add_haloes(image, x[near], y[near], halo[near], self.spread, zone, float(left_out[zone]), chip)
+
+
+def build(
+    setup: Setup,
+    airmass: float,
+    wave: Floats,
+    weight: Floats,
+    scene: Scene,
+    guide: Floats,
+    single: psf.Psf | None,
+) -> Zones:
+    """Return the zones that the scene's stars need; ``single`` is the one PSF of an instrument without AO."""
+    if single is not None:
+        return Zones(single, 0.0, {})
+    corners = np.array([
+        pixel_to_field(setup, chip, float(x), float(y))
+        for chip in setup.detector.chips
+        for x in (0, setup.detector.nx - 1)
+        for y in (0, setup.detector.ny - 1)
+    ])  # fmt: skip
+    pitch = float(np.ptp(corners, axis=0).max()) / PARTS
+    u, v = np.floor(scene.x / pitch).astype(int), np.floor(scene.y / pitch).astype(int)
+    places = sorted({(a + i, b + j) for a, b in zip(u, v, strict=True) for i in (0, 1) for j in (0, 1)})
+    at = np.array(places, float) * pitch
+    spread = psf.build(setup, airmass, wave, weight, at - guide)
+    return Zones(spread, pitch, {place: n for n, place in enumerate(places)})
+
+
+def _taper(r: Floats) -> Floats:
+    """Return 1 inside half of HALF, 0 outside HALF, a cosine between."""
+    return 0.5 + 0.5 * np.cos(math.pi * np.clip(2 * r / HALF - 1, 0.0, 1.0))
+
+
+def _bank(spread: psf.Psf, chip: Chip) -> NDArray[np.float32]:
+    """Return the tapered cores (zones, PHASES + 1, PHASES + 1, s, s), star right of and above the centre by a phase."""
+    from elvis_cli.kernels import stamp
+
+    size = 2 * HALF + 1
+    zones = spread.fine.shape[0]
+    bank = np.zeros((zones, PHASES + 1, PHASES + 1, size, size), np.float32)
+    nothing = np.zeros((2, 2), np.float32)
+    grid = np.arange(size) - HALF
+    for z in range(zones):
+        fine = rotate_stamp(spread.fine[z], chip)
+        for j in range(PHASES + 1):
+            for i in range(PHASES + 1):
+                dx, dy = i / PHASES, j / PHASES
+                core = bank[z, j, i]
+                stamp.add_star(
+                    core, 0, HALF + dx, HALF + dy, 1.0, fine, spread.oversample, nothing, 1.0, 2.0 * HALF
+                )
+                core *= _taper(np.hypot(grid - dx, grid[:, None] - dy))
+    return bank
+
+
+def _add_haloes(
+    image: Image, x: Floats, y: Floats, rate: Floats, spread: psf.Psf, zone: int, left_out: float, chip: Chip
+) -> None:
+    """Add ``rate`` electrons/s a star, spread like the PSF of ``zone`` without its core.
+
+    Haloes hardly change over the field; ``left_out`` is the fraction that the core of that zone leaves out.
+    """
+    from scipy import fft
+
+    from elvis_cli.kernels import stamp
+
+    ny, nx = image.shape
+    reach = min(REACH, max(nx, ny))
+    workers = parallel.threads()
+    shape = (fft.next_fast_len(ny + 2 * reach, real=True), fft.next_fast_len(nx + 2 * reach, real=True))
+    fine, coarse = rotate_stamp(spread.fine[zone], chip), rotate_stamp(spread.coarse[zone], chip)
+    size = 2 * reach + 1
+    kernel = np.zeros(shape, np.float32)
+
+    def work(_: int, rows: slice) -> None:
+        stamp.add_star(
+            kernel[rows, :size], rows.start, float(reach), float(reach), 1.0, fine, spread.oversample, coarse,
+            float(spread.step), float(spread.fine_radius),
+        )  # fmt: skip
+
+    parallel.for_rows(size, work)
+    middle = slice(reach - HALF, reach + HALF + 1)
+    grid = np.arange(-HALF, HALF + 1)
+    kernel[middle, middle] *= 1.0 - _taper(np.hypot(grid, grid[:, None])).astype(np.float32)
+    kernel *= np.float32(1.0 / left_out)  # what the core of that zone leaves out, here or beyond reach
+    spectrum = fft.rfft2(kernel, workers=workers)
+    kernel[:] = 0.0
+    stamp.deposit(kernel, x + reach, y + reach, rate)
+    spectrum *= fft.rfft2(kernel, workers=workers)
+    haloes = fft.irfft2(spectrum, s=shape, workers=workers)
+    # the kernel's centre lies at (reach, reach), and so does the image's first pixel
+    part = haloes[2 * reach : 2 * reach + ny, 2 * reach : 2 * reach + nx]
+    image += np.maximum(part, 0.0)
