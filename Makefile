@@ -1,0 +1,45 @@
+# `make example` and `make test` are all a newcomer needs; both make the virtual environment first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: all install example test lint format bench data clean
+
+all: lint test
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/elvis warm
+	touch $@
+
+example: install
+	$(BIN)/elvis example micado | $(BIN)/elvis > micado.fits
+	$(BIN)/elvis preview micado.fits -o micado.png
+	@echo "micado.fits and its picture micado.png are ready"
+
+test: install
+	$(BIN)/python -m pytest -q -n 2
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install
+	$(BIN)/python tests/bench/run.py
+
+# Rebuild the shipped tables from public packages (needs the package index; byte for byte the same).
+data: install
+	$(BIN)/python -m elvis_cli.data.build
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis micado.fits micado.png
+	find . -name __pycache__ -prune -exec rm -rf {} +

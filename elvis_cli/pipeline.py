@@ -1,0 +1,128 @@
+"""The way of the data, written once: request -> setup -> light -> scene -> focal plane -> detector -> FITS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+from numpy.typing import NDArray
+
+from elvis_cli import optics, registry, snr
+from elvis_cli.detector import chain
+from elvis_cli.errors import RequestError
+from elvis_cli.focalplane import imager
+from elvis_cli.instrument import Chip, Setup, Value
+from elvis_cli.product import fits
+from elvis_cli.request import Request, Window
+from elvis_cli.scene.compose import compose
+
+MAX_COUNT = 1_000_000
+"""NDIT or NEXPO beyond this is no observation."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """A request made ready: nothing is drawn yet, everything is known."""
+
+    request: Request
+    setup: Setup
+    imager: imager.Imager
+    prediction: snr.Prediction
+    notes: tuple[str, ...]
+
+
+def prepare(request: Request) -> Observation:
+    """Return the observation that a request describes.
+
+    Raises
+    ------
+    RequestError
+        The request asks for what the instrument, the sky or the target cannot give.
+    ResourceError
+        No such instrument, or data are missing.
+
+    """
+    setup = registry.load(request.instrument).configure(request)
+    light = optics.detect(request, setup)
+    scene = compose(request, light.target_rate)
+    camera = imager.prepare(request, setup, scene, light)
+    aperture = snr.Aperture.around(camera.psf.fwhm, setup)
+    encircled, peak = camera.concentration(aperture.diameter)
+    chip = setup.detector.chip(setup.chips[0])
+    prediction = snr.predict(setup, chip, light, camera.psf, encircled, peak, aperture)
+    if not 1 <= prediction.count <= MAX_COUNT:
+        raise RequestError(
+            "/timesnr/snr",
+            f"a signal-to-noise ratio of {setup.snr_goal:g} cannot be reached: "
+            f"one integration of {setup.dit:g} s gives {prediction.snr_single:.3g}",
+            found=setup.snr_goal,
+        )
+    notes = [*setup.notes, *light.notes]
+    if prediction.saturated:
+        notes.append(
+            f"the brightest pixel saturates: {prediction.brightest:.3g} e in {setup.dit:g} s, "
+            f"full well {prediction.full_well:g} e"
+        )
+    return Observation(request, replace(setup, count=prediction.count), camera, prediction, tuple(notes))
+
+
+def frames(observation: Observation, progress: Progress | None = None) -> Iterator[tuple[Chip, NDArray[Any]]]:
+    """Yield each chip's frame (ny, nx), one at a time: ADU, or electrons/s for the product "expected"."""
+    request, setup = observation.request, observation.setup
+    for done, number in enumerate(setup.chips):
+        if progress:
+            progress(done, len(setup.chips))
+        chip = setup.detector.chip(number)
+        rate = observation.imager.illuminate(chip, setup.window)
+        if request.extras.product == "expected":
+            yield chip, rate
+        else:
+            yield chip, chain.expose(rate, setup, chip, setup.window, request, observation.prediction.count)
+    if progress:
+        progress(len(setup.chips), len(setup.chips))
+
+
+def render(request: Request, out: BinaryIO, progress: Progress | None = None) -> tuple[str, ...]:
+    """Write the FITS of a request to ``out`` and return what its user should know."""
+    observation = prepare(request)
+    fits.write(
+        request, observation.setup, observation.prediction, frames(observation, progress), observation.notes, out
+    )
+    return observation.notes
+
+
+def predict(request: Request) -> snr.Prediction:
+    """Return the ETC's prediction for a request."""
+    return prepare(request).prediction
+
+
+def explain(request: Request) -> tuple[Value, ...]:
+    """Return every number that rendering this request uses, with unit and source."""
+    return registry.load(request.instrument).configure(request).values
+
+
+def warm() -> None:
+    """Compile the kernels, so that the first real request does not wait for it."""
+    import io
+
+    from elvis_cli import reader
+
+    for name in registry.names():
+        document = registry.load(name).example()
+        document["target"]["morphology"] = {"morphologytype": "extended", "extendedtype": "sersic", "index": 1, "radius": 0.5}
+        for shape in ({"morphologytype": "point"}, document["target"]["morphology"]):
+            document["target"]["morphology"] = shape
+            document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}}
+            render(reader.read(_json(document)), io.BytesIO())
+
+
+def _json(document: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(document)
+
+
+__all__ = ["Observation", "Window", "explain", "frames", "predict", "prepare", "render", "warm"]

@@ -1,0 +1,113 @@
+"""Whole-process benchmark: `make bench` prints a table and one JSON line.
+
+Each case pipes a request into `elvis` and the FITS into a file, as a user does; wall time and peak memory (of the
+elvis process) are medians of several runs after a warm-up. "cold" empties numba's kernel cache first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ELVIS = str(Path(sys.executable).with_name("elvis"))
+
+
+def example(instrument: str, **extras: Any) -> dict[str, Any]:
+    """Return the plugin's own example with an ``elvis`` block."""
+    out = subprocess.run([ELVIS, "example", instrument], check=True, capture_output=True, text=True).stdout
+    document = json.loads(out)
+    document["elvis"] = {**document.get("elvis", {}), **extras}
+    return document
+
+
+def crowd(count: int, width: float) -> dict[str, Any]:
+    """Return ``count`` stars over ``width`` arcsec, ten times as many for each three magnitudes."""
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(-width / 2, width / 2, (2, count))
+    mag = 26.0 + 3.0 * np.log10(rng.uniform(1e-3, 1.0, count))
+    return {"x": x.round(5).tolist(), "y": y.round(5).tolist(), "mag": mag.round(3).tolist()}
+
+
+def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
+    """Return name -> (request, extra environment)."""
+    return {
+        "micado 1024 x 1024": (example("micado"), {}),
+        "micado 1024 x 1024, 1 thread": (example("micado"), {"ELVIS_THREADS": "1"}),
+        "fors 2 x 4096 x 2048": (example("fors"), {}),
+        "micado 4096 x 4096, 1e5 stars": (
+            example("micado", window="full", chips=[5], catalogue=crowd(100_000, 16.3)),
+            {},
+        ),
+        "micado 9 x 4096 x 4096": (example("micado", window="full"), {}),
+    }
+
+
+def once(request: Path, environment: dict[str, str], output: Path) -> tuple[float, float, int]:
+    """Return wall seconds, peak MiB and bytes written of one `cat request | elvis > output`."""
+    with output.open("wb") as out:
+        begin = time.perf_counter()
+        cat = subprocess.Popen(["cat", str(request)], stdout=subprocess.PIPE)
+        elvis = subprocess.Popen(
+            [ELVIS], stdin=cat.stdout, stdout=out, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
+        )
+        if cat.stdout:
+            cat.stdout.close()
+        _, status, usage = os.wait4(elvis.pid, 0)
+        wall = time.perf_counter() - begin
+        elvis.returncode = os.waitstatus_to_exitcode(status)
+        cat.wait()
+    if elvis.returncode:
+        raise SystemExit(f"elvis failed with exit code {elvis.returncode}")
+    return wall, usage.ru_maxrss / 1024, output.stat().st_size
+
+
+def main() -> None:
+    """Run the cases and print the table, then the same as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-n", "--runs", type=int, default=5)
+    parser.add_argument("--only", help="run only the cases whose name holds this")
+    arguments = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        request, output = Path(folder, "request.json"), Path(folder, "out.fits")
+        chosen = cases()
+        chosen = {name: case for name, case in chosen.items() if not arguments.only or arguments.only in name}
+        if not arguments.only or "first run" in arguments.only:
+            chosen["first run after an install (no kernel cache)"] = (example("micado"), {"NUMBA_CACHE_DIR": folder})
+        for name, (document, environment) in chosen.items():
+            request.write_text(json.dumps(document))
+            cold = "NUMBA_CACHE_DIR" in environment
+            if not cold:
+                once(request, environment, output)
+            runs = [once(request, environment, output) for _ in range(1 if cold else arguments.runs)]
+            walls = [wall for wall, _, _ in runs]
+            rows.append({
+                "case": name,
+                "runs": len(runs),
+                "wall_s": round(statistics.median(walls), 3),
+                "wall_min_s": round(min(walls), 3),
+                "wall_max_s": round(max(walls), 3),
+                "peak_MiB": round(statistics.median(memory for _, memory, _ in runs), 1),
+                "output_MB": round(runs[0][2] / 1e6, 1),
+            })  # fmt: skip
+            row = rows[-1]
+            print(
+                f"{name:46s} {row['wall_s']:8.3f} s  ({row['wall_min_s']:.3f} .. {row['wall_max_s']:.3f})"
+                f" {row['peak_MiB']:8.1f} MiB {row['output_MB']:8.1f} MB",
+                flush=True,
+            )
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
