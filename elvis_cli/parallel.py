@@ -19,8 +19,9 @@ def set_threads(count: int) -> None:
 
 
 def threads() -> int:
-    """Return the number of threads to use."""
-    return _threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _threads or os.cpu_count() or 1
+    """Return the number of threads to use: as set, else the environment's ELVIS_THREADS, else all there are."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _threads or int(os.environ.get("ELVIS_THREADS", "0")) or available
 
 
 def for_rows(rows: int, work: Callable[[int, slice], None]) -> None:
