@@ -19,9 +19,12 @@ def set_threads(count: int) -> None:
 
 
 def threads() -> int:
-    """Return the number of threads to use: as set, else the environment's ELVIS_THREADS, else all there are."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return _threads or int(os.environ.get("ELVIS_THREADS", "0")) or available
+    """Return the number of threads to use."""
+    if _threads:
+        return _threads
+    if hasattr(os, "sched_getaffinity"):  # Linux: the processors of this process, not those of the machine
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def for_rows(rows: int, work: Callable[[int, slice], None]) -> None:

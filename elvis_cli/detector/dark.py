@@ -1,0 +1,28 @@
+"""Dark current."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from elvis_cli.detector.stage import Image, Readout, Stage, number
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Uniform over the chip."""
+
+    rate: float = number("electron/s", 0.0, 1e9, "dark current of a pixel as read out")
+
+
+def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+    """Add rate * DIT."""
+    rows += parameters.rate * readout.dit
+
+
+STAGE = Stage(
+    "dark",
+    "dark current",
+    Parameters,
+    rows=apply,
+    own=lambda readout: {"rate": readout.chip.dark},
+)

@@ -1,0 +1,28 @@
+"""Pixels that collect nothing, fixed on the chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from elvis_cli.detector.defects import defects
+from elvis_cli.detector.stage import Image, Readout, Stage, number
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Isolated pixels, evenly spread."""
+
+    fraction: float = number("", 0.0, 0.5, "fraction of the physical pixels that are dead")
+
+
+def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+    """Take away the share of light and dark current that dead physical pixels would have given."""
+    y, x, _ = defects(parameters.fraction, STAGE.name, readout)
+    pixel, dead = np.unique(y * image.shape[1] + x, return_counts=True)
+    image.reshape(-1)[pixel] *= (1 - dead / readout.detector.binning**2).astype(np.float32)
+    return image
+
+
+STAGE = Stage("dead_pixels", "pixels that collect nothing, fixed on the chip", Parameters, image=apply)

@@ -1,0 +1,94 @@
+"""Fixtures: a detector made by hand, and a short way to expose it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from elvis_cli.detector import chain
+from elvis_cli.instrument import Chip, Curve, Detector, Setup, Site, Telescope, Turbulence
+from elvis_cli.request import (
+    Extras,
+    Request,
+    Seeing,
+    SkyConditions,
+    Target,
+    Timing,
+    Window,
+)
+
+TRACKS = {"rate": 0.05, "probability": [0, 0.5, 1], "length": [2, 20, 600], "energy": [400, 2500, 60000]}
+STAGES = {
+    "flat_field": {"rms": 0.02},
+    "hot_pixels": {"fraction": 0.001, "low": 1, "high": 100},
+    "dead_pixels": {"fraction": 0.001},
+    "cosmic_rays": TRACKS,
+    "nonlinearity": {"beta": 6e-7},
+}
+
+
+def detector(kind="ir", **changes):
+    """A detector of four chips."""
+    one = np.array([1.0])
+    chips = tuple(Chip(n, f"CHIP{n}", 0, 0, 0, gain=2.0, ron=12.0, dark=0.1) for n in (1, 2, 3, 4))
+    base = Detector(
+        name="H4RG",
+        kind=kind,
+        nx=2048,
+        ny=2048,
+        pixel_mm=0.015,
+        binning=1,
+        full_well=120000.0,
+        bias=1000.0,
+        adc_max=65535.0,
+        qe=Curve(one, one),
+        chips=chips,
+        stages=STAGES,
+    )
+    return replace(base, **changes)
+
+
+def expose(
+    rate, *, kind="ir", dit=10.0, count=1, chip=1, x0=0, y0=0, ron=None, gain=None, dark=None, extras=None, **changes
+):
+    """Expose an array of rates (a window of the chip at x0, y0); ``extras`` are keys of Extras, others of Detector."""
+    array = detector(kind, **changes)
+    own = {k: v for k, v in (("ron", ron), ("gain", gain), ("dark", dark)) if v is not None}
+    rate = np.asarray(rate, np.float32)
+    window = Window(x0, y0, rate.shape[1], rate.shape[0])
+    setup = Setup(
+        instrument="test",
+        mode="imaging",
+        kind="imager",
+        site=Site("here", 0, 0, 0, 283, 750, 0.1),
+        telescope=Telescope("tube", 1, 1, 0, 0, ()),
+        surfaces=(),
+        band=(1.0, 2.0),
+        filter_name="open",
+        filter_centre=1.5,
+        pixel_scale=0.1,
+        plate_scale=1.0,
+        detector=array,
+        psf="gaussian",
+        seeing=0.8,
+        turbulence=Turbulence((0,), (1,), (10,), 25),
+        ao=None,
+        guide_star_mag=10,
+        dit=dit,
+        count=count,
+        count_key="DET.NDIT",
+        snr_goal=None,
+        aperture_pix=0,
+        window=window,
+        chips=(chip,),
+        header={},
+    )
+    request = Request(
+        "test", 3, Target(), SkyConditions(), Seeing(), {}, Timing(dit, count), {}, Extras(**(extras or {}))
+    )
+    return chain.expose(rate, setup, replace(array.chip(chip), **own), window, request, count)
+
+
+@pytest.fixture(name="expose")
+def expose_fixture():
+    return expose
