@@ -101,6 +101,9 @@ class Telescope:
     """m."""
     spider_angles: tuple[float, ...]
     """Position angles of the arms, deg."""
+    segments: tuple[float, ...] = ()
+    """Hexagonal segments: pitch (flat to flat), smallest and largest distance of a segment's centre from the
+    axis, m; () = a filled annulus from ``inner`` to ``diameter``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,16 @@ class AoSystem:
     asterism_radius: float = 0.0
     """Laser guide stars' distance from the field centre, arcsec."""
     default_guide_star_mag: float = 10.0
+    lasers: int = 0
+    """Laser guide stars; 0 = the high-order sensor looks at the natural guide star."""
+    laser_photons: float = 0.0
+    """Photons per sub-aperture and frame of one laser guide star."""
+    laser_spot: float = 1.5
+    """FWHM of a laser guide star in a sub-aperture, arcsec."""
+    tiptilt_rate: float = 500.0
+    """Hz: natural guide star's (low-order) sensor beside the lasers."""
+    tiptilt_wavelength: float = 1.65
+    """um."""
 
 
 @dataclass(frozen=True, slots=True)
