@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from elvis_cli.instrument import Chip, Setup
-from elvis_cli.optics import Light
-from elvis_cli.psf import Psf
+
+if TYPE_CHECKING:
+    from elvis_cli.optics import Light
+    from elvis_cli.psf import Psf
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def predict(
 ) -> Prediction:
     """Return the ETC's prediction.
 
-    ``encircled`` and ``peak`` are the fractions of ``light.target_rate`` inside the aperture and in the brightest pixel.
+    ``encircled`` and ``peak`` are fractions of ``light.target_rate``: in the aperture, in the brightest pixel.
     """
     dit = setup.dit
     target = light.target_rate * encircled * dit

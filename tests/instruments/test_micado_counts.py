@@ -1,0 +1,45 @@
+"""MICADO against an independent simulator and the consortium's own estimate."""
+
+import pytest
+
+VEGA = {"target/sed/spectrum/params": {"catalog": "Pickles", "id": "A0V"}, "target/brightness/mag": 15}
+CASES = {  # filter keys, band, star e/s of a 15 mag star through its own filter, background e/s/pixel
+    "J": ({"instrument/INS.FILT1.NAME": "J", "instrument/INS.FILT2.NAME": "open"}, "J", 1.757e6, (4, 9)),
+    "H": ({"instrument/INS.FILT1.NAME": "open", "instrument/INS.FILT2.NAME": "H"}, "H", None, (25, 58)),
+    "Ks": ({"instrument/INS.FILT1.NAME": "open", "instrument/INS.FILT2.NAME": "Ks"}, "VISTA_Ks", 8.107e5, (42, 90)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_counts(name, micado, predict):
+    keys, band, star, (low, high) = CASES[name]
+    answer = predict(micado({**VEGA, **keys, "target/brightness/magband": band, "timesnr/DET.DIT": 1}))
+    assert low <= answer.sky_rate <= high
+    if star:
+        assert answer.target_rate == pytest.approx(star, rel=0.15)
+
+
+@pytest.mark.parametrize(("name", "throughput"), [("J", 0.486), ("Ks", 0.503)])
+def test_mean_throughput(name, throughput, micado, predict):
+    answer = predict(micado({**VEGA, **CASES[name][0], "timesnr/DET.DIT": 1}))
+    assert answer.throughput == pytest.approx(throughput, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("seeing/separation", [0, 2, 5, 10, 20]),
+        ("seeing/turbulence_category", [10, 30, 50, 70, 85]),
+        ("seeing/SEQ.NGS.MAG", [8, 12, 14, 16]),
+        ("sky/airmass", [1.0, 1.3, 1.8]),
+    ],
+)
+def test_strehl_falls(path, values, micado, predict):
+    strehl = [predict(micado({path: value})).strehl for value in values]
+    assert all(a > b for a, b in zip(strehl, strehl[1:], strict=False)), strehl
+
+
+def test_strehl_falls_to_the_blue(micado, predict):
+    filters = [CASES[name][0] for name in ("Ks", "H", "J")]
+    strehl = [predict(micado(keys)).strehl for keys in filters]
+    assert strehl[0] > strehl[1] > strehl[2]

@@ -1,0 +1,116 @@
+"""Sources on pixels: conservation, moments, and the crowd against star by star."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from elvis_cli.focalplane import crowd, imager
+from elvis_cli.scene.morphology import Sersic
+
+OVERSAMPLE, STEP = 4, 8
+
+
+def gaussian(size: int, step: float, sigma: float) -> np.ndarray:
+    """A pixel-wide Gaussian every ``step`` pixels, the star at [size // 2, size // 2]."""
+    offset = (np.arange(size) - size // 2) * step
+    line = np.exp(-0.5 * (offset / sigma) ** 2)
+    return (np.outer(line, line) / (2 * np.pi * sigma**2)).astype(np.float32)
+
+
+def spread(*sigmas: float) -> SimpleNamespace:
+    return SimpleNamespace(
+        fine=np.stack([gaussian(321, 1 / OVERSAMPLE, s) for s in sigmas]),
+        coarse=np.stack([gaussian(129, STEP, s) for s in sigmas]),
+        oversample=OVERSAMPLE,
+        step=STEP,
+        fine_radius=38.0,
+    )
+
+
+CHIP = SimpleNamespace(rotation=0.0)
+
+
+def star(x: float, y: float, sigma: float = 2.5, size: int = 128) -> np.ndarray:
+    image = np.zeros((size, size), np.float32)
+    imager.add_star(image, x, y, 1000.0, spread(sigma), CHIP, 0)
+    return image
+
+
+@pytest.mark.parametrize("place", [(64.0, 64.0), (63.27, 65.61), (64.5, 63.5)])
+def test_a_star_keeps_its_light_and_its_place(place: tuple[float, float]) -> None:
+    image = star(*place).astype(float)
+    y, x = np.indices(image.shape)
+    assert image.sum() == pytest.approx(1000.0, rel=1e-3)
+    assert (image * x).sum() / image.sum() == pytest.approx(place[0], abs=2e-3)
+    assert (image * y).sum() / image.sum() == pytest.approx(place[1], abs=2e-3)
+
+
+def test_a_star_on_two_frames_is_cut_not_changed() -> None:
+    whole = star(60.3, 64.2)
+    part = np.zeros((128, 60), np.float32)
+    imager.add_star(part, 60.3 - 30, 64.2, 1000.0, spread(2.5), CHIP, 0)
+    np.testing.assert_allclose(part, whole[:, 30:90], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("radius", [0.01, 3.0, 15.0])
+def test_a_convolved_profile_keeps_its_light_and_its_width(radius: float) -> None:
+    """Variances add: a Sersic of index 0.5 is a Gaussian with R_e = 1.1774 sigma."""
+    image = np.zeros((256, 256), np.float32)
+    imager.add_profile(image, 127.7, 128.4, 1000.0, Sersic(0.5, radius), spread(2.5), CHIP)
+    y, x = np.indices(image.shape)
+    wide = image.astype(float)
+    assert wide.sum() == pytest.approx(1000.0, rel=2e-3)
+    mean = (wide * x).sum() / wide.sum()
+    assert mean == pytest.approx(127.7, abs=0.01)
+    variance = (wide * (x - mean) ** 2).sum() / wide.sum()
+    assert variance == pytest.approx(2.5**2 + (radius / 1.17741) ** 2, rel=0.02)
+
+
+def test_an_unresolved_profile_is_a_star() -> None:
+    image = np.zeros((128, 128), np.float32)
+    imager.add_profile(image, 63.27, 65.61, 1000.0, Sersic(1.0, 0.001), spread(2.5), CHIP)
+    np.testing.assert_allclose(image, star(63.27, 65.61), atol=0.05)
+
+
+def test_a_profile_far_outside_the_frame_only_sends_its_wings() -> None:
+    image = np.zeros((64, 64), np.float32)
+    imager.add_profile(image, 2000.0, 30.0, 1000.0, Sersic(1.0, 400.0), spread(2.5), CHIP)
+    assert image.min() > 0
+    assert np.diff(image.mean(axis=0)).min() > 0  # brighter towards the source
+
+
+def test_aperture_sum_is_the_area_of_the_circle() -> None:
+    assert imager.aperture_sum(np.ones((41, 41)), 20.2, 19.7, 8.0) == pytest.approx(np.pi * 64, rel=2e-3)
+
+
+def test_a_crowd_is_the_sum_of_its_stars() -> None:
+    rng = np.random.default_rng(5)
+    x, y = rng.uniform(-20, 148, (2, 60))
+    rate = 10 ** rng.uniform(1, 4, 60)
+    one_by_one = np.zeros((128, 128), np.float32)
+    for n in range(60):
+        imager.add_star(one_by_one, x[n], y[n], rate[n], spread(3.0), CHIP, 0)
+    together = np.zeros_like(one_by_one)
+    scene = SimpleNamespace(x=x, y=y, rate=rate)
+    crowd.Zones(spread(3.0), 0.0, {}).draw(together, CHIP, x, y, scene)
+    assert together.sum() == pytest.approx(one_by_one.sum(), rel=1e-4)
+    np.testing.assert_allclose(together, one_by_one, rtol=5e-3, atol=0.3)
+
+
+def test_zones_share_a_star_by_distance() -> None:
+    zones = crowd.Zones(spread(1.0, 2.0, 3.0, 4.0), 2.0, {(0, 0): 0, (1, 0): 1, (0, 1): 2, (1, 1): 3})
+    scene = SimpleNamespace(x=np.array([0.5, 2.0 - 1e-9]), y=np.array([0.0, 1.0]), rate=np.ones(2))
+    weights = np.zeros((2, 4))
+    for zone, weight in zones.weights(scene):
+        weights[np.arange(2), zone] += weight
+    np.testing.assert_allclose(weights, [[0.75, 0.25, 0, 0], [0, 0.5, 0, 0.5]], atol=1e-6)
+
+
+def test_zones_conserve_light() -> None:
+    zones = crowd.Zones(spread(1.0, 4.0, 10.0, 4.0), 2.0, {(0, 0): 0, (1, 0): 1, (0, 1): 2, (1, 1): 3})
+    image = np.zeros((256, 256), np.float32)
+    x, y = np.array([128.3] * 9), np.array([127.9] * 9)
+    scene = SimpleNamespace(x=np.linspace(0.0, 1.9, 9), y=np.linspace(1.9, 0.0, 9), rate=np.full(9, 100.0))
+    zones.draw(image, CHIP, x, y, scene)
+    assert image.sum(dtype=float) == pytest.approx(900.0, rel=2e-3)

@@ -1,0 +1,39 @@
+"""The ETC's formula."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from elvis_cli import snr
+
+
+def test_ratio_reproduces_an_etc_answer() -> None:
+    """FORS2, v_HIGH, 100 s, V = 20: ESO ETC v118 (target 152440.4 e, sky 286.45 e/pix, 95 pixels)."""
+    assert snr.ratio(152440.4, 95, 286.45, 0.0583, 3.15) == pytest.approx(358.7, rel=1e-3)
+
+
+def test_no_target_no_signal() -> None:
+    assert snr.ratio(0.0, 95, 286.45, 0.0, 3.0) == 0.0
+
+
+@pytest.mark.parametrize("single", [0.7, 3.0, 33.3333, 100.0])
+@pytest.mark.parametrize("goal", [1.0, 10.0, 100.0, 321.0])
+def test_the_least_count_that_reaches_the_goal(single: float, goal: float) -> None:
+    count = snr.solve_count(single, goal)
+    assert single * math.sqrt(count) >= goal
+    assert count == 1 or single * math.sqrt(count - 1) < goal
+
+
+def test_a_goal_that_nothing_reaches() -> None:
+    assert snr.solve_count(0.0, 10.0) == 0
+
+
+@pytest.mark.parametrize(("fwhm", "pixels", "npix"), [(0.6790, 11, 95), (0.7780, 13, 133)])
+def test_automatic_aperture_is_odd_and_twice_the_image(fwhm: float, pixels: int, npix: int) -> None:
+    aperture = snr.Aperture.around(fwhm, SimpleNamespace(aperture_pix=0, pixel_scale=0.125))
+    assert (aperture.diameter, aperture.pixels) == (pixels, npix)
+
+
+def test_requested_aperture_wins() -> None:
+    assert snr.Aperture.around(0.7, SimpleNamespace(aperture_pix=21, pixel_scale=0.125)).diameter == 21
