@@ -31,6 +31,7 @@ SHA256 = {
     ("grizli", "1.14.3"): "29604b17083b176ffc2186ebe45a5a84b3ef893cbfb41f5340fa2b7cf35a54e2",
     ("pz-rail-base", "2.0.11"): "ebe28f501bade92617a116a59f71e6b02b3ea5fdcab8e6fba64c29a7a555553f",
     ("scopesim", "0.12.0"): "81a0c6a7bcca617b8721589b1d931ccb1314742daf8fc0d451aa533e0c45f66d",
+    ("splat", "1.14"): "398a1ab79c4d25466032c3aad777cc6d1d171dc7ebf17da609296e4dc4ee9d4b",
     ("syotools", "1.3.5"): "c9626bdd75625c34f819725a74e9bd0516b958daf57935000202dd7339df4770",
 }
 """The one archive of each package that is accepted."""

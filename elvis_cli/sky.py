@@ -1,0 +1,206 @@
+"""The night sky over the telescope: transmission and emission, from a shipped table of ESO's SkyCalc.
+
+The table holds SkyCalc's components for Paranal at airmass 1 with 2.5 mm of water and a half Moon (Noll et al. 2012,
+A&A 543, A92, "N12"; Jones et al. 2013, A&A 560, A91). Each component is carried to other conditions by its own law:
+
+- transmission: prod T_k^X; Rayleigh scattering goes with the air pressure; of the molecular absorption, the water part
+  follows the column X * PWV along curves of growth made from line-resolved spectra;
+- moonlight: elvis_cli.moon;
+- airglow: van Rhijn's layer at 90 km, the extinction of a wide source (N12 eqs. 21-24), absorption;
+- zodiacal light: absorption only, and starlight: constant, since a wide source gains by scattering what it loses;
+- thermal: (1 - T) of the molecules, times Planck's function at the site's over the table's ground temperature.
+
+Between SkyCalc at X = 1.2 for 3060 m and this model at the same conditions, components differ by 1-2 %.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli import moon
+from elvis_cli.errors import ElvisError, ResourceError
+from elvis_cli.instrument import Site
+from elvis_cli.request import SkyConditions
+
+Floats = NDArray[np.float64]
+
+COLUMNS = ("sml", "ssl", "zl", "tme", "ael", "arc", "ma", "o3", "rs", "ms")
+"""Rows of sky.npy: scattered moonlight, starlight, zodiacal light, thermal, airglow lines, airglow continuum
+(photon/s/m2/um/arcsec2), then the optical depths of molecules, ozone (below 1 um), Rayleigh and Mie scattering."""
+DEPTHS = COLUMNS[6:]
+WATER_COLUMNS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
+"""Rows of sky_water.npy: mm of water along the line of sight."""
+
+# The table's conditions.
+PWV = 2.5
+"""mm."""
+TEMPERATURE = 287.116
+"""Of the air at the ground, K."""
+PRESSURE = 744.0
+"""hPa (N12)."""
+MOON_SEPARATION = 45.0
+MOON_ZENITH_DISTANCE = 45.0
+"""deg; its phase angle is 90 deg, the reference of moon.brightness."""
+
+VISUAL = 0.55
+"""Where the scattering function of Krisciunas & Schaefer holds as it is, um."""
+LAYER = 6371.0 / (6371.0 + 90.0)
+"""Earth's radius over that of the airglow's layer."""
+SECOND_RADIATION = 14387.77
+"""hc/k, um K."""
+
+_FIRST, _RATIO, _COUNT = 0.3, 12001 / 11999, 23473
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sky:
+    """What is above the telescope."""
+
+    wave: Floats
+    """um, vacuum, (n,)."""
+    transmission: Floats
+    """0..1, (n,)."""
+    emission: Floats
+    """Photon/s/m2/um/arcsec2 at the ground: moonlight, stars, zodiacal light, airglow and the air's own heat, (n,)."""
+    notes: tuple[str, ...] = ()
+
+
+def table_wave(start: int, stop: int) -> Floats:
+    """Return the centres (um) of the table's samples ``start``..``stop``-1: bins of constant resolution, R = 6000."""
+    return _FIRST * _RATIO ** np.arange(start, stop)
+
+
+def grid(lo: float, hi: float) -> Floats:
+    """Return the wavelengths (um) of the table within [lo, hi], and one more at each side.
+
+    Raises
+    ------
+    ResourceError
+        The table does not reach that far.
+    """
+    last = table_wave(_COUNT - 1, _COUNT)[0]
+    if not _FIRST <= lo <= hi <= last:
+        raise ResourceError(
+            f"the sky is known from {_FIRST:g} to {last:.4g} um; {lo:g} to {hi:g} um is asked for",
+            allowed=[_FIRST, float(last)],
+        )
+    start = math.ceil(_index(lo) - 1e-6) - 1
+    stop = math.floor(_index(hi) + 1e-6) + 2
+    return table_wave(max(start, 0), min(stop, _COUNT))
+
+
+def bin_edges(wave: Floats) -> Floats:
+    """Return the n + 1 edges of n >= 2 samples: mid-points, and as far out again at both ends.
+
+    An integral over the samples is ``sum(f * diff(edges))``.
+    """
+    middle = (wave[1:] + wave[:-1]) / 2
+    return np.concatenate([[2 * wave[0] - middle[0]], middle, [2 * wave[-1] - middle[-1]]])
+
+
+def load(conditions: SkyConditions, site: Site, wave: Floats) -> Sky:
+    """Return the sky in these conditions on ``wave``, which must come from `grid`.
+
+    Raises
+    ------
+    ElvisError
+        ``wave`` is not a part of the table's grid.
+    """
+    start = round(_index(float(wave[0])))
+    part = slice(start, start + len(wave))
+    if start < 0 or not np.allclose(wave, table_wave(part.start, part.stop), rtol=1e-9, atol=0):
+        raise ElvisError("the sky is only given on the wavelengths of elvis_cli.sky.grid")
+    table, water = _tables()
+    rows = dict(zip(COLUMNS, table[:, part].astype(float), strict=True))
+    x = conditions.airmass
+
+    depth_water, column = water[:, part].astype(float), x * conditions.pwv
+    share = depth_water[WATER_COLUMNS.index(PWV)]
+    molecules = np.maximum(rows["ma"] * (x * (1.0 - share) + _growth(depth_water, column)), 0.0)
+    rayleigh = rows["rs"] * site.pressure / PRESSURE
+    scattering = rayleigh + rows["ms"]
+    absorption = molecules + x * rows["o3"]
+    transmission = np.exp(-absorption - x * scattering)
+
+    # Bins that are nearly black hold no usable light from above to scale up.
+    above = (np.exp(-absorption) + 0.01) / (np.exp(-rows["ma"] - rows["o3"]) + 0.01)
+    emission = rows["ssl"] + rows["zl"] * above
+    glow = rows["ael"] + rows["arc"] if conditions.airglow else rows["ael"]
+    emission += glow * above * _airglow(x, rows["rs"], rayleigh, rows["ms"])
+    if conditions.fli > 0.0 and conditions.moon_altitude >= 0.0:
+        emission += rows["sml"] * above * _moonlight(conditions, wave, rows, rayleigh)
+    emission += rows["tme"] * _thermal(molecules, rows["ma"], site.temperature, wave)
+    return Sky(wave, transmission, emission, _notes(conditions))
+
+
+@functools.cache
+def _tables() -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    data = Path(__file__).parent / "data"
+    return np.load(data / "sky.npy", mmap_mode="r"), np.load(data / "sky_water.npy", mmap_mode="r")
+
+
+def _index(wave: float) -> float:
+    return math.log(wave / _FIRST) / math.log(_RATIO)
+
+
+def _growth(depths: Floats, column: float) -> Floats:
+    """Return water's depth at ``column`` (mm) between those for WATER_COLUMNS, by a power law; linear below them."""
+    if column <= WATER_COLUMNS[0]:
+        return depths[0] * (column / WATER_COLUMNS[0])
+    log = np.log(WATER_COLUMNS)
+    position = float(np.interp(math.log(column), log, np.arange(len(log))))
+    below = min(int(position), len(log) - 2)
+    part = position - below
+    return np.asarray(depths[below] ** (1.0 - part) * depths[below + 1] ** part)
+
+
+def _airglow(x: float, rayleigh_table: Floats, rayleigh: Floats, mie: Floats) -> Floats:
+    """Return airglow at airmass ``x`` over that of the table: van Rhijn and scattering (N12 eqs. 21-24)."""
+    layer = (1.0 - LAYER**2 * (1.0 - 1.0 / x**2)) ** -0.5
+    log = math.log10(layer)
+    loss = x * ((1.669 * log - 0.146) * rayleigh + (1.732 * log - 0.318) * mie)
+    loss_table = -0.146 * rayleigh_table - 0.318 * mie
+    return np.asarray(layer * np.exp(loss_table - loss))
+
+
+def _moonlight(c: SkyConditions, wave: Floats, rows: dict[str, Floats], rayleigh: Floats) -> Floats:
+    """Return scattered moonlight over that of the table."""
+    table, _ = _tables()
+    visual = table[:, round(_index(VISUAL))]
+    visual_rayleigh, visual_mie = (float(visual[COLUMNS.index(k)]) for k in ("rs", "ms"))
+
+    def scattered(separation: float, x: float, zenith_distance: float, rs: Floats) -> Floats:
+        path = moon.optical_path(zenith_distance)
+        weights = rs / visual_rayleigh, rows["ms"] / visual_mie
+        return moon.scattered(separation, x, path, rs + rows["ms"], *weights) * np.exp(-rows["o3"] * path)
+
+    now = scattered(c.moon_distance, c.airmass, 90.0 - c.moon_altitude, rayleigh)
+    then = scattered(MOON_SEPARATION, 1.0, MOON_ZENITH_DISTANCE, rows["rs"])
+    return moon.brightness(c.fli, wave) * now / then
+
+
+def _thermal(molecules: Floats, molecules_table: Floats, temperature: float, wave: Floats) -> Floats:
+    """Return the air's thermal emission over that of the table."""
+    emissivity = -np.expm1(-molecules) / np.maximum(-np.expm1(-molecules_table), 1e-12)
+    hot, table = (np.expm1(SECOND_RADIATION / (wave * t)) for t in (temperature, TEMPERATURE))
+    return np.asarray(emissivity * table / hot)
+
+
+def _notes(c: SkyConditions) -> tuple[str, ...]:
+    notes = []
+    if not c.airglow:
+        notes.append("sky: airglow off leaves out the continuum and keeps the lines, as the ETC's answers do")
+    moonlit = c.fli > 0.0 and c.moon_altitude >= 0.0
+    target, lunar = math.degrees(math.acos(1.0 / c.airmass)), 90.0 - c.moon_altitude
+    if moonlit and not abs(target - lunar) - 1.0 <= c.moon_distance <= target + lunar + 1.0:
+        notes.append(
+            f"sky: no Moon at altitude {c.moon_altitude:g} deg is {c.moon_distance:g} deg from a target at airmass "
+            f"{c.airmass:g}; its light is computed for these values all the same, as by the ETC"
+        )
+    return tuple(notes)
