@@ -1,0 +1,206 @@
+"""The FITS file: header cards and pixels to bytes, one HDU after another, the same bytes for the same request.
+
+The layout is a primary header without data, one image extension a chip, the table ELVIS_VALUES (every number that was
+used, with unit and source) and the table ELVIS_REQUEST (the request itself: `elvis replay`).
+
+astropy formats the cards; pixels and checksums are streamed here, because astropy keeps every HDU until the end,
+writes the wall clock into the checksum's comment and sums 2880 bytes at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import BinaryIO
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
+from numpy.typing import NDArray
+
+from elvis_cli import __version__
+from elvis_cli.instrument import Chip, Setup
+from elvis_cli.product import header
+from elvis_cli.product.observation import observe
+from elvis_cli.request import Request
+
+BLOCK = 2880
+"""Bytes of a FITS block."""
+REQUEST_EXTENSION = "ELVIS_REQUEST"
+VALUES_EXTENSION = "ELVIS_VALUES"
+
+_PLAIN = str.maketrans({"µ": "u", "μ": "u", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+-", "’": "'", "λ": "lambda"})
+_LONG = 40
+"""Strings above this may be continued on a second card."""
+
+
+def write(
+    request: Request,
+    setup: Setup,
+    prediction: header.Predicted,
+    frames: Iterable[tuple[Chip, NDArray[np.float32] | NDArray[np.uint16]]],
+    notes: Sequence[str],
+    out: BinaryIO,
+) -> None:
+    """Write the whole FITS file to ``out``, which need not be seekable.
+
+    ``frames`` yields (chip, pixels), pixels of shape (window.ny, window.nx), uint16 or float32; it is asked for the
+    next chip only when the one before is written, and no chip is kept.
+
+    Raises
+    ------
+    RequestError
+        The request's date is not ISO 8601.
+    """
+    observation = observe(request, setup, prediction.count)
+    cards: list[header.Card] = [
+        ("SIMPLE", True, "conforms to FITS standard"),
+        ("BITPIX", 8, "bits per value"),
+        ("NAXIS", 0, "no data here"),
+        ("EXTEND", True, "one extension a chip"),
+        *header.primary(request, setup, prediction, observation),
+    ]
+    _write_hdu(out, cards, None, header.remarks(request, observation, notes))
+    for chip, pixels in frames:
+        _write_image(out, pixels, header.extension(request, setup, chip, setup.window, observation))
+        del pixels  # the next chip is rendered before this name is bound again
+    values = {
+        "NAME": [value.name for value in setup.values],
+        "VALUE": [str(value.value) for value in setup.values],
+        "UNIT": [value.unit for value in setup.values],
+        "SOURCE": [value.source for value in setup.values],
+        "ASSUMED": ["yes" if value.assumed else "no" for value in setup.values],
+    }
+    _write_table(out, VALUES_EXTENSION, values)
+    effective = {
+        "VERSION": [__version__],
+        "SEED": [str(request.extras.seed)],
+        "REQUEST": [json.dumps(request.document, default=dict, separators=(",", ":"))],
+    }
+    _write_table(out, REQUEST_EXTENSION, effective)
+
+
+def plain(text: str) -> str:
+    """Return ``text`` in printable ASCII, the only characters of a FITS header."""
+    folded = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+    kept = "".join(c for c in folded if not unicodedata.combining(c))
+    return "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in kept)
+
+
+def card(keyword: str, value: object, comment: str = "") -> fits.Card:
+    """Return the FITS card; a string that is too long is continued, a comment that is too long is cut.
+
+    A number that is not finite becomes its name, since FITS headers have none.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        value = str(value)
+    elif not isinstance(value, (bool, int, float)):
+        value = plain(str(value))
+        if len(value) > _LONG:  # astropy may part the two halves of an escaped quote
+            value = value.replace("'", "`")
+    if len(keyword) > 8 or " " in keyword:
+        keyword = f"HIERARCH {keyword}"
+    made = fits.Card(keyword, value, plain(comment))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VerifyWarning)  # says that the comment is cut
+        str(made)
+    return made
+
+
+def ones_sum(data: bytes | NDArray[np.uint8]) -> int:
+    """Return the 32-bit ones' complement sum of ``data``, zero-padded to whole words (FITS 4.0, appendix J)."""
+    words = len(data) // 4 * 4
+    total = int(np.frombuffer(data[:words], dtype=">u4").sum(dtype=np.uint64))
+    total += int.from_bytes(bytes(data[words:]).ljust(4, b"\0"), "big")
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def encode_checksum(total: int) -> str:
+    """Return the 16 characters that bring an HDU whose ones' complement sum is ``total`` to zero (appendix J.2)."""
+    complement = 0xFFFFFFFF - total
+    excluded = b":;<=>?@[\\]^_`"
+    encoded = bytearray(16)
+    for i in range(4):
+        quotient, rest = divmod((complement >> (24 - 8 * i)) & 0xFF, 4)
+        letters = [quotient + 48 + rest, quotient + 48, quotient + 48, quotient + 48]
+        while any(letter in excluded for letter in letters):
+            for j in (0, 2):
+                if letters[j] in excluded or letters[j + 1] in excluded:
+                    letters[j] += 1
+                    letters[j + 1] -= 1
+        for j in range(4):
+            encoded[4 * j + i] = letters[j]
+    return (encoded[-1:] + encoded[:-1]).decode("ascii")
+
+
+def _write_image(out: BinaryIO, pixels: NDArray[np.float32] | NDArray[np.uint16], cards: list[header.Card]) -> None:
+    ny, nx = pixels.shape
+    scaling: list[header.Card] = []
+    if pixels.dtype == np.uint16:  # FITS has no unsigned integers: the sign bit is turned instead
+        stored = np.bitwise_xor(pixels, np.uint16(0x8000)).astype(">u2", copy=False)
+        scaling = [("BSCALE", 1.0, "pixel = BZERO + BSCALE * stored"), ("BZERO", 32768.0, "unsigned 16-bit integers")]
+    elif pixels.dtype == np.float32:
+        stored = pixels.astype(">f4", order="C")
+    else:
+        raise TypeError(f"pixels are {pixels.dtype}, not uint16 or float32")
+    structure: list[header.Card] = [
+        ("XTENSION", "IMAGE", "image extension"),
+        ("BITPIX", 16 if scaling else -32, "bits per value"),
+        ("NAXIS", 2, "number of axes"),
+        ("NAXIS1", nx, "columns"),
+        ("NAXIS2", ny, "rows"),
+        ("PCOUNT", 0, "no parameters"),
+        ("GCOUNT", 1, "one group"),
+        *scaling,
+    ]
+    _write_hdu(out, [*structure, *cards], stored.reshape(-1).view(np.uint8))
+
+
+def _write_table(out: BinaryIO, name: str, columns: Mapping[str, Sequence[str]]) -> None:
+    """Write a binary table of text columns."""
+    arrays = [np.array([plain(text).encode() for text in column] or [b""], dtype=bytes) for column in columns.values()]
+    rows = len(next(iter(columns.values())))
+    widths = [array.dtype.itemsize for array in arrays]
+    cards: list[header.Card] = [
+        ("XTENSION", "BINTABLE", "binary table extension"),
+        ("BITPIX", 8, "bits per value"),
+        ("NAXIS", 2, "number of axes"),
+        ("NAXIS1", sum(widths), "bytes in a row"),
+        ("NAXIS2", rows, "rows"),
+        ("PCOUNT", 0, "no heap"),
+        ("GCOUNT", 1, "one group"),
+        ("TFIELDS", len(widths), "columns"),
+        ("EXTNAME", name, "name of this extension"),
+    ]
+    for number, (column, width) in enumerate(zip(columns, widths, strict=True), start=1):
+        cards += [(f"TTYPE{number}", column, "name of the column"), (f"TFORM{number}", f"{width}A", "text")]
+    parts = [array[:rows].view(np.uint8).reshape(rows, width) for array, width in zip(arrays, widths, strict=True)]
+    _write_hdu(out, cards, np.hstack(parts).reshape(-1))
+
+
+def _write_hdu(
+    out: BinaryIO, cards: Iterable[header.Card], data: NDArray[np.uint8] | None, comments: Iterable[str] = ()
+) -> None:
+    """Write one HDU with DATASUM and CHECKSUM; ``data`` is its bytes as stored, without the padding."""
+    total = 0 if data is None else ones_sum(data)
+    top = fits.Header([card(*each) for each in cards])
+    for comment in comments:
+        top.add_comment(plain(comment))
+    blank = "0" * 16
+    top.append(card("CHECKSUM", blank, "checksum of the HDU"), end=True)
+    top.append(card("DATASUM", str(total), "checksum of the data"), end=True)
+    text = top.tostring().encode("ascii")
+    whole = total + ones_sum(text)
+    encoded = encode_checksum((whole & 0xFFFFFFFF) + (whole >> 32))
+    place = text.rindex(b"CHECKSUM= '" + blank.encode()) + len(b"CHECKSUM= '")
+    out.write(text[:place] + encoded.encode() + text[place + len(blank) :])
+    if data is not None:
+        out.write(data.data)
+        out.write(bytes(-len(data) % BLOCK))

@@ -1,0 +1,261 @@
+"""The primary and extension headers as data: (keyword, value, comment), in ESO's dictionary (DICD, ESO-044156).
+
+Nothing here knows FITS syntax; `elvis_cli.product.fits` turns the cards into bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+from elvis_cli import __version__
+from elvis_cli.instrument import Chip, Setup
+from elvis_cli.product import wcs
+from elvis_cli.product.observation import Observation, isot
+from elvis_cli.request import Request, Window
+
+Card = tuple[str, object, str]
+"""Keyword without HIERARCH ("ESO DET DIT" or "EXPTIME"), value, comment."""
+
+_CATEGORIES = ("DPR", "OBS", "TPL", "DET", "INS", "SEQ", "TEL", "ADA", "AOS", "SIM")
+_DOTTED = re.compile(r"(?=.{1,40}$)[A-Z][A-Z0-9]*(\.[A-Z0-9_-]+)+")
+"""A request key that is an ESO keyword, such as INS.FILT1.NAME, and fits on a card."""
+
+
+class Predicted(Protocol):
+    """What the headers need of `elvis_cli.snr.Prediction`."""
+
+    @property
+    def count(self) -> int:
+        """NDIT or NEXPO."""
+
+    def cards(self) -> list[Card]:
+        """Return the HIERARCH ESO SIM cards of the predicted S/N."""
+
+
+def exposure_time(setup: Setup, count: int) -> float:
+    """Return what was summed, s: DIT * NDIT for an infrared detector, one DIT for a CCD (NEXPO counts files)."""
+    return setup.dit * (count if setup.detector.kind == "ir" else 1)
+
+
+def primary(request: Request, setup: Setup, prediction: Predicted, observation: Observation) -> list[Card]:
+    """Return the primary header below NAXIS, without CHECKSUM; ``setup.header`` wins over what is written here."""
+    count = prediction.count
+    cards = [
+        *_standard(request, setup, observation, exposure_time(setup, count)),
+        *_exposure(request, setup, observation, count),
+        *_detector(setup, count),
+        ("ESO INS MODE", setup.mode, "instrument mode"),
+        *_keys(request),
+        *_telescope(request, setup, observation),
+        *_simulation(request, setup),
+        *((_full(keyword), value, comment) for keyword, value, comment in prediction.cards()),
+    ]
+    own = {keyword: (keyword, value, comment) for keyword, value, comment in cards}
+    for name, given in setup.header.items():
+        keyword = _full(name) if " " in name else name
+        value, comment = given if isinstance(given, tuple) else (given, own.get(keyword, ("", "", ""))[2])
+        own[keyword] = (keyword, value, comment)
+    instrument = own["INSTRUME"][1]
+    own["ARCFILE"] = ("ARCFILE", f"{instrument}.{isot(observation.start)}.fits", "archive file name")
+    return sorted(own.values(), key=_order)
+
+
+def extension(request: Request, setup: Setup, chip: Chip, window: Window, observation: Observation) -> list[Card]:
+    """Return the header of one chip's image below GCOUNT, without BZERO and CHECKSUM."""
+    detector, binning = setup.detector, setup.detector.binning
+    ccd = detector.kind == "ccd"
+    unit = ("electron/s", "expected rate, no noise") if request.extras.product == "expected" else ("adu", "raw counts")
+    name = "ESO DET CHIP1" if ccd else "ESO DET CHIP"
+    pixel = detector.pixel_mm * 1000.0 / binning
+    return [
+        ("EXTNAME", chip.extname, "name of this extension"),
+        ("INHERIT", True, "the primary header applies here too"),
+        ("BUNIT", *unit),
+        *wcs.cards(setup, chip, window, observation.ra, observation.dec, observation.position_angle),
+        ("ESO DET CHIP NO", chip.id, "number of the chip in the mosaic"),
+        (f"{name} ID", f"{detector.name} {chip.id}", "chip identification"),
+        (f"{name} NAME", detector.name, "kind of detector"),
+        (f"{name} NX", detector.nx * binning, "[pixel] columns of the chip"),
+        (f"{name} NY", detector.ny * binning, "[pixel] rows of the chip"),
+        (f"{name} PSZX", pixel, "[um] pixel size along x"),
+        (f"{name} PSZY", pixel, "[um] pixel size along y"),
+        (f"{name} GAIN", chip.gain, "[e/ADU] conversion from ADU to electrons"),
+        (f"{name} RON", chip.ron, "[e] read-out noise of one integration"),
+        (f"{name} DARK", chip.dark, "[e/s] dark current per binned pixel"),
+        ("ESO DET OUT1 CONAD", chip.gain, "[e/ADU] conversion from ADU to electrons"),
+        ("ESO DET OUT1 GAIN", 1.0 / chip.gain, "[ADU/e] conversion from electrons to ADU"),
+        ("ESO DET OUT1 RON", chip.ron, "[e] read-out noise of one integration"),
+        ("ESO DET WIN1 STRX", window.x0 + 1, "[binned pixel] first column of the window"),
+        ("ESO DET WIN1 STRY", window.y0 + 1, "[binned pixel] first row of the window"),
+        ("ESO DET WIN1 NX", window.nx, "[binned pixel] columns of the window"),
+        ("ESO DET WIN1 NY", window.ny, "[binned pixel] rows of the window"),
+        ("ESO DET WIN1 BINX", binning, "binning along x"),
+        ("ESO DET WIN1 BINY", binning, "binning along y"),
+    ]
+
+
+def remarks(request: Request, observation: Observation, notes: Sequence[str]) -> list[str]:
+    """Return the texts of the COMMENT cards of the primary header."""
+    seen = dict.fromkeys((*notes, *request.warnings, *observation.notes))
+    return ["SIMULATED DATA, made by ELVIS: no telescope took this exposure.", *(f"Note: {note}" for note in seen)]
+
+
+def _standard(request: Request, setup: Setup, observation: Observation, exptime: float) -> list[Card]:
+    start = observation.start
+    seconds = (start - start.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    return [
+        ("ORIGIN", "ELVIS", "simulated, not observed"),
+        ("DATE", isot(observation.created), "[UTC] date of this file, never the wall clock"),
+        ("TELESCOP", setup.telescope.name, "simulated telescope"),
+        ("INSTRUME", setup.instrument.upper(), "simulated instrument"),
+        ("OBJECT", _target_name(request), "target"),
+        ("RA", observation.ra, "[deg] field centre"),
+        ("DEC", observation.dec, "[deg] field centre"),
+        ("EQUINOX", 2000.0, "[yr] standard FK5 equinox"),
+        ("RADESYS", "ICRS", "celestial reference frame"),
+        ("EXPTIME", exptime, "[s] integration time that was summed"),
+        ("MJD-OBS", observation.mjd, "[d] start of the exposure (UTC)"),
+        ("DATE-OBS", isot(start), "[UTC] start of the exposure"),
+        ("TIMESYS", "UTC", "time scale"),
+        ("UTC", round(seconds, 3), "[s] start of the exposure"),
+        ("LST", round(observation.sidereal_time * 240.0, 3), "[s] local sidereal time at start"),
+        ("PI-COI", "ELVIS", "simulated"),
+        ("OBSERVER", "ELVIS", "simulated"),
+        ("SIMULATED", True, "THIS IS A SIMULATION"),
+    ]
+
+
+def _exposure(request: Request, setup: Setup, observation: Observation, count: int) -> list[Card]:
+    number = request.extras.exposure
+    files = max(number, 1 if setup.detector.kind == "ir" else count)
+    first = isot(observation.start - timedelta(seconds=(number - 1) * observation.duration))
+    name = _target_name(request)
+    return [
+        ("ESO DPR CATG", "SCIENCE", "observation category"),
+        ("ESO DPR TECH", "IMAGE", "observation technique"),
+        ("ESO DPR TYPE", "OBJECT", "observation type"),
+        ("ESO OBS ID", 0, "observation block; 0 when simulated without one"),
+        ("ESO OBS NAME", f"{name} {setup.filter_name}", "observation block name"),
+        ("ESO OBS PROG ID", "SIMULATED", "programme"),
+        ("ESO OBS TARG NAME", name, "target"),
+        ("ESO OBS TPLNO", 1, "number of the template in the block"),
+        ("ESO OBS START", first, "[UTC] start of the block"),
+        ("ESO TPL ID", f"{setup.instrument.upper()}_img_obs", "template signature"),
+        ("ESO TPL NAME", "Imaging", "template name"),
+        ("ESO TPL START", first, "[UTC] start of the template"),
+        ("ESO TPL NEXP", files, "exposures of the template"),
+        ("ESO TPL EXPNO", number, "number of this exposure"),
+    ]
+
+
+def _detector(setup: Setup, count: int) -> list[Card]:
+    cards: list[Card] = [
+        ("ESO DET NAME", setup.detector.name, "detector"),
+        ("ESO DET CHIPS", len(setup.chips), "chips in this file"),
+        ("ESO DET DIT", setup.dit, "[s] integration time"),
+    ]
+    if setup.detector.kind == "ccd":
+        return [
+            *cards,
+            ("ESO DET NDIT", 1, "integrations summed in this file"),
+            ("ESO DET WIN1 DIT1", setup.dit, "[s] integration time"),
+            ("ESO DET WIN1 UIT1", setup.dit, "[s] integration time asked for"),
+        ]
+    return [
+        *cards,
+        ("ESO DET NDIT", count, "integrations; the pixels are their mean"),
+        ("ESO DET NCORRS", 2, "read-out mode: double correlated sampling"),
+        ("ESO DET NCORRS NAME", "Double", "read-out mode"),
+    ]
+
+
+def _keys(request: Request) -> Iterable[Card]:
+    """Yield the ESO keywords among the request's instrument keys."""
+    for key, value in request.keys.items():
+        if _DOTTED.fullmatch(key) and isinstance(value, (str, int, float)):
+            yield f"ESO {key.replace('.', ' ')}", value, "as requested"
+
+
+def _telescope(request: Request, setup: Setup, observation: Observation) -> Iterable[Card]:
+    site, airmass = setup.site, request.sky.airmass
+    yield "ESO TEL GEOELEV", site.elevation, "[m] elevation above sea level"
+    yield "ESO TEL GEOLAT", site.latitude, "[deg] latitude, North positive"
+    yield "ESO TEL GEOLON", site.longitude, "[deg] longitude, East positive"
+    yield "ESO TEL ALT", _degrees(observation.altitude), "[deg] altitude at start"
+    yield "ESO TEL AZ", _degrees(observation.azimuth + 180.0) % 360.0, "[deg] azimuth at start, S=0 W=90"
+    for when in ("START", "END"):
+        yield f"ESO TEL AIRM {when}", airmass, "airmass, as simulated"
+        yield f"ESO TEL AMBI FWHM {when}", setup.seeing, "[arcsec] zenith seeing at 500 nm"
+        yield f"ESO TEL AMBI IWV {when}", request.sky.pwv, "[mm] precipitable water vapour at zenith"
+        yield f"ESO TEL AMBI PRES {when}", site.pressure, "[hPa] pressure"
+    yield "ESO TEL PARANG START", _degrees(observation.parallactic), "[deg] parallactic angle at start"
+    yield "ESO TEL PARANG END", _degrees(observation.parallactic_end), "[deg] parallactic angle at end"
+    yield "ESO TEL AMBI RHUM", site.humidity * 100.0, "[%] relative humidity"
+    yield "ESO TEL AMBI TEMP", round(site.temperature - 273.15, 6), "[C] temperature"
+    yield "ESO TEL TARG ALPHA", float(_sexagesimal(observation.ra / 15.0)), "hhmmss.sss right ascension"
+    yield "ESO TEL TARG DELTA", float(_sexagesimal(observation.dec)), "ddmmss.sss declination"
+    yield "ESO ADA POSANG", observation.position_angle, "[deg] position angle of +y, North through East"
+
+
+def _simulation(request: Request, setup: Setup) -> Iterable[Card]:
+    sky = request.sky
+    yield "ESO SIM VERSION", __version__, "version of ELVIS"
+    yield "ESO SIM SEED", request.extras.seed, "random seed"
+    yield "ESO SIM PRODUCT", request.extras.product, "raw or expected"
+    yield "ESO SIM GENERATION", request.generation, "generation of the ETC JSON"
+    yield "ESO SIM ATM FLI", sky.fli, "fractional lunar illumination"
+    yield "ESO SIM ATM MOONSEP", sky.moon_distance, "[deg] moon to target"
+    yield "ESO SIM ATM MOONALT", sky.moon_altitude, "[deg] altitude of the moon"
+    yield "ESO SIM AO KIND", setup.ao.kind if setup.ao else "none", "adaptive optics"
+    if setup.ao:
+        yield "ESO SIM AO GSMAG", setup.guide_star_mag, "[mag] guide star"
+        yield "ESO SIM AO GSSEP", request.seeing.separation, "[arcsec] guide star to target"
+    if request.extras.stages is not None:
+        yield "ESO SIM STAGES", " ".join(request.extras.stages), "detector stages that were run"
+    if request.extras.skip:
+        yield "ESO SIM SKIP", " ".join(request.extras.skip), "detector stages left out"
+
+
+def _target_name(request: Request) -> str:
+    """Return a name for the target: the request's own if it has one, else what it looks like."""
+    name: Any = request.document
+    for key in ("sky", "almanac", "targetName"):
+        name = name.get(key) if isinstance(name, Mapping) else None
+    if isinstance(name, str) and name.strip():
+        return name.strip()
+    if request.extras.catalogue is not None:
+        return f"catalogue of {len(request.extras.catalogue.x)} stars"
+    sed = request.target.sed
+    spectrum = f"{sed.catalog} {sed.id}" if sed.kind == "template" else sed.kind
+    return f"{request.target.morphology.kind} {spectrum}"
+
+
+def _degrees(angle: float) -> float:
+    """Return an angle to the microdegree, never -0: beyond that it depends on the machine's mathematical library."""
+    return round(angle, 6) + 0.0
+
+
+def _sexagesimal(value: float) -> str:
+    """Return degrees or hours as ESO's one number: 123456.789 is 12 34 56.789."""
+    milli = round(abs(value) * 3_600_000)
+    minutes, rest = divmod(milli, 60_000)
+    whole, minute = divmod(minutes, 60)
+    return f"{'-' if math.copysign(1.0, value) < 0 else ''}{whole:02d}{minute:02d}{rest / 1000:06.3f}"
+
+
+def _full(keyword: str) -> str:
+    """Return a keyword of the ESO hierarchy in full: "SIM SNR" and "HIERARCH ESO SIM SNR" are "ESO SIM SNR"."""
+    keyword = keyword.removeprefix("HIERARCH ").removeprefix("ESO ")
+    return f"ESO {keyword}"
+
+
+def _order(card: Card) -> int:
+    """Return where the card's category stands; the sort is stable inside it."""
+    words = card[0].split()
+    if words[0] != "ESO":
+        return -1
+    return _CATEGORIES.index(words[1]) if words[1] in _CATEGORIES else len(_CATEGORIES)

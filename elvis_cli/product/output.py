@@ -1,0 +1,137 @@
+"""Where the bytes go: all of them, or none.
+
+Both sinks are context managers that yield a binary file. What is written appears only when the block ends without an
+exception of any kind (KeyboardInterrupt and SystemExit included: let a SIGTERM handler raise one); otherwise nothing
+is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from elvis_cli.errors import OutputError
+
+MEMORY = 64 * 2**20
+"""Bytes held in memory before a temporary file takes over."""
+
+
+class _Target(Protocol):
+    """A file that may take only some of what it is given."""
+
+    def write(self, data: memoryview, /) -> int | None: ...
+    def flush(self) -> None: ...
+    def fileno(self) -> int: ...
+
+
+_FULL = (ENOSPC, EDQUOT, EFBIG, EIO, EROFS)
+"""Faults that are certainly of the output, wherever inside the block they surface."""
+
+
+@contextmanager
+def file_sink(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Yield a file that replaces ``path`` on a clean exit.
+
+    A regular file (or none) is replaced atomically, through a symbolic link if there is one; a device or a named pipe
+    is written to at the end.
+
+    Raises
+    ------
+    OutputError
+        The directory cannot be written to, the disk is full, ...
+    """
+    with _reported(path):
+        mode = _mode(path)
+        if mode is not None and not stat.S_ISREG(mode):
+            descriptor = os.open(path, os.O_WRONLY)  # a directory is refused here
+    if mode is None or stat.S_ISREG(mode):
+        yield from _replace(Path(os.path.realpath(path)), mode, path)
+        return
+    with open(descriptor, "wb", buffering=0) as device:
+        yield from _spool(device, path)
+
+
+@contextmanager
+def stdout_sink() -> Iterator[BinaryIO]:
+    """Yield a file whose content goes to standard output on a clean exit.
+
+    Raises
+    ------
+    OutputError
+        Standard output or the temporary directory is full.
+    BrokenPipeError
+        The reader has gone; the command line ends quietly.
+    """
+    with _reported("standard output"):
+        sys.stdout.flush()
+    # The raw file: after a failure nothing stays in a buffer for the interpreter to try again at exit.
+    yield from _spool(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), "standard output")
+
+
+def _replace(target: Path, mode: int | None, shown: object) -> Iterator[BinaryIO]:
+    part = target.parent / f".elvis-{secrets.token_hex(8)}.part"
+    with _reported(shown):
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with _reported(shown, only=_FULL), open(descriptor, "wb") as file:
+            yield file
+        with _reported(shown):
+            if mode is not None:
+                part.chmod(stat.S_IMODE(mode))
+            part.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _spool(target: _Target, shown: object) -> Iterator[BinaryIO]:
+    with tempfile.SpooledTemporaryFile(max_size=MEMORY) as spool:
+        with _reported(shown, only=_FULL):
+            yield cast("BinaryIO", spool)
+        with _reported(shown):
+            spool.seek(0)
+            while chunk := spool.read(2**20):
+                _write_all(target, chunk)
+            target.flush()
+
+
+def _write_all(target: _Target, chunk: bytes) -> None:
+    """Write every byte to a file that may take only some at a time."""
+    left = memoryview(chunk)
+    while left:
+        taken = target.write(left)
+        if taken is None:  # a pipe that its owner made non-blocking, and that is full
+            select.select((), (target,), ())
+        left = left[taken or 0 :]
+
+
+def _mode(path: str | os.PathLike[str]) -> int | None:
+    """Return the type and permissions of a file, None if there is none."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _reported(shown: object, only: tuple[int, ...] = ()) -> Iterator[None]:
+    """Turn an OSError (of the kinds ``only``, if given) into an OutputError; a broken pipe stays what it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if only and error.errno not in only:
+            raise
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot write {shown}: {reason}", path=str(shown)) from error

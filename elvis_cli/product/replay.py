@@ -1,0 +1,93 @@
+"""The request out of a FITS file that ELVIS wrote."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from astropy.io import fits
+
+from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.product.fits import BLOCK, REQUEST_EXTENSION
+
+_LONGEST = 1000
+"""Blocks of the longest header that is believed."""
+
+
+def read_request(source: str | os.PathLike[str] | BinaryIO) -> str:
+    """Return the JSON text of the request that made ``source``, a path or a binary file (a pipe will do).
+
+    Pixels are skipped, not kept.
+
+    Raises
+    ------
+    ResourceError
+        The file cannot be read.
+    RequestError
+        It is not a FITS file, or not one that ELVIS wrote.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return _find(source)
+    try:
+        with open(source, "rb") as file:
+            return _find(file)
+    except OSError as error:
+        raise ResourceError(f"cannot read {source}: {error.strerror or error}", path=str(source)) from error
+
+
+def _find(file: BinaryIO) -> str:
+    first = True
+    while text := _header(file, first):
+        first = False
+        try:
+            header = fits.Header.fromstring(text)
+            size = _data_size(header)
+            if header.get("EXTNAME") == REQUEST_EXTENSION:
+                data = b"".join(_chunks(file, size + -size % BLOCK))
+                return str(fits.BinTableHDU.fromstring(text + data).data["REQUEST"][0])
+            _skip(file, size + -size % BLOCK)
+        except (ValueError, TypeError, LookupError, ArithmeticError, fits.VerifyError) as error:
+            raise RequestError("", f"the FITS file is damaged: {error}") from error
+    raise RequestError("", f"the file has no extension {REQUEST_EXTENSION}: not a FITS file of ELVIS, or not all of it")
+
+
+def _header(file: BinaryIO, first: bool) -> bytes:
+    """Return the blocks of the next header, nothing at the end of the file."""
+    blocks: list[bytes] = []
+    while len(blocks) < _LONGEST:
+        block = file.read(BLOCK)
+        if len(block) < BLOCK or (first and not blocks and not block.startswith(b"SIMPLE  =")):
+            break
+        blocks.append(block)
+        if any(block.startswith(b"END     ", at) for at in range(0, BLOCK, 80)):
+            return b"".join(blocks)
+    return b""
+
+
+def _data_size(header: fits.Header) -> int:
+    """Return the bytes of an HDU's data without the padding (FITS 4.0, section 4.4.1)."""
+    axes = [int(header[f"NAXIS{axis}"]) for axis in range(1, int(header["NAXIS"]) + 1)]
+    if not axes:
+        return 0
+    values = int(header.get("GCOUNT", 1)) * (int(header.get("PCOUNT", 0)) + math.prod(axes))
+    return abs(int(header["BITPIX"])) // 8 * max(values, 0)
+
+
+def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield ``size`` bytes of the file in pieces, so that a false size costs no memory."""
+    while size > 0:
+        chunk = file.read(min(size, 2**20))
+        if not chunk:
+            raise ValueError("it ends too early")
+        size -= len(chunk)
+        yield chunk
+
+
+def _skip(file: BinaryIO, size: int) -> None:
+    if file.seekable():
+        file.seek(size, os.SEEK_CUR)
+        return
+    for _ in _chunks(file, size):
+        pass

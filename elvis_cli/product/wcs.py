@@ -1,0 +1,45 @@
+"""The celestial WCS of a chip: a gnomonic projection about the pointing, true to the chip's place and rotation.
+
+The linear map is that of `elvis_cli.focalplane.geometry`; it is evaluated there, not repeated here. The field has no
+optical distortion, so it is exact. Reference: Calabretta & Greisen (2002), A&A 395, 1077.
+"""
+
+from __future__ import annotations
+
+from elvis_cli.focalplane.geometry import field_to_pixel, field_to_sky, pixel_to_field
+from elvis_cli.instrument import Chip, Setup
+from elvis_cli.request import Window
+
+
+def cards(
+    setup: Setup, chip: Chip, window: Window, ra: float, dec: float, position_angle: float
+) -> list[tuple[str, object, str]]:
+    """Return (keyword, value, comment) of the WCS of ``window`` of ``chip``.
+
+    ``ra``, ``dec`` (ICRS, deg) is where the field centre points; CRPIX is that point in the windowed, binned array
+    (1-based; usually outside it).
+    """
+    x, y = field_to_pixel(setup, chip, 0.0, 0.0)
+    east, north = field_to_sky(*pixel_to_field(setup, chip, x, y), position_angle)
+    columns = []
+    for dx, dy in ((1.0, 0.0), (0.0, 1.0)):
+        e, n = field_to_sky(*pixel_to_field(setup, chip, x + dx, y + dy), position_angle)
+        columns.append(((e - east) / 3600.0, (n - north) / 3600.0))
+    (cd11, cd21), (cd12, cd22) = columns
+    return [
+        ("WCSAXES", 2, "number of axes of the WCS"),
+        ("CTYPE1", "RA---TAN", "gnomonic projection"),
+        ("CTYPE2", "DEC--TAN", "gnomonic projection"),
+        ("CUNIT1", "deg", "unit of CRVAL1 and CD1_j"),
+        ("CUNIT2", "deg", "unit of CRVAL2 and CD2_j"),
+        ("CRVAL1", ra, "[deg] right ascension of the field centre"),
+        ("CRVAL2", dec, "[deg] declination of the field centre"),
+        ("CRPIX1", x - window.x0 + 1.0, "[pixel] field centre"),
+        ("CRPIX2", y - window.y0 + 1.0, "[pixel] field centre"),
+        ("CD1_1", cd11, "[deg/pixel]"),
+        ("CD1_2", cd12, "[deg/pixel]"),
+        ("CD2_1", cd21, "[deg/pixel]"),
+        ("CD2_2", cd22, "[deg/pixel]"),
+        ("RADESYS", "ICRS", "celestial reference frame"),
+        ("EQUINOX", 2000.0, "[yr] standard FK5 equinox"),
+    ]
