@@ -1,0 +1,375 @@
+"""The command line: argv, stdin -> stdout, exit codes. The only file that prints or exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+
+import typer
+
+from elvis_cli import __version__
+from elvis_cli.errors import ElvisError, OutputError, UsageError
+from elvis_cli.options import Options, request_options
+
+if TYPE_CHECKING:
+    from elvis_cli.request import Request
+
+HELP = """elvis makes detector frames of what an ETC request describes: ETC JSON on stdin, FITS on stdout.
+
+  elvis example micado | elvis > micado.fits
+  elvis < etc.json > out.fits
+  elvis instruments
+  elvis --help"""
+
+app = typer.Typer(
+    name="elvis",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+OutputFile = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout, all or nothing.")
+]
+Threads = Annotated[int, typer.Option(min=0, help="Threads; 0 = all that the process may use.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+class _Terminated(BaseException):
+    """SIGTERM or SIGHUP: unwinds the stack, so that temporary files go."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+
+
+class _Console:
+    """What goes to stderr: lines, or with ``--errors json`` one object at the end."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.notes: list[str] = []
+
+    def note(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if line not in self.notes:
+                self.notes.append(line)
+                if not self.as_json:
+                    _say(f"elvis: note: {line}")
+
+    def fail(self, error: ElvisError) -> int:
+        members = {**error.as_dict(), "notes": self.notes}
+        _say(json.dumps(members, default=str) if self.as_json else f"elvis: {error.message}")
+        return error.exit_code
+
+    def done(self) -> int:
+        if self.as_json and self.notes:
+            _say(json.dumps({"exit_code": 0, "notes": self.notes}))
+        return 0
+
+
+_console = _Console(as_json=False)
+
+
+def _say(line: str) -> None:
+    """Write one printable line to stderr, whatever the text in it was made of."""
+    if sys.stderr is not None:  # else print would choose stdout
+        with suppress(OSError):
+            print("".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr, flush=True)
+
+
+def _print(text: str) -> None:
+    """Write text to stdout, now, so that a full disk or a closed pipe is noticed."""
+    if sys.stdout is None:
+        raise OutputError("stdout is closed")
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write standard output: {error.strerror}") from error
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    if not os.environ.get("ELVIS_DEBUG"):
+        warnings.simplefilter("ignore")
+    code = run(sys.argv[1:])
+    # All is flushed and cleaned up: unloading half a hundred modules would only cost time, and the interpreter
+    # would try again, loudly, to write what a broken pipe did not take.
+    os._exit(code)
+
+
+def _terminate(number: int, _frame: object) -> NoReturn:
+    raise _Terminated(number)
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line on this process's standard streams and return its exit code."""
+    global _console  # noqa: PLW0603 - there is one stderr
+    _console = _Console(_wants_json(argv))
+    try:
+        return app(args=argv, prog_name="elvis", standalone_mode=False) or _console.done()
+    except (KeyboardInterrupt, typer.Abort):
+        return 128 + signal.SIGINT
+    except _Terminated as stop:
+        return stop.exit_code
+    except BrokenPipeError:  # the reader has what it wanted
+        return 128 + signal.SIGPIPE
+    except ElvisError as error:
+        failure = error
+    except Exception as error:
+        failure = _translate(error)
+    return _console.fail(failure)
+
+
+def _translate(error: Exception) -> ElvisError:
+    """Return an unexpected exception as an error of ours."""
+    if isinstance(error, _USAGE):
+        return UsageError(error.format_message())  # type: ignore[attr-defined]
+    if os.environ.get("ELVIS_DEBUG"):
+        raise error
+    if isinstance(error, MemoryError):
+        return ElvisError("not enough memory: render fewer chips or a smaller window")
+    return ElvisError(f"a fault of elvis: {type(error).__name__}: {error} (ELVIS_DEBUG=1 shows where)")
+
+
+_USAGE = typer.BadParameter.__mro__[2]
+"""The base of the command line parser's own errors (typer brings its parser along under several names)."""
+
+
+def _wants_json(argv: list[str]) -> bool:
+    # Looked for by hand, because a wrong command line must be reported in JSON too.
+    return "--errors=json" in argv or ("--errors", "json") in pairwise(argv)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        _print(f"elvis {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+@request_options
+def elvis(
+    ctx: typer.Context,
+    options: Options,
+    output: OutputFile = None,
+    threads: Threads = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Render the ETC request on stdin: detector frames as FITS on stdout.
+
+    Exit codes: 0; 2 wrong command line; 65 the request is wrong; 69 no such instrument or a resource is missing;
+    70 a fault of elvis; 74 the output cannot be written.
+    """
+    if threads:
+        from elvis_cli import parallel
+
+        parallel.set_threads(threads)
+    if ctx.invoked_subcommand is None:
+        _render(_stdin(help_too=True), options, output)
+    elif options.overrides or options.strict or output:
+        raise UsageError(f"the options of {ctx.invoked_subcommand!r} come after its name")
+
+
+@app.command()
+@request_options
+def replay(
+    options: Options,
+    file: Annotated[str, typer.Argument(help="FITS file that elvis wrote; - is stdin.")] = "-",
+    output: OutputFile = None,
+) -> None:
+    """Render the request that travels inside a FITS file again: the same pixels."""
+    _check_stdout(output)
+    from elvis_cli.product.replay import read_request
+
+    _render(read_request(_binary_stdin() if file == "-" else file), options, output)
+
+
+@app.command()
+@request_options
+def validate(options: Options) -> None:
+    """Check the request on stdin; say on stderr what it would render."""
+    request = _read(_stdin(), options)
+    from elvis_cli import pipeline
+
+    made = pipeline.prepare(request)
+    setup, prediction = made.setup, made.prediction
+    _console.note(made.notes)
+    _console.note(
+        [
+            f"valid: {setup.instrument} {setup.mode} {setup.filter_name}, chips {', '.join(map(str, setup.chips))}, "
+            f"{setup.window.nx} x {setup.window.ny} pixels, {setup.count_key} {prediction.count} x {setup.dit:g} s, "
+            f"S/N {prediction.snr:.4g}"
+        ]
+    )
+
+
+@app.command()
+@request_options
+def explain(options: Options, as_json: AsJson = False) -> None:
+    """List every number that the request on stdin would use: value, unit, source."""
+    request = _read(_stdin(), options)
+    from elvis_cli import pipeline
+
+    values = pipeline.explain(request)
+    if as_json:
+        _print_json([asdict(value) for value in values])
+    else:
+        rows = [(v.name, _cell(v.value), v.unit, ("assumed: " if v.assumed else "") + v.source) for v in values]
+        _table(("name", "value", "unit", "source"), rows)
+
+
+@app.command()
+def instruments(as_json: AsJson = False) -> None:
+    """List the installed instruments: mode, pixel scale, frame size, filters."""
+    from elvis_cli import registry
+
+    modes = [mode for name in registry.names() for mode in registry.load(name).modes()]
+    if as_json:
+        _print_json([asdict(mode) for mode in modes])
+        return
+    rows = [
+        (m.instrument, m.mode, f"{m.pixel_scale:g}", " x ".join(map(str, m.frame)), " ".join(m.filters), m.title)
+        for m in modes
+    ]
+    _table(("instrument", "mode", "arcsec/pixel", "chips x columns x rows", "filters", "title"), rows)
+
+
+@app.command()
+def example(
+    name: Annotated[str, typer.Argument(help="Instrument.")],
+    mode: Annotated[str | None, typer.Option(help="Mode of the instrument; its default if not given.")] = None,
+) -> None:
+    """Print a complete valid request."""
+    from elvis_cli import registry
+
+    _print_json(registry.load(name).example(mode))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the request."""
+    import elvis_schemas
+
+    _print(elvis_schemas.text().rstrip())
+
+
+@app.command()
+def stages(as_json: AsJson = False) -> None:
+    """List the detector stages in their order."""
+    from elvis_cli.detector import chain
+
+    described = chain.describe()
+    if as_json:
+        _print_json(described)
+    else:
+        _table(("stage", "what it does"), [(s["name"], s["title"]) for s in described])
+
+
+@app.command(hidden=True)
+def warm() -> None:
+    """Compile the kernels, so that the first request does not wait for it."""
+    from elvis_cli import pipeline
+
+    pipeline.warm()
+
+
+def _render(text: bytes | str, options: Options, output: Path | None) -> None:
+    _check_stdout(output)
+    request = _read(text, options)
+    # Only now the heavy imports: a wrong request is refused in a fraction of the time.
+    from elvis_cli import pipeline
+    from elvis_cli.product.output import file_sink, stdout_sink
+
+    with file_sink(output) if output else stdout_sink() as out, _progress() as progress:
+        notes = pipeline.render(request, out, progress)
+    _console.note(notes)
+
+
+def _read(text: bytes | str, options: Options) -> Request:
+    from elvis_cli import reader, registry
+
+    request = reader.read(text, options.overrides, strict=options.strict)
+    registry.load(request.instrument)
+    _console.note(request.warnings)
+    return request
+
+
+def _stdin(help_too: bool = False) -> bytes:
+    if help_too and sys.stdin is not None and sys.stdin.isatty():
+        for line in HELP.splitlines():
+            _say(line)
+        raise typer.Exit(UsageError.exit_code)
+    return _binary_stdin().read()
+
+
+def _binary_stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise UsageError("stdin is closed")
+    if sys.stdin.isatty():
+        raise UsageError("stdin is a terminal: give a file by < or a pipe")
+    return sys.stdin.buffer
+
+
+def _check_stdout(output: Path | None) -> None:
+    if output is None:
+        if sys.stdout is None:
+            raise OutputError("stdout is closed")
+        if sys.stdout.isatty():
+            raise UsageError("stdout is a terminal and the output is binary: redirect it, or give -o FILE")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """Yield what draws a bar over the chips if a person watches and there are several."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("chips", visible=False)
+        yield lambda done, total: bars.update(bar, completed=done, total=total, visible=total > 1)
+
+
+def _print_json(value: object) -> None:
+    _print(json.dumps(value, indent=2))
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table: for people on a terminal, tab-separated in a pipe."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        _print("\n".join("\t".join(row) for row in (head, *rows)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""The command line's options that change the request, declared once for all commands that read one."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from elvis_cli.errors import RequestError, UsageError
+
+
+class Product(enum.StrEnum):
+    """What a frame holds."""
+
+    RAW = "raw"
+    EXPECTED = "expected"
+
+
+class Unit(enum.StrEnum):
+    """Unit of the wavelengths in an uploaded spectrum."""
+
+    M = "m"
+    UM = "um"
+    NM = "nm"
+
+
+class Errors(enum.StrEnum):
+    """How errors and notes are written to stderr."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the options of `collect` asked for."""
+
+    overrides: dict[str, Any]
+    """Keys of the request's ``elvis`` block."""
+    strict: bool
+
+
+MICRONS = {Unit.M: 1e6, Unit.UM: 1.0, Unit.NM: 1e-3}
+
+
+def collect(
+    *,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random streams.")] = None,
+    window: Annotated[
+        str | None, typer.Option(metavar="X0,Y0,NX,NY|full", help="Part of each chip, in pixels from 0.")
+    ] = None,
+    chips: Annotated[str | None, typer.Option(metavar="1,2,...|all", help="Chips to render.")] = None,
+    ra: Annotated[float | None, typer.Option(min=0, max=360, help="Field centre, deg (ICRS).")] = None,
+    dec: Annotated[float | None, typer.Option(min=-90, max=90, help="Field centre, deg (ICRS).")] = None,
+    pa: Annotated[
+        float | None, typer.Option(min=-360, max=360, help="Position angle, deg, North through East.")
+    ] = None,
+    date: Annotated[str | None, typer.Option(metavar="ISO8601", help="Start of the exposure, UTC.")] = None,
+    product: Annotated[
+        Product | None, typer.Option(help="Raw frames in ADU, or the noiseless electrons per second.")
+    ] = None,
+    exposure: Annotated[int | None, typer.Option(min=1, help="Which of the exposures: each has its own noise.")] = None,
+    stages: Annotated[str | None, typer.Option(metavar="A,B,...", help="Detector stages to run.")] = None,
+    skip: Annotated[str | None, typer.Option(metavar="A,B,...", help="Detector stages to leave out.")] = None,
+    sed: Annotated[
+        Path | None, typer.Option(help="Spectrum of the target: wavelength and flux in two columns, # comments.")
+    ] = None,
+    sed_unit: Annotated[Unit, typer.Option(help="Unit of its wavelengths (m is the ETC's).")] = Unit.M,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse keys that are not known.")] = False,
+    errors: Annotated[Errors, typer.Option(help="How errors and notes are written to stderr.")] = Errors.TEXT,
+) -> Options:
+    """Return what the options ask for; ``errors`` is `cli.run`'s, which must know before the options are parsed.
+
+    Raises
+    ------
+    UsageError
+        A list of numbers is not one, or the spectrum cannot be read.
+    RequestError
+        The spectrum's file does not hold two columns of numbers.
+    """
+    given: dict[str, Any] = {
+        "seed": seed,
+        "window": window
+        if window in (None, "full")
+        else dict(zip(("x0", "y0", "nx", "ny"), _whole("--window", window, 4), strict=True)),
+        "chips": chips if chips in (None, "all") else _whole("--chips", chips),
+        "pointing": {k: v for k, v in (("ra", ra), ("dec", dec), ("position_angle", pa)) if v is not None} or None,
+        "date": date,
+        "product": product and product.value,
+        "exposure": exposure,
+        "stages": _names(stages),
+        "skip": _names(skip),
+        "sed": None if sed is None else spectrum(sed, sed_unit),
+    }
+    return Options({key: value for key, value in given.items() if value is not None}, strict)
+
+
+def request_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `collect`, handed over as its keyword argument ``options``."""
+    own = inspect.signature(command, eval_str=True)
+    more = inspect.signature(collect, eval_str=True).parameters
+
+    @wraps(command)
+    def wrapper(**given: Any) -> None:
+        options = collect(**{name: given.pop(name) for name in more})
+        command(**given, options=options)
+
+    kept = [p for p in own.parameters.values() if p.name != "options"]
+    wrapper.__signature__ = own.replace(parameters=[*kept, *more.values()])  # type: ignore[attr-defined]
+    return wrapper
+
+
+def _whole(option: str, text: str, count: int | None = None) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or (count and len(numbers) != count):
+        raise UsageError(f"{option}: {text!r} is not {count or 'a list of'} whole numbers separated by commas")
+    return numbers
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def spectrum(path: Path, unit: Unit) -> dict[str, list[float]]:
+    """Return the two columns of a spectrum's file as the block ``elvis.sed``."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--sed: cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    wave: list[float] = []
+    flux: list[float] = []
+    for number, line in enumerate(lines, 1):
+        columns = line.partition("#")[0].replace(",", " ").split()
+        if not columns:
+            continue
+        try:
+            first, second = float(columns[0]), float(columns[1])
+        except (ValueError, IndexError):
+            first = second = math.nan
+        if not (math.isfinite(first) and math.isfinite(second)):
+            raise RequestError("/elvis/sed", f"{path.name} line {number} is not two finite numbers", found=line[:60])
+        wave.append(first * MICRONS[unit])
+        flux.append(second)
+    if wave and not (min(wave) >= 0.001 and max(wave) <= 10000):
+        raise RequestError(
+            "/elvis/sed/wavelength_um",
+            f"{path.name} holds {min(wave):.4g} to {max(wave):.4g} um when read in {unit}",
+            allowed="0.001 to 10000 um; --sed-unit m, um or nm",
+        )
+    return {"wavelength_um": wave, "flux": flux}
