@@ -1,0 +1,181 @@
+import importlib
+import json
+import pkgutil
+
+import numpy as np
+import pytest
+
+from elvis_cli import detector, parallel
+from elvis_cli.detector import chain
+from elvis_cli.errors import RequestError, ResourceError
+
+FIXED = ("flat_field", "hot_pixels", "dead_pixels")
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    yield
+    parallel.set_threads(0)
+
+
+def test_every_stage_module_is_in_the_chain():
+    modules = [importlib.import_module(f"elvis_cli.detector.{m.name}") for m in pkgutil.iter_modules(detector.__path__)]
+    stages = {m.STAGE.name: m.__name__.rsplit(".", 1)[1] for m in modules if hasattr(m, "STAGE")}
+    assert set(stages) == set(chain.NAMES)
+    assert all(stage == module for stage, module in stages.items())
+    assert all((stage.rows is None) != (stage.image is None) for stage in chain.CHAIN)
+
+
+def test_description_is_json_and_complete():
+    described = json.loads(json.dumps(chain.describe()))
+    assert [d["name"] for d in described] == list(chain.NAMES)
+    assert all(d["title"] for d in described)
+    assert {p["name"] for d in described for p in d["parameters"]} >= {"rms", "fraction", "rate", "beta", "level"}
+
+
+# --- selection -------------------------------------------------------------------------------------------------------
+
+
+def test_without_stages_the_expected_electrons_pass_unchanged(expose):
+    rate = np.random.default_rng(1).uniform(0, 100, (130, 70)).astype(np.float32)
+    for extras in ({"stages": ()}, {"skip": chain.NAMES}):
+        for kind in ("ir", "ccd"):
+            frame = expose(rate, kind=kind, dit=7.5, extras=extras)
+            assert frame.dtype == np.float32
+            np.testing.assert_array_equal(frame, rate * np.float32(7.5))
+
+
+def test_noiseless_chain_is_linear(expose):
+    noiseless = {"skip": ("shot_noise", "cosmic_rays", "read_noise", "nonlinearity", "bias", "adc")}
+    rate = np.random.default_rng(1).uniform(0, 100, (130, 70)).astype(np.float32)
+    one = expose(rate, dark=0, stages={"flat_field": {"rms": 0.02}}, extras=noiseless)
+    three = expose(3 * rate, dark=0, stages={"flat_field": {"rms": 0.02}}, extras=noiseless)
+    np.testing.assert_allclose(three, 3 * one, rtol=1e-6)
+
+
+def test_order_of_the_request_does_not_matter(expose):
+    rate = np.full((70, 70), 50.0)
+    a = expose(rate, extras={"stages": ("gain", "bias", "shot_noise")})
+    np.testing.assert_array_equal(a, expose(rate, extras={"stages": ("shot_noise", "bias", "gain")}))
+
+
+def test_a_stage_left_out_does_not_change_the_others(expose):
+    rate = np.full((70, 70), 50.0)
+    with_noise = expose(rate, extras={"stages": ("shot_noise", "read_noise")})
+    without = expose(rate, extras={"stages": ("shot_noise",)})
+    noise = expose(np.zeros((70, 70)), extras={"stages": ("read_noise",)})
+    np.testing.assert_allclose(with_noise - without, noise, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("extras", "pointer", "nearest"),
+    [
+        ({"stages": ("gain", "readnoise")}, "/elvis/stages/1", "read_noise"),
+        ({"skip": ("Cosmic_Ray",)}, "/elvis/skip/0", "cosmic_rays"),
+    ],
+)
+def test_unknown_names(expose, extras, pointer, nearest):
+    with pytest.raises(RequestError) as error:
+        expose(np.zeros((4, 4)), extras=extras)
+    assert error.value.details["pointer"] == pointer
+    assert error.value.details["nearest"] == nearest
+    assert error.value.details["allowed"] == list(chain.NAMES)
+
+
+def test_stage_that_the_instrument_does_not_describe(expose):
+    assert expose(np.zeros((4, 4)), stages={}).shape == (4, 4)
+    with pytest.raises(RequestError, match="no parameters") as error:
+        expose(np.zeros((4, 4)), stages={}, extras={"stages": ("gain", "flat_field")})
+    assert error.value.details["pointer"] == "/elvis/stages/1"
+    assert "flat_field" not in error.value.details["allowed"]
+
+
+def test_wrong_instrument_parameters_are_named(expose):
+    with pytest.raises(ResourceError, match=r"test: H4RG: stages\.flat_field\.rms is 3"):
+        expose(np.zeros((4, 4)), stages={"flat_field": {"rms": 3}})
+    with pytest.raises(ResourceError, match=r"stages\.gain\.factor"):
+        expose(np.zeros((4, 4)), gain=0.0)
+
+
+def test_rates_are_not_changed(expose):
+    rate = np.full((70, 70), 50.0, np.float32)
+    expose(rate)
+    assert np.all(rate == 50)
+
+
+# --- determinism -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["ir", "ccd"])
+def test_threads_do_not_matter(expose, kind):
+    rate = np.full((500, 300), 90.0)
+    parallel.set_threads(1)
+    one = expose(rate, kind=kind, dit=60)
+    for threads in (2, 5):
+        parallel.set_threads(threads)
+        assert expose(rate, kind=kind, dit=60).tobytes() == one.tobytes()
+
+
+def test_chips_do_not_depend_on_one_another(expose):
+    rate = np.full((200, 100), 90.0)
+    together = [expose(rate, chip=n) for n in (1, 2, 3)]
+    np.testing.assert_array_equal(expose(rate, chip=2), together[1])
+
+
+@pytest.mark.parametrize("other", [{"chip": 2}, {"extras": {"seed": 1}}, {"extras": {"exposure": 2}}], ids=str)
+def test_chips_seeds_and_exposures_are_independent(expose, other):
+    rate, stages = np.full((400, 400), 50.0), {}
+    a = expose(rate, stages=stages).astype(float)
+    b = expose(rate, stages=stages, **other).astype(float)
+    assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4.5 / 400
+
+
+def test_noise_of_different_blocks_and_stages_is_independent(expose):
+    shot = expose(np.full((512, 400), 50.0), extras={"stages": ("shot_noise",)}).astype(float)
+    read = expose(np.zeros((512, 400)), extras={"stages": ("read_noise",)}).astype(float)
+    assert abs(np.corrcoef(shot.ravel(), read.ravel())[0, 1]) < 0.01
+    rows = parallel.ROWS
+    assert abs(np.corrcoef(shot[:rows].ravel(), shot[rows : 2 * rows].ravel())[0, 1]) < 0.03
+
+
+def test_fixed_patterns_of_a_window_are_the_cut_of_the_full_frame(expose):
+    full = expose(np.full((500, 400), 20.0), extras={"stages": FIXED})
+    cut = expose(np.full((210, 130), 20.0), x0=77, y0=101, extras={"stages": FIXED})
+    np.testing.assert_array_equal(cut, full[101:311, 77:207])
+
+
+# --- noise -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "gain", "ron"), [("ir", 2.0, 12.0), ("ccd", 1.25, 3.8)])
+def test_photon_transfer_curve_gives_gain_and_read_noise(expose, kind, gain, ron):
+    """Pairs of flats: the variance of the difference removes the fixed pattern."""
+
+    def flat(level, exposure):
+        rate = np.full((700, 700), level)
+        stages = {"flat_field": {"rms": 0.01}}
+        extras = {"exposure": exposure}
+        return expose(rate, kind=kind, dit=10, gain=gain, ron=ron, dark=0, stages=stages, extras=extras).astype(float)
+
+    signal, variance = [], []
+    for level in (0.0, 500.0, 1500.0, 3000.0, 5000.0):
+        a, b = flat(level, 1), flat(level, 2)
+        signal.append((a.mean() + b.mean()) / 2 - 1000)
+        variance.append((a - b).var() / 2)
+    slope, _ = np.polyfit(signal, variance, 1)
+    assert 1 / slope == pytest.approx(gain, rel=0.01)
+    assert (variance[0] - 1 / 12) ** 0.5 * gain == pytest.approx(ron, rel=0.02)
+
+
+def test_mean_of_100_integrations(expose):
+    quiet = expose(np.zeros((400, 400)), count=100, dark=0, gain=1, stages={})
+    assert quiet.std(dtype=float) == pytest.approx(12 / 10, rel=0.01)
+    assert quiet.mean(dtype=float) == pytest.approx(1000, abs=0.02)
+    flat = expose(np.full((400, 400), 30.0), dit=10, count=100, dark=0, gain=1, stages={})
+    assert flat.var(dtype=float) == pytest.approx((300 + 144) / 100, rel=0.02)
+
+
+def test_ccd_never_wraps_round(expose):
+    frame = expose(np.zeros((200, 200)), kind="ccd", bias=0, ron=30, stages={})
+    assert frame.max() < 200
+    assert expose(np.full((50, 50), 1e9), kind="ccd", full_well=1e12, stages={}).min() == 65535

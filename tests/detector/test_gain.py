@@ -1,0 +1,6 @@
+import numpy as np
+
+
+def test_electrons_become_adu(expose):
+    frame = expose([[10, 25]], dit=10, gain=2.5, extras={"stages": ("gain",)})
+    np.testing.assert_allclose(frame, [[40, 100]])
