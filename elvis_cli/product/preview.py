@@ -22,8 +22,20 @@ from elvis_cli.errors import RequestError, ResourceError, UsageError
 Float32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-_COLOURS = ((4, 6, 18), (27, 14, 68), (76, 14, 108), (122, 28, 109), (166, 45, 96), (208, 69, 70), (238, 106, 37))
-_COLOURS += ((251, 156, 9), (247, 210, 64), (252, 255, 200))
+_COLOURS = np.array(
+    [
+        (4, 6, 18),
+        (27, 14, 68),
+        (76, 14, 108),
+        (122, 28, 109),
+        (166, 45, 96),
+        (208, 69, 70),
+        (238, 106, 37),
+        (251, 156, 9),
+        (247, 210, 64),
+        (252, 255, 200),
+    ]
+)
 """From the sky to the stars: dark blue, violet, orange, pale yellow."""
 _GAP = (44, 47, 54)
 _INK = (226, 228, 233)
@@ -89,7 +101,8 @@ def stretch(image: Float32) -> Float32:
         noise = max((top - sky) / 100.0, 1e-6 * max(abs(sky), 1e-30))
     low, soft = sky - 2.0 * noise, 4.0 * noise
     top = max(top, low + 3.0 * soft)
-    return np.clip(np.arcsinh((image - low) / soft) / math.asinh((top - low) / soft), 0.0, 1.0).astype(np.float32)
+    level: Float32 = np.arcsinh((image - low) / soft) / math.asinh((top - low) / soft)
+    return level.clip(0.0, 1.0)
 
 
 def _matrix(header: fits.Header) -> Floats:
@@ -99,11 +112,11 @@ def _matrix(header: fits.Header) -> Floats:
 
 def _box(headers: list[fits.Header], max_size: int) -> _Box:
     """Return the smallest picture that holds every image."""
-    corners = np.concatenate([
-        np.array([(x - h["CRPIX1"], y - h["CRPIX2"]) for x in (0.5, h["NAXIS1"] + 0.5) for y in (0.5, h["NAXIS2"] + 0.5)])
-        @ _matrix(h).T
-        for h in headers
-    ])  # fmt: skip
+    places = []
+    for h in headers:
+        x, y = (np.array([0.5, h[f"NAXIS{axis}"] + 0.5]) - h[f"CRPIX{axis}"] for axis in (1, 2))
+        places.append(np.stack(np.meshgrid(x, y), axis=-1).reshape(4, 2) @ _matrix(h).T)
+    corners = np.concatenate(places)
     native = math.sqrt(abs(float(np.linalg.det(_matrix(headers[0])))))
     size = corners.max(axis=0) - corners.min(axis=0)
     longest = float(size.max()) / native
@@ -148,7 +161,7 @@ def _draw(canvas: Float32, scale: float, words: str) -> Image.Image:
     """Return the coloured canvas above its label and a scale bar."""
     height, width = canvas.shape
     anchors = np.linspace(0.0, 255.0, len(_COLOURS))
-    colours = np.stack([np.interp(np.arange(256), anchors, [c[i] for c in _COLOURS]) for i in range(3)], axis=1)
+    colours = np.stack([np.interp(np.arange(256), anchors, _COLOURS[:, i]) for i in range(3)], axis=1)
     level = stretch(canvas)
     empty = np.isnan(level)
     rgb = colours[(np.where(empty, 0.0, level) * 255.0 + 0.5).astype(np.uint8)]
