@@ -1,0 +1,269 @@
+"""Build the Setup of a request from an instrument's facts: each function makes one part of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from elvis_cli import filters
+from elvis_cli.errors import RequestError, ResourceError, choice_error
+from elvis_cli.facts import Facts
+from elvis_cli.filters import Filter
+from elvis_cli.instrument import AoSystem, Chip, Curve, Detector, Setup, Site, Surface, Telescope, Turbulence
+from elvis_cli.request import Request, Window
+
+FAINT = 0.01
+"""Peak throughput of the coloured optics below which the user is told that nearly nothing arrives."""
+
+
+def build(
+    request: Request,
+    facts: Facts,
+    shared: Mapping[str, Facts],
+    mode: str,
+    options: Mapping[str, str],
+    notes: tuple[str, ...],
+) -> Setup:
+    """Return the Setup; ``facts`` is the instrument with the patches of mode and options, ``shared`` the common files.
+
+    Raises
+    ------
+    RequestError
+        The seeing, the exposure, the window or the chips asked for do not exist.
+    ResourceError
+        A figure is missing from the data files.
+    """
+    binning = int(facts.number("binning", "1"))
+    detector = make_detector(facts.part("detectors", facts.text("detector")), binning)
+    in_beam = [filters.load(facts, name, options) for name in facts.tree["filters_in_beam"]]
+    surfaces = make_surfaces(facts, shared["telescope"], in_beam)
+    band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
+    names = (
+        " + ".join(f.name for f, grey in ((f, f.transmission.value.min() == 1.0) for f in in_beam) if not grey)
+        or "open"
+    )
+    if facts.tree["filters_in_beam"] and not any(f.cuts for f in in_beam):
+        notes += (f"no colour filter in the beam ({names})",)
+    if peak < FAINT * np.prod([f.transmission.value[0] for f in in_beam if f.cuts is None]) or peak == 0.0:
+        notes += (f"the optics pass at most {peak:.2g} of the light with {names}",)
+    seeing, seeing_note = zenith_seeing(facts.part("seeing"), request)
+    ao = make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None
+    timing = facts.part("timing")
+    window, chips = frame(facts.part("frame"), detector, request)
+    scale = facts.number("pixel_scale", "arcsec")
+    site, turbulence = (
+        make_site(shared["site"]),
+        make_turbulence(shared["turbulence"], facts.text("turbulence", "median")),
+    )
+    telescope = make_telescope(shared["telescope"])
+    dit = timing.number("dit", "s") if request.timing.dit is None else request.timing.dit
+    if request.timing.count is None and request.timing.snr is None:
+        count: int | None = int(timing.number("count", "1"))
+    else:
+        count = request.timing.count
+    guide = request.seeing.guide_star_mag
+    assumed = sum(value.assumed for value in facts.ledger)
+    if assumed:
+        notes += (f"{assumed} of {len(facts.ledger)} figures of {facts.text('name')} are assumed: see `elvis explain`",)
+    return Setup(
+        instrument=facts.text("name"),
+        mode=mode,
+        kind=facts.text("kind"),
+        site=site,
+        telescope=telescope,
+        surfaces=surfaces,
+        band=band,
+        filter_name=names,
+        filter_centre=filters.centre(in_beam, band),
+        pixel_scale=scale * binning,
+        plate_scale=scale * binning / detector.pixel_mm,
+        detector=detector,
+        psf=facts.text("psf"),
+        seeing=seeing,
+        turbulence=turbulence,
+        ao=ao,
+        guide_star_mag=guide if guide is not None else ao.default_guide_star_mag if ao else 0.0,
+        dit=dit,
+        count=count,
+        count_key=timing.text("count_key"),
+        snr_goal=request.timing.snr,
+        aperture_pix=request.seeing.aperture_pix or 0,
+        window=window,
+        chips=chips,
+        header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ')}": v for k, v in options.items()}},
+        values=tuple(facts.ledger),
+        notes=(*notes, *seeing_note),
+    )
+
+
+def make_site(facts: Facts) -> Site:
+    """Return the observatory of a site file."""
+    return Site(
+        name=facts.text("name"),
+        latitude=facts.number("latitude", "deg"),
+        longitude=facts.number("longitude", "deg"),
+        elevation=facts.number("elevation", "m"),
+        temperature=facts.number("temperature", "K"),
+        pressure=facts.number("pressure", "hPa"),
+        humidity=facts.number("humidity", "1"),
+    )
+
+
+def make_turbulence(facts: Facts, profile: str) -> Turbulence:
+    """Return one profile of a turbulence file; weights are normalised."""
+    table = facts.part("profiles", profile)
+    weight = [float(w) for w in table.value("weight")]
+    return Turbulence(
+        height=tuple(float(h) for h in table.value("height", "m")),
+        weight=tuple(w / sum(weight) for w in weight),
+        wind=tuple(float(v) for v in table.value("wind", "m/s")),
+        outer_scale=facts.number("outer_scale", "m"),
+    )
+
+
+def make_telescope(facts: Facts) -> Telescope:
+    """Return the collecting area and pupil of a telescope file."""
+    return Telescope(
+        name=facts.text("name"),
+        area=facts.number("area", "m2"),
+        diameter=facts.number("diameter", "m"),
+        inner=facts.number("inner", "m"),
+        spider_width=facts.number("spider_width", "m"),
+        spider_angles=tuple(float(a) for a in facts.value("spider_angles", "deg")),
+    )
+
+
+def make_ao(facts: Facts) -> AoSystem:
+    """Return an adaptive-optics system; the names in the table are the fields of AoSystem."""
+    found: dict[str, Any] = {}
+    for item in dataclasses.fields(AoSystem):
+        if item.name not in facts:
+            if item.default is dataclasses.MISSING:
+                raise ResourceError(f"{facts.file}: {facts.path}.{item.name} is missing", file=facts.file)
+            continue
+        raw = facts.tree[item.name]
+        value = raw if isinstance(raw, str) else facts.value(item.name)
+        found[item.name] = tuple(value) if isinstance(value, list) else value
+    return AoSystem(**found)
+
+
+def make_surface(facts: Facts) -> Surface:
+    """Return an optical element, or ``count`` equal ones in a row as one.
+
+    What is not transmitted or reflected is emitted (Kirchhoff) unless the table gives ``emissivity``, that of one element. A row of n
+    equal elements of throughput t and emissivity e emits e (1 + t + ... + t^(n-1)) = e (1 - t^n) / (1 - t).
+    """
+    one = facts.curve("throughput")
+    count = int(facts.number("count", "1")) if "count" in facts else 1
+    throughput = Curve(one.wave, one.value**count, one.outside)
+    if "emissivity" in facts:
+        emissivity = facts.curve("emissivity")
+        t = one.at(emissivity.wave)
+        row = np.where(t < 1.0, (1.0 - t**count) / np.where(t < 1.0, 1.0 - t, 1.0), count)
+        emissivity = Curve(emissivity.wave, emissivity.value * row, emissivity.outside)
+    else:
+        emissivity = Curve(one.wave, 1.0 - throughput.value)
+    return Surface(facts.text("name"), facts.text("group"), throughput, emissivity, facts.number("temperature", "K"))
+
+
+def make_surfaces(facts: Facts, telescope: Facts, in_beam: list[Filter]) -> tuple[Surface, ...]:
+    """Return the telescope's mirrors, then the ``optics`` list of the mode; "filters" in it stands for the wheels."""
+    dark = Curve(np.array([0.0, 1.0]), np.zeros(2))
+    surfaces = [make_surface(telescope.part("surfaces", name)) for name in telescope.part("surfaces")]
+    for name in facts.tree["optics"]:
+        if name == "filters":
+            cold = facts.number("filter_temperature", "K")
+            surfaces += [Surface(f.name, "filter", f.transmission, dark, cold) for f in in_beam]
+        else:
+            surfaces.append(make_surface(facts.part("surfaces", name)))
+    return tuple(surfaces)
+
+
+def make_detector(facts: Facts, binning: int) -> Detector:
+    """Return the detector as read out: sizes and dark current are per binned pixel."""
+    pixel = facts.number("pixel", "mm")
+
+    def of_chip(number: str, name: str, unit: str) -> float:
+        table = facts.part("chips", number)
+        return (table if name in table else facts).number(name, unit)
+
+    chips = tuple(
+        Chip(
+            id=int(number),
+            extname=facts.part("chips", number).text("extname"),
+            x_mm=of_chip(number, "x", "mm"),
+            y_mm=of_chip(number, "y", "mm"),
+            rotation=of_chip(number, "rotation", "deg"),
+            gain=of_chip(number, "gain", "electron/adu"),
+            ron=of_chip(number, "ron", "electron"),
+            dark=of_chip(number, "dark", "electron/s") * binning**2,
+        )
+        for number in facts.part("chips")
+    )
+    stages = facts.part("stages")
+    return Detector(
+        name=facts.text("name"),
+        kind=facts.text("kind"),
+        nx=int(facts.number("nx", "pixel")) // binning,
+        ny=int(facts.number("ny", "pixel")) // binning,
+        pixel_mm=pixel * binning,
+        binning=binning,
+        full_well=facts.number("full_well", "electron"),
+        bias=facts.number("bias", "adu"),
+        adc_max=facts.number("adc_max", "adu"),
+        qe=facts.curve("qe"),
+        chips=chips,
+        stages={stage: {name: stages.part(stage).value(name) for name in stages.part(stage)} for stage in stages},
+    )
+
+
+def zenith_seeing(facts: Facts, request: Request) -> tuple[float, tuple[str, ...]]:
+    """Return the zenith seeing (FWHM at 500 nm, arcsec) that the request's section asks for, and notes."""
+    asked = request.seeing
+    if asked.seeing is not None:
+        return asked.seeing, ()
+    if asked.turbulence_category is None and asked.iq is not None:
+        wave = asked.iq_wavelength or 0.5
+        seeing = asked.iq * (wave / 0.5) ** 0.2 * request.sky.airmass**-0.6
+        return seeing, (f"image quality {asked.iq:g} arcsec at {wave:g} um taken as {seeing:.2f} arcsec zenith seeing",)
+    categories: Mapping[str, float] = facts.value("categories", "arcsec")
+    category = facts.number("default_category", "%") if asked.turbulence_category is None else asked.turbulence_category
+    if f"{category:g}" not in categories:
+        raise choice_error("/seeing/turbulence_category", category, [float(c) for c in categories])
+    return float(categories[f"{category:g}"]), ()
+
+
+def frame(facts: Facts, detector: Detector, request: Request) -> tuple[Window, tuple[int, ...]]:
+    """Return the part of each chip, and the chips, to be rendered.
+
+    The default frame is ``chips`` and the central ``window`` = [columns, rows] of them, or all of them without ``window``.
+    """
+    numbers = [chip.id for chip in detector.chips]
+    full = Window(0, 0, detector.nx, detector.ny)
+    asked = request.extras.window
+    usual = tuple(int(c) for c in facts.tree.get("chips", numbers))
+    if isinstance(asked, Window):
+        window = asked
+        inside = 0 <= window.x0 <= detector.nx - window.nx and 0 <= window.y0 <= detector.ny - window.ny
+        if window.nx < 1 or window.ny < 1 or not inside:
+            raise RequestError(
+                "/elvis/window",
+                f"{window.nx} x {window.ny} at ({window.x0}, {window.y0}) is not within the chip",
+                found=dataclasses.asdict(window),
+                allowed=f"x0 + nx <= {detector.nx}, y0 + ny <= {detector.ny}, all of them >= 0",
+            )
+    elif asked is None and "window" in facts:
+        columns, rows = (min(n, most) for n, most in zip(facts.tree["window"], (full.nx, full.ny), strict=True))
+        window = Window((full.nx - columns) // 2, (full.ny - rows) // 2, columns, rows)
+    elif asked is None or asked == "full":
+        window, usual = full, tuple(numbers) if asked else usual
+    else:
+        raise choice_error("/elvis/window", asked, ["full", "{x0, y0, nx, ny}"])
+    chips = usual if request.extras.chips is None else request.extras.chips
+    for chip in chips:
+        if chip not in numbers:
+            raise choice_error("/elvis/chips", chip, numbers)
+    return window, chips

@@ -1,0 +1,174 @@
+"""An instrument from a folder of TOML files: a plugin is data plus ``PLUGIN = TomlInstrument(Path(__file__).parent)``.
+
+``instrument.toml`` (and the files that it includes) describes the instrument with its defaults. A mode and every option of
+a key is a patch: tables that are laid over that description, in the order in which the keys stand in the file. A Setup is
+built from the result. The README of the built-in instruments' folder describes the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from elvis_cli import setups
+from elvis_cli.errors import RequestError, ResourceError, choice_error
+from elvis_cli.facts import Facts, overlay, read
+from elvis_cli.instrument import ModeInfo, Setup
+from elvis_cli.request import Request
+
+MODE_KEY = "ins_configuration"
+
+
+def pointer(*names: str) -> str:
+    """Return the JSON pointer (RFC 6901) of a path of names."""
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
+
+
+class TomlInstrument:
+    """The Instrument protocol from data alone; nothing is read before it is asked for.
+
+    Shared files (sites, telescopes) are looked for in ``_sites`` and ``_telescopes`` of the folder, then of ELVIS's own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def document(self) -> Mapping[str, Any]:
+        """The tables of instrument.toml and the files that it includes."""
+        document = read(self.folder / "instrument.toml")
+        for name in document.get("include", []):
+            document = overlay(document, read(self.folder / name))
+        return document
+
+    @property
+    def name(self) -> str:
+        """The plugin's name, as in ``instrumentName``."""
+        return str(self.document["name"])
+
+    def modes(self) -> tuple[ModeInfo, ...]:
+        """Return the modes, for `elvis instruments`."""
+        return tuple(self._mode_info(mode) for mode in self.document["modes"])
+
+    def example(self, mode: str | None = None) -> dict[str, Any]:
+        """Return a complete valid request for ``mode`` (None: the default mode) from the form's defaults."""
+        mode = self._known_mode(mode or self.document["default_mode"])
+        timing = self._facts(mode, self._defaults()).part("timing")
+        request: dict[str, Any] = {
+            "target": {
+                "morphology": {"morphologytype": "point"},
+                "sed": {
+                    "sedtype": "spectrum",
+                    "spectrum": {"spectrumtype": "template", "params": {"catalog": "MARCS", "id": "5750:4.5"}},
+                    "extinctionav": 0,
+                },
+                "brightness": {"brightnesstype": "mag", "magband": "V", "mag": 20, "magsys": "vega"},
+            },
+            "sky": {"airmass": 1.2, "fli": 0.5, "waterVapour": 2.5, "moonDistance": 30},
+            "seeing": {"turbulence_category": 50, "aperturepix": 0},
+            "instrument": {MODE_KEY: mode, **self._defaults()},
+            "timesnr": {timing.text("dit_key"): timing.value("dit"), timing.text("count_key"): timing.value("count")},
+            "output": {"snr": {"snr": True, "noise_components": True}},
+            "instrumentName": self.name,
+        }
+        request = overlay(request, self.document.get("example", {}))
+        return overlay(request, self.document["modes"][mode].get("example", {}))
+
+    def unknown_keys(self, request: Request) -> tuple[str, ...]:
+        """Return the keys of the request's ``instrument`` section that this instrument does not have."""
+        known = {MODE_KEY, *self.document["keys"]}
+        return tuple(key for key in request.keys if key not in known)
+
+    def configure(self, request: Request) -> Setup:
+        """Return the Setup for a request.
+
+        Raises
+        ------
+        RequestError
+            A key of the ``instrument``, ``seeing``, ``timesnr`` or ``elvis`` section has a value that this instrument does not have.
+        ResourceError
+            The data files are incomplete.
+        """
+        chosen = request.keys.get(MODE_KEY)
+        mode = self._known_mode(self.document["default_mode"] if chosen is None else chosen)
+        options = self._options(request.keys)
+        facts = self._facts(mode, options)
+        notes = [f"{pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
+        return setups.build(request, facts, self._shared(facts), mode, options, tuple(notes))
+
+    def _known_mode(self, mode: object) -> str:
+        modes = self.document["modes"]
+        where = pointer("instrument", MODE_KEY)
+        if mode in self.document.get("later_modes", []):
+            raise RequestError(where, f"{mode!r} is not supported yet", found=mode, allowed=list(modes))
+        if not isinstance(mode, str) or mode not in modes:
+            raise choice_error(where, mode, modes)
+        return mode
+
+    def _defaults(self) -> dict[str, str]:
+        return {key: table["default"] for key, table in self.document["keys"].items()}
+
+    def _options(self, keys: Mapping[str, Any]) -> dict[str, str]:
+        """Return the option of every key, the default where the request has none (or null)."""
+        options = self._defaults()
+        for key, table in self.document["keys"].items():
+            found = keys.get(key)
+            if found is None:
+                continue
+            if not isinstance(found, str) or found not in table["options"]:
+                raise choice_error(pointer("instrument", key), found, table["options"])
+            options[key] = found
+        return options
+
+    def _facts(self, mode: str, options: Mapping[str, str]) -> Facts:
+        """Return the instrument as these options make it, with an empty ledger."""
+        tree = overlay(self.document, self.document["modes"][mode])
+        for key, option in options.items():
+            choices = self.document["keys"][key]["options"]
+            if isinstance(choices, Mapping):
+                tree = overlay(tree, choices[option])
+        tree["filters_in_beam"] = [options[k] for k, t in self.document["keys"].items() if t.get("role") == "filter"]
+        return Facts(tree, f"{self.name}/instrument.toml", root=self.document)
+
+    def _shared(self, facts: Facts) -> dict[str, Facts]:
+        """Return the site, its turbulence, the telescope and (with adaptive optics) the AO system."""
+        site, telescope = facts.text("site"), facts.text("telescope")
+        files = {
+            "site": ("_sites", f"{site}.toml"),
+            "turbulence": ("_sites", f"{site}_turbulence.toml"),
+            "telescope": ("_telescopes", f"{telescope}.toml"),
+        }
+        if "ao" in facts:
+            files["ao"] = ("", "ao.toml")
+        shared = {}
+        for what, (folder, name) in files.items():
+            tree = read(self._find(folder, name))
+            shared[what] = Facts(tree, name, what, tree, facts.ledger)
+        return shared
+
+    def _find(self, folder: str, name: str) -> Path:
+        import elvis_instruments  # here, so that listing the plugins does not need it
+
+        places = [self.folder / folder / name, *(Path(p) / folder / name for p in elvis_instruments.__path__)]
+        for place in places:
+            if place.is_file():
+                return place
+        raise ResourceError(
+            f"{self.name}: there is no {name} in {' or '.join(str(p.parent) for p in places)}", file=name
+        )
+
+    def _mode_info(self, mode: str) -> ModeInfo:
+        facts = self._facts(mode, self._defaults())
+        detector = facts.part("detectors", facts.text("detector"))
+        binning = int(facts.number("binning", "1"))
+        columns, rows = (int(detector.number(n, "pixel")) // binning for n in ("nx", "ny"))
+        return ModeInfo(
+            instrument=self.name,
+            mode=mode,
+            title=facts.text("title"),
+            pixel_scale=facts.number("pixel_scale", "arcsec") * binning,
+            frame=(len(detector.part("chips").tree), columns, rows),
+            filters=tuple(f for t in self.document["keys"].values() if t.get("role") == "filter" for f in t["options"]),
+        )

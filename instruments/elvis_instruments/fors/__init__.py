@@ -1,0 +1,7 @@
+"""FORS2, the visible imager of the VLT's UT1: data only, see instrument.toml."""
+
+from pathlib import Path
+
+from elvis_cli.toml_instrument import TomlInstrument
+
+PLUGIN = TomlInstrument(Path(__file__).parent)
