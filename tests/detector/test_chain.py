@@ -179,3 +179,24 @@ def test_ccd_never_wraps_round(expose):
     frame = expose(np.zeros((200, 200)), kind="ccd", bias=0, ron=30, stages={})
     assert frame.max() < 200
     assert expose(np.full((50, 50), 1e9), kind="ccd", full_well=1e12, stages={}).min() == 65535
+
+
+def mean_of_integrations(expose, level, n=25):
+    """The aggregate, and the same as an honest loop over single integrations."""
+    rate, stages = np.full((160, 160), level), {"nonlinearity": {"beta": 6e-7}}
+    loop = [expose(rate, dit=1, stages=stages, extras={"exposure": k}).astype(float) for k in range(n)]
+    return expose(rate, dit=1, count=n, stages=stages).astype(float), np.mean(loop, axis=0)
+
+
+@pytest.mark.parametrize("level", [10.0, 5e3, 6e4, 1.17e5])
+def test_mean_made_at_once_equals_the_loop_over_integrations(expose, level):
+    at_once, loop = mean_of_integrations(expose, level)
+    assert at_once.mean() == pytest.approx(loop.mean(), abs=4.5 * loop.std() * (2 / loop.size) ** 0.5)
+    assert at_once.std() == pytest.approx(loop.std(), rel=0.03)
+
+
+@pytest.mark.parametrize("sigmas", [-2, -1, 0, 1, 2])
+def test_near_the_full_well_the_mean_is_right_to_half_a_sigma(expose, sigmas):
+    sigma = 1.2e5**0.5
+    at_once, loop = mean_of_integrations(expose, 1.2e5 + sigmas * sigma)
+    assert at_once.mean() == pytest.approx(loop.mean(), abs=0.5 * sigma / 2)  # gain 2
