@@ -13,7 +13,7 @@ from elvis_cli.detector.stage import Image, Readout, Stage, number
 class Parameters:
     """The same for all pixels; what does not fit is lost (no bleeding)."""
 
-    electrons: float = number("electron", 1.0, float("inf"), "charge that a pixel as read out can hold")
+    electrons: float = number("electron", 1.0, 1e12, "charge that a pixel as read out can hold")
 
 
 def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:

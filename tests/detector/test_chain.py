@@ -27,7 +27,7 @@ def test_every_stage_module_is_in_the_chain():
 
 
 def test_description_is_json_and_complete():
-    described = json.loads(json.dumps(chain.describe()))
+    described = json.loads(json.dumps(chain.describe(), allow_nan=False))
     assert [d["name"] for d in described] == list(chain.NAMES)
     assert all(d["title"] for d in described)
     assert {p["name"] for d in described for p in d["parameters"]} >= {"rms", "fraction", "rate", "beta", "level"}
