@@ -1,7 +1,7 @@
 """Moonlight scattered by the atmosphere, relative to another geometry: phase, distance, altitudes.
 
 The geometry is that of Krisciunas & Schaefer (1991, PASP 103, 1033; "KS"), with the two parts of their scattering
-function weighted by the Rayleigh and the Mie optical depth of each wavelength; the phase law is the spectral one of
+function weighted by the shares of Rayleigh and Mie scattering at each wavelength; the phase law is the spectral one of
 Kieffer & Stone (2005, AJ 129, 2887; ROLO), as in Jones et al. (2013, A&A 560, A91), with the opposition surge.
 """
 
@@ -76,7 +76,7 @@ def scattered(
     depth
         Vertical optical depth of the scattering.
     rayleigh, mie
-        The depths of Rayleigh and Mie scattering over those in V at zenith, where KS hold.
+        The shares of Rayleigh and Mie scattering in the depth, over those in V, where KS hold.
     """
     rho = max(separation, NEAREST)
     near = 10.0 ** (6.15 - rho / 40.0) if rho >= 10.0 else 6.2e7 / rho**2

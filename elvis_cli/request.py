@@ -81,7 +81,7 @@ class SkyConditions:
     moon_altitude: float = 45.0
     """Moon altitude, deg; below 0 there is no moonlight."""
     airglow: bool = True
-    """False leaves out the airglow lines (ETC key airglowEnabled, P118)."""
+    """False leaves out the airglow continuum (ETC key airglowEnabled, P118; see elvis_cli.sky)."""
 
 
 @dataclass(frozen=True, slots=True)

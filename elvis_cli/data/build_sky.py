@@ -15,15 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.data.build import Provenance, fetch
-from elvis_cli.sky import COLUMNS, DEPTHS, WATER_COLUMNS, table_wave
+from elvis_cli.sky import COLUMNS, DEPTHS, EMISSIONS, WATER_COLUMNS, table_wave, van_rhijn
 
 Floats = NDArray[np.float64]
 
 SKYCALC = "scopesim/tests/mocks/photometry/eso_skycalc_r_6000_wave_0.3_15nm_airmass_1_pwv_2.5.fits"
+OTHER = "scopesim/tests/mocks/files/skycalc_override.fits"
+"""SkyCalc for Armazones at airmass 1.2, R = 2000."""
+OXYGEN = (1.24, 1.30)
+"""The one band, um, whose airglow comes from the ground state that absorbs it on the way."""
 LINES = "splat/resources/Telluric/ESO/LBL_A30_s5_R0060000_T.fits"
 LINES_AIRMASS = 3.0
 DRY_RATIO = 0.068
-"""Optical depth of pure water lines in the dry atmosphere of the library over that in the mean one (read off 5.5-7 um)."""
+"""Depth of pure water lines in the library's dry atmosphere over that in its mean one (read off 2.5-2.8 um)."""
 MEAN_WATER = 2.5 / 2.28
 """Precipitable water of the library's mean atmosphere, mm: with 2.28 times that column its bands at 0.81-2.5 um have
 SkyCalc's depths for 2.5 mm (each of six bands alone gives 2.26-2.31)."""
@@ -41,12 +45,14 @@ def build(out_dir: Path) -> list[Provenance]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table = _read(fetch("scopesim", "0.12.0", [SKYCALC], folder)[SKYCALC])
+        files = fetch("scopesim", "0.12.0", [SKYCALC, OTHER], folder)
+        table, other = _read(files[SKYCALC]), _read(files[OTHER])
         lines = _read(fetch("splat", "1.14", [LINES], folder)[LINES])
     _check(table)
     molecular = _depth(table["trans_ma"])
-    rows = [_depth(table[f"trans_{c}"]) if c in DEPTHS else table[f"flux_{c}"] for c in COLUMNS]
-    np.save(out_dir / "sky.npy", np.array(rows, dtype=np.float32))
+    rows = {c: table[f"flux_{c}"] for c in EMISSIONS} | {c: _depth(table[f"trans_{c}"]) for c in DEPTHS}
+    rows["self"] = _self_absorption(table, other)
+    np.save(out_dir / "sky.npy", np.array([rows[c] for c in COLUMNS], dtype=np.float32))
     np.save(out_dir / "sky_water.npy", _water(lines, molecular).astype(np.float16))
     return [
         Provenance(
@@ -57,6 +63,15 @@ def build(out_dir: Path) -> list[Provenance]:
             file="sky.npy",
             publication="SkyCalc 2.0.9 (Noll et al. 2012, A&A 543, A92; Jones et al. 2013, A&A 560, A91)",
             done=f"rows {', '.join(COLUMNS)}; transmissions as optical depths; float32",
+        ),
+        Provenance(
+            package="scopesim",
+            version="0.12.0",
+            licence="GPL-3.0-or-later; the table is output of ESO's public SkyCalc service",
+            member=OTHER,
+            file="sky.npy",
+            publication="SkyCalc 2 (Noll et al. 2012, A&A 543, A92; Jones et al. 2013, A&A 560, A91)",
+            done="row self: what the airglow of oxygen at 1.27 um loses beyond the mean absorption of each sample",
         ),
         Provenance(
             package="splat",
@@ -81,7 +96,7 @@ def _read(path: Path) -> dict[str, Floats]:
 def _check(table: dict[str, Floats]) -> None:
     """Raise unless the components make up the totals, on the grid that elvis_cli.sky computes."""
     product = np.prod([table[f"trans_{c}"] for c in DEPTHS], axis=0)
-    total = np.sum([table[f"flux_{c}"] for c in COLUMNS if c not in DEPTHS], axis=0)
+    total = np.sum([table[f"flux_{c}"] for c in EMISSIONS], axis=0)
     wave = table_wave(0, len(total))
     if not (
         np.allclose(product, table["trans"], rtol=0, atol=1e-12)
@@ -93,6 +108,23 @@ def _check(table: dict[str, Floats]) -> None:
 
 def _depth(transmission: Floats) -> Floats:
     return -np.log(np.clip(transmission, 1e-30, 1.0)) + 0.0
+
+
+def _self_absorption(table: dict[str, Floats], other: dict[str, Floats]) -> Floats:
+    """Return the depth per airmass that oxygen's airglow has beyond that of the molecules in each sample."""
+    airmass = 1.2
+    wave, coarse = table["lam"] / 1e3, other["lam"] / 1e3
+    sample = np.clip(np.searchsorted((coarse[1:] + coarse[:-1]) / 2, wave), 0, len(coarse) - 1)
+
+    def mean(values: Floats) -> Floats:
+        count = np.bincount(sample, minlength=len(coarse))
+        return np.asarray(np.bincount(sample, values, minlength=len(coarse)) / np.maximum(count, 1))
+
+    lines = mean(table["flux_ael"])
+    expected = mean(table["flux_ael"] * table["trans_ma"] ** (airmass - 1.0)) * van_rhijn(airmass)
+    depth = np.log(np.maximum(expected, 1e-30) / np.maximum(other["flux_ael"], 1e-30)) / (airmass - 1.0)
+    use = (lines > 1.0) & (coarse > OXYGEN[0]) & (coarse < OXYGEN[1])
+    return np.where(use, np.maximum(depth, 0.0), 0.0)[sample]
 
 
 def _water(lines: dict[str, Floats], molecular: Floats) -> Floats:
@@ -116,7 +148,7 @@ def _water(lines: dict[str, Floats], molecular: Floats) -> Floats:
 
     def average(values: Floats) -> Floats:
         integral = np.concatenate([[0.0], np.cumsum(values * np.diff(edges))])
-        return np.diff(np.interp(bins, edges, integral)) / np.diff(bins)
+        return np.asarray(np.diff(np.interp(bins, edges, integral)) / np.diff(bins))
 
     base = average(other)
     depths = np.array([_depth(average(other * np.exp(-water * c)) / np.maximum(base, 1e-30)) for c in WATER_COLUMNS])
