@@ -1,8 +1,9 @@
 """Numbers with unit and source: tables of TOML that remember what was read from them, for `elvis explain`.
 
-A number is written ``{ value = 0.015, unit = "mm", source = "irdb: MICADO/FPA.dat" }``, with ``assumed = true`` when nobody
-has published it. A source may begin with a key of the file's ``[sources]`` table; a file may state one ``source`` for all.
-A curve has ``wave`` and ``value`` lists; ``wave`` is in um (``wave_unit = "nm"``: in nm) or the name of a list in ``[waves]``.
+A number is written ``{ value = 0.015, unit = "mm", source = "handbook: table 3" }``, with ``assumed = true`` when
+nobody has published it. A source may begin with a key of the file's ``[sources]`` table; a file may state one
+``source`` for all. A curve has ``wave`` and ``value`` lists; ``wave`` is in um (``wave_unit = "nm"``: nm) or the name
+of a list in ``[waves]``; beyond the list the end points hold, or ``outside``.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ def overlay(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(base)
     for name, new in patch.items():
         old = merged.get(name)
-        both = isinstance(old, Mapping) and isinstance(new, Mapping) and "value" not in new
-        merged[name] = overlay(old, new) if both else new
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and "value" not in new:
+            merged[name] = overlay(old, new)
+        else:
+            merged[name] = new
     return merged
 
 

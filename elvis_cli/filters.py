@@ -1,7 +1,8 @@
 """Filters of an instrument: curves from tables of facts, and what a pile of them in the beam lets through.
 
-A data file has ``[[filter_tables]]``, each with ``shape``, ``columns``, ``units``, ``source`` and ``rows`` (one list per filter), and
-may restrict a table by ``when`` (a key of the request and the option it must have); tabulated curves stand in ``[filters.NAME]``.
+A data file has ``[[filter_tables]]``, each with ``shape``, ``columns``, ``units``, ``source`` and ``rows`` (a list per
+filter); ``when`` restricts a table (keys of the request and the options they must have). Tabulated curves stand in
+``[filters.NAME]``: ``transmission`` and perhaps ``centre``.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def _from_row(facts: Facts, table: Mapping[str, Any], name: str) -> Filter:
 
 
 def centre(filters: Sequence[Filter], band: tuple[float, float]) -> float:
-    """Return the wavelength (um) that stands for a pile of filters: that of the narrowest, or the middle of ``band``."""
+    """Return the wavelength (um) that stands for a pile of filters: the narrowest one's, or the middle of ``band``."""
     coloured = [f for f in filters if f.cuts is not None]
     narrowest = min(coloured, key=lambda f: f.cuts[1] - f.cuts[0] if f.cuts else 0.0, default=None)
     return narrowest.centre if narrowest else sum(band) / 2

@@ -1,4 +1,4 @@
-"""Which instruments are installed: the entry points of the group ``elvis.instruments``, listed cheaply, loaded one at a time."""
+"""The installed instruments: entry points of the group ``elvis.instruments``, listed cheaply, loaded one at a time."""
 
 from __future__ import annotations
 

@@ -133,6 +133,7 @@ def make_telescope(facts: Facts) -> Telescope:
         inner=facts.number("inner", "m"),
         spider_width=facts.number("spider_width", "m"),
         spider_angles=tuple(float(a) for a in facts.value("spider_angles", "deg")),
+        segments=tuple(float(s) for s in facts.value("segments", "m")) if "segments" in facts else (),
     )
 
 
@@ -153,8 +154,9 @@ def make_ao(facts: Facts) -> AoSystem:
 def make_surface(facts: Facts) -> Surface:
     """Return an optical element, or ``count`` equal ones in a row as one.
 
-    What is not transmitted or reflected is emitted (Kirchhoff) unless the table gives ``emissivity``, that of one element. A row of n
-    equal elements of throughput t and emissivity e emits e (1 + t + ... + t^(n-1)) = e (1 - t^n) / (1 - t).
+    What is not transmitted or reflected is emitted (Kirchhoff) unless the table gives ``emissivity``, that of one
+    element. A row of n equal elements of throughput t and emissivity e emits
+    e (1 + t + ... + t^(n-1)) = e (1 - t^n) / (1 - t).
     """
     one = facts.curve("throughput")
     count = int(facts.number("count", "1")) if "count" in facts else 1
@@ -239,7 +241,7 @@ def zenith_seeing(facts: Facts, request: Request) -> tuple[float, tuple[str, ...
 def frame(facts: Facts, detector: Detector, request: Request) -> tuple[Window, tuple[int, ...]]:
     """Return the part of each chip, and the chips, to be rendered.
 
-    The default frame is ``chips`` and the central ``window`` = [columns, rows] of them, or all of them without ``window``.
+    The default frame is ``chips`` and the central ``window`` = [columns, rows] of each; without ``window`` all of it.
     """
     numbers = [chip.id for chip in detector.chips]
     full = Window(0, 0, detector.nx, detector.ny)

@@ -1,8 +1,8 @@
 """An instrument from a folder of TOML files: a plugin is data plus ``PLUGIN = TomlInstrument(Path(__file__).parent)``.
 
-``instrument.toml`` (and the files that it includes) describes the instrument with its defaults. A mode and every option of
-a key is a patch: tables that are laid over that description, in the order in which the keys stand in the file. A Setup is
-built from the result. The README of the built-in instruments' folder describes the tables.
+``instrument.toml`` (and the files that it includes) describes the instrument with its defaults. A mode and every option
+of a key is a patch: tables that are laid over that description, in the order in which the keys stand in the file.
+A Setup is built from the result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def pointer(*names: str) -> str:
 class TomlInstrument:
     """The Instrument protocol from data alone; nothing is read before it is asked for.
 
-    Shared files (sites, telescopes) are looked for in ``_sites`` and ``_telescopes`` of the folder, then of ELVIS's own.
+    Shared files are looked for in the folder's ``_sites`` and ``_telescopes``, then in ELVIS's own.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,7 +87,7 @@ class TomlInstrument:
         Raises
         ------
         RequestError
-            A key of the ``instrument``, ``seeing``, ``timesnr`` or ``elvis`` section has a value that this instrument does not have.
+            A key of the ``instrument``, ``seeing`` or ``elvis`` section has a value that this instrument does not have.
         ResourceError
             The data files are incomplete.
         """
@@ -164,11 +164,12 @@ class TomlInstrument:
         detector = facts.part("detectors", facts.text("detector"))
         binning = int(facts.number("binning", "1"))
         columns, rows = (int(detector.number(n, "pixel")) // binning for n in ("nx", "ny"))
+        wheels = [table for table in self.document["keys"].values() if table.get("role") == "filter"]
         return ModeInfo(
             instrument=self.name,
             mode=mode,
             title=facts.text("title"),
             pixel_scale=facts.number("pixel_scale", "arcsec") * binning,
             frame=(len(detector.part("chips").tree), columns, rows),
-            filters=tuple(f for t in self.document["keys"].values() if t.get("role") == "filter" for f in t["options"]),
+            filters=tuple(dict.fromkeys(f for t in wheels for f in t["options"])),
         )
