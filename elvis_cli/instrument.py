@@ -277,6 +277,9 @@ class Instrument(Protocol):
     def example(self, mode: str | None = None) -> dict[str, Any]:
         """Return a complete valid request for ``mode`` (None: the default mode)."""
 
+    def unknown_keys(self, request: Request) -> tuple[str, ...]:
+        """Return the keys of the ``instrument`` section that this instrument does not have."""
+
     def configure(self, request: Request) -> Setup:
         """Return the Setup for a request.
 

@@ -264,7 +264,7 @@ def frame(facts: Facts, detector: Detector, request: Request) -> tuple[Window, t
         window, usual = full, tuple(numbers) if asked else usual
     else:
         raise choice_error("/elvis/window", asked, ["full", "{x0, y0, nx, ny}"])
-    chips = usual if request.extras.chips is None else request.extras.chips
+    chips = usual if request.extras.chips is None else request.extras.chips or tuple(numbers)
     for chip in chips:
         if chip not in numbers:
             raise choice_error("/elvis/chips", chip, numbers)
