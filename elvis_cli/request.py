@@ -152,7 +152,7 @@ class Extras:
     window: Window | str | None = None
     """A Window, "full", or None = the instrument's default."""
     chips: tuple[int, ...] | None = None
-    """Chip numbers; None = those of the default window, or all with window "full"."""
+    """Chip numbers; empty = all; None = those of the default window, or all with window "full"."""
     pointing: Pointing | None = None
     date: str | None = None
     """Start of the exposure, ISO 8601 UTC."""
