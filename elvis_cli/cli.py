@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 import typer
 
 from elvis_cli import __version__
-from elvis_cli.errors import ElvisError, OutputError, UsageError
+from elvis_cli.errors import ElvisError, OutputError, RequestError, UsageError
 from elvis_cli.options import Options, request_options
 
 if TYPE_CHECKING:
@@ -201,6 +201,21 @@ def replay(
 
 
 @app.command()
+def preview(
+    file: Annotated[str, typer.Argument(help="FITS file that elvis wrote; - is stdin.")] = "-",
+    output: OutputFile = None,
+    size: Annotated[int, typer.Option(min=64, max=16384, help="Largest width and height, pixels.")] = 1024,
+) -> None:
+    """Make a picture (PNG) of a frame: North up, East left."""
+    _check_stdout(output)
+    source = _binary_stdin().read() if file == "-" else file
+    from elvis_cli.product import preview as picture
+
+    with _sink(output) as out:
+        picture.png(source, out, size)
+
+
+@app.command()
 @request_options
 def validate(options: Options) -> None:
     """Check the request on stdin; say on stderr what it would render."""
@@ -294,9 +309,8 @@ def _render(text: bytes | str, options: Options, output: Path | None) -> None:
     request = _read(text, options)
     # Only now the heavy imports: a wrong request is refused in a fraction of the time.
     from elvis_cli import pipeline
-    from elvis_cli.product.output import file_sink, stdout_sink
 
-    with file_sink(output) if output else stdout_sink() as out, _progress() as progress:
+    with _sink(output) as out, _progress() as progress:
         notes = pipeline.render(request, out, progress)
     _console.note(notes)
 
@@ -305,9 +319,18 @@ def _read(text: bytes | str, options: Options) -> Request:
     from elvis_cli import reader, registry
 
     request = reader.read(text, options.overrides, strict=options.strict)
-    registry.load(request.instrument)
+    plugin = registry.load(request.instrument)
+    if options.strict and hasattr(plugin, "unknown_keys"):  # a plugin need not check them
+        for key in plugin.unknown_keys(request):
+            raise RequestError(f"/instrument/{key}", "unknown key")
     _console.note(request.warnings)
     return request
+
+
+def _sink(output: Path | None) -> AbstractContextManager[BinaryIO]:
+    from elvis_cli.product.output import file_sink, stdout_sink
+
+    return file_sink(output) if output else stdout_sink()
 
 
 def _stdin(help_too: bool = False) -> bytes:

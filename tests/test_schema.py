@@ -1,0 +1,144 @@
+"""The schema is valid, says everything the reader knows, and accepts what people really send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import elvis_schemas
+import jsonschema
+import pytest
+
+from elvis_cli import generations, registry
+from elvis_cli.reader import read
+from elvis_cli.request import Extras, Morphology, Request, Sed, SkyConditions
+from elvis_cli.scene import bands
+
+CORPUS = sorted((Path(__file__).parent / "data" / "etc").glob("*.json"))
+SCHEMA = elvis_schemas.load()
+
+
+def leaves(schema: dict[str, Any], pointer: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, member in schema.get("properties", {}).items():
+        where = f"{pointer}/{name}"
+        yield where, member
+        yield from leaves(member, where)
+
+
+LEAVES = dict(leaves(SCHEMA))
+
+
+def test_it_is_a_valid_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert json.loads(elvis_schemas.text()) == SCHEMA
+
+
+def test_the_corpus_is_here() -> None:
+    assert len(CORPUS) == 74
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda p: p.stem)
+def test_it_accepts_the_corpus(path: Path) -> None:
+    jsonschema.validate(json.loads(path.read_text()), SCHEMA)
+
+
+def examples() -> list[tuple[str, str]]:
+    return [(mode.instrument, mode.mode) for name in registry.names() for mode in registry.load(name).modes()]
+
+
+@pytest.mark.parametrize(("name", "mode"), examples())
+def test_it_accepts_the_examples(name: str, mode: str) -> None:
+    document = registry.load(name).example(mode)
+    jsonschema.validate(document, SCHEMA)
+    request = read(json.dumps(document), strict=True)
+    assert request.instrument == name
+    assert request.warnings == ()
+
+
+def test_everything_is_described() -> None:
+    assert [pointer for pointer, leaf in LEAVES.items() if not leaf.get("description")] == []
+
+
+def test_every_number_has_limits() -> None:
+    def numbers(leaf: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for part in (leaf, leaf.get("items", {})):
+            kinds = part.get("type", [])
+            if {"number", "integer"} & set([kinds] if isinstance(kinds, str) else kinds):
+                yield part
+
+    unlimited = [
+        pointer
+        for pointer, leaf in LEAVES.items()
+        for part in numbers(leaf)
+        if "maximum" not in part or not ("minimum" in part or "exclusiveMinimum" in part)
+    ]
+    assert unlimited == []
+
+
+def test_null_means_not_given() -> None:
+    needed = ("/elvis/window/", "/elvis/pointing/ra", "/elvis/pointing/dec", "/elvis/catalogue/", "/elvis/sed/")
+    for pointer, leaf in LEAVES.items():
+        jsonschema_accepts = jsonschema.Draft202012Validator(leaf).is_valid(None)
+        assert jsonschema_accepts != pointer.startswith(needed), pointer
+
+
+def test_bands_are_those_of_the_photometry() -> None:
+    named = LEAVES["/target/brightness/magband"]["enum"]
+    assert set(named) - {None} == set(bands.NAMES)
+    assert named == LEAVES["/target/brightness/params/magband"]["enum"]
+
+
+def test_defaults_are_those_of_the_request() -> None:
+    request = read('{"instrumentName": "x"}')
+    flat = {
+        "/target/morphology/index": Morphology().index,
+        "/target/morphology/radius": Morphology().radius,
+        "/target/morphology/ellipticity": Morphology().ellipticity,
+        "/target/morphology/angle": Morphology().angle,
+        "/target/morphology/morphologytype": request.target.morphology.kind,
+        "/target/sed/sedtype": "spectrum",
+        "/target/sed/spectrum/spectrumtype": request.target.sed.kind,
+        "/target/sed/spectrum/params/catalog": request.target.sed.catalog,
+        "/target/sed/spectrum/params/id": request.target.sed.id,
+        "/target/sed/spectrum/params/temperature": Sed().temperature,
+        "/target/sed/spectrum/params/exponent": Sed().exponent,
+        "/target/sed/emissionline/params/lambda": Sed().line_wavelength,
+        "/target/sed/emissionline/params/fwhm": Sed().line_fwhm,
+        "/target/sed/extinctionav": Sed().extinction_av,
+        "/target/sed/redshift/redshift": Sed().redshift,
+        "/target/sed/redshift/baryvelcor": Sed().velocity,
+        "/target/brightness/brightnesstype": request.target.brightness.kind,
+        "/target/brightness/magband": request.target.brightness.band,
+        "/target/brightness/mag": request.target.brightness.mag,
+        "/target/brightness/magsys": request.target.brightness.system,
+        "/sky/airmass": request.sky.airmass,
+        "/sky/fli": request.sky.fli,
+        "/sky/waterVapour": request.sky.pwv,
+        "/sky/moonDistance": request.sky.moon_distance,
+        "/sky/moon_alt": request.sky.moon_altitude,
+        "/sky/airglowEnabled": request.sky.airglow,
+        "/seeing/separation": request.seeing.separation,
+        "/elvis/seed": request.extras.seed,
+        "/elvis/product": request.extras.product,
+        "/elvis/exposure": request.extras.exposure,
+        "/elvis/offset": list(request.extras.offset),
+        "/elvis/skip": list(request.extras.skip),
+        "/elvis/pointing/position_angle": 0,
+    }
+    assert {pointer: leaf["default"] for pointer, leaf in LEAVES.items() if "default" in leaf} == flat
+    # ... and the reader leaves nothing else than what the dataclasses say themselves.
+    assert (request.sky, request.extras, request.target) == (SkyConditions(), Extras(), type(request.target)())
+    assert isinstance(request, Request)
+
+
+@pytest.mark.parametrize("key", [*generations.DIT, *generations.COUNT, *generations.SNR])
+def test_every_name_the_reader_looks_up_is_described(key: str) -> None:
+    assert f"/timesnr/{key}" in LEAVES
+
+
+def test_extras_are_the_keys_of_the_elvis_block() -> None:
+    block = set(SCHEMA["properties"]["elvis"]["properties"])
+    assert block - {"sed"} == set(Extras.__dataclass_fields__)
