@@ -79,7 +79,9 @@ def scattered(
         The shares of Rayleigh and Mie scattering in the depth, over those in V, where KS hold.
     """
     rho = max(separation, NEAREST)
-    near = 10.0 ** (6.15 - rho / 40.0) if rho >= 10.0 else 6.2e7 / rho**2
+    near = 10.0 ** (6.15 - rho / 40.0)
+    if rho < 10.0:  # KS step down by 22 % at 10 deg; the greater of their two branches is continuous.
+        near = max(near, 6.2e7 / rho**2)
     wide = 10.0**5.36 * (1.06 + math.cos(math.radians(rho)) ** 2)
     return np.asarray((rayleigh * wide + mie * near) * np.exp(-depth * moon_path) * -np.expm1(-depth * path))
 
