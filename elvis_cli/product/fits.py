@@ -29,6 +29,8 @@ from elvis_cli.request import Request
 
 BLOCK = 2880
 """Bytes of a FITS block."""
+CARD = 80
+"""Characters of a header card."""
 REQUEST_EXTENSION = "ELVIS_REQUEST"
 VALUES_EXTENSION = "ELVIS_VALUES"
 
@@ -190,7 +192,10 @@ def _write_hdu(
 ) -> None:
     """Write one HDU with DATASUM and CHECKSUM; ``data`` is its bytes as stored, without the padding."""
     total = 0 if data is None else ones_sum(data)
-    top = fits.Header([card(*each) for each in cards])
+    formatted = [card(*each) for each in cards]
+    if any(len(str(each)) > CARD for each in formatted):
+        formatted.append(card("LONGSTRN", "OGIP 1.0", "some strings are continued"))
+    top = fits.Header(formatted)
     for comment in comments:
         top.add_comment(plain(comment))
     blank = "0" * 16

@@ -174,7 +174,7 @@ def _draw(canvas: Float32, scale: float, words: str) -> Image.Image:
     bar = max(2, round(length / scale))
     right = picture.width - 10
     draw.line([(right - bar, middle + 7), (right, middle + 7)], fill=_INK, width=2)
-    draw.text((right - bar / 2, middle - 4), text, fill=_INK, font=font, anchor="mm")
+    draw.text((right, middle - 4), text, fill=_INK, font=font, anchor="rm")
     space = right - max(bar, int(draw.textlength(text, font=font))) - 30
     while words and draw.textlength(words, font=font) > space:
         words = words[:-1]
@@ -186,7 +186,6 @@ def _scale_bar(longest: float) -> tuple[float, str]:
     """Return the longest 1, 2 or 5 times a power of ten not above ``longest`` (arcsec), and its name."""
     power = 10.0 ** math.floor(math.log10(longest))
     length = max(factor * power for factor in (1.0, 2.0, 5.0) if factor * power <= longest * 1.000001)
-    for unit, name in ((60.0, "arcmin"), (1.0, "arcsec")):
-        if length >= unit:
-            return length, f"{length / unit:g} {name}"
-    return length, f"{length * 1000.0:g} mas"
+    if length >= 60.0:
+        return length, f"{length / 60.0:g} arcmin"
+    return length, f"{length:g} arcsec" if length >= 0.1 else f"{length * 1000.0:g} mas"
