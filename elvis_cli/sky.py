@@ -123,7 +123,7 @@ def load(conditions: SkyConditions, site: Site, wave: Floats) -> Sky:
     """
     start = round(_index(float(wave[0])))
     part = slice(start, start + len(wave))
-    if start < 0 or not np.allclose(wave, table_wave(part.start, part.stop), rtol=1e-9, atol=0):
+    if start < 0 or part.stop > _COUNT or not np.allclose(wave, table_wave(part.start, part.stop), rtol=1e-9, atol=0):
         raise ElvisError("the sky is only given on the wavelengths of elvis_cli.sky.grid")
     table, water = _tables()
     rows = dict(zip(COLUMNS, table[:, part].astype(float), strict=True))
