@@ -109,7 +109,7 @@ def _standard(request: Request, setup: Setup, observation: Observation, exptime:
     seconds = (start - start.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
     return [
         ("ORIGIN", "ELVIS", "simulated, not observed"),
-        ("DATE", isot(observation.created), "[UTC] date of this file, never the wall clock"),
+        ("DATE", isot(observation.created), "[UTC] date of this file"),
         ("TELESCOP", setup.telescope.name, "simulated telescope"),
         ("INSTRUME", setup.instrument.upper(), "simulated instrument"),
         ("OBJECT", _target_name(request), "target"),
@@ -139,7 +139,7 @@ def _exposure(request: Request, setup: Setup, observation: Observation, count: i
         ("ESO DPR TECH", "IMAGE", "observation technique"),
         ("ESO DPR TYPE", "OBJECT", "observation type"),
         ("ESO OBS ID", 0, "observation block; 0 when simulated without one"),
-        ("ESO OBS NAME", f"{name} {setup.filter_name}", "observation block name"),
+        ("ESO OBS NAME", f"{name} {setup.filter_name}", "name of the block"),
         ("ESO OBS PROG ID", "SIMULATED", "programme"),
         ("ESO OBS TARG NAME", name, "target"),
         ("ESO OBS TPLNO", 1, "number of the template in the block"),
