@@ -320,7 +320,7 @@ def _read(text: bytes | str, options: Options) -> Request:
 
     request = reader.read(text, options.overrides, strict=options.strict)
     plugin = registry.load(request.instrument)
-    if options.strict and hasattr(plugin, "unknown_keys"):  # a plugin need not check them
+    if options.strict:
         for key in plugin.unknown_keys(request):
             raise RequestError(f"/instrument/{key}", "unknown key")
     _console.note(request.warnings)

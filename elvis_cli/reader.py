@@ -48,10 +48,11 @@ def read(text: str | bytes, overrides: Mapping[str, Any] = MappingProxyType({}),
         The text is not JSON, or a value has the wrong type, is out of range or not one of those allowed,
         or (``strict``) a key is unknown.
     """
-    document = _merge(_parse(text), overrides)
-    error = best_match(_validator().iter_errors(document))
-    if error is not None:
-        raise _refusal(error)
+    document = _parse(text)
+    _check(document)
+    if overrides:
+        document = _merge(document, overrides)
+        _check(document)
     unknown = list(_unknown(document, elvis_schemas.load(), ""))
     if strict and unknown:
         pointer, nearest = unknown[0]
@@ -102,22 +103,25 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _merge(document: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document with the options in its ``elvis`` block."""
-    if overrides:
-        document = _deep(document, {"elvis": overrides})
+    merged = _deep(document, {"elvis": overrides})
     if "sed" in overrides:
-        upload = {"sedtype": "spectrum", "spectrum": {"spectrumtype": "upload"}}
-        document = _deep(document, {"target": {"sed": upload}})
-    return document
+        merged = _deep(merged, {"target": {"sed": {"sedtype": "spectrum", "spectrum": {"spectrumtype": "upload"}}}})
+    return merged
 
 
 def _deep(base: Any, over: Mapping[str, Any]) -> dict[str, Any]:
-    # What is not an object where one is expected is replaced: the schema would refuse it anyway.
-    merged = dict(base) if isinstance(base, Mapping) else {}
+    merged = dict(base) if isinstance(base, Mapping) else {}  # an object replaces null, or the window "full"
     for key, value in over.items():
         merged[key] = _deep(merged.get(key), value) if isinstance(value, Mapping) else value
     return merged
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    error = best_match(_validator().iter_errors(document))
+    if error is not None:
+        raise _refusal(error)
 
 
 @cache

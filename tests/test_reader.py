@@ -411,6 +411,10 @@ class TestExtras:
     def test_options_are_checked_too(self) -> None:
         assert refused(text(), overrides={"exposure": 0}).details["pointer"] == "/elvis/exposure"
 
+    @pytest.mark.parametrize("block", [[], {"seed": "1"}, {"pointing": 5}])
+    def test_options_hide_no_fault_of_the_block(self, block: Any) -> None:
+        refused(text(elvis=block), overrides={"seed": 1, "pointing": {"ra": 1.0, "dec": 2.0}})
+
 
 def test_reading_is_fast() -> None:
     def best(request: bytes) -> float:

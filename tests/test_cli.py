@@ -1,0 +1,375 @@
+"""elvis as others meet it: in pipes, on terminals, interrupted, on full disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import elvis_schemas
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from elvis_cli import __version__, registry
+
+CORPUS = Path(__file__).parent / "data" / "etc"
+COMMAND = [sys.executable, "-m", "elvis_cli.cli"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+SMALL = "--window=480,480,64,64"
+
+
+def example(name: str = "fors", **extras: Any) -> str:
+    document = registry.load(name).example()
+    return json.dumps({**document, **({"elvis": extras} if extras else {})})
+
+
+def process(*argv: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*COMMAND, *argv], env=ENVIRONMENT, check=False, timeout=60, **options)
+
+
+def pixels(data: bytes) -> list[Any]:
+    with fits.open(BytesIO(data), checksum=True) as hdus:
+        return [hdu.data.copy() for hdu in hdus if hdu.is_image and hdu.data is not None]
+
+
+class TestFilter:
+    def test_request_in_fits_out(self, elvis: Any) -> None:
+        result = elvis(SMALL, stdin=example())
+        assert result.code == 0
+        assert result.out.startswith(b"SIMPLE  =                    T")
+        assert len(result.out) % 2880 == 0
+        assert result.lines == []
+        assert pixels(result.out)[0].shape == (64, 64)
+
+    def test_as_a_process(self) -> None:
+        done = process(SMALL, input=example().encode(), capture_output=True)
+        assert done.returncode == 0
+        assert pixels(done.stdout)[0].shape == (64, 64)
+        assert all(line.startswith(b"elvis: note: ") for line in done.stderr.splitlines())
+
+    def test_same_request_same_bytes_other_seed_other_noise(self, elvis: Any) -> None:
+        first, again, other = (elvis(SMALL, f"--seed={seed}", stdin=example()).out for seed in (1, 1, 2))
+        assert first == again
+        assert not np.array_equal(pixels(first)[0], pixels(other)[0])
+
+    def test_options_say_what_the_block_says_and_win(self, elvis: Any) -> None:
+        window = {"x0": 480, "y0": 480, "nx": 64, "ny": 64}
+        block = example(seed=5, window=window, exposure=2, pointing={"ra": 10.0, "dec": -30.0, "position_angle": 45.0})
+        options = ["--seed=5", SMALL, "--exposure=2", "--ra=10", "--dec=-30", "--pa=45"]
+        assert np.array_equal(pixels(elvis(stdin=block).out)[0], pixels(elvis(*options, stdin=example()).out)[0])
+        assert (
+            elvis(stdin=block).out == elvis("--seed=5", stdin=example(**{**json.loads(block)["elvis"], "seed": 9})).out
+        )
+
+    def test_expected(self, elvis: Any) -> None:
+        (frame, *_) = pixels(elvis(SMALL, "--product=expected", stdin=example()).out)
+        assert frame.dtype.kind == "f"
+        assert frame.min() > 0
+
+    def test_chips(self, elvis: Any) -> None:
+        one, two, everyone = (pixels(elvis(SMALL, f"--chips={c}", stdin=example()).out) for c in ("1", "2", "all"))
+        assert (len(one), len(two), len(everyone)) == (1, 1, 2)
+        assert np.array_equal(everyone[0], one[0])
+        assert np.array_equal(everyone[1], two[0])
+
+    def test_stages(self, elvis: Any) -> None:
+        some = elvis(SMALL, "--stages=gain,bias", stdin=example())
+        assert some.code == 0
+        wrong = elvis(SMALL, "--skip=bais", stdin=example())
+        assert wrong.code == 65
+        assert "'bias'" in wrong.lines[0]
+
+    def test_uploaded_spectrum(self, elvis: Any, tmp_path: Path) -> None:
+        (tmp_path / "metres.txt").write_text("# wavelength flux\n2e-7 1\n\n1e-6 1 # end\n3e-6, 1\n")
+        (tmp_path / "nm.txt").write_text("200 5\n1000 5\n3000 5\n")
+        flat = json.loads(example())
+        flat["target"]["sed"]["spectrum"] = {"spectrumtype": "powerlaw", "params": {"exponent": 0}}
+        metres = elvis(SMALL, f"--sed={tmp_path}/metres.txt", "--product=expected", stdin=example())
+        nanometres = elvis(SMALL, f"--sed={tmp_path}/nm.txt", "--sed-unit=nm", "--product=expected", stdin=example())
+        law = elvis(SMALL, "--product=expected", stdin=json.dumps(flat))
+        for result in (metres, nanometres):
+            assert result.code == 0, result.err
+            np.testing.assert_allclose(pixels(result.out)[0], pixels(law.out)[0], rtol=1e-3)
+
+    @pytest.mark.parametrize("text", ["1 2\nx y\n", "1\n", "", "1 nan\n", "500 1\n600 1\n", "2e-6 1\n1e-6 1\n"])
+    def test_wrong_spectrum(self, elvis: Any, tmp_path: Path, text: str) -> None:
+        (tmp_path / "bad.txt").write_text(text)
+        result = elvis(f"--sed={tmp_path}/bad.txt", stdin=example())
+        assert (result.code, result.out, len(result.lines)) == (65, b"", 1)
+        assert "/elvis/sed" in result.lines[0]
+
+    def test_uploading_needs_a_spectrum(self, elvis: Any) -> None:
+        document = json.loads(example())
+        document["target"]["sed"]["spectrum"] = {"spectrumtype": "upload"}
+        result = elvis(SMALL, stdin=json.dumps(document))
+        assert result.code == 65
+        assert "--sed" in result.lines[0]
+
+    def test_unknown_keys(self, elvis: Any) -> None:
+        document = json.loads(example())
+        document["sky"]["airmas"] = document["instrument"]["INS.FILT9.NAME"] = 1
+        result = elvis(SMALL, stdin=json.dumps(document))
+        assert result.code == 0
+        assert "/sky/airmas: unknown key" in result.err
+        assert "/instrument/INS.FILT9.NAME: unknown key" in result.err
+        strict = elvis(SMALL, "--strict", stdin=json.dumps(document))
+        assert (strict.code, strict.out) == (65, b"")
+        del document["sky"]["airmas"]
+        assert "/instrument/INS.FILT9.NAME" in elvis(SMALL, "--strict", stdin=json.dumps(document)).lines[0]
+
+    @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.json")), ids=lambda p: p.stem)
+    def test_the_corpus_renders_or_names_what_exists(self, elvis: Any, path: Path) -> None:
+        result = elvis(SMALL, stdin=path.read_bytes())
+        if path.stem.startswith("fors"):
+            assert result.code == 0
+            assert result.lines == []
+        else:
+            assert (result.code, result.out) == (69, b"")
+            assert "installed: fors, micado" in result.lines[0]
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("argv", "stdin", "code"),
+        [
+            (["--nosuch"], "", 2),
+            (["nosuch"], "", 2),
+            (["--seed", "x"], "", 2),
+            (["--window", "1,2,3"], "{}", 2),
+            (["--chips", "a"], "{}", 2),
+            (["--product", "cooked"], "", 2),
+            (["--sed", "/nonexistent"], "", 2),
+            (["--seed", "1", "explain"], "", 2),
+            ([], "", 65),
+            ([], "{", 65),
+            ([], '{"instrumentName": "fors", "sky": {"airmass": 0}}', 65),
+            (["validate"], '{"instrumentName": "fors", "instrument": {"SEQ.CCD": "G"}}', 65),
+            (["explain"], "{}", 65),
+            ([], '{"instrumentName": "micdo"}', 69),
+            (["example", "nosuch"], "", 69),
+            (["replay", "/nonexistent"], "", 69),
+            (["replay"], "not FITS", 65),
+            (["preview"], "not FITS", 65),
+            (["-o", "/nonexistent/x.fits"], "EXAMPLE", 74),
+        ],
+    )
+    def test_exit_codes(self, elvis: Any, argv: list[str], stdin: str, code: int) -> None:
+        stdin = example(window={"x0": 0, "y0": 0, "nx": 8, "ny": 8}) if stdin == "EXAMPLE" else stdin
+        result = elvis(*argv, stdin=stdin)
+        assert (result.code, result.out, len(result.lines)) == (code, b"", 1), result.err
+        assert result.lines[0].startswith("elvis: ")
+        as_json = elvis("--errors=json", *argv, stdin=stdin)
+        (line,) = as_json.err.splitlines()
+        assert json.loads(line)["exit_code"] == as_json.code == code
+        assert json.loads(line)["message"] == result.lines[0].removeprefix("elvis: ")
+
+    def test_the_object_says_where_what_and_the_nearest(self, elvis: Any) -> None:
+        result = elvis("validate", "--errors", "json", stdin='{"instrumentName": "x", "sky": {"moonDistance": "far"}}')
+        error = json.loads(result.err)
+        assert error["pointer"] == "/sky/moonDistance"
+        assert (error["found"], error["allowed"]) == ("far", "a number")
+        missing = json.loads(elvis("--errors", "json", stdin='{"instrumentName": "micdo"}').err)
+        assert (missing["nearest"], missing["allowed"]) == ("micado", list(registry.names()))
+
+    def test_notes_are_json_too(self, elvis: Any) -> None:
+        document = json.loads(example())
+        document["junk"] = 1
+        result = elvis(SMALL, "--errors=json", stdin=json.dumps(document))
+        assert result.code == 0
+        assert any("/junk" in note for note in json.loads(result.err)["notes"])
+
+    def test_a_fault_is_one_line_and_a_traceback_for_those_who_ask(
+        self, elvis: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fault(*_: Any, **__: Any) -> None:
+            raise ZeroDivisionError("first\nsecond")
+
+        monkeypatch.setattr("elvis_cli.reader.read", fault)
+        result = elvis(stdin="{}")
+        assert (result.code, result.out, len(result.err.splitlines())) == (70, b"", 1)
+        assert "ZeroDivisionError" in result.err
+        monkeypatch.setenv("ELVIS_DEBUG", "1")
+        with pytest.raises(ZeroDivisionError):
+            elvis(stdin="{}")
+
+    def test_a_wrong_request_is_refused_before_the_heavy_imports(self) -> None:
+        script = (
+            "import sys; from elvis_cli.cli import run; code = run([]); "
+            "sys.exit(code if {'numpy', 'numba', 'astropy', 'scipy', 'rich'}.isdisjoint(sys.modules) else 99)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=ENVIRONMENT, input=b"{", capture_output=True, check=False
+        )
+        assert done.returncode == 65, done.stderr
+
+
+class TestCommands:
+    def test_instruments(self, elvis: Any) -> None:
+        modes = json.loads(elvis("instruments", "--json").out)
+        assert {mode["instrument"] for mode in modes} >= {"fors", "micado"}
+        table = [line.split("\t") for line in elvis("instruments").out.decode().splitlines()]
+        assert len(table) == len(modes) + 1
+        assert [row[:2] for row in table[1:]] == [[m["instrument"], m["mode"]] for m in modes]
+
+    @pytest.mark.parametrize("name", registry.names())
+    def test_example_validate_and_explain_go_together(self, elvis: Any, name: str) -> None:
+        for mode in registry.load(name).modes():
+            request = elvis("example", name, "--mode", mode.mode)
+            assert request.code == 0
+            valid = elvis("validate", "--strict", stdin=request.out)
+            assert (valid.code, valid.out) == (0, b""), valid.err
+            assert f"valid: {name} {mode.mode}" in valid.err
+            values = json.loads(elvis("explain", "--json", stdin=request.out).out)
+            assert all(value["source"] for value in values)
+            assert len(elvis("explain", stdin=request.out).out.splitlines()) == len(values) + 1
+
+    def test_schema(self, elvis: Any) -> None:
+        assert json.loads(elvis("schema").out) == elvis_schemas.load()
+
+    def test_stages(self, elvis: Any) -> None:
+        names = [stage["name"] for stage in json.loads(elvis("stages", "--json").out)]
+        assert names.index("shot_noise") < names.index("read_noise") < names.index("gain")
+        assert [line.split("\t")[0] for line in elvis("stages").out.decode().splitlines()[1:]] == names
+
+    def test_replay(self, elvis: Any, tmp_path: Path) -> None:
+        frame = elvis(SMALL, "--seed=7", "--date=2026-11-20T03:00:00", stdin=example()).out
+        assert elvis("replay", stdin=frame).out == frame
+        (tmp_path / "frame.fits").write_bytes(frame)
+        assert elvis("replay", str(tmp_path / "frame.fits")).out == frame
+        other = elvis("replay", "--seed=8", stdin=frame).out
+        assert not np.array_equal(pixels(other)[0], pixels(frame)[0])
+
+    def test_preview(self, elvis: Any, tmp_path: Path) -> None:
+        frame = elvis(SMALL, stdin=example()).out
+        piped = elvis("preview", stdin=frame)
+        assert piped.out.startswith(b"\x89PNG\r\n")
+        (tmp_path / "frame.fits").write_bytes(frame)
+        written = elvis("preview", str(tmp_path / "frame.fits"), "-o", str(tmp_path / "frame.png"))
+        assert (written.code, written.out) == (0, b"")
+        assert (tmp_path / "frame.png").read_bytes() == piped.out
+
+    def test_version_and_help(self, elvis: Any) -> None:
+        assert elvis("--version").out.decode() == f"elvis {__version__}\n"
+        shown = elvis("--help").out.decode()
+        for command in ("replay", "preview", "validate", "explain", "instruments", "example", "schema", "stages"):
+            assert f"\n  {command} " in shown
+            assert elvis(command, "--help").code == 0
+        assert "warm" not in shown
+
+
+class TestOutput:
+    def test_a_file_appears_whole(self, elvis: Any, tmp_path: Path) -> None:
+        path = tmp_path / "frame.fits"
+        result = elvis(SMALL, "-o", str(path), stdin=example())
+        assert (result.code, result.out) == (0, b"")
+        assert path.read_bytes() == elvis(SMALL, stdin=example()).out
+        before = path.read_bytes()
+        assert elvis("-o", str(path), stdin=example(window={"x0": 9999, "y0": 0, "nx": 9, "ny": 9})).code == 65
+        assert path.read_bytes() == before
+        assert os.listdir(tmp_path) == ["frame.fits"]
+
+    def test_full_disk(self) -> None:
+        for argv in ([SMALL], ["schema"], ["-o", "/dev/full", SMALL]):
+            with open("/dev/full", "wb") as full:
+                done = process(*argv, input=example().encode(), stdout=full, stderr=subprocess.PIPE)
+            assert done.returncode == 74, done.stderr
+            (line,) = [line for line in done.stderr.splitlines() if not line.startswith(b"elvis: note: ")]
+            assert b"No space left" in line
+
+    def test_a_reader_that_goes_away(self) -> None:
+        command = f"{' '.join(COMMAND)} --window=0,0,512,512 | head -c 100; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(
+            ["bash", "-c", command], env=ENVIRONMENT, input=example().encode(), capture_output=True, check=False
+        )
+        assert done.returncode == 128 + signal.SIGPIPE
+        assert done.stdout.startswith(b"SIMPLE  =")
+        assert all(line.startswith(b"elvis: note: ") for line in done.stderr.splitlines())
+
+    def test_closed_streams(self) -> None:
+        for redirection, code in (("<&-", 2), (">&-", 74), ("2>&-", 0)):
+            command = f"{' '.join(COMMAND)} {SMALL} {redirection}"
+            done = subprocess.run(
+                ["bash", "-c", command], env=ENVIRONMENT, input=example().encode(), capture_output=True, check=False
+            )
+            assert done.returncode == code, (redirection, done.stderr)
+            assert (code == 0) == done.stdout.startswith(b"SIMPLE  =")
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    @pytest.mark.parametrize("to_file", [True, False])
+    def test_interrupted(self, tmp_path: Path, number: signal.Signals, to_file: bool) -> None:
+        (tmp_path / "etc.json").write_text(example("micado", window="full"))
+        directory = tmp_path / "out"
+        directory.mkdir()
+        argv = ["-o", str(directory / "x.fits")] if to_file else []
+        with open(tmp_path / "etc.json", "rb") as request, open(tmp_path / "stdout", "wb") as out:
+            running = subprocess.Popen(
+                [*COMMAND, *argv],
+                env={**ENVIRONMENT, "TMPDIR": str(directory)},
+                stdin=request,
+                stdout=out,
+                stderr=subprocess.PIPE,
+            )
+        time.sleep(1.2)
+        assert running.poll() is None, "it finished before it could be interrupted"
+        running.send_signal(number)
+        _, complaint = running.communicate(timeout=30)
+        assert running.returncode == 128 + number
+        assert all(line.startswith(b"elvis: note: ") for line in complaint.splitlines()), complaint
+        assert os.listdir(directory) == []
+        assert (tmp_path / "stdout").read_bytes() == b""
+
+
+class TestTerminal:
+    """What a person at a terminal gets; a pseudo-terminal plays it."""
+
+    @staticmethod
+    def on_terminal(*argv: str, ends: tuple[str, ...], **options: Any) -> tuple[int, str, bytes]:
+        """Return exit code, what the terminal showed, and stderr if that is a pipe."""
+        ours, theirs = pty.openpty()
+        given = {**dict.fromkeys(ends, theirs), **options}
+        done = subprocess.run([*COMMAND, *argv], env=ENVIRONMENT, check=False, timeout=60, **given)
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+        except OSError:  # how Linux says that the other end is closed
+            pass
+        os.close(ours)
+        return done.returncode, shown.decode(), done.stderr or b""
+
+    def test_nothing_on_stdin_gets_the_short_help(self) -> None:
+        code, shown, _ = self.on_terminal(ends=("stdin", "stdout", "stderr"))
+        assert code == 2
+        assert "elvis example micado | elvis > micado.fits" in shown
+        assert "SIMPLE" not in shown
+
+    def test_fits_is_not_for_terminals(self) -> None:
+        code, shown, complaint = self.on_terminal(
+            SMALL, ends=("stdout",), input=example().encode(), stderr=subprocess.PIPE
+        )
+        assert (code, shown) == (2, "")
+        assert b"stdout is a terminal" in complaint
+        assert complaint.count(b"\n") == 1
+
+    def test_tables_are(self) -> None:
+        code, shown, _ = self.on_terminal("instruments", ends=("stdout",), stderr=subprocess.PIPE)
+        assert code == 0
+        assert "micado" in shown
+        assert "\t" not in shown
+
+    def test_progress_only_for_several_chips(self, tmp_path: Path) -> None:
+        def shown(chips: str) -> str:
+            options = {"input": example().encode(), "stdout": subprocess.DEVNULL}
+            return self.on_terminal(SMALL, f"--chips={chips}", ends=("stderr",), **options)[1]
+
+        assert "chips" in shown("all")
+        assert "chips" not in shown("1")
