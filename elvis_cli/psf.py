@@ -1,0 +1,365 @@
+"""The point-spread function, from the optical transfer function."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli import ao, pupil
+from elvis_cli.ao import ARCSEC, KOLMOGOROV, REFERENCE, Wavefront
+from elvis_cli.errors import ElvisError
+from elvis_cli.instrument import Floats, Setup, Telescope
+
+Stack = NDArray[np.float32]
+ETC_OUTER_SCALE = 46.0
+"""Outer scale in the ESO ETC's image quality, m."""
+FEW = 4
+"""Up to this many positions get the wide fine grid."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Psf:
+    """The PSF of each field position on two grids: the fraction of the star's light in a pixel centred there."""
+
+    fine: Stack
+    """(n, nf, nf): every 1/``oversample`` pixel, the star at [nf // 2, nf // 2]."""
+    coarse: Stack
+    """(n, nc, nc): every ``step`` pixels, the star at [nc // 2, nc // 2]; smoothed over about two steps."""
+    oversample: int
+    step: int
+    fine_radius: float
+    """Pixels from the star up to which ``fine`` is to be used, ``coarse`` beyond."""
+    pixel_scale: float
+    """arcsec."""
+    strehl: float
+    """Of the first position, mean over the wavelengths."""
+    fwhm: float
+    """Of the first position, before the pixels, arcsec."""
+    gaussian: bool = False
+    """The PSF is the ETC's Gaussian of ``fwhm``."""
+
+    def encircled(self, diameter_pix: float, index: int = 0) -> float:
+        """Return the fraction of the light in a circle (diameter in pixels) about the star.
+
+        The pixels' own blur is part of the light's distribution, except for the ETC's Gaussian, where the
+        fraction is the ETC's 1 - 2^-((d / FWHM)^2).
+        """
+        if self.gaussian:
+            return 1.0 - 2.0 ** -((diameter_pix * self.pixel_scale / self.fwhm) ** 2)
+        radius = 0.5 * diameter_pix
+        inner = min(radius, self.fine_radius)
+        total = _disc(self.fine[index], inner * self.oversample) / self.oversample**2
+        if radius > inner:
+            coarse = self.coarse[index]
+            ring = _disc(coarse, radius / self.step) - _disc(coarse, inner / self.step)
+            total += ring * self.step**2
+        return min(total, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Sampling: ``box`` and ``step`` in pixels, powers of two that divide each other."""
+
+    pixel: float
+    """arcsec."""
+    oversample: int
+    box: int
+    """Width of the fine grid."""
+    step: int
+    nc: int
+
+    @property
+    def nf(self) -> int:
+        return self.box * self.oversample
+
+    @property
+    def radius(self) -> float:
+        return self.box / 2 - 4.0
+
+
+def build(setup: Setup, airmass: float, wave: Floats, weight: Floats, positions: Floats) -> Psf:
+    """Return the PSF at ``positions`` (n, 2), arcsec from the guide star (or from the asterism's centre).
+
+    ``wave`` (um) and ``weight`` (sum 1) stand for the passband. The OTF is that of the pupil times
+    exp(-(2 pi / wave)^2 D / 2) with the wavefront's structure function D (Roddier 1981), times those of image
+    motion and of the square pixel. With lasers, LTAO's lasers follow the star and ``positions`` counts from the
+    natural guide star.
+
+    Raises
+    ------
+    ElvisError
+        The Setup asks for a kind of PSF that does not exist.
+    """
+    if setup.psf == "gaussian":
+        return _gaussian(setup, airmass, len(positions))
+    wave, weight = np.asarray(wave, float), np.asarray(weight, float) / np.sum(weight)
+    aperture = pupil.transfer(setup.telescope)
+    if setup.psf == "seeing":
+        atmosphere = ao.air(setup, airmass)
+        wavefronts = [ao.seeing_limited(atmosphere, 1.5 * aperture.diameter)]
+    elif setup.psf == "ao":
+        budget = ao.Corrected(setup, airmass, aperture.diameter)
+        atmosphere = budget.air
+        wavefronts = [budget.towards(position) for position in np.asarray(positions, float)]
+    else:
+        raise ElvisError(f"no PSF of the kind {setup.psf!r}: gaussian, seeing, ao")
+    grid = _grid(setup, wave, len(wavefronts))
+    maker = _Maker(grid, aperture, wave, weight, atmosphere)
+    made = [maker.star(wavefront) for wavefront in wavefronts]
+    if len(made) < len(positions):  # the same everywhere
+        made *= len(positions)
+    strehl, fwhm = maker.quality
+    return Psf(
+        fine=np.stack([fine for fine, _ in made]),
+        coarse=np.stack([coarse for _, coarse in made]),
+        oversample=grid.oversample,
+        step=grid.step,
+        fine_radius=grid.radius,
+        pixel_scale=grid.pixel,
+        strehl=strehl,
+        fwhm=fwhm,
+    )
+
+
+def image_quality(
+    seeing: float, airmass: float, wavelength: float, telescope: Telescope, outer_scale: float = ETC_OUTER_SCALE
+) -> float:
+    """Return the ESO ETC's image quality, FWHM in arcsec, at ``wavelength`` um.
+
+    FWHM_atm = s X^0.6 (l/500)^-0.2 sqrt(1 + F 2.183 (r0/L0)^0.356), F = 1/(1 + 300 D/L0) - 1,
+    r0 = 0.100/s (l/500)^1.2 X^-0.6 m; FWHM_tel = 0.000212 l/D; l in nm (ESO ETC 2.0, after Martinez et al. 2010).
+    For a Unit Telescope the ETC has D = 8.2 m, its mirror, although the secondary stops it down to 8 m.
+    """
+    diameter = 8.2 if 7.9 < telescope.diameter < 8.3 else telescope.diameter
+    scaled = wavelength * 1e3 / REFERENCE
+    r0 = 0.100 / seeing * scaled**1.2 * airmass**-0.6
+    size = 1.0 / (1.0 + 300.0 * diameter / outer_scale) - 1.0
+    atmosphere = seeing * airmass**0.6 * scaled**-0.2
+    atmosphere *= math.sqrt(max(0.0, 1.0 + size * 2.183 * (r0 / outer_scale) ** 0.356))
+    return math.hypot(atmosphere, 0.000212 * wavelength * 1e3 / diameter)
+
+
+def _gaussian(setup: Setup, airmass: float, count: int) -> Psf:
+    """Return the Gaussian of the ETC's image quality, integrated over pixels."""
+    fwhm = image_quality(setup.seeing, airmass, setup.filter_centre, setup.telescope)
+    width = fwhm / setup.pixel_scale  # pixels
+    oversample = max(2, _power_of_two(8.0 / width))
+    box = _power_of_two(10.0 * width)
+    step = max(1, box // 32)
+    slope = 2.0 * math.sqrt(math.log(2.0)) / width
+
+    def profile(size: int, pitch: float) -> Stack:
+        offset = (np.arange(size) - size // 2) * pitch
+        line = np.array([0.5 * (math.erf(slope * (x + 0.5)) - math.erf(slope * (x - 0.5))) for x in offset])
+        return np.repeat(np.outer(line, line).astype(np.float32)[None], count, axis=0)
+
+    return Psf(
+        fine=profile(box * oversample, 1.0 / oversample),
+        coarse=profile(64, float(step)),
+        oversample=oversample,
+        step=step,
+        fine_radius=box / 2 - 2.0,
+        pixel_scale=setup.pixel_scale,
+        strehl=0.0,
+        fwhm=fwhm,
+        gaussian=True,
+    )
+
+
+def _power_of_two(x: float) -> int:
+    """Return the smallest power of two that is at least ``x``."""
+    return 1 << max(0, math.ceil(math.log2(x)))
+
+
+def _grid(setup: Setup, wave: Floats, count: int) -> _Grid:
+    """Return a sampling that resolves the PSF and reaches over a chip."""
+    pixel = setup.pixel_scale
+    finest = setup.telescope.diameter / (float(wave.min()) * 1e-6) * ARCSEC  # cycles/arcsec
+    if setup.psf == "seeing":  # nothing is left beyond a few times r0
+        finest = min(finest, 4.0 / setup.seeing)
+    oversample = _power_of_two(3.0 * pixel * finest)
+    if setup.psf == "seeing":
+        box = min(_power_of_two(12.0 * setup.seeing / pixel), max(64, 1024 // oversample))
+    else:
+        box = max(64, (1024 if count <= FEW else 512) // oversample)
+    reach = 2 * max(setup.detector.nx, setup.detector.ny)
+    step = min(box // 16, _power_of_two(reach / 512))
+    return _Grid(pixel, oversample, box, step, max(_power_of_two(reach / step), 4 * box // step))
+
+
+class _Maker:
+    """Makes the PSFs of one passband; what does not depend on the field position is made once."""
+
+    def __init__(
+        self, grid: _Grid, aperture: pupil.Pupil, wave: Floats, weight: Floats, atmosphere: ao.Air
+    ) -> None:
+        self.grid, self.wave, self.weight = grid, wave, weight
+        self.diameter = aperture.diameter
+        self.quality = (0.0, 0.0)
+        self.df = (1.0 / (grid.box * grid.pixel), 1.0 / (grid.nc * grid.step * grid.pixel))  # cycles/arcsec
+        self.limit = (grid.nf // 2, grid.nc // 2)
+        metres = wave * 1e-6 / ARCSEC  # shift per cycle/arcsec
+        self.shifts: list[list[Floats]] = [
+            [m * df * np.arange(min(limit, math.ceil(aperture.diameter / (m * df)))) for m in metres]
+            for df, limit in zip(self.df, self.limit, strict=True)
+        ]
+        self.telescope = [[aperture.sample(rho) for rho in shifts] for shifts in self.shifts]
+        # wing: Kolmogorov's law, the limit of the halo, and the mean diffraction wing; per pixel, r in pixels
+        metre_per_pixel = grid.pixel / metres  # spatial frequency 1/m of a pixel
+        phase = KOLMOGOROV * atmosphere.r0 ** (-5 / 3) * (REFERENCE * 1e-3 / wave) ** 2
+        self.wing = (
+            (11 / 3, float(weight @ (phase * metre_per_pixel ** (-5 / 3)))),
+            (3.0, float(weight @ (aperture.slope / metre_per_pixel)) / (4 * math.pi**2)),
+        )
+        self.outside, self.ghost = self._beyond()
+
+    def star(self, wavefront: Wavefront) -> tuple[Stack, Stack]:
+        """Return the fine and the coarse grid of a star."""
+        grid = self.grid
+        coarse = self._coarse(wavefront)
+        plus, minus = self._otf(wavefront, 0)
+        replicas = self._replicas(coarse)
+        if not self.quality[1]:
+            self.quality = self.strehl(plus, minus), self._fwhm(plus + minus, replicas)
+        pixel = np.sinc(self.df[0] * grid.pixel * np.arange(len(plus)))
+        fine = _image(plus, minus, pixel, grid.nf) * np.float32(grid.oversample**2)
+        fine -= replicas
+        np.maximum(fine, 0.0, out=fine)
+        inside = _disc(fine, grid.radius * grid.oversample) / grid.oversample**2
+        ring = coarse.sum() - _disc(coarse, grid.radius / grid.step)
+        total = inside + ring * grid.step**2 + self.outside
+        return (fine / np.float32(total)).astype(np.float32), (coarse / total).astype(np.float32)
+
+    def strehl(self, plus: Floats, minus: Floats) -> float:
+        """Return the central intensity over that without aberrations, mean over the wavelengths."""
+        perfect = sum(
+            w * _volume(*otf) for w, otf in zip(self.weight, self.telescope[0], strict=True)
+        )
+        return float(_volume(plus, minus) / perfect)
+
+    def _otf(self, wavefront: Wavefront, which: int) -> tuple[Floats, Floats]:
+        """Return the mean OTF of the wavelengths without the pixel, at (i, j) df and (i, -j) df."""
+        size = max(len(rho) for rho in self.shifts[which])
+        plus, minus = np.zeros((size, size)), np.zeros((size, size))
+        for wave, weight, rho, (right, left) in zip(
+            self.wave, self.weight, self.shifts[which], self.telescope[which], strict=True
+        ):
+            n = len(rho)
+            scale = np.float32(-0.5 * (2 * math.pi / (wave * 1e3)) ** 2)
+            up, down = wavefront.structure(rho)
+            plus[:n, :n] += weight * right * np.exp(scale * up)
+            minus[:n, :n] += weight * left * np.exp(scale * down) if down is not up else weight * left * np.exp(scale * up)
+        f = self.df[which] * np.arange(size)
+        motion = np.exp(-2.0 * (math.pi * wavefront.jitter * f) ** 2)
+        return plus * motion * motion[:, None], minus * motion * motion[:, None]
+
+    def _coarse(self, wavefront: Wavefront) -> Floats:
+        """Return the PSF (nc, nc) over the chip."""
+        grid = self.grid
+        plus, minus = self._otf(wavefront, 1)
+        k = np.arange(len(plus))
+        # falls smoothly to 1e-6 where the grid ends: rings of the core would show in the wings
+        taper = np.exp(-14.0 * (np.hypot(k, k[:, None]) / (grid.nc / 2)) ** 4)
+        pixel = np.sinc(self.df[1] * grid.pixel * k)
+        coarse = _image(plus * taper, minus * taper, pixel, grid.nc) / grid.step**2
+        return np.maximum(coarse - self.ghost, 0.0)
+
+    def _replicas(self, coarse: Floats) -> Stack:
+        """Return what the copies of the star, one box width apart, would add to the fine grid."""
+        grid = self.grid
+        cells = grid.box // grid.step
+        tiles = grid.nc // cells
+        folded = np.roll(coarse, (cells // 2, cells // 2), axis=(0, 1)).reshape(tiles, cells, tiles, cells).sum(axis=(0, 2))
+        node = np.arange(-2, cells + 3)
+        middle = grid.nc // 2 - cells // 2 + node
+        folded = folded[np.ix_(node % cells, node % cells)] - coarse[np.ix_(middle, middle)]
+        at = np.arange(grid.nf) / (grid.oversample * grid.step) + 2.0
+        first, weights = pupil.cubic(at)
+        spline = np.zeros((grid.nf, len(node)), np.float32)
+        for k in range(4):
+            spline[np.arange(grid.nf), first + k - 1] = weights[k]
+        folded += self.outside / grid.box**2
+        return np.asarray(spline @ folded.astype(np.float32) @ spline.T)
+
+    def _beyond(self) -> tuple[float, Floats]:
+        """Return the light beyond the coarse grid, and what its copies put into the grid."""
+        grid = self.grid
+        width = grid.nc * grid.step
+        angle = (np.arange(64) + 0.5) * math.pi / 256
+
+        def outside(half: float) -> float:
+            """Light outside a square of half width ``half``: in each direction from half / cos on."""
+            return sum(
+                2 * math.pi * a / (p - 2) * half ** (2 - p) * float(np.mean(np.cos(angle) ** (p - 2)))
+                for p, a in self.wing
+            )
+
+        node = np.linspace(-0.5, 0.5, 65) * width
+        around = 3
+        ghost = np.full((65, 65), outside((around + 0.5) * width) / width**2)
+        for i in range(-around, around + 1):
+            for j in range(-around, around + 1):
+                if i or j:
+                    r2 = (node + i * width) ** 2 + (node[:, None] + j * width) ** 2
+                    ghost += sum(a * r2 ** (-p / 2) for p, a in self.wing)
+        at = np.arange(grid.nc) / grid.nc * 64
+        linear = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(65)))
+        return outside(width / 2), linear @ ghost @ linear.T
+
+    def _fwhm(self, both: Floats, replicas: Stack) -> float:
+        """Return the FWHM (arcsec), mean of the cuts along x and y, without the pixel."""
+        grid = self.grid
+        middle = grid.nf // 2
+        background = float(replicas[middle, middle]) / grid.pixel**2 / self.df[0] ** 2
+        widths = []
+        for axis in (0, 1):
+            line = both.sum(axis=axis) - 0.5 * both.take(0, axis=axis)
+            line[0] *= 0.5
+            widths.append(self._half_width(2.0 * line, background))
+        return float(np.mean(widths)) * 2.0
+
+    def _half_width(self, line: Floats, background: float) -> float:
+        """Return where the cut with the cosine coefficients ``line`` falls to half its centre, arcsec."""
+        low, high = 0.0, self.grid.box * self.grid.pixel / 2
+        f = self.df[0] * np.arange(len(line))
+        half = 0.5 * (float(line.sum()) - background)
+        for _ in range(3):
+            x = np.linspace(low, high, 200)
+            cut = np.cos(2 * math.pi * x[:, None] * f) @ line - background
+            below = int(np.argmax(cut < half))
+            if not below:
+                return high
+            low, high = x[below - 1], x[below]
+        return float(0.5 * (low + high))
+
+
+def _volume(plus: Floats, minus: Floats) -> float:
+    """Return the sum over the plane of a symmetric function given on two quadrants."""
+    weight = np.full(len(plus), 2.0)
+    weight[0] = 1.0
+    return 0.5 * float(weight @ (plus + minus) @ weight)
+
+
+def _image(plus: Floats, minus: Floats, line: Floats, size: int) -> NDArray[np.floating]:
+    """Return the image (size, size), sum 1, centre at [size // 2, size // 2], of an OTF times line[i] line[j]."""
+    n = len(plus)
+    exact = np.complex128 if size <= 512 else np.complex64
+    # shifting by half the size alternates the sign of the frequencies
+    line = line * (1 - 2 * (np.arange(n) % 2))
+    half = np.zeros((size, size // 2 + 1), exact)
+    half[:n, :n] = plus * line * line[:, None]
+    half[size - n + 1 :, :n] = (minus * line * line[:, None])[:0:-1]
+    return np.asarray(np.fft.irfft2(half, s=(size, size)))
+
+
+def _disc(image: NDArray[np.floating], radius: float) -> float:
+    """Return the sum inside a circle about [n // 2, n // 2], radius in samples, samples at its border shared."""
+    middle = image.shape[0] // 2
+    reach = min(middle, math.ceil(radius) + 1)
+    cut = slice(middle - reach, min(middle + reach + 1, image.shape[0]))
+    offset = np.arange(cut.start, cut.stop) - middle
+    inside = np.clip(radius + 0.5 - np.hypot(offset, offset[:, None]), 0.0, 1.0)
+    return float((image[cut, cut] * inside).sum(dtype=np.float64))
