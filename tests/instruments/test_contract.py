@@ -1,0 +1,124 @@
+"""What every plugin promises, built-in or a stranger's: all modes and filters configure, every number has a source."""
+
+import itertools
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import elvis_instruments
+from elvis_cli import reader, registry
+from elvis_cli.facts import EVERYWHERE
+from elvis_cli.instrument import Curve
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = [f for f in Path(elvis_instruments.__path__[0]).iterdir() if f.is_dir() and f.name[0] != "_"]
+MODES = [(name, mode.mode) for name in registry.names() for mode in registry.load(name).modes()]
+
+
+def configure(plugin, document):
+    return plugin.configure(reader.read(json.dumps(document), strict=True))
+
+
+def test_entry_points_and_folders_agree():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][registry.GROUP]
+    assert declared == {f.name: f"elvis_instruments.{f.name}:PLUGIN" for f in FOLDERS}
+    assert set(declared) <= set(registry.names())
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_plugin_and_entry_point_have_one_name(name):
+    plugin = registry.load(name)
+    assert plugin.name == name
+    assert {m.instrument for m in plugin.modes()} == {name}
+
+
+@pytest.mark.parametrize(("name", "mode"), MODES)
+def test_the_example_of_every_mode_configures(name, mode):
+    plugin = registry.load(name)
+    document = plugin.example(mode)
+    assert plugin.unknown_keys(reader.read(json.dumps(document))) == ()
+    setup = configure(plugin, document)
+    info = next(m for m in plugin.modes() if m.mode == mode)
+    assert (setup.instrument, setup.mode) == (name, mode)
+    assert setup.pixel_scale == pytest.approx(info.pixel_scale)
+    assert (len(setup.detector.chips), setup.detector.nx, setup.detector.ny) == info.frame
+    assert document["timesnr"] == {
+        next(k for k in document["timesnr"] if k != setup.count_key): setup.dit,
+        setup.count_key: setup.count,
+    }
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_the_example_without_mode_is_that_of_the_default(name):
+    plugin = registry.load(name)
+    document = plugin.example()
+    assert document == plugin.example(document["instrument"]["ins_configuration"])
+
+
+def curves(setup):
+    yield "qe", setup.detector.qe
+    for surface in setup.surfaces:
+        yield f"{surface.name} throughput", surface.throughput
+        yield f"{surface.name} emissivity", surface.emissivity
+
+
+@pytest.mark.parametrize(("name", "mode"), MODES)
+def test_every_option_configures_with_sane_curves_and_sourced_numbers(name, mode):
+    plugin = registry.load(name)
+    keys = plugin.document["keys"]
+    shared = {key: list(table["options"]) for key, table in keys.items() if table.get("role") != "filter"}
+    wheels = {key: list(table["options"]) for key, table in keys.items() if table.get("role") == "filter"}
+    for others in itertools.product(*shared.values()):
+        for wheel, options in wheels.items():
+            for option in options:
+                document = plugin.example(mode)
+                document["instrument"].update(zip(shared, others, strict=True))
+                document["instrument"][wheel] = option
+                check(configure(plugin, document))
+
+
+def check(setup):
+    low, high = setup.band
+    assert 0.25 < low < high < 30.0
+    assert setup.filter_centre > 0
+    for what, curve in curves(setup):
+        assert isinstance(curve, Curve)
+        assert np.all(np.diff(curve.wave) > 0), what
+        assert np.all((curve.value >= 0) & (curve.value <= 1)), what
+    for surface in setup.surfaces:
+        # dust scatters: the ELT's reflection and emissivity sum to a few per cent more than 1
+        wave = np.linspace(low, high, 50)
+        assert np.all(surface.throughput.at(wave) + surface.emissivity.at(wave) < 1.06), surface.name
+        assert 50 < surface.temperature < 320
+    for value in setup.values:
+        assert value.unit, value.name
+        assert len(value.source) > 2, value.name
+    names = {value.name for value in setup.values}
+    for needed in ("telescope.area", "site.elevation", "pixel_scale"):
+        assert needed in names
+    assert any(name.startswith("turbulence.") for name in names)
+    assert any(name.startswith("filters.") for name in names)
+    assert any(".stages." in name for name in names)
+    assert any("assumed" in note for note in setup.notes) == any(value.assumed for value in setup.values)
+    assert setup.pixel_scale == pytest.approx(setup.plate_scale * setup.detector.pixel_mm)
+    assert abs(sum(setup.turbulence.weight) - 1) < 1e-12
+    assert EVERYWHERE[0] < low
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
+def test_a_plugin_is_data_and_a_few_lines(folder):
+    assert len((folder / "__init__.py").read_text().splitlines()) < 20
+    assert [p.name for p in folder.glob("*.py")] == ["__init__.py"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
+def test_the_readme_names_every_key_mode_and_option(folder):
+    text = (folder / "README.md").read_text()
+    plugin = registry.load(folder.name)
+    wanted = [m.mode for m in plugin.modes()]
+    for key, table in plugin.document["keys"].items():
+        wanted += [key, *table["options"]]
+    assert [w for w in wanted if f"`{w}`" not in text] == []

@@ -1,0 +1,174 @@
+"""MICADO against the published figures: filters, focal plane, optics."""
+
+import json
+
+import numpy as np
+import pytest
+
+from elvis_cli import filters, reader, registry
+from elvis_cli.focalplane import geometry
+
+# half-power points (um) and mean between them: IRDB dev_master f0a5f30, MICADO/filters
+FILTERS = {
+    "INS.FILT1.NAME": {
+        "xI1": (0.802, 0.8677, 0.8442),
+        "I-long": (0.8011, 0.9354, 0.9621),
+        "Y": (0.961, 1.1165, 0.9928),
+        "J": (1.1518, 1.3474, 0.9649),
+        "J-short": (1.1661, 1.2169, 0.9517),
+        "J-long": (1.2466, 1.297, 0.9494),
+        "Spec_HK": (1.5113, 2.4741, 0.9842),
+    },
+    "INS.FILT2.NAME": {
+        "xY2": (1.0363, 1.1164, 0.9907),
+        "xJ1": (1.1453, 1.2573, 0.9594),
+        "H": (1.487, 1.7984, 0.9735),
+        "H-short": (1.5421, 1.6278, 0.9572),
+        "H-long": (1.639, 1.7519, 0.9632),
+        "xH1": (1.4666, 1.6278, 0.9656),
+        "Ks": (1.9721, 2.3328, 0.9712),
+        "K-short": (2.0328, 2.0931, 0.9686),
+        "K-mid": (2.0525, 2.1533, 0.979),
+        "xK2": (2.1724, 2.3041, 0.9585),
+    },
+    "INS.FILT3.NAME": {
+        "Br-gamma": (2.1582, 2.1877, 0.718),
+        "FeII": (1.638, 1.6609, 0.707),
+        "Pa-beta": (1.2772, 1.2949, 0.7228),
+        "K-cont": (2.1868, 2.216, 0.6794),
+    },
+}
+# equivalent widths (um) of curves without a leak
+WIDTHS = {"J": 0.19139, "H": 0.30683, "Ks": 0.35636, "xH1": 0.15908, "xK2": 0.13095, "Spec_HK": 0.95173}
+CASES = [(wheel, name) for wheel, names in FILTERS.items() for name in names]
+OPEN = {"INS.FILT1.NAME": "open", "INS.FILT2.NAME": "open", "INS.FILT3.NAME": "open"}
+
+
+@pytest.fixture
+def setup():
+    plugin = registry.load("micado")
+
+    def make(mode="img_4mas_scao", **keys):
+        document = plugin.example(mode)
+        document["instrument"].update(keys)
+        return plugin.configure(reader.read(json.dumps(document)))
+
+    return make
+
+
+def in_beam(setup):
+    return [s.throughput for s in setup.surfaces if s.group == "filter" and s.throughput.value.min() < 1]
+
+
+@pytest.mark.parametrize(("wheel", "name"), CASES)
+def test_filter_has_its_published_cuts_and_mean(wheel, name, setup):
+    cut_on, cut_off, mean = FILTERS[wheel][name]
+    (curve,) = in_beam(setup(**{**OPEN, wheel: name}))
+    assert filters.half_power(curve) == pytest.approx((cut_on, cut_off), abs=2e-4)
+    wave = np.linspace(cut_on, cut_off, 20001)
+    assert curve.at(wave).mean() == pytest.approx(mean, rel=2e-3)
+    wide = np.linspace(0.3, 3.0, 200001)
+    width = curve.at(wide).sum() * (wide[1] - wide[0])
+    assert width == pytest.approx(WIDTHS.get(name, width), rel=0.01)
+    assert curve.at(np.array([0.4, 2.45, 2.8])) == pytest.approx(0.0) or name == "Spec_HK"
+
+
+def test_wheels_multiply_and_nd_dims(setup):
+    plain = setup(**{**OPEN, "INS.FILT1.NAME": "J"})
+    dimmed = setup(**{**OPEN, "INS.FILT1.NAME": "J", "INS.FILT3.NAME": "ND3"})
+    wave = np.linspace(*plain.band, 50)
+
+    def transmission(made):
+        return np.prod([c.at(wave) for c in in_beam(made)], axis=0)
+
+    np.testing.assert_allclose(transmission(dimmed), 1e-3 * transmission(plain))
+    assert dimmed.filter_name == "J + ND3"
+    assert dimmed.band == pytest.approx(plain.band)
+    assert dimmed.filter_centre == plain.filter_centre
+
+
+def test_what_passes_nothing_is_said(setup):
+    assert any("pass at most 0" in n for n in setup(**{**OPEN, "INS.FILT2.NAME": "block"}).notes)
+    assert any("pass at most 0" in n for n in setup(**{**OPEN, "INS.FILT1.NAME": "J", "INS.FILT2.NAME": "Ks"}).notes)
+    # the SCAO dichroic sends I to the wavefront sensor; MORFEO does not
+    assert any("pass at most" in n for n in setup(**{**OPEN, "INS.FILT1.NAME": "xI1"}).notes)
+    assert not any("pass at most" in n for n in setup("img_4mas_mcao", **{**OPEN, "INS.FILT1.NAME": "xI1"}).notes)
+    assert not any("pass at most" in n for n in setup(**{**OPEN, "INS.FILT3.NAME": "ND3"}).notes)
+    assert any("no colour filter" in n for n in setup(**OPEN).notes)
+
+
+@pytest.mark.parametrize(
+    ("mode", "scale", "kind"),
+    [
+        ("img_4mas_scao", 0.004, "scao"),
+        ("img_1.5mas_scao", 0.0015, "scao"),
+        ("img_4mas_mcao", 0.004, "mcao"),
+        ("img_1.5mas_mcao", 0.0015, "mcao"),
+    ],
+)
+def test_modes(mode, scale, kind, setup):
+    made = setup(mode)
+    assert (made.pixel_scale, made.ao.kind, made.psf) == (scale, kind, "ao")
+    assert made.plate_scale == pytest.approx(scale / 0.015)
+
+
+def corners(made, chip):
+    n = made.detector.nx
+    ends = np.array([-0.5, n - 0.5])
+    x, y = np.meshgrid(ends, ends)
+    return geometry.pixel_to_field(made, chip, x.ravel(), y.ravel())
+
+
+@pytest.mark.parametrize(("mode", "width", "height"), [("img_4mas_scao", 51.5, 50.5), ("img_1.5mas_scao", 19.3, 18.9)])
+def test_focal_plane_has_its_field_and_gaps(mode, width, height, setup):
+    made = setup(mode)
+    boxes = {}
+    for chip in made.detector.chips:
+        x, y = (np.asarray(v) / made.plate_scale for v in corners(made, chip))
+        boxes[chip.id] = (x.min(), x.max(), y.min(), y.max())
+        assert x.max() - x.min() == pytest.approx(61.44)
+        assert chip.extname == f"DET{chip.id}.IMG"
+    for one in boxes:
+        for two in boxes:
+            if one < two:
+                a, b = boxes[one], boxes[two]
+                gap_x = max(a[0], b[0]) - min(a[1], b[1])
+                gap_y = max(a[2], b[2]) - min(a[3], b[3])
+                assert max(gap_x, gap_y) > 2.49, f"chips {one} and {two}"
+    assert boxes[4][0] - boxes[5][1] == pytest.approx(6.5)
+    assert boxes[5][0] - boxes[6][1] == pytest.approx(2.5)
+    assert boxes[2][2] - boxes[5][3] == pytest.approx(2.5)
+    every = np.array(list(boxes.values())) * made.plate_scale
+    assert every[:, 1].max() - every[:, 0].min() == pytest.approx(width, abs=0.6)
+    assert every[:, 3].max() - every[:, 2].min() == pytest.approx(height, abs=0.6)
+
+
+def test_rotations_are_a_pinwheel(setup):
+    """All four angles occur, and a quarter turn of the array maps each chip on one turned by a quarter."""
+    chips = {c.id: c for c in setup().detector.chips}
+    assert {c.rotation for c in chips.values()} == {0.0, 90.0, 180.0, 270.0}
+    turned = {1: 7, 7: 9, 9: 3, 3: 1, 2: 6, 6: 8, 8: 4, 4: 2}  # counter-clockwise
+    for here, there in turned.items():
+        assert (chips[here].rotation + 90.0) % 360.0 == chips[there].rotation
+
+
+def test_target_falls_in_the_default_window(setup):
+    made = setup()
+    x, y = geometry.field_to_pixel(made, made.detector.chip(5), 0.0, 0.0)
+    assert (x, y) == pytest.approx((2047.5, 2047.5))
+
+
+def test_optics_count_every_surface_of_the_reference(setup):
+    """Telescope to ADC in Ks: product of the facts' band means, surface by surface."""
+    made = setup()
+    wave = np.array([2.16])
+    found = np.prod([s.throughput.at(wave)[0] for s in made.surfaces if s.group != "filter"])
+    assert found == pytest.approx(0.8348 * 0.9909**6 * 0.9543 * 0.9625 * 0.9918**11 * 0.8723, rel=1e-6)
+    morfeo = setup("img_4mas_mcao")
+    found = np.prod([s.throughput.at(wave)[0] for s in morfeo.surfaces if s.group == "relay"])
+    assert found == pytest.approx(0.9625 * 0.985**5 * 0.9909**2 * 0.9798, rel=1e-6)
+
+
+def test_adc_never_clips_below_full_well(setup):
+    detector = setup().detector
+    assert detector.adc_max * min(c.gain for c in detector.chips) > detector.full_well

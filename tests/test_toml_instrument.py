@@ -1,0 +1,79 @@
+"""TomlInstrument: keys are checked with pointer, choices and the nearest name; options are patches."""
+
+import pytest
+
+from elvis_cli import registry
+from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.request import Extras, Request, Seeing, SkyConditions, Target, Timing
+from elvis_cli.toml_instrument import TomlInstrument, pointer
+
+
+def request(keys):
+    return Request("fors", 3, Target(), SkyConditions(), Seeing(), keys, Timing(), {}, Extras())
+
+
+@pytest.fixture
+def fors():
+    return registry.load("fors")
+
+
+def test_pointer_escapes_as_rfc_6901_asks():
+    assert pointer("instrument", "a/b~c") == "/instrument/a~1b~0c"
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path):
+    plugin = TomlInstrument(tmp_path)
+    with pytest.raises(ResourceError, match=r"instrument\.toml"):
+        plugin.modes()
+
+
+@pytest.mark.parametrize(
+    ("keys", "where", "nearest"),
+    [
+        ({"INS.FILT1.NAME": "v_HIGH"}, "/instrument/INS.FILT1.NAME", "v_HIGH+114"),
+        ({"SEQ.CCD": 1}, "/instrument/SEQ.CCD", None),
+        ({"INS.COLL.NAID": ["COLL_SR+6"]}, "/instrument/INS.COLL.NAID", "COLL_SR+6"),
+        ({"ins_configuration": "img_nopolar"}, "/instrument/ins_configuration", "img_nopol"),
+        ({"ins_configuration": {}}, "/instrument/ins_configuration", None),
+    ],
+)
+def test_a_bad_value_of_a_known_key_is_refused(fors, keys, where, nearest):
+    with pytest.raises(RequestError) as caught:
+        fors.configure(request(keys))
+    assert caught.value.details["pointer"] == where
+    assert caught.value.details["nearest"] == nearest
+    assert caught.value.details["allowed"]
+    assert caught.value.exit_code == 65
+
+
+def test_modes_of_the_form_that_are_not_there_yet_are_said_to_be_so(fors):
+    with pytest.raises(RequestError, match="'lss' is not supported yet; allowed: img_nopol"):
+        fors.configure(request({"ins_configuration": "lss"}))
+
+
+def test_unknown_keys_are_named_and_noted(fors):
+    asked = request({"INS.FILT1.NAME": "v_HIGH+114", "INS/GRIS": "300V"})
+    assert fors.unknown_keys(asked) == ("INS/GRIS",)
+    assert "/instrument/INS~1GRIS: unknown key, ignored" in fors.configure(asked).notes
+
+
+def test_null_and_missing_keys_take_the_form_s_default(fors):
+    for keys in ({}, {"INS.FILT1.NAME": None, "ins_configuration": None}):
+        setup = fors.configure(request(keys))
+        assert (setup.filter_name, setup.pixel_scale, setup.detector.name) == ("GG435+81", 0.25, "MIT/LL CCID-20")
+
+
+def test_header_carries_the_options_in_force(fors):
+    header = fors.configure(request({})).header
+    assert header["ESO INS FILT1 NAME"] == "GG435+81"
+    assert header["ESO DET READ CLKIND"] == "200kHz,2x2,low"
+    assert header["INSTRUME"] == "FORS2"
+
+
+def test_missing_shared_file_is_a_resource_error(tmp_path, fors):
+    text = (fors.folder / "instrument.toml").read_text().replace('"vlt_ut1"', '"vlt_ut9"')
+    (tmp_path / "instrument.toml").write_text(text)
+    for name in ("filters.toml", "detectors.toml"):
+        (tmp_path / name).write_text((fors.folder / name).read_text())
+    with pytest.raises(ResourceError, match=r"no vlt_ut9\.toml"):
+        TomlInstrument(tmp_path).configure(request({}))
