@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -40,7 +39,7 @@ COOL_GRAVITIES = (3.5, 4.5, 5.5)
 
 
 def build(out: Path) -> list[Provenance]:
-    """Write bands.npz and spectra.npz into ``out`` and return where their parts come from."""
+    """Write bands.npz and spectra.npy into ``out`` and return where their parts come from."""
     with tempfile.TemporaryDirectory() as name:
         return [*_bands(Path(name), out), *_spectra(Path(name), out)]
 
@@ -107,19 +106,19 @@ def _spectra(folder: Path, out: Path) -> list[Provenance]:
     table["Various/orion"] = (_join(_fits(_named(synphot, "orion_template.fits")), _free_free()), FINE)
     table["Various/qso"] = (_join(_fits(_named(synphot, "qso_template.fits")), _quasar_continuum()), FINE)
 
-    arrays: dict[str, Any] = {}
-    rows = []
+    rows: list[tuple[str, int, int, int, int]] = []
+    parts: list[Floats] = []
     for name, (spectrum, density) in sorted(table.items()):
         first, values = _log_grid(*spectrum, density)
-        arrays[name] = (values if name == "Vega" else values / values.mean()).astype(np.float32)
-        rows.append((name, first, density))
-    arrays["names"] = np.array([r[0] for r in rows])
-    arrays["grid"] = np.array([r[1:] for r in rows], dtype=np.int32)
-    savez(out / "spectra.npz", arrays)
+        rows.append((name, first, density, sum(map(len, parts)), len(values)))
+        parts.append(values if name == "Vega" else values / values.mean())
+    columns = [("name", "U24"), *((c, "i4") for c in ("first", "density", "offset", "length"))]
+    np.save(out / "spectra_index.npy", np.array(rows, dtype=columns))
+    np.save(out / "spectra.npy", np.concatenate(parts).astype(np.float32))
 
     grid = "f_lambda averaged over bins even in ln(wavelength); mean 1"
     joined = f"{grid}; continued beyond the red end to 20 um by"
-    file = "spectra.npz"
+    file = "spectra.npy, spectra_index.npy"
     kc96 = "syotools/reference_data/pysynphot_data/grid"
     return [
         Provenance(

@@ -1,0 +1,161 @@
+"""The target's spectrum at the top of the atmosphere: shape, redshift, dust, then brightness."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from elvis_cli.errors import RequestError
+from elvis_cli.instrument import Floats
+from elvis_cli.request import Brightness, Sed, Target
+from elvis_cli.scene import bands, dust, templates
+from elvis_cli.sky import bin_edges
+
+SAMPLES = 2000
+"""Points per unit of ln(wavelength) where a spectrum is a formula."""
+MISSING = 1e-3
+"""How much of a band (by photons of a flat f_lambda) a spectrum may leave uncovered."""
+
+
+def flux(target: Target, wave: Floats) -> tuple[Floats, tuple[str, ...]]:
+    """Return the target's photon flux density (photon/s/m2/um, per arcsec2 if infinite) averaged over bins, and notes.
+
+    ``wave`` is in um, ascending, (n,); the bins are those of `sky.bin_edges`, so that ``sum(flux * diff(edges))``
+    conserves photons however coarse the bins are. The spectrum is shifted by (1 + z) and by the barycentric velocity,
+    dimmed by dust, then scaled: magnitudes and line fluxes are observed ones.
+
+    Raises
+    ------
+    RequestError
+        The band or template does not exist, the spectrum does not reach the band, or the brightness is a flux
+        though the spectrum is no line.
+    """
+    edges = bin_edges(wave)
+    if target.sed.kind == "emissionline":
+        return _line(target.sed, target.brightness, edges)
+    brightness = target.brightness
+    if brightness.kind != "mag":
+        raise RequestError(
+            "/target/brightness/brightnesstype",
+            "a flux in W/m2 is that of an emission line; a continuous spectrum is scaled by a magnitude",
+            found=brightness.kind,
+            allowed=["mag"],
+        )
+    band = bands.load(brightness.band)
+    lo, hi = min(band.wave[0], edges[0]), max(band.wave[-1], edges[-1])
+    shift = _shift(target.sed)
+    points, shape, notes = _shape(target.sed, lo / shift, hi / shift)
+    points = points * shift
+    notes += _check_coverage(points, band, edges)
+    density = points * shape * 10.0 ** (-0.4 * target.sed.extinction_av * dust.curve(points))
+    counted = band.integral(points, density)
+    if not counted > 0:
+        raise RequestError(
+            "/target/brightness/magband", f"the spectrum has no light in band {band.name}", found=band.name
+        )
+    scale = 10.0 ** (-0.4 * brightness.mag) * band.zero_point(brightness.system) / counted
+    return scale * _average(points, density, edges), (*notes, *band.notes)
+
+
+def _shift(sed: Sed) -> float:
+    """Return observed over emitted wavelength.
+
+    The barycentric correction is what must be added to a measured velocity, so a positive one means that the light
+    arrives bluer.
+    """
+    shift = (1 + sed.redshift) / (1 + sed.velocity * 1e3 / bands.LIGHT)
+    if not (math.isfinite(shift) and shift > 0):
+        raise RequestError("/target/sed/redshift/redshift", "leaves no light", found=sed.redshift, allowed="above -1")
+    return shift
+
+
+def _shape(sed: Sed, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, ...]]:
+    """Return emitted wavelength (um) and f_lambda (any unit) over lo..hi, or what there is of it."""
+    if sed.kind == "template":
+        template = templates.load(sed.catalog, sed.id, lo, hi)
+        return template.wave, template.flux, template.notes
+    if sed.kind == "upload":
+        if sed.uploaded is None:
+            raise RequestError(
+                "/target/sed/spectrum/spectrumtype", "upload: give the spectrum with --sed FILE or in /elvis/sed"
+            )
+        points, values = np.array(sed.uploaded)
+        if (values < 0).any():
+            return points, np.maximum(values, 0.0), ("negative values of the uploaded spectrum are taken as zero",)
+        return points, values, ()
+    points = np.geomspace(lo, hi, max(3, math.ceil(SAMPLES * math.log(hi / lo)) + 1))
+    if sed.kind == "blackbody":
+        return points, templates.black_body(points, sed.temperature), ()
+    return points, (points / points[0]) ** sed.exponent, ()
+
+
+def _check_coverage(points: Floats, band: bands.Band, edges: Floats) -> tuple[str, ...]:
+    covered = np.array([points[0], points[-1]])
+    whole = np.array([band.wave[0], band.wave[-1]])
+    part = band.integral(covered, covered) / band.integral(whole, whole)
+    if part < 1 - MISSING:
+        raise RequestError(
+            "/target/brightness/magband",
+            f"the spectrum covers {points[0]:.4g}-{points[-1]:.4g} um (observed), "
+            f"band {band.name} needs {band.wave[0]:.4g}-{band.wave[-1]:.4g} um",
+            found=band.name,
+        )
+    if points[-1] <= edges[0] or points[0] >= edges[-1]:
+        raise RequestError(
+            "/target/sed/spectrum",
+            f"the spectrum covers {points[0]:.4g}-{points[-1]:.4g} um (observed), nothing of the {edges[0]:.4g}-"
+            f"{edges[-1]:.4g} um that are seen",
+        )
+    # One sample at either end is outside the passband.
+    if points[0] > edges[2] or points[-1] < edges[-3]:
+        return (
+            f"the spectrum covers {points[0]:.4g}-{points[-1]:.4g} um (observed): no light from the target outside",
+        )
+    return ()
+
+
+def _average(points: Floats, density: Floats, edges: Floats) -> Floats:
+    """Return the exact averages between ``edges`` of what is linear between ``points`` and zero outside them."""
+    total = np.concatenate([[0.0], np.cumsum(np.diff(points) * (density[1:] + density[:-1]) / 2)])
+    at = np.clip(edges, points[0], points[-1])
+    k = np.clip(np.searchsorted(points, at, side="right") - 1, 0, len(points) - 2)
+    dx = at - points[k]
+    slope = (density[k + 1] - density[k]) / (points[k + 1] - points[k])
+    primitive = total[k] + dx * (density[k] + 0.5 * slope * dx)
+    return np.asarray(np.diff(primitive) / np.diff(edges))
+
+
+def _line(sed: Sed, brightness: Brightness, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
+    """Return a Gaussian line, integrated over each bin."""
+    shift = _shift(sed)
+    centre = sed.line_wavelength * 1e-3 * shift
+    sigma = max(sed.line_fwhm * 1e-3 * shift, 1e-9) / math.sqrt(8 * math.log(2))
+    notes: tuple[str, ...] = ()
+    if brightness.kind == "flux":
+        photons = brightness.flux * bands.PHOTONS * centre
+        if sed.extinction_av:
+            notes = ("the line's flux is the observed one: extinction does not dim it further",)
+    else:
+        band = bands.load(brightness.band)
+        near = centre + sigma * np.linspace(-6, 6, 241)
+        passed = band.integral(near, np.exp(-0.5 * ((near - centre) / sigma) ** 2)) / (sigma * math.sqrt(2 * math.pi))
+        if passed < MISSING:
+            raise RequestError(
+                "/target/brightness/magband",
+                f"the line at {centre * 1e3:.6g} nm lies outside band {band.name}, so its magnitude there says nothing "
+                f"about it; give its flux, or a band that holds it",
+                found=band.name,
+            )
+        photons = 10.0 ** (-0.4 * brightness.mag) * band.zero_point(brightness.system) / passed
+        notes = band.notes
+    z = (edges - centre) / (sigma * math.sqrt(2))
+    below = np.where(z > 0, 1.0, 0.0)
+    close = np.flatnonzero(np.abs(z) < 6)
+    below[close] = [0.5 + 0.5 * math.erf(v) for v in z[close]]
+    inside = below[-1] - below[0]
+    if inside < 0.5:
+        notes += (
+            f"the line at {centre * 1e3:.6g} nm lies outside the {edges[0]:.4g}-{edges[-1]:.4g} um that are seen",
+        )
+    return photons * np.diff(below) / np.diff(edges), notes
