@@ -5,10 +5,10 @@ import json
 import tomllib
 from pathlib import Path
 
+import elvis_instruments
 import numpy as np
 import pytest
 
-import elvis_instruments
 from elvis_cli import reader, registry
 from elvis_cli.facts import EVERYWHERE
 from elvis_cli.instrument import Curve
