@@ -65,9 +65,10 @@ def build(
     else:
         count = request.timing.count
     guide = request.seeing.guide_star_mag
-    assumed = sum(value.assumed for value in facts.ledger)
+    values = tuple({value.name: value for value in facts.ledger}.values())
+    assumed = sum(value.assumed for value in values)
     if assumed:
-        notes += (f"{assumed} of {len(facts.ledger)} figures of {facts.text('name')} are assumed: see `elvis explain`",)
+        notes += (f"{assumed} of {len(values)} figures of {facts.text('name')} are assumed: see `elvis explain`",)
     return Setup(
         instrument=facts.text("name"),
         mode=mode,
@@ -94,7 +95,7 @@ def build(
         window=window,
         chips=chips,
         header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ')}": v for k, v in options.items()}},
-        values=tuple(facts.ledger),
+        values=values,
         notes=(*notes, *seeing_note),
     )
 
@@ -175,7 +176,7 @@ def make_surfaces(facts: Facts, telescope: Facts, in_beam: list[Filter]) -> tupl
     """Return the telescope's mirrors, then the ``optics`` list of the mode; "filters" in it stands for the wheels."""
     dark = Curve(np.array([0.0, 1.0]), np.zeros(2))
     surfaces = [make_surface(telescope.part("surfaces", name)) for name in telescope.part("surfaces")]
-    for name in facts.tree["optics"]:
+    for name in facts.tree.get("optics", ["filters"]):
         if name == "filters":
             cold = facts.number("filter_temperature", "K")
             surfaces += [Surface(f.name, "filter", f.transmission, dark, cold) for f in in_beam]

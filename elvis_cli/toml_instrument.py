@@ -41,6 +41,9 @@ class TomlInstrument:
         document = read(self.folder / "instrument.toml")
         for name in document.get("include", []):
             document = overlay(document, read(self.folder / name))
+        for needed in ("name", "default_mode", "modes", "keys"):
+            if needed not in document:
+                raise ResourceError(f"{self.folder / 'instrument.toml'}: {needed} is missing", file=str(self.folder))
         return document
 
     @property

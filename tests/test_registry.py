@@ -68,7 +68,7 @@ def test_two_packages_of_one_name_are_refused(points):
 
 
 def test_third_party_package_is_found_after_pip_install(tmp_path):
-    """A real `pip install` of a real package, without the network; nothing of ELVIS changes."""
+    """A real `pip install` of a real package, without the network; it renders and nothing of ELVIS changes."""
     pytest.importorskip("hatchling")
     pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
     installed = subprocess.run(
@@ -79,11 +79,15 @@ def test_third_party_package_is_found_after_pip_install(tmp_path):
     )
     assert installed.returncode == 0, installed.stderr
     script = """
+import io
 import json
-from elvis_cli import reader, registry
+from elvis_cli import pipeline, reader, registry
 plugin = registry.load("pinhole")
-setup = plugin.configure(reader.read(json.dumps(plugin.example())))
-print(json.dumps([registry.names(), setup.instrument, setup.site.name, setup.window.nx, setup.band]))
+request = reader.read(json.dumps(plugin.example()))
+setup = plugin.configure(request)
+out = io.BytesIO()
+pipeline.render(request, out)
+print(json.dumps([registry.names(), setup.site.name, setup.window.nx, setup.band, out.getvalue()[:9].decode()]))
 """
     path = os.pathsep.join([str(tmp_path), str(ROOT), str(ROOT / "instruments"), str(ROOT / "schemas")])
     run = subprocess.run(
@@ -94,8 +98,8 @@ print(json.dumps([registry.names(), setup.instrument, setup.site.name, setup.win
         text=True,
         check=True,
     )
-    names, instrument, site, columns, band = json.loads(run.stdout)
+    names, site, columns, band, first = json.loads(run.stdout)
     assert "pinhole" in names
     assert {"fors", "micado"} <= set(names)
-    assert (instrument, site, columns) == ("pinhole", "Paranal", 64)
+    assert (site, columns, first) == ("Paranal", 64, "SIMPLE  =")
     assert band[0] < 0.55 < band[1]

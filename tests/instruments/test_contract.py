@@ -101,7 +101,8 @@ def check(setup):
         assert needed in names
     assert any(name.startswith("turbulence.") for name in names)
     assert any(name.startswith("filters.") for name in names)
-    assert any(".stages." in name for name in names)
+    assert any(".stages." in name for name in names) == bool(setup.detector.stages)
+    assert len(names) == len(setup.values)
     assert any("assumed" in note for note in setup.notes) == any(value.assumed for value in setup.values)
     assert setup.pixel_scale == pytest.approx(setup.plate_scale * setup.detector.pixel_mm)
     assert abs(sum(setup.turbulence.weight) - 1) < 1e-12
