@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli.errors import ElvisError
 from elvis_cli.instrument import AoSystem, Floats, Setup, Telescope
+
+Stack = NDArray[np.float32]
 
 ARCSEC = math.pi / 648000.0
 """rad."""
@@ -76,23 +79,31 @@ class Wavefront:
     jitter: float = 0.0
     """Image motion on top of it, arcsec rms per axis."""
 
-    def structure(self, rho: Floats) -> tuple[Floats, Floats]:
-        """Return D at the shifts (x, y) = (rho[i], rho[j]) and (rho[i], -rho[j]) (m), as (j, i) arrays, nm2."""
+    def structure(self, rho: Floats) -> tuple[Stack, Stack | None]:
+        """Return the parts e, o of D(rho[i], rho[j]) = e + o and D(rho[i], -rho[j]) = e - o, as (j, i) arrays, nm2.
+
+        ``rho`` is in m; o is None where it vanishes.
+        """
         even = np.interp(np.hypot(rho, rho[:, None]), self.shift, self.isotropic).astype(np.float32)
         if self.spectrum is None:
-            return even, even
+            return even, None
         plus, minus = self.spectrum
-        weight = np.full(len(plus), 2.0 * self.df)
-        weight[0] = self.df  # each quadrant has half of the axes
+        weight = quadrant_weight(len(plus), self.df)
         phase = 2 * math.pi * self.df * np.outer(np.arange(len(plus)), rho)
         cos, sin = ((weight[:, None] * wave).astype(np.float32) for wave in (np.cos(phase), np.sin(phase)))
         mean, half = ((0.5 * part).astype(np.float32) for part in (plus + minus, plus - minus))
-        power = np.float32(weight @ mean @ weight)
-        even += 2.0 * (power - cos.T @ mean @ cos)
-        if not half.any():
-            return even, even
-        odd = 2.0 * (sin.T @ half @ sin)
-        return even + odd, even - odd
+        even += np.float32(2.0 * (weight @ mean @ weight)) - 2.0 * (cos.T @ mean @ cos)
+        return even, 2.0 * (sin.T @ half @ sin) if half.any() else None
+
+
+def quadrant_weight(size: int, step: float = 1.0) -> Floats:
+    """Return w so that w @ (a + b) @ w / 2 is the integral over the plane of a symmetric function.
+
+    It is given as a at (i, j) ``step`` and b at (i, -j) ``step``; both hold half of the axes.
+    """
+    weight = np.full(size, 2.0 * step)
+    weight[0] = step
+    return weight
 
 
 def air(setup: Setup, airmass: float) -> Air:
@@ -243,8 +254,7 @@ class Corrected:
         atmosphere = self.lag[self.at] * self.turbulence
         plus, minus = (self.inside * (atmosphere + part * self.turbulence + self.common) for part in lost)
         plus[0, 0] = minus[0, 0] = 0.0  # piston
-        weight = np.full(len(plus), 2.0 * self.df)
-        weight[0] = self.df
+        weight = quadrant_weight(len(plus), self.df)
         shift, outside = self.fitting
         variance = 0.5 * float(weight @ (plus + minus) @ weight) + 0.5 * float(outside[-1])
         return Wavefront(shift, outside, (plus, minus), self.df, variance, self._jitter_towards(position))
@@ -298,8 +308,7 @@ class Corrected:
         # polishing and alignment errors: most of them of low order
         knee = 2.0 / telescope.diameter
         other = self.inside / (self.f**2 + knee**2)
-        weight = np.full(len(self.f), 2.0 * self.df)
-        weight[0] = self.df
+        weight = quadrant_weight(len(self.f), self.df)
         other *= system.residual**2 / float(weight @ other @ weight)
         noise = self._noise(telescope, setup.guide_star_mag)
         with np.errstate(invalid="ignore"):

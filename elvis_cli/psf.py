@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import ao, pupil
-from elvis_cli.ao import ARCSEC, KOLMOGOROV, REFERENCE, Wavefront
+from elvis_cli.ao import ARCSEC, KOLMOGOROV, REFERENCE, Stack, Wavefront, quadrant_weight
 from elvis_cli.errors import ElvisError
 from elvis_cli.instrument import Floats, Setup, Telescope
-
-Stack = NDArray[np.float32]
 ETC_OUTER_SCALE = 46.0
 """Outer scale in the ESO ETC's image quality, m."""
+BLEND = 0.6
+"""Part of the fine grid's radius from where it goes over into the coarse one."""
 FEW = 4
 """Up to this many positions get the wide fine grid."""
 
@@ -27,7 +27,8 @@ class Psf:
     fine: Stack
     """(n, nf, nf): every 1/``oversample`` pixel, the star at [nf // 2, nf // 2]."""
     coarse: Stack
-    """(n, nc, nc): every ``step`` pixels, the star at [nc // 2, nc // 2]; smoothed over about two steps."""
+    """(n, nc, nc): every ``step`` pixels, the star at [nc // 2, nc // 2]; smoothed over about two steps, the arms of
+    the diffraction pattern spread over all directions."""
     oversample: int
     step: int
     fine_radius: float
@@ -111,16 +112,15 @@ def build(setup: Setup, airmass: float, wave: Floats, weight: Floats, positions:
     made = [maker.star(wavefront) for wavefront in wavefronts]
     if len(made) < len(positions):  # the same everywhere
         made *= len(positions)
-    strehl, fwhm = maker.quality
     return Psf(
-        fine=np.stack([fine for fine, _ in made]),
-        coarse=np.stack([coarse for _, coarse in made]),
+        fine=np.stack([star[0] for star in made]),
+        coarse=np.stack([star[1] for star in made]),
         oversample=grid.oversample,
         step=grid.step,
         fine_radius=grid.radius,
         pixel_scale=grid.pixel,
-        strehl=strehl,
-        fwhm=fwhm,
+        strehl=made[0][2],
+        fwhm=made[0][3],
     )
 
 
@@ -196,93 +196,97 @@ class _Maker:
     def __init__(
         self, grid: _Grid, aperture: pupil.Pupil, wave: Floats, weight: Floats, atmosphere: ao.Air
     ) -> None:
-        self.grid, self.wave, self.weight = grid, wave, weight
-        self.diameter = aperture.diameter
-        self.quality = (0.0, 0.0)
-        self.df = (1.0 / (grid.box * grid.pixel), 1.0 / (grid.nc * grid.step * grid.pixel))  # cycles/arcsec
-        self.limit = (grid.nf // 2, grid.nc // 2)
+        self.grid, self.weight = grid, weight
+        self.scale = -0.5 * (2 * math.pi / (wave * 1e3)) ** 2  # exponent of the OTF over D in nm2
         metres = wave * 1e-6 / ARCSEC  # shift per cycle/arcsec
-        self.shifts: list[list[Floats]] = [
-            [m * df * np.arange(min(limit, math.ceil(aperture.diameter / (m * df)))) for m in metres]
-            for df, limit in zip(self.df, self.limit, strict=True)
-        ]
-        self.telescope = [[aperture.sample(rho) for rho in shifts] for shifts in self.shifts]
-        # wing: Kolmogorov's law, the limit of the halo, and the mean diffraction wing; per pixel, r in pixels
-        metre_per_pixel = grid.pixel / metres  # spatial frequency 1/m of a pixel
+        self.df = 1.0 / (grid.box * grid.pixel)  # cycles/arcsec
+        self.shifts = [_shifts(aperture.diameter, m * self.df, grid.nf) for m in metres]
+        self.telescope = [aperture.sample(rho) for rho in self.shifts]
+        self.df_coarse = 1.0 / (grid.nc * grid.step * grid.pixel)
+        self.shifts_coarse = [_shifts(aperture.diameter, m * self.df_coarse, grid.nc) for m in metres]
+        self.telescope_coarse = [aperture.radial(np.hypot(rho, rho[:, None])) for rho in self.shifts_coarse]
+        # the limits of the halo (Kolmogorov's law) and of the diffraction rings far out: a r^-p per pixel, r in pixels
+        pixel = grid.pixel / metres  # of spatial frequency, 1/m
         phase = KOLMOGOROV * atmosphere.r0 ** (-5 / 3) * (REFERENCE * 1e-3 / wave) ** 2
         self.wing = (
-            (11 / 3, float(weight @ (phase * metre_per_pixel ** (-5 / 3)))),
-            (3.0, float(weight @ (aperture.slope / metre_per_pixel)) / (4 * math.pi**2)),
+            (11 / 3, float(weight @ (phase * pixel ** (-5 / 3)))),
+            (3.0, float(weight @ (aperture.slope / pixel)) / (4 * math.pi**2)),
         )
         self.outside, self.ghost = self._beyond()
+        cells = grid.box // grid.step
+        self.node = np.arange(-2, cells + 3)
+        self.spline = np.zeros((grid.nf, len(self.node)), np.float32)
+        first, weights = pupil.cubic(np.arange(grid.nf) / (grid.oversample * grid.step) + 2.0)
+        for k in range(4):
+            self.spline[np.arange(grid.nf), first + k - 1] = weights[k]
+        offset = np.arange(grid.nf, dtype=np.float32) / grid.oversample - grid.box / 2
+        to_edge = np.hypot(offset, offset[:, None]) / np.float32(grid.radius)
+        self.blend = np.clip((to_edge - BLEND) / (1.0 - BLEND), 0.0, 1.0)
 
-    def star(self, wavefront: Wavefront) -> tuple[Stack, Stack]:
-        """Return the fine and the coarse grid of a star."""
+    def star(self, wavefront: Wavefront) -> tuple[Stack, Stack, float, float]:
+        """Return the fine and the coarse grid of a star, its Strehl ratio and FWHM (arcsec)."""
         grid = self.grid
         coarse = self._coarse(wavefront)
-        plus, minus = self._otf(wavefront, 0)
-        replicas = self._replicas(coarse)
-        if not self.quality[1]:
-            self.quality = self.strehl(plus, minus), self._fwhm(plus + minus, replicas)
-        pixel = np.sinc(self.df[0] * grid.pixel * np.arange(len(plus)))
-        fine = _image(plus, minus, pixel, grid.nf) * np.float32(grid.oversample**2)
-        fine -= replicas
+        replicas, smooth = self._replicas(coarse)
+        plus, minus = self._otf(wavefront)
+        perfect = sum(w * _volume(*otf) for w, otf in zip(self.weight, self.telescope, strict=True))
+        fwhm = self._fwhm(plus + minus, float(replicas[grid.nf // 2, grid.nf // 2]))
+        fine = _image(plus, minus, np.sinc(self.df * grid.pixel * np.arange(len(plus))), grid.nf)
+        fine = fine * np.float32(grid.oversample**2) - replicas
+        fine += self.blend * (smooth - fine)
         np.maximum(fine, 0.0, out=fine)
         inside = _disc(fine, grid.radius * grid.oversample) / grid.oversample**2
-        ring = coarse.sum() - _disc(coarse, grid.radius / grid.step)
+        ring = float(coarse.sum()) - _disc(coarse, grid.radius / grid.step)
         total = inside + ring * grid.step**2 + self.outside
-        return (fine / np.float32(total)).astype(np.float32), (coarse / total).astype(np.float32)
+        fine, coarse = (part.astype(np.float32) / np.float32(total) for part in (fine, coarse))
+        return fine, coarse, _volume(plus, minus) / perfect, fwhm
 
-    def strehl(self, plus: Floats, minus: Floats) -> float:
-        """Return the central intensity over that without aberrations, mean over the wavelengths."""
-        perfect = sum(
-            w * _volume(*otf) for w, otf in zip(self.weight, self.telescope[0], strict=True)
-        )
-        return float(_volume(plus, minus) / perfect)
-
-    def _otf(self, wavefront: Wavefront, which: int) -> tuple[Floats, Floats]:
+    def _otf(self, wavefront: Wavefront) -> tuple[Floats, Floats]:
         """Return the mean OTF of the wavelengths without the pixel, at (i, j) df and (i, -j) df."""
-        size = max(len(rho) for rho in self.shifts[which])
-        plus, minus = np.zeros((size, size)), np.zeros((size, size))
-        for wave, weight, rho, (right, left) in zip(
-            self.wave, self.weight, self.shifts[which], self.telescope[which], strict=True
+        size = max(len(rho) for rho in self.shifts)
+        plus, minus = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
+        for scale, weight, rho, (right, left) in zip(
+            self.scale, self.weight, self.shifts, self.telescope, strict=True
         ):
-            n = len(rho)
-            scale = np.float32(-0.5 * (2 * math.pi / (wave * 1e3)) ** 2)
-            up, down = wavefront.structure(rho)
-            plus[:n, :n] += weight * right * np.exp(scale * up)
-            minus[:n, :n] += weight * left * np.exp(scale * down) if down is not up else weight * left * np.exp(scale * up)
-        f = self.df[which] * np.arange(size)
-        motion = np.exp(-2.0 * (math.pi * wavefront.jitter * f) ** 2)
+            cut = slice(len(rho)), slice(len(rho))
+            even, odd = wavefront.structure(rho)
+            if odd is None:
+                even = np.float32(weight) * np.exp(np.float32(scale) * even)
+                plus[cut] += right * even
+                minus[cut] += left * even
+            else:
+                plus[cut] += np.float32(weight) * right * np.exp(np.float32(scale) * (even + odd))
+                minus[cut] += np.float32(weight) * left * np.exp(np.float32(scale) * (even - odd))
+        motion = _motion(wavefront, self.df, size)
         return plus * motion * motion[:, None], minus * motion * motion[:, None]
 
     def _coarse(self, wavefront: Wavefront) -> Floats:
         """Return the PSF (nc, nc) over the chip."""
         grid = self.grid
-        plus, minus = self._otf(wavefront, 1)
-        k = np.arange(len(plus))
+        size = max(len(rho) for rho in self.shifts_coarse)
+        otf = np.zeros((size, size))
+        for scale, weight, rho, telescope in zip(
+            self.scale, self.weight, self.shifts_coarse, self.telescope_coarse, strict=True
+        ):
+            otf[: len(rho), : len(rho)] += weight * telescope * np.exp(np.float32(scale) * wavefront.structure(rho)[0])
+        k = np.arange(size)
         # falls smoothly to 1e-6 where the grid ends: rings of the core would show in the wings
-        taper = np.exp(-14.0 * (np.hypot(k, k[:, None]) / (grid.nc / 2)) ** 4)
-        pixel = np.sinc(self.df[1] * grid.pixel * k)
-        coarse = _image(plus * taper, minus * taper, pixel, grid.nc) / grid.step**2
-        return np.maximum(coarse - self.ghost, 0.0)
+        otf *= np.exp(-14.0 * (np.hypot(k, k[:, None]) / (grid.nc / 2)) ** 4)
+        line = np.sinc(self.df_coarse * grid.pixel * k) * _motion(wavefront, self.df_coarse, size)
+        return np.maximum(_image(otf, otf, line, grid.nc) / grid.step**2 - self.ghost, 0.0)
 
-    def _replicas(self, coarse: Floats) -> Stack:
-        """Return what the copies of the star, one box width apart, would add to the fine grid."""
+    def _replicas(self, coarse: Floats) -> tuple[Stack, Stack]:
+        """Return, on the fine grid, what copies of the star one box width apart add, and the coarse grid itself."""
         grid = self.grid
         cells = grid.box // grid.step
         tiles = grid.nc // cells
-        folded = np.roll(coarse, (cells // 2, cells // 2), axis=(0, 1)).reshape(tiles, cells, tiles, cells).sum(axis=(0, 2))
-        node = np.arange(-2, cells + 3)
-        middle = grid.nc // 2 - cells // 2 + node
-        folded = folded[np.ix_(node % cells, node % cells)] - coarse[np.ix_(middle, middle)]
-        at = np.arange(grid.nf) / (grid.oversample * grid.step) + 2.0
-        first, weights = pupil.cubic(at)
-        spline = np.zeros((grid.nf, len(node)), np.float32)
-        for k in range(4):
-            spline[np.arange(grid.nf), first + k - 1] = weights[k]
-        folded += self.outside / grid.box**2
-        return np.asarray(spline @ folded.astype(np.float32) @ spline.T)
+        centred = np.roll(coarse, (cells // 2, cells // 2), axis=(0, 1))
+        folded = centred.reshape(tiles, cells, tiles, cells).sum(axis=(0, 2)) + self.outside / grid.box**2
+        around = self.node + grid.nc // 2 - cells // 2
+        smooth = coarse[np.ix_(around, around)]
+        copies = folded[np.ix_(self.node % cells, self.node % cells)] - smooth
+        spline = self.spline
+        return spline @ copies.astype(np.float32) @ spline.T, spline @ smooth.astype(np.float32) @ spline.T
 
     def _beyond(self) -> tuple[float, Floats]:
         """Return the light beyond the coarse grid, and what its copies put into the grid."""
@@ -309,11 +313,12 @@ class _Maker:
         linear = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(65)))
         return outside(width / 2), linear @ ghost @ linear.T
 
-    def _fwhm(self, both: Floats, replicas: Stack) -> float:
-        """Return the FWHM (arcsec), mean of the cuts along x and y, without the pixel."""
-        grid = self.grid
-        middle = grid.nf // 2
-        background = float(replicas[middle, middle]) / grid.pixel**2 / self.df[0] ** 2
+    def _fwhm(self, both: Floats, copies: float) -> float:
+        """Return the FWHM (arcsec), mean of the cuts along x and y, without the pixel.
+
+        ``both`` is the OTF at (i, j) plus that at (i, -j), ``copies`` what copies of the star add per pixel.
+        """
+        background = copies / (self.grid.pixel * self.df) ** 2
         widths = []
         for axis in (0, 1):
             line = both.sum(axis=axis) - 0.5 * both.take(0, axis=axis)
@@ -324,7 +329,7 @@ class _Maker:
     def _half_width(self, line: Floats, background: float) -> float:
         """Return where the cut with the cosine coefficients ``line`` falls to half its centre, arcsec."""
         low, high = 0.0, self.grid.box * self.grid.pixel / 2
-        f = self.df[0] * np.arange(len(line))
+        f = self.df * np.arange(len(line))
         half = 0.5 * (float(line.sum()) - background)
         for _ in range(3):
             x = np.linspace(low, high, 200)
@@ -336,10 +341,19 @@ class _Maker:
         return float(0.5 * (low + high))
 
 
+def _shifts(diameter: float, step: float, size: int) -> Floats:
+    """Return the shifts (m) of the non-negative frequencies of a grid of ``size`` within the pupil's diameter."""
+    return step * np.arange(min(size // 2, math.ceil(diameter / step)))
+
+
+def _motion(wavefront: Wavefront, df: float, size: int) -> Floats:
+    """Return the OTF of image motion along one axis."""
+    return np.asarray(np.exp(-2.0 * (math.pi * wavefront.jitter * df * np.arange(size)) ** 2))
+
+
 def _volume(plus: Floats, minus: Floats) -> float:
     """Return the sum over the plane of a symmetric function given on two quadrants."""
-    weight = np.full(len(plus), 2.0)
-    weight[0] = 1.0
+    weight = quadrant_weight(len(plus))
     return 0.5 * float(weight @ (plus + minus) @ weight)
 
 

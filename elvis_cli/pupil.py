@@ -44,6 +44,20 @@ class Pupil:
         )
         return _columns(np.asarray(plus), first, weights), _columns(np.asarray(minus), first, weights)
 
+    def radial(self, rho: Floats) -> Floats:
+        """Return the OTF at the shifts ``rho`` (m), averaged over directions."""
+        rings = np.arange(1, SIZE // 2 - 3)
+        angle = (np.arange(48) + 0.5) * (math.pi / 48)
+        x, y = rings[:, None] * np.cos(angle), rings[:, None] * np.sin(angle)
+        i, j = np.floor(x).astype(int), np.floor(y).astype(int)
+        u, v = x - i, y - j
+        at = self.otf[SIZE // 2 :, :]
+        i += SIZE // 2
+        lower = at[j, i] * (1 - u) + at[j, i + 1] * u
+        upper = at[j + 1, i] * (1 - u) + at[j + 1, i + 1] * u
+        mean = (lower * (1 - v) + upper * v).mean(axis=1)
+        return np.interp(rho, np.arange(len(rings) + 1) * self.step, np.concatenate(([1.0], mean)))
+
 
 def cubic(at: Floats) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return floor(at) and the weights (4, n) of the samples floor(at) - 1 ... floor(at) + 2.
