@@ -219,9 +219,11 @@ class _Maker:
         first, weights = pupil.cubic(np.arange(grid.nf) / (grid.oversample * grid.step) + 2.0)
         for k in range(4):
             self.spline[np.arange(grid.nf), first + k - 1] = weights[k]
-        offset = np.arange(grid.nf, dtype=np.float32) / grid.oversample - grid.box / 2
-        to_edge = np.hypot(offset, offset[:, None]) / np.float32(grid.radius)
-        self.blend = np.clip((to_edge - BLEND) / (1.0 - BLEND), 0.0, 1.0)
+        offset = (np.arange(grid.nf, dtype=np.float32) - grid.nf // 2) ** 2
+        samples = np.sqrt(offset + offset[:, None])  # from the star
+        edge = np.float32(grid.radius * grid.oversample)
+        self.inside = np.clip(edge + np.float32(0.5) - samples, 0.0, 1.0)
+        self.blend = np.clip((samples / edge - np.float32(BLEND)) / np.float32(1.0 - BLEND), 0.0, 1.0)
 
     def star(self, wavefront: Wavefront) -> tuple[Stack, Stack, float, float]:
         """Return the fine and the coarse grid of a star, its Strehl ratio and FWHM (arcsec)."""
@@ -235,7 +237,7 @@ class _Maker:
         fine = fine * np.float32(grid.oversample**2) - replicas
         fine += self.blend * (smooth - fine)
         np.maximum(fine, 0.0, out=fine)
-        inside = _disc(fine, grid.radius * grid.oversample) / grid.oversample**2
+        inside = float((fine * self.inside).sum(dtype=np.float64)) / grid.oversample**2
         ring = float(coarse.sum()) - _disc(coarse, grid.radius / grid.step)
         total = inside + ring * grid.step**2 + self.outside
         fine, coarse = (part.astype(np.float32) / np.float32(total) for part in (fine, coarse))
@@ -332,7 +334,7 @@ class _Maker:
         f = self.df * np.arange(len(line))
         half = 0.5 * (float(line.sum()) - background)
         for _ in range(3):
-            x = np.linspace(low, high, 200)
+            x = np.linspace(low, high, 64)
             cut = np.cos(2 * math.pi * x[:, None] * f) @ line - background
             below = int(np.argmax(cut < half))
             if not below:

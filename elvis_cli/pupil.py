@@ -46,17 +46,22 @@ class Pupil:
 
     def radial(self, rho: Floats) -> Floats:
         """Return the OTF at the shifts ``rho`` (m), averaged over directions."""
-        rings = np.arange(1, SIZE // 2 - 3)
         angle = (np.arange(48) + 0.5) * (math.pi / 48)
-        x, y = rings[:, None] * np.cos(angle), rings[:, None] * np.sin(angle)
+        rings = np.arange(1, SIZE // 2 - 3)[:, None]
+        x, y = rings * np.cos(angle), rings * np.sin(angle)
         i, j = np.floor(x).astype(int), np.floor(y).astype(int)
         u, v = x - i, y - j
-        at = self.otf[SIZE // 2 :, :]
+        upper = self.otf[SIZE // 2 :]
         i += SIZE // 2
-        lower = at[j, i] * (1 - u) + at[j, i + 1] * u
-        upper = at[j + 1, i] * (1 - u) + at[j + 1, i + 1] * u
-        mean = (lower * (1 - v) + upper * v).mean(axis=1)
-        return np.interp(rho, np.arange(len(rings) + 1) * self.step, np.concatenate(([1.0], mean)))
+        mean = (upper[j, i] * (1 - u) + upper[j, i + 1] * u) * (1 - v)
+        mean += (upper[j + 1, i] * (1 - u) + upper[j + 1, i + 1] * u) * v
+        known = np.concatenate(([0.0, 1.0], mean.mean(axis=1)))
+        known[0] = 2.0 * known[1] - known[2]  # straight on through the cusp
+        # straight lines between the samples would show as rings: put 8 points between them
+        at = np.arange(0, len(known) - 3, 0.125)
+        first, weights = cubic(at)
+        table = sum(weights[k] * known[first + k] for k in range(4))
+        return np.interp(rho, at * self.step, np.asarray(table))
 
 
 def cubic(at: Floats) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
