@@ -81,9 +81,11 @@ def _shape(sed: Sed, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, .
                 "/target/sed/spectrum/spectrumtype", "upload: give the spectrum with --sed FILE or in /elvis/sed"
             )
         points, values = np.array(sed.uploaded)
-        if (values < 0).any():
-            return points, np.maximum(values, 0.0), ("negative values of the uploaded spectrum are taken as zero",)
-        return points, values, ()
+        negative = bool((values < 0).any())
+        values = np.maximum(values, 0.0)
+        # The unit is the user's own: keep its size out of the arithmetic.
+        values = values / (values.max() or 1.0)
+        return points, values, ("negative values of the uploaded spectrum are taken as zero",) if negative else ()
     points = np.geomspace(lo, hi, max(3, math.ceil(SAMPLES * math.log(hi / lo)) + 1))
     if sed.kind == "blackbody":
         return points, templates.black_body(points, sed.temperature), ()
@@ -154,7 +156,7 @@ def _line(sed: Sed, brightness: Brightness, edges: Floats) -> tuple[Floats, tupl
     close = np.flatnonzero(np.abs(z) < 6)
     below[close] = [0.5 + 0.5 * math.erf(v) for v in z[close]]
     inside = below[-1] - below[0]
-    if inside < 0.5:
+    if inside < MISSING:
         notes += (
             f"the line at {centre * 1e3:.6g} nm lies outside the {edges[0]:.4g}-{edges[-1]:.4g} um that are seen",
         )

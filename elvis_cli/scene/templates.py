@@ -90,7 +90,7 @@ CATALOGS: dict[str, tuple[str, ...]] = {
     "Kurucz": _types("258", ("I", "V")),
     **{name: tuple(row[0] for row in rows) for name, rows in _GALAXIES.items()},
 }
-"""The ids that the ETC's forms offer, by catalogue; `find` accepts more: any Teff:logg, any type, file names."""
+"""The ids that the ETC's forms offer and some of ours; `find` accepts more: any Teff:logg, any type, file names."""
 
 POINTER = "/target/sed/spectrum/params/"
 COOLEST, HOTTEST = 2300.0, 50000.0
