@@ -58,8 +58,8 @@ class Light:
         span = self.wave[-1] / self.wave[0]
         parts = 3 if span < 1.35 else 5
         photons = self.target * self.width
-        if photons.sum() <= 0:  # nothing detected: the passband itself
-            photons = self.total * self.width
+        if photons.sum() <= 0:  # nothing detected: the passband itself, or all there is when the beam is closed
+            photons = self.total * self.width if self.total.any() else self.width
         cumulative = np.concatenate(([0.0], np.cumsum(photons)))
         moment = np.concatenate(([0.0], np.cumsum(photons * self.wave)))
         cuts = np.linspace(0.0, cumulative[-1], parts + 1)

@@ -13,7 +13,7 @@ from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane import imager
 from elvis_cli.instrument import Chip, Setup, Value
-from elvis_cli.product import fits
+from elvis_cli.product import fits, observation
 from elvis_cli.request import Request, Window
 from elvis_cli.scene.compose import compose
 
@@ -46,6 +46,7 @@ def prepare(request: Request) -> Observation:
 
     """
     setup = registry.load(request.instrument).configure(request)
+    chain.select(request.extras)
     light = optics.detect(request, setup)
     scene = compose(request, light.target_rate)
     camera = imager.prepare(request, setup, scene, light)
@@ -60,7 +61,8 @@ def prepare(request: Request) -> Observation:
             f"one integration of {setup.dit:g} s gives {prediction.snr_single:.3g}",
             found=setup.snr_goal,
         )
-    notes = [*setup.notes, *light.notes]
+    when = observation.observe(request, setup, prediction.count)
+    notes = [*setup.notes, *light.notes, *when.notes]
     if prediction.saturated:
         notes.append(
             f"the brightest pixel saturates: {prediction.brightest:.3g} e in {setup.dit:g} s, "
@@ -69,29 +71,27 @@ def prepare(request: Request) -> Observation:
     return Observation(request, replace(setup, count=prediction.count), camera, prediction, tuple(notes))
 
 
-def frames(observation: Observation, progress: Progress | None = None) -> Iterator[tuple[Chip, NDArray[Any]]]:
+def frames(ready: Observation, progress: Progress | None = None) -> Iterator[tuple[Chip, NDArray[Any]]]:
     """Yield each chip's frame (ny, nx), one at a time: ADU, or electrons/s for the product "expected"."""
-    request, setup = observation.request, observation.setup
+    request, setup = ready.request, ready.setup
     for done, number in enumerate(setup.chips):
         if progress:
             progress(done, len(setup.chips))
         chip = setup.detector.chip(number)
-        rate = observation.imager.illuminate(chip, setup.window)
+        rate = ready.imager.illuminate(chip, setup.window)
         if request.extras.product == "expected":
             yield chip, rate
         else:
-            yield chip, chain.expose(rate, setup, chip, setup.window, request, observation.prediction.count)
+            yield chip, chain.expose(rate, setup, chip, setup.window, request, ready.prediction.count)
     if progress:
         progress(len(setup.chips), len(setup.chips))
 
 
 def render(request: Request, out: BinaryIO, progress: Progress | None = None) -> tuple[str, ...]:
     """Write the FITS of a request to ``out`` and return what its user should know."""
-    observation = prepare(request)
-    fits.write(
-        request, observation.setup, observation.prediction, frames(observation, progress), observation.notes, out
-    )
-    return observation.notes
+    ready = prepare(request)
+    fits.write(request, ready.setup, ready.prediction, frames(ready, progress), ready.notes, out)
+    return ready.notes
 
 
 def predict(request: Request) -> snr.Prediction:

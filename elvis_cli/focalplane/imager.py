@@ -160,8 +160,10 @@ def _convolve(profile: Sersic, spread: psf.Psf, chip: Chip, size: int, x: float,
 def aperture_sum(image: Floats | Image, x: float, y: float, radius: float, parts: int = 10) -> float:
     """Return the sum of ``image`` inside a circle (pixels), border pixels shared by area (``parts``^2 samples)."""
     ny, nx = image.shape
+    left, low = max(math.floor(x - radius), 0), max(math.floor(y - radius), 0)
+    part = image[low : min(math.ceil(y + radius), ny - 1) + 1, left : min(math.ceil(x + radius), nx - 1) + 1]
     fine = (np.arange(parts) + 0.5) / parts - 0.5
-    dx = (np.arange(nx)[:, None] + fine - x).ravel()
-    dy = (np.arange(ny)[:, None] + fine - y).ravel()
-    inside = (dx**2 <= radius**2 - dy[:, None] ** 2).reshape(ny, parts, nx, parts).mean(axis=(1, 3))
-    return float(np.sum(image * inside))
+    dx = (np.arange(part.shape[1])[:, None] + fine + left - x).ravel()
+    dy = (np.arange(part.shape[0])[:, None] + fine + low - y).ravel()
+    inside = dx**2 <= radius**2 - dy[:, None] ** 2
+    return float(np.sum(part * inside.reshape(part.shape[0], parts, part.shape[1], parts).mean(axis=(1, 3))))
