@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import hashlib
-import io
 import os
 import shutil
 import subprocess
@@ -18,12 +17,10 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 SHA256 = {
     ("astro-sedpy", "0.4.1"): "162e9d5604cc324597be7c5a7c586fbd57ae9fdd55d22957e2c8bce908cd72d1",
@@ -81,15 +78,6 @@ def fetch(package: str, version: str, patterns: Sequence[str], folder: Path) -> 
             path.write_bytes(members[name]())
             found[name] = path
     return dict(sorted(found.items()))
-
-
-def savez(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write ``arrays`` as numpy.savez does, but with fixed times, so that the same arrays give the same bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(arrays):
-            buffer = io.BytesIO()
-            np.save(buffer, np.asarray(arrays[name]), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue())
 
 
 def write_provenance(entries: Sequence[Provenance], path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from elvis_cli.data.build import Provenance, fetch, savez
+from elvis_cli.data.build import Provenance, fetch
 
 Floats = NDArray[np.float64]
 Spectrum = tuple[Floats, Floats]
@@ -39,7 +39,7 @@ COOL_GRAVITIES = (3.5, 4.5, 5.5)
 
 
 def build(out: Path) -> list[Provenance]:
-    """Write bands.npz and spectra.npy into ``out`` and return where their parts come from."""
+    """Write bands.npy and spectra.npy, with their indices, into ``out`` and return where their parts come from."""
     with tempfile.TemporaryDirectory() as name:
         return [*_bands(Path(name), out), *_spectra(Path(name), out)]
 
@@ -50,14 +50,18 @@ def _bands(folder: Path, out: Path) -> list[Provenance]:
     bands = {band: _par(_named(sedpy, f"/{file}.par")) for band, file in SEDPY_BANDS.items()}
     for band in "UBVRIJHKLMN":
         bands[band] = _eso_filter(_named(eso, f"_{band}.dat"))
-    savez(out / "bands.npz", {k: np.array(_trim(*b), dtype=np.float32) for k, b in bands.items()})
+    names, parts = sorted(bands), [np.array(_trim(*bands[name]), dtype=np.float32) for name in sorted(bands)]
+    lengths = [part.shape[1] for part in parts]
+    rows = list(zip(names, np.cumsum([0, *lengths[:-1]]).tolist(), lengths, strict=True))
+    np.save(out / "bands_index.npy", np.array(rows, dtype=[("name", "U24"), ("offset", "i4"), ("length", "i4")]))
+    np.save(out / "bands.npy", np.concatenate(parts, axis=1))
     return [
         Provenance(
             "astro-sedpy",
             "0.4.1",
             "MIT",
             "sedpy/data/filters/*.par",
-            "bands.npz",
+            "bands.npy, bands_index.npy",
             BAND_PAPERS,
             "photon response against um, peak 1; wings below 1e-3 and leaks cut; samples closer than 1 nm averaged",
         ),
@@ -66,7 +70,7 @@ def _bands(folder: Path, out: Path) -> list[Provenance]:
             "0.12.0",
             "GPL-3.0-or-later; the curves are ESO's",
             "scopesim/tests/mocks/photometry/eso_etc_filter_*.dat",
-            "bands.npz",
+            "bands.npy, bands_index.npy",
             "ESO exposure time calculators, filter curves of the bands U B V R I J H K L M N",
             "as above; the wavelengths of N, rounded to 0.1 um in the file, are spread evenly again",
         ),

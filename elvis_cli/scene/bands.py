@@ -81,7 +81,7 @@ class Band:
         import numpy as np
 
         inside = (wave > self.wave[0]) & (wave < self.wave[-1])
-        both = np.union1d(self.wave, wave[inside])
+        both = np.sort(np.concatenate([self.wave, wave[inside]]))
         product = np.interp(both, wave, density, left=0.0, right=0.0) * np.interp(both, self.wave, self.value)
         return float(np.trapezoid(product, both))
 
@@ -120,8 +120,10 @@ def load(name: str) -> Band:
         )
         return Band(name, np.linspace(*_Q_BAND, 61), np.ones(61), (note,))
     stored, *notes = _STAND_INS.get(name, (name,))
-    with np.load(_DATA / "bands.npz") as tables:
-        wave, value = tables[stored].astype(float)
+    index = np.load(_DATA / "bands_index.npy")
+    (row,) = index[index["name"] == stored]
+    curve = np.load(_DATA / "bands.npy")[:, row["offset"] : row["offset"] + row["length"]]
+    wave, value = curve.astype(float)
     return Band(name, wave, value, tuple(notes))
 
 
