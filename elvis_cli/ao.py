@@ -13,53 +13,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elvis_cli.errors import ElvisError
 from elvis_cli.instrument import AoSystem, Floats, Setup, Telescope
+from elvis_cli.turbulence import ARCSEC, REFERENCE, Air, Real, air, fitting, von_karman
 
-Stack = NDArray[np.float32]
-
-ARCSEC = math.pi / 648000.0
-"""rad."""
-REFERENCE = 500.0
-"""Wavelength of seeing and r0, nm."""
-KOLMOGOROV = 0.0229
-"""Of the phase spectrum in rad2 m2, KOLMOGOROV r0^(-5/3) f^(-11/3)."""
 ALIASING = {"sh": 0.073, "pyramid": 0.02}
 """Aliased variance, rad2, over (d/r0)^(5/3): Rigaut et al. 1998 (SPIE 3353, 1038) for the Shack-Hartmann; a
 pyramid has about a quarter of it (Verinaud 2004, Opt. Comm. 233, 27)."""
 SODIUM = 90e3
 """Height of the laser guide stars at zenith, m."""
 TOMOGRAPHY = {"mcao": 0.6, "ltao": 0.1, "glao": 1.0}
-"""Lever arm of the tomographic error on axis in units of the asterism's radius, see `Corrected._lever`. For MCAO it
-is chosen with OFF_AXIS so that the Strehl at 2.2 um runs as TIPTOP's for MORFEO (0.60 on axis, 0.605, 0.55, 0.45 and
-0.33 at 10, 20, 30 and 45 arcsec), within 0.04; for LTAO so that it agrees with HARMONI's; in GLAO it is the definition."""
+"""Lever arm of the tomographic error on axis in units of the asterism's radius, see `Corrected._lever`.
+
+MCAO: chosen with OFF_AXIS so that the Strehl at 2.2 um runs as TIPTOP's for MORFEO (0.60 on axis, 0.605, 0.55, 0.45
+and 0.33 at 10, 20, 30 and 45 arcsec), within 0.04. LTAO: an assumption, between SCAO and HARMONI's published off-axis
+figures. GLAO: the definition.
+"""
 OFF_AXIS = 1.65
 """The same at the asterism's radius from the axis, MCAO; inside it falls with the power 1.5 of the distance."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Air:
-    """The turbulence along the line of sight."""
-
-    r0: float
-    """Fried's parameter at REFERENCE, m."""
-    outer_scale: float
-    """m."""
-    height: Floats
-    """Distance of each layer, m."""
-    weight: Floats
-    wind: Floats
-    """m/s."""
-
-    def spectrum(self, f: Floats) -> Floats:
-        """Return the von Karman spectrum W(f) of the path difference, nm2 m2."""
-        scale = KOLMOGOROV * self.r0 ** (-5 / 3) * (REFERENCE / (2 * math.pi)) ** 2
-        return np.asarray(scale * (f * f + self.outer_scale**-2) ** (-11 / 6))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +53,7 @@ class Wavefront:
     jitter: float = 0.0
     """Image motion on top of it, arcsec rms per axis."""
 
-    def structure(self, rho: Floats) -> tuple[Stack, Stack | None]:
+    def structure(self, rho: Floats) -> tuple[Real, Real | None]:
         """Return the parts e, o of D(rho[i], rho[j]) = e + o and D(rho[i], -rho[j]) = e - o, as (j, i) arrays, nm2.
 
         ``rho`` is in m; o is None where it vanishes.
@@ -88,97 +62,43 @@ class Wavefront:
         if self.spectrum is None:
             return even, None
         plus, minus = self.spectrum
-        weight = quadrant_weight(len(plus), self.df)
+        weight = quadrant_weights(len(plus), self.df)
         phase = 2 * math.pi * self.df * np.outer(np.arange(len(plus)), rho)
         cos, sin = ((weight[:, None] * wave).astype(np.float32) for wave in (np.cos(phase), np.sin(phase)))
         mean, half = ((0.5 * part).astype(np.float32) for part in (plus + minus, plus - minus))
-        even += np.float32(2.0 * (weight @ mean @ weight)) - 2.0 * (cos.T @ mean @ cos)
-        return even, 2.0 * (sin.T @ half @ sin) if half.any() else None
+        even += np.float32(2.0 * integral(mean, mean, self.df)) - 2.0 * product(product(cos.T, mean), cos)
+        return even, 2.0 * product(product(sin.T, half), sin) if half.any() else None
 
 
-def quadrant_weight(size: int, step: float = 1.0) -> Floats:
-    """Return w so that w @ (a + b) @ w / 2 is the integral over the plane of a symmetric function.
-
-    It is given as a at (i, j) ``step`` and b at (i, -j) ``step``; both hold half of the axes.
-    """
+def quadrant_weights(size: int, step: float) -> Floats:
+    """Return the weights along one axis of a symmetric function that is given at (i, j) and (i, -j) ``step``."""
     weight = np.full(size, 2.0 * step)
-    weight[0] = step
+    weight[0] = step  # both quadrants hold the axes
     return weight
 
 
-def air(setup: Setup, airmass: float) -> Air:
-    """Return the turbulence on the line of sight: r0 = 0.976 lambda / seeing X^(-3/5), layers X times as far."""
-    turbulence = setup.turbulence
-    r0 = 0.976 * REFERENCE * 1e-9 / (setup.seeing * ARCSEC) * airmass**-0.6
-    height = np.array(turbulence.height) * airmass
-    return Air(r0, turbulence.outer_scale, height, np.array(turbulence.weight), np.array(turbulence.wind))
+def integral(plus: Real, minus: Real, step: float) -> float:
+    """Return the integral over the plane of a symmetric function, given at (i, j) ``step`` and (i, -j) ``step``."""
+    weight = quadrant_weights(len(plus), step)
+    return 0.5 * float(np.sum(weight[:, None] * weight * (plus + minus)))
+
+
+def product(a: Real, b: Real) -> Real:
+    """Return the matrix product a b, a few rows of ``a`` at a time.
+
+    BLAS shares large products between threads, and rounding then depends on their number; below 2^18
+    multiplications it does not (OpenBLAS, interface/gemm.c), and nothing is lost by the wait for other threads.
+    """
+    rows = max(1, (1 << 18) // (a.shape[1] * b.shape[1]))
+    whole = len(a) // rows * rows
+    parts = np.ascontiguousarray(a[:whole]).reshape(-1, rows, a.shape[1]) @ b
+    return np.concatenate([parts.reshape(whole, b.shape[1]), a[whole:] @ b])
 
 
 def seeing_limited(atmosphere: Air, longest: float) -> Wavefront:
     """Return the uncorrected wavefront, for shifts up to ``longest`` m (von Karman)."""
     shift = np.concatenate(([0.0], np.geomspace(1e-4, longest, 1500)))
     return Wavefront(shift, von_karman(shift, atmosphere))
-
-
-def von_karman(shift: Floats, atmosphere: Air) -> Floats:
-    """Return the von Karman structure function at ``shift`` m, nm2 (Conan 2000; 6.88 (rho/r0)^(5/3) for L0 = inf)."""
-    scale = (atmosphere.outer_scale / atmosphere.r0) ** (5 / 3) * (REFERENCE / (2 * math.pi)) ** 2
-    constant = math.gamma(11 / 6) * 2 ** (1 / 6) / math.pi ** (8 / 3) * (24 / 5 * math.gamma(6 / 5)) ** (5 / 6)
-    x = 2 * math.pi * np.asarray(shift) / atmosphere.outer_scale
-    # x^(5/6) K_5/6(x): the difference of two power series near 0, asymptotic beyond
-    nu = 5 / 6
-    at_zero = 2 ** (nu - 1) * math.gamma(nu)
-    near = np.minimum(x, 9.0)
-    quarter = near * near / 4
-    first, second = np.ones_like(x) / math.gamma(1 - nu), np.ones_like(x) / math.gamma(1 + nu)
-    lower, upper = np.zeros_like(x), np.zeros_like(x)
-    for k in range(1, 60):  # without the first term of the lower series: it is the value at 0
-        upper += second
-        first, second = first * quarter / (k * (k - nu)), second * quarter / (k * (k + nu))
-        lower += first
-    factor = math.pi / (2 * math.sin(nu * math.pi))
-    fall = factor * (2**nu * lower - near ** (2 * nu) * 2**-nu * upper)
-    far = np.maximum(x, 9.0)
-    tail = np.ones_like(x)
-    term = np.ones_like(x)
-    for k in range(1, 7):
-        term = term * (4 * nu * nu - (2 * k - 1) ** 2) / (8 * k * far)
-        tail += term
-    tail *= np.sqrt(math.pi / 2) * far ** (nu - 0.5) * np.exp(-far)
-    return np.asarray(scale * constant * np.where(x < 9.0, -fall, at_zero - tail))
-
-
-@lru_cache(maxsize=2)
-def _uncorrected(limit: float) -> tuple[Floats, Floats]:
-    """Return x in [0, limit] and u(x) = x^(5/3) int_x^inf t^(-8/3) (1 - J0(t)) dt, of which `fitting` is made."""
-    # t = s^3 takes the cusp t^(-2/3) at the origin away: t^(-8/3) (1 - J0(t)) dt = 3 s^(-6) (1 - J0(s^3)) ds
-    points = int(max(2000.0, 10.0 * limit))
-    s = np.linspace(0.0, limit ** (1 / 3), points)
-    t = s**3
-    fall = one_minus_bessel(t[1:])
-    density = np.concatenate(([0.75], 3.0 * fall / s[1:] ** 6))
-    rest = np.concatenate((np.cumsum((density[1:] + density[:-1])[::-1])[::-1] * (s[1] / 2), [0.0]))
-    return t, t ** (5 / 3) * (rest + 0.6 * limit ** (-5 / 3))
-
-
-def one_minus_bessel(x: Floats) -> Floats:
-    """Return 1 - J0(x), x > 0, to 1e-7 (Abramowitz & Stegun 1964, 9.4.1 and 9.4.3)."""
-    u = np.minimum(x / 3.0, 1.0) ** 2
-    small = u * (2.2499997 - u * (1.2656208 - u * (0.3163866 - u * (0.0444479 - u * (0.0039444 - u * 0.0002100)))))
-    v = np.minimum(3.0 / x, 1.0)
-    amplitude = np.polyval([0.00014476, -0.00072805, 0.00137237, -0.00009512, -0.00552740, -0.00000077, 0.79788456], v)
-    angle = np.polyval([0.00013558, -0.00029333, -0.00054125, 0.00262573, -0.00003954, -0.04166397, -0.78539816], v)
-    return np.where(x < 3.0, small, 1.0 - amplitude * np.cos(x + angle) / np.sqrt(x))
-
-
-def fitting(cutoff: float, atmosphere: Air, longest: float) -> tuple[Floats, Floats]:
-    """Return shifts (m) up to ``longest`` and the structure function (nm2) of all turbulence with f > cutoff (1/m).
-
-    Kolmogorov's law: the outer scale has no part in it. Its limit is twice 0.2741 (1 / (2 cutoff r0))^(5/3) rad2.
-    """
-    x, u = _uncorrected(round(2 * math.pi * cutoff * longest, 3))
-    scale = KOLMOGOROV * atmosphere.r0 ** (-5 / 3) * (REFERENCE / (2 * math.pi)) ** 2
-    return x / (2 * math.pi * cutoff), 4 * math.pi * scale * cutoff ** (-5 / 3) * u
 
 
 class Loop:
@@ -254,9 +174,8 @@ class Corrected:
         atmosphere = self.lag[self.at] * self.turbulence
         plus, minus = (self.inside * (atmosphere + part * self.turbulence + self.common) for part in lost)
         plus[0, 0] = minus[0, 0] = 0.0  # piston
-        weight = quadrant_weight(len(plus), self.df)
         shift, outside = self.fitting
-        variance = 0.5 * float(weight @ (plus + minus) @ weight) + 0.5 * float(outside[-1])
+        variance = integral(plus, minus, self.df) + 0.5 * float(outside[-1])
         return Wavefront(shift, outside, (plus, minus), self.df, variance, self._jitter_towards(position))
 
     def _angular(self, position: Floats) -> tuple[Floats, Floats]:
@@ -308,8 +227,7 @@ class Corrected:
         # polishing and alignment errors: most of them of low order
         knee = 2.0 / telescope.diameter
         other = self.inside / (self.f**2 + knee**2)
-        weight = quadrant_weight(len(self.f), self.df)
-        other *= system.residual**2 / float(weight @ other @ weight)
+        other *= system.residual**2 / integral(other, other, self.df)
         noise = self._noise(telescope, setup.guide_star_mag)
         with np.errstate(invalid="ignore"):
             noise = noise * self.turbulence / (noise + self.turbulence)  # a loop is not let make things worse
@@ -330,7 +248,8 @@ class Corrected:
         if system.wfs == "pyramid":
             bend = system.modulation / telescope.diameter
             slope = [
-                2 / math.pi * np.arcsin(np.minimum(f / bend, 1.0)) if bend else np.ones_like(f) for f in (self.fx, self.fy)
+                2 / math.pi * np.arcsin(np.minimum(f / bend, 1.0)) if bend else np.ones_like(f)
+                for f in (self.fx, self.fy)
             ]
             # residual phase blurs the spot on the pyramid's tip: optical gain (Deo et al. 2019)
             optical_gain = math.exp(-0.25 * float(self.fitting[1][-1]) / scale)

@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import ao, pupil
-from elvis_cli.ao import ARCSEC, KOLMOGOROV, REFERENCE, Stack, Wavefront, quadrant_weight
+from elvis_cli.ao import Wavefront, integral, product
 from elvis_cli.errors import ElvisError
 from elvis_cli.instrument import Floats, Setup, Telescope
+from elvis_cli.turbulence import ARCSEC, KOLMOGOROV, REFERENCE, Air, Real, air
+
+Stack = NDArray[np.float32]
+
 ETC_OUTER_SCALE = 46.0
 """Outer scale in the ESO ETC's image quality, m."""
 BLEND = 0.6
@@ -49,7 +53,7 @@ class Psf:
         fraction is the ETC's 1 - 2^-((d / FWHM)^2).
         """
         if self.gaussian:
-            return 1.0 - 2.0 ** -((diameter_pix * self.pixel_scale / self.fwhm) ** 2)
+            return 1.0 - math.exp2(-((diameter_pix * self.pixel_scale / self.fwhm) ** 2))
         radius = 0.5 * diameter_pix
         inner = min(radius, self.fine_radius)
         total = _disc(self.fine[index], inner * self.oversample) / self.oversample**2
@@ -99,7 +103,7 @@ def build(setup: Setup, airmass: float, wave: Floats, weight: Floats, positions:
     wave, weight = np.asarray(wave, float), np.asarray(weight, float) / np.sum(weight)
     aperture = pupil.transfer(setup.telescope)
     if setup.psf == "seeing":
-        atmosphere = ao.air(setup, airmass)
+        atmosphere = air(setup, airmass)
         wavefronts = [ao.seeing_limited(atmosphere, 1.5 * aperture.diameter)]
     elif setup.psf == "ao":
         budget = ao.Corrected(setup, airmass, aperture.diameter)
@@ -181,21 +185,22 @@ def _grid(setup: Setup, wave: Floats, count: int) -> _Grid:
     if setup.psf == "seeing":  # nothing is left beyond a few times r0
         finest = min(finest, 4.0 / setup.seeing)
     oversample = _power_of_two(3.0 * pixel * finest)
+    few = count <= FEW
     if setup.psf == "seeing":
-        box = min(_power_of_two(12.0 * setup.seeing / pixel), max(64, 1024 // oversample))
+        box = min(_power_of_two(24.0 * setup.seeing / pixel), max(64, 1024 // oversample))
     else:
-        box = max(64, (1024 if count <= FEW else 512) // oversample)
+        box = max(64, (1024 if few else 512) // oversample)
+    # the coarse grid is sharp enough from about eight steps on, and should reach over a chip
     reach = 2 * max(setup.detector.nx, setup.detector.ny)
-    step = min(box // 16, _power_of_two(reach / 512))
-    return _Grid(pixel, oversample, box, step, max(_power_of_two(reach / step), 4 * box // step))
+    step = min(box // 32, _power_of_two(reach / 512))
+    nc = min(_power_of_two(reach / step), 1024 if few else 512)
+    return _Grid(pixel, oversample, box, step, max(nc, 4 * box // step))
 
 
 class _Maker:
     """Makes the PSFs of one passband; what does not depend on the field position is made once."""
 
-    def __init__(
-        self, grid: _Grid, aperture: pupil.Pupil, wave: Floats, weight: Floats, atmosphere: ao.Air
-    ) -> None:
+    def __init__(self, grid: _Grid, aperture: pupil.Pupil, wave: Floats, weight: Floats, atmosphere: Air) -> None:
         self.grid, self.weight = grid, weight
         self.scale = -0.5 * (2 * math.pi / (wave * 1e3)) ** 2  # exponent of the OTF over D in nm2
         metres = wave * 1e-6 / ARCSEC  # shift per cycle/arcsec
@@ -231,25 +236,23 @@ class _Maker:
         coarse = self._coarse(wavefront)
         replicas, smooth = self._replicas(coarse)
         plus, minus = self._otf(wavefront)
-        perfect = sum(w * _volume(*otf) for w, otf in zip(self.weight, self.telescope, strict=True))
+        perfect = sum(w * integral(*otf, 1.0) for w, otf in zip(self.weight, self.telescope, strict=True))
         fwhm = self._fwhm(plus + minus, float(replicas[grid.nf // 2, grid.nf // 2]))
-        fine = _image(plus, minus, np.sinc(self.df * grid.pixel * np.arange(len(plus))), grid.nf)
-        fine = fine * np.float32(grid.oversample**2) - replicas
+        pixel = np.sinc(self.df * grid.pixel * np.arange(len(plus)))
+        fine = _image(plus, minus, pixel, grid.nf) * np.float32(grid.oversample**2) - replicas
         fine += self.blend * (smooth - fine)
         np.maximum(fine, 0.0, out=fine)
         inside = float((fine * self.inside).sum(dtype=np.float64)) / grid.oversample**2
         ring = float(coarse.sum()) - _disc(coarse, grid.radius / grid.step)
         total = inside + ring * grid.step**2 + self.outside
-        fine, coarse = (part.astype(np.float32) / np.float32(total) for part in (fine, coarse))
-        return fine, coarse, _volume(plus, minus) / perfect, fwhm
+        strehl = integral(plus, minus, 1.0) / float(perfect)
+        return (fine / total).astype(np.float32), (coarse / total).astype(np.float32), strehl, fwhm
 
-    def _otf(self, wavefront: Wavefront) -> tuple[Floats, Floats]:
+    def _otf(self, wavefront: Wavefront) -> tuple[Real, Real]:
         """Return the mean OTF of the wavelengths without the pixel, at (i, j) df and (i, -j) df."""
         size = max(len(rho) for rho in self.shifts)
         plus, minus = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
-        for scale, weight, rho, (right, left) in zip(
-            self.scale, self.weight, self.shifts, self.telescope, strict=True
-        ):
+        for scale, weight, rho, (right, left) in zip(self.scale, self.weight, self.shifts, self.telescope, strict=True):
             cut = slice(len(rho)), slice(len(rho))
             even, odd = wavefront.structure(rho)
             if odd is None:
@@ -262,7 +265,7 @@ class _Maker:
         motion = _motion(wavefront, self.df, size)
         return plus * motion * motion[:, None], minus * motion * motion[:, None]
 
-    def _coarse(self, wavefront: Wavefront) -> Floats:
+    def _coarse(self, wavefront: Wavefront) -> Real:
         """Return the PSF (nc, nc) over the chip."""
         grid = self.grid
         size = max(len(rho) for rho in self.shifts_coarse)
@@ -277,7 +280,7 @@ class _Maker:
         line = np.sinc(self.df_coarse * grid.pixel * k) * _motion(wavefront, self.df_coarse, size)
         return np.maximum(_image(otf, otf, line, grid.nc) / grid.step**2 - self.ghost, 0.0)
 
-    def _replicas(self, coarse: Floats) -> tuple[Stack, Stack]:
+    def _replicas(self, coarse: Real) -> tuple[Real, Real]:
         """Return, on the fine grid, what copies of the star one box width apart add, and the coarse grid itself."""
         grid = self.grid
         cells = grid.box // grid.step
@@ -287,10 +290,12 @@ class _Maker:
         around = self.node + grid.nc // 2 - cells // 2
         smooth = coarse[np.ix_(around, around)]
         copies = folded[np.ix_(self.node % cells, self.node % cells)] - smooth
-        spline = self.spline
-        return spline @ copies.astype(np.float32) @ spline.T, spline @ smooth.astype(np.float32) @ spline.T
+        first, second = (
+            product(product(self.spline, part.astype(np.float32)), self.spline.T) for part in (copies, smooth)
+        )
+        return first, second
 
-    def _beyond(self) -> tuple[float, Floats]:
+    def _beyond(self) -> tuple[float, Real]:
         """Return the light beyond the coarse grid, and what its copies put into the grid."""
         grid = self.grid
         width = grid.nc * grid.step
@@ -299,7 +304,7 @@ class _Maker:
         def outside(half: float) -> float:
             """Light outside a square of half width ``half``: in each direction from half / cos on."""
             return sum(
-                2 * math.pi * a / (p - 2) * half ** (2 - p) * float(np.mean(np.cos(angle) ** (p - 2)))
+                2 * math.pi * a / (p - 2) * math.pow(half, 2 - p) * float(np.mean(np.cos(angle) ** (p - 2)))
                 for p, a in self.wing
             )
 
@@ -313,9 +318,9 @@ class _Maker:
                     ghost += sum(a * r2 ** (-p / 2) for p, a in self.wing)
         at = np.arange(grid.nc) / grid.nc * 64
         linear = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(65)))
-        return outside(width / 2), linear @ ghost @ linear.T
+        return outside(width / 2), product(product(linear, ghost), linear.T)
 
-    def _fwhm(self, both: Floats, copies: float) -> float:
+    def _fwhm(self, both: Real, copies: float) -> float:
         """Return the FWHM (arcsec), mean of the cuts along x and y, without the pixel.
 
         ``both`` is the OTF at (i, j) plus that at (i, -j), ``copies`` what copies of the star add per pixel.
@@ -328,14 +333,14 @@ class _Maker:
             widths.append(self._half_width(2.0 * line, background))
         return float(np.mean(widths)) * 2.0
 
-    def _half_width(self, line: Floats, background: float) -> float:
+    def _half_width(self, line: Real, background: float) -> float:
         """Return where the cut with the cosine coefficients ``line`` falls to half its centre, arcsec."""
         low, high = 0.0, self.grid.box * self.grid.pixel / 2
         f = self.df * np.arange(len(line))
         half = 0.5 * (float(line.sum()) - background)
         for _ in range(3):
             x = np.linspace(low, high, 64)
-            cut = np.cos(2 * math.pi * x[:, None] * f) @ line - background
+            cut = (np.cos(2 * math.pi * x[:, None] * f) * line).sum(axis=1) - background
             below = int(np.argmax(cut < half))
             if not below:
                 return high
@@ -345,7 +350,7 @@ class _Maker:
 
 def _shifts(diameter: float, step: float, size: int) -> Floats:
     """Return the shifts (m) of the non-negative frequencies of a grid of ``size`` within the pupil's diameter."""
-    return step * np.arange(min(size // 2, math.ceil(diameter / step)))
+    return np.arange(min(size // 2, math.ceil(diameter / step)), dtype=float) * step
 
 
 def _motion(wavefront: Wavefront, df: float, size: int) -> Floats:
@@ -353,13 +358,7 @@ def _motion(wavefront: Wavefront, df: float, size: int) -> Floats:
     return np.asarray(np.exp(-2.0 * (math.pi * wavefront.jitter * df * np.arange(size)) ** 2))
 
 
-def _volume(plus: Floats, minus: Floats) -> float:
-    """Return the sum over the plane of a symmetric function given on two quadrants."""
-    weight = quadrant_weight(len(plus))
-    return 0.5 * float(weight @ (plus + minus) @ weight)
-
-
-def _image(plus: Floats, minus: Floats, line: Floats, size: int) -> NDArray[np.floating]:
+def _image(plus: Real, minus: Real, line: Real, size: int) -> Real:
     """Return the image (size, size), sum 1, centre at [size // 2, size // 2], of an OTF times line[i] line[j]."""
     n = len(plus)
     exact = np.complex128 if size <= 512 else np.complex64
@@ -371,7 +370,7 @@ def _image(plus: Floats, minus: Floats, line: Floats, size: int) -> NDArray[np.f
     return np.asarray(np.fft.irfft2(half, s=(size, size)))
 
 
-def _disc(image: NDArray[np.floating], radius: float) -> float:
+def _disc(image: Real, radius: float) -> float:
     """Return the sum inside a circle about [n // 2, n // 2], radius in samples, samples at its border shared."""
     middle = image.shape[0] // 2
     reach = min(middle, math.ceil(radius) + 1)

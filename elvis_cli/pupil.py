@@ -39,8 +39,7 @@ class Pupil:
         first, weights = cubic(at)
         right = self.otf[:, SIZE // 2 - 1 :]  # from a shift of -step in x
         plus, minus = (
-            sum(weights[k, :, None] * right[SIZE // 2 + sign * (first + k - 1)] for k in range(4))
-            for sign in (1, -1)
+            sum(weights[k, :, None] * right[SIZE // 2 + sign * (first + k - 1)] for k in range(4)) for sign in (1, -1)
         )
         return _columns(np.asarray(plus), first, weights), _columns(np.asarray(minus), first, weights)
 
@@ -60,8 +59,8 @@ class Pupil:
         # straight lines between the samples would show as rings: put 8 points between them
         at = np.arange(0, len(known) - 3, 0.125)
         first, weights = cubic(at)
-        table = sum(weights[k] * known[first + k] for k in range(4))
-        return np.interp(rho, at * self.step, np.asarray(table))
+        table = np.sum([weights[k] * known[first + k] for k in range(4)], axis=0)
+        return np.asarray(np.interp(rho, at * self.step, table))
 
 
 def cubic(at: Floats) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -92,7 +91,7 @@ def transfer(telescope: Telescope) -> Pupil:
     # the raster is the pupil averaged over each sample: undo it, or the wings fade
     blur = np.sinc(np.fft.fftfreq(SIZE))[:, None] * np.sinc(np.fft.rfftfreq(SIZE))
     power = ((spectrum.real**2 + spectrum.imag**2) / (blur * blur)).astype(np.float32)
-    otf = np.fft.fftshift(np.fft.irfft2(power, s=(SIZE, SIZE)))
+    otf = np.fft.fftshift(np.fft.irfft2(power, s=(SIZE, SIZE))).astype(np.float32)
     middle = SIZE // 2
     otf /= otf[middle, middle]
     rays = np.array([[otf[middle, middle + n], otf[middle + n, middle + n], otf[middle + n, middle]] for n in (1, 3)])
