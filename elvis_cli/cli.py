@@ -125,7 +125,7 @@ def run(argv: list[str]) -> int:
         return 128 + signal.SIGINT
     except _Terminated as stop:
         return stop.exit_code
-    except BrokenPipeError:  # the reader has what it wanted
+    except (BrokenPipeError, SystemExit):  # the reader has what it wanted; typer makes a SystemExit of it
         return 128 + signal.SIGPIPE
     except ElvisError as error:
         failure = error
@@ -316,9 +316,11 @@ def _render(text: bytes | str, options: Options, output: Path | None) -> None:
 
 
 def _read(text: bytes | str, options: Options) -> Request:
-    from elvis_cli import reader, registry
+    from elvis_cli import reader
 
     request = reader.read(text, options.overrides, strict=options.strict)
+    from elvis_cli import registry
+
     plugin = registry.load(request.instrument)
     if options.strict:
         for key in plugin.unknown_keys(request):

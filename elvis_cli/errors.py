@@ -47,7 +47,9 @@ class RequestError(ElvisError):
             parts.append(f"allowed: {_brief(allowed)}")
         if nearest is not None:
             parts.append(f"did you mean {nearest!r}?")
-        super().__init__("; ".join(parts), pointer=pointer, reason=reason, found=found, allowed=allowed, nearest=nearest)
+        super().__init__(
+            "; ".join(parts), pointer=pointer, reason=reason, found=found, allowed=allowed, nearest=nearest
+        )
 
 
 class ResourceError(ElvisError):
@@ -62,19 +64,25 @@ class OutputError(ElvisError):
     exit_code = 74
 
 
+_LONGEST = 60
+"""Characters of a wrong value that are shown."""
+
+
 def nearest_name(name: object, names: Iterable[object]) -> str | None:
     """Return the valid name that looks most like ``name``, or None when none is close."""
     candidates = {str(n).casefold(): str(n) for n in names}
-    close = difflib.get_close_matches(str(name).casefold(), candidates, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name)[:_LONGEST].casefold(), candidates, n=1, cutoff=0.5)
     return candidates[close[0]] if close else None
 
 
 def choice_error(pointer: str, found: object, allowed: Iterable[object]) -> RequestError:
     """Return the RequestError for a value that is not one of ``allowed``."""
-    options = list(allowed)
+    options, shown = list(allowed), repr(found)
+    if len(shown) > _LONGEST:  # of a megabyte of nonsense its beginning will do
+        found = shown = shown[:_LONGEST] + "..."
     return RequestError(
         pointer,
-        f"{found!r} is not a valid choice",
+        f"{shown} is not a valid choice",
         found=found,
         allowed=options,
         nearest=nearest_name(found, options),

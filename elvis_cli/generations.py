@@ -78,8 +78,7 @@ def normalise(document: Mapping[str, Any], warnings: Sequence[str] = ()) -> Requ
     instrument = str(keys.get(*names) or "").strip().casefold()
     if not instrument:
         raise RequestError("/instrumentName", "is missing: which instrument?")
-    extras = _extras(keys)
-    target, sky, seeing, timing = _target(keys, extras), _sky(keys), _seeing(keys), _timing(keys)
+    target, sky, seeing, timing = _target(keys), _sky(keys), _seeing(keys), _timing(keys)
     notes = [*warnings, *keys.overruled]
     if keys.defaults:
         notes.append("not given, so taken: " + ", ".join(keys.defaults))
@@ -92,7 +91,7 @@ def normalise(document: Mapping[str, Any], warnings: Sequence[str] = ()) -> Requ
         keys={k: v for k, v in _section(document, "instrument").items() if k not in ("name", "driver")},
         timing=timing,
         output=_section(document, "output"),
-        extras=extras,
+        extras=_extras(keys),
         document=document,
         warnings=tuple(notes),
     )
@@ -112,17 +111,12 @@ def _generation(document: Mapping[str, Any], keys: _Keys) -> int:
     return 2 if second else 3
 
 
-def _target(keys: _Keys, extras: Extras) -> Target:
+def _target(keys: _Keys) -> Target:
     target = Target(_morphology(keys), _sed(keys), _brightness(keys))
     if target.brightness.kind == "flux" and target.sed.kind != "emissionline":
         raise RequestError(
             "/target/brightness/brightnesstype", "'flux' is for an emission line only", found="flux", allowed=["mag"]
         )
-    if extras.catalogue is not None:
-        if target.brightness.kind == "flux":
-            raise RequestError("/elvis/catalogue/mag", "needs a brightness of type mag, not flux")
-        if target.morphology.kind != "point":
-            keys.overruled.append("/target/morphology: not used, the sources of /elvis/catalogue are points")
     return target
 
 

@@ -177,9 +177,9 @@ def _refusal(error: Any) -> RequestError:
     reason, allowed = f"{brief(found)} does not keep the rule {error.validator}", None
     match error.validator:
         case "enum":
-            return choice_error(pointer, _short(found), [r for r in rule if r is not None])
+            return choice_error(pointer, found, [r for r in rule if r is not None])
         case "pattern":
-            return choice_error(pointer, _short(found), [rule.strip("^$")])
+            return choice_error(pointer, found, [rule.strip("^$")])
         case "type":
             names = [_TYPES[r] for r in ([rule] if isinstance(rule, str) else rule) if r != "null"]
             reason, allowed = f"{brief(found)} has the wrong type", " or ".join(names)
@@ -192,6 +192,8 @@ def _refusal(error: Any) -> RequestError:
             low, high = schema["minItems"], schema.get("maxItems")
             reason = f"has {len(found)} items"
             allowed = f"{low}" if low == high else f"at least {low}" if high is None else f"{low} to {high}"
+        case "maxLength":
+            reason, allowed = f"{brief(found)} has {len(found)} characters", f"at most {rule}"
         case "uniqueItems":
             reason = "the same value is given twice"
     return RequestError(pointer, reason, found=_short(found), allowed=allowed)

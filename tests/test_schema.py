@@ -78,6 +78,17 @@ def test_every_number_has_limits() -> None:
     assert unlimited == []
 
 
+def test_every_text_has_a_limit() -> None:
+    texts = [
+        (pointer, part)
+        for pointer, leaf in LEAVES.items()
+        for part in (leaf, leaf.get("items", {}))
+        if "string" in part.get("type", ())
+    ]
+    assert len(texts) > 10
+    assert [pointer for pointer, part in texts if not {"maxLength", "pattern"} & set(part)] == []
+
+
 def test_null_means_not_given() -> None:
     needed = ("/elvis/window/", "/elvis/pointing/ra", "/elvis/pointing/dec", "/elvis/catalogue/", "/elvis/sed/")
     for pointer, leaf in LEAVES.items():
