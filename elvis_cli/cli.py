@@ -41,7 +41,7 @@ app = typer.Typer(
 OutputFile = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout, all or nothing.")
 ]
-Threads = Annotated[int, typer.Option(min=0, help="Threads; 0 = all that the process may use.")]
+Threads = Annotated[int, typer.Option(min=0, envvar="ELVIS_THREADS", help="Threads; 0 = all that the process may use.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -176,10 +176,9 @@ def elvis(
     Exit codes: 0; 2 wrong command line; 65 the request is wrong; 69 no such instrument or a resource is missing;
     70 a fault of elvis; 74 the output cannot be written.
     """
-    if threads:
-        from elvis_cli import parallel
+    from elvis_cli import parallel
 
-        parallel.set_threads(threads)
+    parallel.set_threads(threads)
     if ctx.invoked_subcommand is None:
         _render(_stdin(help_too=True), options, output)
     elif options.overrides or options.strict or output:

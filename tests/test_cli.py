@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli import __version__, registry
+from elvis_cli import __version__, parallel, registry
 
 CORPUS = Path(__file__).parent / "data" / "etc"
 COMMAND = [sys.executable, "-m", "elvis_cli.cli"]
@@ -68,6 +68,16 @@ class TestFilter:
         assert (
             elvis(stdin=block).out == elvis("--seed=5", stdin=example(**{**json.loads(block)["elvis"], "seed": 9})).out
         )
+
+    def test_threads_change_no_byte(self, elvis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        window = "--window=0,0,200,200"
+        one = elvis(window, "--threads=1", stdin=example())
+        assert elvis(window, "--threads=2", stdin=example()).out == one.out
+        monkeypatch.setenv("ELVIS_THREADS", "3")
+        assert elvis(window, stdin=example()).out == one.out
+        assert parallel.threads() == 3
+        monkeypatch.setenv("ELVIS_THREADS", "many")
+        assert elvis(window, stdin=example()).code == 2
 
     def test_expected(self, elvis: Any) -> None:
         (frame, *_) = pixels(elvis(SMALL, "--product=expected", stdin=example()).out)
