@@ -226,7 +226,7 @@ class Setup:
     """arcsec per mm in the focal plane."""
     detector: Detector
     psf: str
-    """gaussian (the ETC's image quality) or ao."""
+    """gaussian (the ETC's image quality), seeing (von Karman) or ao."""
     seeing: float
     """Zenith seeing FWHM at 500 nm, arcsec."""
     turbulence: Turbulence
