@@ -242,7 +242,7 @@ class Corrected:
         if system.lasers:
             photons = system.laser_photons * system.lasers
         else:
-            light = system.zero_point * 10 ** (-0.4 * magnitude) * system.wfs_throughput
+            light = _light(system, magnitude)
             photons = light * sensor**2 / system.rate
         average = (np.sinc(sensor * self.fx) * np.sinc(sensor * self.fy)) ** 2
         if system.wfs == "pyramid":
@@ -252,7 +252,7 @@ class Corrected:
                 for f in (self.fx, self.fy)
             ]
             # residual phase blurs the spot on the pyramid's tip: optical gain (Deo et al. 2019)
-            optical_gain = math.exp(-0.25 * float(self.fitting[1][-1]) / scale)
+            optical_gain = max(0.01, math.exp(-0.25 * float(self.fitting[1][-1]) / scale))
             variance = (4 * (system.wfs_ron / photons) ** 2 + system.excess_noise / photons) / optical_gain**2
         else:
             slope = [2 * math.pi * sensor * f for f in (self.fx, self.fy)]
@@ -279,7 +279,7 @@ class Corrected:
         system = self.system
         if not system.lasers:
             return 0.0
-        light = system.zero_point * 10 ** (-0.4 * magnitude) * system.wfs_throughput
+        light = _light(system, magnitude)
         photons = light * telescope.area / system.tiptilt_rate
         noise = 1.0 / photons + 4 * (system.wfs_ron / photons) ** 2
         width = 3 * math.pi / 16 * system.tiptilt_wavelength * 1e-6 / telescope.diameter / ARCSEC
@@ -303,3 +303,8 @@ class Corrected:
         lever = math.pi * self.air.height * float(np.hypot(*position)) * ARCSEC
         lost = 2.0 * (1.0 - np.exp(-((lever[:, None] * self.radius) ** 2)))
         return math.sqrt(self.jitter**2 + self._tilt((self.air.weight[:, None] * lost).sum(axis=0)))
+
+
+def _light(system: AoSystem, magnitude: float) -> float:
+    """Return the photons/s/m2 that a natural guide star sends to its sensor."""
+    return system.zero_point * math.pow(10.0, -0.4 * min(magnitude, 60.0)) * system.wfs_throughput

@@ -184,7 +184,7 @@ def _grid(setup: Setup, wave: Floats, count: int) -> _Grid:
     finest = setup.telescope.diameter / (float(wave.min()) * 1e-6) * ARCSEC  # cycles/arcsec
     if setup.psf == "seeing":  # nothing is left beyond a few times r0
         finest = min(finest, 4.0 / setup.seeing)
-    oversample = _power_of_two(3.0 * pixel * finest)
+    oversample = min(_power_of_two(3.0 * pixel * finest), 32)  # beyond, the pixel has blurred it all away
     few = count <= FEW
     if setup.psf == "seeing":
         box = min(_power_of_two(24.0 * setup.seeing / pixel), max(64, 1024 // oversample))
