@@ -286,5 +286,5 @@ class Instrument(Protocol):
         Raises
         ------
         RequestError
-            A key of the ``instrument``, ``seeing`` or ``timesnr`` section has a value that this instrument does not have.
+            A key of the ``instrument``, ``seeing`` or ``timesnr`` section has a value unknown to this instrument.
         """

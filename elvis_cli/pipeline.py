@@ -112,7 +112,12 @@ def warm() -> None:
 
     for name in registry.names():
         document = registry.load(name).example()
-        document["target"]["morphology"] = {"morphologytype": "extended", "extendedtype": "sersic", "index": 1, "radius": 0.5}
+        document["target"]["morphology"] = {
+            "morphologytype": "extended",
+            "extendedtype": "sersic",
+            "index": 1,
+            "radius": 0.5,
+        }
         for shape in ({"morphologytype": "point"}, document["target"]["morphology"]):
             document["target"]["morphology"] = shape
             document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}}

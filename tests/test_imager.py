@@ -58,7 +58,7 @@ def test_a_convolved_profile_keeps_its_light_and_its_width(radius: float) -> Non
     """Variances add: a Sersic of index 0.5 is a Gaussian with R_e = 1.1774 sigma."""
     image = np.zeros((256, 256), np.float32)
     imager.add_profile(image, 127.7, 128.4, 1000.0, Sersic(0.5, radius), spread(2.5), CHIP)
-    y, x = np.indices(image.shape)
+    _y, x = np.indices(image.shape)
     wide = image.astype(float)
     assert wide.sum() == pytest.approx(1000.0, rel=2e-3)
     mean = (wide * x).sum() / wide.sum()

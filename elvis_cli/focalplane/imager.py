@@ -21,7 +21,7 @@ Image = NDArray[np.float32]
 FEW = 8
 """Up to this many stars, each is drawn with its own PSF over the whole frame."""
 REACH = 1024
-"""Pixels from an extended source's centre beyond which the PSF no longer matters to it."""
+"""Pixels from an extended source's centre beyond which the PSF never matters to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,11 +81,7 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Image
     """
     wave, weight = light.psf_samples()
     guide = np.array([scene.centre[0] + request.seeing.separation, scene.centre[1]])
-    at = (
-        np.stack([scene.x, scene.y], axis=1)
-        if scene.x.size and scene.x.size <= FEW
-        else np.array([scene.centre])
-    )
+    at = np.stack([scene.x, scene.y], axis=1) if scene.x.size and scene.x.size <= FEW else np.array([scene.centre])
     spread = psf.build(setup, request.sky.airmass, wave, weight, at - guide)
     zones = None
     if scene.x.size > FEW:
@@ -113,22 +109,18 @@ def add_star(image: Image, x: float, y: float, rate: float, spread: psf.Psf, chi
 def in_pixels(profile: Sersic, setup: Setup, chip: Chip) -> Sersic:
     """Return a profile given in arcsec and field orientation in the pixels and axes of a chip."""
     cos, sin = rotation(chip)
-    return replace(
-        profile, radius=profile.radius / setup.pixel_scale, angle=profile.angle - math.atan2(sin, cos)
-    )
+    return replace(profile, radius=profile.radius / setup.pixel_scale, angle=profile.angle - math.atan2(sin, cos))
 
 
-def add_profile(
-    image: Image, x: float, y: float, rate: float, profile: Sersic, spread: psf.Psf, chip: Chip
-) -> None:
+def add_profile(image: Image, x: float, y: float, rate: float, profile: Sersic, spread: psf.Psf, chip: Chip) -> None:
     """Add an extended source (radius in pixels, chip axes), convolved with the PSF, at pixel (x, y) of ``image``.
 
-    The convolution is done by FFT within REACH pixels of the centre; further out the profile is so smooth
-    that the PSF leaves it unchanged.
+    The convolution is done by FFT about the centre, as far as the PSF and REACH go; further out the profile is so
+    smooth that the PSF leaves it unchanged.
     """
     ny, nx = image.shape
     farthest = max(abs(x), abs(y), abs(nx - x), abs(ny - y))
-    reach = 64 * math.ceil(min(REACH, farthest + 1) / 64)
+    reach = 64 * math.ceil(min(REACH, 4 * spread.fine_radius, farthest + 1) / 64)
     size = 4 * reach
     left, low = math.floor(x) - reach, math.floor(y) - reach  # the box in which the convolution holds
     box = slice(max(low, 0), max(low + 2 * reach, 0)), slice(max(left, 0), max(left + 2 * reach, 0))

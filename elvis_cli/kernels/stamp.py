@@ -46,15 +46,15 @@ def add_star(
     fx = nf // 2 - x * oversample
     fraction = fx - math.floor(fx)
     wx = _cubic(fraction)
-    ix = int(math.floor(fx)) - 1
+    ix = math.floor(fx) - 1
     for j in range(ny):
         dy = row + j - y
         v = nf // 2 + dy * oversample
-        jv = int(math.floor(v))
+        jv = math.floor(v)
         wy = _cubic(v - jv)
         jv -= 1
         cv = nc // 2 + dy / step
-        jc = int(math.floor(cv))
+        jc = math.floor(cv)
         tv = cv - jc
         rows_inside = abs(dy) <= radius and jv >= 0 and jv + 3 < nf
         for i in range(nx):
@@ -71,7 +71,7 @@ def add_star(
                     image[j, i] += np.float32(flux * total)
                     continue
             cu = nc // 2 + dx / step
-            ic = int(math.floor(cu))
+            ic = math.floor(cu)
             if jc >= 0 and jc + 1 < nc and ic >= 0 and ic + 1 < nc:
                 tu = cu - ic
                 low = (1.0 - tu) * coarse[jc, ic] + tu * coarse[jc, ic + 1]
@@ -92,17 +92,17 @@ def add_cores(
     """Add the cores of many stars to ``image`` (ny, nx), which begins at row ``row`` of the frame.
 
     ``bank`` (zones, p + 1, p + 1, s, s), s odd, holds the core of each zone's PSF with the star at fractions 0, 1/p ...
-    1 of a pixel (y, x) right of and above the centre of pixel [s//2, s//2]; a star is the bilinear mean of four of them.
+    1 of a pixel (y, x) right of and above the centre of pixel [s//2, s//2]; a star is the bilinear mean of four.
     """
     ny, nx = image.shape
     p = bank.shape[1] - 1
     size = bank.shape[3]
     half = size // 2
     for n in range(x.size):
-        iy = int(math.floor(y[n]))
+        iy = math.floor(y[n])
         if iy + half < row or iy - half >= row + ny:
             continue
-        ix = int(math.floor(x[n]))
+        ix = math.floor(x[n])
         if ix + half < 0 or ix - half >= nx:
             continue
         py, px = (y[n] - iy) * p, (x[n] - ix) * p
@@ -130,7 +130,7 @@ def deposit(image: Image, x: NDArray[np.float64], y: NDArray[np.float64], flux: 
     """Add points to ``image`` (ny, nx), each shared bilinearly between its four nearest pixels; outside is left out."""
     ny, nx = image.shape
     for n in range(x.size):
-        ix, iy = int(math.floor(x[n])), int(math.floor(y[n]))
+        ix, iy = math.floor(x[n]), math.floor(y[n])
         tx, ty = x[n] - ix, y[n] - iy
         for b in range(2):
             for a in range(2):

@@ -86,6 +86,8 @@ def png(source: bytes | str | os.PathLike[str], out: BinaryIO, max_size: int = 1
         raise ResourceError(f"cannot read {error.filename}: {error.strerror}") from error
     except OSError as error:
         raise RequestError("", f"not a FITS file: {error}") from error
+    except (KeyError, TypeError, ValueError, fits.VerifyError) as error:
+        raise RequestError("", f"a damaged FITS file: {type(error).__name__}: {error}") from error
     _draw(canvas, box.scale, words).save(out, format="PNG")
 
 

@@ -48,9 +48,7 @@ def compose(request: Request, rate: float) -> Scene:
     profile, profile_rate, surface = None, 0.0, 0.0
     if extras.catalogue is not None:
         if shape.kind != "point":
-            raise RequestError(
-                "/elvis/catalogue", "a catalogue holds stars: the target's morphology must be point"
-            )
+            raise RequestError("/elvis/catalogue", "a catalogue holds stars: the target's morphology must be point")
         if request.target.brightness.kind != "mag":
             raise RequestError("/elvis/catalogue", "its magnitudes need target.brightness.brightnesstype mag")
         x = np.asarray(extras.catalogue.x) + extras.offset[0]

@@ -43,7 +43,7 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
     return {
         "micado 1024 x 1024": (example("micado"), {}),
         "micado 1024 x 1024, 1 thread": (example("micado"), {"ELVIS_THREADS": "1"}),
-        "fors 2 x 4096 x 2048": (example("fors"), {}),
+        "fors 2 x 2048 x 1024": (example("fors"), {}),
         "micado 4096 x 4096, 1e5 stars": (
             example("micado", window="full", chips=[5], catalogue=crowd(100_000, 16.3)),
             {},
