@@ -107,27 +107,15 @@ def explain(request: Request) -> tuple[Value, ...]:
 def warm() -> None:
     """Compile the kernels, so that the first real request does not wait for it."""
     import io
+    import json
 
     from elvis_cli import reader
 
+    galaxy = {"target": {"morphology": {"morphologytype": "extended", "extendedtype": "sersic"}}}
+    crowd = {"elvis": {"catalogue": {key: [20.0] * 10 for key in ("x", "y", "mag")}}}
     for name in registry.names():
-        document = registry.load(name).example()
-        document["target"]["morphology"] = {
-            "morphologytype": "extended",
-            "extendedtype": "sersic",
-            "index": 1,
-            "radius": 0.5,
-        }
-        for shape in ({"morphologytype": "point"}, document["target"]["morphology"]):
-            document["target"]["morphology"] = shape
-            document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}}
-            render(reader.read(_json(document)), io.BytesIO())
-
-
-def _json(document: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(document)
-
-
-__all__ = ["Observation", "Window", "explain", "frames", "predict", "prepare", "render", "warm"]
+        for scene in ({}, galaxy, crowd):
+            document = registry.load(name).example()
+            document["target"] |= scene.get("target", {})
+            document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}, **scene.get("elvis", {})}
+            render(reader.read(json.dumps(document)), io.BytesIO())
