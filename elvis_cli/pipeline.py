@@ -14,7 +14,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.focalplane import imager
 from elvis_cli.instrument import Chip, Setup, Value
 from elvis_cli.product import fits, observation
-from elvis_cli.request import Request, Window
+from elvis_cli.request import Request
 from elvis_cli.scene.compose import compose
 
 MAX_COUNT = 1_000_000
