@@ -1,0 +1,67 @@
+"""What a scene is made of: a shape in the field, a spectrum, a brightness, perhaps a motion.
+
+Positions are arcsec in the field, +x West and +y North at position angle 0. A generator (cluster, galaxy, disc ...)
+returns components; `elvis_cli.scene.compose` turns them into electrons per second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.instrument import Floats
+from elvis_cli.request import Brightness, Sed
+from elvis_cli.scene.morphology import Sersic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Point sources; all arrays (n,)."""
+
+    x: Floats
+    y: Floats
+    mag: Floats
+    """Magnitude of each in the component's band and system; the component's own ``mag`` is not used."""
+    sed: NDArray[np.int64]
+    """Index of each into the component's ``seds``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """A Sersic profile: radius in arcsec, angle (rad) from +x towards +y of the field; the brightness is its total."""
+
+    sersic: Sersic
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A surface-brightness template; the brightness is that of the whole picture."""
+
+    image: NDArray[np.float32]
+    """(ny, nx), not negative, any unit: only its shares count."""
+    scale: float
+    """arcsec per element."""
+    x: float
+    y: float
+    """Place of the picture's middle."""
+    angle: float = 0.0
+    """Angle from the field's +y to the picture's +y axis, deg, counter-clockwise as seen in the field (+x right)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Component:
+    """One kind of source in the scene."""
+
+    shape: Points | Profile | Picture
+    seds: tuple[Sed, ...]
+    """One spectrum, or for Points as many as its ``sed`` points at."""
+    brightness: Brightness
+    """Band, system and total magnitude (for Points: band and system)."""
+    motion: tuple[float, float] = (0.0, 0.0)
+    """Field velocity, arcsec/s; the telescope follows the stars."""
+    name: str = ""
+    """For the truth table, e.g. "star", "clump"."""
