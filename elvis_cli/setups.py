@@ -59,7 +59,7 @@ def build(
         make_turbulence(shared["turbulence"], facts.text("turbulence", "median")),
     )
     telescope = make_telescope(shared["telescope"])
-    dit = timing.number("dit", "s") if request.timing.dit is None else request.timing.dit
+    dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
     if request.timing.count is None and request.timing.snr is None:
         count: int | None = int(timing.number("count", "1"))
     else:
@@ -135,6 +135,7 @@ def make_telescope(facts: Facts) -> Telescope:
         spider_width=facts.number("spider_width", "m"),
         spider_angles=tuple(float(a) for a in facts.value("spider_angles", "deg")),
         segments=tuple(float(s) for s in facts.value("segments", "m")) if "segments" in facts else (),
+        mirror=facts.number("mirror", "m") if "mirror" in facts else 0.0,
     )
 
 
@@ -237,6 +238,25 @@ def zenith_seeing(facts: Facts, request: Request) -> tuple[float, tuple[str, ...
     if f"{category:g}" not in categories:
         raise choice_error("/seeing/turbulence_category", category, [float(c) for c in categories])
     return float(categories[f"{category:g}"]), ()
+
+
+def integration_time(timing: Facts, detector: Facts, request: Request) -> float:
+    """Return the integration time (s) asked for, else the form's default.
+
+    Raises
+    ------
+    RequestError
+        It is shorter than the detector's ``min_dit``, where there is one.
+    """
+    dit = timing.number("dit", "s") if request.timing.dit is None else request.timing.dit
+    if "min_dit" in detector and dit < (least := detector.number("min_dit", "s")):
+        raise RequestError(
+            f"/timesnr/{timing.text('dit_key')}",
+            f"{detector.text('name')} cannot be read out after {dit:g} s",
+            found=dit,
+            allowed=f">= {least:g} s",
+        )
+    return dit
 
 
 def frame(facts: Facts, detector: Detector, request: Request) -> tuple[Window, tuple[int, ...]]:

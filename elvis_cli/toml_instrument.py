@@ -58,7 +58,8 @@ class TomlInstrument:
     def example(self, mode: str | None = None) -> dict[str, Any]:
         """Return a complete valid request for ``mode`` (None: the default mode) from the form's defaults."""
         mode = self._known_mode(mode or self.document["default_mode"])
-        timing = self._facts(mode, self._defaults()).part("timing")
+        defaults = self._defaults(mode)
+        timing = self._facts(mode, defaults).part("timing")
         request: dict[str, Any] = {
             "target": {
                 "morphology": {"morphologytype": "point"},
@@ -71,7 +72,7 @@ class TomlInstrument:
             },
             "sky": {"airmass": 1.2, "fli": 0.5, "waterVapour": 2.5, "moonDistance": 30},
             "seeing": {"turbulence_category": 50, "aperturepix": 0},
-            "instrument": {MODE_KEY: mode, **self._defaults()},
+            "instrument": {MODE_KEY: mode, **defaults},
             "timesnr": {timing.text("dit_key"): timing.value("dit"), timing.text("count_key"): timing.value("count")},
             "output": {"snr": {"snr": True, "noise_components": True}},
             "instrumentName": self.name,
@@ -79,9 +80,15 @@ class TomlInstrument:
         request = overlay(request, self.document.get("example", {}))
         return overlay(request, self.document["modes"][mode].get("example", {}))
 
+    def keys(self, mode: str) -> Mapping[str, Any]:
+        """Return the keys of the ``instrument`` section in a mode, which may replace and add some."""
+        return overlay(self.document["keys"], self.document["modes"][mode].get("keys", {}))
+
     def unknown_keys(self, request: Request) -> tuple[str, ...]:
         """Return the keys of the request's ``instrument`` section that this instrument does not have."""
-        known = {MODE_KEY, *self.document["keys"]}
+        asked = request.keys.get(MODE_KEY)
+        mode = asked if isinstance(asked, str) and asked in self.document["modes"] else self.document["default_mode"]
+        known = {MODE_KEY, *self.keys(mode)}
         return tuple(key for key in request.keys if key not in known)
 
     def configure(self, request: Request) -> Setup:
@@ -96,7 +103,7 @@ class TomlInstrument:
         """
         chosen = request.keys.get(MODE_KEY)
         mode = self._known_mode(self.document["default_mode"] if chosen is None else chosen)
-        options = self._options(request.keys)
+        options = self._options(mode, request.keys)
         facts = self._facts(mode, options)
         notes = [f"{pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
         return setups.build(request, facts, self._shared(facts), mode, options, tuple(notes))
@@ -110,16 +117,20 @@ class TomlInstrument:
             raise choice_error(where, mode, modes)
         return mode
 
-    def _defaults(self) -> dict[str, str]:
-        return {key: table["default"] for key, table in self.document["keys"].items()}
+    def _defaults(self, mode: str) -> dict[str, str]:
+        return {key: table["default"] for key, table in self.keys(mode).items()}
 
-    def _options(self, keys: Mapping[str, Any]) -> dict[str, str]:
+    def _options(self, mode: str, keys: Mapping[str, Any]) -> dict[str, str]:
         """Return the option of every key, the default where the request has none (or null)."""
-        options = self._defaults()
-        for key, table in self.document["keys"].items():
+        options = self._defaults(mode)
+        for key, table in self.keys(mode).items():
             found = keys.get(key)
             if found is None:
                 continue
+            reason = table.get("refused", {}).get(found) if isinstance(found, str) else None
+            if reason is not None:
+                allowed = list(table["options"])
+                raise RequestError(pointer("instrument", key), f"{found!r} {reason}", found=found, allowed=allowed)
             if not isinstance(found, str) or found not in table["options"]:
                 raise choice_error(pointer("instrument", key), found, table["options"])
             options[key] = found
@@ -127,12 +138,12 @@ class TomlInstrument:
 
     def _facts(self, mode: str, options: Mapping[str, str]) -> Facts:
         """Return the instrument as these options make it, with an empty ledger."""
-        tree = overlay(self.document, self.document["modes"][mode])
+        tree, keys = overlay(self.document, self.document["modes"][mode]), self.keys(mode)
         for key, option in options.items():
-            choices = self.document["keys"][key]["options"]
+            choices = keys[key]["options"]
             if isinstance(choices, Mapping):
                 tree = overlay(tree, choices[option])
-        tree["filters_in_beam"] = [options[k] for k, t in self.document["keys"].items() if t.get("role") == "filter"]
+        tree["filters_in_beam"] = [options[k] for k, t in keys.items() if t.get("role") == "filter"]
         return Facts(tree, f"{self.name}/instrument.toml", root=self.document)
 
     def _shared(self, facts: Facts) -> dict[str, Facts]:
@@ -163,11 +174,11 @@ class TomlInstrument:
         )
 
     def _mode_info(self, mode: str) -> ModeInfo:
-        facts = self._facts(mode, self._defaults())
+        facts = self._facts(mode, self._defaults(mode))
         detector = facts.part("detectors", facts.text("detector"))
         binning = int(facts.number("binning", "1"))
         columns, rows = (int(detector.number(n, "pixel")) // binning for n in ("nx", "ny"))
-        wheels = [table for table in self.document["keys"].values() if table.get("role") == "filter"]
+        wheels = [table for table in self.keys(mode).values() if table.get("role") == "filter"]
         return ModeInfo(
             instrument=self.name,
             mode=mode,

@@ -123,6 +123,21 @@ def test_exposure_defaults_and_the_solved_count(micado, asked):
     assert (solved.dit, solved.count, solved.snr_goal) == (2.0, None, 10.0)
 
 
+def test_a_detector_cannot_be_read_out_before_its_shortest_integration(asked):
+    tree = {"dit_key": "DET.DIT", "dit": node(0.5, "s"), "name": "H2RG", "min_dit": node(0.04, "s")}
+    facts = Facts(tree, "t", root=tree)
+
+    def used(**timing):
+        return setups.integration_time(facts, facts, asked(timing=Timing(**timing)))
+
+    assert (used(), used(dit=0.04)) == (0.5, 0.04)
+    with pytest.raises(RequestError, match=r"/timesnr/DET\.DIT: H2RG .* 0\.01 s; allowed: >= 0\.04 s") as caught:
+        used(dit=0.01)
+    assert caught.value.details["found"] == 0.01
+    del tree["min_dit"]
+    assert used(dit=1e-6) == 1e-6
+
+
 def test_guide_star_magnitude_is_the_request_s_or_the_system_s(micado, asked):
     assert micado.configure(asked()).guide_star_mag == 10.0
     assert micado.configure(asked(seeing=Seeing(guide_star_mag=0.0))).guide_star_mag == 0.0

@@ -77,3 +77,31 @@ def test_missing_shared_file_is_a_resource_error(tmp_path, fors):
         (tmp_path / name).write_text((fors.folder / name).read_text())
     with pytest.raises(ResourceError, match=r"no vlt_ut9\.toml"):
         TomlInstrument(tmp_path).configure(request({}))
+
+
+def test_a_mode_may_replace_and_add_keys_and_refuse_options(tmp_path, fors):
+    extra = """
+[modes.img_nopol.keys."INS.FILT1.NAME"]
+default = "v_HIGH+114"
+options = ["v_HIGH+114"]
+refused = { "g_HIGH+115" = "is being cleaned" }
+[modes.other]
+title = "another mode"
+[modes.other.keys."INS.FILT2.NAME"]
+default = "none"
+options = ["none"]
+role = "filter"
+"""
+    text = (fors.folder / "instrument.toml").read_text()
+    (tmp_path / "instrument.toml").write_text(text + extra)
+    for name in ("filters.toml", "detectors.toml"):
+        (tmp_path / name).write_text((fors.folder / name).read_text())
+    plugin = TomlInstrument(tmp_path)
+    assert plugin.configure(request({})).filter_name == "v_HIGH+114"
+    assert next(m.filters for m in plugin.modes() if m.mode == "img_nopol") == ("v_HIGH+114",)
+    with pytest.raises(RequestError, match="'g_HIGH\\+115' is being cleaned; allowed: v_HIGH\\+114"):
+        plugin.configure(request({"INS.FILT1.NAME": "g_HIGH+115"}))
+    other = {"ins_configuration": "other", "INS.FILT2.NAME": "none"}
+    assert plugin.configure(request(other)).filter_name == "GG435+81"
+    assert plugin.unknown_keys(request(other)) == ()
+    assert plugin.unknown_keys(request({**other, "ins_configuration": "img_nopol"})) == ("INS.FILT2.NAME",)

@@ -68,7 +68,7 @@ def curves(setup):
 @pytest.mark.parametrize(("name", "mode"), MODES)
 def test_every_option_configures_with_sane_curves_and_sourced_numbers(name, mode):
     plugin = registry.load(name)
-    keys = plugin.document["keys"]
+    keys = plugin.keys(mode)
     shared = {key: list(table["options"]) for key, table in keys.items() if table.get("role") != "filter"}
     wheels = {key: list(table["options"]) for key, table in keys.items() if table.get("role") == "filter"}
     for others in itertools.product(*shared.values()):
@@ -119,7 +119,8 @@ def test_a_plugin_is_data_and_a_few_lines(folder):
 def test_the_readme_names_every_key_mode_and_option(folder):
     text = (folder / "README.md").read_text()
     plugin = registry.load(folder.name)
-    wanted = [m.mode for m in plugin.modes()]
-    for key, table in plugin.document["keys"].items():
+    modes = [m.mode for m in plugin.modes()]
+    wanted = list(modes)
+    for key, table in itertools.chain.from_iterable(plugin.keys(mode).items() for mode in modes):
         wanted += [key, *table["options"]]
     assert [w for w in wanted if f"`{w}`" not in text] == []
