@@ -1,10 +1,13 @@
 """Sources on pixels: conservation, moments, and the crowd against star by star."""
 
+import json
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from elvis_cli import pipeline, reader
 from elvis_cli.focalplane import crowd, imager
 from elvis_cli.scene.morphology import Sersic
 
@@ -85,6 +88,10 @@ def test_aperture_sum_is_the_area_of_the_circle() -> None:
     assert imager.aperture_sum(np.ones((41, 41)), 20.2, 19.7, 8.0) == pytest.approx(np.pi * 64, rel=2e-3)
 
 
+PLACES = np.array([0, 1, 2**32, 2**32 + 1])
+"""The corners (0, 0), (0, 1), (1, 0), (1, 1) of one cell of the grid of zones."""
+
+
 def test_a_crowd_is_the_sum_of_its_stars() -> None:
     rng = np.random.default_rng(5)
     x, y = rng.uniform(-20, 148, (2, 60))
@@ -94,24 +101,58 @@ def test_a_crowd_is_the_sum_of_its_stars() -> None:
         imager.add_star(one_by_one, x[n], y[n], rate[n], spread(3.0), CHIP, 0)
     together = np.zeros_like(one_by_one)
     scene = SimpleNamespace(x=x, y=y, rate=rate)
-    crowd.Zones(spread(3.0), 0.0, {}).draw(together, CHIP, x, y, scene)
+    crowd.Zones(spread(3.0), 0.0, PLACES).draw(together, CHIP, x, y, scene)
     assert together.sum() == pytest.approx(one_by_one.sum(), rel=1e-4)
     np.testing.assert_allclose(together, one_by_one, rtol=5e-3, atol=0.3)
 
 
 def test_zones_share_a_star_by_distance() -> None:
-    zones = crowd.Zones(spread(1.0, 2.0, 3.0, 4.0), 2.0, {(0, 0): 0, (1, 0): 1, (0, 1): 2, (1, 1): 3})
-    scene = SimpleNamespace(x=np.array([0.5, 2.0 - 1e-9]), y=np.array([0.0, 1.0]), rate=np.ones(2))
+    zones = crowd.Zones(spread(1.0, 2.0, 3.0, 4.0), 2.0, PLACES)
     weights = np.zeros((2, 4))
-    for zone, weight in zones.weights(scene):
+    for zone, weight in zones.weights(np.array([0.5, 2.0 - 1e-9]), np.array([0.0, 1.0])):
         weights[np.arange(2), zone] += weight
-    np.testing.assert_allclose(weights, [[0.75, 0.25, 0, 0], [0, 0.5, 0, 0.5]], atol=1e-6)
+    np.testing.assert_allclose(weights, [[0.75, 0, 0.25, 0], [0, 0, 0.5, 0.5]], atol=1e-6)
 
 
 def test_zones_conserve_light() -> None:
-    zones = crowd.Zones(spread(1.0, 4.0, 10.0, 4.0), 2.0, {(0, 0): 0, (1, 0): 1, (0, 1): 2, (1, 1): 3})
+    zones = crowd.Zones(spread(1.0, 4.0, 10.0, 4.0), 2.0, PLACES)
     image = np.zeros((256, 256), np.float32)
     x, y = np.array([128.3] * 9), np.array([127.9] * 9)
     scene = SimpleNamespace(x=np.linspace(0.0, 1.9, 9), y=np.linspace(1.9, 0.0, 9), rate=np.full(9, 100.0))
     zones.draw(image, CHIP, x, y, scene)
     assert image.sum(dtype=float) == pytest.approx(900.0, rel=2e-3)
+
+
+def prepared(document: dict[str, Any]) -> imager.Imager:
+    return pipeline.prepare(reader.read(json.dumps(document))).imager
+
+
+def crowded(micado, window: dict[str, int], x: np.ndarray, y: np.ndarray) -> imager.Imager:
+    stars = {"x": x.tolist(), "y": y.tolist(), "mag": [18.0] * x.size}
+    return prepared(micado({"elvis": {"window": window, "catalogue": stars}}))
+
+
+def test_a_window_of_a_crowd_is_cut_not_changed(micado) -> None:
+    """Stars outside a small window shine into it as they do within the whole."""
+    x, y = np.random.default_rng(1).uniform(-1.0, 1.0, (2, 12))
+    frames = []
+    for corner, size in ((1792, 512), (2016, 64)):
+        window = {"x0": corner, "y0": corner, "nx": size, "ny": size}
+        camera = crowded(micado, window, x, y)
+        frames.append(camera.illuminate(camera.setup.detector.chip(5), camera.setup.window))
+    np.testing.assert_allclose(frames[1], frames[0][224:288, 224:288], rtol=1e-5)
+
+
+def test_stars_far_outside_the_field_need_no_psf(micado) -> None:
+    x, y = np.random.default_rng(1).uniform(-1000.0, 1000.0, (2, 40))
+    x[0] = y[0] = 0.0
+    camera = crowded(micado, {"x0": 0, "y0": 0, "nx": 64, "ny": 64}, x, y)
+    assert camera.zones is not None
+    assert len(camera.zones.places) <= 8  # of the 160 around these stars
+
+
+@pytest.mark.parametrize(("mode", "least", "most"), [("scao", 0.999, 1.001), ("mcao", 0.3, 0.7)])
+def test_a_guide_star_goes_with_the_target_and_an_asterism_with_the_field(micado, mode, least, most) -> None:
+    mode = {"instrument/ins_configuration": f"img_4mas_{mode}"}
+    centred, off = (prepared(micado({**mode, "elvis": {"offset": [x, 0.0]}})).psf.strehl for x in (0.0, 40.0))
+    assert least < off / centred < most

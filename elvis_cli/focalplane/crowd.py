@@ -32,18 +32,18 @@ class Zones:
     """One PSF a zone."""
     pitch: float
     """arcsec; 0 = one zone only."""
-    index: dict[tuple[int, int], int]
-    """Zone number by grid place."""
+    places: NDArray[np.int64]
+    """Grid place of each zone, ascending, as `_place` numbers them."""
 
-    def weights(self, scene: Scene) -> list[tuple[NDArray[np.int64], Floats]]:
-        """Return, for each of the zones around every star, its number and its bilinear weight."""
+    def weights(self, x: Floats, y: Floats) -> list[tuple[NDArray[np.int64], Floats]]:
+        """Return, for each of the zones around every star, its number and its bilinear weight; x, y in arcsec."""
         if not self.pitch:
-            return [(np.zeros(scene.x.size, np.int64), np.ones(scene.x.size))]
-        u, v = scene.x / self.pitch, scene.y / self.pitch
-        iu, iv = np.floor(u).astype(int), np.floor(v).astype(int)
+            return [(np.zeros(x.size, np.int64), np.ones(x.size))]
+        u, v = x / self.pitch, y / self.pitch
+        iu, iv = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
         return [
             (
-                np.array([self.index[place] for place in zip(iu + a, iv + b, strict=True)], np.int64),
+                np.searchsorted(self.places, _place(iu + a, iv + b)),
                 np.abs((1 - a) - (u - iu)) * np.abs((1 - b) - (v - iv)),
             )
             for b in (0, 1)
@@ -58,14 +58,15 @@ class Zones:
         near = (x > -REACH) & (x < nx + REACH) & (y > -REACH) & (y < ny + REACH) & (scene.rate > 0)
         if not near.any():
             return
+        x, y, rate = x[near], y[near], scene.rate[near]
         bank = _bank(self.spread, chip)
         left_out = 1.0 - bank[:, 0, 0].sum(axis=(1, 2), dtype=np.float64)  # by each zone's core
         halo = np.zeros(x.size)
-        for zone, weight in self.weights(scene):
-            halo += scene.rate * weight * left_out[zone]
-            use = np.flatnonzero(near & (weight > 0))
+        for zone, weight in self.weights(scene.x[near], scene.y[near]):
+            halo += rate * weight * left_out[zone]
+            use = np.flatnonzero(weight > 0)
             use = use[np.argsort(zone[use], kind="stable")]  # one zone's cores fit the processor's cache
-            arguments = x[use], y[use], (scene.rate * weight)[use], zone[use]
+            arguments = x[use], y[use], (rate * weight)[use], zone[use]
 
             def work(
                 _: int, rows: slice, arguments: tuple[Floats, Floats, Floats, NDArray[np.int64]] = arguments
@@ -74,7 +75,7 @@ class Zones:
 
             parallel.for_rows(ny, work)
         zone = self.spread.fine.shape[0] // 2
-        _add_haloes(image, x[near], y[near], halo[near], self.spread, zone, float(left_out[zone]), chip)
+        _add_haloes(image, x, y, halo, self.spread, zone, float(left_out[zone]), chip)
 
 
 def build(
@@ -84,11 +85,15 @@ def build(
     weight: Floats,
     scene: Scene,
     guide: Floats,
-    single: psf.Psf | None,
+    target: psf.Psf,
 ) -> Zones:
-    """Return the zones that the scene's stars need; ``single`` is the one PSF of an instrument without AO."""
-    if single is not None:
-        return Zones(single, 0.0, {})
+    """Return the zones that the stars on or near the detector need; ``target`` is the target's PSF.
+
+    Without AO, and where no star is near, that one is enough.
+    """
+    nowhere = Zones(target, 0.0, np.zeros(0, np.int64))
+    if setup.ao is None:
+        return nowhere
     corners = np.array([
         pixel_to_field(setup, chip, float(x), float(y))
         for chip in setup.detector.chips
@@ -96,11 +101,21 @@ def build(
         for y in (0, setup.detector.ny - 1)
     ])  # fmt: skip
     pitch = float(np.ptp(corners, axis=0).max()) / PARTS
-    u, v = np.floor(scene.x / pitch).astype(int), np.floor(scene.y / pitch).astype(int)
-    places = sorted({(a + i, b + j) for a, b in zip(u, v, strict=True) for i in (0, 1) for j in (0, 1)})
-    at = np.array(places, float) * pitch
-    spread = psf.build(setup, airmass, wave, weight, at - guide)
-    return Zones(spread, pitch, {place: n for n, place in enumerate(places)})
+    margin = math.sqrt(2.0) * (REACH + 1) * setup.pixel_scale  # however the chip is turned
+    low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin
+    near = (scene.x > low[0]) & (scene.x < high[0]) & (scene.y > low[1]) & (scene.y < high[1])
+    if not near.any():
+        return nowhere
+    u, v = (np.floor(at[near] / pitch).astype(np.int64) for at in (scene.x, scene.y))
+    every = np.concatenate([_place(u + i, v + j) for i in (0, 1) for j in (0, 1)])
+    places, first = np.unique(every, return_index=True)
+    grid = np.stack([np.concatenate([u, u, u + 1, u + 1]), np.concatenate([v, v + 1, v, v + 1])], axis=1)
+    return Zones(psf.build(setup, airmass, wave, weight, grid[first] * pitch - guide), pitch, places)
+
+
+def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one number for each place (u, v) of the grid of zones, ascending with u, then with v."""
+    return u * 2**32 + v
 
 
 def _taper(r: Floats) -> Floats:
@@ -140,29 +155,28 @@ def _add_haloes(
     from elvis_cli.kernels import stamp
 
     ny, nx = image.shape
-    reach = min(REACH, max(nx, ny))
     workers = parallel.threads()
-    shape = (fft.next_fast_len(ny + 2 * reach, real=True), fft.next_fast_len(nx + 2 * reach, real=True))
+    shape = (fft.next_fast_len(ny + 2 * REACH, real=True), fft.next_fast_len(nx + 2 * REACH, real=True))
     fine, coarse = rotate_stamp(spread.fine[zone], chip), rotate_stamp(spread.coarse[zone], chip)
-    size = 2 * reach + 1
+    size = 2 * REACH + 1
     kernel = np.zeros(shape, np.float32)
 
     def work(_: int, rows: slice) -> None:
         stamp.add_star(
-            kernel[rows, :size], rows.start, float(reach), float(reach), 1.0, fine, spread.oversample, coarse,
+            kernel[rows, :size], rows.start, float(REACH), float(REACH), 1.0, fine, spread.oversample, coarse,
             float(spread.step), float(spread.fine_radius),
         )  # fmt: skip
 
     parallel.for_rows(size, work)
-    middle = slice(reach - HALF, reach + HALF + 1)
+    middle = slice(REACH - HALF, REACH + HALF + 1)
     grid = np.arange(-HALF, HALF + 1)
     kernel[middle, middle] *= 1.0 - _taper(np.hypot(grid, grid[:, None])).astype(np.float32)
     kernel *= np.float32(1.0 / left_out)  # what the core of that zone leaves out, here or beyond reach
     spectrum = fft.rfft2(kernel, workers=workers)
     kernel[:] = 0.0
-    stamp.deposit(kernel, x + reach, y + reach, rate)
+    stamp.deposit(kernel, x + REACH, y + REACH, rate)
     spectrum *= fft.rfft2(kernel, workers=workers)
     haloes = fft.irfft2(spectrum, s=shape, workers=workers)
-    # the kernel's centre lies at (reach, reach), and so does the image's first pixel
-    part = haloes[2 * reach : 2 * reach + ny, 2 * reach : 2 * reach + nx]
+    # the kernel's centre lies at (REACH, REACH), and so does the image's first pixel
+    part = haloes[2 * REACH : 2 * REACH + ny, 2 * REACH : 2 * REACH + nx]
     image += np.maximum(part, 0.0)

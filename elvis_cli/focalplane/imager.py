@@ -77,24 +77,25 @@ class Imager:
 def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Imager:
     """Return the Imager of an observation.
 
-    The guide star stands ``separation`` arcsec West (+x) of the target.
+    The guide star stands ``separation`` arcsec West (+x) of the target, wherever that is in the field; an asterism
+    (MCAO, GLAO) stands as far West of the field's centre.
     """
     wave, weight = light.psf_samples()
-    guide = np.array([scene.centre[0] + request.seeing.separation, scene.centre[1]])
+    asterism = setup.ao is not None and setup.ao.kind in ("mcao", "glao")
+    x, y = (0.0, 0.0) if asterism else scene.centre
+    guide = np.array([x + request.seeing.separation, y])
     at = np.stack([scene.x, scene.y], axis=1) if scene.x.size and scene.x.size <= FEW else np.array([scene.centre])
     spread = psf.build(setup, request.sky.airmass, wave, weight, at - guide)
     zones = None
     if scene.x.size > FEW:
-        single = spread if setup.ao is None else None
-        zones = crowd.build(setup, request.sky.airmass, wave, weight, scene, guide, single)
+        zones = crowd.build(setup, request.sky.airmass, wave, weight, scene, guide, spread)
     return Imager(setup, scene, light, spread, zones)
 
 
 def add_star(image: Image, x: float, y: float, rate: float, spread: psf.Psf, chip: Chip, index: int) -> None:
-    """Add a star of ``rate`` electrons/s at pixel (x, y) of ``image`` to all of it."""
+    """Add a star of ``rate`` electrons/s at pixel (x, y) of ``image`` to all of it, with PSF number ``index``."""
     from elvis_cli.kernels import stamp
 
-    index = min(index, spread.fine.shape[0] - 1)
     fine, coarse = rotate_stamp(spread.fine[index], chip), rotate_stamp(spread.coarse[index], chip)
 
     def work(_: int, rows: slice) -> None:
