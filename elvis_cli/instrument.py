@@ -104,6 +104,8 @@ class Telescope:
     segments: tuple[float, ...] = ()
     """Hexagonal segments: pitch (flat to flat), smallest and largest distance of a segment's centre from the
     axis, m; () = a filled annulus from ``inner`` to ``diameter``."""
+    mirror: float = 0.0
+    """Diameter of the primary mirror where the pupil is smaller, m, as in the ETC's image quality; 0 = ``diameter``."""
 
 
 @dataclass(frozen=True, slots=True)

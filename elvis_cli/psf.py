@@ -135,9 +135,9 @@ def image_quality(
 
     FWHM_atm = s X^0.6 (l/500)^-0.2 sqrt(1 + F 2.183 (r0/L0)^0.356), F = 1/(1 + 300 D/L0) - 1,
     r0 = 0.100/s (l/500)^1.2 X^-0.6 m; FWHM_tel = 0.000212 l/D; l in nm (ESO ETC 2.0, after Martinez et al. 2010).
-    For a Unit Telescope the ETC has D = 8.2 m, its mirror, although the secondary stops it down to 8 m.
+    D is the primary mirror, even where another one stops it down.
     """
-    diameter = 8.2 if 7.9 < telescope.diameter < 8.3 else telescope.diameter
+    diameter = telescope.mirror or telescope.diameter
     scaled = wavelength * 1e3 / REFERENCE
     r0 = 0.100 / seeing * scaled**1.2 * airmass**-0.6
     size = 1.0 / (1.0 + 300.0 * diameter / outer_scale) - 1.0

@@ -17,7 +17,7 @@ from elvis_cli.instrument import AoSystem, Curve, Detector, Setup, Site, Telesco
 DATA = files("elvis_instruments")
 SIX = (30.0, 90.0, 150.0, 210.0, 270.0, 330.0)
 ELT = Telescope("ELT", 978.0, 37.3, 10.9, 0.29, SIX, (1.22, 5.1, 18.85))
-VLT = Telescope("VLT", 49.0, 8.0, 1.116, 0.04, (50.5, 129.5, 230.5, 309.5))
+VLT = Telescope("VLT", 49.0, 8.0, 1.116, 0.04, (50.5, 129.5, 230.5, 309.5), mirror=8.2)
 
 
 def read(*path: str) -> dict[str, Any]:
