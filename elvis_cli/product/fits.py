@@ -1,7 +1,8 @@
 """The FITS file: header cards and pixels to bytes, one HDU after another, the same bytes for the same request.
 
-The layout is a primary header without data, one image extension a chip, the table ELVIS_VALUES (every number that was
-used, with unit and source) and the table ELVIS_REQUEST (the request itself: `elvis replay`).
+The layout is a primary header without data, one image extension a chip, further tables and images, the table
+ELVIS_VALUES (every number that was used, with unit and source) and the table ELVIS_REQUEST (the request itself:
+`elvis replay`).
 
 astropy formats the cards; pixels and checksums are streamed here, because astropy keeps every HDU until the end,
 writes the wall clock into the checksum's comment and sums 2880 bytes at a time.
@@ -14,7 +15,8 @@ import math
 import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import BinaryIO
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -37,6 +39,28 @@ VALUES_EXTENSION = "ELVIS_VALUES"
 _PLAIN = str.maketrans({"µ": "u", "μ": "u", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+-", "’": "'", "λ": "lambda"})
 _LONG = 40
 """Strings above this may be continued on a second card."""
+_FORMS = {"f8": "1D", "f4": "1E", "i4": "1J", "i8": "1K"}
+"""TFORM of the numbers that a table may hold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A binary table extension: a column is text, or an array (n,) of float or int."""
+
+    name: str
+    columns: Mapping[str, Sequence[str] | NDArray[Any]]
+    units: Mapping[str, str] = field(default_factory=dict)
+    """By column, as FITS writes them."""
+    cards: Sequence[header.Card] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """An image extension of float32 or uint16 (ny, nx)."""
+
+    name: str
+    pixels: NDArray[np.float32] | NDArray[np.uint16]
+    cards: Sequence[header.Card] = ()
 
 
 def write(
@@ -46,11 +70,13 @@ def write(
     frames: Iterable[tuple[Chip, NDArray[np.float32] | NDArray[np.uint16]]],
     notes: Sequence[str],
     out: BinaryIO,
+    extensions: Iterable[Table | Image] = (),
 ) -> None:
     """Write the whole FITS file to ``out``, which need not be seekable.
 
     ``frames`` yields (chip, pixels), pixels of shape (window.ny, window.nx), uint16 or float32; it is asked for the
-    next chip only when the one before is written, and no chip is kept.
+    next chip only when the one before is written, and no chip is kept. ``extensions`` follow the chips and are only
+    asked for when the last chip is written.
 
     Raises
     ------
@@ -69,6 +95,12 @@ def write(
     for chip, pixels in frames:
         _write_image(out, pixels, header.extension(request, setup, chip, setup.window, observation))
         del pixels  # the next chip is rendered before this name is bound again
+    for extension in extensions:
+        if isinstance(extension, Table):
+            _write_table(out, extension)
+        else:
+            name: header.Card = ("EXTNAME", extension.name, "name of this extension")
+            _write_image(out, extension.pixels, [name, *extension.cards])
     values = {
         "NAME": [value.name for value in setup.values],
         "VALUE": [str(value.value) for value in setup.values],
@@ -76,13 +108,13 @@ def write(
         "SOURCE": [value.source for value in setup.values],
         "ASSUMED": ["yes" if value.assumed else "no" for value in setup.values],
     }
-    _write_table(out, VALUES_EXTENSION, values)
+    _write_table(out, Table(VALUES_EXTENSION, values))
     effective = {
         "VERSION": [__version__],
         "SEED": [str(request.extras.seed)],
         "REQUEST": [json.dumps(request.document, default=dict, separators=(",", ":"))],
     }
-    _write_table(out, REQUEST_EXTENSION, effective)
+    _write_table(out, Table(REQUEST_EXTENSION, effective))
 
 
 def plain(text: str) -> str:
@@ -165,26 +197,34 @@ def _write_image(out: BinaryIO, pixels: NDArray[np.float32] | NDArray[np.uint16]
     _write_hdu(out, [*structure, *cards], stored.reshape(-1).view(np.uint8))
 
 
-def _write_table(out: BinaryIO, name: str, columns: Mapping[str, Sequence[str]]) -> None:
-    """Write a binary table of text columns."""
-    arrays = [np.array([plain(text).encode() for text in column] or [b""], dtype=bytes) for column in columns.values()]
-    rows = len(next(iter(columns.values())))
-    widths = [array.dtype.itemsize for array in arrays]
+def _write_table(out: BinaryIO, table: Table) -> None:
+    parts = [_column(column) for column in table.columns.values()]
     cards: list[header.Card] = [
         ("XTENSION", "BINTABLE", "binary table extension"),
         ("BITPIX", 8, "bits per value"),
         ("NAXIS", 2, "number of axes"),
-        ("NAXIS1", sum(widths), "bytes in a row"),
-        ("NAXIS2", rows, "rows"),
+        ("NAXIS1", sum(data.shape[1] for _, data in parts), "bytes in a row"),
+        ("NAXIS2", len(parts[0][1]), "rows"),
         ("PCOUNT", 0, "no heap"),
         ("GCOUNT", 1, "one group"),
-        ("TFIELDS", len(widths), "columns"),
-        ("EXTNAME", name, "name of this extension"),
+        ("TFIELDS", len(parts), "columns"),
+        ("EXTNAME", table.name, "name of this extension"),
     ]
-    for number, (column, width) in enumerate(zip(columns, widths, strict=True), start=1):
-        cards += [(f"TTYPE{number}", column, "name of the column"), (f"TFORM{number}", f"{width}A", "text")]
-    parts = [array[:rows].view(np.uint8).reshape(rows, width) for array, width in zip(arrays, widths, strict=True)]
-    _write_hdu(out, cards, np.hstack(parts).reshape(-1))
+    for number, (column, (form, _)) in enumerate(zip(table.columns, parts, strict=True), start=1):
+        cards += [(f"TTYPE{number}", column, "name of the column"), (f"TFORM{number}", form, "its format")]
+        if column in table.units:
+            cards.append((f"TUNIT{number}", table.units[column], "its unit"))
+    _write_hdu(out, [*cards, *table.cards], np.hstack([data for _, data in parts]).reshape(-1))
+
+
+def _column(values: Sequence[str] | NDArray[Any]) -> tuple[str, NDArray[np.uint8]]:
+    """Return TFORM and the bytes (rows, width) of one column."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fi":
+        kind = f"{values.dtype.kind}{values.dtype.itemsize}"
+        return _FORMS[kind], values.astype(f">{kind}").view(np.uint8).reshape(len(values), values.dtype.itemsize)
+    texts = np.array([plain(text).encode() for text in values] or [b""], dtype=bytes)
+    width = texts.dtype.itemsize
+    return f"{width}A", texts[: len(values)].view(np.uint8).reshape(len(values), width)
 
 
 def _write_hdu(

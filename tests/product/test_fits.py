@@ -195,3 +195,32 @@ def test_any_number_makes_a_valid_card(value):
     else:
         assert found == pytest.approx(value, rel=1e-12)
         assert type(found) is type(value)
+
+
+def test_further_tables_and_images_follow_the_chips(setup, request_for, prediction, pixels, tmp_path):
+    need("fitsverify", "fitsverify")
+    made, asked = setup(), []
+
+    def extensions():
+        asked.append(out.tell())
+        columns = {"NAME": ["a", "bc"], "X": np.array([1.5, np.nan]), "N": np.array([1, -2], np.int32)}
+        yield fits.Table("STARS", columns, {"X": "arcsec"}, [("EXTVER", 2, "the second")])
+        yield fits.Table("NOTHING", {"X": np.zeros(0), "NAME": []})
+        yield fits.Image("MAP", np.arange(6, dtype=np.float32).reshape(2, 3), [("BUNIT", "electron", "unit")])
+
+    path = tmp_path / "frame.fits"
+    with path.open("wb") as out:
+        fits.write(request_for(), made, prediction, pixels(made), (), out, extensions())
+    assert asked[0] > 48 * 64 * 4  # the frame is written before
+    with afits.open(path, checksum=True) as hdus:
+        names = ["PRIMARY", "DET5.IMG", "STARS", "NOTHING", "MAP", "ELVIS_VALUES", "ELVIS_REQUEST"]
+        assert [hdu.name for hdu in hdus] == names
+        stars = hdus["STARS", 2]
+        assert list(stars.data["NAME"]) == ["a", "bc"]
+        assert stars.data["X"][0] == 1.5
+        assert list(stars.data["N"]) == [1, -2]
+        assert stars.columns["X"].unit == "arcsec"
+        assert len(hdus["NOTHING"].data) == 0
+        assert hdus["MAP"].data.tolist() == [[0, 1, 2], [3, 4, 5]]
+    run = subprocess.run(["fitsverify", path], capture_output=True, text=True, check=False)
+    assert "0 warning(s) and 0 error(s)" in run.stdout
