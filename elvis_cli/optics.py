@@ -10,7 +10,7 @@ import numpy as np
 
 from elvis_cli import sky
 from elvis_cli.instrument import Floats, Setup, Surface
-from elvis_cli.request import Request
+from elvis_cli.request import Request, Target
 from elvis_cli.scene import spectrum
 
 PLANCK = 6.62607015e-34
@@ -35,6 +35,8 @@ class Light:
     """Throughput of each group of surfaces (telescope, relay, instrument, filter) and of the detector."""
     total: Floats
     """Product of all of them and the atmosphere."""
+    area: float
+    """Collecting area, m2."""
     target: Floats
     """Electrons/s/um of the target, all light (per arcsec2 when it is infinite)."""
     target_rate: float
@@ -49,6 +51,11 @@ class Light:
     def background_rate(self) -> float:
         """Electrons/s/pixel of sky and warm surfaces."""
         return sum(self.background.values())
+
+    def electrons(self, target: Target) -> tuple[float, tuple[str, ...]]:
+        """Return the electrons/s of another target through the same optics, all light, and notes."""
+        flux, notes = spectrum.flux(target, self.wave)
+        return float(np.sum(flux * self.total * self.width)) * self.area, notes
 
     def psf_samples(self) -> tuple[Floats, Floats]:
         """Return wavelengths (um) and weights (sum 1) that stand for the passband's PSF.
@@ -122,6 +129,7 @@ def detect(request: Request, setup: Setup) -> Light:
         atmosphere=above.transmission,
         groups=groups,
         total=total,
+        area=area,
         target=target,
         target_rate=float(np.sum(target * width)),
         background=background,

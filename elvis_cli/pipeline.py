@@ -48,12 +48,12 @@ def prepare(request: Request) -> Observation:
     setup = registry.load(request.instrument).configure(request)
     chain.select(request.extras)
     light = optics.detect(request, setup)
-    scene = compose(request, light.target_rate)
+    scene = compose(request, setup, light)
     camera = imager.prepare(request, setup, scene, light)
     aperture = snr.Aperture.around(camera.psf.fwhm, setup)
-    encircled, peak = camera.concentration(aperture.diameter)
+    encircled = camera.concentration(aperture.diameter)
     chip = setup.detector.chip(setup.chips[0])
-    prediction = snr.predict(setup, chip, light, camera.psf, encircled, peak, aperture)
+    prediction = snr.predict(setup, chip, light, camera.psf, encircled, camera.brightest(), aperture)
     if not 1 <= prediction.count <= MAX_COUNT:
         raise RequestError(
             "/timesnr/snr",
@@ -62,7 +62,7 @@ def prepare(request: Request) -> Observation:
             found=setup.snr_goal,
         )
     when = observation.observe(request, setup, prediction.count)
-    notes = [*setup.notes, *light.notes, *when.notes]
+    notes = [*setup.notes, *light.notes, *scene.notes, *when.notes]
     if prediction.saturated:
         notes.append(
             f"the brightest pixel saturates: {prediction.brightest:.3g} e in {setup.dit:g} s, "

@@ -114,11 +114,12 @@ def solve_count(single: float, goal: float) -> int:
 
 
 def predict(
-    setup: Setup, chip: Chip, light: Light, psf: Psf, encircled: float, peak: float, aperture: Aperture
+    setup: Setup, chip: Chip, light: Light, psf: Psf, encircled: float, brightest: float, aperture: Aperture
 ) -> Prediction:
     """Return the ETC's prediction.
 
-    ``encircled`` and ``peak`` are fractions of ``light.target_rate``: in the aperture, in the brightest pixel.
+    ``encircled`` is the fraction of ``light.target_rate`` in the aperture, ``brightest`` the electrons/s of the scene's
+    brightest source in one pixel.
     """
     dit = setup.dit
     target = light.target_rate * encircled * dit
@@ -146,6 +147,6 @@ def predict(
         iq=psf.fwhm,
         strehl=psf.strehl if setup.psf == "ao" else None,
         throughput=light.mean_throughput,
-        brightest=light.target_rate * peak * dit + sky + chip.dark * dit,
+        brightest=brightest * dit + sky + chip.dark * dit,
         full_well=setup.detector.full_well,
     )

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import parallel, psf
+from elvis_cli.focalplane import convolution
+from elvis_cli.focalplane.convolution import REACH
 from elvis_cli.focalplane.geometry import pixel_to_field, rotate_stamp
 from elvis_cli.instrument import Chip, Floats, Setup
 from elvis_cli.scene.compose import Scene
@@ -18,8 +20,6 @@ HALF = 32
 """Half size of a core, pixels; the taper from core to halo runs from half of it to all of it."""
 PHASES = 8
 """Places of the star within a pixel for which a core is tabulated."""
-REACH = 1024
-"""Pixels to which haloes are drawn."""
 PARTS = 8
 """Zones across the array."""
 
@@ -150,33 +150,14 @@ def _add_haloes(
 
     Haloes hardly change over the field; ``left_out`` is the fraction that the core of that zone leaves out.
     """
-    from scipy import fft
-
     from elvis_cli.kernels import stamp
 
-    ny, nx = image.shape
-    workers = parallel.threads()
-    shape = (fft.next_fast_len(ny + 2 * REACH, real=True), fft.next_fast_len(nx + 2 * REACH, real=True))
-    fine, coarse = rotate_stamp(spread.fine[zone], chip), rotate_stamp(spread.coarse[zone], chip)
-    size = 2 * REACH + 1
-    kernel = np.zeros(shape, np.float32)
-
-    def work(_: int, rows: slice) -> None:
-        stamp.add_star(
-            kernel[rows, :size], rows.start, float(REACH), float(REACH), 1.0, fine, spread.oversample, coarse,
-            float(spread.step), float(spread.fine_radius),
-        )  # fmt: skip
-
-    parallel.for_rows(size, work)
+    response = convolution.kernel(spread, chip, zone, REACH)
     middle = slice(REACH - HALF, REACH + HALF + 1)
     grid = np.arange(-HALF, HALF + 1)
-    kernel[middle, middle] *= 1.0 - _taper(np.hypot(grid, grid[:, None])).astype(np.float32)
-    kernel *= np.float32(1.0 / left_out)  # what the core of that zone leaves out, here or beyond reach
-    spectrum = fft.rfft2(kernel, workers=workers)
-    kernel[:] = 0.0
-    stamp.deposit(kernel, x + REACH, y + REACH, rate)
-    spectrum *= fft.rfft2(kernel, workers=workers)
-    haloes = fft.irfft2(spectrum, s=shape, workers=workers)
-    # the kernel's centre lies at (REACH, REACH), and so does the image's first pixel
-    part = haloes[2 * REACH : 2 * REACH + ny, 2 * REACH : 2 * REACH + nx]
-    image += np.maximum(part, 0.0)
+    response[middle, middle] *= 1.0 - _taper(np.hypot(grid, grid[:, None])).astype(np.float32)
+    response /= np.float32(left_out)  # what the core of that zone leaves out, here or beyond reach
+    ny, nx = image.shape
+    points = np.zeros(convolution.padded(image.shape, REACH), np.float32)
+    stamp.deposit(points, x + REACH, y + REACH, rate)
+    image += convolution.convolve([(points, 0)], response)[:ny, :nx]

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import parallel, psf
-from elvis_cli.focalplane import crowd
-from elvis_cli.focalplane.geometry import field_to_pixel, rotate_stamp, rotation
+from elvis_cli import psf
+from elvis_cli.focalplane import convolution, crowd
+from elvis_cli.focalplane.convolution import add_star
+from elvis_cli.focalplane.geometry import field_to_pixel, rotation
 from elvis_cli.instrument import Chip, Floats, Setup
 from elvis_cli.optics import Light
 from elvis_cli.request import Request, Window
+from elvis_cli.scene.component import Picture, Profile
 from elvis_cli.scene.compose import Scene
 from elvis_cli.scene.morphology import Sersic
+from elvis_cli.scene.picture import on_pixels
 
 Image = NDArray[np.float32]
 FEW = 8
 """Up to this many stars, each is drawn with its own PSF over the whole frame."""
-REACH = 1024
-"""Pixels from an extended source's centre beyond which the PSF never matters to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,30 +50,38 @@ class Imager:
         else:
             for n, rate in enumerate(scene.rate):
                 add_star(image, float(x[n]), float(y[n]), float(rate), self.psf, chip, n)
-        if scene.profile is not None:
-            cx, cy = field_to_pixel(setup, chip, *scene.centre)
-            add_profile(
-                image, cx - window.x0, cy - window.y0, scene.profile_rate,
-                in_pixels(scene.profile, setup, chip), self.psf, chip,
-            )  # fmt: skip
+        for source in scene.extended:
+            sx, sy = field_to_pixel(setup, chip, source.shape.x, source.shape.y)
+            add_extended(image, sx - window.x0, sy - window.y0, source.rate, source.shape, setup, self.psf, chip)
         return image
 
-    def concentration(self, diameter: int) -> tuple[float, float]:
-        """Return the fractions of the target's rate in an aperture (diameter, pixels) around it and in its best pixel.
+    def concentration(self, diameter: int) -> float:
+        """Return the fraction of the target's rate in an aperture (diameter, pixels) around it.
 
-        For an infinite target the rate is per arcsec2 and the fractions are areas, arcsec2.
+        For an infinite target the rate is per arcsec2 and the fraction is the aperture's area, arcsec2.
         """
-        pixel = self.setup.pixel_scale**2
         if self.scene.surface:
-            return round(math.pi * diameter**2 / 4) * pixel, pixel
-        if self.scene.profile is None:
-            fine = self.psf.fine[0]
-            return self.psf.encircled(diameter), float(fine[fine.shape[0] // 2, fine.shape[1] // 2])
+            return round(math.pi * diameter**2 / 4) * self.setup.pixel_scale**2
+        if len(self.scene.extended) != 1 or self.scene.rate.size:
+            return self.psf.encircled(diameter)
         half = max(16, diameter)
+        return aperture_sum(self._target(half), half, half, diameter / 2)
+
+    def brightest(self) -> float:
+        """Return the electrons/s of the scene's brightest source in the pixel on which it is centred."""
+        fine = self.psf.fine[0]
+        peak = float(fine[fine.shape[0] // 2, fine.shape[1] // 2])
+        stars = float(self.scene.rate.max(initial=0.0)) * peak
+        if len(self.scene.extended) == 1:
+            stars = max(stars, self.scene.extended[0].rate * float(self._target(16).max()))
+        return max(stars, self.scene.surface * self.setup.pixel_scale**2)
+
+    def _target(self, half: int) -> Image:
+        """Return the only extended source, share of its light per pixel, about its centre."""
         image = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
         chip = replace(self.setup.detector.chips[0], rotation=0.0)
-        add_profile(image, half, half, 1.0, in_pixels(self.scene.profile, self.setup, chip), self.psf, chip)
-        return aperture_sum(image, half, half, diameter / 2), float(image.max())
+        add_extended(image, half, half, 1.0, self.scene.extended[0].shape, self.setup, self.psf, chip)
+        return image
 
 
 def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Imager:
@@ -84,7 +94,8 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Image
     asterism = setup.ao is not None and setup.ao.kind in ("mcao", "glao")
     x, y = (0.0, 0.0) if asterism else scene.centre
     guide = np.array([x + request.seeing.separation, y])
-    at = np.stack([scene.x, scene.y], axis=1) if scene.x.size and scene.x.size <= FEW else np.array([scene.centre])
+    few = 0 < scene.x.size <= FEW
+    at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
     spread = psf.build(setup, request.sky.airmass, wave, weight, at - guide)
     zones = None
     if scene.x.size > FEW:
@@ -92,19 +103,36 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Image
     return Imager(setup, scene, light, spread, zones)
 
 
-def add_star(image: Image, x: float, y: float, rate: float, spread: psf.Psf, chip: Chip, index: int) -> None:
-    """Add a star of ``rate`` electrons/s at pixel (x, y) of ``image`` to all of it, with PSF number ``index``."""
-    from elvis_cli.kernels import stamp
+def add_extended(
+    image: Image, x: float, y: float, rate: float, shape: Profile | Picture, setup: Setup, spread: psf.Psf, chip: Chip
+) -> None:
+    """Add an extended source of ``rate`` electrons/s, convolved with the PSF, at pixel (x, y) of ``image``."""
+    if isinstance(shape, Profile):
+        add_profile(image, x, y, rate, in_pixels(shape.sersic, setup, chip), spread, chip)
+        return
+    cos, sin = rotation(chip)
+    angle = math.radians(shape.angle) - math.atan2(sin, cos)
+    scale = shape.scale / setup.pixel_scale
+    extent = math.hypot(*shape.image.shape) * scale / 2
+    _blur(
+        image, x, y, rate, extent, spread, chip,
+        lambda size, px, py: [(on_pixels(shape.image, scale, px, py, angle, size), 1)],
+    )  # fmt: skip
 
-    fine, coarse = rotate_stamp(spread.fine[index], chip), rotate_stamp(spread.coarse[index], chip)
 
-    def work(_: int, rows: slice) -> None:
-        stamp.add_star(
-            image[rows], rows.start, x, y, rate, fine, spread.oversample, coarse,
-            float(spread.step), float(spread.fine_radius),
-        )  # fmt: skip
+def add_profile(image: Image, x: float, y: float, rate: float, profile: Sersic, spread: psf.Psf, chip: Chip) -> None:
+    """Add a Sersic profile (radius in pixels, chip axes), convolved with the PSF, at pixel (x, y) of ``image``.
 
-    parallel.for_rows(image.shape[0], work)
+    Beyond the PSF's reach of the centre the profile is so smooth that the PSF leaves it unchanged.
+    """
+    box = _blur(
+        image, x, y, rate, 0.0, spread, chip,
+        lambda size, px, py: [(profile.core(size, px, py), 2), (profile.rest(size, px, py), 1)],
+    )  # fmt: skip
+    if image[box].size < image.size:
+        far = profile.rest(image.shape, x, y)
+        far[box] = 0.0
+        image += np.float32(rate) * far
 
 
 def in_pixels(profile: Sersic, setup: Setup, chip: Chip) -> Sersic:
@@ -113,41 +141,33 @@ def in_pixels(profile: Sersic, setup: Setup, chip: Chip) -> Sersic:
     return replace(profile, radius=profile.radius / setup.pixel_scale, angle=profile.angle - math.atan2(sin, cos))
 
 
-def add_profile(image: Image, x: float, y: float, rate: float, profile: Sersic, spread: psf.Psf, chip: Chip) -> None:
-    """Add an extended source (radius in pixels, chip axes), convolved with the PSF, at pixel (x, y) of ``image``.
+def _blur(
+    image: Image,
+    x: float,
+    y: float,
+    rate: float,
+    extent: float,
+    spread: psf.Psf,
+    chip: Chip,
+    draw: Callable[[tuple[int, int], float, float], list[tuple[Image, int]]],
+) -> tuple[slice, slice]:
+    """Add a source that reaches ``extent`` pixels from (x, y), convolved with the PSF, as far as the PSF goes.
 
-    The convolution is done by FFT about the centre, as far as the PSF and REACH go; further out the profile is so
-    smooth that the PSF leaves it unchanged.
+    ``draw`` returns the source on pixels of a shape, centred at a pixel, in parts with the power of the pixel's sinc
+    that each carries. Return the part of ``image`` that was reached.
     """
     ny, nx = image.shape
-    farthest = max(abs(x), abs(y), abs(nx - x), abs(ny - y))
-    reach = 64 * math.ceil(min(REACH, 4 * spread.fine_radius, farthest + 1) / 64)
-    size = 4 * reach
-    left, low = math.floor(x) - reach, math.floor(y) - reach  # the box in which the convolution holds
-    box = slice(max(low, 0), max(low + 2 * reach, 0)), slice(max(left, 0), max(left + 2 * reach, 0))
+    farthest = max(abs(x), abs(y), abs(nx - x), abs(ny - y)) + extent
+    margin = convolution.reach(spread, farthest)
+    left, right = (min(max(round(x + side * (extent + margin)), 0), nx) for side in (-1, 1))
+    low, high = (min(max(round(y + side * (extent + margin)), 0), ny) for side in (-1, 1))
+    box = slice(low, high), slice(left, right)
     if image[box].size:
-        blurred = _convolve(profile, spread, chip, size, x - left + reach, y - low + reach)
-        j, i = box[0].start - low + reach, box[1].start - left + reach
-        part = image[box]
-        part += np.float32(rate) * blurred[j : j + part.shape[0], i : i + part.shape[1]]
-    if image[box].size < image.size:
-        far = profile.rest((ny, nx), x, y)
-        far[box] = 0.0
-        image += np.float32(rate) * far
-
-
-def _convolve(profile: Sersic, spread: psf.Psf, chip: Chip, size: int, x: float, y: float) -> Image:
-    """Return a profile at (x, y) of a square grid, convolved with the PSF; the inner half is free of wrapping."""
-    kernel = np.zeros((size, size), np.float32)
-    add_star(kernel, size // 2, size // 2, 1.0, spread, chip, 0)
-    pixel = np.sinc(np.fft.fftfreq(size))[:, None] * np.sinc(np.fft.rfftfreq(size))
-    pixel = pixel.astype(np.float32)
-    # the core on pixels carries sinc^2, the rest and the kernel sinc each; the result is to carry it once
-    spectrum = np.fft.rfft2(profile.core((size, size), x, y)) / pixel
-    spectrum += np.fft.rfft2(profile.rest((size, size), x, y))
-    spectrum *= np.fft.rfft2(np.fft.ifftshift(kernel)) / pixel
-    blurred = np.fft.irfft2(spectrum, s=(size, size)).astype(np.float32)
-    return np.maximum(blurred, 0.0)  # rounding of the transform far out
+        response = convolution.kernel(spread, chip, 0, margin)
+        size = convolution.padded(image[box].shape, margin)
+        parts = draw(size, x - left + margin, y - low + margin)
+        image[box] += np.float32(rate) * convolution.convolve(parts, response)[: high - low, : right - left]
+    return box
 
 
 def aperture_sum(image: Floats | Image, x: float, y: float, radius: float, parts: int = 10) -> float:

@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from elvis_cli.errors import RequestError
-from elvis_cli.instrument import Floats
-from elvis_cli.request import Request
-from elvis_cli.scene.morphology import Sersic
+from elvis_cli.instrument import Floats, Setup
+from elvis_cli.optics import Light
+from elvis_cli.request import Request, Target
+from elvis_cli.scene import library
+from elvis_cli.scene.component import Component, Picture, Points, Profile
+
+TRAIL = 0.5
+"""Pixels between the points of which a trail is made."""
+LONGEST = 4096
+"""Points of one trail."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extended:
+    """An extended source and its electrons/s, integrated to infinity."""
+
+    shape: Profile | Picture
+    rate: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """What the truth table tells; arrays (n,), one row a source."""
+
+    name: NDArray[np.str_]
+    x: Floats
+    y: Floats
+    """arcsec in the field, at the middle of the exposure."""
+    mag: Floats
+    rate: Floats
+    """Electrons/s, all light."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,48 +47,83 @@ class Scene:
 
     x: Floats
     y: Floats
-    """Point sources (n,)."""
+    """Point sources (n,); a trail is many."""
     rate: Floats
     """Electrons/s of each."""
-    profile: Sersic | None
-    """Extended source at ``centre`` with radius in arcsec and angle in the field, or None."""
-    profile_rate: float
-    """Electrons/s, integrated to infinity."""
+    extended: tuple[Extended, ...]
     surface: float
     """Uniform source, electrons/s/arcsec2."""
     centre: tuple[float, float]
     """Target's place, arcsec."""
+    sources: Sources
+    notes: tuple[str, ...] = ()
 
 
-def compose(request: Request, rate: float) -> Scene:
-    """Return the scene of a request whose target gives ``rate`` electrons/s (per arcsec2 when infinite).
+def compose(request: Request, setup: Setup, light: Light) -> Scene:
+    """Return the scene of a request as ``light`` sees it.
 
-    A catalogue takes the target's place; its stars have the target's spectrum, band and magnitude system.
+    Each component's magnitudes become electrons/s through its own spectra. A source that moves is drawn as a trail
+    over the integrations of this exposure, after the way it made in those before.
 
     Raises
     ------
     RequestError
-        A catalogue comes with an extended target, or with a brightness that is no magnitude.
+        A component's spectrum cannot be scaled to its brightness.
     """
-    shape, extras = request.target.morphology, request.extras
-    nothing = np.zeros(0)
-    x, y, star_rate = nothing, nothing, nothing
-    profile, profile_rate, surface = None, 0.0, 0.0
-    if extras.catalogue is not None:
-        if shape.kind != "point":
-            raise RequestError("/elvis/catalogue", "a catalogue holds stars: the target's morphology must be point")
-        if request.target.brightness.kind != "mag":
-            raise RequestError("/elvis/catalogue", "its magnitudes need target.brightness.brightnesstype mag")
-        x = np.asarray(extras.catalogue.x) + extras.offset[0]
-        y = np.asarray(extras.catalogue.y) + extras.offset[1]
-        star_rate = rate * 10.0 ** (-0.4 * (np.asarray(extras.catalogue.mag) - request.target.brightness.mag))
-    elif shape.kind == "point":
-        x, y, star_rate = np.array([extras.offset[0]]), np.array([extras.offset[1]]), np.array([rate])
-    elif shape.kind == "sersic":
-        pointing = extras.pointing.position_angle if extras.pointing else 0.0
-        # North through East is counter-clockwise from +y in the field: +x is West
-        angle = math.radians(90.0 + shape.angle - pointing)
-        profile, profile_rate = Sersic(shape.index, shape.radius, shape.ellipticity, angle), rate
-    else:
-        surface = rate
-    return Scene(x, y, star_rate, profile, profile_rate, surface, extras.offset)
+    seconds = setup.dit * (setup.count or 1 if setup.detector.kind == "ir" else 1)
+    began = (request.extras.exposure - 1) * seconds
+    drawn: list[tuple[Floats, ...]] = []  # x, y, rate of the points
+    true: list[tuple[Floats, ...]] = []  # x, y, mag, rate of the sources
+    names: list[str] = []
+    extended: list[Extended] = []
+    notes: list[str] = []
+    for component in library.components(request):
+        rates, told = _rates(component, request, light)
+        notes += told
+        shape, (vx, vy) = component.shape, component.motion
+        way = began + seconds / 2  # to the middle of the exposure, s
+        if isinstance(shape, Points):
+            x, y, mag = shape.x, shape.y, shape.mag
+            rate = rates[shape.sed] * 10.0 ** (-0.4 * (mag - component.brightness.mag))
+            trail = math.hypot(vx, vy) * seconds / setup.pixel_scale
+            steps = min(LONGEST, max(1, math.ceil(trail / TRAIL)))
+            times = began + seconds * (np.arange(steps) + 0.5) / steps
+            path = np.add.outer(vx * times, x).ravel(), np.add.outer(vy * times, y).ravel()
+            drawn.append((*path, np.tile(rate / steps, steps)))
+        else:
+            x, y, mag, rate = np.array([[shape.x], [shape.y], [component.brightness.mag], [rates[0]]])
+            extended.append(Extended(replace(shape, x=shape.x + vx * way, y=shape.y + vy * way), float(rates[0])))
+        true.append((x + vx * way, y + vy * way, mag, rate))
+        names += [component.name] * x.size
+    px, py, point_rate = _joined(drawn, 3)
+    sx, sy, source_mag, source_rate = _joined(true, 4)
+    uniform = request.target.morphology.kind == "infinite" and not names
+    return Scene(
+        x=px,
+        y=py,
+        rate=point_rate,
+        extended=tuple(extended),
+        surface=light.target_rate if uniform else 0.0,
+        centre=request.extras.offset,
+        sources=Sources(np.array(names, dtype=np.str_), sx, sy, source_mag, source_rate),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _rates(component: Component, request: Request, light: Light) -> tuple[Floats, list[str]]:
+    """Return electrons/s of the component's brightness with each of its spectra, and notes."""
+    rates: list[float] = []
+    notes: list[str] = []
+    for sed in component.seds:
+        if sed == request.target.sed and component.brightness == request.target.brightness:
+            rates.append(light.target_rate)  # its notes are the light's own
+            continue
+        rate, told = light.electrons(Target(sed=sed, brightness=component.brightness))
+        rates.append(rate)
+        notes += told
+    return np.array(rates), notes
+
+
+def _joined(parts: list[tuple[Floats, ...]], columns: int) -> list[Floats]:
+    """Return the columns of all parts, one after another."""
+    return [np.concatenate([part[n] for part in parts] or [np.zeros(0)]) for n in range(columns)]

@@ -1,0 +1,79 @@
+"""Convolution with the PSF by FFT: haloes of crowds, galaxies, pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli import parallel
+from elvis_cli.focalplane.geometry import rotate_stamp
+from elvis_cli.instrument import Chip
+from elvis_cli.psf import Psf
+
+Image = NDArray[np.float32]
+REACH = 1024
+"""Pixels beyond which the PSF of an extended source or of one star in a crowd is left out."""
+
+
+def add_star(image: Image, x: float, y: float, rate: float, spread: Psf, chip: Chip, index: int) -> None:
+    """Add a star of ``rate`` electrons/s at pixel (x, y) of ``image`` to all of it, with PSF number ``index``."""
+    from elvis_cli.kernels import stamp
+
+    fine, coarse = rotate_stamp(spread.fine[index], chip), rotate_stamp(spread.coarse[index], chip)
+
+    def work(_: int, rows: slice) -> None:
+        stamp.add_star(
+            image[rows], rows.start, x, y, rate, fine, spread.oversample, coarse,
+            float(spread.step), float(spread.fine_radius),
+        )  # fmt: skip
+
+    parallel.for_rows(image.shape[0], work)
+
+
+def reach(spread: Psf, farthest: float) -> int:
+    """Return to how many pixels the PSF is needed when nothing is farther from the source than ``farthest``."""
+    return max(8, math.ceil(min(REACH, 4 * spread.fine_radius, farthest + 2)))
+
+
+def padded(shape: tuple[int, int], margin: int) -> tuple[int, int]:
+    """Return a shape good for transforms that holds ``shape`` with ``margin`` pixels on every side."""
+    from scipy import fft
+
+    ny, nx = (fft.next_fast_len(n + 2 * margin, real=True) for n in shape)
+    return ny, nx
+
+
+def kernel(spread: Psf, chip: Chip, index: int, margin: int) -> Image:
+    """Return the PSF on pixels (2 margin + 1, 2 margin + 1), the star in the middle."""
+    image = np.zeros((2 * margin + 1, 2 * margin + 1), np.float32)
+    add_star(image, margin, margin, 1.0, spread, chip, index)
+    return image
+
+
+def convolve(parts: Sequence[tuple[Image, int]], response: Image) -> Image:
+    """Return the sum of ``parts`` convolved with ``response`` where it is free of wrapping; not less than 0.
+
+    Each part is (sources, power): sources (ny, nx) as given by `padded`, and how often the pixel's average (sinc) is
+    to be taken out of them: once when they are averaged over pixels as the response is, twice when they are shared
+    bilinearly. ``response`` is (2 m + 1, 2 m + 1); the result, (ny - 2 m, nx - 2 m), begins at pixel (m, m).
+    """
+    from scipy import fft
+
+    workers = parallel.threads()
+    ny, nx = shape = parts[0][0].shape
+    margin = response.shape[0] // 2
+    spectrum = np.zeros((ny, nx // 2 + 1), np.complex64)
+    for sources, power in parts:
+        part = fft.rfft2(sources, workers=workers)
+        if power:
+            part /= (np.sinc(fft.fftfreq(ny))[:, None] * np.sinc(fft.rfftfreq(nx))).astype(np.float32) ** power
+        spectrum += part
+    del part
+    larger = np.zeros(shape, np.float32)
+    larger[: response.shape[0], : response.shape[1]] = response
+    spectrum *= fft.rfft2(larger, workers=workers)
+    blurred = fft.irfft2(spectrum, s=shape, workers=workers)[2 * margin :, 2 * margin :]
+    return np.maximum(blurred, 0.0, out=blurred)  # rounding of the transform far out
