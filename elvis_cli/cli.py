@@ -102,7 +102,8 @@ def _print(text: str) -> None:
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # else nohup would be in vain
+            signal.signal(number, _terminate)
     if not os.environ.get("ELVIS_DEBUG"):
         warnings.simplefilter("ignore")
     code = run(sys.argv[1:])

@@ -336,6 +336,17 @@ class TestOutput:
         assert os.listdir(directory) == []
         assert (tmp_path / "stdout").read_bytes() == b""
 
+    def test_nohup_is_respected(self) -> None:
+        running = subprocess.Popen(
+            ["nohup", *COMMAND], env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        time.sleep(1.0)
+        running.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert running.poll() is None
+        _, complaint = running.communicate(b"{", timeout=30)
+        assert running.returncode == 65, complaint
+
 
 class TestTerminal:
     """What a person at a terminal gets; a pseudo-terminal plays it."""
