@@ -17,9 +17,6 @@ from elvis_cli.product import fits, observation
 from elvis_cli.request import Request
 from elvis_cli.scene.compose import compose
 
-MAX_COUNT = 1_000_000
-"""NDIT or NEXPO beyond this is no observation."""
-
 Progress = Callable[[int, int], None]
 
 
@@ -54,11 +51,11 @@ def prepare(request: Request) -> Observation:
     encircled = camera.concentration(aperture.diameter)
     chip = setup.detector.chip(setup.chips[0])
     prediction = snr.predict(setup, chip, light, camera.psf, encircled, camera.brightest(), aperture)
-    if not 1 <= prediction.count <= MAX_COUNT:
+    if prediction.count < 1:
         raise RequestError(
             "/timesnr/snr",
             f"a signal-to-noise ratio of {setup.snr_goal:g} cannot be reached: "
-            f"one integration of {setup.dit:g} s gives {prediction.snr_single:.3g}",
+            f"{snr.MAX_COUNT} integrations are the most, one of {setup.dit:g} s gives {prediction.snr_single:.3g}",
             found=setup.snr_goal,
         )
     when = observation.observe(request, setup, prediction.count)

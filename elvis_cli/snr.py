@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from elvis_cli.psf import Psf
 
 
+MAX_COUNT = 1_000_000
+"""NDIT or NEXPO beyond this is no observation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Aperture:
     """A circular aperture as the ETC counts it."""
@@ -104,8 +108,8 @@ def ratio(target: float, npix: int, sky: float, dark: float, ron: float) -> floa
 
 
 def solve_count(single: float, goal: float) -> int:
-    """Return the least number of integrations whose S/N reaches ``goal``; 0 when none does."""
-    if single <= 0:
+    """Return the least number of integrations whose S/N reaches ``goal``; 0 when MAX_COUNT are not enough."""
+    if single * math.sqrt(MAX_COUNT) < goal:
         return 0
     count = max(1, math.ceil((goal / single) ** 2))
     while count > 1 and single * math.sqrt(count - 1) >= goal:  # rounding of the square

@@ -25,8 +25,13 @@ def test_the_least_count_that_reaches_the_goal(single: float, goal: float) -> No
     assert count == 1 or single * math.sqrt(count - 1) < goal
 
 
-def test_a_goal_that_nothing_reaches() -> None:
-    assert snr.solve_count(0.0, 10.0) == 0
+@pytest.mark.parametrize(("single", "goal"), [(0.0, 10.0), (1.0, 1000.1), (1e-250, 100.0)])
+def test_a_goal_that_nothing_reaches(single: float, goal: float) -> None:
+    assert snr.solve_count(single, goal) == 0
+
+
+def test_the_last_goal_that_is_reached() -> None:
+    assert snr.solve_count(1.0, 1000.0) == snr.MAX_COUNT
 
 
 @pytest.mark.parametrize(("fwhm", "pixels", "npix"), [(0.6790, 11, 95), (0.7780, 13, 133)])
