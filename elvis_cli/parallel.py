@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 ROWS = 64
 """Rows of one block of work; random streams are derived per block, so this is part of the result."""
 
 _threads = 0
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def set_threads(count: int) -> None:
@@ -40,3 +44,11 @@ def for_rows(rows: int, work: Callable[[int, slice], None]) -> None:
     with ThreadPoolExecutor(threads()) as pool:
         for done in [pool.submit(work, block, where) for block, where in blocks]:
             done.result()
+
+
+def gather(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Return ``work(item)`` of every item, in their order, done on all threads; as for `for_rows`, mind the GIL."""
+    if threads() == 1 or len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads()) as pool:
+        return list(pool.map(work, items))

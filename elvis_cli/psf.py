@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import ao, pupil
+from elvis_cli import ao, parallel, pupil
 from elvis_cli.ao import Wavefront, integral, product
 from elvis_cli.errors import ElvisError
 from elvis_cli.instrument import Floats, Setup, Telescope
@@ -108,12 +108,12 @@ def build(setup: Setup, airmass: float, wave: Floats, weight: Floats, positions:
     elif setup.psf == "ao":
         budget = ao.Corrected(setup, airmass, aperture.diameter)
         atmosphere = budget.air
-        wavefronts = [budget.towards(position) for position in np.asarray(positions, float)]
+        wavefronts = parallel.gather(budget.towards, list(np.asarray(positions, float)))
     else:
         raise ElvisError(f"no PSF of the kind {setup.psf!r}: gaussian, seeing, ao")
     grid = _grid(setup, wave, len(wavefronts))
     maker = _Maker(grid, aperture, wave, weight, atmosphere)
-    made = [maker.star(wavefront) for wavefront in wavefronts]
+    made = parallel.gather(maker.star, wavefronts)
     if len(made) < len(positions):  # the same everywhere
         made *= len(positions)
     return Psf(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from elvis_cli import psf
+from elvis_cli import parallel, psf
 from elvis_cli.errors import ElvisError
 
 J, K = (1.15, 1.25, 1.35), (2.05, 2.15, 2.25)
@@ -256,3 +256,16 @@ def test_the_same_bits_with_one_thread_and_two(make, build) -> None:
 def test_an_unknown_kind_of_psf_is_an_error(make, build) -> None:
     with pytest.raises(ElvisError, match="gaussian, seeing, ao"):
         build(make(psf="moffat"), 1.0)
+
+
+def test_the_same_bits_on_any_number_of_threads(make, build) -> None:
+    places = [(float(x), float(y)) for x in (-9, 0, 9) for y in (-9, 0, 9)]
+    found = []
+    for count in (1, 3):
+        parallel.set_threads(count)
+        try:
+            found.append(build(make(), *K, at=places))
+        finally:
+            parallel.set_threads(0)
+    np.testing.assert_array_equal(found[0].fine, found[1].fine)
+    np.testing.assert_array_equal(found[0].coarse, found[1].coarse)
