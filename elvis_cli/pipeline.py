@@ -43,7 +43,7 @@ def prepare(request: Request) -> Observation:
 
     """
     setup = registry.load(request.instrument).configure(request)
-    chain.select(request.extras)
+    chain.check(request, setup)
     light = optics.detect(request, setup)
     scene = compose(request, setup, light)
     camera = imager.prepare(request, setup, scene, light)

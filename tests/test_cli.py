@@ -97,6 +97,11 @@ class TestFilter:
         assert wrong.code == 65
         assert "'bias'" in wrong.lines[0]
 
+    def test_what_is_valid_renders_and_what_is_not_does_not(self, elvis: Any) -> None:
+        missing = elvis(SMALL, "--stages=nonlinearity", stdin=example("fors"))
+        assert (missing.code, missing.out) == (65, b"")
+        assert elvis("validate", "--stages=nonlinearity", stdin=example("fors")).err == missing.err
+
     def test_uploaded_spectrum(self, elvis: Any, tmp_path: Path) -> None:
         (tmp_path / "metres.txt").write_text("# wavelength flux\n2e-7 1\n\n1e-6 1 # end\n3e-6, 1\n")
         (tmp_path / "nm.txt").write_text("200 5\n1000 5\n3000 5\n")

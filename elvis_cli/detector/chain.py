@@ -142,6 +142,15 @@ def configure(readout: Readout, extras: Extras) -> list[tuple[Stage[Any], Any]]:
     return steps
 
 
+def check(request: Request, setup: Setup) -> None:
+    """Raise what `expose` would raise for one of the chips, before anything is rendered."""
+    if request.extras.product == "expected":
+        select(request.extras)
+        return
+    for number in setup.chips:
+        configure(_readout(setup, setup.detector.chip(number), setup.window, request, 1), request.extras)
+
+
 def expose(
     rate: Image, setup: Setup, chip: Chip, window: Window, request: Request, count: int
 ) -> NDArray[np.float32] | NDArray[np.uint16]:
@@ -156,16 +165,7 @@ def expose(
     RequestError, ResourceError
         See `configure`.
     """
-    readout = Readout(
-        instrument=setup.instrument,
-        detector=setup.detector,
-        chip=chip,
-        window=window,
-        dit=setup.dit,
-        count=1 if setup.detector.kind == "ccd" else count,
-        seed=request.extras.seed,
-        exposure=request.extras.exposure,
-    )
+    readout = _readout(setup, chip, window, request, count)
     image: NDArray[Any] = np.empty(rate.shape, np.float32)
     pending: list[tuple[RowFunction, Any]] = [(_integrate, rate)]
     for stage, parameters in configure(readout, request.extras):
@@ -177,6 +177,19 @@ def expose(
             image = stage.image(image, parameters, readout)
     _run(pending, image, readout)
     return image
+
+
+def _readout(setup: Setup, chip: Chip, window: Window, request: Request, count: int) -> Readout:
+    return Readout(
+        instrument=setup.instrument,
+        detector=setup.detector,
+        chip=chip,
+        window=window,
+        dit=setup.dit,
+        count=1 if setup.detector.kind == "ccd" else count,
+        seed=request.extras.seed,
+        exposure=request.extras.exposure,
+    )
 
 
 def _integrate(rows: Image, y: int, rate: Image, readout: Readout) -> None:
