@@ -9,6 +9,7 @@ import pytest
 
 from elvis_cli import pipeline, reader
 from elvis_cli.focalplane import crowd, imager
+from elvis_cli.scene.component import Picture
 from elvis_cli.scene.morphology import Sersic
 
 OVERSAMPLE, STEP = 4, 8
@@ -156,3 +157,39 @@ def test_a_guide_star_goes_with_the_target_and_an_asterism_with_the_field(micado
     mode = {"instrument/ins_configuration": f"img_4mas_{mode}"}
     centred, off = (prepared(micado({**mode, "elvis": {"offset": [x, 0.0]}})).psf.strehl for x in (0.0, 40.0))
     assert least < off / centred < most
+
+
+class TestPictures:
+    """Surface-brightness templates through the PSF."""
+
+    SETUP = SimpleNamespace(pixel_scale=0.01)
+
+    def draw(self, picture, x=63.3, y=65.2, rotation=0.0):
+        image = np.zeros((128, 128), np.float32)
+        chip = SimpleNamespace(rotation=rotation)
+        imager.add_extended(image, x, y, 1000.0, picture, self.SETUP, spread(2.5), chip)
+        return image
+
+    @pytest.mark.parametrize("scale", [0.0005, 0.004, 0.01])
+    def test_a_picture_of_one_element_is_a_star(self, scale):
+        image = self.draw(Picture(np.ones((1, 1), np.float32), scale, 0.0, 0.0))
+        alone = star(63.3, 65.2)
+        np.testing.assert_allclose(image, alone, atol=0.04 * alone.max())
+        assert image.sum(dtype=float) == pytest.approx(alone.sum(dtype=float), rel=1e-3)
+
+    def test_a_uniform_picture_comes_through_unchanged(self):
+        """Far from its edges: the middle of a picture wider than the frame and the PSF together."""
+        image = self.draw(Picture(np.ones((90, 90), np.float32), 0.1, 0.0, 0.0, angle=20.0))
+        middle = image[32:96, 32:96].astype(float)
+        np.testing.assert_allclose(middle, 1000.0 / (90 * 0.1 / 0.01) ** 2, rtol=1e-5)
+        assert middle.std() / middle.mean() < 1e-6
+
+    def test_a_picture_turns_with_the_chip(self):
+        """A chip turned by 90 deg has its +x axis along the field's +y."""
+        pair = np.zeros((41, 41), np.float32)
+        pair[40, 20] = 1.0  # above the middle
+        for rotation, place in ((0.0, (63.3, 85.2)), (90.0, (83.3, 65.2)), (180.0, (63.3, 45.2))):
+            image = self.draw(Picture(pair, 0.01, 0.0, 0.0), rotation=rotation).astype(float)
+            y, x = np.indices(image.shape)
+            assert (image * x).sum() / image.sum() == pytest.approx(place[0], abs=0.02)
+            assert (image * y).sum() / image.sum() == pytest.approx(place[1], abs=0.02)

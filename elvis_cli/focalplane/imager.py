@@ -116,7 +116,7 @@ def add_extended(
     extent = math.hypot(*shape.image.shape) * scale / 2
     _blur(
         image, x, y, rate, extent, spread, chip,
-        lambda size, px, py: [(on_pixels(shape.image, scale, px, py, angle, size), 1)],
+        lambda size, px, py: [(on_pixels(shape.image, scale, px, py, angle, size), 2)],
     )  # fmt: skip
 
 

@@ -20,20 +20,23 @@ def sample(
     uy: float,
     parts: int,
 ) -> None:
-    """Set ``image`` (ny, nx), which begins at row ``row``, to the mean of ``picture`` (my, mx) over each pixel.
+    """Set ``image`` (ny, nx), which begins at row ``row``, to ``picture`` (my, mx), shared bilinearly between pixels.
 
     The element of the picture under pixel (x, y) is (x0 + ux x - uy y, y0 + uy x + ux y), bilinear between elements,
-    0 outside; each pixel is the mean of ``parts``^2 samples.
+    0 outside; each pixel is the mean of samples, ``parts`` a pixel and axis, weighted by 1 - |distance| on each axis.
     """
     ny, nx = image.shape
     my, mx = picture.shape
     for j in range(ny):
         for i in range(nx):
             total = 0.0
-            for b in range(parts):
-                y = row + j + (b + 0.5) / parts - 0.5
-                for a in range(parts):
-                    x = i + (a + 0.5) / parts - 0.5
+            for b in range(2 * parts):
+                dy = (b + 0.5) / parts - 1.0
+                y = row + j + dy
+                for a in range(2 * parts):
+                    dx = (a + 0.5) / parts - 1.0
+                    x = i + dx
+                    share = (1.0 - abs(dx)) * (1.0 - abs(dy))
                     u, v = x0 + ux * x - uy * y, y0 + uy * x + ux * y
                     if -1.0 < u < mx and -1.0 < v < my:
                         iu, iv = math.floor(u), math.floor(v)
@@ -43,5 +46,5 @@ def sample(
                                 m, n = iu + p, iv + q
                                 if 0 <= m < mx and 0 <= n < my:
                                     w = (tu if p else 1.0 - tu) * (tv if q else 1.0 - tv)
-                                    total += w * picture[n, m]
+                                    total += share * w * picture[n, m]
             image[j, i] = np.float32(total / (parts * parts))

@@ -31,7 +31,7 @@ def _overlap(size: int, factor: float) -> Floats:
 
 
 def on_pixels(image: Image, scale: float, x: float, y: float, angle: float, shape: tuple[int, int]) -> Image:
-    """Return a picture on pixels (ny, nx), each holding its share of the whole picture's light.
+    """Return a picture on pixels (ny, nx): shares of the whole picture's light, bilinear between neighbours.
 
     ``scale`` is pixels per element, (x, y) the pixel at the picture's middle, ``angle`` (rad) the direction of the
     picture's +x axis from the pixels' +x axis towards +y. Elements below half a pixel are joined first, so that
@@ -43,7 +43,9 @@ def on_pixels(image: Image, scale: float, x: float, y: float, angle: float, shap
     if scale < 0.5:
         image, scale = coarsen(image, 0.5 / scale), 0.5
     # samples at a whole fraction of an element add up to its light wherever they fall
-    parts = min(range(4, 9), key=lambda n: (abs(n * scale - round(n * scale)), n))
+    parts = min(
+        range(math.ceil(2 / scale), 9) if scale < 1 else (2, 3), key=lambda n: (abs(n * scale - round(n * scale)), n)
+    )
     cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
     middle_y, middle_x = (np.array(image.shape) - 1) / 2
     x0, y0 = middle_x - cos * x - sin * y, middle_y + sin * x - cos * y
