@@ -109,6 +109,27 @@ class Telescope:
 
 
 @dataclass(frozen=True, slots=True)
+class PupilMask:
+    """What stands in a pupil image behind the adaptive optics; the light that it blocks is a filter's business.
+
+    Its coordinates are those of the telescope's pupil: x, y in m on the primary mirror.
+    """
+
+    name: str
+    angle: float = 0.0
+    """Of the telescope's pupil and the mask on the detector, deg, from +y through -x."""
+    holes: tuple[tuple[float, float, float], ...] = ()
+    """Centre x, y and radius of each hole, m; () = all of the pupil."""
+    sines: tuple[tuple[float, ...], ...] = ()
+    """Phase plate, rad: row j, column i is the amplitude of sin(2 pi (u x + v y) / D), u = i + 1 and
+    v = j - (rows - 1) / 2 cycles across the pupil's diameter D; () = none."""
+    grating: float = 0.0
+    """Phase ramp along y that carries the light of the two handednesses to either side, cycles across D."""
+    leak: float = 0.0
+    """Fraction of the light that a phase plate leaves alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class AoSystem:
     """One adaptive-optics system: the error budget's coefficients."""
 
@@ -247,6 +268,7 @@ class Setup:
     chips: tuple[int, ...]
     header: Mapping[str, Any]
     """Further primary header cards: keyword (as in "ESO INS FILT1 NAME" or "INSTRUME") -> value or (value, comment)."""
+    pupil_mask: PupilMask | None = None
     values: tuple[Value, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Things a user must know (assumed figures, replaced data): stderr and header."""

@@ -101,7 +101,7 @@ def build(setup: Setup, airmass: float, wave: Floats, weight: Floats, positions:
     if setup.psf == "gaussian":
         return _gaussian(setup, airmass, len(positions))
     wave, weight = np.asarray(wave, float), np.asarray(weight, float) / np.sum(weight)
-    aperture = pupil.transfer(setup.telescope)
+    aperture = pupil.transfer(setup.telescope, setup.pupil_mask)
     if setup.psf == "seeing":
         atmosphere = air(setup, airmass)
         wavefronts = [ao.seeing_limited(atmosphere, 1.5 * aperture.diameter)]

@@ -1,15 +1,16 @@
-"""The telescope's pupil and its optical transfer function."""
+"""The telescope's pupil, with a mask in it or without, and its optical transfer function."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.instrument import Floats, Telescope
+from elvis_cli.instrument import Floats, PupilMask, Telescope
 
 SIZE = 1024
 """Samples across the autocorrelation."""
@@ -84,20 +85,44 @@ def _columns(rows: Floats, first: NDArray[np.int64], weights: NDArray[np.float32
 
 
 @lru_cache(maxsize=8)
-def transfer(telescope: Telescope) -> Pupil:
-    """Return the OTF of a telescope's pupil."""
-    mask, step = raster(telescope)
-    spectrum = np.fft.rfft2(mask.astype(np.float32), s=(SIZE, SIZE))
-    # the raster is the pupil averaged over each sample: undo it, or the wings fade
-    blur = np.sinc(np.fft.fftfreq(SIZE))[:, None] * np.sinc(np.fft.rfftfreq(SIZE))
-    power = ((spectrum.real**2 + spectrum.imag**2) / (blur * blur)).astype(np.float32)
-    otf = np.fft.fftshift(np.fft.irfft2(power, s=(SIZE, SIZE))).astype(np.float32)
+def transfer(telescope: Telescope, mask: PupilMask | None = None) -> Pupil:
+    """Return the OTF of a telescope's pupil.
+
+    With a grating phase plate it is the mean over unpolarised light: the leak's and those of the two handednesses,
+    which see opposite phases and so have OTFs that are complex conjugates of each other. The shift of their images
+    grows with the wavelength, as the OTF is a function of the shift in the pupil.
+    """
+    shape, step = raster(telescope, mask)
+    plain = _correlate(shape)
     middle = SIZE // 2
-    otf /= otf[middle, middle]
-    rays = np.array([[otf[middle, middle + n], otf[middle + n, middle + n], otf[middle + n, middle]] for n in (1, 3)])
+    rays = np.array(
+        [[plain[middle, middle + n], plain[middle + n, middle + n], plain[middle + n, middle]] for n in (1, 3)]
+    )
     fall = (rays[0] - rays[1]) / (2.0 * step)  # within the width of an arm, past the rounding by the samples
     slope = (fall[0] + fall[2]) / 4.0 + fall[1] / math.sqrt(8.0)
+    otf = plain
+    if mask is not None and mask.sines:
+        bent = _correlate(shape * np.exp(1j * phase(mask, extent(telescope), step)))
+        otf = (mask.leak * plain + (1.0 - mask.leak) * bent).astype(np.float32)
     return Pupil(extent(telescope), step, otf, float(slope))
+
+
+def _correlate(field: NDArray[np.floating[Any] | np.complexfloating[Any]]) -> NDArray[np.float32]:
+    """Return the real part of the autocorrelation (SIZE, SIZE) of a field in the pupil, 1 at the origin."""
+    # the raster is the pupil averaged over each sample: undo it, or the wings fade
+    blur = np.sinc(np.fft.fftfreq(SIZE))[:, None]
+    if np.iscomplexobj(field):
+        spectrum = np.fft.fft2(field.astype(np.complex64), s=(SIZE, SIZE))
+        blur = blur * np.sinc(np.fft.fftfreq(SIZE))
+        power = ((spectrum.real**2 + spectrum.imag**2) / (blur * blur)).astype(np.float32)
+        otf = np.fft.ifft2(power).real
+    else:
+        spectrum = np.fft.rfft2(field.astype(np.float32), s=(SIZE, SIZE))
+        blur = blur * np.sinc(np.fft.rfftfreq(SIZE))
+        power = ((spectrum.real**2 + spectrum.imag**2) / (blur * blur)).astype(np.float32)
+        otf = np.fft.irfft2(power, s=(SIZE, SIZE))
+    otf = np.fft.fftshift(otf).astype(np.float32)
+    return np.asarray(otf / otf[SIZE // 2, SIZE // 2])
 
 
 def extent(telescope: Telescope) -> float:
@@ -108,11 +133,11 @@ def extent(telescope: Telescope) -> float:
     return 2.0 * (largest + pitch / math.sqrt(3.0))
 
 
-def raster(telescope: Telescope) -> tuple[Floats, float]:
+def raster(telescope: Telescope, mask: PupilMask | None = None) -> tuple[Floats, float]:
     """Return the transmission (ACROSS, ACROSS) of the pupil, averaged over each sample, and the step in m.
 
     Arms run from the axis outwards at position angles counted from +y through -x, as the sky's from North
-    through East. Segments have flat sides up and down (columns along y); gaps are not resolved.
+    through East; a mask turns them by its angle. Segments have flat sides up and down (columns along y); gaps are not resolved.
     """
     step = extent(telescope) / (ACROSS - 4)
     half = (np.arange(ACROSS // 2) + 0.5) * step
@@ -125,15 +150,43 @@ def raster(telescope: Telescope) -> tuple[Floats, float]:
         quarter = np.clip((telescope.diameter / 2 - r) / step + 0.5, 0.0, 1.0)
         quarter -= np.clip((telescope.inner / 2 - r) / step + 0.5, 0.0, 1.0)
     right = np.concatenate([quarter[::-1], quarter])
-    mask = np.concatenate([right[:, ::-1], right], axis=1)
+    shape = np.concatenate([right[:, ::-1], right], axis=1)
+    turn = mask.angle if mask is not None else 0.0
     x = np.concatenate([-half[::-1], half])
     y = x[:, None]
-    for angle in np.radians(telescope.spider_angles):
+    for angle in np.radians(np.asarray(telescope.spider_angles) + turn):
         along = -x * math.sin(angle) + y * math.cos(angle)
         across = np.abs(x * math.cos(angle) + y * math.sin(angle))
         arm = np.clip((telescope.spider_width / 2 - across) / step + 0.5, 0.0, 1.0)
-        mask *= 1.0 - np.where(along > 0, np.minimum(arm, telescope.spider_width / step), 0.0)
-    return mask, step
+        shape *= 1.0 - np.where(along > 0, np.minimum(arm, telescope.spider_width / step), 0.0)
+    if mask is not None and mask.holes:
+        u, v = _turned(x, turn)
+        shape *= np.max(
+            [np.clip((r - np.hypot(u - a, v - b)) / step + 0.5, 0.0, 1.0) for a, b, r in mask.holes], axis=0
+        )
+    return shape, step
+
+
+def phase(mask: PupilMask, diameter: float, step: float) -> Floats:
+    """Return the phase (ACROSS, ACROSS) of a mask's plate, rad."""
+    x = (np.arange(ACROSS, dtype=float) - (ACROSS - 1) / 2) * step
+    u, v = _turned(x, mask.angle)
+    cycle = 2 * math.pi / diameter
+    right, up = (np.exp(1j * cycle * axis).astype(np.complex64) for axis in (u, v))
+    total = np.zeros_like(right)
+    for row in reversed(mask.sines):  # Horner's scheme in both powers
+        along = np.zeros_like(right)
+        for amplitude in reversed(row):
+            along = (along + np.float32(amplitude)) * right
+        total = total * up + along
+    total *= np.exp(-1j * cycle * (len(mask.sines) - 1) / 2 * v)  # the first row is the most negative frequency
+    return np.asarray(total.imag + cycle * mask.grating * v)
+
+
+def _turned(x: Floats, angle: float) -> tuple[Floats, Floats]:
+    """Return the coordinates in the pupil, turned by ``angle`` deg, of the points (x[i], x[j]), as (j, i) arrays."""
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return cos * x + sin * x[:, None], cos * x[:, None] - sin * x
 
 
 def _segments(x: Floats, segments: tuple[float, ...]) -> NDArray[np.bool_]:
