@@ -16,7 +16,7 @@ from elvis_cli.instrument import Chip, Floats, Setup
 from elvis_cli.scene.compose import Scene
 
 Image = NDArray[np.float32]
-HALF = 32
+HALF = 24
 """Half size of a core, pixels; the taper from core to halo runs from half of it to all of it."""
 PHASES = 8
 """Places of the star within a pixel for which a core is tabulated."""
@@ -160,4 +160,4 @@ def _add_haloes(
     ny, nx = image.shape
     points = np.zeros(convolution.padded(image.shape, REACH), np.float32)
     stamp.deposit(points, x + REACH, y + REACH, rate)
-    image += convolution.convolve([(points, 0)], response)[:ny, :nx]
+    image += convolution.convolve([(points, 2)], response)[:ny, :nx]
