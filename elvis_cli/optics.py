@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli import sky
+from elvis_cli.constants import BOLTZMANN, LIGHT, PLANCK
 from elvis_cli.instrument import Floats, Setup, Surface
 from elvis_cli.request import Request, Target
 from elvis_cli.scene import spectrum
 
-PLANCK = 6.62607015e-34
-LIGHT = 299792458.0
-BOLTZMANN = 1.380649e-23
 ARCSEC2 = math.radians(1 / 3600) ** 2
 """sr per arcsec2."""
 
