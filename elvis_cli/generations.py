@@ -159,11 +159,11 @@ def _sed(keys: _Keys) -> Sed:
     if kind == "upload":
         return Sed(kind, uploaded=_uploaded(keys), **common)
     catalog = keys.get(params + "catalog", params + "ctlg", form="MARCS")
-    name = _v1_template(keys, keys.get(params + "id", params + "spectype", form="5750:4.5"))
+    name = _v1_template(keys.get(params + "id", params + "spectype", form="5750:4.5"))
     return Sed("template", catalog=catalog, id=name, **common)
 
 
-def _v1_template(keys: _Keys, name: str) -> str:
+def _v1_template(name: str) -> str:
     """Return "Teff:logg" for the first generation's "p6000:g+4.0:m0.0:...", other names as they are."""
     match = _MARCS_V1.match(name)
     return f"{float(match['teff']):g}:{float(match['logg']):.1f}" if match else name

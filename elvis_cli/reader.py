@@ -18,14 +18,6 @@ from elvis_cli import generations
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.request import Request
 
-_NAMES = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-}
 _TYPES = {
     "object": "an object",
     "array": "an array",

@@ -43,7 +43,7 @@ class Sed:
     velocity: float = 0.0
     """Barycentric velocity correction, km/s."""
     uploaded: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    """Uploaded spectrum: wavelength (um), f_lambda (arbitrary unit)."""
+    """Uploaded spectrum: wavelength (um, ascending), f_lambda (arbitrary unit, not negative, not all zero)."""
 
 
 @dataclass(frozen=True, slots=True)

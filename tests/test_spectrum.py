@@ -189,13 +189,6 @@ def test_upload_that_ends_early():
         flux(target(Brightness("mag", 20.0, "K", "vega"), kind="upload", uploaded=uploaded), np.linspace(0.6, 1.0, 401))
 
 
-def test_negative_upload_is_said():
-    uploaded = ((0.3, 0.5, 0.6, 0.9), (1.0, 1.0, -1.0, 1.0))
-    density, notes = flux(target(kind="upload", uploaded=uploaded), np.linspace(0.5, 0.7, 50))
-    assert (density >= 0).all()
-    assert "negative" in notes[0]
-
-
 @pytest.mark.parametrize(
     ("request_target", "pointer"),
     [

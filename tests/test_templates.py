@@ -14,11 +14,6 @@ INDEX = np.load(DATA / "spectra_index.npy")
 # The selects id0Sel and id1Sel of the ETC's forms, the same on every page.
 FORM_TEFF = (*range(3000, 4001, 100), *range(4250, 8001, 250))
 FORM_LOGG = ("3.0", "3.5", "4.0", "4.5", "5.0")
-V1 = [  # spectype of the first generation
-    "p4000:g+4.0:m0.0:t02:st:z+0.00:a+0.00:c+0.00:n+0.00:o+0.00",
-    "p9360.0:g+4.0:m0.0:t02:st:z+0.00:a+0.00:c+0.00:n+0.00:o+0.00",
-    "s4000:g+0.0:m1.0:t02:st:z+0.00:a+0.00:c+0.00:n+0.00:o+0.00",
-]
 
 
 def colour(choice, blue, red):
@@ -67,12 +62,6 @@ def test_real_requests_name_known_spectra(path):
     assert target.brightness.band in bands.NAMES
     if target.sed.kind == "template":
         templates.find(target.sed.catalog, target.sed.id)
-
-
-@pytest.mark.parametrize("name", V1)
-def test_first_generation_ids(name):
-    choice = templates.find("MARCS", name)
-    assert choice.temperature == float(name[1:].split(":")[0])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from elvis_cli.constants import LIGHT
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import Floats
 from elvis_cli.request import Brightness, Sed, Target
@@ -64,7 +65,7 @@ def _shift(sed: Sed) -> float:
     The barycentric correction is what must be added to a measured velocity, so a positive one means that the light
     arrives bluer.
     """
-    shift = (1 + sed.redshift) / (1 + sed.velocity * 1e3 / bands.LIGHT)
+    shift = (1 + sed.redshift) / (1 + sed.velocity * 1e3 / LIGHT)
     if not (math.isfinite(shift) and shift > 0):
         raise RequestError("/target/sed/redshift/redshift", "leaves no light", found=sed.redshift, allowed="above -1")
     return shift
@@ -81,11 +82,8 @@ def _shape(sed: Sed, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, .
                 "/target/sed/spectrum/spectrumtype", "upload: give the spectrum with --sed FILE or in /elvis/sed"
             )
         points, values = np.array(sed.uploaded)
-        negative = bool((values < 0).any())
-        values = np.maximum(values, 0.0)
         # The unit is the user's own: keep its size out of the arithmetic.
-        values = values / (values.max() or 1.0)
-        return points, values, ("negative values of the uploaded spectrum are taken as zero",) if negative else ()
+        return points, values / values.max(), ()
     points = np.geomspace(lo, hi, max(3, math.ceil(SAMPLES * math.log(hi / lo)) + 1))
     if sed.kind == "blackbody":
         return points, templates.black_body(points, sed.temperature), ()

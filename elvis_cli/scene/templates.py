@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from elvis_cli.constants import FIRST_RADIATION, SECOND_RADIATION
 from elvis_cli.errors import RequestError, choice_error, nearest_name
 from elvis_cli.scene import stars
 
@@ -98,7 +99,6 @@ _COOL = 3500.0
 """K: model atmospheres at and below, real stars above."""
 _MODEL_GRAVITIES = (3.5, 4.5, 5.5)
 _NUMBERS = re.compile(r"\s*(\d+(?:\.\d*)?)\s*:\s*([+-]?\d+(?:\.\d*)?)\s*")
-_V1_NUMBERS = re.compile(r"[ps](\d+(?:\.\d*)?):g([+-]\d+(?:\.\d*)?):.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +180,13 @@ def black_body(wave: Floats, temperature: float) -> Floats:
     """Return f_lambda of a black body of ``temperature`` (K) at ``wave`` (um), W/m2/um per steradian."""
     import numpy as np
 
-    x = 14387.768775 / (wave * temperature)
+    x = SECOND_RADIATION / (wave * temperature)
     # exp(-x) goes to zero quietly where exp(x) would overflow.
-    return 1.191042972e8 * wave**-5.0 * np.exp(-x) / -np.expm1(-x)
+    return FIRST_RADIATION * wave**-5.0 * np.exp(-x) / -np.expm1(-x)
 
 
 def _model(catalog: str, name: str) -> Choice:
-    match = _NUMBERS.fullmatch(name) or _V1_NUMBERS.fullmatch(name)
+    match = _NUMBERS.fullmatch(name)
     allowed = f"Teff:logg such as 5750:4.5, {COOLEST:g}-{HOTTEST:g} K"
     if match is None:
         raise RequestError(
