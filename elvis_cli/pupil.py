@@ -137,7 +137,8 @@ def raster(telescope: Telescope, mask: PupilMask | None = None) -> tuple[Floats,
     """Return the transmission (ACROSS, ACROSS) of the pupil, averaged over each sample, and the step in m.
 
     Arms run from the axis outwards at position angles counted from +y through -x, as the sky's from North
-    through East; a mask turns them by its angle. Segments have flat sides up and down (columns along y); gaps are not resolved.
+    through East; a mask turns them by its angle. Segments have flat sides up and down (columns along y); gaps are not
+    resolved.
     """
     step = extent(telescope) / (ACROSS - 4)
     half = (np.arange(ACROSS // 2) + 0.5) * step

@@ -12,7 +12,18 @@ from elvis_cli import filters
 from elvis_cli.errors import RequestError, ResourceError, choice_error
 from elvis_cli.facts import Facts
 from elvis_cli.filters import Filter
-from elvis_cli.instrument import AoSystem, Chip, Curve, Detector, Setup, Site, Surface, Telescope, Turbulence
+from elvis_cli.instrument import (
+    AoSystem,
+    Chip,
+    Curve,
+    Detector,
+    PupilMask,
+    Setup,
+    Site,
+    Surface,
+    Telescope,
+    Turbulence,
+)
 from elvis_cli.request import Request, Window
 
 FAINT = 0.01
@@ -65,6 +76,9 @@ def build(
     else:
         count = request.timing.count
     guide = request.seeing.guide_star_mag
+    centre = filters.centre(in_beam, band)
+    mask = make_pupil_mask(facts.part("pupil_masks"), [f.name for f in in_beam], centre)
+    aperture = aperture_diameter(facts.part("seeing"), request)
     values = tuple({value.name: value for value in facts.ledger}.values())
     assumed = sum(value.assumed for value in values)
     if assumed:
@@ -78,7 +92,7 @@ def build(
         surfaces=surfaces,
         band=band,
         filter_name=names,
-        filter_centre=filters.centre(in_beam, band),
+        filter_centre=centre,
         pixel_scale=scale * binning,
         plate_scale=scale * binning / detector.pixel_mm,
         detector=detector,
@@ -91,9 +105,10 @@ def build(
         count=count,
         count_key=timing.text("count_key"),
         snr_goal=request.timing.snr,
-        aperture_pix=request.seeing.aperture_pix or 0,
+        aperture_pix=aperture,
         window=window,
         chips=chips,
+        pupil_mask=mask,
         header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ')}": v for k, v in options.items()}},
         values=values,
         notes=(*notes, *seeing_note),
@@ -136,6 +151,25 @@ def make_telescope(facts: Facts) -> Telescope:
         spider_angles=tuple(float(a) for a in facts.value("spider_angles", "deg")),
         segments=tuple(float(s) for s in facts.value("segments", "m")) if "segments" in facts else (),
         mirror=facts.number("mirror", "m") if "mirror" in facts else 0.0,
+    )
+
+
+def make_pupil_mask(facts: Facts, in_beam: list[str], centre: float) -> PupilMask | None:
+    """Return the mask that a wheel's element in the beam is, if any; ``centre`` (um) is the filter's wavelength."""
+    name = next((name for name in in_beam if name in facts), None)
+    if name is None:
+        return None
+    table = facts.part(name)
+    sines = table.value("sines", "rad") if "sines" in table else ()
+    return PupilMask(
+        name=name,
+        angle=table.number("angle", "deg"),
+        holes=tuple((float(x), float(y), float(r)) for x, y, r in table.value("holes", "m"))
+        if "holes" in table
+        else (),
+        sines=tuple(tuple(float(a) for a in row) for row in sines),
+        grating=table.number("grating", "1") if "grating" in table else 0.0,
+        leak=float(table.curve("leak").at(np.array([centre]))[0]) if "leak" in table else 0.0,
     )
 
 
@@ -237,7 +271,29 @@ def zenith_seeing(facts: Facts, request: Request) -> tuple[float, tuple[str, ...
     category = facts.number("default_category", "%") if asked.turbulence_category is None else asked.turbulence_category
     if f"{category:g}" not in categories:
         raise choice_error("/seeing/turbulence_category", category, [float(c) for c in categories])
+    if "max_airmass" in facts and request.sky.airmass > (most := facts.value("max_airmass", "1")[f"{category:g}"]):
+        raise RequestError(
+            "/sky/airmass",
+            f"{request.sky.airmass:g} is too far from the zenith for turbulence category {category:g}",
+            found=request.sky.airmass,
+            allowed=f"<= {most:g}",
+        )
     return float(categories[f"{category:g}"]), ()
+
+
+def aperture_diameter(facts: Facts, request: Request) -> int:
+    """Return the diameter (pixels) of the aperture for the signal-to-noise ratio; 0 is automatic.
+
+    With a list ``apertures`` it is one of them, the ``default_aperture`` where the request gives none.
+    """
+    asked = request.seeing.aperture_pix
+    if "apertures" not in facts:
+        return asked or 0
+    if asked is None:
+        return int(facts.number("default_aperture", "pixel"))
+    if asked not in (allowed := facts.value("apertures", "pixel")):
+        raise choice_error("/seeing/aperturepix", asked, allowed)
+    return asked
 
 
 def integration_time(timing: Facts, detector: Facts, request: Request) -> float:
@@ -246,7 +302,8 @@ def integration_time(timing: Facts, detector: Facts, request: Request) -> float:
     Raises
     ------
     RequestError
-        It is shorter than the detector's ``min_dit``, where there is one.
+        It is shorter than the detector's ``min_dit``, where there is one, or longer than the ``free_dit`` up to
+        which any time goes and none of the ``long_dits``.
     """
     dit = timing.number("dit", "s") if request.timing.dit is None else request.timing.dit
     if "min_dit" in detector and dit < (least := detector.number("min_dit", "s")):
@@ -256,6 +313,15 @@ def integration_time(timing: Facts, detector: Facts, request: Request) -> float:
             found=dit,
             allowed=f">= {least:g} s",
         )
+    if "free_dit" in timing and dit > (most := timing.number("free_dit", "s")):
+        allowed = timing.value("long_dits", "s")
+        if dit not in allowed:
+            raise RequestError(
+                f"/timesnr/{timing.text('dit_key')}",
+                f"{dit:g} s: beyond {most:g} s some integration times are offered only",
+                found=dit,
+                allowed=[f"<= {most:g} s", *allowed],
+            )
     return dit
 
 

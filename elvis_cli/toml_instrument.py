@@ -86,7 +86,7 @@ class TomlInstrument:
 
     def unknown_keys(self, request: Request) -> tuple[str, ...]:
         """Return the keys of the request's ``instrument`` section that this instrument does not have."""
-        asked = request.keys.get(MODE_KEY)
+        asked = self._mode(request)[0]
         mode = asked if isinstance(asked, str) and asked in self.document["modes"] else self.document["default_mode"]
         known = {MODE_KEY, *self.keys(mode)}
         return tuple(key for key in request.keys if key not in known)
@@ -101,12 +101,38 @@ class TomlInstrument:
         ResourceError
             The data files are incomplete.
         """
-        chosen = request.keys.get(MODE_KEY)
-        mode = self._known_mode(self.document["default_mode"] if chosen is None else chosen)
+        chosen, mode_notes = self._mode(request)
+        mode = self._known_mode(chosen)
         options = self._options(mode, request.keys)
         facts = self._facts(mode, options)
-        notes = [f"{pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
-        return setups.build(request, facts, self._shared(facts), mode, options, tuple(notes))
+        unknown = [f"{pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
+        notes = (*mode_notes, *unknown)
+        return setups.build(request, facts, self._shared(facts), mode, options, notes)
+
+    def _mode(self, request: Request) -> tuple[object, list[str]]:
+        """Return the mode asked for, or the default, and notes.
+
+        The second generation of ETC JSON says in /seeingiqao/mode what the third makes part of the mode's name:
+        ``mode_aliases`` names the mode of each pair, the first of a table where the request says nothing of it.
+        """
+        asked, ao = request.keys.get(MODE_KEY), request.seeing.ao_mode
+        if asked is None:
+            asked = self.document["default_mode"]
+        if not isinstance(asked, str):
+            return asked, []
+        aliases = self.document.get("mode_aliases", {})
+        where = "/seeingiqao/mode"
+        if asked not in aliases:
+            means = [table.get(ao) for table in aliases.values()]
+            spare = ao is not None and asked in self.document["modes"] and means and asked not in means
+            return asked, [f"{where}: not used, the mode is {asked}"] if spare else []
+        pairs = aliases[asked]
+        if ao is None:
+            ao = next(iter(pairs))
+            return pairs[ao], [f"{where}: not given, taken as {ao}"]
+        if ao not in pairs:
+            raise choice_error(where, ao, pairs)
+        return pairs[ao], []
 
     def _known_mode(self, mode: object) -> str:
         modes = self.document["modes"]
