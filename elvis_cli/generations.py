@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from elvis_cli import embedded
 from elvis_cli.errors import RequestError
 from elvis_cli.request import (
     Brightness,
-    Catalogue,
     Extras,
     Morphology,
+    Motion,
+    NamedScene,
     Pointing,
     Request,
     Sed,
@@ -31,6 +33,7 @@ from elvis_cli.request import (
 
 DIT = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "DET1.UIT1", "dit")
 COUNT = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", "ndit/ndit", "ndit")
+_SCENERY = ("catalogue", "scene", "image", "motion")
 SNR = ("snr", "snr/snr", "red_snr", "blue_snr")
 
 _MARCS_V1 = re.compile(r"[ps](?P<teff>\d+(\.\d+)?):g(?P<logg>[+-]\d+(\.\d+)?)(:m[+-]?(?P<mass>\d+(\.\d+)?))?")
@@ -264,6 +267,9 @@ def _extras(keys: _Keys) -> Extras:
     block = _section(keys.document, "elvis")
     window, chips, pointing = block.get("window"), block.get("chips"), block.get("pointing")
     x, y = block.get("offset", (0, 0))
+    catalogue, scene, image, motion = (block.get(name) for name in _SCENERY)
+    picture, notes = embedded.image(image) if image else (None, ())
+    keys.overruled += notes
     return Extras(
         seed=int(block.get("seed", 0)),
         window=_window(window) if isinstance(window, Mapping) else window and "full",
@@ -273,7 +279,11 @@ def _extras(keys: _Keys) -> Extras:
         product=block.get("product", "raw"),
         exposure=int(block.get("exposure", 1)),
         offset=(float(x), float(y)),
-        catalogue=_catalogue(block.get("catalogue")),
+        catalogue=catalogue and embedded.catalogue(catalogue, pointed=pointing is not None),
+        scene=scene and NamedScene(scene["name"], {key: value for key, value in scene.items() if key != "name"}),
+        image=picture,
+        motion=motion and Motion(float(motion["rate"]), float(motion["angle"])),
+        truth=bool(block.get("truth", catalogue or scene or image or motion)),
         stages=tuple(block["stages"]) if "stages" in block else None,
         skip=tuple(block.get("skip", ())),
     )
@@ -300,13 +310,3 @@ def _date(text: str | None) -> str | None:
             "/elvis/date", f"{text[:40]!r} is not a date", found=text[:40], allowed="ISO 8601, 1980 to 2099"
         )
     return when.replace(tzinfo=None).isoformat(timespec="milliseconds")
-
-
-def _catalogue(columns: Mapping[str, Any] | None) -> Catalogue | None:
-    if columns is None:
-        return None
-    for name in ("y", "mag"):
-        if len(columns[name]) != len(columns["x"]):
-            length, wanted = len(columns[name]), len(columns["x"])
-            raise RequestError(f"/elvis/catalogue/{name}", f"has {length} items", allowed=f"as many as x: {wanted}")
-    return Catalogue(*(tuple(map(float, columns[name])) for name in ("x", "y", "mag")))

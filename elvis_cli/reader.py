@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema.exceptions import best_match
 
 from elvis_cli import generations
-from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.errors import RequestError, choice_error, nearest_name
 from elvis_cli.request import Request
 
 _TYPES = {
@@ -96,8 +96,9 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _merge(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document with the options in its ``elvis`` block."""
-    merged = _deep(document, {"elvis": overrides})
+    """Return the document with the options in its ``elvis`` block; a whole file replaces what stands there."""
+    merged = _deep(document, {"elvis": {key: None for key in ("catalogue", "image") if key in overrides}})
+    merged = _deep(merged, {"elvis": overrides})
     if "sed" in overrides:
         merged = _deep(merged, {"target": {"sed": {"sedtype": "spectrum", "spectrum": {"spectrumtype": "upload"}}}})
     return merged
@@ -119,18 +120,28 @@ def _check(document: Mapping[str, Any]) -> None:
 @cache
 def _validator() -> Any:
     extend: Any = validators.extend  # untyped
-    return extend(Draft202012Validator, {"items": _items})(elvis_schemas.load())
+    return extend(Draft202012Validator, {"items": _items, "oneOf": _one_of})(elvis_schemas.load())
 
 
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    """Check ``items``; a column of numbers within its limits is passed at once (1e5 of them in 5 ms, not 1 s)."""
-    numbers = isinstance(instance, list) and instance and set(map(type, instance)) <= {int, float}
-    if numbers and items.get("type") == "number":
+    """Check ``items``; a column of numbers or words within limits is passed at once (1e5 of them in 5 ms, not 1 s)."""
+    kinds = set(map(type, instance)) if isinstance(instance, list) else set()
+    if kinds == {str} and items.get("type") == "string" and max(map(len, instance)) <= items["maxLength"]:
+        return
+    if kinds and kinds <= {int, float} and items.get("type") == "number":
         low, high = min(instance), max(instance)
         above = items.get("minimum", -math.inf) <= low and items.get("exclusiveMinimum", -math.inf) < low
         if above and high <= items.get("maximum", math.inf):
             return
     yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema)
+
+
+def _one_of(validator: Any, branches: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """Check a scene against the branch that has its name: what is wrong then has a place of its own."""
+    for number, branch in enumerate(branches):
+        name = branch["properties"]["name"]["const"] if "properties" in branch else None
+        if name and isinstance(instance, Mapping) and instance.get("name") == name:
+            yield from validator.descend(instance, branch, schema_path=number)
 
 
 def _unknown(value: Any, schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str | None]]:
@@ -177,6 +188,15 @@ def _refusal(error: Any) -> RequestError:
             reason, allowed = f"{brief(found)} has the wrong type", " or ".join(names)
         case "minimum" | "maximum" | "exclusiveMinimum":
             reason, allowed = f"{brief(found)} is out of range", _range(schema)
+        case "additionalProperties":
+            extra = next(key for key in found if key not in schema["properties"])
+            return RequestError(
+                f"{pointer}/{_token(extra)}",
+                "is not known here",
+                found=brief(extra),
+                allowed=list(schema["properties"]),
+                nearest=nearest_name(extra, schema["properties"]),
+            )
         case "required":
             missing = next(r for r in rule if r not in found)
             pointer, reason, allowed = f"{pointer}/{missing}", "is missing", _range(schema["properties"][missing])

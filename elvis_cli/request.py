@@ -142,6 +142,44 @@ class Catalogue:
     x: tuple[float, ...]
     y: tuple[float, ...]
     mag: tuple[float, ...]
+    temperature: tuple[float, ...] | None = None
+    """K, of each."""
+    sed: tuple[str, ...] | None = None
+    """Template of each, ``catalog:id``; with neither, the target's spectrum."""
+    celestial: bool = False
+    """``x`` and ``y`` are ICRS right ascension and declination, deg."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Surface-brightness template in place of the single target, whose brightness is that of all of it."""
+
+    data: bytes = field(repr=False)
+    """Little-endian float32, row by row from the lowest, East to West."""
+    shape: tuple[int, int]
+    """Rows, columns."""
+    scale: float
+    """arcsec per element."""
+    position_angle: float = 0.0
+    """Of the image's upward axis, deg, North through East."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedScene:
+    """A scene of `elvis_cli.scene.library` and the parameters that were given."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How the target moves among the stars, which the telescope follows."""
+
+    rate: float
+    """arcsec per hour."""
+    angle: float
+    """Whither, deg, North through East."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +201,11 @@ class Extras:
     offset: tuple[float, float] = (0.0, 0.0)
     """Target's offset from the field centre, arcsec (+x West, +y North at PA 0)."""
     catalogue: Catalogue | None = None
+    scene: NamedScene | None = None
+    image: Image | None = None
+    motion: Motion | None = None
+    truth: bool = False
+    """Whether the output tells what was put in."""
     stages: tuple[str, ...] | None = None
     """Detector stages to run; None = all."""
     skip: tuple[str, ...] = ()

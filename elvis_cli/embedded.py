@@ -1,0 +1,128 @@
+"""Files that travel inside the request, in the block ``elvis``: columns of stars, images.
+
+A long column is text: base64 of zlib of little-endian numbers, so that a million stars are read in a second and the
+request inside a FITS file stays small.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sys
+import zlib
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import elvis_schemas
+
+from elvis_cli.errors import RequestError
+from elvis_cli.request import Catalogue, Image
+
+_COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", "sed")
+_POINTER = "/elvis/catalogue"
+MOST = 5_000_000
+"""Stars in a catalogue."""
+
+
+def pack(numbers: bytes) -> str:
+    """Return little-endian numbers as text."""
+    return base64.b64encode(zlib.compress(numbers, 1)).decode()
+
+
+def unpack(text: str, pointer: str, most: int) -> bytes:
+    """Return what `pack` was given, up to ``most`` bytes.
+
+    Raises
+    ------
+    RequestError
+        The text is not what `pack` makes, or holds more.
+    """
+    form = "base64 of zlib of little-endian numbers"
+    try:
+        stream = zlib.decompressobj()
+        numbers = stream.decompress(base64.b64decode(text, validate=True), most)
+    except (binascii.Error, ValueError, zlib.error):
+        raise RequestError(pointer, "cannot be unpacked", found=text[:40], allowed=form) from None
+    if stream.unconsumed_tail:
+        raise RequestError(pointer, "holds more numbers than there may be", allowed=f"{most} bytes")
+    if not stream.eof:
+        raise RequestError(pointer, "ends too early", allowed=form)
+    return numbers
+
+
+def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
+    """Return the catalogue in ``elvis.catalogue``; ``pointed`` says whether the request has a pointing.
+
+    Raises
+    ------
+    RequestError
+        Columns are missing, contradict each other, or have different lengths; a packed number is out of range.
+    """
+    given = {name: block[name] for name in _COLUMNS if block.get(name) is not None}
+    columns: dict[str, Any] = {name: _column(value, name) for name, value in given.items()}
+    places = [pair for pair in (("x", "y"), ("ra", "dec")) if pair[0] in columns or pair[1] in columns]
+    if len(places) != 1 or not set(places[0]) <= set(columns):
+        missing = next((name for pair in places for name in pair if name not in columns), "x")
+        reason = "is missing" if len(places) < 2 else "x, y or ra, dec: not both"
+        raise RequestError(f"{_POINTER}/{missing}", reason, allowed="x and y (arcsec), or ra and dec (deg)")
+    celestial = "ra" in columns
+    if celestial and not pointed:
+        middle = " ".join(f"--{name} {sorted(columns[name])[len(columns[name]) // 2]:.6f}" for name in places[0])
+        raise RequestError(
+            "/elvis/pointing", f"is missing: where does the telescope point? The catalogue's middle is {middle}"
+        )
+    if "temperature" in columns and "sed" in columns:
+        raise RequestError(f"{_POINTER}/sed", "temperature is given too", allowed="one of them")
+    count = len(columns["mag"])
+    for name, column in columns.items():
+        if len(column) != count:
+            raise RequestError(f"{_POINTER}/{name}", f"has {len(column)} items", allowed=f"as many as mag: {count}")
+    x, y = (columns[name] for name in places[0])
+    return Catalogue(x, y, columns["mag"], columns.get("temperature"), columns.get("sed"), celestial)
+
+
+def image(block: Mapping[str, Any]) -> tuple[Image, tuple[str, ...]]:
+    """Return the image in ``elvis.image``, and notes.
+
+    Raises
+    ------
+    RequestError
+        The data do not fill the shape, or hold no light.
+    """
+    import numpy as np
+
+    pointer = "/elvis/image/data"
+    rows, columns = (int(n) for n in block["shape"])
+    data = unpack(block["data"], pointer, 4 * rows * columns)
+    if len(data) != 4 * rows * columns:
+        raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"rows x columns: {rows * columns}")
+    pixels = np.frombuffer(data, "<f4")
+    good = np.isfinite(pixels) & (pixels >= 0)
+    if not (good & (pixels > 0)).any():
+        raise RequestError(pointer, "holds no light: no element is above zero")
+    bad = int(good.size - good.sum())
+    notes = (f"{pointer}: {bad} elements that are negative or no number are taken as zero",) if bad else ()
+    turned = float(block.get("position_angle") or 0)
+    return Image(data, (rows, columns), float(block["scale"]), turned), notes
+
+
+def _column(value: str | Sequence[Any], name: str) -> tuple[Any, ...]:
+    """Return a column; a packed one is held to the limits that the schema has checked in a list."""
+    if name == "sed":
+        return tuple(value)
+    if not isinstance(value, str):
+        return tuple(map(float, value))
+    pointer = f"{_POINTER}/{name}"
+    data = unpack(value, pointer, 8 * MOST)
+    if not data or len(data) % 8:
+        raise RequestError(pointer, f"holds {len(data)} bytes", allowed="whole 64-bit floats")
+    column = array("d", data)
+    if sys.byteorder == "big":
+        column.byteswap()
+    limits: Any = elvis_schemas.load()["properties"]["elvis"]["properties"]["catalogue"]["properties"][name]["items"]
+    low, high = limits["minimum"], limits["maximum"]
+    for place, number in enumerate(column):
+        if not low <= number <= high:
+            raise RequestError(f"{pointer}/{place}", f"{number} is out of range", allowed=f"{low} to {high}")
+    return tuple(column)
