@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from elvis_cli.instrument import Floats
 
 NEAREST = 0.25
 """deg: closer than its radius, the line of sight hits the Moon itself."""

@@ -30,10 +30,8 @@ from numpy.typing import NDArray
 
 from elvis_cli import moon
 from elvis_cli.errors import ElvisError, ResourceError
-from elvis_cli.instrument import Site
+from elvis_cli.instrument import Floats, Site
 from elvis_cli.request import SkyConditions
-
-Floats = NDArray[np.float64]
 
 EMISSIONS = ("sml", "ssl", "zl", "tme", "ael", "arc")
 DEPTHS = ("ma", "o3", "rs", "ms")

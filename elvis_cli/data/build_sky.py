@@ -12,12 +12,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elvis_cli.data.build import Provenance, fetch
+from elvis_cli.instrument import Floats
 from elvis_cli.sky import COLUMNS, DEPTHS, EMISSIONS, WATER_COLUMNS, table_wave, van_rhijn
-
-Floats = NDArray[np.float64]
 
 SKYCALC = "scopesim/tests/mocks/photometry/eso_skycalc_r_6000_wave_0.3_15nm_airmass_1_pwv_2.5.fits"
 OTHER = "scopesim/tests/mocks/files/skycalc_override.fits"

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from elvis_cli.data.build import Provenance, fetch
+from elvis_cli.instrument import Floats
 
-Floats = NDArray[np.float64]
 Spectrum = tuple[Floats, Floats]
 """Wavelength (um, ascending) and f_lambda (any unit) or transmission."""
 

@@ -119,6 +119,8 @@ def write(
 
 def plain(text: str) -> str:
     """Return ``text`` in printable ASCII, the only characters of a FITS header."""
+    if text.isascii() and text.isprintable():  # as a rule; a catalogue's megabytes need not be taken apart
+        return text
     folded = unicodedata.normalize("NFKD", text.translate(_PLAIN))
     kept = "".join(c for c in folded if not unicodedata.combining(c))
     return "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in kept)

@@ -36,16 +36,11 @@ class Predicted(Protocol):
         """Return the HIERARCH ESO SIM cards of the predicted S/N."""
 
 
-def exposure_time(setup: Setup, count: int) -> float:
-    """Return what was summed, s: DIT * NDIT for an infrared detector, one DIT for a CCD (NEXPO counts files)."""
-    return setup.dit * (count if setup.detector.kind == "ir" else 1)
-
-
 def primary(request: Request, setup: Setup, prediction: Predicted, observation: Observation) -> list[Card]:
     """Return the primary header below NAXIS, without CHECKSUM; ``setup.header`` wins over what is written here."""
     count = prediction.count
     cards = [
-        *_standard(request, setup, observation, exposure_time(setup, count)),
+        *_standard(request, setup, observation),
         *_exposure(request, setup, observation, count),
         *_detector(setup, count),
         ("ESO INS MODE", setup.mode, "instrument mode"),
@@ -104,7 +99,7 @@ def remarks(request: Request, observation: Observation, notes: Sequence[str]) ->
     return ["SIMULATED DATA, made by ELVIS: no telescope took this exposure.", *(f"Note: {note}" for note in seen)]
 
 
-def _standard(request: Request, setup: Setup, observation: Observation, exptime: float) -> list[Card]:
+def _standard(request: Request, setup: Setup, observation: Observation) -> list[Card]:
     start = observation.start
     seconds = (start - start.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
     return [
@@ -117,7 +112,7 @@ def _standard(request: Request, setup: Setup, observation: Observation, exptime:
         ("DEC", observation.dec, "[deg] field centre"),
         ("EQUINOX", 2000.0, "[yr] standard FK5 equinox"),
         ("RADESYS", "ICRS", "celestial reference frame"),
-        ("EXPTIME", exptime, "[s] integration time that was summed"),
+        ("EXPTIME", observation.duration, "[s] integration time that was summed"),
         ("MJD-OBS", observation.mjd, "[d] start of the exposure (UTC)"),
         ("DATE-OBS", isot(start), "[UTC] start of the exposure"),
         ("TIMESYS", "UTC", "time scale"),

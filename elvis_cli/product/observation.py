@@ -44,7 +44,7 @@ class Observation:
     start: datetime
     """UTC, without time zone, whole milliseconds."""
     duration: float
-    """Time covered by one exposure, s."""
+    """What one exposure sums, s: DIT * NDIT for an infrared detector, one DIT for a CCD (NEXPO counts files)."""
     ra: float
     dec: float
     """ICRS."""
