@@ -75,6 +75,7 @@ def test_every_option_configures_with_sane_curves_and_sourced_numbers(name, mode
         for wheel, options in wheels.items():
             for option in options:
                 document = plugin.example(mode)
+                document["timesnr"] = {}  # the exposure that the options bring with them
                 document["instrument"].update(zip(shared, others, strict=True))
                 document["instrument"][wheel] = option
                 check(configure(plugin, document))
@@ -92,7 +93,7 @@ def check(setup):
         # dust scatters: the ELT's reflection and emissivity sum to a few per cent more than 1
         wave = np.linspace(low, high, 50)
         assert np.all(surface.throughput.at(wave) + surface.emissivity.at(wave) < 1.06), surface.name
-        assert 50 < surface.temperature < 320
+        assert 20 < surface.temperature < 320  # METIS's N-band mirrors: 25 K
     for value in setup.values:
         assert value.unit, value.name
         assert len(value.source) > 2, value.name

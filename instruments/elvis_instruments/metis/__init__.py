@@ -1,0 +1,7 @@
+"""METIS, the mid-infrared imager of the ELT: data only, see instrument.toml."""
+
+from pathlib import Path
+
+from elvis_cli.toml_instrument import TomlInstrument
+
+PLUGIN = TomlInstrument(Path(__file__).parent)
