@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Protocol
 
 from elvis_cli import __version__
@@ -127,7 +126,7 @@ def _standard(request: Request, setup: Setup, observation: Observation) -> list[
 def _exposure(request: Request, setup: Setup, observation: Observation, count: int) -> list[Card]:
     number = request.extras.exposure
     files = max(number, 1 if setup.detector.kind == "ir" else count)
-    first = isot(observation.start - timedelta(seconds=(number - 1) * observation.duration))
+    first = isot(observation.first)
     name = _target_name(request)
     return [
         ("ESO DPR CATG", "SCIENCE", "observation category"),

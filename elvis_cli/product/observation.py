@@ -43,6 +43,8 @@ class Observation:
 
     start: datetime
     """UTC, without time zone, whole milliseconds."""
+    first: datetime
+    """The same of the first exposure of the series."""
     duration: float
     """What one exposure sums, s: DIT * NDIT for an infrared detector, one DIT for a CCD (NEXPO counts files)."""
     ra: float
@@ -85,7 +87,7 @@ def observe(request: Request, setup: Setup, count: int) -> Observation:
     Raises
     ------
     RequestError
-        The date is not ISO 8601.
+        The date is not ISO 8601, or the series of exposures does not fit into the calendar.
     UsageError
         SOURCE_DATE_EPOCH is set but is not a number of seconds.
     """
@@ -98,8 +100,9 @@ def observe(request: Request, setup: Setup, count: int) -> Observation:
         series = start = _parse(request.extras.date)
     elif pointing is not None:
         series, notes = _moment(pointing.ra, pointing.dec, series, airmass, site)
+    before = (request.extras.exposure - 1) * duration
     if request.extras.date is None:
-        start = _whole_ms(series + timedelta(seconds=(request.extras.exposure - 1) * duration))
+        start = _whole_ms(_later(series, before))
     if pointing is None:
         ra, dec, angle = *_on_meridian(series, airmass, site), 0.0
     else:
@@ -109,6 +112,7 @@ def observe(request: Request, setup: Setup, count: int) -> Observation:
         notes = _disagreement(seen.zenith_distance, airmass)
     return Observation(
         start=start,
+        first=_later(start, -before),
         duration=duration,
         ra=ra,
         dec=dec,
@@ -119,7 +123,7 @@ def observe(request: Request, setup: Setup, count: int) -> Observation:
         azimuth=seen.azimuth,
         parallactic=parallactic_angle(seen.hour_angle, seen.dec, site.latitude),
         parallactic_end=parallactic_angle(seen.hour_angle + duration / 240.0 * _SIDEREAL, seen.dec, site.latitude),
-        created=build or _whole_ms(start + timedelta(seconds=duration)),
+        created=build or _whole_ms(_later(start, duration)),
         notes=notes,
     )
 
@@ -161,6 +165,15 @@ def _source_date() -> datetime | None:
         return datetime.fromtimestamp(int(text), UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds since 1970") from None
+
+
+def _later(time: datetime, seconds: float) -> datetime:
+    try:
+        return time + timedelta(seconds=seconds)
+    except OverflowError:
+        raise RequestError(
+            "/timesnr", f"exposures of {abs(seconds):.3g} s in all do not fit into the calendar", found=seconds
+        ) from None
 
 
 def _whole_ms(time: datetime) -> datetime:

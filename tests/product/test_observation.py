@@ -106,6 +106,13 @@ def test_bad_date_is_refused(setup, request_for, date):
         observe(request_for(date=date), setup(), 3)
 
 
+@pytest.mark.parametrize(("exposure", "date"), [(1, None), (1_000_000, None), (1_000_000, "2026-01-01")])
+def test_exposures_beyond_the_end_of_time_are_refused(setup, request_for, exposure, date):
+    endless = setup(dit=1e6)
+    with pytest.raises(RequestError, match="/timesnr"):
+        observe(request_for(exposure=exposure, date=date), endless, 1_000_000 if exposure == 1 else 1)
+
+
 def test_parallactic_angle():
     assert parallactic_angle(0.0, -60.0, -24.0) == pytest.approx(0.0)  # south of the zenith: zenith is to the North
     assert parallactic_angle(0.0, 10.0, -24.0) == pytest.approx(180.0)
