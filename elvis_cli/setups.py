@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,29 +53,20 @@ def build(
     in_beam = [filters.load(facts, name, options) for name in facts.tree["filters_in_beam"]]
     surfaces = make_surfaces(facts, shared["telescope"], in_beam)
     band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
-    names = (
-        " + ".join(f.name for f, grey in ((f, f.transmission.value.min() == 1.0) for f in in_beam) if not grey)
-        or "open"
-    )
-    if facts.tree["filters_in_beam"] and not any(f.cuts for f in in_beam):
-        notes += (f"no colour filter in the beam ({names})",)
-    if peak < FAINT * np.prod([f.transmission.value[0] for f in in_beam if f.cuts is None]) or peak == 0.0:
-        notes += (f"the optics pass at most {peak:.2g} of the light with {names}",)
+    names, unusual = describe(in_beam, peak)
+    notes += unusual
     seeing, seeing_note = zenith_seeing(facts.part("seeing"), request)
     ao = make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None
     timing = facts.part("timing")
     window, chips = frame(facts.part("frame"), detector, request)
     scale = facts.number("pixel_scale", "arcsec")
-    site, turbulence = (
-        make_site(shared["site"]),
-        make_turbulence(shared["turbulence"], facts.text("turbulence", "median")),
-    )
+    site = make_site(shared["site"])
+    turbulence = make_turbulence(shared["turbulence"], facts.text("turbulence", "median"))
     telescope = make_telescope(shared["telescope"])
     dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
-    if request.timing.count is None and request.timing.snr is None:
-        count: int | None = int(timing.number("count", "1"))
-    else:
-        count = request.timing.count
+    count = request.timing.count
+    if count is None and request.timing.snr is None:
+        count = int(timing.number("count", "1"))
     guide = request.seeing.guide_star_mag
     centre = filters.centre(in_beam, band)
     mask = make_pupil_mask(facts.part("pupil_masks"), [f.name for f in in_beam], centre)
@@ -113,6 +105,18 @@ def build(
         values=values,
         notes=(*notes, *seeing_note),
     )
+
+
+def describe(in_beam: Sequence[Filter], peak: float) -> tuple[str, tuple[str, ...]]:
+    """Return what the filters in the beam are called together, and notes; ``peak`` is the throughput of all optics."""
+    names = " + ".join(f.name for f in in_beam if f.transmission.value.min() != 1.0) or "open"
+    notes: tuple[str, ...] = ()
+    if in_beam and not any(f.cuts for f in in_beam):
+        notes += (f"no colour filter in the beam ({names})",)
+    grey = math.prod(float(f.transmission.value[0]) for f in in_beam if f.cuts is None)
+    if peak < FAINT * grey or peak == 0.0:
+        notes += (f"the optics pass at most {peak:.2g} of the light with {names}",)
+    return names, notes
 
 
 def make_site(facts: Facts) -> Site:
