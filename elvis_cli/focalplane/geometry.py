@@ -61,6 +61,27 @@ def sky_to_field(east: Coordinate, north: Coordinate, position_angle: float) -> 
     return -east * cos + north * sin, east * sin + north * cos
 
 
+def project(ra: Floats, dec: Floats, ra0: float, dec0: float) -> tuple[Floats, Floats]:
+    """Return tangent-plane offsets (East, North), arcsec, about (ra0, dec0); all in deg; NaN for what is behind.
+
+    The gnomonic projection of FITS, TAN (Calabretta & Greisen 2002, A&A 395, 1077, section 5.1.3).
+    """
+    a, d, d0 = np.radians(np.subtract(ra, ra0)), np.radians(dec), math.radians(dec0)
+    depth = np.sin(d) * math.sin(d0) + np.cos(d) * math.cos(d0) * np.cos(a)
+    depth = np.where(depth > 1e-9, depth, np.nan) * math.radians(1 / 3600)
+    east = np.cos(d) * np.sin(a)
+    north = np.sin(d) * math.cos(d0) - np.cos(d) * math.sin(d0) * np.cos(a)
+    return east / depth, north / depth
+
+
+def deproject(east: Floats, north: Floats, ra0: float, dec0: float) -> tuple[Floats, Floats]:
+    """Return ra (0..360), dec (deg) of tangent-plane offsets (arcsec) about (ra0, dec0): the inverse of `project`."""
+    e, n, d0 = np.radians(np.divide(east, 3600)), np.radians(np.divide(north, 3600)), math.radians(dec0)
+    depth = math.cos(d0) - n * math.sin(d0)
+    dec = np.arctan2(math.sin(d0) + n * math.cos(d0), np.hypot(e, depth))
+    return (ra0 + np.degrees(np.arctan2(e, depth))) % 360.0, np.degrees(dec)
+
+
 def rotate_stamp(stamp: np.ndarray, chip: Chip) -> np.ndarray:
     """Return a stamp given in field orientation, turned to the chip's axes (nearest quarter turn).
 

@@ -1,18 +1,26 @@
-"""The scenes that a request can ask for, by name, and what each is made of.
+"""The scenes that a request can ask for, and what each is made of.
 
-``elvis.catalogue``, ``elvis.scene`` and ``elvis.image`` take the place of the ETC's single target; several together are
-added. All but the catalogue stand at ``elvis.offset``, and so do its x and y (not its ra and dec).
+``elvis.scene`` or ``elvis.image`` stands in the place of the ETC's single target, at ``elvis.offset``, and moves with
+``elvis.motion``. ``elvis.catalogue`` adds stars that stand still; the ETC's target is then only there if it moves.
+A catalogue's x and y count from ``elvis.offset`` too; its ra and dec are what they are.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
 
+import elvis_schemas
 import numpy as np
 
 from elvis_cli.errors import RequestError
-from elvis_cli.request import Request
-from elvis_cli.scene.component import Component, Points, Profile
+from elvis_cli.focalplane.geometry import project, sky_to_field
+from elvis_cli.instrument import Floats
+from elvis_cli.request import Catalogue, NamedScene, Request, Sed
+from elvis_cli.scene import frame, starlight, templates
+from elvis_cli.scene.component import Component, Picture, Points, Profile
 from elvis_cli.scene.morphology import Sersic
 
 
@@ -24,36 +32,119 @@ def components(request: Request) -> tuple[Component, ...]:
     RequestError
         Parts of the request contradict each other, or a scene's parameters do.
     """
-    shape, extras = request.target.morphology, request.extras
-    if extras.catalogue is None:
-        return () if shape.kind == "infinite" else (target(request),)
-    if shape.kind != "point":
-        raise RequestError("/elvis/catalogue", "a catalogue holds stars: the target's morphology must be point")
-    if request.target.brightness.kind != "mag":
-        raise RequestError("/elvis/catalogue", "its magnitudes need target.brightness.brightnesstype mag")
-    x = np.asarray(extras.catalogue.x) + extras.offset[0]
-    y = np.asarray(extras.catalogue.y) + extras.offset[1]
-    stars = Points(x, y, np.asarray(extras.catalogue.mag), np.zeros(x.size, np.int64))
-    return (Component(stars, (request.target.sed,), request.target.brightness, name="star"),)
+    extras = request.extras
+    if extras.scene and extras.image:
+        raise RequestError("/elvis/image", "stands where the scene does: give one of them")
+    if extras.scene:
+        made = generate(request, extras.scene)
+    elif extras.image:
+        made = (picture(request),)
+    elif extras.catalogue and not extras.motion:
+        made = ()
+    else:
+        made = () if request.target.morphology.kind == "infinite" else (target(request),)
+    replaced = next((name for name in ("scene", "image", "catalogue") if getattr(extras, name)), None)
+    if replaced and request.target.morphology.kind != "point" and not any(c.name == "target" for c in made):
+        raise RequestError(
+            f"/elvis/{replaced}", "stands in the target's place: the target's morphology must be point", allowed="point"
+        )
+    if extras.motion:
+        if not made or any(component.motion != (0.0, 0.0) for component in made):
+            reason = "the scene has a rate and an angle of its own" if made else "an infinite target cannot move"
+            raise RequestError("/elvis/motion", reason)
+        motion = frame.towards(request, extras.motion.rate / 3600.0, extras.motion.angle)
+        made = tuple(replace(component, motion=motion) for component in made)
+    return (*made, catalogue(request, extras.catalogue)) if extras.catalogue else made
+
+
+def generate(request: Request, scene: NamedScene) -> tuple[Component, ...]:
+    """Return the components of a scene by name, its parameters completed by the schema's defaults."""
+    generator = import_module(f"elvis_cli.scene.generators.{scene.name.replace('-', '_')}")
+    defaults = {name: p["default"] for name, p in parameters(scene.name).items() if "default" in p}
+    made: tuple[Component, ...] = generator.components(request, **{**defaults, **scene.parameters})
+    return made
+
+
+def scenes() -> dict[str, Mapping[str, Any]]:
+    """Return each scene's branch of the schema by its name."""
+    branches = elvis_schemas.load()["properties"]["elvis"]["properties"]["scene"]["oneOf"]
+    return {b["properties"]["name"]["const"]: b for b in branches if "properties" in b}
+
+
+def parameters(name: str) -> dict[str, Mapping[str, Any]]:
+    """Return the schema of each parameter of a scene."""
+    return {key: value for key, value in scenes()[name]["properties"].items() if key != "name"}
 
 
 def target(request: Request) -> Component:
-    """Return the ETC's own target, a point or a Sersic profile.
-
-    A point whose brightness is the flux of a line has magnitude 0: relative to that flux.
-    """
+    """Return the ETC's own target, a point or a Sersic profile."""
     shape, brightness = request.target.morphology, request.target.brightness
     x, y = request.extras.offset
     made: Points | Profile
     if shape.kind == "point":
-        mag = brightness.mag if brightness.kind == "mag" else 0.0
-        made = Points(np.array([x]), np.array([y]), np.array([mag]), np.zeros(1, np.int64))
+        made = Points(np.array([x]), np.array([y]), np.array([brightness.mag]), np.zeros(1, np.int64))
     else:
-        made = Profile(Sersic(shape.index, shape.radius, shape.ellipticity, axis(request, shape.angle)), x, y)
+        angle = frame.axis(request, shape.angle)
+        made = Profile(Sersic(shape.index, shape.radius, shape.ellipticity, angle), x, y)
     return Component(made, (request.target.sed,), brightness, name="target")
 
 
-def axis(request: Request, position_angle: float) -> float:
-    """Return the angle (rad) from the field's +x towards +y of a position angle (deg, North through East)."""
-    turned = request.extras.pointing.position_angle if request.extras.pointing else 0.0
-    return math.radians(90.0 + position_angle - turned)  # +x is West: North through East is counter-clockwise
+def picture(request: Request) -> Component:
+    """Return the embedded image; elements that are negative or no number are dark."""
+    image = request.extras.image
+    assert image is not None
+    pixels = np.frombuffer(image.data, "<f4").reshape(image.shape).astype(np.float32)
+    pixels = np.where(np.isfinite(pixels) & (pixels > 0), pixels, np.float32(0))
+    x, y = request.extras.offset
+    shape = Picture(pixels, image.scale, x, y, image.position_angle - frame.turned(request))
+    return Component(shape, (request.target.sed,), request.target.brightness, name="image")
+
+
+def catalogue(request: Request, stars: Catalogue) -> Component:
+    """Return the stars of a catalogue.
+
+    Raises
+    ------
+    RequestError
+        The target's brightness is no magnitude, a template does not exist, or a star is not in front of us.
+    """
+    brightness = frame.magnitude(request, "/elvis/catalogue")
+    x, y = np.asarray(stars.x), np.asarray(stars.y)
+    if stars.celestial:
+        x, y = _in_field(request, x, y)
+    else:
+        x, y = x + request.extras.offset[0], y + request.extras.offset[1]
+    seds: tuple[Sed, ...] = (request.target.sed,)
+    which = np.zeros(x.size, np.int64)
+    if stars.temperature is not None:
+        seds, which = starlight.seds(request.target.sed, np.asarray(stars.temperature))
+    elif stars.sed is not None:
+        names = {name: n for n, name in enumerate(dict.fromkeys(stars.sed))}
+        which = np.array([names[name] for name in stars.sed])
+        seds = tuple(_template(request.target.sed, name, stars.sed.index(name)) for name in names)
+    return Component(Points(x, y, np.asarray(stars.mag), which), seds, brightness, name="star")
+
+
+def _in_field(request: Request, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
+    pointing = request.extras.pointing
+    assert pointing is not None
+    east, north = project(ra, dec, pointing.ra, pointing.dec)
+    behind = np.flatnonzero(~np.isfinite(east))
+    if behind.size:
+        row = int(behind[0])
+        raise RequestError(
+            f"/elvis/catalogue/ra/{row}",
+            f"ra {ra[row]:g}, dec {dec[row]:g} is 90 deg or more from the pointing",
+            allowed=f"stars around ra {pointing.ra:g}, dec {pointing.dec:g}",
+        )
+    return sky_to_field(east, north, pointing.position_angle)
+
+
+def _template(base: Sed, name: str, row: int) -> Sed:
+    catalog, _, identity = name.partition(":")
+    try:
+        templates.find(catalog, identity)
+    except RequestError as error:
+        details = {key: error.details[key] for key in ("allowed", "nearest")}
+        raise RequestError(f"/elvis/catalogue/sed/{row}", error.details["reason"], found=name, **details) from None
+    return replace(base, kind="template", catalog=catalog, id=identity, uploaded=None)

@@ -1,0 +1,53 @@
+"""Directions on the sky in the field, and parts of a brightness: what all generators need."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from numpy.random import Generator
+
+from elvis_cli import streams
+from elvis_cli.errors import RequestError
+from elvis_cli.focalplane.geometry import sky_to_field
+from elvis_cli.instrument import Floats
+from elvis_cli.request import Brightness, Request
+
+
+def turned(request: Request) -> float:
+    """Return the position angle of the field's +y, deg."""
+    return request.extras.pointing.position_angle if request.extras.pointing else 0.0
+
+
+def axis(request: Request, position_angle: float) -> float:
+    """Return the angle (rad) from the field's +x towards +y of a position angle (deg, North through East)."""
+    return math.radians(90.0 + position_angle - turned(request))  # +x is West: North through East is counter-clockwise
+
+
+def towards(request: Request, distance: float, position_angle: float) -> tuple[float, float]:
+    """Return the field offset (arcsec) of a step of ``distance`` to a position angle (deg, North through East)."""
+    angle = axis(request, position_angle)
+    return distance * math.cos(angle), distance * math.sin(angle)
+
+
+def place(request: Request, east: Floats, north: Floats) -> tuple[Floats, Floats]:
+    """Return the field coordinates (arcsec) of sky offsets (arcsec) from the target's place."""
+    x, y = sky_to_field(east, north, turned(request))
+    return request.extras.offset[0] + x, request.extras.offset[1] + y
+
+
+def part(brightness: Brightness, fraction: float) -> Brightness:
+    """Return the brightness of a fraction (above 0) of the light."""
+    return replace(brightness, mag=brightness.mag - 2.5 * math.log10(fraction), flux=brightness.flux * fraction)
+
+
+def magnitude(request: Request, pointer: str) -> Brightness:
+    """Return the target's brightness, which must be a magnitude because what is at ``pointer`` counts in them."""
+    if request.target.brightness.kind != "mag":
+        raise RequestError(pointer, "its magnitudes need target.brightness.brightnesstype mag")
+    return request.target.brightness
+
+
+def rng(request: Request, name: str) -> Generator:
+    """Return the random stream of a scene: the same in every exposure."""
+    return streams.generator(request.extras.seed, 0, 0, f"scene {name}", 0)
