@@ -1,6 +1,7 @@
 """From expected electrons per second to ADU: the detector stages in their one order.
 
-The order is that of the charge. Light meets the pixel's response (flat_field); dark current adds to what is
+The order is that of the charge. Light meets the pixel's response (flat_field), but not the border of an infrared
+array (reference_pixels); dark current adds to what is
 collected, more in hot_pixels; dead_pixels collect neither. That is the expectation, which shot_noise makes whole
 electrons. Cosmic rays come after it, because their charge has no Poisson noise of its own; everything collected
 shares one full_well. The node turns charge into voltage (nonlinearity), the amplifier adds read_noise, and gain, bias
@@ -11,6 +12,8 @@ use the instrument's table ``stages.<name>`` (`Detector.stages`: plain numbers);
 run. In TOML:
 
     [stages.flat_field]     rms: of the response of a physical pixel
+    [stages.reference_pixels]
+                            border: width in physical pixels
     [stages.hot_pixels]     fraction of the physical pixels; low, high: range of their dark current, electron/s
     [stages.dead_pixels]    fraction of the physical pixels
     [stages.cosmic_rays]    rate, 1/(cm2 s); probability: list from 0 to 1;
@@ -53,6 +56,7 @@ from elvis_cli.detector import (
     hot_pixels,
     nonlinearity,
     read_noise,
+    reference_pixels,
     shot_noise,
 )
 from elvis_cli.detector.stage import Image, Readout, Stage
@@ -63,6 +67,7 @@ from elvis_cli.request import Extras, Request, Window
 
 CHAIN: tuple[Stage[Any], ...] = (
     flat_field.STAGE,
+    reference_pixels.STAGE,
     dark.STAGE,
     hot_pixels.STAGE,
     dead_pixels.STAGE,
