@@ -35,6 +35,12 @@ class Light:
     """Product of all of them and the atmosphere."""
     area: float
     """Collecting area, m2."""
+    flux: Floats
+    """Photon/s/m2/um of the target above the atmosphere (per arcsec2 when it is infinite)."""
+    emission: Floats
+    """Photon/s/m2/um/arcsec2 of the sky at the ground."""
+    sky_model: str
+    """Where the sky comes from."""
     target: Floats
     """Electrons/s/um of the target, all light (per arcsec2 when it is infinite)."""
     target_rate: float
@@ -128,6 +134,9 @@ def detect(request: Request, setup: Setup) -> Light:
         groups=groups,
         total=total,
         area=area,
+        flux=flux,
+        emission=above.emission,
+        sky_model=above.model,
         target=target,
         target_rate=float(np.sum(target * width)),
         background=background,

@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from elvis_cli import optics, registry, snr
+from elvis_cli import etc_output, optics, registry, snr
 from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane import imager
 from elvis_cli.instrument import Chip, Setup, Value
-from elvis_cli.product import fits, observation
+from elvis_cli.product import fits, observation, outputs
 from elvis_cli.request import Request
 from elvis_cli.scene.compose import compose
 
@@ -28,6 +28,8 @@ class Observation:
     setup: Setup
     imager: imager.Imager
     prediction: snr.Prediction
+    series: frozenset[str]
+    """What the ETC's ``output`` section asks for."""
     notes: tuple[str, ...]
 
 
@@ -59,23 +61,31 @@ def prepare(request: Request) -> Observation:
             found=setup.snr_goal,
         )
     when = observation.observe(request, setup, prediction.count)
-    notes = [*setup.notes, *light.notes, *scene.notes, *when.notes]
+    series, told = etc_output.wanted(request.output, setup)
+    notes = [*setup.notes, *light.notes, *scene.notes, *when.notes, *told]
     if prediction.saturated:
         notes.append(
             f"the brightest pixel saturates: {prediction.brightest:.3g} e in {setup.dit:g} s, "
             f"full well {prediction.full_well:g} e"
         )
-    return Observation(request, replace(setup, count=prediction.count), camera, prediction, tuple(notes))
+    return Observation(request, replace(setup, count=prediction.count), camera, prediction, series, tuple(notes))
 
 
-def frames(ready: Observation, progress: Progress | None = None) -> Iterator[tuple[Chip, NDArray[Any]]]:
-    """Yield each chip's frame (ny, nx), one at a time: ADU, or electrons/s for the product "expected"."""
+def frames(
+    ready: Observation, progress: Progress | None = None, rates: dict[int, NDArray[Any]] | None = None
+) -> Iterator[tuple[Chip, NDArray[Any]]]:
+    """Yield each chip's frame (ny, nx), one at a time: ADU, or electrons/s for the product "expected".
+
+    ``rates`` is given the electrons/s of each chip, if there will be an S/N map of them.
+    """
     request, setup = ready.request, ready.setup
     for done, number in enumerate(setup.chips):
         if progress:
             progress(done, len(setup.chips))
         chip = setup.detector.chip(number)
         rate = ready.imager.illuminate(chip, setup.window)
+        if rates is not None and etc_output.mapped(ready.series, setup):
+            rates[number] = rate
         if request.extras.product == "expected":
             yield chip, rate
         else:
@@ -87,7 +97,9 @@ def frames(ready: Observation, progress: Progress | None = None) -> Iterator[tup
 def render(request: Request, out: BinaryIO, progress: Progress | None = None) -> tuple[str, ...]:
     """Write the FITS of a request to ``out`` and return what its user should know."""
     ready = prepare(request)
-    fits.write(request, ready.setup, ready.prediction, frames(ready, progress), ready.notes, out)
+    setup, camera, rates = ready.setup, ready.imager, dict[int, NDArray[Any]]()
+    series = outputs.extensions(ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates)
+    fits.write(request, setup, ready.prediction, frames(ready, progress, rates), ready.notes, out, series)
     return ready.notes
 
 

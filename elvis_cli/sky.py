@@ -75,6 +75,8 @@ class Sky:
     """0..1, (n,)."""
     emission: Floats
     """Photon/s/m2/um/arcsec2 at the ground: moonlight, stars, zodiacal light, airglow and the air's own heat, (n,)."""
+    model: str = "local tables (SkyCalc 2.0.9)"
+    """What it comes from, as the header names it."""
     notes: tuple[str, ...] = ()
 
 
@@ -144,7 +146,7 @@ def load(conditions: SkyConditions, site: Site, wave: Floats) -> Sky:
     if conditions.fli > 0.0 and conditions.moon_altitude >= 0.0:
         emission += rows["sml"] * above * _moonlight(conditions, wave, rows, rayleigh)
     emission += rows["tme"] * _thermal(molecules, rows["ma"], site.temperature, wave)
-    return Sky(wave, transmission, emission, _notes(conditions))
+    return Sky(wave, transmission, emission, notes=_notes(conditions))
 
 
 @functools.cache

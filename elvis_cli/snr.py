@@ -71,6 +71,7 @@ class Prediction:
     brightest: float
     """Electrons in the brightest pixel, background included."""
     full_well: float
+    sky_model: str
 
     @property
     def saturated(self) -> bool:
@@ -89,6 +90,7 @@ class Prediction:
             ("ESO SIM APER ENCIRC", round(self.encircled, 6), "fraction of the light in the aperture"),
             ("ESO SIM TARG ELEC", self.target, "[e] target in the aperture, per integration"),
             ("ESO SIM TARG RATE", self.target_rate, "[e/s] target, all light"),
+            ("ESO SIM SKY MODEL", self.sky_model, "where the sky comes from"),
             ("ESO SIM SKY ELEC", self.sky, "[e/pixel] background per integration"),
             ("ESO SIM SKY RATE", self.sky_rate, "[e/s/pixel] sky and warm optics"),
             ("ESO SIM DARK ELEC", self.dark, "[e/pixel] dark current per integration"),
@@ -153,4 +155,5 @@ def predict(
         throughput=light.mean_throughput,
         brightest=brightest * dit + sky + chip.dark * dit,
         full_well=setup.detector.full_well,
+        sky_model=light.sky_model,
     )

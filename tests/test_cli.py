@@ -37,7 +37,7 @@ def process(*argv: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
 
 def pixels(data: bytes) -> list[Any]:
     with fits.open(BytesIO(data), checksum=True) as hdus:
-        return [hdu.data.copy() for hdu in hdus if hdu.is_image and hdu.data is not None]
+        return [hdu.data.copy() for hdu in hdus if hdu.is_image and hdu.data is not None and hdu.name != "SNR_MAP"]
 
 
 class TestFilter:

@@ -75,6 +75,7 @@ def png(source: bytes | str | os.PathLike[str], out: BinaryIO, max_size: int = 1
     try:
         with fits.open(BytesIO(source) if isinstance(source, bytes) else source) as hdus:
             images = [hdu for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] == 2 and "CD1_1" in hdu.header]
+            images = [hdu for hdu in images if hdu.name != "SNR_MAP"]  # it lies on the frame
             if not images:
                 raise RequestError("", "the FITS file holds no image with celestial coordinates")
             box = _box([hdu.header for hdu in images], max_size)
