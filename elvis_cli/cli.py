@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 import typer
 
 from elvis_cli import __version__
-from elvis_cli.errors import ElvisError, OutputError, RequestError, UsageError
+from elvis_cli.errors import ElvisError, OutputError, RequestError, UsageError, json_pointer
 from elvis_cli.options import Options, request_options
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ def _read(text: bytes | str, options: Options) -> Request:
     plugin = registry.load(request.instrument)
     if options.strict:
         for key in plugin.unknown_keys(request):
-            raise RequestError(f"/instrument/{key}", "unknown key")
+            raise RequestError(json_pointer("instrument", key), "unknown key")
     _console.note(request.warnings)
     return request
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -66,6 +67,12 @@ class OutputError(ElvisError):
 
 _LONGEST = 60
 """Characters of a wrong value that are shown."""
+
+
+def json_pointer(*steps: object) -> str:
+    """Return the JSON pointer (RFC 6901) of a path of names and numbers, printable, no step longer than 80."""
+    texts = (json.dumps(str(step))[1:-1].replace("~", "~0").replace("/", "~1") for step in steps)
+    return "".join(f"/{text if len(text) <= 80 else text[:77] + '...'}" for text in texts)
 
 
 def nearest_name(name: object, names: Iterable[object]) -> str | None:

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema.exceptions import best_match
 
 from elvis_cli import generations
-from elvis_cli.errors import RequestError, choice_error, nearest_name
+from elvis_cli.errors import RequestError, choice_error, json_pointer, nearest_name
 from elvis_cli.request import Request
 
 _TYPES = {
@@ -153,18 +153,12 @@ def _unknown(value: Any, schema: Mapping[str, Any], pointer: str) -> Iterator[tu
     if not isinstance(value, Mapping) or properties is None:
         return
     for key, member in value.items():
-        where = f"{pointer}/{_token(key)}"
+        where = pointer + json_pointer(key)
         if key in properties:
             yield from _unknown(member, properties[key], where)
         elif member is not None and not schema.get("additionalProperties"):
             close = difflib.get_close_matches(key[:60], properties, n=1, cutoff=0.7)
             yield where, close[0] if close else None
-
-
-def _token(key: object) -> str:
-    """Return one step of a JSON pointer (RFC 6901), printable and not endless."""
-    text = json.dumps(str(key))[1:-1].replace("~", "~0").replace("/", "~1")
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def brief(value: Any) -> str:
@@ -175,7 +169,7 @@ def brief(value: Any) -> str:
 
 def _refusal(error: Any) -> RequestError:
     """Return the schema's error (a ValidationError) in our words: where, what was found, what is allowed."""
-    pointer = "".join(f"/{_token(step)}" for step in error.absolute_path)
+    pointer = json_pointer(*error.absolute_path)
     found, rule, schema = error.instance, error.validator_value, error.schema
     reason, allowed = f"{brief(found)} does not keep the rule {error.validator}", None
     match error.validator:
@@ -191,7 +185,7 @@ def _refusal(error: Any) -> RequestError:
         case "additionalProperties":
             extra = next(key for key in found if key not in schema["properties"])
             return RequestError(
-                f"{pointer}/{_token(extra)}",
+                pointer + json_pointer(extra),
                 "is not known here",
                 found=brief(extra),
                 allowed=list(schema["properties"]),

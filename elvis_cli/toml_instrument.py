@@ -13,17 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from elvis_cli import setups
-from elvis_cli.errors import RequestError, ResourceError, choice_error
+from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer
 from elvis_cli.facts import Facts, overlay, read
 from elvis_cli.instrument import ModeInfo, Setup
 from elvis_cli.request import Request
 
 MODE_KEY = "ins_configuration"
-
-
-def pointer(*names: str) -> str:
-    """Return the JSON pointer (RFC 6901) of a path of names."""
-    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
 
 
 class TomlInstrument:
@@ -105,7 +100,7 @@ class TomlInstrument:
         mode = self._known_mode(chosen)
         options = self._options(mode, request.keys)
         facts = self._facts(mode, options)
-        unknown = [f"{pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
+        unknown = [f"{json_pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
         notes = (*mode_notes, *unknown)
         return setups.build(request, facts, self._shared(facts), mode, options, notes)
 
@@ -136,7 +131,7 @@ class TomlInstrument:
 
     def _known_mode(self, mode: object) -> str:
         modes = self.document["modes"]
-        where = pointer("instrument", MODE_KEY)
+        where = json_pointer("instrument", MODE_KEY)
         if mode in self.document.get("later_modes", []):
             raise RequestError(where, f"{mode!r} is not supported yet", found=mode, allowed=list(modes))
         if not isinstance(mode, str) or mode not in modes:
@@ -156,9 +151,9 @@ class TomlInstrument:
             reason = table.get("refused", {}).get(found) if isinstance(found, str) else None
             if reason is not None:
                 allowed = list(table["options"])
-                raise RequestError(pointer("instrument", key), f"{found!r} {reason}", found=found, allowed=allowed)
+                raise RequestError(json_pointer("instrument", key), f"{found!r} {reason}", found=found, allowed=allowed)
             if not isinstance(found, str) or found not in table["options"]:
-                raise choice_error(pointer("instrument", key), found, table["options"])
+                raise choice_error(json_pointer("instrument", key), found, table["options"])
             options[key] = found
         return options
 

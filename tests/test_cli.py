@@ -141,6 +141,9 @@ class TestFilter:
         assert (strict.code, strict.out) == (65, b"")
         del document["sky"]["airmas"]
         assert "/instrument/INS.FILT9.NAME" in elvis(SMALL, "--strict", stdin=json.dumps(document)).lines[0]
+        del document["instrument"]["INS.FILT9.NAME"]
+        document["instrument"]["a/b"] = 1
+        assert "/instrument/a~1b" in elvis(SMALL, "--strict", stdin=json.dumps(document)).lines[0]
 
     @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.json")), ids=lambda p: p.stem)
     def test_the_corpus_renders_or_names_what_exists(self, elvis: Any, path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from elvis_cli import registry
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.request import Extras, Request, Seeing, SkyConditions, Target, Timing
-from elvis_cli.toml_instrument import TomlInstrument, pointer
+from elvis_cli.toml_instrument import TomlInstrument
 
 
 def request(keys):
@@ -15,10 +15,6 @@ def request(keys):
 @pytest.fixture
 def fors():
     return registry.load("fors")
-
-
-def test_pointer_escapes_as_rfc_6901_asks():
-    assert pointer("instrument", "a/b~c") == "/instrument/a~1b~0c"
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path):
