@@ -1,0 +1,72 @@
+"""Write apodizer.toml: a phase over UT4's pupil that leaves half of the field around a star dark.
+
+The pattern of the real plate is not public. This one is odd about the axis, so that the focal-plane field is real,
+and is found by Gauss-Newton steps on that field in the dark zone, with a penalty on the phase that is relaxed as the
+steps go (the idea of Codona et al. 2006, SPIE 6269; Por 2017, SPIE 10400). Run it from the project's root:
+
+    python instruments/elvis_instruments/eris/build_apodizer.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from elvis_cli import pupil
+from elvis_cli.facts import Facts, read
+from elvis_cli.setups import make_telescope
+
+HERE = Path(__file__).parent
+INNER, OUTER, EDGE = 2.2, 10.0, 1.5
+"""Dark zone: radii, and the straight edge's distance from the star, lambda/D."""
+ORDER = 10
+"""Sines of up to this many cycles across the pupil, along each axis."""
+PENALTY, STEPS = 0.01, 25
+
+
+def solve() -> tuple[np.ndarray, float, float]:
+    """Return amplitudes (2 ORDER + 1, ORDER) in rad, Strehl ratio and mean intensity of the zone over the peak."""
+    tree = read(HERE.parent / "_telescopes" / "vlt_ut4.toml")
+    telescope = make_telescope(Facts(tree, "vlt_ut4.toml", root=tree))
+    mask, step = pupil.raster(telescope)
+    coarse = mask.reshape(len(mask) // 4, 4, -1, 4).mean(axis=(1, 3))
+    axis = (np.arange(len(coarse)) - (len(coarse) - 1) / 2) * (4 * step / telescope.diameter)
+    x, y = (part[coarse > 0] for part in np.meshgrid(axis, axis))
+    light = coarse[coarse > 0] / coarse.sum()
+    v, u = (part.ravel() for part in np.meshgrid(np.arange(-ORDER, ORDER + 1), np.arange(1, ORDER + 1), indexing="ij"))
+    sines = np.sin(2 * np.pi * (np.outer(u, x) + np.outer(v, y)))
+    k = np.arange(-2 * OUTER, 2 * OUTER + 1) / 2
+    kx, ky = np.meshgrid(k, k)
+    radius = np.hypot(kx, ky)
+    zone = (radius >= INNER) & (radius <= OUTER) & (kx >= EDGE)
+    wave = np.exp(-2j * np.pi * (np.outer(kx[zone], x) + np.outer(ky[zone], y)))
+    amplitude = np.zeros(len(sines))
+    for n in range(STEPS):
+        field = light * np.exp(1j * (amplitude @ sines))
+        dark = (wave @ field).real
+        slope = (wave @ (1j * field[:, None] * sines.T)).real
+        square = slope.T @ slope
+        weight = np.trace(square) / len(square) * max(PENALTY, 0.5 * 1.6**-n)
+        goal = np.linalg.solve(square + weight * np.eye(len(square)), slope.T @ (slope @ amplitude - dark))
+        amplitude += 0.5 * (goal - amplitude)
+    amplitude = amplitude.round(3)
+    field = light * np.exp(1j * (amplitude @ sines))
+    peak = abs(field.sum()) ** 2
+    return amplitude.reshape(2 * ORDER + 1, ORDER), peak, float(np.mean(abs(wave @ field) ** 2) / peak)
+
+
+def main() -> None:
+    """Write the file."""
+    amplitude, strehl, contrast = solve()
+    rows = ",\n    ".join("[" + ", ".join(f"{a:g}" for a in row) + "]" for row in amplitude)
+    (HERE / "apodizer.toml").write_text(
+        f"# Written by build_apodizer.py. Strehl ratio {strehl:.3f}; {contrast:.1e} of the peak in the dark zone, "
+        f"a half disc\n# of {INNER:g} to {OUTER:g} lambda/D beyond {EDGE:g} lambda/D from the star.\n\n"
+        "[pupil_masks.APP.sines]\n"
+        f"# row: {-ORDER}..{ORDER} cycles across the pupil along y; column: 1..{ORDER} along x\n"
+        f'value = [\n    {rows},\n]\nunit = "rad"\nassumed = true\n'
+        'source = "ELVIS: computed by build_apodizer.py; the real pattern is not public"\n'
+    )
+
+
+if __name__ == "__main__":
+    main()
