@@ -52,7 +52,9 @@ def prepare(request: Request) -> Observation:
     aperture = snr.Aperture.around(camera.psf.fwhm, setup)
     encircled = camera.concentration(aperture.diameter)
     chip = setup.detector.chip(setup.chips[0])
-    prediction = snr.predict(setup, chip, light, camera.psf, encircled, camera.brightest(), aperture)
+    prediction = snr.predict(
+        setup, chip, light, camera.psf, encircled, camera.brightest(), aperture, request.target.brightness
+    )
     if prediction.count < 1:
         raise RequestError(
             "/timesnr/snr",

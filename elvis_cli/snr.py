@@ -11,10 +11,15 @@ from elvis_cli.instrument import Chip, Setup
 if TYPE_CHECKING:
     from elvis_cli.optics import Light
     from elvis_cli.psf import Psf
+    from elvis_cli.request import Brightness
 
 
 MAX_COUNT = 1_000_000
 """NDIT or NEXPO beyond this is no observation."""
+
+
+LIMIT = 5.0
+"""Signal-to-noise ratio of a detection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Prediction:
     """Electrons in the brightest pixel, background included."""
     full_well: float
     sky_model: str
+    limit: float | None
+    """Magnitude, in the target's band and system, at which a target like this reaches LIMIT sigma."""
 
     @property
     def saturated(self) -> bool:
@@ -99,6 +106,8 @@ class Prediction:
             ("ESO SIM PEAK ELEC", self.brightest, "[e] brightest pixel per integration"),
             ("ESO SIM PEAK SATUR", self.saturated, "brightest pixel above the full well"),
         ]
+        if self.limit is not None:
+            cards.append(("ESO SIM LIMIT MAG", round(self.limit, 4), f"[mag] a like target at S/N = {LIMIT:g}"))
         if self.strehl is not None:
             cards.append(("ESO SIM IQ STREHL", round(self.strehl, 6), "Strehl ratio"))
         return cards
@@ -107,6 +116,12 @@ class Prediction:
 def ratio(target: float, npix: int, sky: float, dark: float, ron: float) -> float:
     """Return S / sqrt(S + npix (sky + dark + RON^2)), all in electrons of one integration (ESO ETC)."""
     return target / math.sqrt(target + npix * (sky + dark + ron**2)) if target > 0 else 0.0
+
+
+def limiting_flux(npix: int, sky: float, dark: float, ron: float, count: int) -> float:
+    """Return the electrons of one integration in the aperture that give LIMIT sigma after ``count`` integrations."""
+    noise = npix * (sky + dark + ron**2)
+    return (LIMIT**2 + math.sqrt(LIMIT**4 + 4 * count * LIMIT**2 * noise)) / (2 * count)
 
 
 def solve_count(single: float, goal: float) -> int:
@@ -120,7 +135,14 @@ def solve_count(single: float, goal: float) -> int:
 
 
 def predict(
-    setup: Setup, chip: Chip, light: Light, psf: Psf, encircled: float, brightest: float, aperture: Aperture
+    setup: Setup,
+    chip: Chip,
+    light: Light,
+    psf: Psf,
+    encircled: float,
+    brightest: float,
+    aperture: Aperture,
+    brightness: Brightness,
 ) -> Prediction:
     """Return the ETC's prediction.
 
@@ -134,6 +156,10 @@ def predict(
     count = setup.count
     if count is None:
         count = solve_count(single, setup.snr_goal or 0.0)
+    limit = None
+    if target > 0 and count > 0 and brightness.kind == "mag":
+        least = limiting_flux(aperture.pixels, sky, chip.dark * dit, chip.ron, count)
+        limit = brightness.mag - 2.5 * math.log10(least / target)
     return Prediction(
         snr=single * math.sqrt(count),
         snr_single=single,
@@ -155,5 +181,6 @@ def predict(
         throughput=light.mean_throughput,
         brightest=brightest * dit + sky + chip.dark * dit,
         full_well=setup.detector.full_well,
+        limit=limit,
         sky_model=light.sky_model,
     )

@@ -42,3 +42,9 @@ def test_automatic_aperture_is_odd_and_twice_the_image(fwhm: float, pixels: int,
 
 def test_requested_aperture_wins() -> None:
     assert snr.Aperture.around(0.7, SimpleNamespace(aperture_pix=21, pixel_scale=0.125)).diameter == 21
+
+
+@pytest.mark.parametrize("count", [1, 7, 300])
+def test_the_limit_is_where_the_ratio_is_five(count: int) -> None:
+    least = snr.limiting_flux(95, 286.0, 0.06, 3.15, count)
+    assert snr.ratio(least, 95, 286.0, 0.06, 3.15) * math.sqrt(count) == pytest.approx(snr.LIMIT)
