@@ -22,9 +22,10 @@ import numpy as np
 ELVIS = str(Path(sys.executable).with_name("elvis"))
 
 
-def example(instrument: str, **extras: Any) -> dict[str, Any]:
-    """Return the plugin's own example with an ``elvis`` block."""
-    out = subprocess.run([ELVIS, "example", instrument], check=True, capture_output=True, text=True).stdout
+def example(instrument: str, mode: str | None = None, **extras: Any) -> dict[str, Any]:
+    """Return the plugin's own example (of a mode) with an ``elvis`` block."""
+    argv = [ELVIS, "example", instrument, *(("--mode", mode) if mode else ())]
+    out = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     document = json.loads(out)
     document["elvis"] = {**document.get("elvis", {}), **extras}
     return document
@@ -44,6 +45,9 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
         "micado 1024 x 1024": (example("micado"), {}),
         "micado 1024 x 1024, 1 thread": (example("micado"), {"ELVIS_THREADS": "1"}),
         "fors 2 x 2048 x 1024": (example("fors"), {}),
+        "metis LM 2048 x 2048": (example("metis"), {}),
+        "metis N 2048 x 2048, 5000 integrations": (example("metis", "img_n_scao"), {}),
+        "hawki 4 x 2048 x 2048": (example("hawki"), {}),
         "micado 4096 x 4096, 1e5 stars": (
             example("micado", window="full", chips=[5], catalogue=crowd(100_000, 16.3)),
             {},
