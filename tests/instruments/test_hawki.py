@@ -1,4 +1,4 @@
-"""HAWK-I against the published figures: filters, focal plane, seeing and GRAAL; the requests that people wrote for it."""
+"""HAWK-I against the published figures: filters, focal plane, seeing and GRAAL; requests that people wrote for it."""
 
 import json
 from dataclasses import replace

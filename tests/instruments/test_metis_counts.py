@@ -64,7 +64,7 @@ def filters(mode):
 
 @pytest.mark.parametrize(("mode", "name"), [*filters("img_lm_scao"), *filters("img_n_scao")])
 def test_other_filters_scale_from_the_pinned_ones(mode, name):
-    """Telescope light goes as width, Planck's law and throughput at mid-band; a star's as width, lambda^-3 and the same.
+    """Telescope light goes as width, Planck's law and throughput at mid-band; a star's as width, lambda^-3 and that.
 
     The atmosphere is taken out of the star's. Wide bands at the edges of mirrors and detectors are up to 30 % off.
     """
