@@ -106,7 +106,7 @@ def observe(request: Request, setup: Setup, count: int) -> Observation:
     if pointing is None:
         ra, dec, angle = *_on_meridian(series, airmass, site), 0.0
     else:
-        ra, dec, angle = pointing.ra, pointing.dec, pointing.position_angle
+        ra, dec, angle = pointing.ra % 360.0, pointing.dec, pointing.position_angle
     seen = _apparent(ra, dec, start, site)
     if pointing is not None and request.extras.date is not None:
         notes = _disagreement(seen.zenith_distance, airmass)

@@ -88,6 +88,11 @@ def test_eso_dictionary(opened):
     assert top["ESO TEL ALT"] == pytest.approx(56.4427, abs=1e-3)
 
 
+def test_a_full_turn_of_right_ascension_is_none(opened):
+    hdus = opened(pointing=Pointing(360.0, -30.5))
+    assert (hdus[0].header["RA"], hdus[0].header["ESO TEL TARG ALPHA"], hdus[1].header["CRVAL1"]) == (0.0, 0.0, 0.0)
+
+
 def test_azimuth_is_counted_from_the_south(opened):
     assert opened()[0].header["ESO TEL AZ"] == 0.0  # on the meridian, South
 
