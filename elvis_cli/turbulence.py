@@ -22,7 +22,7 @@ ARCSEC = math.pi / 648000.0
 REFERENCE = 500.0
 """Wavelength of seeing and r0, nm."""
 KOLMOGOROV = 0.0229
-"""Of the phase spectrum in rad2 m2, KOLMOGOROV r0^(-5/3) f^(-11/3)."""
+"""Of the phase spectrum in rad2 m2, KOLMOGOROV r0^(-5/3) f^(-11/3) (Roddier 1981, Progress in Optics 19, 281)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
