@@ -85,6 +85,44 @@ def test_a_profile_far_outside_the_frame_only_sends_its_wings() -> None:
     assert np.diff(image.mean(axis=0)).min() > 0  # brighter towards the source
 
 
+def with_halo() -> SimpleNamespace:
+    """A PSF that has 30 % of its light far outside the fine grid."""
+    near, far = spread(2.5), spread(80.0)
+    coarse = 0.3 * gaussian(256, 4, 80.0)[None]
+    return SimpleNamespace(**{**vars(near), "fine": 0.7 * near.fine + 0.3 * far.fine, "coarse": coarse, "step": 4})
+
+
+@pytest.mark.parametrize("kind", ["profile", "picture"])
+def test_the_halo_of_a_small_source_is_that_of_a_star_all_over_the_frame(kind: str) -> None:
+    wide, alone = np.zeros((2, 480, 480), np.float32)
+    if kind == "profile":
+        imager.add_profile(wide, 120.3, 130.6, 1000.0, Sersic(1.0, 0.01), with_halo(), CHIP)
+    else:
+        point = Picture(np.ones((1, 1), np.float32), 0.0001, 0.0, 0.0)
+        imager.add_extended(wide, 120.3, 130.6, 1000.0, point, SimpleNamespace(pixel_scale=0.01), with_halo(), CHIP)
+    imager.add_star(alone, 120.3, 130.6, 1000.0, with_halo(), CHIP, 0)
+    y, x = np.indices(wide.shape)
+    out = np.hypot(x - 120.3, y - 130.6) > 20
+    np.testing.assert_allclose(wide[out], alone[out], rtol=0.02, atol=1e-5 * alone[out].max())
+    assert wide.sum(dtype=float) == pytest.approx(alone.sum(dtype=float), rel=1e-3)
+
+
+@pytest.mark.parametrize("index", [1.0, 4.0])
+def test_no_border_shows_where_a_profile_is_no_longer_convolved(index: float) -> None:
+    image = np.zeros((480, 480), np.float32)
+    imager.add_profile(image, 240.0, 240.0, 1000.0, Sersic(index, 20.0, 0.5, 0.4), with_halo(), CHIP)
+    for line in (image[240], image[:, 240], image[200]):
+        steps = np.diff(np.log(line[20:220]))
+        assert np.abs(np.diff(steps)).max() < 0.01
+
+
+def test_a_window_of_a_profile_is_cut_not_changed() -> None:
+    whole, part = np.zeros((480, 480), np.float32), np.zeros((64, 100), np.float32)
+    for image, x, y in ((whole, 240.3, 239.2), (part, 240.3 - 150, 239.2 - 270)):
+        imager.add_profile(image, x, y, 1000.0, Sersic(2.0, 30.0), with_halo(), CHIP)
+    np.testing.assert_allclose(part, whole[270:334, 150:250], rtol=1e-3)
+
+
 def test_aperture_sum_is_the_area_of_the_circle() -> None:
     assert imager.aperture_sum(np.ones((41, 41)), 20.2, 19.7, 8.0) == pytest.approx(np.pi * 64, rel=2e-3)
 

@@ -15,7 +15,11 @@ from elvis_cli.psf import Psf
 
 Image = NDArray[np.float32]
 REACH = 1024
-"""Pixels beyond which the PSF of an extended source or of one star in a crowd is left out."""
+"""Pixels beyond which the PSF of one star in a crowd is left out."""
+CORE = 640
+"""Pixels beyond which nothing counts as the PSF's core."""
+LEAST = 1e-6
+"""Share of the light below which a halo is left out."""
 
 
 def add_star(image: Image, x: float, y: float, rate: float, spread: Psf, chip: Chip, index: int) -> None:
@@ -33,11 +37,6 @@ def add_star(image: Image, x: float, y: float, rate: float, spread: Psf, chip: C
     parallel.for_rows(image.shape[0], work)
 
 
-def reach(spread: Psf, farthest: float) -> int:
-    """Return to how many pixels the PSF is needed when nothing is farther from the source than ``farthest``."""
-    return max(8, math.ceil(min(REACH, 4 * spread.fine_radius, farthest + 2)))
-
-
 def padded(shape: tuple[int, int], margin: int) -> tuple[int, int]:
     """Return a shape good for transforms that holds ``shape`` with ``margin`` pixels on every side."""
     from scipy import fft
@@ -51,6 +50,47 @@ def kernel(spread: Psf, chip: Chip, index: int, margin: int) -> Image:
     image = np.zeros((2 * margin + 1, 2 * margin + 1), np.float32)
     add_star(image, margin, margin, 1.0, spread, chip, index)
     return image
+
+
+def core_and_halo(spread: Psf, chip: Chip, index: int) -> tuple[Image, Image]:
+    """Return the PSF in two parts that go over into each other smoothly and add up to all of it.
+
+    The core (2 m + 1, 2 m + 1) is on pixels, the star in the middle; the halo is on elements of ``spread.step`` pixels,
+    shares of the star's light too. It is all 0 where the PSF ends within the core.
+    """
+    margin = math.ceil(min(2.0 * spread.fine_radius, CORE))
+
+    def inside(r: NDArray[np.float64]) -> Image:
+        part = np.clip(2.0 * r / margin - 1.0, 0.0, 1.0)
+        return np.asarray(0.5 + 0.5 * np.cos(math.pi * part), np.float32)
+
+    offset = np.arange(-margin, margin + 1)
+    core = kernel(spread, chip, index, margin) * inside(np.hypot(offset, offset[:, None]))
+    coarse = rotate_stamp(spread.coarse[index], chip)
+    even = 1 - coarse.shape[0] % 2  # then the star is right of and above the middle
+    halo = coarse[even:, even:] * np.float32(spread.step**2)
+    offset = (np.arange(len(halo)) - len(halo) // 2) * spread.step
+    halo = halo * (1 - inside(np.hypot(offset, offset[:, None])))
+    return core, halo if halo.sum() > LEAST else np.zeros_like(halo)
+
+
+def add_interpolated(image: Image, nodes: Image, x: float, y: float, step: int) -> None:
+    """Add values given every ``step`` pixels, the first at pixel (x, y), to ``image`` (ny, nx), bilinear between."""
+    ny, nx = image.shape
+
+    def split(size: int, first: float, count: int) -> tuple[NDArray[np.intp], Image]:
+        at = (np.arange(size) - first) / step
+        below = np.clip(np.floor(at), 0, count - 2).astype(np.intp)
+        return below, (at - below).astype(np.float32)
+
+    (j, tj), (i, ti) = split(ny, y, nodes.shape[0]), split(nx, x, nodes.shape[1])
+
+    def work(_: int, rows: slice) -> None:
+        low, part = j[rows], tj[rows, None]
+        lines = (1 - part) * nodes[low] + part * nodes[low + 1]
+        image[rows] += (1 - ti) * lines[:, i] + ti * lines[:, i + 1]
+
+    parallel.for_rows(ny, work)
 
 
 def convolve(parts: Sequence[tuple[Image, int]], response: Image) -> Image:

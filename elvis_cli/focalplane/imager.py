@@ -22,6 +22,8 @@ from elvis_cli.scene.morphology import Sersic
 from elvis_cli.scene.picture import on_pixels
 
 Image = NDArray[np.float32]
+FAR = 1024
+"""Pixels from the centre of an extended profile beyond which it is smooth, compared with the core of a PSF."""
 FEW = 8
 """Up to this many stars, each is drawn with its own PSF over the whole frame."""
 
@@ -114,25 +116,38 @@ def add_extended(
     angle = math.radians(shape.angle) - math.atan2(sin, cos)
     scale = shape.scale / setup.pixel_scale
     extent = math.hypot(*shape.image.shape) * scale / 2
-    _blur(
-        image, x, y, rate, extent, spread, chip,
-        lambda size, px, py: [(on_pixels(shape.image, scale, px, py, angle, size), 2)],
+    box, near, _ = _blur(
+        image, x, y, rate, extent + 2.0 * spread.fine_radius, spread, chip,
+        lambda size, px, py, step: [(on_pixels(shape.image, scale / step, px, py, angle, size), 2)],
     )  # fmt: skip
+    image[box] += near
 
 
 def add_profile(image: Image, x: float, y: float, rate: float, profile: Sersic, spread: psf.Psf, chip: Chip) -> None:
     """Add a Sersic profile (radius in pixels, chip axes), convolved with the PSF, at pixel (x, y) of ``image``.
 
-    Beyond the PSF's reach of the centre the profile is so smooth that the PSF leaves it unchanged.
+    Far from its centre the profile is so smooth that the core of the PSF leaves it unchanged.
     """
-    box = _blur(
-        image, x, y, rate, 0.0, spread, chip,
-        lambda size, px, py: [(profile.core(size, px, py), 2), (profile.rest(size, px, py), 1)],
-    )  # fmt: skip
-    if image[box].size < image.size:
-        far = profile.rest(image.shape, x, y)
-        far[box] = 0.0
-        image += np.float32(rate) * far
+
+    def draw(size: tuple[int, int], px: float, py: float, step: int) -> list[tuple[Image, int]]:
+        scaled = replace(profile, radius=profile.radius / step)
+        return [(scaled.core(size, px, py), 2), (scaled.rest(size, px, py), 1)]
+
+    reach = min(FAR, 4.0 * spread.fine_radius)
+    box, near, share = _blur(image, x, y, rate, reach, spread, chip, draw)
+    ny, nx = image.shape
+    across, along = abs(np.arange(nx) - x), abs(np.arange(ny) - y)
+    if max(across.max(), along.max()) <= reach / 2:
+        image[box] += near
+        return
+    far = profile.rest(image.shape, x, y)
+    far *= np.float32(rate * share)
+    # from one to the other between half of reach and all of it
+    part = np.clip(2.0 * np.maximum(across, along[:, None]) / reach - 1.0, 0.0, 1.0).astype(np.float32)
+    far *= part
+    near *= 1 - part[box]
+    image += far
+    image[box] += near
 
 
 def in_pixels(profile: Sersic, setup: Setup, chip: Chip) -> Sersic:
@@ -146,28 +161,38 @@ def _blur(
     x: float,
     y: float,
     rate: float,
-    extent: float,
+    reach: float,
     spread: psf.Psf,
     chip: Chip,
-    draw: Callable[[tuple[int, int], float, float], list[tuple[Image, int]]],
-) -> tuple[slice, slice]:
-    """Add a source that reaches ``extent`` pixels from (x, y), convolved with the PSF, as far as the PSF goes.
+    draw: Callable[[tuple[int, int], float, float, int], list[tuple[Image, int]]],
+) -> tuple[tuple[slice, slice], Image, float]:
+    """Add a source centred at (x, y), convolved with the PSF's halo, to ``image``; its convolution with the core is
+    returned: as far as ``reach`` pixels, the part of ``image`` where that is, and the core's share of the light.
 
-    ``draw`` returns the source on pixels of a shape, centred at a pixel, in parts with the power of the pixel's sinc
-    that each carries. Return the part of ``image`` that was reached.
+    ``draw`` returns the source on pixels ``step`` times as wide, in an array of a shape, centred at a pixel, in parts
+    with the power of the pixel's sinc that each carries.
     """
     ny, nx = image.shape
-    farthest = max(abs(x), abs(y), abs(nx - x), abs(ny - y)) + extent
-    margin = convolution.reach(spread, farthest)
-    left, right = (min(max(round(x + side * (extent + margin)), 0), nx) for side in (-1, 1))
-    low, high = (min(max(round(y + side * (extent + margin)), 0), ny) for side in (-1, 1))
+    core, halo = convolution.core_and_halo(spread, chip, 0)
+    margin = core.shape[0] // 2
+    left, right = (min(max(round(x + side * reach), 0), nx) for side in (-1, 1))
+    low, high = (min(max(round(y + side * reach), 0), ny) for side in (-1, 1))
     box = slice(low, high), slice(left, right)
-    if image[box].size:
-        response = convolution.kernel(spread, chip, 0, margin)
-        size = convolution.padded(image[box].shape, margin)
-        parts = draw(size, x - left + margin, y - low + margin)
-        image[box] += np.float32(rate) * convolution.convolve(parts, response)[: high - low, : right - left]
-    return box
+    near = np.zeros_like(image[box])
+    if near.size:
+        size = convolution.padded(near.shape, margin)
+        parts = draw(size, x - left + margin, y - low + margin, 1)
+        near += np.float32(rate) * convolution.convolve(parts, core)[: high - low, : right - left]
+    if halo.any():
+        step, margin = spread.step, halo.shape[0] // 2
+        # nodes of the coarse grid, counted from the source: the same for every window
+        first_x, first_y = math.floor(-x / step), math.floor(-y / step)
+        nodes = math.floor((ny - 1 - y) / step) + 2 - first_y, math.floor((nx - 1 - x) / step) + 2 - first_x
+        parts = draw(convolution.padded(nodes, margin), margin - first_x, margin - first_y, step)
+        wide = convolution.convolve([(part, 0) for part, _ in parts], halo)[: nodes[0], : nodes[1]]
+        wide *= np.float32(rate / step**2)
+        convolution.add_interpolated(image, wide, x + first_x * step, y + first_y * step, step)
+    return box, near, float(core.sum(dtype=np.float64))
 
 
 def aperture_sum(image: Floats | Image, x: float, y: float, radius: float, parts: int = 10) -> float:
