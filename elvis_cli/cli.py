@@ -1,24 +1,27 @@
-"""The command line: argv, stdin -> stdout, exit codes. The only file that prints or exits."""
+"""The command line: argv, stdin -> stdout, exit codes. The only file that exits."""
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
 
 import typer
 
 from elvis_cli import __version__
+from elvis_cli.console import Console, cell, print_json, say, table, write
 from elvis_cli.errors import ElvisError, OutputError, RequestError, UsageError, json_pointer
 from elvis_cli.options import Options, request_options
+from elvis_cli.options import limits as read_limits
+from elvis_cli.picture import Kind
 
 if TYPE_CHECKING:
     from elvis_cli.request import Request
@@ -52,51 +55,7 @@ class _Terminated(BaseException):
         self.exit_code = 128 + number
 
 
-class _Console:
-    """What goes to stderr: lines, or with ``--errors json`` one object at the end."""
-
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
-        self.notes: list[str] = []
-
-    def note(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            if line not in self.notes:
-                self.notes.append(line)
-                if not self.as_json:
-                    _say(f"elvis: note: {line}")
-
-    def fail(self, error: ElvisError) -> int:
-        members = {**error.as_dict(), "notes": self.notes}
-        _say(json.dumps(members, default=str) if self.as_json else f"elvis: {error.message}")
-        return error.exit_code
-
-    def done(self) -> int:
-        if self.as_json and self.notes:
-            _say(json.dumps({"exit_code": 0, "notes": self.notes}))
-        return 0
-
-
-_console = _Console(as_json=False)
-
-
-def _say(line: str) -> None:
-    """Write one printable line to stderr, whatever the text in it was made of."""
-    if sys.stderr is not None:  # else print would choose stdout
-        with suppress(OSError):
-            print("".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr, flush=True)
-
-
-def _print(text: str) -> None:
-    """Write text to stdout, now, so that a full disk or a closed pipe is noticed."""
-    if sys.stdout is None:
-        raise OutputError("stdout is closed")
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write standard output: {error.strerror}") from error
+_console = Console(as_json=False)
 
 
 def main() -> NoReturn:
@@ -119,7 +78,7 @@ def _terminate(number: int, _frame: object) -> NoReturn:
 def run(argv: list[str]) -> int:
     """Run one command line on this process's standard streams and return its exit code."""
     global _console  # noqa: PLW0603 - there is one stderr
-    _console = _Console(_wants_json(argv))
+    _console = Console(_wants_json(argv))
     try:
         return app(args=argv, prog_name="elvis", standalone_mode=False) or _console.done()
     except (KeyboardInterrupt, typer.Abort):
@@ -157,7 +116,7 @@ def _wants_json(argv: list[str]) -> bool:
 
 def _version(asked: bool) -> None:
     if asked:
-        _print(f"elvis {__version__}")
+        write(f"elvis {__version__}")
         raise typer.Exit
 
 
@@ -202,17 +161,43 @@ def replay(
 
 @app.command()
 def preview(
-    file: Annotated[str, typer.Argument(help="FITS file that elvis wrote; - is stdin.")] = "-",
+    file: Annotated[str, typer.Argument(help="FITS file, of elvis or another; - is stdin.")] = "-",
     output: OutputFile = None,
-    size: Annotated[int, typer.Option(min=64, max=16384, help="Largest width and height, pixels.")] = 1024,
+    size: Annotated[
+        int | None,
+        typer.Option(min=16, max=16384, help="Largest width of the image, pixels (1024); with --terminal characters."),
+    ] = None,
+    ext: Annotated[
+        str | None,
+        typer.Option(metavar="NAME[,VERSION]", help="Extension to draw; the mosaic of all chips if not given."),
+    ] = None,
+    stretch: Annotated[
+        Kind | None, typer.Option(help="From values to brightness: asinh if not given; or the y axis of curves.")
+    ] = None,
+    limits: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH|zscale", help="Values of black and white; robust ones if not given.")
+    ] = None,
+    terminal: Annotated[bool, typer.Option("--terminal", help="Draw with characters instead of a PNG.")] = False,
 ) -> None:
-    """Make a picture (PNG) of a frame: North up, East left."""
-    _check_stdout(output)
-    source = _binary_stdin().read() if file == "-" else file
+    """Make a picture (PNG) of a frame, North up and East left to less than 45 degrees, or of a table's curves."""
+    if not terminal:
+        _check_stdout(output)
+    source = _binary_stdin() if file == "-" else file
+    between = read_limits(limits)
+    from elvis_cli.picture.terminal import has_colour
     from elvis_cli.product import preview as picture
 
     with _sink(output) as out:
-        picture.png(source, out, size)
+        if terminal:
+            columns, lines = shutil.get_terminal_size()
+            columns, lines = (size, size // 2) if size else (columns, lines - 1)
+            colour = has_colour(None if output else sys.stdout, os.environ)
+            notes = picture.text(
+                source, out, columns, lines, colour=colour, extension=ext, kind=stretch, limits=between
+            )
+        else:
+            notes = picture.png(source, out, size or 1024, extension=ext, kind=stretch, limits=between)
+    _console.note(notes)
 
 
 @app.command()
@@ -243,10 +228,10 @@ def explain(options: Options, as_json: AsJson = False) -> None:
 
     values = pipeline.explain(request)
     if as_json:
-        _print_json([asdict(value) for value in values])
+        print_json([asdict(value) for value in values])
     else:
-        rows = [(v.name, _cell(v.value), v.unit, ("assumed: " if v.assumed else "") + v.source) for v in values]
-        _table(("name", "value", "unit", "source"), rows)
+        rows = [(v.name, cell(v.value), v.unit, ("assumed: " if v.assumed else "") + v.source) for v in values]
+        table(("name", "value", "unit", "source"), rows)
 
 
 @app.command()
@@ -256,13 +241,13 @@ def instruments(as_json: AsJson = False) -> None:
 
     modes = [mode for name in registry.names() for mode in registry.load(name).modes()]
     if as_json:
-        _print_json([asdict(mode) for mode in modes])
+        print_json([asdict(mode) for mode in modes])
         return
     rows = [
         (m.instrument, m.mode, f"{m.pixel_scale:g}", " x ".join(map(str, m.frame)), " ".join(m.filters), m.title)
         for m in modes
     ]
-    _table(("instrument", "mode", "arcsec/pixel", "chips x columns x rows", "filters", "title"), rows)
+    table(("instrument", "mode", "arcsec/pixel", "chips x columns x rows", "filters", "title"), rows)
 
 
 @app.command()
@@ -273,7 +258,7 @@ def example(
     """Print a complete valid request."""
     from elvis_cli import registry
 
-    _print_json(registry.load(name).example(mode))
+    print_json(registry.load(name).example(mode))
 
 
 @app.command()
@@ -281,7 +266,7 @@ def schema() -> None:
     """Print the JSON Schema of the request."""
     import elvis_schemas
 
-    _print(elvis_schemas.text().rstrip())
+    write(elvis_schemas.text().rstrip())
 
 
 @app.command()
@@ -291,9 +276,9 @@ def stages(as_json: AsJson = False) -> None:
 
     described = chain.describe()
     if as_json:
-        _print_json(described)
+        print_json(described)
     else:
-        _table(("stage", "what it does"), [(s["name"], s["title"]) for s in described])
+        table(("stage", "what it does"), [(s["name"], s["title"]) for s in described])
 
 
 @app.command(hidden=True)
@@ -338,7 +323,7 @@ def _sink(output: Path | None) -> AbstractContextManager[BinaryIO]:
 def _stdin(help_too: bool = False) -> bytes:
     if help_too and sys.stdin is not None and sys.stdin.isatty():
         for line in HELP.splitlines():
-            _say(line)
+            say(line)
         raise typer.Exit(UsageError.exit_code)
     return _binary_stdin().read()
 
@@ -371,29 +356,6 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("chips", visible=False)
         yield lambda done, total: bars.update(bar, completed=done, total=total, visible=total > 1)
-
-
-def _print_json(value: object) -> None:
-    _print(json.dumps(value, indent=2))
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table: for people on a terminal, tab-separated in a pipe."""
-    if sys.stdout is None or not sys.stdout.isatty():
-        _print("\n".join("\t".join(row) for row in (head, *rows)))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*head, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
 
 
 if __name__ == "__main__":

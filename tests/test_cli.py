@@ -392,9 +392,9 @@ class TestTerminal:
         assert complaint.count(b"\n") == 1
 
     def test_tables_are(self) -> None:
-        code, shown, _ = self.on_terminal("instruments", ends=("stdout",), stderr=subprocess.PIPE)
+        code, shown, _ = self.on_terminal("stages", ends=("stdout",), stderr=subprocess.PIPE)
         assert code == 0
-        assert "micado" in shown
+        assert "read_noise" in shown
         assert "\t" not in shown
 
     def test_progress_only_for_several_chips(self, tmp_path: Path) -> None:

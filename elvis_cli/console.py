@@ -1,0 +1,83 @@
+"""What a person or a program reads: lines on stderr, tables and text on stdout. The only file that prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from elvis_cli.errors import ElvisError, OutputError
+
+
+class Console:
+    """What goes to stderr: lines, or with ``--errors json`` one object at the end."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.notes: list[str] = []
+
+    def note(self, lines: Iterable[str]) -> None:
+        """Say each line once."""
+        for line in lines:
+            if line not in self.notes:
+                self.notes.append(line)
+                if not self.as_json:
+                    say(f"elvis: note: {line}")
+
+    def fail(self, error: ElvisError) -> int:
+        """Say what went wrong and return its exit code."""
+        members = {**error.as_dict(), "notes": self.notes}
+        say(json.dumps(members, default=str) if self.as_json else f"elvis: {error.message}")
+        return error.exit_code
+
+    def done(self) -> int:
+        """Finish without an error."""
+        if self.as_json and self.notes:
+            say(json.dumps({"exit_code": 0, "notes": self.notes}))
+        return 0
+
+
+def say(line: str) -> None:
+    """Write one printable line to stderr, whatever the text in it was made of."""
+    if sys.stderr is not None:  # else print would choose stdout
+        with suppress(OSError):
+            print("".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr, flush=True)
+
+
+def write(text: str) -> None:
+    """Write text to stdout, now, so that a full disk or a closed pipe is noticed."""
+    if sys.stdout is None:
+        raise OutputError("stdout is closed")
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write standard output: {error.strerror}") from error
+
+
+def print_json(value: object) -> None:
+    """Write a value as JSON for people."""
+    write(json.dumps(value, indent=2))
+
+
+def cell(value: Any) -> str:
+    """Return a value as it stands in a table."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table: for people on a terminal, tab-separated in a pipe."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        write("\n".join("\t".join(row) for row in (head, *rows)))
+        return
+    import rich
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(*head, box=None, pad_edge=False)
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    rich.print(shown)
