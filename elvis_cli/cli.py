@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -259,6 +260,32 @@ def example(
     from elvis_cli import registry
 
     print_json(registry.load(name).example(mode))
+
+
+@app.command()
+def scene(
+    name: Annotated[str | None, typer.Argument(help="Scene; all are listed if not given.")] = None,
+    instrument: Annotated[str | None, typer.Option(help="Instrument whose example is taken.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Mode of the instrument; its default if not given.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Parameter of the scene, or /pointer=VALUE.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a request with a scene in it: a cluster, a galaxy, a disc ...; without a name, list them."""
+    from elvis_cli.commands import scene as scenes
+
+    if name is not None:
+        print_json(scenes.document(name, instrument, mode, settings or ()))
+        return
+    rows = scenes.listing()
+    if as_json:
+        print_json(rows)
+    else:
+        table(
+            tuple(rows[0]),
+            [tuple(value if isinstance(value, str) else json.dumps(value) for value in r.values()) for r in rows],
+        )
 
 
 @app.command()
