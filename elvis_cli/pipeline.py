@@ -66,10 +66,13 @@ def prepare(request: Request) -> Observation:
     series, told = etc_output.wanted(request.output, setup)
     notes = [*setup.notes, *light.notes, *scene.notes, *when.notes, *told]
     if prediction.saturated:
-        notes.append(
-            f"the brightest pixel saturates: {prediction.brightest:.3g} e in {setup.dit:g} s, "
-            f"full well {prediction.full_well:g} e"
+        empty = prediction.sky + prediction.dark
+        what, most = (
+            ("the background alone saturates every pixel", empty)
+            if empty > prediction.full_well
+            else ("the brightest pixel saturates", prediction.brightest)
         )
+        notes.append(f"{what}: {most:.3g} e in {setup.dit:g} s, full well {prediction.full_well:g} e")
     return Observation(request, replace(setup, count=prediction.count), camera, prediction, series, tuple(notes))
 
 

@@ -148,12 +148,13 @@ class TomlInstrument:
             found = keys.get(key)
             if found is None:
                 continue
-            reason = table.get("refused", {}).get(found) if isinstance(found, str) else None
-            if reason is not None:
-                allowed = list(table["options"])
-                raise RequestError(json_pointer("instrument", key), f"{found!r} {reason}", found=found, allowed=allowed)
-            if not isinstance(found, str) or found not in table["options"]:
-                raise choice_error(json_pointer("instrument", key), found, table["options"])
+            refused = table.get("refused", {})
+            allowed = [option for option in table["options"] if option not in refused]
+            if isinstance(found, str) and found in refused:
+                reason = f"{found!r} {refused[found]}"
+                raise RequestError(json_pointer("instrument", key), reason, found=found, allowed=allowed)
+            if not isinstance(found, str) or found not in allowed:
+                raise choice_error(json_pointer("instrument", key), found, allowed)
             options[key] = found
         return options
 
