@@ -1,10 +1,10 @@
-"""Write apodizer.toml: a phase over UT4's pupil that leaves half of the field around a star dark.
+"""Write eris/apodizer.toml: a phase over UT4's pupil that leaves half of the field around a star dark.
 
 The pattern of the real plate is not public. This one is odd about the axis, so that the focal-plane field is real,
 and is found by Gauss-Newton steps on that field in the dark zone, with a penalty on the phase that is relaxed as the
 steps go (the idea of Codona et al. 2006, SPIE 6269; Por 2017, SPIE 10400). Run it from the project's root:
 
-    python instruments/elvis_instruments/eris/build_apodizer.py
+    python instruments/elvis_instruments/_build/eris_apodizer.py
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from elvis_cli import pupil
 from elvis_cli.facts import Facts, read
 from elvis_cli.setups import make_telescope
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 INNER, OUTER, EDGE = 2.2, 10.0, 1.5
 """Dark zone: radii, and the straight edge's distance from the star, lambda/D."""
 ORDER = 10
@@ -25,7 +25,7 @@ PENALTY, STEPS = 0.01, 25
 
 def solve() -> tuple[np.ndarray, float, float]:
     """Return amplitudes (2 ORDER + 1, ORDER) in rad, Strehl ratio and mean intensity of the zone over the peak."""
-    tree = read(HERE.parent / "_telescopes" / "vlt_ut4.toml")
+    tree = read(HERE / "_telescopes" / "vlt_ut4.toml")
     telescope = make_telescope(Facts(tree, "vlt_ut4.toml", root=tree))
     mask, step = pupil.raster(telescope)
     coarse = mask.reshape(len(mask) // 4, 4, -1, 4).mean(axis=(1, 3))
@@ -58,13 +58,13 @@ def main() -> None:
     """Write the file."""
     amplitude, strehl, contrast = solve()
     rows = ",\n    ".join("[" + ", ".join(f"{a:g}" for a in row) + "]" for row in amplitude)
-    (HERE / "apodizer.toml").write_text(
-        f"# Written by build_apodizer.py. Strehl ratio {strehl:.3f}; {contrast:.1e} of the peak in the dark zone, "
+    (HERE / "eris" / "apodizer.toml").write_text(
+        f"# Written by _build/eris_apodizer.py. Strehl ratio {strehl:.3f}; {contrast:.1e} of the peak in the dark zone, "
         f"a half disc\n# of {INNER:g} to {OUTER:g} lambda/D beyond {EDGE:g} lambda/D from the star.\n\n"
         "[pupil_masks.APP.sines]\n"
         f"# row: {-ORDER}..{ORDER} cycles across the pupil along y; column: 1..{ORDER} along x\n"
         f'value = [\n    {rows},\n]\nunit = "rad"\nassumed = true\n'
-        'source = "ELVIS: computed by build_apodizer.py; the real pattern is not public"\n'
+        'source = "ELVIS: computed by _build/eris_apodizer.py; the real pattern is not public"\n'
     )
 
 
