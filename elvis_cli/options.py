@@ -73,6 +73,13 @@ def collect(
         Path | None, typer.Option(help="Spectrum of the target: wavelength and flux in two columns, # comments.")
     ] = None,
     sed_unit: Annotated[Unit, typer.Option(help="Unit of its wavelengths (m is the ETC's).")] = Unit.M,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="Stars: an ECSV, FITS or CSV table of x, y or ra, dec; mag; temperature or sed.")
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="Template in the target's place: a FITS image with a WCS.")] = None,
+    truth: Annotated[
+        bool | None, typer.Option("--truth/--no-truth", help="Tell what was put in, in the table TRUTH.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse keys that are not known.")] = False,
     errors: Annotated[Errors, typer.Option(help="How errors and notes are written to stderr.")] = Errors.TEXT,
 ) -> Options:
@@ -81,9 +88,9 @@ def collect(
     Raises
     ------
     UsageError
-        A list of numbers is not one, or the spectrum cannot be read.
+        A list of numbers is not one, or a file cannot be read.
     RequestError
-        The spectrum's file does not hold two columns of numbers.
+        A file does not hold what it should.
     """
     given: dict[str, Any] = {
         "seed": seed,
@@ -98,7 +105,13 @@ def collect(
         "stages": _names(stages),
         "skip": _names(skip),
         "sed": None if sed is None else spectrum(sed, sed_unit),
+        "truth": truth,
     }
+    if catalogue or image:
+        from elvis_cli import uploads
+
+        given["catalogue"] = uploads.catalogue(catalogue) if catalogue else None
+        given["image"] = uploads.image(image) if image else None
     return Options({key: value for key, value in given.items() if value is not None}, strict)
 
 
