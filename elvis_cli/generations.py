@@ -276,6 +276,7 @@ def _extras(keys: _Keys) -> Extras:
         chips=() if isinstance(chips, str) else chips and tuple(map(int, chips)),
         pointing=pointing and _pointing(pointing),
         date=_date(block.get("date")),
+        sky=block.get("sky", "local"),
         product=block.get("product", "raw"),
         exposure=int(block.get("exposure", 1)),
         offset=(float(x), float(y)),

@@ -102,7 +102,7 @@ def detect(request: Request, setup: Setup) -> Light:
     """
     wave = sky.grid(*setup.band)
     width = np.diff(sky.bin_edges(wave))
-    above = sky.load(request.sky, setup.site, wave)
+    above = sky.load(request.sky, setup.site, wave, request.extras.sky)
     flux, notes = spectrum.flux(request.target, wave)
     qe = setup.detector.qe.at(wave)
     area = setup.telescope.area

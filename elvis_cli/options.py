@@ -23,6 +23,13 @@ class Product(enum.StrEnum):
     EXPECTED = "expected"
 
 
+class SkyModel(enum.StrEnum):
+    """Where the sky comes from."""
+
+    LOCAL = "local"
+    SKYCALC = "skycalc"
+
+
 class Unit(enum.StrEnum):
     """Unit of the wavelengths in an uploaded spectrum."""
 
@@ -63,6 +70,9 @@ def collect(
         float | None, typer.Option(min=-360, max=360, help="Position angle, deg, North through East.")
     ] = None,
     date: Annotated[str | None, typer.Option(metavar="ISO8601", help="Start of the exposure, UTC.")] = None,
+    sky: Annotated[
+        SkyModel | None, typer.Option(help="Shipped tables, or ESO's SkyCalc service (needs the network).")
+    ] = None,
     product: Annotated[
         Product | None, typer.Option(help="Raw frames in ADU, or the noiseless electrons per second.")
     ] = None,
@@ -100,6 +110,7 @@ def collect(
         "chips": chips if chips in (None, "all") else _whole("--chips", chips),
         "pointing": {k: v for k, v in (("ra", ra), ("dec", dec), ("position_angle", pa)) if v is not None} or None,
         "date": date,
+        "sky": sky and sky.value,
         "product": product and product.value,
         "exposure": exposure,
         "stages": _names(stages),

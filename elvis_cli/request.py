@@ -194,6 +194,8 @@ class Extras:
     pointing: Pointing | None = None
     date: str | None = None
     """Start of the exposure, ISO 8601 UTC."""
+    sky: str = "local"
+    """Where the sky comes from: local (shipped tables) or skycalc (ESO's service, by network)."""
     product: str = "raw"
     """raw (ADU) or expected (noiseless electrons per second)."""
     exposure: int = 1

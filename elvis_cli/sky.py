@@ -113,14 +113,20 @@ def bin_edges(wave: Floats) -> Floats:
     return np.concatenate([[2 * wave[0] - middle[0]], middle, [2 * wave[-1] - middle[-1]]])
 
 
-def load(conditions: SkyConditions, site: Site, wave: Floats) -> Sky:
-    """Return the sky in these conditions on ``wave``, which must come from `grid`.
+def load(conditions: SkyConditions, site: Site, wave: Floats, model: str = "local") -> Sky:
+    """Return the sky in these conditions on ``wave``, which must come from `grid`; ``model`` is local or skycalc.
 
     Raises
     ------
+    ResourceError
+        SkyCalc is asked for and its client is not installed.
     ElvisError
         ``wave`` is not a part of the table's grid.
     """
+    if model == "skycalc":
+        from elvis_cli import skycalc
+
+        return skycalc.load(conditions, site, wave)
     start = round(_index(float(wave[0])))
     part = slice(start, start + len(wave))
     if start < 0 or part.stop > _COUNT or not np.allclose(wave, table_wave(part.start, part.stop), rtol=1e-9, atol=0):

@@ -133,6 +133,7 @@ def test_defaults_are_those_of_the_request() -> None:
         "/sky/airglowEnabled": request.sky.airglow,
         "/seeing/separation": request.seeing.separation,
         "/elvis/seed": request.extras.seed,
+        "/elvis/sky": request.extras.sky,
         "/elvis/product": request.extras.product,
         "/elvis/exposure": request.extras.exposure,
         "/elvis/offset": list(request.extras.offset),

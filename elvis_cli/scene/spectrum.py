@@ -56,7 +56,7 @@ def flux(target: Target, wave: Floats) -> tuple[Floats, tuple[str, ...]]:
             "/target/brightness/magband", f"the spectrum has no light in band {band.name}", found=band.name
         )
     scale = 10.0 ** (-0.4 * brightness.mag) * band.zero_point(brightness.system) / counted
-    return scale * _average(points, density, edges), (*notes, *band.notes)
+    return scale * average(points, density, edges), (*notes, *band.notes)
 
 
 def _shift(sed: Sed) -> float:
@@ -115,7 +115,7 @@ def _check_coverage(points: Floats, band: bands.Band, edges: Floats) -> tuple[st
     return ()
 
 
-def _average(points: Floats, density: Floats, edges: Floats) -> Floats:
+def average(points: Floats, density: Floats, edges: Floats) -> Floats:
     """Return the exact averages between ``edges`` of what is linear between ``points`` and zero outside them."""
     total = np.concatenate([[0.0], np.cumsum(np.diff(points) * (density[1:] + density[:-1]) / 2)])
     at = np.clip(edges, points[0], points[-1])
