@@ -151,6 +151,19 @@ def _whole(option: str, text: str, count: int | None = None) -> list[int]:
     return numbers
 
 
+def limits(text: str | None) -> tuple[float, float] | str | None:
+    """Return "zscale" or two numbers, what `elvis_cli.product.preview` takes for limits."""
+    if text in (None, "zscale"):
+        return text
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UsageError(f"--limits: {text!r} is neither zscale nor two numbers LOW,HIGH")
+    return low, high
+
+
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 

@@ -1,0 +1,116 @@
+"""From pixel values to brightness on 0..1: limits from robust statistics, and four curves between them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.picture import Kind
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A monotonic map of [low, high] onto [0, 1]."""
+
+    kind: Kind
+    low: float
+    high: float
+    soft: float
+    """Where asinh turns from linear to logarithmic, above ``low`` (Lupton et al. 1999, AJ 118, 1406)."""
+
+    def level(self, values: Float32) -> Float32:
+        """Return ``values`` on 0..1; NaN stays NaN."""
+        low, high, soft = (np.float32(v) for v in (self.low, self.high, self.soft))
+        if self.kind is Kind.LOG:
+            ratio = np.maximum(values / low, np.float32(1.0))
+            level: Float32 = np.log(ratio) / np.float32(math.log(self.high / self.low))
+        elif self.kind is Kind.ASINH:
+            level = np.arcsinh((values - low) / soft) / np.float32(math.asinh((self.high - self.low) / self.soft))
+        else:
+            level = (values - low) / (high - low)
+        level = level.clip(0.0, 1.0)
+        return np.sqrt(level) if self.kind is Kind.SQRT else level
+
+    def value(self, level: float) -> float:
+        """Return the pixel value that has this level."""
+        span = self.high - self.low
+        if self.kind is Kind.LOG:
+            return self.low * math.exp(level * math.log(self.high / self.low))
+        if self.kind is Kind.ASINH:
+            return self.low + self.soft * math.sinh(level * math.asinh(span / self.soft))
+        return self.low + span * (level**2 if self.kind is Kind.SQRT else level)
+
+
+def fit(
+    image: Float32, kind: Kind, limits: tuple[float, float] | str | None = None, pixel: int = 1, below: float = 2.0
+) -> Stretch:
+    """Return the stretch that shows ``image`` (2-D, NaN where there is nothing) well.
+
+    ``limits`` are the values of black and white, "zscale", or None: from ``below`` sigma below the sky to the peak of
+    the brightest thing for the curves that compress it (asinh, log), to the brightest half per cent for the others.
+    ``pixel`` is the size of a detector pixel in ``image``: what is narrower than two does not count as the brightest
+    thing, so that hot pixels and cosmic rays do not set the scale.
+    """
+    values = image[np.isfinite(image)].astype(np.float64)
+    if values.size == 0:
+        values = np.zeros(1)
+    deep, sky, bright = np.quantile(values, (0.1587, 0.5, 0.995))
+    noise = float(sky - deep)
+    if limits == "zscale":
+        low, high = zscale(values)
+    elif isinstance(limits, tuple):
+        low, high = limits
+    elif kind in (Kind.ASINH, Kind.LOG):
+        low = max(sky - below * noise, values.min())
+        high = max(_peak(image, pixel, float(sky)), sky + 20.0 * noise)
+    else:
+        low, high = max(sky - below * noise, values.min()), max(bright, sky + 5.0 * noise)
+    if kind is Kind.LOG and low <= 0.0:  # no sky worth the name: noise about zero, or the wings of a PSF
+        positive = values[values > 0.0]
+        faint = float(np.quantile(positive, 0.02)) if positive.size else 1.0
+        high = max(high, faint)
+        low = max(faint, 0.5 * noise if deep < 0.0 else 0.0, 1e-7 * high)
+    least = max(1e-6 * max(abs(low), abs(high)), 1e-30)  # float32 tells no finer
+    if not high - low >= least:
+        low, high = low - 0.5 * least, high + 0.5 * least
+    soft = min(max(3.0 * noise, 1e-5 * (high - low)), high - low)
+    return Stretch(kind, float(low), float(high), float(soft))
+
+
+def zscale(values: NDArray[np.float64], contrast: float = 0.25, samples: int = 1000) -> tuple[float, float]:
+    """Return the limits of IRAF's zscale: a line fitted to the sorted values, its slope divided by ``contrast``."""
+    stride = int(max(1.0, values.size / samples))
+    ordered = np.sort(values[::stride][:samples])
+    count = ordered.size
+    low, high = float(ordered[0]), float(ordered[-1])
+    least, grow = max(5, int(count * 0.5)), max(1, int(count * 0.01))
+    index = np.arange(count)
+    good = np.ones(count, dtype=bool)
+    kept, before, line = count, count + 1, np.zeros(2)
+    for _ in range(5):
+        if kept >= before or kept < least:
+            break
+        line = np.polyfit(index[good], ordered[good], 1)
+        flat = ordered - np.polyval(line, index)
+        far = np.abs(flat) > 2.5 * flat[good].std()
+        good = ~np.convolve(far, np.ones(grow, dtype=bool), mode="same")
+        kept, before = int(good.sum()), kept
+    if kept >= least:
+        slope = float(line[0]) / contrast if contrast > 0.0 else float(line[0])
+        middle, centre = float(np.median(ordered)), (count - 1) // 2
+        low, high = max(low, middle - (centre - 1) * slope), min(high, middle + (count - centre) * slope)
+    return low, high
+
+
+def _peak(image: Float32, pixel: int, least: float) -> float:
+    """Return the highest value that a square of 2 x 2 detector pixels reaches everywhere."""
+    filled = np.where(np.isfinite(image), image, np.float32(least))
+    if min(filled.shape) <= 2 * pixel:
+        return float(filled.max())
+    pairs = np.minimum(filled[pixel:], filled[:-pixel])
+    return float(np.minimum(pairs[:, pixel:], pairs[:, :-pixel]).max())
