@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -13,7 +14,7 @@ from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane import imager
 from elvis_cli.instrument import Chip, Setup, Value
-from elvis_cli.product import fits, observation, outputs
+from elvis_cli.product import fits, observation, outputs, truth
 from elvis_cli.request import Request
 from elvis_cli.scene.compose import compose
 
@@ -104,7 +105,16 @@ def render(request: Request, out: BinaryIO, progress: Progress | None = None) ->
     ready = prepare(request)
     setup, camera, rates = ready.setup, ready.imager, dict[int, NDArray[Any]]()
     series = outputs.extensions(ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates)
-    fits.write(request, setup, ready.prediction, frames(ready, progress, rates), ready.notes, out, series)
+    told = truth.extensions(request, setup, camera.scene.sources)
+    fits.write(
+        request,
+        setup,
+        ready.prediction,
+        frames(ready, progress, rates),
+        ready.notes,
+        out,
+        itertools.chain(told, series),
+    )
     return ready.notes
 
 

@@ -11,12 +11,12 @@ from elvis_cli.errors import UsageError, choice_error
 from elvis_cli.scene import library
 
 _TARGETS: dict[str, dict[str, Any]] = {
-    "globular-cluster": {"brightness": {"mag": 14}},
+    "globular-cluster": {"brightness": {"mag": 15}},
     "clumpy-galaxy": {"brightness": {"magband": "H", "mag": 22, "magsys": "AB"}},
     "protoplanetary-disc": {"brightness": {"mag": 12}},
-    "companions": {"brightness": {"mag": 15}},
-    "star-grid": {"brightness": {"mag": 18}},
-    "moving-target": {"brightness": {"mag": 19}},
+    "companions": {"brightness": {"mag": 18.5}},
+    "star-grid": {"brightness": {"mag": 19}},
+    "moving-target": {"brightness": {"mag": 20}},
 }
 """What a scene changes in the target of an instrument's example request."""
 _FIELDS = {

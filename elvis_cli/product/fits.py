@@ -119,6 +119,8 @@ def write(
 
 def plain(text: str) -> str:
     """Return ``text`` in printable ASCII, the only characters of a FITS header."""
+    if text.isascii() and text.isprintable():  # what a request of megabytes is
+        return text
     if text.isascii() and text.isprintable():  # as a rule; a catalogue's megabytes need not be taken apart
         return text
     folded = unicodedata.normalize("NFKD", text.translate(_PLAIN))

@@ -221,7 +221,9 @@ def _target_name(request: Request) -> str:
         name = name.get(key) if isinstance(name, Mapping) else None
     if isinstance(name, str) and name.strip():
         return name.strip()
-    if request.extras.catalogue is not None:
+    if request.extras.scene or request.extras.image:
+        return request.extras.scene.name if request.extras.scene else "image"
+    if request.extras.catalogue and not request.extras.motion:
         return f"catalogue of {len(request.extras.catalogue.x)} stars"
     sed = request.target.sed
     spectrum = f"{sed.catalog} {sed.id}" if sed.kind == "template" else sed.kind
