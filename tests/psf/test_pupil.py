@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from elvis_cli import pupil
+from elvis_cli.instrument import PupilMask
 
 
 def test_segments_have_the_elts_number_and_area(make) -> None:
@@ -62,3 +63,57 @@ def test_cubic_interpolation_reproduces_a_parabola() -> None:
     values = np.arange(12.0) ** 2
     found = sum(weights[k] * values[first + k - 1] for k in range(4))
     np.testing.assert_allclose(found, at**2, rtol=1e-5)
+
+
+def test_a_mask_turns_arms_and_holes_alike(make) -> None:
+    telescope = replace(make("seeing", "VLT").telescope, spider_angles=(30.0,), spider_width=0.3)
+    bare = replace(telescope, spider_angles=())
+    still, turned = PupilMask("two", 0.0, ((1.0, 2.5, 0.5),)), PupilMask("two", 50.0, ((1.0, 2.5, 0.5),))
+    arms = [
+        pupil.raster(bare, PupilMask("none", a))[0] - pupil.raster(telescope, PupilMask("none", a))[0] for a in (0, 50)
+    ]
+    for one, two in ((pupil.raster(bare, still)[0], pupil.raster(bare, turned)[0]), arms):
+        y, x = np.indices(one.shape) - (one.shape[0] - 1) / 2
+        first, second = (complex((part * x).sum(), (part * y).sum()) for part in (one, two))
+        assert np.degrees(np.angle(second / first)) == pytest.approx(50.0, abs=0.5)
+        assert abs(second) == pytest.approx(abs(first), rel=0.02)
+
+
+def test_holes_keep_their_area_and_have_one_peak_a_baseline(make) -> None:
+    telescope = replace(make("seeing", "VLT").telescope, inner=0.0, spider_angles=())
+    mask = PupilMask("two", 0.0, ((-1.5, 0.5, 0.4), (1.0, -1.0, 0.4)))
+    shape, step = pupil.raster(telescope, mask)
+    assert shape.sum() * step**2 == pytest.approx(2 * np.pi * 0.4**2, rel=2e-3)
+    made = pupil.transfer(telescope, mask)
+    plus, minus = made.sample(np.array([0.0, 2.5, 1.5]))
+    assert plus[0, 0] == pytest.approx(1.0, abs=1e-3)
+    assert minus[2, 1] == pytest.approx(0.5, abs=5e-3)  # (2.5, -1.5) m
+    assert plus[2, 1] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_grating_alone_makes_two_whole_images(make) -> None:
+    """cos(2 pi g y / D) is two points; the leak stays where it is."""
+    telescope = make("seeing", "VLT").telescope
+    shift = np.linspace(0.0, 7.0, 60)
+    plain = pupil.transfer(telescope).sample(shift)[0]
+    split = pupil.transfer(telescope, PupilMask("g", 0.0, (), ((0.0,),), 6.0, 0.1)).sample(shift)[0]
+    wave = 0.1 + 0.9 * np.cos(2 * np.pi * 6.0 * shift / telescope.diameter)
+    np.testing.assert_allclose(split, plain * wave[:, None], atol=2e-3)
+
+
+def test_a_phase_plate_bends_but_loses_no_light(make) -> None:
+    telescope = make("seeing", "VLT").telescope
+    sines = ((0.0, 0.0), (0.3, 0.0), (0.0, -0.5))
+    mask = PupilMask("plate", 20.0, (), sines, 0.0, 0.0)
+    shape, step = pupil.raster(telescope, mask)
+    phase = pupil.phase(mask, telescope.diameter, step)
+    np.testing.assert_allclose(phase, -phase[::-1, ::-1], atol=1e-5)  # odd about the axis
+    x = (np.arange(pupil.ACROSS) - (pupil.ACROSS - 1) / 2) * step
+    cos, sin = np.cos(np.radians(20.0)), np.sin(np.radians(20.0))
+    u, v = cos * x + sin * x[:, None], cos * x[:, None] - sin * x
+    cycle = 2 * np.pi / telescope.diameter
+    np.testing.assert_allclose(phase, 0.3 * np.sin(cycle * u) - 0.5 * np.sin(cycle * (2 * u + v)), atol=1e-4)
+    made = pupil.transfer(telescope, mask)
+    assert made.otf.max() == pytest.approx(1.0)
+    strehl = abs(np.sum(shape * np.exp(1j * phase))) ** 2 / shape.sum() ** 2
+    assert made.otf.sum() / pupil.transfer(telescope).otf.sum() == pytest.approx(strehl, rel=5e-3)
