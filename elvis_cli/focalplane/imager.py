@@ -70,9 +70,8 @@ class Imager:
         return aperture_sum(self._target(half), half, half, diameter / 2)
 
     def brightest(self) -> float:
-        """Return the electrons/s of the scene's brightest source in the pixel on which it is centred."""
-        fine = self.psf.fine[0]
-        peak = float(fine[fine.shape[0] // 2, fine.shape[1] // 2])
+        """Return the electrons/s of the scene's brightest source in its best pixel: a phase plate's is off the centre."""
+        peak = float(self.psf.fine[0].max())
         stars = float(self.scene.rate.max(initial=0.0)) * peak
         if len(self.scene.extended) == 1:
             stars = max(stars, self.scene.extended[0].rate * float(self._target(16).max()))
