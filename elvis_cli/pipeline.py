@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from elvis_cli import etc_output, optics, registry, snr
+from elvis_cli import etc_output, optics, provenance, registry, snr
 from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane import imager
@@ -34,6 +34,12 @@ class Observation:
     notes: tuple[str, ...]
 
 
+def configure(request: Request) -> Setup:
+    """Return the Setup of a request; its values name the shipped tables too."""
+    setup = registry.load(request.instrument).configure(request)
+    return replace(setup, values=(*setup.values, *provenance.tables(request)))
+
+
 def prepare(request: Request) -> Observation:
     """Return the observation that a request describes.
 
@@ -45,7 +51,7 @@ def prepare(request: Request) -> Observation:
         No such instrument, or data are missing.
 
     """
-    setup = registry.load(request.instrument).configure(request)
+    setup = configure(request)
     chain.check(request, setup)
     light = optics.detect(request, setup)
     scene = compose(request, setup, light)
@@ -124,8 +130,8 @@ def predict(request: Request) -> snr.Prediction:
 
 
 def explain(request: Request) -> tuple[Value, ...]:
-    """Return every number that rendering this request uses, with unit and source."""
-    return registry.load(request.instrument).configure(request).values
+    """Return every number and table that rendering this request uses, with unit and source."""
+    return configure(request).values
 
 
 def warm() -> None:
