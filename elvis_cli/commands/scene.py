@@ -12,7 +12,7 @@ from elvis_cli.scene import library
 
 _TARGETS: dict[str, dict[str, Any]] = {
     "globular-cluster": {"brightness": {"mag": 15}},
-    "clumpy-galaxy": {"brightness": {"magband": "H", "mag": 22, "magsys": "AB"}},
+    "clumpy-galaxy": {"brightness": {"magband": "H", "mag": 21, "magsys": "AB"}},
     "protoplanetary-disc": {"brightness": {"mag": 12}},
     "companions": {"brightness": {"mag": 18.5}},
     "star-grid": {"brightness": {"mag": 19}},
