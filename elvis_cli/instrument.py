@@ -177,6 +177,13 @@ class AoSystem:
     """Hz: natural guide star's (low-order) sensor beside the lasers."""
     tiptilt_wavelength: float = 1.65
     """um."""
+    tiptilt_ron: float = 0.5
+    """electrons."""
+    stars: tuple[tuple[float, float, float], ...] = ()
+    """Natural guide stars beside the lasers: x, y (arcsec from their centre), magnitudes fainter than the brightest;
+    () = one."""
+    field_radius: float = 10.0
+    """MCAO: radius of the field over which the correction is best, arcsec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +262,7 @@ class Setup:
     turbulence: Turbulence
     ao: AoSystem | None
     guide_star_mag: float
+    """Of the natural guide star, the brightest where there are several."""
     dit: float
     """s."""
     count: int | None
@@ -269,6 +277,8 @@ class Setup:
     header: Mapping[str, Any]
     """Further primary header cards: keyword (as in "ESO INS FILT1 NAME" or "INSTRUME") -> value or (value, comment)."""
     pupil_mask: PupilMask | None = None
+    guide_stars: tuple[tuple[float, float, float], ...] = ()
+    """x, y (arcsec in the field) and magnitude of each natural guide star; () = where the observation puts them."""
     values: tuple[Value, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Things a user must know (assumed figures, replaced data): stderr and header."""

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import ao, parallel, pupil
-from elvis_cli.ao import Wavefront, integral, product
 from elvis_cli.errors import ElvisError
 from elvis_cli.instrument import Floats, Setup, Telescope
 from elvis_cli.turbulence import ARCSEC, KOLMOGOROV, REFERENCE, Air, Real, air
+from elvis_cli.wavefront import Wavefront, integral, product, seeing_limited
 
 Stack = NDArray[np.float32]
 
@@ -85,13 +85,14 @@ class _Grid:
         return self.box / 2 - 4.0
 
 
-def build(setup: Setup, airmass: float, wave: Floats, weight: Floats, positions: Floats) -> Psf:
-    """Return the PSF at ``positions`` (n, 2), arcsec from the guide star (or from the asterism's centre).
+def build(
+    setup: Setup, airmass: float, wave: Floats, weight: Floats, positions: Floats, guide: Floats = ao.NOWHERE
+) -> Psf:
+    """Return the PSF at ``positions`` (n, 2), arcsec in the field; ``guide`` is the natural guide star's place.
 
     ``wave`` (um) and ``weight`` (sum 1) stand for the passband. The OTF is that of the pupil times
     exp(-(2 pi / wave)^2 D / 2) with the wavefront's structure function D (Roddier 1981), times those of image
-    motion and of the square pixel. With lasers, LTAO's lasers follow the star and ``positions`` counts from the
-    natural guide star.
+    motion and of the square pixel. Lasers stand about the field centre, several natural guide stars about ``guide``.
 
     Raises
     ------
@@ -104,9 +105,9 @@ def build(setup: Setup, airmass: float, wave: Floats, weight: Floats, positions:
     aperture = pupil.transfer(setup.telescope, setup.pupil_mask)
     if setup.psf == "seeing":
         atmosphere = air(setup, airmass)
-        wavefronts = [ao.seeing_limited(atmosphere, 1.5 * aperture.diameter)]
+        wavefronts = [seeing_limited(atmosphere, 1.5 * aperture.diameter)]
     elif setup.psf == "ao":
-        budget = ao.Corrected(setup, airmass, aperture.diameter)
+        budget = ao.Corrected(setup, airmass, aperture.diameter, guide)
         atmosphere = budget.air
         wavefronts = parallel.gather(budget.towards, list(np.asarray(positions, float)))
     else:

@@ -187,8 +187,13 @@ def make_ao(facts: Facts) -> AoSystem:
             continue
         raw = facts.tree[item.name]
         value = raw if isinstance(raw, str) else facts.value(item.name)
-        found[item.name] = tuple(value) if isinstance(value, list) else value
+        found[item.name] = frozen(value)
     return AoSystem(**found)
+
+
+def frozen(value: Any) -> Any:
+    """Return lists, and lists in them, as tuples."""
+    return tuple(frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
 def make_surface(facts: Facts) -> Surface:

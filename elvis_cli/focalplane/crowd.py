@@ -110,7 +110,7 @@ def build(
     every = np.concatenate([_place(u + i, v + j) for i in (0, 1) for j in (0, 1)])
     places, first = np.unique(every, return_index=True)
     grid = np.stack([np.concatenate([u, u, u + 1, u + 1]), np.concatenate([v, v + 1, v, v + 1])], axis=1)
-    return Zones(psf.build(setup, airmass, wave, weight, grid[first] * pitch - guide), pitch, places)
+    return Zones(psf.build(setup, airmass, wave, weight, grid[first] * pitch, guide), pitch, places)
 
 
 def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -97,7 +97,7 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Image
     guide = np.array([x + request.seeing.separation, y])
     few = 0 < scene.x.size <= FEW
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
-    spread = psf.build(setup, request.sky.airmass, wave, weight, at - guide)
+    spread = psf.build(setup, request.sky.airmass, wave, weight, at, guide)
     zones = None
     if scene.x.size > FEW:
         zones = crowd.build(setup, request.sky.airmass, wave, weight, scene, guide, spread)

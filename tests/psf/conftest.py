@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from elvis_cli import psf
+from elvis_cli import psf, setups
 from elvis_cli.instrument import AoSystem, Curve, Detector, Setup, Site, Telescope, Turbulence, Window
 
 DATA = files("elvis_instruments")
@@ -33,7 +33,7 @@ def turbulence(site: str, profile: str = "median") -> Turbulence:
 
 def system(name: str) -> AoSystem:
     found = {key: v if isinstance(v, str) else v["value"] for key, v in read("micado", "ao.toml")[name].items()}
-    return AoSystem(**{key: tuple(v) if isinstance(v, list) else v for key, v in found.items()})
+    return AoSystem(**{key: setups.frozen(v) for key, v in found.items()})
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,7 @@ def make() -> Callable[..., Setup]:
             seeing=0.67 if elt else 0.8,
             turbulence=turbulence("armazones" if elt else "paranal"),
             ao=system(kind) if kind in ("scao", "mcao") else None,
-            guide_star_mag=10.0 if kind == "scao" else 14.0,
+            guide_star_mag=10.0 if kind == "scao" else 10.7,
             dit=10.0,
             count=1,
             count_key="NDIT",

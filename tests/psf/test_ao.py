@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from elvis_cli import ao
+from elvis_cli import ao, wavefront
 from elvis_cli.errors import ElvisError
+from elvis_cli.loop import Loop
 from elvis_cli.turbulence import REFERENCE
 
 DIAMETER = 39.1
@@ -93,7 +94,8 @@ def test_the_error_grows_with_everything_that_makes_it_worse(make, kind) -> None
     assert falls([rms(replace(setup, seeing=s)) for s in (0.4, 0.6, 0.8, 1.2, 2.0)])
     assert falls([rms(setup, airmass=x) for x in (1.0, 1.2, 1.5, 2.0)])
     if kind in ("scao", "mcao"):
-        assert falls([rms(setup, (t, 0.0)) for t in (0.0, 1.0, 3.0, 8.0, 20.0, 30.0)])
+        inner = 0.0 if kind == "scao" else 10.0  # where MORFEO's mirrors are told to be best
+        assert falls([rms(setup, (inner + t, 0.0)) for t in (0.0, 1.0, 3.0, 8.0, 20.0, 30.0)])
 
 
 @pytest.mark.parametrize("at", [0.0, 5.0, 20.0])
@@ -120,41 +122,37 @@ def test_a_faint_natural_star_beside_lasers_moves_the_image(make, kind) -> None:
 
 
 def test_cone_effect(make) -> None:
-    """(D/d0)^(5/3) with d0 = 2.83 m (piston removed) for Paranal's profile: 189 nm on 8 m."""
+    """(D/d0)^(5/3) with d0 = 3.78 m, the tilt removed, for Paranal's profile (Monte Carlo): 148 nm on 8 m."""
     setup = make("mcao", "VLT")
     system = replace(setup.ao, kind="ltao", lasers=1, pitch=0.2, dm_pitches=(), dm_heights=(0.0,))
     one = ideal(replace(setup, ao=system), laser_photons=1e12)
     near = ao.Corrected(one, 1.0, 8.0).towards(np.zeros(2)).variance
     none = ao.Corrected(replace(one, ao=replace(one.ao, kind="scao")), 1.0, 8.0).towards(np.zeros(2)).variance
-    assert math.sqrt(near - none) == pytest.approx(189.0, rel=0.25)
+    assert math.sqrt(near - none) == pytest.approx(148.0, rel=0.1)
 
 
 def test_ground_layer_correction_leaves_the_high_layers(make) -> None:
     setup = make("mcao")
     setup = replace(setup, ao=replace(setup.ao, kind="glao", asterism_radius=120.0))
-    open_loop = 0.5 * float(ao.seeing_limited(ao.air(setup, 1.0), 200.0).isotropic[-1])
+    open_loop = 0.5 * float(wavefront.seeing_limited(ao.air(setup, 1.0), 200.0).isotropic[-1])
     left = rms(setup, airmass=1.0) ** 2
     aloft = sum(w for h, w in zip(setup.turbulence.height, setup.turbulence.weight, strict=True) if h > 2000)
     assert 0.5 * aloft < left / open_loop < 2 * aloft
 
 
 def test_loop_rejects_slow_and_amplifies_little() -> None:
-    loop = ao.Loop(replace(ao_system(), rate=500.0, gain=0.4, delay=2.0))
+    loop = Loop(500.0, 0.4, 2.0)
     slow = np.abs(loop.rejection(np.array([0.01, 1.0])))
     assert slow[0] < 1e-3
     assert slow[1] == pytest.approx(2 * math.pi / 500 / 0.4, rel=0.05)  # omega T / g
     assert 0.1 < loop.noise_gain < 1.0
 
 
-def ao_system():
-    return ao.AoSystem("scao", "sh", 40, 0.6, 0.2, 500.0, 0.4, 2.0, 1e10, 0.3, 1.0, 1.0, 0.0, 0.0, 0.0)
-
-
 def test_product_is_the_matrix_product() -> None:
     rng = np.random.default_rng(1)
     for shape in ((7, 5, 3), (600, 90, 300), (1, 600, 600)):
         a, b = rng.normal(size=shape[:2]), rng.normal(size=shape[1:])
-        np.testing.assert_allclose(ao.product(a, b), a @ b, atol=1e-12)
+        np.testing.assert_allclose(wavefront.product(a, b), a @ b, atol=1e-12)
 
 
 def test_an_unknown_kind_is_an_error(make) -> None:

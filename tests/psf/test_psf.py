@@ -46,9 +46,9 @@ def test_scao_on_axis(make, build) -> None:
 
 @pytest.mark.parametrize(("radius", "strehl"), [(0, 0.60), (10, 0.605), (20, 0.55), (30, 0.45), (45, 0.33)])
 def test_mcao_runs_as_the_published_curve_of_its_module(make, build, radius, strehl) -> None:
-    """TIPTOP's MORFEO: without the instrument's own errors, median seeing, zenith distance 30 deg."""
+    """TIPTOP's MORFEO: without the instrument's own errors (its file's 93 nm and map of 66), zenith distance 30 deg."""
     setup = make("mcao", seeing=0.641)
-    setup = replace(setup, ao=replace(setup.ao, residual=93.0))
+    setup = replace(setup, ao=replace(setup.ao, residual=114.0))
     assert build(setup, 2.2, at=[(0.0, radius)]).strehl == pytest.approx(strehl, abs=0.045)
 
 
@@ -64,7 +64,8 @@ def test_strehl_falls_with_everything_that_makes_it_worse(make, build, kind) -> 
     def falls(values) -> bool:
         return bool(np.all(np.diff([v.strehl for v in values]) < 0))
 
-    assert falls(build(setup, 2.15, at=[(t, 0.0)]) for t in (0.0, 2.0, 6.0, 15.0, 25.0))
+    inner = 0.0 if kind == "scao" else 10.0  # where MORFEO's mirrors are told to be best
+    assert falls(build(setup, 2.15, at=[(inner + t, 0.0)]) for t in (0.0, 2.0, 6.0, 15.0, 25.0))
     assert falls(build(replace(setup, seeing=s), 2.15, at=[(3.0, 0.0)]) for s in (0.4, 0.7, 1.0, 1.5))
     assert falls(build(setup, w, at=[(3.0, 0.0)]) for w in (2.2, 1.6, 1.2, 0.9))
     assert falls(build(setup, 2.15, at=[(3.0, 0.0)], airmass=x) for x in (1.0, 1.2, 1.6, 2.0))
@@ -234,7 +235,7 @@ def test_wavelengths_are_averaged_by_weight(make) -> None:
 
 def test_the_same_bits_with_one_thread_and_two(make, build) -> None:
     code = (
-        "import sys, hashlib, numpy as np; from elvis_cli.ao import product;"
+        "import sys, hashlib, numpy as np; from elvis_cli.wavefront import product;"
         "r = np.random.default_rng(1); a = r.normal(size=(512, 90)).astype('f4'); "
         "b = r.normal(size=(90, 400)).astype('f4');"
         "print(hashlib.sha256(product(a, b).tobytes()).hexdigest())"
