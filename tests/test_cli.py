@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -365,17 +367,23 @@ class TestTerminal:
     def on_terminal(*argv: str, ends: tuple[str, ...], **options: Any) -> tuple[int, str, bytes]:
         """Return exit code, what the terminal showed, and stderr if that is a pipe."""
         ours, theirs = pty.openpty()
-        given = {**dict.fromkeys(ends, theirs), **options}
-        done = subprocess.run([*COMMAND, *argv], env=ENVIRONMENT, check=False, timeout=60, **given)
-        os.close(theirs)
-        shown = b""
-        try:
-            while chunk := os.read(ours, 65536):
-                shown += chunk
-        except OSError:  # how Linux says that the other end is closed
-            pass
+
+        def watch() -> bytes:
+            shown = b""
+            with suppress(OSError):  # how Linux says that the other end is closed
+                while chunk := os.read(ours, 65536):
+                    shown += chunk
+            return shown
+
+        with ThreadPoolExecutor(1) as pool:  # a terminal takes a few kB, then waits for its reader
+            shown = pool.submit(watch)
+            given = {**dict.fromkeys(ends, theirs), **options}
+            try:
+                done = subprocess.run([*COMMAND, *argv], env=ENVIRONMENT, check=False, timeout=60, **given)
+            finally:
+                os.close(theirs)
         os.close(ours)
-        return done.returncode, shown.decode(), done.stderr or b""
+        return done.returncode, shown.result().decode(), done.stderr or b""
 
     def test_nothing_on_stdin_gets_the_short_help(self) -> None:
         code, shown, _ = self.on_terminal(ends=("stdin", "stdout", "stderr"))
