@@ -70,7 +70,7 @@ class Imager:
         return aperture_sum(self._target(half), half, half, diameter / 2)
 
     def brightest(self) -> float:
-        """Return the electrons/s of the brightest source in its best pixel, which behind a phase plate is off centre."""
+        """Return the electrons/s of the brightest source in its best pixel: off centre behind a phase plate."""
         peak = float(self.psf.fine[0].max())
         stars = float(self.scene.rate.max(initial=0.0)) * peak
         if len(self.scene.extended) == 1:
