@@ -182,6 +182,20 @@ def test_a_window_of_a_crowd_is_cut_not_changed(micado) -> None:
     np.testing.assert_allclose(frames[1], frames[0][224:288, 224:288], rtol=1e-5)
 
 
+def test_a_bright_star_of_a_crowd_has_the_halo_of_a_star_alone(micado) -> None:
+    """Without a border, and whatever the PSF of the others is."""
+    x, y = np.linspace(3.0, 5.0, 12), np.linspace(-5.0, -3.0, 12)
+    window = {"x0": 2000, "y0": 900, "nx": 64, "ny": 256}
+    frames = []
+    for others in (0, 12):
+        stars = {"x": [0.0, *x[:others]], "y": [0.0, *y[:others]], "mag": [8.0] + [30.0] * others}
+        camera = prepared(micado({"elvis": {"window": window, "catalogue": stars}}))
+        frames.append(camera.illuminate(camera.setup.detector.chip(5), camera.setup.window))
+    alone, crowd_ = (frame - camera.light.background_rate for frame in frames)
+    assert alone.min() > 0.4
+    np.testing.assert_allclose(crowd_, alone, rtol=0.03)
+
+
 def test_stars_far_outside_the_field_need_no_psf(micado) -> None:
     x, y = np.random.default_rng(1).uniform(-1000.0, 1000.0, (2, 40))
     x[0] = y[0] = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from elvis_cli.psf import Psf
 
 Image = NDArray[np.float32]
 REACH = 1024
-"""Pixels beyond which the PSF of one star in a crowd is left out."""
+"""Pixels around a frame within which the stars of a crowd are near it."""
 CORE = 640
 """Pixels beyond which nothing counts as the PSF's core."""
 LEAST = 1e-6
@@ -72,6 +72,30 @@ def core_and_halo(spread: Psf, chip: Chip, index: int) -> tuple[Image, Image]:
     offset = (np.arange(len(halo)) - len(halo) // 2) * spread.step
     halo = halo * (1 - inside(np.hypot(offset, offset[:, None])))
     return core, halo if halo.sum() > LEAST else np.zeros_like(halo)
+
+
+def add_halo(
+    image: Image,
+    x: float,
+    y: float,
+    halo: Image,
+    step: int,
+    draw: Callable[[tuple[int, int], float, float], Sequence[Image]],
+) -> None:
+    """Add sources, spread like the ``halo`` of `core_and_halo`, to ``image``; the first of them is at pixel (x, y).
+
+    ``draw`` returns their electrons/s on elements of ``step`` pixels, in arrays of a shape, the first at an element.
+    """
+    if not halo.any():
+        return
+    (ny, nx), margin = image.shape, halo.shape[0] // 2
+    # nodes are counted from the first source: the same for every window
+    first_x, first_y = math.floor(-x / step), math.floor(-y / step)
+    nodes = math.floor((ny - 1 - y) / step) + 2 - first_y, math.floor((nx - 1 - x) / step) + 2 - first_x
+    parts = draw(padded(nodes, margin), margin - first_x, margin - first_y)
+    wide = convolve([(part, 0) for part in parts], halo)[: nodes[0], : nodes[1]]
+    wide *= np.float32(1 / step**2)
+    add_interpolated(image, wide, x + first_x * step, y + first_y * step, step)
 
 
 def add_interpolated(image: Image, nodes: Image, x: float, y: float, step: int) -> None:

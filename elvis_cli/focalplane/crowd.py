@@ -55,7 +55,11 @@ class Zones:
         from elvis_cli.kernels import stamp
 
         ny, nx = image.shape
-        near = (x > -REACH) & (x < nx + REACH) & (y > -REACH) & (y < ny + REACH) & (scene.rate > 0)
+        usual = self.spread.fine.shape[0] // 2
+        response, far = convolution.core_and_halo(self.spread, chip, usual)
+        _add_far(image, x, y, scene.rate, far, self.spread.step)
+        margin = response.shape[0] // 2
+        near = (x > -margin) & (x < nx + margin) & (y > -margin) & (y < ny + margin) & (scene.rate > 0)
         if not near.any():
             return
         x, y, rate = x[near], y[near], scene.rate[near]
@@ -74,8 +78,7 @@ class Zones:
                 stamp.add_cores(image[rows], rows.start, *arguments, bank)
 
             parallel.for_rows(ny, work)
-        zone = self.spread.fine.shape[0] // 2
-        _add_haloes(image, x, y, halo, self.spread, zone, float(left_out[zone]), chip)
+        _add_near(image, x, y, halo - rate * left_out[usual], rate, response)
 
 
 def build(
@@ -143,21 +146,36 @@ def _bank(spread: psf.Psf, chip: Chip) -> NDArray[np.float32]:
     return bank
 
 
-def _add_haloes(
-    image: Image, x: Floats, y: Floats, rate: Floats, spread: psf.Psf, zone: int, left_out: float, chip: Chip
-) -> None:
-    """Add ``rate`` electrons/s a star, spread like the PSF of ``zone`` without its core.
+def _add_far(image: Image, x: Floats, y: Floats, rate: Floats, halo: Image, step: int) -> None:
+    """Add ``rate`` electrons/s a star, spread like the far halo of the PSF.
 
-    Haloes hardly change over the field; ``left_out`` is the fraction that the core of that zone leaves out.
+    No mirror corrects what falls so far out: it is the same all over the field.
     """
     from elvis_cli.kernels import stamp
 
-    response = convolution.kernel(spread, chip, zone, REACH)
-    middle = slice(REACH - HALF, REACH + HALF + 1)
+    def draw(size: tuple[int, int], px: float, py: float) -> list[Image]:
+        points = np.zeros(size, np.float32)
+        stamp.deposit(points, (x - x[0]) / step + px, (y - y[0]) / step + py, rate)
+        return [points]
+
+    convolution.add_halo(image, float(x[0]), float(y[0]), halo, step, draw)
+
+
+def _add_near(image: Image, x: Floats, y: Floats, more: Floats, rate: Floats, response: Image) -> None:
+    """Add ``rate`` electrons/s a star, spread like the near PSF ``response`` of one zone without its core.
+
+    ``more`` is what the star's own core leaves out beyond what that zone's does, electrons/s.
+    """
+    from elvis_cli.kernels import stamp
+
+    margin = response.shape[0] // 2
+    middle = slice(margin - HALF, margin + HALF + 1)
     grid = np.arange(-HALF, HALF + 1)
     response[middle, middle] *= 1.0 - _taper(np.hypot(grid, grid[:, None])).astype(np.float32)
-    response /= np.float32(left_out)  # what the core of that zone leaves out, here or beyond reach
+    light = float(response.sum(dtype=np.float64))
+    if light <= 0.0:
+        return
     ny, nx = image.shape
-    points = np.zeros(convolution.padded(image.shape, REACH), np.float32)
-    stamp.deposit(points, x + REACH, y + REACH, rate)
+    points = np.zeros(convolution.padded(image.shape, margin), np.float32)
+    stamp.deposit(points, x + margin, y + margin, np.maximum(rate + more / light, 0.0))
     image += convolution.convolve([(points, 2)], response)[:ny, :nx]

@@ -182,15 +182,11 @@ def _blur(
         size = convolution.padded(near.shape, margin)
         parts = draw(size, x - left + margin, y - low + margin, 1)
         near += np.float32(rate) * convolution.convolve(parts, core)[: high - low, : right - left]
-    if halo.any():
-        step, margin = spread.step, halo.shape[0] // 2
-        # nodes of the coarse grid, counted from the source: the same for every window
-        first_x, first_y = math.floor(-x / step), math.floor(-y / step)
-        nodes = math.floor((ny - 1 - y) / step) + 2 - first_y, math.floor((nx - 1 - x) / step) + 2 - first_x
-        parts = draw(convolution.padded(nodes, margin), margin - first_x, margin - first_y, step)
-        wide = convolution.convolve([(part, 0) for part, _ in parts], halo)[: nodes[0], : nodes[1]]
-        wide *= np.float32(rate / step**2)
-        convolution.add_interpolated(image, wide, x + first_x * step, y + first_y * step, step)
+
+    def coarse(size: tuple[int, int], px: float, py: float) -> list[Image]:
+        return [np.float32(rate) * part for part, _ in draw(size, px, py, spread.step)]
+
+    convolution.add_halo(image, x, y, halo, spread.step, coarse)
     return box, near, float(core.sum(dtype=np.float64))
 
 
