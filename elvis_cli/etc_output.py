@@ -49,16 +49,19 @@ SPECTROSCOPIC = ("throughput/blaze", "throughput/enslittedenergy", "throughput/f
 """Series that an image does not have."""
 MAP_PIXELS = 2**22
 """Frames with more pixels than this get no S/N map: it would double the file, and is kept until the frame is out."""
-CURVE = 40
-"""Diameters of the encircled-energy curve."""
+CORE = 64.0
+"""Pixels up to which the encircled-energy curve is given in fine steps: rings there, a smooth halo beyond."""
 
 JOULE = 6.62607015e-34 * 299792458.0 * 1e6
 """h c / um: the energy of a photon is JOULE / wavelength (um)."""
 
 
 def wanted(output: Mapping[str, Any], setup: Setup) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the series whose flag is true (``{"flag": true}`` is), as far as the mode has them, and notes."""
-    series, missing, unknown = set(), [], []
+    """Return the series whose flag is true (``{"flag": true}`` is), as far as the mode has them, and notes.
+
+    The reader has warned of flags that do not exist; they ask for nothing.
+    """
+    series, missing = set(), []
     for group, flags in output.items():
         for flag, value in flags.items() if isinstance(flags, Mapping) else ():
             if (value.get("flag") if isinstance(value, Mapping) else value) is not True:
@@ -66,11 +69,9 @@ def wanted(output: Mapping[str, Any], setup: Setup) -> tuple[frozenset[str], tup
             name = FIRST_GENERATION.get(f"{group}/{flag}", f"{group}/{flag}")
             if name in SPECTROSCOPIC and setup.kind == "imager":
                 missing.append(name)
-            elif name.partition("/")[2] in FLAGS.get(name.partition("/")[0], ()):
-                series.add(name)
             else:
-                unknown.append(f"/output/{group}/{flag}: unknown series, not written")
-    notes = [*unknown]
+                series.add(name)
+    notes = []
     if missing:
         notes.append(f"output: {', '.join(missing)}: nothing to tell of an image")
     if "snr/snr" in series and not mapped(series, setup):
@@ -150,7 +151,7 @@ def snr_map(rate: NDArray[np.float32], background: float, setup: Setup, chip: Ch
 def encircled(psf: Psf) -> tuple[Floats, Floats]:
     """Return diameters (pixels) and the fractions of a star's light in circles of these."""
     widest = psf.coarse.shape[-1] * psf.step
-    diameter = np.geomspace(1.0, widest, CURVE)
+    diameter = np.concatenate([np.geomspace(1.0, CORE, 60), np.geomspace(CORE, max(widest, 2 * CORE), 16)[1:]])
     return diameter, np.array([psf.encircled(float(d)) for d in diameter])
 
 

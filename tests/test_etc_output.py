@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import elvis_schemas
 import numpy as np
 import pytest
 
 from elvis_cli import etc_output, pipeline, reader
+from elvis_cli.errors import RequestError
 from elvis_cli.product import outputs
 
 CORPUS = sorted((Path(__file__).parent / "data" / "etc").glob("*.json"))
@@ -68,21 +70,29 @@ def test_what_an_image_has_not_is_said(ready):
     assert "blaze" in note
 
 
-def test_an_unknown_series_is_said(ready):
-    made = ready(changes={"output": {"sed": {"moon": True, "sky": True}}})
-    assert made.series == {"sed/sky"}
-    assert any("/output/sed/moon" in note for note in made.notes)
+def test_the_schema_knows_the_flags():
+    described = elvis_schemas.load()["properties"]["output"]["properties"]
+    known = {f"{g}/{f}" for g, flags in described.items() for f in flags["properties"] if f != "plotindex"}
+    ours = {f"{group}/{flag}" for group, flags in etc_output.FLAGS.items() for flag in flags}
+    assert known == ours | set(etc_output.FIRST_GENERATION)
+    assert set(etc_output.FIRST_GENERATION.values()) <= ours
 
 
-def test_every_flag_of_the_corpus_is_known(ready):
-    setup = ready().setup
+def test_an_unknown_flag_is_said_and_asks_for_nothing(micado):
+    request = reader.read(json.dumps(micado({"output": {"sed": {"moon": True, "sky": True}}})))
+    assert any("/output/sed/moon" in warning for warning in request.warnings)
+    with pytest.raises(RequestError, match="/output/sed/moon"):
+        reader.read(json.dumps(request.document), strict=True)
+    with pytest.raises(RequestError, match="/output/psf/psf"):
+        reader.read(json.dumps(micado({"output": {"psf": {"psf": "yes"}}})))
+
+
+def test_every_flag_of_the_corpus_is_known():
     for path in CORPUS:
-        output = json.loads(path.read_text()).get("output") or {}
-        output.pop("maxSignals", None)  # known to no ETC: its flags are those of snr
-        asked = {g: {f: True for f in flags if f != "plotindex"} for g, flags in output.items() if flags}
-        series, notes = etc_output.wanted(asked, setup)
-        assert (path.stem, [note for note in notes if "unknown" in note]) == (path.stem, [])
-        assert bool(series) == bool(asked)
+        output = json.loads(path.read_text()).get("output")
+        read = reader.read(json.dumps({"instrumentName": "x", "output": output}))
+        # known to no ETC: its flags are those of snr
+        assert [w for w in read.warnings if "/output" in w and "/output/maxSignals" not in w] == []
 
 
 SHAPES = {
