@@ -1,6 +1,11 @@
 """Numba kernels: arrays in, arrays out."""
 
+import os
 import sys
+import tempfile
+from pathlib import Path
+
+from elvis_cli.errors import ResourceError
 
 # Numba looks for SciPy's BLAS to compile np.dot, which no kernel calls: not finding it saves 80 ms of every process.
 _BLAS = "scipy.linalg.cython_blas"
@@ -10,3 +15,50 @@ if _BLAS not in sys.modules:
         import numba.np.arraymath  # noqa: F401
     finally:
         del sys.modules[_BLAS]
+
+
+def _probe() -> None:
+    """Do nothing, compiled like a kernel of this folder."""
+
+
+def private_folder(parent: str | None = None) -> str:
+    """Return a folder for temporary files that nobody else can write to, the same for every process of this user.
+
+    What lies in it is run as code, so one that is not this user's own is refused.
+
+    Raises
+    ------
+    OSError
+        There is no place for temporary files, or the folder is somebody else's.
+    """
+    folder = Path(parent or tempfile.gettempdir()) / f"elvis-kernels-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not ours alone")
+    return str(folder)
+
+
+def settle() -> None:
+    """Choose where compiled kernels are kept if neither this folder nor the user's cache can be written to.
+
+    Raises
+    ------
+    ResourceError
+        There is no place for temporary files either.
+    """
+    import numba
+
+    try:
+        numba.njit(cache=True)(_probe)
+    except RuntimeError:  # numba found no place
+        try:
+            os.environ["NUMBA_CACHE_DIR"] = private_folder()
+        except OSError as error:
+            raise ResourceError(
+                f"no folder for compiled kernels can be written to ({error.strerror or error}): set NUMBA_CACHE_DIR"
+            ) from error
+        numba.config.reload_config()  # type: ignore[no-untyped-call]
+
+
+settle()

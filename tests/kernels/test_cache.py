@@ -1,0 +1,58 @@
+"""Where compiled kernels are kept."""
+
+import os
+import stat
+from collections.abc import Iterator
+
+import numba
+import pytest
+
+from elvis_cli import kernels
+from elvis_cli.errors import ResourceError
+
+
+def nowhere(**_: object) -> object:
+    def refuse(_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    return refuse
+
+
+@pytest.fixture
+def read_only() -> Iterator[None]:
+    """Neither the package nor the user's cache can be written to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba, "njit", nowhere)
+        patch.setenv("NUMBA_CACHE_DIR", "")
+        yield
+    numba.config.reload_config()
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_read_only_installation_keeps_kernels_among_temporary_files(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    kernels.settle()
+    (folder,) = tmp_path.iterdir()
+    assert os.environ["NUMBA_CACHE_DIR"] == str(folder)
+    assert str(folder) == numba.config.CACHE_DIR
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    kernels.settle()  # the next process finds it
+
+
+@pytest.mark.usefixtures("read_only")
+def test_without_any_place_the_reason_is_said(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(ResourceError, match="NUMBA_CACHE_DIR"):
+        kernels.settle()
+
+
+def test_a_folder_that_others_can_write_to_is_refused(tmp_path) -> None:
+    folder = tmp_path / f"elvis-kernels-{os.getuid()}"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError):
+        kernels.private_folder(str(tmp_path))
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(PermissionError):
+        kernels.private_folder(str(tmp_path))
