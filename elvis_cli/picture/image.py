@@ -22,6 +22,7 @@ _NARROWEST = 560
 _LOWEST = 160
 """Least height of the colour bar."""
 _ARROW = 24
+_MINUTES = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +92,14 @@ def bar_ticks(stretch: Stretch, count: int) -> list[tuple[float, str]]:
 
 
 def scale_bar(longest: float, angular: bool) -> tuple[float, str]:
-    """Return the longest 1, 2 or 5 times a power of ten not above ``longest`` (arcsec or pixels), and its name."""
+    """Return the longest round length not above ``longest`` (arcsec or pixels), and its name."""
+    if angular and longest >= 60.0:
+        minutes = max(each for each in _MINUTES if each * 60.0 <= longest)
+        return minutes * 60.0, f"{minutes} arcmin"
     power = 10.0 ** math.floor(math.log10(longest))
     length = max(factor * power for factor in (1.0, 2.0, 5.0) if factor * power <= longest * 1.000001)
     if not angular:
         return length, f"{length:g} pixel"
-    if length >= 60.0:
-        minutes = max(n for n in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600) if n * 60.0 <= longest or n == 1)
-        return minutes * 60.0, f"{minutes} arcmin"
     return length, f"{length:g} arcsec" if length >= 0.1 else f"{length * 1000.0:g} mas"
 
 

@@ -90,8 +90,9 @@ def compose(planes: Sequence[Plane], width: int, height: int, small: int) -> Mos
 
 def _pixel_size(plane: Plane) -> float:
     """Return the mean side of a pixel, arcsec."""
-    area = abs(float(np.linalg.det(plane.matrix)))
-    if not (math.isfinite(area) and area > 0.0):
+    (a, b), (c, d) = plane.matrix.tolist()
+    area = abs(a * d - b * c)
+    if not 0.0 < area < math.inf:
         raise ValueError("its pixels have no size on the sky")
     return math.sqrt(area)
 
@@ -176,13 +177,15 @@ def _average(blocks: Float32, rows: _Weights, columns: _Weights) -> Float32:
     first, last = int(rows[0].min()), int(rows[0].max()) + 1
     part = blocks[first:last, int(columns[0].min()) : int(columns[0].max()) + 1]
     rows, columns = (rows[0] - first, rows[1]), (columns[0] - columns[0].min(), columns[1])
+    cover = np.outer(rows[1].sum(axis=0), columns[1].sum(axis=0))
     good = np.isfinite(part)
     if good.all():
-        sums, share = _sums(part, rows, columns), np.outer(rows[1].sum(axis=0), columns[1].sum(axis=0))
+        sums, share = _sums(part, rows, columns), cover
     else:
         sums = _sums(np.where(good, part, np.float32(0.0)), rows, columns)
         share = _sums(good.astype(np.float32), rows, columns)
-    enough = share > 1e-6
+    # what is more than half outside, or all of whose pixels are blank, is left out
+    enough = (cover > 0.49 * cover.max()) & (share > 0.0)
     return np.where(enough, sums / np.where(enough, share, 1.0), np.float32(np.nan)).astype(np.float32)
 
 

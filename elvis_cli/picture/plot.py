@@ -198,7 +198,7 @@ def _curve(
         xs = across * (right - left) * fine
         ys = (1.0 - up.clip(-4.0, 5.0)) * (bottom - top) * fine
         good = np.flatnonzero(np.isfinite(xs + ys))
-        for run in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1):
+        for run in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if good.size else ():
             points = np.stack([xs[run], ys[run]], axis=1).ravel().tolist()
             if run.size == 1:
                 points = [points[0] - fine, points[1], points[0] + fine, points[1]]

@@ -70,11 +70,11 @@ def fit(
         high = max(_peak(image, pixel, float(sky)), sky + 20.0 * noise)
     else:
         low, high = max(sky - below * noise, values.min()), max(bright, sky + 5.0 * noise)
-    if kind is Kind.LOG and low <= 0.0:  # no sky worth the name: noise about zero, or the wings of a PSF
+    if kind is Kind.LOG and low < 1e-30:  # no sky worth the name: noise about zero, or the wings of a PSF
         positive = values[values > 0.0]
         faint = float(np.quantile(positive, 0.02)) if positive.size else 1.0
         high = max(high, faint)
-        low = max(faint, 0.5 * noise if deep < 0.0 else 0.0, 1e-7 * high)
+        low = max(faint, 0.5 * noise if deep < 0.0 else 0.0, 1e-7 * high, 1e-30)
     least = max(1e-6 * max(abs(low), abs(high)), 1e-30)  # float32 tells no finer
     if not high - low >= least:
         low, high = low - 0.5 * least, high + 0.5 * least

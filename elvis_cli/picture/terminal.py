@@ -19,6 +19,8 @@ RAMP = " .:-=+*#%@"
 """From dark to bright."""
 WORDS = 2
 """Lines below an image."""
+_BAR = 16
+"""Length of the colour bar."""
 _MARKS = "*+ox#@%"
 _TRUE_COLOUR = re.compile(r"direct|truecolor|kitty|alacritty|wezterm|ghostty|foot")
 
@@ -41,17 +43,13 @@ def image(mosaic: Mosaic, stretch: Stretch, caption: Caption, columns: int, colo
     lines = _blocks(canvas, stretch) if colour else _plain(canvas, stretch)
     low, high = (text for level, text in bar_ticks(stretch, 1) if level in (0.0, 1.0))
     scale = f"1 character = {mosaic.scale:.3g} {'arcsec' if caption.angular else 'pixel'}"
+    tilt = round(float(np.degrees(mosaic.tilt)))
     if caption.celestial:
-        scale += (
-            f", North {np.degrees(mosaic.tilt):+.0f} deg from up to the right"
-            if abs(mosaic.tilt) > 0.01
-            else ", North up"
-        )
-    bar = _bar(16, colour)
-    words = [caption.title + " | " + caption.details, f"{low} {bar} {high} {caption.unit} | {scale}"]
-    # the bar's colours take no room: only what is plain can be cut
-    words = [words[0][:columns], words[1] if colour else words[1][:columns]]
-    return "\n".join([*lines, *words]) + "\n"
+        scale += f", North {abs(tilt)} deg {'right' if tilt > 0 else 'left'} of up" if tilt else ", North up"
+    words = f"{caption.title} | {caption.details}".strip(" |")
+    before, after = f"{low} ", f" {high} {caption.unit} | {scale}"
+    after = after[: max(0, columns - len(before) - _BAR)]  # the colours of the bar take no room
+    return "\n".join([*lines, words[:columns], before + _bar(colour) + after]) + "\n"
 
 
 def plot(
@@ -138,8 +136,8 @@ def _plain(canvas: Float32, stretch: Stretch) -> list[str]:
     return ["".join(row) for row in characters]
 
 
-def _bar(length: int, colour: bool) -> str:
-    levels = np.linspace(0.0, 1.0, length)
+def _bar(colour: bool) -> str:
+    levels = np.linspace(0.0, 1.0, _BAR)
     if not colour:
         return "".join(RAMP[round(level * (len(RAMP) - 1))] for level in levels)
     inks = sheet.COLOURS[(levels * 255.0).astype(np.uint8)].tolist()
