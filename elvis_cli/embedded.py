@@ -74,10 +74,11 @@ def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
         )
     if "temperature" in columns and "sed" in columns:
         raise RequestError(f"{_POINTER}/sed", "temperature is given too", allowed="one of them")
-    count = len(columns["mag"])
+    first = places[0][0]
+    count = len(columns[first])
     for name, column in columns.items():
         if len(column) != count:
-            raise RequestError(f"{_POINTER}/{name}", f"has {len(column)} items", allowed=f"as many as mag: {count}")
+            raise RequestError(f"{_POINTER}/{name}", f"has {len(column)} items", allowed=f"as many as {first}: {count}")
     x, y = (columns[name] for name in places[0])
     return Catalogue(x, y, columns["mag"], columns.get("temperature"), columns.get("sed"), celestial)
 

@@ -16,8 +16,11 @@ from typing import Any
 from elvis_cli import embedded
 from elvis_cli.errors import RequestError
 from elvis_cli.request import (
+    Ao,
+    Atmosphere,
     Brightness,
     Extras,
+    GuideStar,
     Morphology,
     Motion,
     NamedScene,
@@ -36,6 +39,7 @@ COUNT = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", 
 _SCENERY = ("catalogue", "scene", "image", "motion")
 SNR = ("snr", "snr/snr", "red_snr", "blue_snr")
 
+_AIR = ("seeing", "coherence_time", "outer_scale", "wind_scale", "profile")
 _MARCS_V1 = re.compile(r"[ps](?P<teff>\d+(\.\d+)?):g(?P<logg>[+-]\d+(\.\d+)?)(:m[+-]?(?P<mass>\d+(\.\d+)?))?")
 
 
@@ -82,6 +86,7 @@ def normalise(document: Mapping[str, Any], warnings: Sequence[str] = ()) -> Requ
     if not instrument:
         raise RequestError("/instrumentName", "is missing: which instrument?")
     target, sky, seeing, timing = _target(keys), _sky(keys), _seeing(keys), _timing(keys)
+    extras = _extras(keys)
     notes = [*warnings, *keys.overruled]
     if keys.defaults:
         notes.append("not given, so taken: " + ", ".join(keys.defaults))
@@ -94,7 +99,7 @@ def normalise(document: Mapping[str, Any], warnings: Sequence[str] = ()) -> Requ
         keys={k: v for k, v in _section(document, "instrument").items() if k not in ("name", "driver")},
         timing=timing,
         output=_section(document, "output"),
-        extras=_extras(keys),
+        extras=extras,
         document=document,
         warnings=tuple(notes),
     )
@@ -284,6 +289,8 @@ def _extras(keys: _Keys) -> Extras:
         scene=scene and NamedScene(scene["name"], {key: value for key, value in scene.items() if key != "name"}),
         image=picture,
         motion=motion and Motion(float(motion["rate"]), float(motion["angle"])),
+        atmosphere=_atmosphere(block.get("atmosphere") or {}),
+        ao=_ao(block["ao"], keys) if block.get("ao") else None,
         truth=bool(block.get("truth", catalogue or scene or image or motion)),
         stages=tuple(block["stages"]) if "stages" in block else None,
         skip=tuple(block.get("skip", ())),
@@ -296,6 +303,23 @@ def _window(window: Mapping[str, Any]) -> Window:
 
 def _pointing(pointing: Mapping[str, Any]) -> Pointing:
     return Pointing(float(pointing["ra"]), float(pointing["dec"]), float(pointing.get("position_angle") or 0))
+
+
+def _atmosphere(block: Mapping[str, Any]) -> Atmosphere:
+    if block.get("coherence_time") is not None and block.get("wind_scale") is not None:
+        raise RequestError("/elvis/atmosphere/wind_scale", "coherence_time is given too", allowed="one of them")
+    return Atmosphere(**{key: value for key, value in block.items() if value is not None and key in _AIR})
+
+
+def _ao(block: Mapping[str, Any], keys: _Keys) -> Ao:
+    given = block.get("guide_star") or ()
+    if given and keys.find("/seeing/separation", "/seeingiqao/params/separation"):
+        keys.overruled.append("/seeing/separation: not used, /elvis/ao/guide_star is given")
+    stars = [given] if isinstance(given, Mapping) else given
+    return Ao(
+        *(_number(block.get(key)) for key in ("rate", "ncpa", "jitter")),
+        guide_stars=tuple(GuideStar(float(s["x"]), float(s["y"]), _number(s.get("mag"))) for s in stars),
+    )
 
 
 def _date(text: str | None) -> str | None:

@@ -9,6 +9,7 @@ import typer
 
 from elvis_cli import cli, errors, registry
 from elvis_cli.request import Extras
+from elvis_cli.scene import library
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 COMMANDS = typer.main.get_command(cli.app)
@@ -19,7 +20,7 @@ def option_names():
         if command.hidden:
             continue
         for parameter in command.params:
-            yield from (name for name in parameter.opts if name.startswith("--"))
+            yield from (name for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("--"))
 
 
 @pytest.mark.parametrize("name", sorted(name for name, command in COMMANDS.commands.items() if not command.hidden))
@@ -62,7 +63,12 @@ def test_the_documented_block_is_valid(elvis, micado):
     block = {}
     for row in rows:
         block.update(json.loads("{" + row.replace("[...]", "[]") + "}"))
-    for key in ("stages", "skip", "sed", "catalogue", "date"):
+    for key in ("stages", "skip", "sed", "catalogue", "image", "date"):
         block.pop(key, None)
     block["window"], block["chips"] = {"x0": 0, "y0": 0, "nx": 16, "ny": 16}, [1]
     assert elvis(stdin=json.dumps(micado({"elvis": block}))).code == 0
+
+
+@pytest.mark.parametrize("name", library.scenes())
+def test_every_scene_is_described(name):
+    assert f"`{name}`" in README or f"elvis scene {name}" in README

@@ -90,7 +90,10 @@ def test_every_text_has_a_limit() -> None:
 
 
 def test_null_means_not_given() -> None:
-    needed = ("/elvis/window/", "/elvis/pointing/ra", "/elvis/pointing/dec", "/elvis/catalogue/", "/elvis/sed/")
+    needed = (
+        *("/elvis/window/", "/elvis/pointing/ra", "/elvis/pointing/dec", "/elvis/catalogue/", "/elvis/sed/"),
+        *("/elvis/scene/", "/elvis/motion/", "/elvis/image/data", "/elvis/image/shape", "/elvis/image/scale"),
+    )
     for pointer, leaf in LEAVES.items():
         jsonschema_accepts = jsonschema.Draft202012Validator(leaf).is_valid(None)
         assert jsonschema_accepts != pointer.startswith(needed), pointer
@@ -139,6 +142,7 @@ def test_defaults_are_those_of_the_request() -> None:
         "/elvis/offset": list(request.extras.offset),
         "/elvis/skip": list(request.extras.skip),
         "/elvis/pointing/position_angle": 0,
+        "/elvis/image/position_angle": 0,
     }
     assert {pointer: leaf["default"] for pointer, leaf in LEAVES.items() if "default" in leaf} == flat
     # ... and the reader leaves nothing else than what the dataclasses say themselves.
