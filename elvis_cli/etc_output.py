@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.constants import LIGHT, PLANCK
 from elvis_cli.instrument import Chip, Floats, Setup
 
 if TYPE_CHECKING:
@@ -20,19 +21,6 @@ if TYPE_CHECKING:
     from elvis_cli.psf import Psf
     from elvis_cli.snr import Prediction
 
-FLAGS = {
-    "throughput": (
-        *("atmosphere", "telescope", "instrument", "blaze", "enslittedenergy", "encircledenergy", "fibinj"),
-        *("detector", "totalinclsky"),
-    ),
-    "snr": ("snr", "noise_components"),
-    "sed": ("target", "sky"),
-    "signals": ("obstarget", "obssky", "obstotal"),
-    "maxsignals": ("maxpixeltarget", "maxpixelsky", "maxpixeltotal"),
-    "dispersion": ("dispersion",),
-    "psf": ("psf",),
-}
-"""The flags of each group, as the forms for ETC versions 115 to 118 send them."""
 FIRST_GENERATION = {
     "sky/obsemission": "signals/obssky",
     "sky/obsemissioncentralpix": "maxsignals/maxpixelsky",
@@ -51,9 +39,6 @@ MAP_PIXELS = 2**22
 """Frames with more pixels than this get no S/N map: it would double the file, and is kept until the frame is out."""
 CORE = 64.0
 """Pixels up to which the encircled-energy curve is given in fine steps: rings there, a smooth halo beyond."""
-
-JOULE = 6.62607015e-34 * 299792458.0 * 1e6
-"""h c / um: the energy of a photon is JOULE / wavelength (um)."""
 
 
 def wanted(output: Mapping[str, Any], setup: Setup) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -100,7 +85,7 @@ def throughput(light: Light, encircled: float) -> dict[str, Floats]:
 
 def sed(light: Light) -> dict[str, Floats]:
     """Return J/s/m2/m (n,) on ``light.wave``: the target above the atmosphere, and the sky per arcsec2."""
-    energy = JOULE / light.wave * 1e6
+    energy = PLANCK * LIGHT / (light.wave * 1e-6) * 1e6  # of a photon, and um-1 to m-1
     return {"target": light.flux * energy, "sky": light.emission * energy}
 
 

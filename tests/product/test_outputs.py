@@ -11,9 +11,20 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli.etc_output import FLAGS
-
 WINDOW = {"x0": 1998, "y0": 2000, "nx": 90, "ny": 100}
+FLAGS = {
+    "throughput": (
+        *("atmosphere", "telescope", "instrument", "blaze", "enslittedenergy", "encircledenergy", "fibinj"),
+        *("detector", "totalinclsky"),
+    ),
+    "snr": ("snr", "noise_components"),
+    "sed": ("target", "sky"),
+    "signals": ("obstarget", "obssky", "obstotal"),
+    "maxsignals": ("maxpixeltarget", "maxpixelsky", "maxpixeltotal"),
+    "dispersion": ("dispersion",),
+    "psf": ("psf",),
+}
+"""As the forms for ETC versions 115 to 118 send them."""
 ALL = {group: dict.fromkeys(flags, True) for group, flags in FLAGS.items()}
 NAMES = ["THROUGHPUT", "SED", "SIGNALS", "MAXSIGNALS", "NOISE_COMPONENTS", "PSF", "PSF_ENCIRCLED", "SNR", "SNR_MAP"]
 
