@@ -163,8 +163,9 @@ def _frame(header: fits.Header) -> _Frame:
     origin = (float(header.get("CRPIX1", 0.0)) - 1.0, float(header.get("CRPIX2", 0.0)) - 1.0)
     if not celestial and None in scales:
         return _Frame(_PIXEL, (0.0, 0.0), (0.0, 0.0), angular=False, celestial=False)
-    matrix = _linear(header) * np.array([[scale or 3600.0] for scale in scales])
-    values = [float(header.get(f"CRVAL{axis}", 0.0)) for axis in (1, 2)]
+    units = [scale or 3600.0 for scale in scales]
+    matrix = _linear(header) * np.array(units)[:, None]
+    values = [float(header.get(f"CRVAL{axis}", 0.0)) * units[axis - 1] / 3600.0 for axis in (1, 2)]
     if not celestial:
         return _Frame(np.array([-matrix[0], matrix[1]]), origin, (0.0, 0.0), angular=True, celestial=False)
     if latitude[0]:

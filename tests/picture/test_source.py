@@ -1,0 +1,281 @@
+"""What is found in files, ours and others', whole and damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import math
+import warnings
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.picture import source
+from elvis_cli.picture.mosaic import compose
+from elvis_cli.picture.plot import Curves
+from elvis_cli.product import preview
+
+WCS = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 10.0, "CRVAL2": -30.0, "CRPIX1": 10.0, "CRPIX2": 5.0}
+
+
+def written(*hdus):
+    if not isinstance(hdus[0], fits.PrimaryHDU):
+        hdus = (fits.PrimaryHDU(), *hdus)
+    out = io.BytesIO()
+    fits.HDUList(list(hdus)).writeto(out)
+    return out.getvalue()
+
+
+def image(cards=None, data=None, kind=fits.PrimaryHDU, **options):
+    data = np.arange(200, dtype=np.float32).reshape(10, 20) if data is None else data
+    return kind(data, fits.Header(list((cards or {}).items())), **options)
+
+
+def found(data, extension=None):
+    with source.opened(io.BytesIO(data), extension) as what:
+        if isinstance(what, Curves):
+            return what
+        return what, compose(what.planes, 512, 512, 16)
+
+
+def table(name="THROUGHPUT", **columns):
+    units = {"WAVELENGTH": "um"}
+    made = [
+        fits.Column(key, fits.column._convert_record2fits(np.asarray(v).dtype), units.get(key), array=np.asarray(v))
+        for key, v in columns.items()
+    ]
+    return fits.BinTableHDU.from_columns(made, name=name)
+
+
+ANGLE = math.radians(25.0)
+LINEAR = [
+    {"CD1_1": -math.cos(ANGLE) / 3600, "CD1_2": math.sin(ANGLE) / 3600}
+    | {"CD2_1": math.sin(ANGLE) / 3600, "CD2_2": math.cos(ANGLE) / 3600},
+    {"CDELT1": -1 / 3600, "CDELT2": 1 / 3600, "CROTA2": 25.0},
+    {"CDELT1": -1 / 3600, "CDELT2": 1 / 3600, "PC1_1": math.cos(ANGLE), "PC1_2": -math.sin(ANGLE)}
+    | {"PC2_1": math.sin(ANGLE), "PC2_2": math.cos(ANGLE)},
+    {"CDELT1": -1.0, "CDELT2": 1.0, "CUNIT1": "arcsec", "CUNIT2": "arcsec", "PC1_1": math.cos(ANGLE)}
+    | {
+        "CRVAL1": 36000.0,
+        "CRVAL2": -108000.0,
+        "PC1_2": -math.sin(ANGLE),
+        "PC2_1": math.sin(ANGLE),
+        "PC2_2": math.cos(ANGLE),
+    },
+]
+
+
+@pytest.mark.parametrize("linear", LINEAR)
+def test_every_way_to_write_the_wcs_is_that_of_astropy(linear):
+    from astropy.wcs import WCS as Full
+
+    what, made = found(written(image(WCS | linear)))
+    assert what.caption.celestial
+    assert made.scale == pytest.approx(1.0)
+    assert abs(math.degrees(made.tilt)) == pytest.approx(25.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        full = Full(fits.Header(list((WCS | linear).items())))
+    east, north = what.planes[0].matrix @ np.array([3.0, -2.0])
+    ra, dec = full.pixel_to_world_values(9.0 + 3.0, 4.0 - 2.0)
+    assert east == pytest.approx((ra - 10.0) * math.cos(math.radians(30.0)) * 3600, rel=1e-3)
+    assert north == pytest.approx((dec + 30.0) * 3600, rel=1e-3)
+
+
+def test_latitude_may_come_first_and_be_galactic():
+    cards = WCS | {"CTYPE1": "GLAT-CAR", "CTYPE2": "GLON-CAR"}
+    what, made = found(written(image(cards | {"CDELT1": 0.001, "CDELT2": -0.001})))
+    assert what.caption.celestial
+    assert made.tilt == pytest.approx(0.0)
+    assert made.canvas.shape == (20, 10)  # x runs North, so it is up
+
+
+def test_without_coordinates_pixels_are_pixels():
+    what, made = found(written(image()))
+    assert not what.caption.celestial
+    assert not what.caption.angular
+    assert (made.canvas[::-1] == np.arange(200).reshape(10, 20)).all()
+    assert preview.png(written(image()), io.BytesIO()) == ()
+
+
+def test_a_psf_has_a_scale_but_no_north():
+    axes = {"CTYPE": "OFFSET", "CUNIT": "mas", "CDELT": 2.0}
+    cards = {f"{key}{axis}": value for axis in "12" for key, value in axes.items()}
+    what, made = found(written(image(cards)))
+    assert what.caption.angular
+    assert not what.caption.celestial
+    assert made.scale == pytest.approx(0.002)
+    assert (made.canvas[::-1] == np.arange(200).reshape(10, 20)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["plain", "compressed", "gzip"])
+def test_every_kind_of_pixel(tmp_path, dtype, kind):
+    pixels = np.arange(200).reshape(10, 20).astype(dtype)
+    if kind == "compressed":
+        if dtype == np.int64:
+            pytest.skip("not in the standard")
+        options = {"quantize_level": 0.0} if pixels.dtype.kind == "f" else {}
+        data = written(fits.CompImageHDU(pixels, compression_type="GZIP_1", **options))
+    else:
+        data = written(image(data=pixels))
+    path = tmp_path / "image.fits.gz"
+    path.write_bytes(gzip.compress(data) if kind == "gzip" else data)
+    with source.opened(path, None) as what:
+        made = compose(what.planes, 512, 512, 16)
+    assert (made.canvas[::-1] == pixels).all()
+
+
+def test_blank_pixels_stay_blank():
+    hdu = image({"BLANK": -99}, np.array([[1, 2], [-99, 4]], dtype=np.int16))
+    _, made = found(written(hdu))
+    assert np.isnan(made.canvas).sum() == made.canvas.size / 4
+
+
+def test_a_cube_shows_its_middle_and_says_so():
+    cube = np.arange(5)[:, None, None] * np.ones((5, 8, 9), dtype=np.float32)
+    what, made = found(written(image(data=cube)))
+    assert (made.canvas == 2.0).all()
+    assert "plane 3" in what.notes[0]
+    what, made = found(written(image(data=cube[:1, None])))
+    assert what.notes == ()
+
+
+def test_chips_make_the_mosaic_and_what_is_computed_from_them_does_not():
+    linear = {"CDELT1": -1 / 3600, "CDELT2": 1 / 3600}
+    hdus = [
+        image(WCS | linear | {"EXTNAME": "A", "HIERARCH ESO DET CHIP NO": 1}, kind=fits.ImageHDU),
+        image(WCS | linear | {"EXTNAME": "B", "CRPIX1": -15.0, "HIERARCH ESO DET CHIP NO": 2}, kind=fits.ImageHDU),
+        image(WCS | linear | {"EXTNAME": "SNR_MAP", "EXTVER": 1}, kind=fits.ImageHDU),
+        image(WCS | linear | {"EXTNAME": "SNR_MAP", "EXTVER": 2, "CRPIX1": -15.0}, kind=fits.ImageHDU),
+        image({"EXTNAME": "PSF"}, kind=fits.ImageHDU),
+    ]
+    data = written(*hdus)
+    assert found(data)[1].canvas.shape == (10, 45)
+    assert np.isnan(found(data)[1].canvas).sum() == 50
+    assert found(data, "B")[1].canvas.shape == (10, 20)
+    assert found(data, "snr_map")[1].canvas.shape == (10, 45)
+    assert found(data, "SNR_MAP,2")[1].canvas.shape == (10, 20)
+    assert found(data, "PSF")[0].caption.title.endswith("PSF")
+    for wrong in ("SNR_MAP,3", "PFS", ""):
+        with pytest.raises(UsageError, match="it has PRIMARY, A, B, SNR_MAP, PSF"):
+            found(data, wrong)
+
+
+def test_the_curves_of_a_table():
+    wave = np.linspace(1.0, 2.0, 30)
+    names = np.array(["x"] * 30)
+    data = written(image(), table(WAVELENGTH=wave, NAME=names, TOTAL=wave**2, Count=np.arange(30, dtype=np.int32)))
+    curves = found(data, "throughput")
+    assert curves.x.label == "wavelength (um)"
+    assert [column.name for column in curves.columns] == ["total", "Count"]
+    assert curves.columns[0].values == pytest.approx(wave**2)
+    assert isinstance(found(written(table(WAVELENGTH=wave, TOTAL=wave))), Curves)  # nothing else to draw
+
+
+def test_a_spectrum_in_one_row_is_a_curve_too():
+    wave = np.linspace(1.0, 2.0, 30)
+    columns = [fits.Column("WAVE", "30D", "nm", array=wave[None]), fits.Column("FLUX", "30E", array=wave[None] * 2)]
+    curves = found(written(fits.BinTableHDU.from_columns(columns)))
+    assert curves.columns[0].values == pytest.approx(2 * wave)
+
+
+def test_an_encircled_energy_is_drawn_against_the_sky():
+    columns = [
+        fits.Column("DIAMETER", "D", "pixel", array=np.arange(1.0, 9.0)),
+        fits.Column("RADIUS", "D", "arcsec", array=0.002 * np.arange(1.0, 9.0)),
+        fits.Column("ENCIRCLED", "D", array=np.arange(8.0) / 8),
+    ]
+    curves = found(written(fits.BinTableHDU.from_columns(columns)))
+    assert curves.x.label == "radius (arcsec)"
+    assert [column.name for column in curves.columns] == ["encircled"]
+
+
+def test_values_that_cannot_be_drawn_are_gaps():
+    values = np.array([1.0, np.nan, np.inf, 1e300, 1e-300])
+    curves = found(written(table(WAVELENGTH=np.arange(5.0), F=values)))
+    assert np.isnan(curves.columns[0].values).tolist() == [False, True, True, True, False]
+    assert curves.columns[0].values[4] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"NAME": ["a", "b"], "VALUE": ["c", "d"]}, "two columns"),
+        ({"X": [1.0, 2.0], "NAME": ["c", "d"]}, "two columns"),
+        ({"X": [1.0, 3.0, 2.0], "Y": [1.0, 3.0, 2.0]}, "back and forth"),
+        ({"X": np.zeros(0), "Y": np.zeros(0)}, "two columns"),
+    ],
+)
+def test_tables_that_are_no_curves(columns, reason):
+    data = written(image(), table("T", **columns))
+    with pytest.raises(RequestError, match=reason):
+        found(data, "T")
+
+
+def test_strange_words_in_a_header_do_no_harm():
+    hdu = image({"OBJECT": "a" * 60, "INSTRUME": "x", "EXPTIME": "long", "FILTER": 7, "BUNIT": 3.5})
+    hdu.header["HIERARCH ESO DET NDIT"] = "many"
+    data = written(hdu)
+    out = io.BytesIO()
+    preview.text(data, out, 80, 24)
+    preview.png(data, io.BytesIO())
+    with pytest.raises(RequestError, match="damaged") as caught:
+        preview.text(data.replace(b"aaaa", b"\x1b[3m", 1), out, 80, 24)
+    assert caught.value.message.isprintable()
+    assert b"\x1b" not in out.getvalue()
+
+
+def _sample():
+    linear = {"CDELT1": -1 / 3600, "CDELT2": 1 / 3600}
+    pixels = np.random.default_rng(0).integers(0, 60000, (30, 40)).astype(np.uint16)
+    wave = np.linspace(1.0, 2.0, 50)
+    return written(
+        image(WCS | linear | {"HIERARCH ESO DET CHIP NO": 1, "EXTNAME": "A"}, pixels, fits.ImageHDU),
+        image(WCS | linear | {"HIERARCH ESO DET CHIP NO": 2, "CRPIX1": 60.0}, pixels.astype(np.float32), fits.ImageHDU),
+        table(WAVELENGTH=wave, A=wave, B=wave**2),
+    )
+
+
+def _try(data):
+    """Draw all there may be; only errors of the request or the command line may come out."""
+    for extension in (None, "THROUGHPUT", "A"):
+        with contextlib.suppress(RequestError, UsageError):
+            preview.png(data, io.BytesIO(), 64, extension=extension)
+
+
+def test_truncated_files_are_refused_in_one_line():
+    data = _sample()
+    for length in [*range(0, len(data), 1171), len(data) - 2880, len(data) - 1]:
+        with pytest.raises(RequestError) as caught:
+            preview.png(data[:length], io.BytesIO(), 64)
+        assert "\n" not in caught.value.message
+        _try(data[:length])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_damaged_files_never_show_a_fault_of_ours(seed):
+    rng = np.random.default_rng(seed)
+    good = np.frombuffer(_sample(), dtype=np.uint8)
+    for _ in range(25):
+        data = good.copy()
+        for place in rng.integers(0, data.size, rng.integers(1, 30)):
+            data[place] ^= 1 << rng.integers(0, 8)
+        _try(data.tobytes())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_damaged_headers_never_show_a_fault_of_ours(seed):
+    rng = np.random.default_rng(100 + seed)
+    good = bytearray(_sample())
+    values = [i for i in range(0, len(good) - 80, 80) if good[i + 8 : i + 10] == b"= "]
+    for _ in range(25):
+        data = good.copy()
+        for place in rng.choice(values, 3):
+            junk = [b"-1", b"0", b"1E300", b"T", b"'x'", b"99999999", b"NaN", b"", b"-1E-300", b"12.5"]
+            value = junk[rng.integers(len(junk))]
+            data[place + 10 : place + 30] = value.rjust(20)
+        _try(bytes(data))
