@@ -13,6 +13,7 @@ from elvis_cli import etc_output, optics, provenance, registry, snr
 from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane import imager
+from elvis_cli.focalplane.geometry import nearest_chip
 from elvis_cli.instrument import Chip, Setup, Value
 from elvis_cli.product import fits, observation, outputs, truth
 from elvis_cli.request import Request
@@ -58,7 +59,7 @@ def prepare(request: Request) -> Observation:
     camera = imager.prepare(request, setup, scene, light)
     aperture = snr.Aperture.around(camera.psf.fwhm, setup)
     encircled = camera.concentration(aperture.diameter)
-    chip = setup.detector.chip(setup.chips[0])
+    chip = nearest_chip(setup, *scene.centre)
     prediction = snr.predict(
         setup, chip, light, camera.psf, encircled, camera.brightest(), aperture, request.target.brightness
     )

@@ -54,3 +54,11 @@ def test_a_stamp_turns_with_its_chip(size: int, turns: int) -> None:
         for dx in range(1 - middle, middle):
             fx, fy = int(cos * dx - sin * dy), int(sin * dx + cos * dy)
             assert turned[middle + dy, middle + dx] == stamp[middle + fy, middle + fx]
+
+
+def test_the_nearest_chip_holds_the_place_or_is_next_to_it() -> None:
+    chips = (chip(0.0, -1.0, 0.0), chip(180.0, 1.0, 0.0))
+    setup = SimpleNamespace(detector=SimpleNamespace(nx=100, ny=80, pixel_mm=0.015, chips=chips), plate_scale=0.25)
+    assert geometry.nearest_chip(setup, -0.1, 0.0) is chips[0]
+    assert geometry.nearest_chip(setup, 0.3, 0.1) is chips[1]
+    assert geometry.nearest_chip(setup, 0.01, 5.0) is chips[1]

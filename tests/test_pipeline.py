@@ -148,3 +148,8 @@ def test_explain_tells_units_and_sources(micado):
     values = pipeline.explain(reader.read(json.dumps(micado())))
     assert {"detectors", "telescope", "ao", "site"} <= {value.name.split(".")[0].split("[")[0] for value in values}
     assert all(value.source for value in values)
+
+
+def test_the_prediction_is_of_the_target_whatever_is_rendered(fors, predict):
+    one, two = (predict(fors({"elvis": {"chips": chips, "offset": [0.0, -60.0]}})) for chips in ([1], [2]))
+    assert one == two

@@ -49,6 +49,18 @@ def field_to_pixel(setup: Setup, chip: Chip, fx: Coordinate, fy: Coordinate) -> 
     )
 
 
+def nearest_chip(setup: Setup, fx: float, fy: float) -> Chip:
+    """Return the chip, rendered or not, on which field coordinates (arcsec) land, or that comes nearest to it."""
+
+    def outside(chip: Chip) -> float:
+        x, y = field_to_pixel(setup, chip, fx, fy)
+        return math.hypot(
+            max(-0.5 - x, 0.0, x - setup.detector.nx + 0.5), max(-0.5 - y, 0.0, y - setup.detector.ny + 0.5)
+        )
+
+    return min(setup.detector.chips, key=outside)
+
+
 def field_to_sky(fx: Coordinate, fy: Coordinate, position_angle: float) -> tuple[Coordinate, Coordinate]:
     """Return tangent-plane offsets (East, North), arcsec, of field coordinates; ``position_angle`` in deg."""
     cos, sin = math.cos(math.radians(position_angle)), math.sin(math.radians(position_angle))
