@@ -317,7 +317,9 @@ def _ao(block: Mapping[str, Any], keys: _Keys) -> Ao:
         keys.overruled.append("/seeing/separation: not used, /elvis/ao/guide_star is given")
     stars = [given] if isinstance(given, Mapping) else given
     return Ao(
-        *(_number(block.get(key)) for key in ("rate", "ncpa", "jitter")),
+        rate=_number(block.get("rate")),
+        ncpa=_number(block.get("ncpa")),
+        jitter=_number(block.get("jitter")),
         guide_stars=tuple(GuideStar(float(s["x"]), float(s["y"]), _number(s.get("mag"))) for s in stars),
     )
 

@@ -84,6 +84,8 @@ class Turbulence:
     """m/s."""
     outer_scale: float
     """L0, m."""
+    name: str = ""
+    """Of the profile among the site's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,44 @@ class Motion:
 
 
 @dataclass(frozen=True, slots=True)
+class Atmosphere:
+    """The turbulence in place of the turbulence category's; None = its own."""
+
+    seeing: float | None = None
+    """At zenith and 500 nm, arcsec."""
+    coherence_time: float | None = None
+    """At zenith and 500 nm, ms."""
+    outer_scale: float | None = None
+    """m."""
+    wind_scale: float = 1.0
+    """Factor on the wind of all layers."""
+    profile: str | None = None
+    """Name among the site's."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuideStar:
+    """A natural guide star: x, y in arcsec in the field (+x West, +y North at PA 0); mag None = the usual one."""
+
+    x: float
+    y: float
+    mag: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ao:
+    """Adaptive optics in place of the instrument's own; None = as it is."""
+
+    rate: float | None = None
+    """Of the loop, Hz."""
+    ncpa: float | None = None
+    """Wavefront error besides the atmosphere's, nm rms."""
+    jitter: float | None = None
+    """mas rms per axis."""
+    guide_stars: tuple[GuideStar, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Extras:
     """The top-level block ``elvis``: what ETC JSON has no key for."""
 
@@ -206,6 +244,8 @@ class Extras:
     scene: NamedScene | None = None
     image: Image | None = None
     motion: Motion | None = None
+    atmosphere: Atmosphere = Atmosphere()
+    ao: Ao | None = None
     truth: bool = False
     """Whether the output tells what was put in."""
     stages: tuple[str, ...] | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from elvis_cli import filters
+from elvis_cli import conditions, filters
 from elvis_cli.errors import RequestError, ResourceError, choice_error
 from elvis_cli.facts import Facts
 from elvis_cli.filters import Filter
@@ -23,7 +23,6 @@ from elvis_cli.instrument import (
     Site,
     Surface,
     Telescope,
-    Turbulence,
 )
 from elvis_cli.request import Request, Window
 
@@ -56,18 +55,22 @@ def build(
     names, unusual = describe(in_beam, peak)
     notes += unusual
     seeing, seeing_note = zenith_seeing(facts.part("seeing"), request)
-    ao = make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None
+    ao = conditions.corrected(make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None, request)
     timing = facts.part("timing")
     window, chips = frame(facts.part("frame"), detector, request)
     scale = facts.number("pixel_scale", "arcsec")
     site = make_site(shared["site"])
-    turbulence = make_turbulence(shared["turbulence"], facts.text("turbulence", "median"))
+    category = turbulence_category(facts.part("seeing"), request) if ao else None
+    usual = facts.text("turbulence", "median")
+    turbulence = conditions.turbulence(shared["turbulence"], usual, category, seeing, request)
     telescope = make_telescope(shared["telescope"])
     dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
     count = request.timing.count
     if count is None and request.timing.snr is None:
         count = int(timing.number("count", "1"))
     guide = request.seeing.guide_star_mag
+    guide = guide if guide is not None else ao.default_guide_star_mag if ao else 0.0
+    stars = conditions.guide_stars(guide, request)
     centre = filters.centre(in_beam, band)
     mask = make_pupil_mask(facts.part("pupil_masks"), [f.name for f in in_beam], centre)
     aperture = aperture_diameter(facts.part("seeing"), request)
@@ -92,7 +95,8 @@ def build(
         seeing=seeing,
         turbulence=turbulence,
         ao=ao,
-        guide_star_mag=guide if guide is not None else ao.default_guide_star_mag if ao else 0.0,
+        guide_star_mag=min((mag for _, _, mag in stars), default=guide),
+        guide_stars=stars,
         dit=dit,
         count=count,
         count_key=timing.text("count_key"),
@@ -129,18 +133,6 @@ def make_site(facts: Facts) -> Site:
         temperature=facts.number("temperature", "K"),
         pressure=facts.number("pressure", "hPa"),
         humidity=facts.number("humidity", "1"),
-    )
-
-
-def make_turbulence(facts: Facts, profile: str) -> Turbulence:
-    """Return one profile of a turbulence file; weights are normalised."""
-    table = facts.part("profiles", profile)
-    weight = [float(w) for w in table.value("weight")]
-    return Turbulence(
-        height=tuple(float(h) for h in table.value("height", "m")),
-        weight=tuple(w / sum(weight) for w in weight),
-        wind=tuple(float(v) for v in table.value("wind", "m/s")),
-        outer_scale=facts.number("outer_scale", "m"),
     )
 
 
@@ -270,15 +262,16 @@ def make_detector(facts: Facts, binning: int) -> Detector:
 def zenith_seeing(facts: Facts, request: Request) -> tuple[float, tuple[str, ...]]:
     """Return the zenith seeing (FWHM at 500 nm, arcsec) that the request's section asks for, and notes."""
     asked = request.seeing
-    if asked.seeing is not None:
-        return asked.seeing, ()
-    if asked.turbulence_category is None and asked.iq is not None:
+    given = request.extras.atmosphere.seeing or asked.seeing
+    if given is not None:
+        return given, ()
+    category = turbulence_category(facts, request)
+    if category is None and asked.iq is not None:
         wave = asked.iq_wavelength or 0.5
         seeing = asked.iq * (wave / 0.5) ** 0.2 * request.sky.airmass**-0.6
         return seeing, (f"image quality {asked.iq:g} arcsec at {wave:g} um taken as {seeing:.2f} arcsec zenith seeing",)
     categories: Mapping[str, float] = facts.value("categories", "arcsec")
-    category = facts.number("default_category", "%") if asked.turbulence_category is None else asked.turbulence_category
-    if f"{category:g}" not in categories:
+    if category is None or f"{category:g}" not in categories:
         raise choice_error("/seeing/turbulence_category", category, [float(c) for c in categories])
     if "max_airmass" in facts and request.sky.airmass > (most := facts.value("max_airmass", "1")[f"{category:g}"]):
         raise RequestError(
@@ -288,6 +281,15 @@ def zenith_seeing(facts: Facts, request: Request) -> tuple[float, tuple[str, ...
             allowed=f"<= {most:g}",
         )
     return float(categories[f"{category:g}"]), ()
+
+
+def turbulence_category(facts: Facts, request: Request) -> float | None:
+    """Return the turbulence category (%), the form's default if need be; None where the seeing is given without one."""
+    asked = request.seeing
+    if asked.turbulence_category is not None:
+        return asked.turbulence_category
+    given = (asked.seeing, asked.iq, request.extras.atmosphere.seeing)
+    return facts.number("default_category", "%") if given == (None, None, None) else None
 
 
 def aperture_diameter(facts: Facts, request: Request) -> int:

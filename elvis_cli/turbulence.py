@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.instrument import Floats, Setup
+from elvis_cli.instrument import Floats, Setup, Turbulence
 
 Real = NDArray[np.floating[Any]]
 """Single or double precision."""
@@ -48,9 +48,20 @@ class Air:
 def air(setup: Setup, airmass: float) -> Air:
     """Return the turbulence on the line of sight: r0 = 0.976 lambda / seeing X^(-3/5), layers X times as far."""
     turbulence = setup.turbulence
-    r0 = 0.976 * REFERENCE * 1e-9 / (setup.seeing * ARCSEC) * airmass**-0.6
+    r0 = fried(setup.seeing) * airmass**-0.6
     height = np.array(turbulence.height) * airmass
     return Air(r0, turbulence.outer_scale, height, np.array(turbulence.weight), np.array(turbulence.wind))
+
+
+def fried(seeing: float) -> float:
+    """Return r0 (m) at REFERENCE for the seeing, arcsec."""
+    return 0.976 * REFERENCE * 1e-9 / (seeing * ARCSEC)
+
+
+def coherence_time(profile: Turbulence, r0: float) -> float:
+    """Return tau0 = 0.314 r0 / v, s, v the mean of the wind's 5/3rd power over the layers (Roddier 1981)."""
+    mean = sum(w * v ** (5 / 3) for w, v in zip(profile.weight, profile.wind, strict=True)) ** 0.6
+    return 0.314 * r0 / mean
 
 
 def von_karman(shift: Floats, atmosphere: Air) -> Floats:

@@ -89,12 +89,12 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Image
     """Return the Imager of an observation.
 
     The guide star stands ``separation`` arcsec West (+x) of the target, wherever that is in the field; an asterism
-    (MCAO, GLAO) stands as far West of the field's centre.
+    (MCAO, GLAO) stands as far West of the field's centre; unless the request says where.
     """
     wave, weight = light.psf_samples()
     asterism = setup.ao is not None and setup.ao.kind in ("mcao", "glao")
     x, y = (0.0, 0.0) if asterism else scene.centre
-    guide = np.array([x + request.seeing.separation, y])
+    guide = np.array(setup.guide_stars[0][:2] if setup.guide_stars else (x + request.seeing.separation, y))
     few = 0 < scene.x.size <= FEW
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
     spread = psf.build(setup, request.sky.airmass, wave, weight, at, guide)

@@ -15,6 +15,7 @@ from elvis_cli.instrument import Chip, Setup
 from elvis_cli.product import wcs
 from elvis_cli.product.observation import Observation, isot
 from elvis_cli.request import Request, Window
+from elvis_cli.turbulence import coherence_time, fried
 
 Card = tuple[str, object, str]
 """Keyword without HIERARCH ("ESO DET DIT" or "EXPTIME"), value, comment."""
@@ -204,10 +205,22 @@ def _simulation(request: Request, setup: Setup) -> Iterable[Card]:
     yield "ESO SIM ATM FLI", sky.fli, "fractional lunar illumination"
     yield "ESO SIM ATM MOONSEP", sky.moon_distance, "[deg] moon to target"
     yield "ESO SIM ATM MOONALT", sky.moon_altitude, "[deg] altitude of the moon"
+    yield "ESO SIM ATM SEEING", setup.seeing, "[arcsec] at zenith and 500 nm"
     yield "ESO SIM AO KIND", setup.ao.kind if setup.ao else "none", "adaptive optics"
     if setup.ao:
+        tau0 = coherence_time(setup.turbulence, fried(setup.seeing)) * 1e3
+        yield "ESO SIM ATM PROFILE", setup.turbulence.name, "profile of the turbulence above the site"
+        yield "ESO SIM ATM TAU0", round(tau0, 6), "[ms] coherence time at zenith and 500 nm"
+        yield "ESO SIM ATM L0", setup.turbulence.outer_scale, "[m] outer scale"
+        yield "ESO SIM AO RATE", setup.ao.rate, "[Hz] of the loop"
+        yield "ESO SIM AO NCPA", setup.ao.residual, "[nm] wavefront error besides the atmosphere"
+        yield "ESO SIM AO JITTER", setup.ao.jitter, "[mas] image motion besides the atmosphere"
         yield "ESO SIM AO GSMAG", setup.guide_star_mag, "[mag] guide star"
-        yield "ESO SIM AO GSSEP", request.seeing.separation, "[arcsec] guide star to target"
+        if setup.guide_stars:
+            yield "ESO SIM AO GSX", setup.guide_stars[0][0], "[arcsec] first guide star in the field, +x West"
+            yield "ESO SIM AO GSY", setup.guide_stars[0][1], "[arcsec] first guide star in the field, +y North"
+        else:
+            yield "ESO SIM AO GSSEP", request.seeing.separation, "[arcsec] guide star to target"
     if request.extras.stages is not None:
         yield "ESO SIM STAGES", " ".join(request.extras.stages), "detector stages that were run"
     if request.extras.skip:

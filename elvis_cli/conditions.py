@@ -1,0 +1,84 @@
+"""Turbulence and adaptive optics as the request wants them: category, then what the block ``elvis`` changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.facts import Facts
+from elvis_cli.instrument import AoSystem, Turbulence
+from elvis_cli.request import Request
+from elvis_cli.turbulence import coherence_time, fried
+
+
+def turbulence(site: Facts, usual: str, category: float | None, seeing: float, request: Request) -> Turbulence:
+    """Return the profile above a site at the zenith ``seeing``, arcsec.
+
+    ``site`` is its turbulence file, ``usual`` the instrument's profile, and ``category`` (%) the turbulence category
+    that the seeing comes from, None where the seeing was given: the category may have a profile and, of its own, a
+    coherence time.
+
+    Raises
+    ------
+    RequestError
+        There is no such profile above this site.
+    """
+    asked = request.extras.atmosphere
+    profiles: Mapping[str, str] = site.value("category_profiles") if "category_profiles" in site else {}
+    name = asked.profile or (usual if category is None else profiles.get(f"{category:g}", usual))
+    if name not in site.part("profiles"):
+        raise choice_error("/elvis/atmosphere/profile", name, list(site.part("profiles")))
+    found = make(site, name)
+    tau = asked.coherence_time
+    if tau is None and asked.profile is None and category is not None and "category_coherence_times" in site:
+        tau = site.value("category_coherence_times", "ms").get(f"{category:g}")
+    scale = asked.wind_scale * (coherence_time(found, fried(seeing)) / (tau * 1e-3) if tau else 1.0)
+    return replace(
+        found,
+        wind=tuple(v * scale for v in found.wind),
+        outer_scale=asked.outer_scale or found.outer_scale,
+    )
+
+
+def make(site: Facts, name: str) -> Turbulence:
+    """Return one profile of a turbulence file; weights are normalised."""
+    table = site.part("profiles", name)
+    weight = [float(w) for w in table.value("weight")]
+    return Turbulence(
+        height=tuple(float(h) for h in table.value("height", "m")),
+        weight=tuple(w / sum(weight) for w in weight),
+        wind=tuple(float(v) for v in table.value("wind", "m/s")),
+        outer_scale=site.number("outer_scale", "m"),
+        name=name,
+    )
+
+
+def corrected(system: AoSystem | None, request: Request) -> AoSystem | None:
+    """Return the instrument's adaptive optics with what the request changes in it.
+
+    Raises
+    ------
+    RequestError
+        There is none to change, or it has one guide star only.
+    """
+    asked = request.extras.ao
+    if asked is None:
+        return system
+    if system is None:
+        raise RequestError("/elvis/ao", "this mode has no adaptive optics")
+    if system.kind == "scao" and len(asked.guide_stars) > 1:
+        raise RequestError("/elvis/ao/guide_star", "this mode has one guide star", allowed="{x, y, mag}")
+    return replace(
+        system,
+        rate=system.rate if asked.rate is None else asked.rate,
+        residual=system.residual if asked.ncpa is None else asked.ncpa,
+        jitter=system.jitter if asked.jitter is None else asked.jitter,
+    )
+
+
+def guide_stars(usual: float, request: Request) -> tuple[tuple[float, float, float], ...]:
+    """Return x, y (arcsec in the field) and magnitude of the guide stars asked for; ``usual`` is the magnitude."""
+    asked = request.extras.ao
+    stars = asked.guide_stars if asked else ()
+    return tuple((star.x, star.y, usual if star.mag is None else star.mag) for star in stars)
