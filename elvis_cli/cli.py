@@ -297,15 +297,20 @@ def schema() -> None:
 
 
 @app.command()
-def stages(as_json: AsJson = False) -> None:
-    """List the detector stages in their order."""
-    from elvis_cli.detector import chain
+def stages(
+    instrument: Annotated[str | None, typer.Argument(help="Instrument; without it, all stages are listed.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Mode of the instrument; its default if not given.")] = None,
+    order: Annotated[str | None, typer.Option(metavar="NAME", help="Order of the stages, e.g. physical.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the stages of the detector chain in their order, from light to ADU."""
+    from elvis_cli.commands import stages as command
 
-    described = chain.describe()
+    described = command.listing(instrument, mode, order)
     if as_json:
         print_json(described)
     else:
-        table(("stage", "what it does"), [(s["name"], s["title"]) for s in described])
+        table(("stage", "unit", "what it does", "parameters"), command.rows(described))
 
 
 @app.command(hidden=True)

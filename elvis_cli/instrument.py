@@ -209,6 +209,34 @@ class Chip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detector:
+    header: tuple[tuple[str, str | int | float], ...] = ()
+    """Further cards of its extensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quadrant:
+    """The part of a chip that one amplifier reads out; sizes in pixels as read out, places on the chip's array."""
+
+    name: str
+    x0: int
+    y0: int
+    nx: int
+    ny: int
+    corner: str
+    """Of this part, where the amplifier sits: bottom-left, bottom-right, top-left or top-right. Rows move to its edge,
+    then pixels along that edge to the corner."""
+    prescan: int = 0
+    """Columns that are read before the first with light."""
+    overscan: int = 0
+    """Columns that are read after the last with light."""
+    rows: int = 0
+    """Rows that are read after the last with light."""
+    gain: float | None = None
+    """electrons per ADU; None = the chip's."""
+    ron: float | None = None
+    """electrons; None = the chip's."""
+    bias: float | None = None
+    """ADU; None = the detector's."""
     """The detector as read out: sizes and rates are per binned pixel."""
 
     name: str
@@ -232,6 +260,12 @@ class Detector:
     def chip(self, number: int) -> Chip:
         """Return the chip with this number."""
         return next(c for c in self.chips if c.id == number)
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Orders of the stages by name, the usual one first; {} = that of `elvis_cli.detector.chain`."""
+    optional: tuple[str, ...] = ()
+    """Stages that only run when they are asked for: those of calibration exposures."""
+    quadrants: tuple[Quadrant, ...] = ()
+    """A grid that covers the chip; () = one amplifier at its bottom left, no pre- or overscan."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -78,7 +78,13 @@ def collect(
     ] = None,
     exposure: Annotated[int | None, typer.Option(min=1, help="Which of the exposures: each has its own noise.")] = None,
     stages: Annotated[str | None, typer.Option(metavar="A,B,...", help="Detector stages to run.")] = None,
-    skip: Annotated[str | None, typer.Option(metavar="A,B,...", help="Detector stages to leave out.")] = None,
+    skip: Annotated[str | None, typer.Option(metavar="A,B,...", help="Stages to leave out, light included.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="A,B,...", help="Stages to run, light included.")] = None,
+    also: Annotated[str | None, typer.Option(metavar="A,B,...", help="Stages to run that wait to be asked.")] = None,
+    order: Annotated[str | None, typer.Option(metavar="NAME", help="Order of the stages, e.g. physical.")] = None,
+    keep: Annotated[
+        str | None, typer.Option(metavar="all|A,B,...", help="Keep the image after these stages as extensions.")
+    ] = None,
     sed: Annotated[
         Path | None, typer.Option(help="Spectrum of the target: wavelength and flux in two columns, # comments.")
     ] = None,
@@ -118,6 +124,10 @@ def collect(
         "sed": None if sed is None else spectrum(sed, sed_unit),
         "truth": truth,
     }
+        "only": _names(only),
+        "also": _names(also),
+        "order": order,
+        "keep": _names(keep),
     if catalogue or image:
         from elvis_cli import uploads
 

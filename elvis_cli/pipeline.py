@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
@@ -86,23 +87,28 @@ def prepare(request: Request) -> Observation:
 
 def frames(
     ready: Observation, progress: Progress | None = None, rates: dict[int, NDArray[Any]] | None = None
-) -> Iterator[tuple[Chip, NDArray[Any]]]:
+) -> Iterator[tuple[Chip, NDArray[Any]] | fits.Image]:
     """Yield each chip's frame (ny, nx), one at a time: ADU, or electrons/s for the product "expected".
 
     ``rates`` is given the electrons/s of each chip, if there will be an S/N map of them.
     """
     request, setup = ready.request, ready.setup
     for done, number in enumerate(setup.chips):
+    Before it come the images that the request wants to keep of it, each only good until the next is asked for.
+
         if progress:
             progress(done, len(setup.chips))
         chip = setup.detector.chip(number)
-        rate = ready.imager.illuminate(chip, setup.window)
+        draw = cache(partial(_draw, ready, chip))
+        parts = chain.drawn(request.extras, setup.detector)
         if rates is not None and etc_output.mapped(ready.series, setup):
-            rates[number] = rate
+            rates[number] = draw(parts)
         if request.extras.product == "expected":
-            yield chip, rate
-        else:
-            yield chip, chain.expose(rate, setup, chip, setup.window, request, ready.prediction.count)
+            yield chip, draw(parts)
+            continue
+        unit = partial(chain.unit, chain.sequence(setup.detector, request.extras.order))
+        for name, image in chain.develop(draw, setup, chip, setup.window, request, ready.prediction.count):
+            yield outputs.kept(name, unit(name), chip, image) if name else (chip, image)
     if progress:
         progress(len(setup.chips), len(setup.chips))
 
@@ -111,6 +117,13 @@ def render(request: Request, out: BinaryIO, progress: Progress | None = None) ->
     """Write the FITS of a request to ``out`` and return what its user should know."""
     ready = prepare(request)
     setup, camera, rates = ready.setup, ready.imager, dict[int, NDArray[Any]]()
+def _draw(ready: Observation, chip: Chip, parts: frozenset[str]) -> NDArray[Any]:
+    """Return some parts of the light on a chip, electrons/s."""
+    if parts == chain.PARTS:
+        return ready.imager.illuminate(chip, ready.setup.window)
+    return ready.imager.illuminate(chip, ready.setup.window, parts)
+
+
     series = outputs.extensions(ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates)
     told = truth.extensions(request, setup, camera.scene.sources)
     fits.write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -156,6 +157,8 @@ def _unknown(value: Any, schema: Mapping[str, Any], pointer: str) -> Iterator[tu
         where = pointer + json_pointer(key)
         if key in properties:
             yield from _unknown(member, properties[key], where)
+        elif any(re.search(pattern, key) for pattern in schema.get("patternProperties", ())):
+            continue
         elif member is not None and not schema.get("additionalProperties"):
             close = difflib.get_close_matches(key[:60], properties, n=1, cutoff=0.7)
             yield where, close[0] if close else None

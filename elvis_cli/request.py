@@ -251,7 +251,15 @@ class Extras:
     stages: tuple[str, ...] | None = None
     """Detector stages to run; None = all."""
     skip: tuple[str, ...] = ()
-    """Detector stages to leave out."""
+    """Stages to leave out, sources of light included."""
+    only: tuple[str, ...] | None = None
+    """Stages to run and no others, sources of light included; None = all."""
+    also: tuple[str, ...] = ()
+    """Stages to run that only run when asked for."""
+    order: str | None = None
+    """Name of one of the detector's orders of the stages; None = its usual one."""
+    keep: tuple[str, ...] = ()
+    """Stages after which the image is kept as an extension; ("all",) = all that run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from elvis_cli.instrument import (
     Curve,
     Detector,
     PupilMask,
+    Quadrant,
     Setup,
     Site,
     Surface,
@@ -242,14 +243,36 @@ def make_detector(facts: Facts, binning: int) -> Detector:
         )
         for number in facts.part("chips")
     )
-    stages = facts.part("stages")
+    stages, orders = facts.part("stages"), facts.tree.get("order", {})
+    orders = orders if isinstance(orders, Mapping) else {"usual": orders}
     return Detector(
         name=facts.text("name"),
         kind=facts.text("kind"),
         nx=int(facts.number("nx", "pixel")) // binning,
+        orders={name: tuple(names) for name, names in orders.items()},
+        optional=tuple(facts.tree.get("optional", ())),
+        quadrants=tuple(_quadrant(facts.part("quadrants", name), name, binning) for name in facts.part("quadrants")),
         ny=int(facts.number("ny", "pixel")) // binning,
         pixel_mm=pixel * binning,
         binning=binning,
+def _quadrant(facts: Facts, name: str, binning: int) -> Quadrant:
+    """Return a part of a chip; what its table does not say are the chip's own figures."""
+
+    def own(key: str, unit: str) -> float | None:
+        return facts.number(key, unit) if key in facts else None
+
+    x0, y0, nx, ny, rows = (int(facts.number(key, "pixel")) // binning for key in ("x0", "y0", "nx", "ny", "rows"))
+    return Quadrant(
+        name, x0, y0, nx, ny, facts.text("corner"),
+        prescan=int(facts.number("prescan", "pixel")),
+        overscan=int(facts.number("overscan", "pixel")),
+        rows=rows,
+        gain=own("gain", "electron/adu"),
+        ron=own("ron", "electron"),
+        bias=own("bias", "adu"),
+    )  # fmt: skip
+
+
         full_well=facts.number("full_well", "electron"),
         bias=facts.number("bias", "adu"),
         adc_max=facts.number("adc_max", "adu"),

@@ -1,11 +1,12 @@
-"""From expected electrons per second to ADU: the detector stages in their one order.
+"""From light to ADU: the stages in their order.
 
-The order is that of the charge. Light meets the pixel's response (flat_field), but not the border of an infrared
-array (reference_pixels); dark current adds to what is
-collected, more in hot_pixels; dead_pixels collect neither. That is the expectation, which shot_noise makes whole
-electrons. Cosmic rays come after it, because their charge has no Poisson noise of its own; everything collected
-shares one full_well. The node turns charge into voltage (nonlinearity), the amplifier adds read_noise, and gain, bias
-and adc make numbers of it.
+The order is that of the charge, unless the detector's data name others (`Detector.orders`, of which the request may
+choose one). Light comes first: DRAWN are the parts that the focal plane draws. It meets the pixel's response
+(flat_field), but not the border of an infrared array (reference_pixels); dark current adds to what is collected, more
+in hot_pixels; dead_pixels collect neither. That is the expectation, which shot_noise makes whole electrons. Cosmic
+rays come after it, because their charge has no Poisson noise of its own; everything collected shares one full_well.
+The node turns charge into voltage (nonlinearity), the amplifier adds read_noise, and gain, bias and adc make numbers
+of it.
 
 Parameters. Dark, full_well, read_noise, gain, bias and adc use the numbers of the Chip and the Detector. The others
 use the instrument's table ``stages.<name>`` (`Detector.stages`: plain numbers); without a table the stage does not
@@ -31,126 +32,207 @@ in ``count`` and within the full well of its integration, adc rounds to 1/count.
 clipping act on the mean rather than on each integration, which is inexact only for pixels within about one sigma of
 those limits (one sigma = sqrt of the full well). CCD: ``count`` is the number of exposures; a frame is one of them.
 
-Whole-image effects (bleeding, charge transfer, overscans) fit in as stages that set ``image`` instead of ``rows``;
-neighbouring ``rows`` stages run together, block of rows by block of rows, for the sake of the processor's cache.
+Whole-image effects (bleeding, charge transfer, overscans) are stages that set ``image`` instead of ``rows``, and may
+return an array of another shape; neighbouring ``rows`` stages run together, block of rows by block of rows, for the
+sake of the processor's cache. A stage's module is only imported for a detector that has the stage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from importlib import import_module
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.detector import (
-    adc,
-    bias,
-    cosmic_rays,
-    dark,
-    dead_pixels,
-    flat_field,
-    full_well,
-    gain,
-    hot_pixels,
-    nonlinearity,
-    read_noise,
-    reference_pixels,
-    shot_noise,
-)
+from elvis_cli.detector.names import canonical
 from elvis_cli.detector.stage import Image, Readout, Stage
 from elvis_cli.errors import RequestError, choice_error
-from elvis_cli.instrument import Chip, Setup
+from elvis_cli.instrument import Chip, Detector, Setup
 from elvis_cli.parallel import for_rows
 from elvis_cli.request import Extras, Request, Window
 
-CHAIN: tuple[Stage[Any], ...] = (
-    flat_field.STAGE,
-    reference_pixels.STAGE,
-    dark.STAGE,
-    hot_pixels.STAGE,
-    dead_pixels.STAGE,
-    shot_noise.STAGE,
-    cosmic_rays.STAGE,
-    full_well.STAGE,
-    nonlinearity.STAGE,
-    read_noise.STAGE,
-    gain.STAGE,
-    bias.STAGE,
-    adc.STAGE,
+DRAWN = {
+    "stars": "point sources",
+    "galaxies": "extended sources",
+    "thermal": "emission of warm telescope and instrument",
+    "background": "sky",
+}
+"""What the focal plane draws."""
+PARTS = frozenset(DRAWN)
+LIGHT = (*DRAWN, "ghosts", "faint_galaxies", "calibration_lamp")
+"""Sources of light: `Extras.stages` does not choose among them."""
+NAMES = (
+    "stars",
+    "galaxies",
+    "thermal",
+    "background",
+    "flat_field",
+    "reference_pixels",
+    "dark",
+    "hot_pixels",
+    "dead_pixels",
+    "shot_noise",
+    "cosmic_rays",
+    "full_well",
+    "pre_overscan",
+    "parallel_overscan",
+    "nonlinearity",
+    "read_noise",
+    "gain",
+    "bias",
+    "adc",
 )
+"""The usual order; a stage's name is that of its module."""
+OWN = frozenset(
+    ("dark", "shot_noise", "full_well", "pre_overscan", "parallel_overscan", "read_noise", "gain", "bias", "adc")
+)
+"""Stages whose parameters are numbers of the chip or the detector: they need no table."""
+Draw = Callable[[frozenset[str]], Image]
 RowFunction = Callable[[Image, int, Any, Readout], None]
-NAMES = tuple(stage.name for stage in CHAIN)
 
 
-def describe() -> tuple[dict[str, Any], ...]:
-    """Return the stages in order, with their parameters: what `elvis stages` prints."""
-    return tuple(
-        {
-            "name": stage.name,
-            "title": stage.title,
-            "from": "chip or detector" if stage.own else "stages table",
-            "parameters": [
-                {
-                    "name": f.name,
-                    "unit": f.metadata["unit"],
-                    "low": f.metadata["low"],
-                    "high": f.metadata["high"],
-                    "text": f.metadata["text"],
-                }
-                for f in fields(stage.parameters)
-            ],
-        }
-        for stage in CHAIN
-    )
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of one chip; ``stage`` is None for a part of the light that is drawn."""
+
+    name: str
+    stage: Stage[Any] | None
+    parameters: Any
+    runs: bool
+    keep: bool
 
 
-def select(extras: Extras) -> tuple[Stage[Any], ...]:
-    """Return the stages to run in the order of CHAIN: those of ``extras.stages`` (None: all) less ``extras.skip``.
+def stage(name: str) -> Stage[Any]:
+    """Return the stage with this name."""
+    found: Stage[Any] = import_module(f"elvis_cli.detector.{name}").STAGE
+    return found
 
-    Raises
-    ------
-    RequestError
-        An unknown name, at /elvis/stages/i or /elvis/skip/i.
+
+def describe(detector: Detector | None = None, order: str | None = None) -> tuple[dict[str, Any], ...]:
+    """Return the stages in order, with their parameters: what `elvis stages` prints.
+
+    With a detector, those of its order that it has, with the parameters' values.
     """
-    for key, names in (("stages", extras.stages or ()), ("skip", extras.skip)):
-        for i, name in enumerate(names):
-            if name not in NAMES:
-                raise choice_error(f"/elvis/{key}/{i}", name, NAMES)
-    wanted = NAMES if extras.stages is None else extras.stages
-    return tuple(stage for stage in CHAIN if stage.name in wanted and stage.name not in extras.skip)
+    described = []
+    names = NAMES if detector is None else sequence(detector, order)
+    for name in names:
+        made = None if name in DRAWN else stage(name)
+        if made and detector is not None and not made.own and name not in detector.stages:
+            continue
+        values = {} if detector is None else detector.stages.get(name, {})
+        described.append(
+            {
+                "name": name,
+                "title": made.title if made else DRAWN[name],
+                "unit": unit(names, name),
+                "from": "focal plane" if not made else "chip or detector" if made.own else "stages table",
+                "when": "asked for" if detector and name in detector.optional else "always",
+                "parameters": [
+                    {
+                        "name": f.name,
+                        "unit": f.metadata["unit"],
+                        "low": f.metadata["low"],
+                        "high": f.metadata["high"],
+                        "text": f.metadata["text"],
+                    }
+                    | ({"value": values[f.name]} if f.name in values else {})
+                    for f in (fields(made.parameters) if made else ())
+                ],
+            }
+        )
+    return tuple(described)
 
 
-def configure(readout: Readout, extras: Extras) -> list[tuple[Stage[Any], Any]]:
-    """Return the stages that will run on a chip, each with its parameters.
+def unit(names: Sequence[str], name: str) -> str:
+    """Return the unit of the image after a stage of an order."""
+    return "adu" if "gain" in names and names.index(name) >= names.index("gain") else "electron"
+
+
+def sequence(detector: Detector, order: str | None) -> tuple[str, ...]:
+    """Return the names of a detector's stages in one of its orders (None: its usual one).
 
     Raises
     ------
     RequestError
-        An unknown stage, or one asked for by name that this instrument has no parameters for.
+        The detector has no such order.
+    """
+    orders = detector.orders or {"usual": NAMES}
+    if order is None:
+        return next(iter(orders.values()))
+    if order not in orders:
+        raise choice_error("/elvis/order", order, orders)
+    return orders[order]
+
+
+def select(extras: Extras, detector: Detector) -> tuple[Step, ...]:
+    """Return the stages of the detector in their order, without parameters, and which of them are to run and be kept.
+
+    Raises
+    ------
+    RequestError
+        An unknown order, or an unknown name, at /elvis/<key>/i.
+    """
+    names = sequence(detector, extras.order)
+    given: dict[str, set[str]] = {}
+    for key in ("stages", "skip", "only", "also", "keep"):
+        known = (*names, "all") if key == "keep" else names
+        asked = getattr(extras, key)
+        for i, name in enumerate(asked or ()):
+            if canonical(name) not in known:
+                raise choice_error(f"/elvis/{key}/{i}", name, known)
+        given[key] = {canonical(name) for name in asked or ()}
+    wanted = given["also"] | given["only"] | given["stages"]
+    steps = []
+    for name in names:
+        runs = name not in detector.optional or name in wanted
+        if extras.only is not None:
+            runs &= name in given["only"] | given["also"]
+        if extras.stages is not None and name not in LIGHT:
+            runs &= name in given["stages"] | given["also"]
+        runs &= name not in given["skip"]
+        steps.append(Step(name, None, None, runs, name in given["keep"] or (runs and "all" in given["keep"])))
+    return tuple(steps)
+
+
+def configure(readout: Readout, extras: Extras) -> list[Step]:
+    """Return the steps of a chip that run or are kept, each with its parameters.
+
+    Raises
+    ------
+    RequestError
+        An unknown stage or order, or a stage asked for by name that this instrument has no parameters for.
     ResourceError
         The instrument's parameters are wrong.
     """
-    steps = []
-    for stage in select(extras):
-        parameters = stage.configure(readout)
-        if parameters is not None:
-            steps.append((stage, parameters))
-        elif extras.stages is not None:
-            raise RequestError(
-                f"/elvis/stages/{extras.stages.index(stage.name)}",
-                f"{readout.instrument} ({readout.detector.name}) has no parameters for the stage {stage.name!r}",
-                found=stage.name,
-                allowed=[s.name for s in CHAIN if s.own or s.name in readout.detector.stages],
-            )
+    detector, steps = readout.detector, []
+    for step in select(extras, detector):
+        made = parameters = None
+        if step.runs and (step.name in OWN or step.name in detector.stages):
+            made = stage(step.name)
+            parameters = made.configure(readout)
+        if parameters is not None or (step.runs and step.name in DRAWN):
+            steps.append(replace(step, stage=made, parameters=parameters))
+            continue
+        if step.runs:
+            _refuse_if_asked(step.name, extras, readout)
+        if step.keep and "all" not in extras.keep:  # as it was, since nothing happens to it
+            steps.append(replace(step, runs=False))
     return steps
+
+
+def drawn(extras: Extras, detector: Detector) -> frozenset[str]:
+    """Return the parts of the light that are to be drawn."""
+    return frozenset(step.name for step in select(extras, detector) if step.runs) & PARTS
 
 
 def check(request: Request, setup: Setup) -> None:
     """Raise what `expose` would raise for one of the chips, before anything is rendered."""
     if request.extras.product == "expected":
-        select(request.extras)
+        select(request.extras, setup.detector)
         return
     for number in setup.chips:
         configure(_readout(setup, setup.detector.chip(number), setup.window, request, 1), request.extras)
@@ -159,11 +241,36 @@ def check(request: Request, setup: Setup) -> None:
 def expose(
     rate: Image, setup: Setup, chip: Chip, window: Window, request: Request, count: int
 ) -> NDArray[np.float32] | NDArray[np.uint16]:
-    """Return the frame of one chip.
+    """Return the frame of one chip: what `develop` yields last.
 
-    ``rate`` is float32 (ny, nx), the expected electrons per second and pixel of ``window`` without dark current; it is
-    not changed. ``count`` is NDIT or NEXPO, see the module. The frame has the same shape: uint16 ADU for a CCD, float32
-    ADU for an infrared array; float32 in the unit reached when adc is left out.
+    ``rate`` is all the light, float32 (ny, nx), electrons per second and pixel; it is not changed.
+
+    Raises
+    ------
+    RequestError
+        Some of the light is asked for, or see `configure`.
+    ResourceError
+        See `configure`.
+    """
+
+    def draw(parts: frozenset[str]) -> Image:
+        if parts != PARTS:
+            raise RequestError("/elvis/skip", "this light cannot be taken apart", allowed=sorted(PARTS))
+        return rate
+
+    *_, (_, image) = develop(draw, setup, chip, window, request, count)
+    return image
+
+
+def develop(
+    draw: Draw, setup: Setup, chip: Chip, window: Window, request: Request, count: int
+) -> Iterator[tuple[str | None, NDArray[Any]]]:
+    """Yield the images of one chip that are to be kept, each with its stage's name, at last the frame with None.
+
+    ``draw`` returns some parts of the light: float32 (ny, nx), the expected electrons per second and pixel of
+    ``window`` without dark current; it is not changed. ``count`` is NDIT or NEXPO, see the module. The frame has the
+    shape of the window, unless overscans are added: uint16 ADU for a CCD, float32 ADU for an infrared array; float32
+    in the unit reached when adc is left out. An image is only good until the next one is asked for.
 
     Raises
     ------
@@ -171,17 +278,63 @@ def expose(
         See `configure`.
     """
     readout = _readout(setup, chip, window, request, count)
-    image: NDArray[Any] = np.empty(rate.shape, np.float32)
-    pending: list[tuple[RowFunction, Any]] = [(_integrate, rate)]
-    for stage, parameters in configure(readout, request.extras):
-        if stage.rows is not None:
-            pending.append((stage.rows, parameters))
-        elif stage.image is not None:
+    image: NDArray[Any] = np.zeros((window.ny, window.nx), np.float32)
+    pending: list[tuple[RowFunction, Any]] = []
+    for steps in _batches(configure(readout, request.extras)):
+        step = steps[-1]
+        if step.stage is None:
+            yield from _keep_light(steps, image, draw, readout)
+            parts = _parts(steps)
+            if parts:
+                pending.append((_integrate, draw(parts)))
+        elif step.stage.rows is not None:
+            pending.append((step.stage.rows, step.parameters))
+        elif step.stage.image is not None:
             _run(pending, image, readout)
-            pending = []
-            image = stage.image(image, parameters, readout)
+            image = step.stage.image(image, step.parameters, readout)
+        if step.keep:
+            _run(pending, image, readout)
+            yield step.name, image
     _run(pending, image, readout)
-    return image
+    yield None, image
+
+
+def _batches(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """Yield the steps one by one, but neighbouring parts of the light together: they are drawn at once."""
+    for light, group in groupby(steps, key=lambda step: step.name in DRAWN):
+        some = list(group)
+        yield from [some] if light else [[step] for step in some]
+
+
+def _parts(steps: Sequence[Step]) -> frozenset[str]:
+    return frozenset(step.name for step in steps if step.runs and step.name in DRAWN)
+
+
+def _keep_light(
+    steps: Sequence[Step], image: Image, draw: Draw, readout: Readout
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield the images to keep before the last of some parts of the light.
+
+    They are drawn apart, so that the frame, for which all are drawn together, does not depend on what is kept.
+    """
+    for n, step in enumerate(steps[:-1], 1):
+        if step.keep:
+            parts = _parts(steps[:n])
+            yield step.name, image + draw(parts) * np.float32(readout.dit) if parts else image
+
+
+def _refuse_if_asked(name: str, extras: Extras, readout: Readout) -> None:
+    """Raise if a stage that has no parameters was asked for by name."""
+    detector = readout.detector
+    for key in ("stages", "only", "also"):
+        asked = [canonical(n) for n in getattr(extras, key) or ()]
+        if name in asked:
+            raise RequestError(
+                f"/elvis/{key}/{asked.index(name)}",
+                f"{readout.instrument} ({detector.name}) has no parameters for the stage {name!r}",
+                found=name,
+                allowed=[n for n in sequence(detector, extras.order) if n in OWN | PARTS or n in detector.stages],
+            )
 
 
 def _readout(setup: Setup, chip: Chip, window: Window, request: Request, count: int) -> Readout:
@@ -198,11 +351,11 @@ def _readout(setup: Setup, chip: Chip, window: Window, request: Request, count: 
 
 
 def _integrate(rows: Image, y: int, rate: Image, readout: Readout) -> None:
-    np.multiply(rate[y : y + len(rows)], np.float32(readout.dit), out=rows)
+    rows += rate[y : y + len(rows)] * np.float32(readout.dit)
 
 
-def _run(pending: Sequence[tuple[RowFunction, Any]], image: Image, readout: Readout) -> None:
-    """Apply the functions one after another to every block of rows."""
+def _run(pending: list[tuple[RowFunction, Any]], image: Image, readout: Readout) -> None:
+    """Apply the functions one after another to every block of rows, and forget them."""
 
     def work(_: int, rows: slice) -> None:
         for function, parameters in pending:
@@ -210,3 +363,4 @@ def _run(pending: Sequence[tuple[RowFunction, Any]], image: Image, readout: Read
 
     if pending:
         for_rows(len(image), work)
+    pending.clear()

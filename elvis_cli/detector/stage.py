@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from elvis_cli import streams
+from elvis_cli.detector.layout import Area, areas
 from elvis_cli.errors import ResourceError, nearest_name
 from elvis_cli.instrument import Chip, Detector
 from elvis_cli.parallel import ROWS
@@ -34,6 +35,10 @@ class Readout:
     """Integrations averaged into the frame (NDIT); 1 for a CCD."""
     seed: int
     exposure: int
+
+    def areas(self, image: NDArray[Any]) -> tuple[Area, ...]:
+        """Return the quadrants of the chip in an array that may have its pre- and overscans already."""
+        return areas(image.shape, self.detector, self.window)
 
     def generator(self, stage: str, y: int = 0) -> Generator:
         """Return the random stream of ``stage`` for the block of rows that begins at row ``y`` of the window."""
@@ -60,8 +65,9 @@ class Stage(Generic[P]):
     image: Callable[[Image, P, Readout], NDArray[Any]] | None = None
     """``image(array, parameters, readout)`` sees the whole window and returns it, in place or as a new array (of
     another shape or type if need be)."""
-    own: Callable[[Readout], Mapping[str, Any]] | None = None
-    """Parameters that are numbers of the chip or the detector; None: the instrument's table of this stage."""
+    own: Callable[[Readout], Mapping[str, Any] | None] | None = None
+    """Parameters that are numbers of the chip or the detector (None where it has none); without the function, the
+    instrument's table of this stage."""
 
     def configure(self, readout: Readout) -> P | None:
         """Return the checked parameters, or None when the instrument has no table for this stage.

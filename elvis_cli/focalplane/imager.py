@@ -22,6 +22,8 @@ from elvis_cli.scene.morphology import Sersic
 from elvis_cli.scene.picture import on_pixels
 
 Image = NDArray[np.float32]
+PARTS = frozenset(("stars", "galaxies", "thermal", "background"))
+"""What the light of a frame is made of."""
 FAR = 1024
 """Pixels from the centre of an extended profile beyond which it is smooth, compared with the core of a PSF."""
 FEW = 8
@@ -40,22 +42,36 @@ class Imager:
     zones: crowd.Zones | None
     """PSFs over the field, for many stars."""
 
-    def illuminate(self, chip: Chip, window: Window) -> Image:
-        """Return the expected electrons/s of every pixel of ``window`` (ny, nx) on ``chip``: no noise, no dark."""
+    def illuminate(self, chip: Chip, window: Window, parts: frozenset[str] = PARTS) -> Image:
+        """Return the expected electrons/s of every pixel of ``window`` (ny, nx) on ``chip``: no noise, no dark.
+
+        ``parts`` of the light are drawn; an infinite target counts as a galaxy, warm optics are thermal.
+        """
         setup, scene = self.setup, self.scene
-        level = self.light.background_rate + scene.surface * setup.pixel_scale**2
-        image = np.full((window.ny, window.nx), level, np.float32)
+        image = np.full((window.ny, window.nx), self._level(parts), np.float32)
         x, y = field_to_pixel(setup, chip, scene.x, scene.y)
         x, y = x - window.x0, y - window.y0
-        if self.zones is not None:
+        if "stars" not in parts:
+            pass
+        elif self.zones is not None:
             self.zones.draw(image, chip, x, y, scene)
         else:
             for n, rate in enumerate(scene.rate):
                 add_star(image, float(x[n]), float(y[n]), float(rate), self.psf, chip, n)
-        for source in scene.extended:
+        for source in scene.extended if "galaxies" in parts else ():
             sx, sy = field_to_pixel(setup, chip, source.shape.x, source.shape.y)
             add_extended(image, sx - window.x0, sy - window.y0, source.rate, source.shape, setup, self.psf, chip)
         return image
+
+    def _level(self, parts: frozenset[str]) -> float:
+        """Return the electrons/s of a pixel that are the same everywhere."""
+        light, surface = self.light, self.scene.surface * self.setup.pixel_scale**2
+        if parts == PARTS:
+            return light.background_rate + surface
+        sky = light.background["sky"]
+        level = surface if "galaxies" in parts else 0.0
+        level += sky if "background" in parts else 0.0
+        return level + (light.background_rate - sky if "thermal" in parts else 0.0)
 
     def concentration(self, diameter: int) -> float:
         """Return the fraction of the target's rate in an aperture (diameter, pixels) around it.

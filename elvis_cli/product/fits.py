@@ -67,7 +67,7 @@ def write(
     request: Request,
     setup: Setup,
     prediction: header.Predicted,
-    frames: Iterable[tuple[Chip, NDArray[np.float32] | NDArray[np.uint16]]],
+    frames: Iterable[tuple[Chip, NDArray[np.float32] | NDArray[np.uint16]] | Image],
     notes: Sequence[str],
     out: BinaryIO,
     extensions: Iterable[Table | Image] = (),
@@ -75,7 +75,8 @@ def write(
     """Write the whole FITS file to ``out``, which need not be seekable.
 
     ``frames`` yields (chip, pixels), pixels of shape (window.ny, window.nx), uint16 or float32; it is asked for the
-    next chip only when the one before is written, and no chip is kept. ``extensions`` follow the chips and are only
+    next chip only when the one before is written, and no chip is kept; an Image among them is an extension of its own.
+    ``extensions`` follow the chips and are only
     asked for when the last chip is written.
 
     Raises
@@ -92,15 +93,16 @@ def write(
         *header.primary(request, setup, prediction, observation),
     ]
     _write_hdu(out, cards, None, header.remarks(request, observation, notes))
-    for chip, pixels in frames:
-        _write_image(out, pixels, header.extension(request, setup, chip, setup.window, observation))
-        del pixels  # the next chip is rendered before this name is bound again
-    for extension in extensions:
-        if isinstance(extension, Table):
-            _write_table(out, extension)
+    for frame in frames:
+        if isinstance(frame, Image):
+            _write_extension(out, frame)
         else:
-            name: header.Card = ("EXTNAME", extension.name, "name of this extension")
-            _write_image(out, extension.pixels, [name, *extension.cards])
+            chip, pixels = frame
+            _write_image(out, pixels, header.extension(request, setup, chip, setup.window, observation))
+            del pixels
+        del frame  # the next chip is rendered before this name is bound again
+    for extension in extensions:
+        _write_extension(out, extension)
     values = {
         "NAME": [value.name for value in setup.values],
         "VALUE": [str(value.value) for value in setup.values],
@@ -199,6 +201,14 @@ def _write_image(out: BinaryIO, pixels: NDArray[np.float32] | NDArray[np.uint16]
         *scaling,
     ]
     _write_hdu(out, [*structure, *cards], stored.reshape(-1).view(np.uint8))
+
+
+def _write_extension(out: BinaryIO, extension: Table | Image) -> None:
+    if isinstance(extension, Table):
+        _write_table(out, extension)
+    else:
+        name: header.Card = ("EXTNAME", extension.name, "name of this extension")
+        _write_image(out, extension.pixels, [name, *extension.cards])
 
 
 def _write_table(out: BinaryIO, table: Table) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from elvis_cli import etc_output
 from elvis_cli.etc_output import pick
-from elvis_cli.instrument import Setup
+from elvis_cli.instrument import Chip, Setup
 from elvis_cli.product import header, wcs
 from elvis_cli.product.fits import Image, Table
 from elvis_cli.product.observation import observe
@@ -57,6 +57,16 @@ def extensions(
         counts = {"COUNT": prediction.count, "DIAMETER": prediction.aperture_pix, "NPIX": prediction.npix}
         yield Table("SNR", columns | {key: np.array([n], np.int32) for key, n in counts.items()}, {"DIAMETER": "pixel"})
         yield from _maps(request, setup, light, prediction, rates)
+
+
+def kept(stage: str, unit: str, chip: Chip, image: NDArray[np.float32]) -> Image:
+    """Return the extension of an image that was kept after a stage."""
+    cards: list[header.Card] = [
+        ("EXTVER", chip.id, "number of the chip"),
+        ("BUNIT", unit, "kept after this stage of the detector chain"),
+        ("ESO DET CHIP NO", chip.id, "number of the chip in the mosaic"),
+    ]
+    return Image(stage, image, cards)
 
 
 def _spectral(

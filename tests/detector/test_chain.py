@@ -9,6 +9,7 @@ from elvis_cli import detector, parallel
 from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError, ResourceError
 
+EFFECTS = tuple(name for name in chain.NAMES if name not in chain.LIGHT)
 FIXED = ("flat_field", "hot_pixels", "dead_pixels")
 
 
@@ -21,9 +22,11 @@ def _threads():
 def test_every_stage_module_is_in_the_chain():
     modules = [importlib.import_module(f"elvis_cli.detector.{m.name}") for m in pkgutil.iter_modules(detector.__path__)]
     stages = {m.STAGE.name: m.__name__.rsplit(".", 1)[1] for m in modules if hasattr(m, "STAGE")}
-    assert set(stages) == set(chain.NAMES)
+    assert set(stages) == set(chain.NAMES) - chain.PARTS
+    assert len(set(chain.NAMES)) == len(chain.NAMES)
     assert all(stage == module for stage, module in stages.items())
-    assert all((stage.rows is None) != (stage.image is None) for stage in chain.CHAIN)
+    assert all((m.STAGE.rows is None) != (m.STAGE.image is None) for m in modules if hasattr(m, "STAGE"))
+    assert chain.OWN == {m.STAGE.name for m in modules if hasattr(m, "STAGE") and m.STAGE.own}
 
 
 def test_description_is_json_and_complete():
@@ -38,7 +41,7 @@ def test_description_is_json_and_complete():
 
 def test_without_stages_the_expected_electrons_pass_unchanged(expose):
     rate = np.random.default_rng(1).uniform(0, 100, (130, 70)).astype(np.float32)
-    for extras in ({"stages": ()}, {"skip": chain.NAMES}):
+    for extras in ({"stages": ()}, {"skip": EFFECTS}):
         for kind in ("ir", "ccd"):
             frame = expose(rate, kind=kind, dit=7.5, extras=extras)
             assert frame.dtype == np.float32

@@ -1,0 +1,40 @@
+"""The names that the Euclid VIS simulator's configuration gives to the stages (``"FITS_STARS": 1``), and ours."""
+
+from __future__ import annotations
+
+EUCLID = {
+    "STARS": "stars",
+    "GHOSTS": "ghosts",
+    "GALAXIES": "galaxies",
+    "FAINTGALAXIES": "faint_galaxies",
+    "CALIBLAMP": "calibration_lamp",
+    "SHUTTER": "shutter",
+    "IPQE": "intrapixel",
+    "THERMAL": "thermal",
+    "BACKGROUND": "background",
+    "FLATFIELD": "flat_field",
+    "CHARGEINJECTION": "charge_injection",
+    "CTI_CHARGEINJECTION": "cti_charge_injection",
+    "TRAP_PUMPING": "trap_pumping",
+    "COSMICRAYS": "cosmic_rays",
+    "DARK": "dark",
+    "BLEEDING": "bleeding",
+    "NOISE": "shot_noise",
+    "COSMETICS": "cosmetics",
+    "PREOVERSCAN": "pre_overscan",
+    "PARALLELOVERSCAN": "parallel_overscan",
+    "RADIATIONDAMAGE": "cti",
+    "NONLINEARITY": "nonlinearity",
+    "READOUTNOISE": "read_noise",
+    "ELECTRON2ADU": "gain",
+    "BIAS": "bias",
+    "XTALK": "crosstalk",
+    "DISCRETIZE": "adc",
+    "BFE": "brighter_fatter",
+}
+"""In the order of that simulator's documentation."""
+
+
+def canonical(name: str) -> str:
+    """Return our name of a stage that may be written FITS_..."""
+    return EUCLID.get(name.removeprefix("FITS_"), name) if name.startswith("FITS_") else name

@@ -1,0 +1,27 @@
+"""The rows that are read after those with light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from elvis_cli.detector.layout import add_scans
+from elvis_cli.detector.stage import Image, Readout, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """None: the sizes are those of the detector's quadrants."""
+
+
+def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+    """Return the larger array; no light falls on what is added."""
+    return add_scans(image, readout.detector, readout.window, serial=False)
+
+
+STAGE = Stage(
+    "parallel_overscan",
+    "parallel overscan",
+    Parameters,
+    image=apply,
+    own=lambda readout: {} if any(q.rows for q in readout.detector.quadrants) else None,
+)
