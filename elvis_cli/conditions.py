@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.facts import Facts
-from elvis_cli.instrument import AoSystem, Turbulence
+from elvis_cli.instrument import AoSystem, Site, Turbulence
 from elvis_cli.request import Request
 from elvis_cli.turbulence import coherence_time, fried
+
+NONE = Turbulence((), (), (), math.inf)
+"""No atmosphere."""
+
+
+def make_site(facts: Facts, sky: Facts) -> Site:
+    """Return the observatory of a site file; in space ``sky``, the instrument's table, tells of the zodiacal light."""
+    name = facts.text("name")
+    if not facts.tree.get("space", False):
+        return Site(
+            name=name,
+            latitude=facts.number("latitude", "deg"),
+            longitude=facts.number("longitude", "deg"),
+            elevation=facts.number("elevation", "m"),
+            temperature=facts.number("temperature", "K"),
+            pressure=facts.number("pressure", "hPa"),
+            humidity=facts.number("humidity", "1"),
+        )
+    stray = 1.0 + sky.number("stray", "1")
+    zodiacal = sky.number("zodiacal", "mag/arcsec2") - 2.5 * math.log10(stray), sky.number("wavelength", "um")
+    return Site(name, *(0.0,) * 6, space=True, zodiacal=zodiacal)
+
+
+def unused(request: Request) -> tuple[str, ...]:
+    """Return a note if a request to an instrument in space speaks of the atmosphere."""
+    sky, seeing = (request.document.get(section) or {} for section in ("sky", "seeing"))
+    given = [f"/sky/{key}" for key in ("airmass", "fli", "waterVapour") if key in sky]
+    given += ["/seeing/turbulence_category"] if "turbulence_category" in seeing else []
+    return (f"{', '.join(given)}: not used, there is no atmosphere",) if given else ()
 
 
 def turbulence(site: Facts, usual: str, category: float | None, seeing: float, request: Request) -> Turbulence:

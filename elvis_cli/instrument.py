@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.request import Request, Window
+from elvis_cli.request import PsfCube, Request, Window
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +70,10 @@ class Site:
     """hPa."""
     humidity: float
     """0..1."""
+    space: bool = False
+    """No atmosphere, no horizon: the sky is the zodiacal light, and the figures above are 0."""
+    zodiacal: tuple[float, float] | None = None
+    """In space: its AB magnitude per arcsec2, stray light included, and the wavelength (um) where it has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +209,6 @@ class Chip:
     """electrons rms per read-out frame (DIT)."""
     dark: float
     """electrons/s per (binned) pixel."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Detector:
     header: tuple[tuple[str, str | int | float], ...] = ()
     """Further cards of its extensions."""
 
@@ -237,6 +237,10 @@ class Quadrant:
     """electrons; None = the chip's."""
     bias: float | None = None
     """ADU; None = the detector's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detector:
     """The detector as read out: sizes and rates are per binned pixel."""
 
     name: str
@@ -256,16 +260,16 @@ class Quadrant:
     chips: tuple[Chip, ...]
     stages: Mapping[str, Mapping[str, Any]]
     """Parameters of the detector stages, by stage name."""
-
-    def chip(self, number: int) -> Chip:
-        """Return the chip with this number."""
-        return next(c for c in self.chips if c.id == number)
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Orders of the stages by name, the usual one first; {} = that of `elvis_cli.detector.chain`."""
     optional: tuple[str, ...] = ()
     """Stages that only run when they are asked for: those of calibration exposures."""
     quadrants: tuple[Quadrant, ...] = ()
     """A grid that covers the chip; () = one amplifier at its bottom left, no pre- or overscan."""
+
+    def chip(self, number: int) -> Chip:
+        """Return the chip with this number."""
+        return next(c for c in self.chips if c.id == number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -292,7 +296,8 @@ class Setup:
     """arcsec per mm in the focal plane."""
     detector: Detector
     psf: str
-    """gaussian (the ETC's image quality), seeing (von Karman) or ao."""
+    """gaussian (the ETC's image quality), seeing (von Karman), ao, cube (the user's own), or
+    diffraction (the pupil and ``jitter``)."""
     seeing: float
     """Zenith seeing FWHM at 500 nm, arcsec."""
     turbulence: Turbulence
@@ -313,8 +318,11 @@ class Setup:
     header: Mapping[str, Any]
     """Further primary header cards: keyword (as in "ESO INS FILT1 NAME" or "INSTRUME") -> value or (value, comment)."""
     pupil_mask: PupilMask | None = None
+    jitter: float = 0.0
+    """Without an atmosphere: image motion and charge diffusion, arcsec rms per axis."""
     guide_stars: tuple[tuple[float, float, float], ...] = ()
     """x, y (arcsec in the field) and magnitude of each natural guide star; () = where the observation puts them."""
+    psf_cube: PsfCube | None = None
     values: tuple[Value, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Things a user must know (assumed figures, replaced data): stderr and header."""

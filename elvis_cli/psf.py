@@ -56,10 +56,10 @@ class Psf:
             return 1.0 - math.exp2(-((diameter_pix * self.pixel_scale / self.fwhm) ** 2))
         radius = 0.5 * diameter_pix
         inner = min(radius, self.fine_radius)
-        total = _disc(self.fine[index], inner * self.oversample) / self.oversample**2
+        total = disc(self.fine[index], inner * self.oversample) / self.oversample**2
         if radius > inner:
             coarse = self.coarse[index]
-            ring = _disc(coarse, radius / self.step) - _disc(coarse, inner / self.step)
+            ring = disc(coarse, radius / self.step) - disc(coarse, inner / self.step)
             total += ring * self.step**2
         return min(total, 1.0)
 
@@ -101,6 +101,10 @@ def build(
     """
     if setup.psf == "gaussian":
         return _gaussian(setup, airmass, len(positions))
+    if setup.psf == "cube":
+        from elvis_cli import userpsf
+
+        return userpsf.build(setup, wave, weight, len(positions))
     wave, weight = np.asarray(wave, float), np.asarray(weight, float) / np.sum(weight)
     aperture = pupil.transfer(setup.telescope, setup.pupil_mask)
     if setup.psf == "seeing":
@@ -110,8 +114,12 @@ def build(
         budget = ao.Corrected(setup, airmass, aperture.diameter, guide)
         atmosphere = budget.air
         wavefronts = parallel.gather(budget.towards, list(np.asarray(positions, float)))
+    elif setup.psf == "diffraction":
+        atmosphere = Air(math.inf, math.inf, *np.zeros((3, 0)))
+        shift = np.array([0.0, 2.0 * aperture.diameter])
+        wavefronts = [Wavefront(shift, np.zeros(2), variance=0.0, jitter=setup.jitter)]
     else:
-        raise ElvisError(f"no PSF of the kind {setup.psf!r}: gaussian, seeing, ao")
+        raise ElvisError(f"no PSF of the kind {setup.psf!r}: gaussian, seeing, ao, cube, diffraction")
     grid = _grid(setup, wave, len(wavefronts))
     maker = _Maker(grid, aperture, wave, weight, atmosphere)
     made = parallel.gather(maker.star, wavefronts)
@@ -151,8 +159,8 @@ def _gaussian(setup: Setup, airmass: float, count: int) -> Psf:
     """Return the Gaussian of the ETC's image quality, integrated over pixels."""
     fwhm = image_quality(setup.seeing, airmass, setup.filter_centre, setup.telescope)
     width = fwhm / setup.pixel_scale  # pixels
-    oversample = max(2, _power_of_two(8.0 / width))
-    box = _power_of_two(10.0 * width)
+    oversample = max(2, power_of_two(8.0 / width))
+    box = power_of_two(10.0 * width)
     step = max(1, box // 32)
     slope = 2.0 * math.sqrt(math.log(2.0)) / width
 
@@ -174,7 +182,7 @@ def _gaussian(setup: Setup, airmass: float, count: int) -> Psf:
     )
 
 
-def _power_of_two(x: float) -> int:
+def power_of_two(x: float) -> int:
     """Return the smallest power of two that is at least ``x``."""
     return 1 << max(0, math.ceil(math.log2(x)))
 
@@ -185,16 +193,16 @@ def _grid(setup: Setup, wave: Floats, count: int) -> _Grid:
     finest = setup.telescope.diameter / (float(wave.min()) * 1e-6) * ARCSEC  # cycles/arcsec
     if setup.psf == "seeing":  # nothing is left beyond a few times r0
         finest = min(finest, 4.0 / setup.seeing)
-    oversample = min(_power_of_two(3.0 * pixel * finest), 32)  # beyond, the pixel has blurred it all away
+    oversample = min(power_of_two(3.0 * pixel * finest), 32)  # beyond, the pixel has blurred it all away
     few = count <= FEW
     if setup.psf == "seeing":
-        box = min(_power_of_two(24.0 * setup.seeing / pixel), max(64, 1024 // oversample))
+        box = min(power_of_two(24.0 * setup.seeing / pixel), max(64, 1024 // oversample))
     else:
         box = max(64, (1024 if few else 512) // oversample)
     # the coarse grid is sharp enough from about eight steps on, and should reach over a chip
     reach = 2 * max(setup.detector.nx, setup.detector.ny)
-    step = min(box // 32, _power_of_two(reach / 512))
-    nc = min(_power_of_two(reach / step), 1024 if few else 512)
+    step = min(box // 32, power_of_two(reach / 512))
+    nc = min(power_of_two(reach / step), 1024 if few else 512)
     return _Grid(pixel, oversample, box, step, max(nc, 4 * box // step))
 
 
@@ -244,7 +252,7 @@ class _Maker:
         fine += self.blend * (smooth - fine)
         np.maximum(fine, 0.0, out=fine)
         inside = float((fine * self.inside).sum(dtype=np.float64)) / grid.oversample**2
-        ring = float(coarse.sum()) - _disc(coarse, grid.radius / grid.step)
+        ring = float(coarse.sum()) - disc(coarse, grid.radius / grid.step)
         total = inside + ring * grid.step**2 + self.outside
         strehl = integral(plus, minus, 1.0) / float(perfect)
         return (fine / total).astype(np.float32), (coarse / total).astype(np.float32), strehl, fwhm
@@ -371,7 +379,7 @@ def _image(plus: Real, minus: Real, line: Real, size: int) -> Real:
     return np.asarray(np.fft.irfft2(half, s=(size, size)))
 
 
-def _disc(image: Real, radius: float) -> float:
+def disc(image: Real, radius: float) -> float:
     """Return the sum inside a circle about [n // 2, n // 2], radius in samples, samples at its border shared."""
     middle = image.shape[0] // 2
     reach = min(middle, math.ceil(radius) + 1)

@@ -21,7 +21,6 @@ from elvis_cli.instrument import (
     PupilMask,
     Quadrant,
     Setup,
-    Site,
     Surface,
     Telescope,
 )
@@ -55,15 +54,18 @@ def build(
     band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
     names, unusual = describe(in_beam, peak)
     notes += unusual
-    seeing, seeing_note = zenith_seeing(facts.part("seeing"), request)
+    site = conditions.make_site(shared["site"], facts.part("sky"))
+    air = not site.space
+    seeing, seeing_note = zenith_seeing(facts.part("seeing"), request) if air else (0.0, conditions.unused(request))
     ao = conditions.corrected(make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None, request)
     timing = facts.part("timing")
     window, chips = frame(facts.part("frame"), detector, request)
     scale = facts.number("pixel_scale", "arcsec")
-    site = make_site(shared["site"])
     category = turbulence_category(facts.part("seeing"), request) if ao else None
     usual = facts.text("turbulence", "median")
-    turbulence = conditions.turbulence(shared["turbulence"], usual, category, seeing, request)
+    turbulence = conditions.NONE
+    if air:
+        turbulence = conditions.turbulence(shared["turbulence"], usual, category, seeing, request)
     telescope = make_telescope(shared["telescope"])
     dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
     count = request.timing.count
@@ -106,6 +108,7 @@ def build(
         window=window,
         chips=chips,
         pupil_mask=mask,
+        jitter=facts.number("jitter", "arcsec") if "jitter" in facts else 0.0,
         header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ')}": v for k, v in options.items()}},
         values=values,
         notes=(*notes, *seeing_note),
@@ -122,19 +125,6 @@ def describe(in_beam: Sequence[Filter], peak: float) -> tuple[str, tuple[str, ..
     if peak < FAINT * grey or peak == 0.0:
         notes += (f"the optics pass at most {peak:.2g} of the light with {names}",)
     return names, notes
-
-
-def make_site(facts: Facts) -> Site:
-    """Return the observatory of a site file."""
-    return Site(
-        name=facts.text("name"),
-        latitude=facts.number("latitude", "deg"),
-        longitude=facts.number("longitude", "deg"),
-        elevation=facts.number("elevation", "m"),
-        temperature=facts.number("temperature", "K"),
-        pressure=facts.number("pressure", "hPa"),
-        humidity=facts.number("humidity", "1"),
-    )
 
 
 def make_telescope(facts: Facts) -> Telescope:
@@ -240,6 +230,7 @@ def make_detector(facts: Facts, binning: int) -> Detector:
             gain=of_chip(number, "gain", "electron/adu"),
             ron=of_chip(number, "ron", "electron"),
             dark=of_chip(number, "dark", "electron/s") * binning**2,
+            header=tuple(facts.part("chips", number, "header").tree.items()),
         )
         for number in facts.part("chips")
     )
@@ -249,12 +240,21 @@ def make_detector(facts: Facts, binning: int) -> Detector:
         name=facts.text("name"),
         kind=facts.text("kind"),
         nx=int(facts.number("nx", "pixel")) // binning,
-        orders={name: tuple(names) for name, names in orders.items()},
-        optional=tuple(facts.tree.get("optional", ())),
-        quadrants=tuple(_quadrant(facts.part("quadrants", name), name, binning) for name in facts.part("quadrants")),
         ny=int(facts.number("ny", "pixel")) // binning,
         pixel_mm=pixel * binning,
         binning=binning,
+        full_well=facts.number("full_well", "electron"),
+        bias=facts.number("bias", "adu"),
+        adc_max=facts.number("adc_max", "adu"),
+        qe=facts.curve("qe"),
+        chips=chips,
+        stages={stage: {name: stages.part(stage).value(name) for name in stages.part(stage)} for stage in stages},
+        orders={name: tuple(names) for name, names in orders.items()},
+        optional=tuple(facts.tree.get("optional", ())),
+        quadrants=tuple(_quadrant(facts.part("quadrants", name), name, binning) for name in facts.part("quadrants")),
+    )
+
+
 def _quadrant(facts: Facts, name: str, binning: int) -> Quadrant:
     """Return a part of a chip; what its table does not say are the chip's own figures."""
 
@@ -271,15 +271,6 @@ def _quadrant(facts: Facts, name: str, binning: int) -> Quadrant:
         ron=own("ron", "electron"),
         bias=own("bias", "adu"),
     )  # fmt: skip
-
-
-        full_well=facts.number("full_well", "electron"),
-        bias=facts.number("bias", "adu"),
-        adc_max=facts.number("adc_max", "adu"),
-        qe=facts.curve("qe"),
-        chips=chips,
-        stages={stage: {name: stages.part(stage).value(name) for name in stages.part(stage)} for stage in stages},
-    )
 
 
 def zenith_seeing(facts: Facts, request: Request) -> tuple[float, tuple[str, ...]]:

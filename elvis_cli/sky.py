@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import moon
+from elvis_cli.constants import PLANCK
 from elvis_cli.errors import ElvisError, ResourceError
 from elvis_cli.instrument import Floats, Site
 from elvis_cli.request import SkyConditions
@@ -59,6 +60,8 @@ LAYER = 6371.0 / (6371.0 + 90.0)
 """Earth's radius over that of the airglow's layer."""
 SECOND_RADIATION = 14387.77
 """hc/k, um K."""
+AB_FLUX = 3631e-26
+"""f_nu of magnitude 0 (AB), W/m2/Hz."""
 SCALE_HEIGHT = 8400.0
 """Of the air's pressure, m: R T / (M g) at 287 K."""
 
@@ -123,6 +126,8 @@ def load(conditions: SkyConditions, site: Site, wave: Floats, model: str = "loca
     ElvisError
         ``wave`` is not a part of the table's grid.
     """
+    if site.zodiacal is not None:
+        return _zodiacal(site.zodiacal, wave, model)
     if model == "skycalc":
         from elvis_cli import skycalc
 
@@ -153,6 +158,28 @@ def load(conditions: SkyConditions, site: Site, wave: Floats, model: str = "loca
         emission += rows["sml"] * above * _moonlight(conditions, wave, rows, rayleigh)
     emission += rows["tme"] * _thermal(molecules, rows["ma"], site.temperature, wave)
     return Sky(wave, transmission, emission, notes=_notes(conditions))
+
+
+def _zodiacal(brightness: tuple[float, float], wave: Floats, model: str) -> Sky:
+    """Return the sky of a telescope in space: the table's zodiacal light, as it is above the atmosphere.
+
+    ``brightness`` is its AB magnitude per arcsec2 and the wavelength (um) where it has it. Where the table's
+    air is nearly black its neighbours stand in.
+    """
+    if model == "skycalc":
+        raise ResourceError("--sky skycalc: there is no atmosphere above this telescope")
+    magnitude, at = brightness
+    around = np.unique(np.concatenate([wave, grid(at, at)]))
+    start = round(_index(float(around[0])))
+    table, _ = _tables()
+    rows = dict(zip(COLUMNS, table[:, start : round(_index(float(around[-1]))) + 1].astype(float), strict=True))
+    full = table_wave(start, start + rows["zl"].size)
+    absorbed = rows["ma"] + rows["o3"]
+    clear = absorbed < 0.5
+    shape = np.interp(wave, full[clear], (rows["zl"] * np.exp(absorbed))[clear])
+    photons = AB_FLUX * 10.0 ** (-0.4 * magnitude) / (PLANCK * at)  # per s, m2, um and arcsec2 at ``at``
+    scale = photons / float(np.interp(at, full[clear], (rows["zl"] * np.exp(absorbed))[clear]))
+    return Sky(wave, np.ones_like(wave), shape * scale, "zodiacal light (SkyCalc 2.0.9's spectrum)")
 
 
 @functools.cache

@@ -54,7 +54,8 @@ class TomlInstrument:
         """Return a complete valid request for ``mode`` (None: the default mode) from the form's defaults."""
         mode = self._known_mode(mode or self.document["default_mode"])
         defaults = self._defaults(mode)
-        timing = self._facts(mode, defaults).part("timing")
+        facts = self._facts(mode, defaults)
+        timing = facts.part("timing")
         request: dict[str, Any] = {
             "target": {
                 "morphology": {"morphologytype": "point"},
@@ -72,6 +73,8 @@ class TomlInstrument:
             "output": {"snr": {"snr": True, "noise_components": True}},
             "instrumentName": self.name,
         }
+        if read(self._find("_sites", f"{facts.text('site')}.toml")).get("space", False):
+            request |= {"sky": {}, "seeing": {"aperturepix": 0}}
         request = overlay(request, self.document.get("example", {}))
         return overlay(request, self.document["modes"][mode].get("example", {}))
 
@@ -178,8 +181,10 @@ class TomlInstrument:
         }
         if "ao" in facts:
             files["ao"] = ("", "ao.toml")
-        shared = {}
+        shared: dict[str, Facts] = {}
         for what, (folder, name) in files.items():
+            if what == "turbulence" and shared["site"].tree.get("space", False):
+                continue
             tree = read(self._find(folder, name))
             shared[what] = Facts(tree, name, what, tree, facts.ledger)
         return shared

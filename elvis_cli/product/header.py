@@ -71,6 +71,7 @@ def extension(request: Request, setup: Setup, chip: Chip, window: Window, observ
         ("INHERIT", True, "the primary header applies here too"),
         ("BUNIT", *unit),
         *wcs.cards(setup, chip, window, observation.ra, observation.dec, observation.position_angle),
+        *((keyword, value, "") for keyword, value in chip.header),
         ("ESO DET CHIP NO", chip.id, "number of the chip in the mosaic"),
         (f"{name} ID", f"{detector.name} {chip.id}", "chip identification"),
         (f"{name} NAME", detector.name, "kind of detector"),
@@ -117,11 +118,17 @@ def _standard(request: Request, setup: Setup, observation: Observation) -> list[
         ("DATE-OBS", isot(start), "[UTC] start of the exposure"),
         ("TIMESYS", "UTC", "time scale"),
         ("UTC", round(seconds, 3), "[s] start of the exposure"),
-        ("LST", round(observation.sidereal_time * 240.0, 3), "[s] local sidereal time at start"),
+        *_sidereal(setup, observation),
         ("PI-COI", "ELVIS", "simulated"),
         ("OBSERVER", "ELVIS", "simulated"),
         ("SIMULATED", True, "THIS IS A SIMULATION"),
     ]
+
+
+def _sidereal(setup: Setup, observation: Observation) -> list[Card]:
+    if setup.site.space:
+        return []
+    return [("LST", round(observation.sidereal_time * 240.0, 3), "[s] local sidereal time at start")]
 
 
 def _exposure(request: Request, setup: Setup, observation: Observation, count: int) -> list[Card]:
@@ -176,6 +183,14 @@ def _keys(request: Request) -> Iterable[Card]:
 
 
 def _telescope(request: Request, setup: Setup, observation: Observation) -> Iterable[Card]:
+    if not setup.site.space:
+        yield from _ground(request, setup, observation)
+    yield "ESO TEL TARG ALPHA", float(_sexagesimal(observation.ra / 15.0)), "hhmmss.sss right ascension"
+    yield "ESO TEL TARG DELTA", float(_sexagesimal(observation.dec)), "ddmmss.sss declination"
+    yield "ESO ADA POSANG", observation.position_angle, "[deg] position angle of +y, North through East"
+
+
+def _ground(request: Request, setup: Setup, observation: Observation) -> Iterable[Card]:
     site, airmass = setup.site, request.sky.airmass
     yield "ESO TEL GEOELEV", site.elevation, "[m] elevation above sea level"
     yield "ESO TEL GEOLAT", site.latitude, "[deg] latitude, North positive"
@@ -191,21 +206,19 @@ def _telescope(request: Request, setup: Setup, observation: Observation) -> Iter
     yield "ESO TEL PARANG END", _degrees(observation.parallactic_end), "[deg] parallactic angle at end"
     yield "ESO TEL AMBI RHUM", site.humidity * 100.0, "[%] relative humidity"
     yield "ESO TEL AMBI TEMP", round(site.temperature - 273.15, 6), "[C] temperature"
-    yield "ESO TEL TARG ALPHA", float(_sexagesimal(observation.ra / 15.0)), "hhmmss.sss right ascension"
-    yield "ESO TEL TARG DELTA", float(_sexagesimal(observation.dec)), "ddmmss.sss declination"
-    yield "ESO ADA POSANG", observation.position_angle, "[deg] position angle of +y, North through East"
 
 
 def _simulation(request: Request, setup: Setup) -> Iterable[Card]:
-    sky = request.sky
     yield "ESO SIM VERSION", __version__, "version of ELVIS"
     yield "ESO SIM SEED", request.extras.seed, "random seed"
     yield "ESO SIM PRODUCT", request.extras.product, "raw or expected"
     yield "ESO SIM GENERATION", request.generation, "generation of the ETC JSON"
-    yield "ESO SIM ATM FLI", sky.fli, "fractional lunar illumination"
-    yield "ESO SIM ATM MOONSEP", sky.moon_distance, "[deg] moon to target"
-    yield "ESO SIM ATM MOONALT", sky.moon_altitude, "[deg] altitude of the moon"
-    yield "ESO SIM ATM SEEING", setup.seeing, "[arcsec] at zenith and 500 nm"
+    if not setup.site.space:
+        sky = request.sky
+        yield "ESO SIM ATM FLI", sky.fli, "fractional lunar illumination"
+        yield "ESO SIM ATM MOONSEP", sky.moon_distance, "[deg] moon to target"
+        yield "ESO SIM ATM MOONALT", sky.moon_altitude, "[deg] altitude of the moon"
+        yield "ESO SIM ATM SEEING", setup.seeing, "[arcsec] at zenith and 500 nm"
     yield "ESO SIM AO KIND", setup.ao.kind if setup.ao else "none", "adaptive optics"
     if setup.ao:
         tau0 = coherence_time(setup.turbulence, fried(setup.seeing)) * 1e3

@@ -7,6 +7,8 @@ What the request leaves out is chosen so that everything agrees with its airmass
   RA = sidereal time, both of date;
 - a pointing but no date: the moment nearest to the default date at which the pointing has airmass X.
 
+In space there is no airmass and no horizon: the angles are 0, and without a pointing it is the ecliptic pole.
+
 Coordinates go through ERFA (IAU 2006/2000A, no refraction, UT1 = UTC), so the header agrees with astropy to about 1 s.
 """
 
@@ -22,13 +24,16 @@ import erfa  # type: ignore[import-untyped]
 
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.instrument import Setup, Site
-from elvis_cli.request import Request
+from elvis_cli.request import Pointing, Request
 
 EPOCH = datetime(2026, 1, 1, 4, 0, 0)
 """UTC start of an exposure whose request has no date: midnight in Chile."""
 
 YEARS = (1970, 2199)
 """Years in which an exposure may start."""
+
+ECLIPTIC_POLE = Pointing(270.0, 66.5607)
+"""Where a telescope in space points if it is not told: North, away from Sun and zodiacal light."""
 
 _MJD_ZERO = datetime(1858, 11, 17)
 _SIDEREAL = 1.00273790935
@@ -92,13 +97,15 @@ def observe(request: Request, setup: Setup, count: int) -> Observation:
         SOURCE_DATE_EPOCH is set but is not a number of seconds.
     """
     pointing, airmass, site = request.extras.pointing, request.sky.airmass, setup.site
+    if site.space and pointing is None:
+        pointing = ECLIPTIC_POLE
     duration = setup.dit * (count if setup.detector.kind == "ir" else 1)
     build = _source_date()
     notes: tuple[str, ...] = ()
     series = start = build or EPOCH
     if request.extras.date is not None:
         series = start = _parse(request.extras.date)
-    elif pointing is not None:
+    elif pointing is not None and not site.space:
         series, notes = _moment(pointing.ra, pointing.dec, series, airmass, site)
     before = (request.extras.exposure - 1) * duration
     if request.extras.date is None:
@@ -107,8 +114,8 @@ def observe(request: Request, setup: Setup, count: int) -> Observation:
         ra, dec, angle = *_on_meridian(series, airmass, site), 0.0
     else:
         ra, dec, angle = pointing.ra % 360.0, pointing.dec, pointing.position_angle
-    seen = _apparent(ra, dec, start, site)
-    if pointing is not None and request.extras.date is not None:
+    seen = _Angles(0.0, 0.0, 0.0, dec, 0.0) if site.space else _apparent(ra, dec, start, site)
+    if pointing is not None and not site.space and request.extras.date is not None:
         notes = _disagreement(seen.zenith_distance, airmass)
     return Observation(
         start=start,

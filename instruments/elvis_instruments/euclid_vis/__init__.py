@@ -1,0 +1,7 @@
+"""Euclid VIS, the visible imager of the Euclid space telescope: data only, see instrument.toml."""
+
+from pathlib import Path
+
+from elvis_cli.toml_instrument import TomlInstrument
+
+PLUGIN = TomlInstrument(Path(__file__).parent)
