@@ -12,17 +12,20 @@ import sys
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import elvis_schemas
 
 from elvis_cli.errors import RequestError
-from elvis_cli.request import Catalogue, Image
+from elvis_cli.request import Catalogue, Image, PsfCube
 
 _COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", "sed")
 _POINTER = "/elvis/catalogue"
 MOST = 5_000_000
 """Stars in a catalogue."""
+LARGEST_PSF = 4 << 24
+"""Bytes of a cube of point-spread functions: four of 2048 x 2048 elements."""
 
 
 def pack(numbers: bytes) -> str:
@@ -106,6 +109,32 @@ def image(block: Mapping[str, Any]) -> tuple[Image, tuple[str, ...]]:
     notes = (f"{pointer}: {bad} elements that are negative or no number are taken as zero",) if bad else ()
     turned = float(block.get("position_angle") or 0)
     return Image(data, (rows, columns), float(block["scale"]), turned), notes
+
+
+def psf(block: Mapping[str, Any]) -> PsfCube:
+    """Return the point-spread function in ``elvis.psf``.
+
+    Raises
+    ------
+    RequestError
+        The data do not fill the shape, or the wavelengths do not fit the planes.
+    """
+    pointer = "/elvis/psf/data"
+    planes, rows, columns = shape = tuple(int(n) for n in block["shape"])
+    size = 4 * planes * rows * columns
+    if size > LARGEST_PSF:
+        allowed = f"up to {LARGEST_PSF // 4} elements"
+        raise RequestError("/elvis/psf/shape", "is too large", found=list(shape), allowed=allowed)
+    data = unpack(block["data"], pointer, size)
+    if len(data) != size:
+        raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"as many as shape: {size // 4}")
+    wavelength = tuple(float(w) for w in block.get("wavelength_um") or ())
+    if len(wavelength) != planes and (wavelength or planes > 1):
+        reason = f"has {len(wavelength)} items" if wavelength else "is missing"
+        raise RequestError("/elvis/psf/wavelength_um", reason, allowed=f"as many as planes: {planes}")
+    if any(b <= a for a, b in pairwise(wavelength)):
+        raise RequestError("/elvis/psf/wavelength_um", "does not ascend", found=list(wavelength)[:8])
+    return PsfCube(data, (planes, rows, columns), float(block["scale"]), wavelength)
 
 
 def _column(value: str | Sequence[Any], name: str) -> tuple[Any, ...]:

@@ -291,6 +291,7 @@ def _extras(keys: _Keys) -> Extras:
         motion=motion and Motion(float(motion["rate"]), float(motion["angle"])),
         atmosphere=_atmosphere(block.get("atmosphere") or {}),
         ao=_ao(block["ao"], keys) if block.get("ao") else None,
+        psf=embedded.psf(block["psf"]) if isinstance(block.get("psf"), Mapping) else block.get("psf"),
         truth=bool(block.get("truth", catalogue or scene or image or motion)),
         stages=tuple(block["stages"]) if "stages" in block else None,
         skip=tuple(block.get("skip", ())),

@@ -93,6 +93,9 @@ def collect(
         Path | None, typer.Option(help="Stars: an ECSV, FITS or CSV table of x, y or ra, dec; mag; temperature or sed.")
     ] = None,
     image: Annotated[Path | None, typer.Option(help="Template in the target's place: a FITS image with a WCS.")] = None,
+    psf: Annotated[
+        str | None, typer.Option(metavar="FILE|tiptop", help="PSF in place of the built-in one: FITS image or cube.")
+    ] = None,
     truth: Annotated[
         bool | None, typer.Option("--truth/--no-truth", help="Tell what was put in, in the table TRUTH.")
     ] = None,
@@ -128,11 +131,12 @@ def collect(
         "also": _names(also),
         "order": order,
         "keep": _names(keep),
-    if catalogue or image:
+    if catalogue or image or psf:
         from elvis_cli import uploads
 
         given["catalogue"] = uploads.catalogue(catalogue) if catalogue else None
         given["image"] = uploads.image(image) if image else None
+        given["psf"] = uploads.psf(Path(psf)) if psf and psf != "tiptop" else psf
     return Options({key: value for key, value in given.items() if value is not None}, strict)
 
 

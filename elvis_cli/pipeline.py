@@ -54,6 +54,10 @@ def prepare(request: Request) -> Observation:
 
     """
     setup = configure(request)
+    if request.extras.psf is not None:
+        from elvis_cli import userpsf
+
+        setup = userpsf.adopt(setup, request)
     chain.check(request, setup)
     light = optics.detect(request, setup)
     scene = compose(request, setup, light)

@@ -165,6 +165,19 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class PsfCube:
+    """A point-spread function of the user's: images at ascending wavelengths, um; one holds for all of them."""
+
+    data: bytes = field(repr=False)
+    """Little-endian float32: planes, rows, columns."""
+    shape: tuple[int, int, int]
+    """Planes, rows, columns."""
+    scale: float
+    """arcsec per element."""
+    wavelength: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NamedScene:
     """A scene of `elvis_cli.scene.library` and the parameters that were given."""
 
@@ -246,6 +259,8 @@ class Extras:
     motion: Motion | None = None
     atmosphere: Atmosphere = Atmosphere()
     ao: Ao | None = None
+    psf: PsfCube | str | None = None
+    """The user's own, or tiptop; None = the built-in one."""
     truth: bool = False
     """Whether the output tells what was put in."""
     stages: tuple[str, ...] | None = None

@@ -94,6 +94,7 @@ def test_null_means_not_given() -> None:
         *("/elvis/window/", "/elvis/pointing/ra", "/elvis/pointing/dec", "/elvis/catalogue/", "/elvis/sed/"),
         *("/elvis/scene/", "/elvis/motion/", "/elvis/image/data", "/elvis/image/shape", "/elvis/image/scale"),
         *("/elvis/ao/guide_star/x", "/elvis/ao/guide_star/y"),
+        *("/elvis/psf/data", "/elvis/psf/shape", "/elvis/psf/scale"),
     )
     for pointer, leaf in LEAVES.items():
         jsonschema_accepts = jsonschema.Draft202012Validator(leaf).is_valid(None)

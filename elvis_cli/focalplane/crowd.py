@@ -95,7 +95,7 @@ def build(
     Without AO, and where no star is near, that one is enough.
     """
     nowhere = Zones(target, 0.0, np.zeros(0, np.int64))
-    if setup.ao is None:
+    if setup.psf != "ao":
         return nowhere
     corners = np.array([
         pixel_to_field(setup, chip, float(x), float(y))
