@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.request import PsfCube, Request, Window
+from elvis_cli.sampling import Sampling
 
 Floats = NDArray[np.float64]
 
@@ -266,6 +267,8 @@ class Detector:
     """Stages that only run when they are asked for: those of calibration exposures."""
     quadrants: tuple[Quadrant, ...] = ()
     """A grid that covers the chip; () = one amplifier at its bottom left, no pre- or overscan."""
+    sampling: Sampling = Sampling()
+    """Of an infrared array; the chips' ``ron`` is that of a frame made like this."""
 
     def chip(self, number: int) -> Chip:
         """Return the chip with this number."""

@@ -178,6 +178,29 @@ class PsfCube:
 
 
 @dataclass(frozen=True, slots=True)
+class Exposed:
+    """What a chip, or a window of it, collected in one integration."""
+
+    chip: int
+    window: Window
+    data: bytes = field(repr=False)
+    """A byte a pixel, row by row from the lowest: `elvis_cli.detector.persistence.decode`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The exposure before this one, which the detector remembers."""
+
+    dit: float
+    """s."""
+    count: int
+    """Integrations."""
+    gap: float
+    """From its end to the start of this one, s."""
+    chips: tuple[Exposed, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NamedScene:
     """A scene of `elvis_cli.scene.library` and the parameters that were given."""
 
@@ -275,6 +298,11 @@ class Extras:
     """Name of one of the detector's orders of the stages; None = its usual one."""
     keep: tuple[str, ...] = ()
     """Stages after which the image is kept as an extension; ("all",) = all that run."""
+    readout: str | None = None
+    """How an infrared array is sampled (`elvis_cli.sampling`); None = the detector's own way."""
+    reads: bool = False
+    """Whether every read of an infrared array is drawn and kept."""
+    previous: Previous | None = None
 
 
 @dataclass(frozen=True, slots=True)

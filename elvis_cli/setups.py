@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from elvis_cli import conditions, filters
+from elvis_cli import conditions, filters, infrared
 from elvis_cli.errors import RequestError, ResourceError, choice_error
 from elvis_cli.facts import Facts
 from elvis_cli.filters import Filter
@@ -68,6 +68,7 @@ def build(
         turbulence = conditions.turbulence(shared["turbulence"], usual, category, seeing, request)
     telescope = make_telescope(shared["telescope"])
     dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
+    detector = infrared.sampled(detector, facts.part("detectors", facts.text("detector")), dit, window, request)
     count = request.timing.count
     if count is None and request.timing.snr is None:
         count = int(timing.number("count", "1"))

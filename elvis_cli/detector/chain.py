@@ -41,6 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from importlib import import_module
 from itertools import groupby
 from typing import Any
@@ -74,6 +75,7 @@ NAMES = (
     "reference_pixels",
     "dark",
     "hot_pixels",
+    "persistence",
     "dead_pixels",
     "shot_noise",
     "cosmic_rays",
@@ -81,7 +83,12 @@ NAMES = (
     "pre_overscan",
     "parallel_overscan",
     "nonlinearity",
+    "ipc",
+    "rtn",
+    "reset",
     "read_noise",
+    "correlated_noise",
+    "reference_correction",
     "gain",
     "bias",
     "adc",
@@ -279,12 +286,25 @@ def develop(
     """
     readout = _readout(setup, chip, window, request, count)
     image: NDArray[Any] = np.zeros((window.ny, window.nx), np.float32)
+    steps, run = configure(readout, request.extras), partial(_develop, draw)
+    if request.extras.reads:
+        from elvis_cli.detector import ramp
+
+        yield from ramp.develop(steps, sequence(setup.detector, request.extras.order), run, image, readout)
+    else:
+        yield from run(steps, image, readout)
+
+
+def _develop(
+    draw: Draw, steps: Sequence[Step], image: NDArray[Any], readout: Readout
+) -> Iterator[tuple[str | None, NDArray[Any]]]:
+    """Yield what `develop` does, of some steps on an image that it may change."""
     pending: list[tuple[RowFunction, Any]] = []
-    for steps in _batches(configure(readout, request.extras)):
-        step = steps[-1]
+    for batch in _batches(steps):
+        step = batch[-1]
         if step.stage is None:
-            yield from _keep_light(steps, image, draw, readout)
-            parts = _parts(steps)
+            yield from _keep_light(batch, image, draw, readout)
+            parts = _parts(batch)
             if parts:
                 pending.append((_integrate, draw(parts)))
         elif step.stage.rows is not None:
@@ -347,6 +367,7 @@ def _readout(setup: Setup, chip: Chip, window: Window, request: Request, count: 
         count=1 if setup.detector.kind == "ccd" else count,
         seed=request.extras.seed,
         exposure=request.extras.exposure,
+        previous=request.extras.previous,
     )
 
 

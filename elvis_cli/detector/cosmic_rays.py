@@ -52,13 +52,18 @@ def draw(
 
 
 def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
-    """Add the tracks of all integrations; each hits one of them, within that one's full well."""
+    """Add the tracks of all integrations; each hits one of them, within that one's full well.
+
+    Only the reads after the hit see it.
+    """
     from elvis_cli.kernels.tracks import deposit
 
     detector = readout.detector
     shape, time = (readout.window.ny, readout.window.nx), readout.dit * readout.count
-    tracks = draw(shape, detector.pixel_mm * 1e3, time, parameters, readout.generator(STAGE.name))
-    deposit(image, tracks, float(detector.full_well), readout.count)
+    random = readout.generator(STAGE.name)
+    tracks = draw(shape, detector.pixel_mm * 1e3, time, parameters, random)
+    shown = readout.sampling.share(random.random(len(tracks)), readout.read)
+    deposit(image, tracks, shown, float(detector.full_well), readout.count)
     return image
 
 

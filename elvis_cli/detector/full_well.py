@@ -17,8 +17,13 @@ class Parameters:
 
 
 def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
-    """Cut at the full well."""
-    np.minimum(rows, np.float32(parameters.electrons), out=rows)
+    """Cut at the full well; the fit of a slope takes the reads as they are cut."""
+    most = np.float32(parameters.electrons)
+    if readout.read is None and readout.sampling.reads > 2:
+        full = rows > most
+        rows[full] = most * readout.sampling.clipped(rows[full] / most)
+    else:
+        np.minimum(rows, most, out=rows)
 
 
 STAGE = Stage(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from elvis_cli.detector.stage import Image, Readout, Stage, number
 
 
@@ -12,15 +15,20 @@ class Parameters:
     """The same width on all four sides of the chip."""
 
     border: float = number("pixel", 0.0, 1024.0, "width of the border, physical pixels")
+    noise: float = number("", 0.0, 10.0, "their read noise in units of the other pixels'", 1.0)
+
+
+def border(shape: tuple[int, ...], y: int, width: int, readout: Readout) -> NDArray[np.bool_]:
+    """Return which pixels of the rows (ny, nx) from ``y`` of the window are in a border of ``width`` physical pixels."""
+    detector, window, width = readout.detector, readout.window, width // readout.detector.binning
+    row, column = window.y0 + y + np.arange(shape[0]), window.x0 + np.arange(shape[1])
+    outside = (row < width) | (row >= detector.ny - width)
+    return outside[:, np.newaxis] | (column < width) | (column >= detector.nx - width)
 
 
 def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
     """Take the light off the border; dark current, cosmic rays and noise it has like all other pixels."""
-    detector, window = readout.detector, readout.window
-    border = int(parameters.border) // detector.binning
-    for along, start, size in ((rows, window.y0 + y, detector.ny), (rows.T, window.x0, detector.nx)):
-        along[: max(0, border - start)] = 0.0
-        along[max(0, size - border - start) :] = 0.0
+    rows[border(rows.shape, y, int(parameters.border), readout)] = 0.0
 
 
 STAGE = Stage("reference_pixels", "border of the chip that sees no light", Parameters, rows=apply)

@@ -41,8 +41,12 @@ def draw(mean: Image, count: int, random: Generator) -> None:
 
 
 def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
-    """Draw the electrons of the rows."""
+    """Draw the electrons of the rows, and what the fit of a slope makes worse."""
     draw(rows, readout.count, readout.generator(STAGE.name, y))
+    excess = (readout.sampling.shot - 1) / readout.count
+    if excess > 0:  # uncorrelated with the deviation of the electrons themselves
+        noise = readout.generator(f"{STAGE.name}/fit", y).standard_normal(rows.shape, dtype=np.float32)
+        rows += noise * np.sqrt(np.float32(excess) * rows)
 
 
 STAGE = Stage("shot_noise", "Poisson noise of light and dark current", Parameters, rows=apply, own=lambda _: {})

@@ -15,7 +15,8 @@ from elvis_cli.detector.layout import Area, areas
 from elvis_cli.errors import ResourceError, nearest_name
 from elvis_cli.instrument import Chip, Detector
 from elvis_cli.parallel import ROWS
-from elvis_cli.request import Window
+from elvis_cli.request import Previous, Window
+from elvis_cli.sampling import Sampling
 
 Image = NDArray[np.float32]
 P = TypeVar("P")
@@ -35,6 +36,25 @@ class Readout:
     """Integrations averaged into the frame (NDIT); 1 for a CCD."""
     seed: int
     exposure: int
+    previous: Previous | None = None
+    """The exposure before this one."""
+    read: int | None = None
+    """Which read of an infrared array is made, from 0; None = the frame that is made of them."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """How an infrared array is sampled."""
+        return self.detector.sampling
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """The weight of every read in what is made."""
+        return self.sampling.weights() if self.read is None else np.eye(self.sampling.reads)[self.read]
+
+    @property
+    def noise_factor(self) -> float:
+        """Noise of what is made in units of the noise of a read."""
+        return self.sampling.noise if self.read is None else 1.0
 
     def areas(self, image: NDArray[Any]) -> tuple[Area, ...]:
         """Return the quadrants of the chip in an array that may have its pre- and overscans already."""
@@ -43,6 +63,10 @@ class Readout:
     def generator(self, stage: str, y: int = 0) -> Generator:
         """Return the random stream of ``stage`` for the block of rows that begins at row ``y`` of the window."""
         return streams.generator(self.seed, self.exposure, self.chip.id, stage, y // ROWS)
+
+    def read_generator(self, stage: str, y: int = 0) -> Generator:
+        """Return the same for what differs from read to read."""
+        return self.generator(stage if self.read is None else f"{stage}/{self.read}", y)
 
     def key(self, stage: str) -> int:
         """Return the 64-bit key of the fixed pattern of ``stage`` on this chip."""
@@ -82,9 +106,9 @@ class Stage(Generic[P]):
         return None if table is None else read(self.parameters, where, table)
 
 
-def number(unit: str, low: float, high: float, text: str) -> Any:
+def number(unit: str, low: float, high: float, text: str, default: Any = MISSING) -> Any:
     """Declare a parameter: a number within ``low``..``high``."""
-    return field(metadata={"unit": unit, "low": low, "high": high, "text": text, "table": False})
+    return field(default=default, metadata={"unit": unit, "low": low, "high": high, "text": text, "table": False})
 
 
 def numbers(unit: str, low: float, high: float, text: str) -> Any:

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 
 @njit(nogil=True, cache=True)
-def deposit(image: NDArray[np.float32], tracks: NDArray[np.float64], full_well: float, count: int) -> None:
+def deposit(
+    image: NDArray[np.float32], tracks: NDArray[np.float64], shown: NDArray[np.float64], full_well: float, count: int
+) -> None:
     """Add the charge of ``tracks`` to ``image`` (y, x) in place.
 
     A row of ``tracks`` is x, y of the start, direction x, y (unit vector), length (pixel) and charge (electrons);
     pixel (0, 0) covers 0 <= x, y < 1. Every pixel gets charge * (path inside it) / length, exact but for rounding; what
-    lies outside the image is lost. With ``count`` > 1 the image is the mean of ``count`` integrations, of which the
+    lies outside the image is lost. ``shown`` (n,) is the part of each track's charge that the image shows; of one that
+    is not all or nothing a pixel takes no more than what ``full_well`` leaves room for. With ``count`` > 1 the image is the mean of ``count`` integrations, of which the
     track hits one: a pixel takes no more than what ``full_well`` leaves room for, over ``count``.
     """
     ny, nx = image.shape
@@ -31,9 +34,9 @@ def deposit(image: NDArray[np.float32], tracks: NDArray[np.float64], full_well: 
             end = min(to_x, to_y, length)
             if 0 <= i < nx and 0 <= j < ny:
                 share = charge * (end - done) / length if length > 0 else charge
-                if count > 1:
+                if count > 1 or 0 < shown[k] != 1:
                     share = min(share, max(full_well - image[j, i], 0.0)) / count
-                image[j, i] += np.float32(share)
+                image[j, i] += np.float32(share * shown[k])
             if end >= length:
                 break
             done = end

@@ -12,7 +12,7 @@ def tracks(*rows):
 
 def image_of(*rows, shape=(64, 64), start=0.0, full_well=np.inf, count=1):
     image = np.full(shape, start, np.float32)
-    deposit(image, tracks(*rows), full_well, count)
+    deposit(image, tracks(*rows), np.ones(len(rows)), full_well, count)
     return image
 
 

@@ -1,0 +1,30 @@
+"""What the reset leaves in the pixels of an infrared array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from elvis_cli.detector.stage import Image, Readout, Stage, number
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The same in all reads of an integration, so only a frame of single reads shows it."""
+
+    level: float = number("electron", 0.0, 1e7, "mean level after the reset")
+    ktc: float = number("electron", 0.0, 1e5, "rms from reset to reset, sqrt(k T C)")
+
+
+def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+    """Add the level of the mean of ``count`` resets, where no read is subtracted from another."""
+    if readout.read is None and readout.sampling.reads > 1:
+        return
+    noise = readout.generator(STAGE.name, y).standard_normal(rows.shape, dtype=np.float32)
+    noise *= np.float32(parameters.ktc / readout.count**0.5)
+    noise += np.float32(parameters.level)
+    rows += noise
+
+
+STAGE = Stage("reset", "level and noise of the reset", Parameters, rows=apply)

@@ -1,0 +1,63 @@
+"""What a request asks of an infrared array: the way it is sampled, its reads, what it remembers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from elvis_cli import sampling
+from elvis_cli.errors import RequestError
+from elvis_cli.facts import Facts
+from elvis_cli.instrument import Detector
+from elvis_cli.request import Request, Window
+
+MOST = 2**26
+"""Numbers in the reads of one chip."""
+
+
+def sampled(detector: Detector, facts: Facts, dit: float, window: Window, request: Request) -> Detector:
+    """Return the detector as it is sampled: with its own ``readout`` (else cds) or that of the request.
+
+    The read noise of its chips, which is that of its own sampling, becomes that of the sampling that is asked for.
+
+    Raises
+    ------
+    RequestError
+        The detector is a CCD; it cannot be sampled like this, or has no figures for persistence; or the reads are too
+        many to be kept.
+    """
+    extras = request.extras
+    if detector.kind == "ccd":
+        for key, asked in (("readout", extras.readout), ("reads", extras.reads), ("previous", extras.previous)):
+            if asked:
+                raise RequestError(f"/elvis/{key}", f"{detector.name} is a CCD", allowed="an infrared detector")
+        return detector
+    if extras.previous:
+        _check_previous(detector, request)
+    least = facts.number("min_dit", "s") if "min_dit" in facts else None
+    own = sampling.parse(facts.text("readout", "cds"), dit, least)
+    used = own if extras.readout is None else sampling.parse(extras.readout, dit, least)
+    if extras.reads and used.reads * window.nx * window.ny > MOST:
+        raise RequestError(
+            "/elvis/reads",
+            f"{used.reads} reads of {window.nx} x {window.ny} pixels are too many to keep: ask for a window",
+            allowed=f"{MOST} numbers a chip",
+        )
+    if used == own == detector.sampling:
+        return detector
+    chips = tuple(replace(chip, ron=chip.ron * used.noise / own.noise) for chip in detector.chips)
+    return replace(detector, sampling=used, chips=chips)
+
+
+def _check_previous(detector: Detector, request: Request) -> None:
+    where = "/elvis/previous"
+    if "persistence" not in detector.stages:
+        raise RequestError(where, f"nothing is known of the persistence of {detector.name}", found=request.instrument)
+    known = {chip.id for chip in detector.chips}
+    for i, exposed in enumerate(request.extras.previous.chips if request.extras.previous else ()):
+        window = exposed.window
+        if exposed.chip not in known:
+            raise RequestError(f"{where}/chips/{i}/chip", "no such chip", found=exposed.chip, allowed=sorted(known))
+        if window.x0 + window.nx > detector.nx or window.y0 + window.ny > detector.ny:
+            raise RequestError(
+                f"{where}/chips/{i}/window", "is larger than the chip", allowed=f"{detector.nx} x {detector.ny} pixels"
+            )
