@@ -295,11 +295,11 @@ def _extras(keys: _Keys) -> Extras:
         truth=bool(block.get("truth", catalogue or scene or image or motion)),
         stages=tuple(block["stages"]) if "stages" in block else None,
         skip=tuple(block.get("skip", ())),
-    )
         only=tuple(block["only"]) if "only" in block else None,
         also=tuple(block.get("also", ())),
         order=block.get("order"),
         keep=(*block.get("keep", ()), *(key for key, on in block.items() if key.startswith("FITS_") and on)),
+    )
 
 
 def _window(window: Mapping[str, Any]) -> Window:

@@ -124,13 +124,13 @@ def collect(
         "exposure": exposure,
         "stages": _names(stages),
         "skip": _names(skip),
-        "sed": None if sed is None else spectrum(sed, sed_unit),
-        "truth": truth,
-    }
         "only": _names(only),
         "also": _names(also),
         "order": order,
         "keep": _names(keep),
+        "sed": None if sed is None else spectrum(sed, sed_unit),
+        "truth": truth,
+    }
     if catalogue or image or psf:
         from elvis_cli import uploads
 

@@ -94,12 +94,12 @@ def frames(
 ) -> Iterator[tuple[Chip, NDArray[Any]] | fits.Image]:
     """Yield each chip's frame (ny, nx), one at a time: ADU, or electrons/s for the product "expected".
 
+    Before it come the images that the request wants to keep of it, each only good until the next is asked for.
+
     ``rates`` is given the electrons/s of each chip, if there will be an S/N map of them.
     """
     request, setup = ready.request, ready.setup
     for done, number in enumerate(setup.chips):
-    Before it come the images that the request wants to keep of it, each only good until the next is asked for.
-
         if progress:
             progress(done, len(setup.chips))
         chip = setup.detector.chip(number)
@@ -117,10 +117,6 @@ def frames(
         progress(len(setup.chips), len(setup.chips))
 
 
-def render(request: Request, out: BinaryIO, progress: Progress | None = None) -> tuple[str, ...]:
-    """Write the FITS of a request to ``out`` and return what its user should know."""
-    ready = prepare(request)
-    setup, camera, rates = ready.setup, ready.imager, dict[int, NDArray[Any]]()
 def _draw(ready: Observation, chip: Chip, parts: frozenset[str]) -> NDArray[Any]:
     """Return some parts of the light on a chip, electrons/s."""
     if parts == chain.PARTS:
@@ -128,6 +124,10 @@ def _draw(ready: Observation, chip: Chip, parts: frozenset[str]) -> NDArray[Any]
     return ready.imager.illuminate(chip, ready.setup.window, parts)
 
 
+def render(request: Request, out: BinaryIO, progress: Progress | None = None) -> tuple[str, ...]:
+    """Write the FITS of a request to ``out`` and return what its user should know."""
+    ready = prepare(request)
+    setup, camera, rates = ready.setup, ready.imager, dict[int, NDArray[Any]]()
     series = outputs.extensions(ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates)
     told = truth.extensions(request, setup, camera.scene.sources)
     fits.write(
