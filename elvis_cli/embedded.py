@@ -18,7 +18,7 @@ from typing import Any
 import elvis_schemas
 
 from elvis_cli.errors import RequestError
-from elvis_cli.request import Catalogue, Image, PsfCube
+from elvis_cli.request import Catalogue, Exposed, Image, Previous, PsfCube, Window
 
 _COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", "sed")
 _POINTER = "/elvis/catalogue"
@@ -135,6 +135,25 @@ def psf(block: Mapping[str, Any]) -> PsfCube:
     if any(b <= a for a, b in pairwise(wavelength)):
         raise RequestError("/elvis/psf/wavelength_um", "does not ascend", found=list(wavelength)[:8])
     return PsfCube(data, (planes, rows, columns), float(block["scale"]), wavelength)
+
+
+def previous(block: Mapping[str, Any]) -> Previous:
+    """Return the exposure in ``elvis.previous``.
+
+    Raises
+    ------
+    RequestError
+        The data do not fill a window.
+    """
+    chips = []
+    for i, found in enumerate(block["chips"]):
+        window = Window(*(int(found["window"][key]) for key in ("x0", "y0", "nx", "ny")))
+        pointer, size = f"/elvis/previous/chips/{i}/data", window.nx * window.ny
+        data = unpack(found["data"], pointer, size)
+        if len(data) != size:
+            raise RequestError(pointer, f"holds {len(data)} bytes", allowed=f"one a pixel of the window: {size}")
+        chips.append(Exposed(int(found["chip"]), window, data))
+    return Previous(float(block["dit"]), int(block.get("count") or 1), float(block.get("gap") or 0), tuple(chips))
 
 
 def _column(value: str | Sequence[Any], name: str) -> tuple[Any, ...]:

@@ -108,9 +108,9 @@ def maxsignals(prediction: Prediction) -> dict[str, float]:
 def noise(prediction: Prediction) -> dict[str, float]:
     """Return the electrons rms of one integration in the aperture, by origin, and their quadratic sum."""
     variance = {
-        "target": prediction.target,
-        "sky": prediction.npix * prediction.sky,
-        "dark": prediction.npix * prediction.dark,
+        "target": prediction.shot * prediction.target,
+        "sky": prediction.shot * prediction.npix * prediction.sky,
+        "dark": prediction.shot * prediction.npix * prediction.dark,
         "ron": prediction.npix * prediction.ron**2,
     }
     variance["total"] = sum(variance.values())
@@ -123,8 +123,8 @@ def snr_map(rate: NDArray[np.float32], background: float, setup: Setup, chip: Ch
     ``rate`` (ny, nx) is what falls on the chip, electrons/s, of which ``background`` is sky and warm optics; the noise
     is that of the ETC: Poisson's of all light and of the dark current, and the read-out's.
     """
-    dit = setup.dit
-    noise = np.float32(dit) * rate + np.float32(chip.dark * dit + chip.ron**2)
+    dit, shot = setup.dit, setup.detector.sampling.shot
+    noise = np.float32(shot * dit) * rate + np.float32(shot * chip.dark * dit + chip.ron**2)
     np.sqrt(noise, out=noise)
     signal = rate - np.float32(background)
     signal *= np.float32(dit * math.sqrt(count))

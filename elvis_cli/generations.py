@@ -299,6 +299,9 @@ def _extras(keys: _Keys) -> Extras:
         also=tuple(block.get("also", ())),
         order=block.get("order"),
         keep=(*block.get("keep", ()), *(key for key, on in block.items() if key.startswith("FITS_") and on)),
+        readout=block.get("readout"),
+        reads=bool(block.get("reads")),
+        previous=embedded.previous(block["previous"]) if block.get("previous") else None,
     )
 
 

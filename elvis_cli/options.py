@@ -96,6 +96,15 @@ def collect(
     psf: Annotated[
         str | None, typer.Option(metavar="FILE|tiptop", help="PSF in place of the built-in one: FITS image or cube.")
     ] = None,
+    readout: Annotated[
+        str | None, typer.Option(metavar="single|cds|utr[:N]", help="How an infrared array is sampled.")
+    ] = None,
+    reads: Annotated[
+        bool | None, typer.Option("--reads/--no-reads", help="Keep the reads of an infrared array: extension READS.")
+    ] = None,
+    previous: Annotated[
+        Path | None, typer.Option(help="FITS file of elvis: the exposure before, which the detector remembers.")
+    ] = None,
     truth: Annotated[
         bool | None, typer.Option("--truth/--no-truth", help="Tell what was put in, in the table TRUTH.")
     ] = None,
@@ -128,6 +137,8 @@ def collect(
         "also": _names(also),
         "order": order,
         "keep": _names(keep),
+        "readout": readout,
+        "reads": reads,
         "sed": None if sed is None else spectrum(sed, sed_unit),
         "truth": truth,
     }
@@ -137,6 +148,10 @@ def collect(
         given["catalogue"] = uploads.catalogue(catalogue) if catalogue else None
         given["image"] = uploads.image(image) if image else None
         given["psf"] = uploads.psf(Path(psf)) if psf and psf != "tiptop" else psf
+    if previous:
+        from elvis_cli.product.previous import read_previous
+
+        given["previous"] = read_previous(previous)
     return Options({key: value for key, value in given.items() if value is not None}, strict)
 
 

@@ -49,14 +49,14 @@ class Sampling:
 
     def times(self) -> NDArray[np.float64]:
         """Return when the reads are, 0 (just after the reset) to 1 (at the end)."""
-        return np.linspace(0.0, 1.0, self.reads) if self.reads > 1 else np.ones(1)
+        return np.linspace(float(self.reads == 1), 1.0, self.reads)
 
     def weights(self) -> NDArray[np.float64]:
         """Return the weight of every read: those of the least-squares slope, in electrons per integration."""
         t = self.times()
         if self.reads > 1:
             t = t - t.mean()
-        return t / (t**2).sum()
+        return np.asarray(t / (t**2).sum())
 
     def share(self, arrival: NDArray[np.float64], read: int | None = None) -> NDArray[np.float64]:
         """Return how much of a charge that arrives at ``arrival`` (0 to 1) the frame, or one read, shows."""

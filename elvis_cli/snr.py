@@ -69,6 +69,8 @@ class Prediction:
     dark: float
     """Electrons/pixel."""
     ron: float
+    shot: float
+    """Variance of an electron."""
     iq: float
     """FWHM, arcsec."""
     strehl: float | None
@@ -113,15 +115,18 @@ class Prediction:
         return cards
 
 
-def ratio(target: float, npix: int, sky: float, dark: float, ron: float) -> float:
-    """Return S / sqrt(S + npix (sky + dark + RON^2)), all in electrons of one integration (ESO ETC)."""
-    return target / math.sqrt(target + npix * (sky + dark + ron**2)) if target > 0 else 0.0
+def ratio(target: float, npix: int, sky: float, dark: float, ron: float, shot: float = 1.0) -> float:
+    """Return S / sqrt(S + npix (sky + dark + RON^2)), all in electrons of one integration (ESO ETC).
+
+    ``shot`` is the variance of an electron, which the fit of a slope makes more than 1 (`elvis_cli.sampling`).
+    """
+    return target / math.sqrt(shot * (target + npix * (sky + dark)) + npix * ron**2) if target > 0 else 0.0
 
 
-def limiting_flux(npix: int, sky: float, dark: float, ron: float, count: int) -> float:
+def limiting_flux(npix: int, sky: float, dark: float, ron: float, count: int, shot: float = 1.0) -> float:
     """Return the electrons of one integration in the aperture that give LIMIT sigma after ``count`` integrations."""
-    noise = npix * (sky + dark + ron**2)
-    return (LIMIT**2 + math.sqrt(LIMIT**4 + 4 * count * LIMIT**2 * noise)) / (2 * count)
+    noise, own = npix * (shot * (sky + dark) + ron**2), shot * LIMIT**2
+    return (own + math.sqrt(own**2 + 4 * count * LIMIT**2 * noise)) / (2 * count)
 
 
 def solve_count(single: float, goal: float) -> int:
@@ -152,13 +157,14 @@ def predict(
     dit = setup.dit
     target = light.target_rate * encircled * dit
     sky = light.background_rate * dit
-    single = ratio(target, aperture.pixels, sky, chip.dark * dit, chip.ron)
+    shot = setup.detector.sampling.shot
+    single = ratio(target, aperture.pixels, sky, chip.dark * dit, chip.ron, shot)
     count = setup.count
     if count is None:
         count = solve_count(single, setup.snr_goal or 0.0)
     limit = None
     if target > 0 and count > 0 and brightness.kind == "mag":
-        least = limiting_flux(aperture.pixels, sky, chip.dark * dit, chip.ron, count)
+        least = limiting_flux(aperture.pixels, sky, chip.dark * dit, chip.ron, count, shot)
         limit = brightness.mag - 2.5 * math.log10(least / target)
     return Prediction(
         snr=single * math.sqrt(count),
@@ -176,6 +182,7 @@ def predict(
         sky_rate=light.background_rate,
         dark=chip.dark * dit,
         ron=chip.ron,
+        shot=shot,
         iq=psf.fwhm,
         strehl=psf.strehl if setup.psf == "ao" else None,
         throughput=light.mean_throughput,

@@ -95,6 +95,7 @@ def test_null_means_not_given() -> None:
         *("/elvis/scene/", "/elvis/motion/", "/elvis/image/data", "/elvis/image/shape", "/elvis/image/scale"),
         *("/elvis/ao/guide_star/x", "/elvis/ao/guide_star/y"),
         *("/elvis/psf/data", "/elvis/psf/shape", "/elvis/psf/scale"),
+        *("/elvis/previous/dit", "/elvis/previous/chips"),
     )
     for pointer, leaf in LEAVES.items():
         jsonschema_accepts = jsonschema.Draft202012Validator(leaf).is_valid(None)
@@ -143,6 +144,9 @@ def test_defaults_are_those_of_the_request() -> None:
         "/elvis/exposure": request.extras.exposure,
         "/elvis/offset": list(request.extras.offset),
         "/elvis/skip": list(request.extras.skip),
+        "/elvis/reads": request.extras.reads,
+        "/elvis/previous/count": 1,
+        "/elvis/previous/gap": 0,
         "/elvis/pointing/position_angle": 0,
         "/elvis/image/position_angle": 0,
     }

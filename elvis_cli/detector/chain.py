@@ -156,7 +156,8 @@ def describe(detector: Detector | None = None, order: str | None = None) -> tupl
 
 def unit(names: Sequence[str], name: str) -> str:
     """Return the unit of the image after a stage of an order."""
-    return "adu" if "gain" in names and names.index(name) >= names.index("gain") else "electron"
+    last = name not in names  # the reads of a ramp
+    return "adu" if "gain" in names and (last or names.index(name) >= names.index("gain")) else "electron"
 
 
 def sequence(detector: Detector, order: str | None) -> tuple[str, ...]:

@@ -52,12 +52,13 @@ def develop(
     """
     marks = (0, names.index("shot_noise"), names.index("bias"), len(names))
     before, during, after = ([s for s in steps if a <= names.index(s.name) < b] for a, b in pairwise(marks))
-    for name, image in run(before, image, readout):
+    mean = image
+    for name, mean in run(before, image, readout):
         if name:
-            yield name, image
+            yield name, mean
     noisy = bool(during) and during[0].name == shot_noise.STAGE.name
     during = [replace(step, keep=False) for step in during[noisy:]]
-    reads = np.stack([_last(run(during, *charge)) for charge in charges(image, noisy, readout)])
+    reads = np.stack([_last(run(during, *charge)) for charge in charges(mean, noisy, readout)])
     frame = np.tensordot(readout.sampling.weights().astype(np.float32), reads, axes=1)
     last = [replace(step, keep=False) for step in after]
     for read in reads:

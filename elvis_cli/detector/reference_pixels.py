@@ -19,7 +19,7 @@ class Parameters:
 
 
 def border(shape: tuple[int, ...], y: int, width: int, readout: Readout) -> NDArray[np.bool_]:
-    """Return which pixels of the rows (ny, nx) from ``y`` of the window are in a border of ``width`` physical pixels."""
+    """Return which pixels of the rows ``shape`` from ``y`` of the window are in a border, ``width`` physical pixels."""
     detector, window, width = readout.detector, readout.window, width // readout.detector.binning
     row, column = window.y0 + y + np.arange(shape[0]), window.x0 + np.arange(shape[1])
     outside = (row < width) | (row >= detector.ny - width)

@@ -56,7 +56,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """An image extension of float32 or uint16 (ny, nx)."""
+    """An image extension of float32 or uint16, (ny, nx) or a cube of such."""
 
     name: str
     pixels: NDArray[np.float32] | NDArray[np.uint16]
@@ -181,7 +181,7 @@ def encode_checksum(total: int) -> str:
 
 
 def _write_image(out: BinaryIO, pixels: NDArray[np.float32] | NDArray[np.uint16], cards: list[header.Card]) -> None:
-    ny, nx = pixels.shape
+    axes = zip(("columns", "rows", "planes"), reversed(pixels.shape), strict=False)
     scaling: list[header.Card] = []
     if pixels.dtype == np.uint16:  # FITS has no unsigned integers: the sign bit is turned instead
         stored = np.bitwise_xor(pixels, np.uint16(0x8000)).astype(">u2", copy=False)
@@ -193,9 +193,8 @@ def _write_image(out: BinaryIO, pixels: NDArray[np.float32] | NDArray[np.uint16]
     structure: list[header.Card] = [
         ("XTENSION", "IMAGE", "image extension"),
         ("BITPIX", 16 if scaling else -32, "bits per value"),
-        ("NAXIS", 2, "number of axes"),
-        ("NAXIS1", nx, "columns"),
-        ("NAXIS2", ny, "rows"),
+        ("NAXIS", pixels.ndim, "number of axes"),
+        *((f"NAXIS{n}", size, what) for n, (what, size) in enumerate(axes, start=1)),
         ("PCOUNT", 0, "no parameters"),
         ("GCOUNT", 1, "one group"),
         *scaling,

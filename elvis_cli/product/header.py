@@ -15,6 +15,7 @@ from elvis_cli.instrument import Chip, Setup
 from elvis_cli.product import wcs
 from elvis_cli.product.observation import Observation, isot
 from elvis_cli.request import Request, Window
+from elvis_cli.sampling import Sampling
 from elvis_cli.turbulence import coherence_time, fried
 
 Card = tuple[str, object, str]
@@ -170,8 +171,19 @@ def _detector(setup: Setup, count: int) -> list[Card]:
     return [
         *cards,
         ("ESO DET NDIT", count, "integrations; the pixels are their mean"),
-        ("ESO DET NCORRS", 2, "read-out mode: double correlated sampling"),
-        ("ESO DET NCORRS NAME", "Double", "read-out mode"),
+        *_sampling(setup.detector.sampling),
+    ]
+
+
+def _sampling(sampling: Sampling) -> list[Card]:
+    if sampling.reads == 2:
+        return [
+            ("ESO DET NCORRS", 2, "read-out mode: double correlated sampling"),
+            ("ESO DET NCORRS NAME", "Double", "read-out mode"),
+        ]
+    return [
+        ("ESO DET NCORRS NAME", "Uncorr" if sampling.reads == 1 else "NonDest", "read-out mode"),
+        ("ESO DET NDSAMPLES", sampling.reads, "reads of one integration"),
     ]
 
 
