@@ -25,6 +25,8 @@ _TILE = 512
 """Canvas pixels along a side of what is placed at a time,"""
 _TILT = 0.3
 """and by how many of them the middle of a side of it may be wrong."""
+_HUGE = 1e37
+"""Values as large are damage, and their differences more than float32 can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def compose(planes: Sequence[Plane], width: int, height: int, small: int) -> Mos
     canvas = np.full((box.height, box.width), np.nan, dtype=np.float32)
     for plane in planes:
         _place(canvas, box, plane)
+    canvas[~(np.abs(canvas) < _HUGE)] = np.nan
     tilt = math.atan2(box.turn[0, 1], box.turn[1, 1])
     return Mosaic(canvas, box.scale, max(1, round(native / box.scale)), tilt)
 
@@ -164,11 +167,11 @@ def _span(edges: Floats, length: int) -> tuple[int, int]:
 
 def _weights(edges: Floats, length: int) -> _Weights:
     """Return which blocks (k, n) lie between the n + 1 ``edges``, and with how much of their width (k, n)."""
+    edges = edges.clip(0.0, length)
     low, high = np.minimum(edges[:-1], edges[1:]), np.maximum(edges[:-1], edges[1:])
     widest = math.ceil(float((high - low).max())) + 1
     cells = np.floor(low).astype(np.intp) + np.arange(widest)[:, None]
     share = (np.minimum(high, cells + 1) - np.maximum(low, cells)).clip(0.0, None)
-    share[(cells < 0) | (cells >= length)] = 0.0
     return cells.clip(0, length - 1), share.astype(np.float32)
 
 

@@ -68,7 +68,7 @@ def opened(source: BinaryIO | str | os.PathLike[str], extension: str | None) -> 
         with warnings.catch_warnings(record=True) as seen, np.errstate(all="ignore"):
             warnings.simplefilter("always")
             with fits.open(source, memmap=False) as hdus:
-                found = _choose(list(hdus), extension)
+                found = _choose(_listed(hdus), extension)
                 for warning in seen:
                     if "truncated" in str(warning.message) or "Error validating header" in str(warning.message):
                         raise RequestError("", "a damaged FITS file: it ends too early, or goes on as no FITS file")
@@ -85,6 +85,19 @@ def opened(source: BinaryIO | str | os.PathLike[str], extension: str | None) -> 
 
 def _line(error: Exception) -> str:
     return printable(str(error))[:200]
+
+
+def _listed(hdus: fits.HDUList) -> list[Any]:
+    """Return the HDUs; a false size can lead backwards, and round for ever."""
+    listed: list[Any] = []
+    place = -1
+    for hdu in hdus:
+        where = hdu.fileinfo()["hdrLoc"]
+        if where <= place:
+            raise RequestError("", "a damaged FITS file: an extension begins before the one before it")
+        place = where
+        listed.append(hdu)
+    return listed
 
 
 def _choose(hdus: list[Any], extension: str | None) -> Images | Curves:

@@ -26,6 +26,7 @@ class Stretch:
     def level(self, values: Float32) -> Float32:
         """Return ``values`` on 0..1; NaN stays NaN."""
         low, high, soft = (np.float32(v) for v in (self.low, self.high, self.soft))
+        values = values.clip(low, high)
         if self.kind is Kind.LOG:
             ratio = np.maximum(values / low, np.float32(1.0))
             level: Float32 = np.log(ratio) / np.float32(math.log(self.high / self.low))

@@ -20,6 +20,7 @@ File = BinaryIO | bytes | str | os.PathLike[str]
 _SMALL = 512
 """Frames smaller than this are enlarged by a whole factor."""
 _SMALLEST = 64
+_LARGEST = 1e30
 
 
 def png(
@@ -106,6 +107,8 @@ def _seekable(file: File) -> BinaryIO | str | os.PathLike[str]:
 
 def _check(kind: Kind | None, limits: Limits) -> None:
     if isinstance(limits, tuple):
+        if max(map(abs, limits)) > _LARGEST:
+            raise UsageError(f"--limits: {limits[0]:g},{limits[1]:g} is beyond {_LARGEST:g}")
         if not limits[0] < limits[1]:
             raise UsageError(f"--limits: {limits[0]:g} is not below {limits[1]:g}")
         if kind is Kind.LOG and limits[0] <= 0.0:

@@ -256,6 +256,19 @@ def test_truncated_files_are_refused_in_one_line():
         _try(data[:length])
 
 
+def test_a_false_size_does_not_lead_round_for_ever():
+    with pytest.raises(RequestError, match="begins before"):
+        preview.png(
+            _sample().replace(b"PCOUNT  =                    0", b"PCOUNT  =                -5000"), io.BytesIO()
+        )
+
+
+def test_a_chip_at_the_end_of_the_world_costs_no_memory():
+    out = io.BytesIO()
+    preview.png(_sample().replace(b"CRPIX1  =                 60.0", b"CRPIX1  =                 6E15"), out, 64)
+    assert out.getvalue()
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_damaged_files_never_show_a_fault_of_ours(seed):
     rng = np.random.default_rng(seed)

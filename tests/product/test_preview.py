@@ -245,3 +245,36 @@ def test_text_fits_the_terminal(sky):
         side = len(picture)
         assert (x + 0.5) / (2 * side) == pytest.approx(0.5 - 0.5 / 2.048, abs=0.06)
         assert (y + 0.5) / side == pytest.approx(0.5 - 0.5 / 2.048, abs=0.06)
+
+
+def test_the_command_line(elvis, sky, tmp_path):
+    frame = tmp_path / "frame.fits"
+    frame.write_bytes(sky(0.4, 0.2))
+    made = elvis(
+        "preview", str(frame), "--stretch", "sqrt", "--limits", "50,5000", "--ext", "det5.img", "--size", "256"
+    )
+    assert made.code == 0
+    image = Image.open(io.BytesIO(made.out))
+    assert image.text["Limits"] == "50,5000"
+    assert image.text["Stretch"] == "sqrt"
+    assert image.text["Area"].endswith(",256,256")
+    assert elvis("preview", stdin=frame.read_bytes()).out == elvis("preview", str(frame)).out  # and the same bytes
+    zscale = Image.open(io.BytesIO(elvis("preview", str(frame), "--limits", "zscale").out)).text["Limits"]
+    assert float(zscale.split(",")[1]) < 200.0
+    for wrong in (["--limits", "5"], ["--limits", "a,b"], ["--limits", "nan,1"], ["--limits", "9,1"], ["--ext", "X"]):
+        refused = elvis("preview", str(frame), *wrong)
+        assert refused.code == 2
+        assert refused.out == b""
+        assert len(refused.lines) == 1
+
+
+def test_characters_take_the_size_of_the_terminal(elvis, sky, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("LINES", "31")
+    shown = elvis("preview", "--terminal", stdin=sky(0.4, 0.2))
+    assert shown.code == 0
+    assert len(shown.out.splitlines()) == 30  # and one for the prompt
+    assert b"\033" not in shown.out
+    wide = elvis("preview", "--terminal", "--size", "60", stdin=sky(0.4, 0.2)).out.decode().splitlines()
+    assert max(map(len, wide)) <= 60
+    assert len(wide) == 30
