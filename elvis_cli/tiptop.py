@@ -91,8 +91,8 @@ def parameters(setup: Setup, request: Request, wave: Floats) -> str:
     ao, telescope = setup.ao, setup.telescope
     assert ao is not None
     target = np.array(request.extras.offset)
-    middle = np.zeros(2) if ao.kind == "mcao" else target
-    guide = np.array(setup.guide_stars[0][:2]) if setup.guide_stars else middle + [request.seeing.separation, 0.0]
+    middle, west = np.zeros(2) if ao.kind == "mcao" else target, request.seeing.separation
+    guide = np.array(setup.guide_stars[0][:2] if setup.guide_stars else (middle[0] + west, middle[1]))
     sensor = telescope.diameter / ao.subapertures
     nyquist = float(wave.min()) * 1e-6 / (2 * telescope.diameter) / ARCSEC
     high = np.array([_on_circle(ao.asterism_radius, i, ao.lasers) for i in range(ao.lasers)]) if ao.lasers else guide
@@ -200,4 +200,9 @@ def _polar(places: Floats) -> dict[str, list[float]]:
 
 
 def _lines(section: Mapping[str, Any]) -> str:
-    return "".join(f"{key} = {value!r}\n" for key, value in section.items())
+    return "".join(f"{key} = {_plain(value)!r}\n" for key, value in section.items())
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy's, or a list of them, as Python's."""
+    return [_plain(item) for item in value] if isinstance(value, list) else getattr(value, "item", lambda: value)()
