@@ -184,7 +184,7 @@ def predict(
         ron=chip.ron,
         shot=shot,
         iq=psf.fwhm,
-        strehl=psf.strehl if setup.psf == "ao" else None,
+        strehl=psf.strehl if setup.psf in ("ao", "cube") else None,
         throughput=light.mean_throughput,
         brightest=brightest * dit + sky + chip.dark * dit,
         full_well=setup.detector.full_well,

@@ -5,6 +5,7 @@ What is read here is embedded in the request, so that nothing needs the file aga
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from pathlib import Path
@@ -17,7 +18,7 @@ from astropy.table import Table
 from astropy.wcs import WCS, FITSFixedWarning
 
 from elvis_cli.embedded import MOST, pack
-from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.errors import RequestError, UsageError, json_pointer
 from elvis_cli.instrument import Floats
 
 _FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits", ".fit": "fits", ".gz": "fits"}
@@ -28,6 +29,11 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], str]] = {
     "dec": (("dec", "dej2000", "_dej2000", "de_icrs"), "deg"),
     "mag": (("mag", "magnitude"), "mag"),
     "temperature": (("temperature", "teff"), "K"),
+    "radius": (("radius", "half_light_radius", "re"), "arcsec"),
+    "index": (("index", "sersic_index", "sersic_n"), ""),
+    "ellipticity": (("ellipticity",), ""),
+    "angle": (("angle", "position_angle", "pa"), "deg"),
+    "id": (("id",), ""),
 }
 """Names that a column may have, in any case, and the unit that it is brought to."""
 LONG = 1000
@@ -65,7 +71,7 @@ def catalogue(path: Path) -> dict[str, Any]:
             f"/elvis/catalogue/{missing[0]}",
             f"{path.name} has no column {' and no '.join(missing)}",
             found=list(names),
-            allowed="x, y (arcsec) or ra, dec (deg); mag; temperature (K) or sed",
+            allowed="x, y (arcsec) or ra, dec (deg); mag; temperature (K) or sed; radius (arcsec), index, ellipticity, angle",
         )
     if not 1 <= len(table) <= MOST:
         raise RequestError("/elvis/catalogue", f"{path.name} has {len(table)} rows", allowed=f"1 to {MOST}")
@@ -135,9 +141,9 @@ def psf(path: Path) -> dict[str, Any]:
         raise RequestError("/elvis/psf", f"{path.name} holds no image")
     first, header = images[0]
     if first.ndim == 2 or first.size == first.shape[-1] * first.shape[-2]:
-        images = [(data.squeeze(), own) for data, own in images if data.squeeze().shape == first.squeeze().shape]
-        cube = np.stack([data for data, _ in images])
-        wave = [w for _, own in images for w in _named_wave(own)]
+        found = [(data.squeeze(), w) for data, own in images if data.shape == first.shape for w in _named_wave(own)]
+        cube = np.stack([data for data, _ in found] or [first.squeeze()])
+        wave = [w for _, w in found]
     else:
         cube = first.reshape(-1, *first.shape[-2:])
         wave = _axis_wave(header, tables, len(cube)) or _named_wave(header)
@@ -192,6 +198,52 @@ def _axis_wave(header: fits.Header, tables: list[Table], count: int) -> list[flo
 def _um(value: float) -> float:
     """Return a wavelength in um that is given without a unit: m, um or nm, of which just one makes sense."""
     return value * 1e6 if value < 1e-3 else value * 1e-3 if value > 99.0 else value
+
+
+def model(name: str, path: Path) -> dict[str, Any]:
+    """Return a JSON object of parameters, or the images of a FITS file, as an item of the block ``elvis.models``.
+
+    The images of several chips are told apart by ESO DET CHIP NO or EXTVER; one image is that of all chips.
+
+    Raises
+    ------
+    RequestError
+        There is no such file, or it is neither.
+    """
+    pointer = json_pointer("elvis", "models", name)
+    try:
+        content = path.read_bytes()
+        if not content.startswith(b"SIMPLE"):
+            found = json.loads(content, parse_constant=_refuse)
+            if not isinstance(found, dict):
+                raise RequestError(pointer, f"{path.name} is no object of parameters", found=type(found).__name__)
+            return {"parameters": {key: _flat(value) for key, value in found.items()}}
+        with fits.open(path) as hdus:
+            images = [h for h in hdus if h.is_image and h.data is not None]
+            if not images or any(h.data.ndim != 2 for h in images):
+                raise RequestError(pointer, f"{path.name} holds no image of two dimensions")
+            numbers = [int(h.header.get("ESO DET CHIP NO", h.header.get("EXTVER", 0))) for h in images]
+            numbers = numbers if len(images) > 1 else [0]
+            if len(set(numbers)) < len(numbers):
+                raise RequestError(pointer, f"{path.name}: which chip is which?", allowed="ESO DET CHIP NO or EXTVER")
+            arrays = {
+                str(n): {"data": pack(np.asarray(h.data, "<f4").tobytes()), "shape": list(h.data.shape)}
+                for n, h in zip(numbers, images, strict=True)
+            }
+    except (OSError, ValueError, TypeError) as error:
+        raise RequestError(pointer, f"cannot read {path}: {_reason(error)}", allowed="a JSON or FITS file") from None
+    return {"arrays": arrays}
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
+
+
+def _flat(value: Any) -> Any:
+    """Return a matrix as one list, row by row."""
+    if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
+        return [item for row in value for item in row]
+    return value
 
 
 def _matrix(path: Path, header: fits.Header) -> Floats:

@@ -51,7 +51,8 @@ def adopt(setup: Setup, request: Request) -> Setup:
     notes = [f"the PSF is the request's own ({source}), the same all over the field: it {told}"]
     wave, centre = cube.wavelength, setup.filter_centre
     if wave and not wave[0] <= centre <= wave[-1]:
-        notes.append(f"the PSF is known from {wave[0]:g} to {wave[-1]:g} um: its end is taken for {centre:.4g} um")
+        known = f"from {wave[0]:g} to {wave[-1]:g}" if len(wave) > 1 else f"at {wave[0]:g}"
+        notes.append(f"the PSF is known {known} um: the nearest is taken for {centre:.4g} um")
     if cube.scale > setup.pixel_scale:
         notes.append(f"elements of the PSF are larger ({cube.scale:g} arcsec) than pixels ({setup.pixel_scale:g})")
     header = {**setup.header, "ESO SIM PSF SOURCE": (source, "where the point-spread function comes from")}

@@ -107,14 +107,16 @@ def test_our_own_psf_as_a_cube_gives_the_same_frame(tmp_path, micado, elvis):
     hdus[1].header["PIXSCALE"] = (0.001, "[arcsec]")
     path = tmp_path / "own.fits"
     hdus.writeto(path)
-    frames = []
+    frames, headers = [], []
     for options in ((), ("--psf", str(path))):
         result = elvis(*options, stdin=json.dumps(document))
         assert result.code == 0
         with fits.open(io.BytesIO(result.out)) as opened:
             frames.append(opened[1].data - np.median(opened[1].data))
-            header = opened[0].header
+            headers.append(opened[0].header)
+    usual, header = headers
     assert header["ESO SIM PSF SOURCE"] == "file"
+    assert header["ESO SIM IQ STREHL"] == pytest.approx(usual["ESO SIM IQ STREHL"], rel=0.03)
     star = frames[0] > 0.01 * frames[0].max()
     np.testing.assert_allclose(frames[1][star], frames[0][star], rtol=0.03, atol=0.01 * frames[0].max())
     assert frames[1].max() == pytest.approx(frames[0].max(), rel=0.01)
@@ -151,6 +153,16 @@ def test_headers_of_many_kinds(tmp_path, cards, table, wave, scale):
 def test_one_image_holds_for_all_wavelengths(tmp_path):
     block = uploads.psf(write(tmp_path / "p.fits", gaussian(3.0), PIXSCALE=0.01))
     assert embedded.psf(block).wavelength == ()
+
+
+def test_a_file_of_tiptops(tmp_path):
+    """Its images without a wavelength are the PSF of open loop and of the telescope alone."""
+    made, other = (fits.ImageHDU(gaussian(fwhm)[None]) for fwhm in (3.0, 9.0))
+    made.header.update({"WL_NM": "2200", "PIX_MAS": "4"})
+    fits.HDUList([fits.PrimaryHDU(), made, other]).writeto(tmp_path / "t.fits")
+    read = embedded.psf(uploads.psf(tmp_path / "t.fits"))
+    assert (read.shape, read.scale, read.wavelength) == ((1, 65, 65), 0.004, (2.2,))
+    np.testing.assert_array_equal(userpsf.planes(read)[0], gaussian(3.0))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +208,7 @@ def test_it_says_what_it_did_and_a_dark_one_is_refused(elvis, micado):
 
     assert "falls as r^-11/3" in ask(gaussian(3.0, total=0.9)).err
     assert "arbitrary unit" in ask(gaussian(3.0, total=50.0)).err
-    assert "its end is taken" in ask(gaussian(3.0), wavelength_um=[1.2]).err
+    assert "known at 1.2 um: the nearest" in ask(gaussian(3.0), wavelength_um=[1.2]).err
     dark = ask(gaussian(3.0) * 0)
     assert dark.code == 65
     assert "holds no light" in dark.err

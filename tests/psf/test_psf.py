@@ -270,3 +270,16 @@ def test_the_same_bits_on_any_number_of_threads(make, build) -> None:
             parallel.set_threads(0)
     np.testing.assert_array_equal(found[0].fine, found[1].fine)
     np.testing.assert_array_equal(found[0].coarse, found[1].coarse)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wave", "pitch", "error"),
+    [("mcao", 2.15, 6.6, 0.015), ("mcao", 1.25, 6.6, 0.025), ("scao", 2.15, 3.3, 0.03)],
+)
+def test_psfs_may_be_interpolated_over_the_field(make, build, kind, wave, pitch, error) -> None:
+    """Between zones of an eighth of MICADO's array for MCAO, of a sixteenth for SCAO, the Strehl keeps."""
+    for corner in ((6.6, 0.0), (13.2, 13.2), (19.8, 6.6)):
+        places = np.array([(0, 0), (1, 0), (0, 1), (1, 1), (0.5, 0.5), (0.5, 0.0), (0.0, 0.5)]) * pitch + corner
+        peak = build(make(kind), wave, at=places).fine.max(axis=(1, 2))
+        mixed = np.array([peak[:4].mean(), peak[:2].mean(), peak[[0, 2]].mean()])
+        np.testing.assert_allclose(mixed, peak[4:], rtol=error)
