@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench data clean
+.PHONY: all install example test lint format bench gallery data clean
 
 all: lint test
 
@@ -36,10 +36,14 @@ format: install
 bench: install
 	$(BIN)/python tests/bench/run.py
 
+# Every mode, scene and kind of picture, to be looked at: gallery/index.html.
+gallery: install
+	$(BIN)/python tests/gallery.py
+
 # Rebuild the shipped tables from public packages (needs the package index; byte for byte the same).
 data: install
 	$(BIN)/python -m elvis_cli.data.build
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis micado.fits micado.png
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis micado.fits micado.png gallery
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -21,7 +21,7 @@ from elvis_cli.picture.plot import Column, Curves
 from elvis_cli.picture.sheet import printable
 
 _CHIP = "ESO DET CHIP NO"
-"""What the images of a mosaic have in their headers, and what is computed from them has not."""
+"""What chips have in their headers; so have the steps to them, but no coordinates, and what is computed has neither."""
 _ARCSEC = {"deg": 3600.0, "degree": 3600.0, "arcmin": 60.0, "arcsec": 1.0, "mas": 1e-3, "rad": 206264.806}
 _PIXEL = np.array([[-1.0, 0.0], [0.0, 1.0]])
 _HUGE = 1e100
@@ -111,7 +111,8 @@ def _choose(hdus: list[Any], extension: str | None) -> Images | Curves:
         raise RequestError("", f"the extension {printable(extension)} holds neither an image nor a table")
     images = [hdu for hdu in hdus if _is_image(hdu)]
     if images:
-        return _images(top, [hdu for hdu in images if _CHIP in hdu.header] or images[:1], "")
+        chips = [hdu for hdu in images if _CHIP in hdu.header and "CTYPE1" in hdu.header]
+        return _images(top, chips or images[:1], "")
     for hdu in hdus:
         if isinstance(hdu, fits.BinTableHDU):
             try:
@@ -123,7 +124,7 @@ def _choose(hdus: list[Any], extension: str | None) -> Images | Curves:
 
 def _named(hdus: list[Any], extension: str) -> list[Any]:
     name, _, version = extension.strip().upper().partition(",")
-    named = [hdu for hdu in hdus if hdu.name == name and version in ("", str(hdu.ver))]
+    named = [hdu for hdu in hdus if hdu.name.upper() == name and version in ("", str(hdu.ver))]
     if not named:
         names = list(dict.fromkeys(printable(hdu.name) for hdu in hdus if hdu.name))
         nearest = nearest_name(name, names)
@@ -138,10 +139,11 @@ def _is_image(hdu: Any) -> bool:
 
 def _images(top: fits.Header, hdus: list[Any], name: str) -> Images:
     frames = [_frame(hdu.header) for hdu in hdus]
-    if not all(frame.celestial for frame in frames):  # nothing says how they lie to each other
+    notes: list[str] = []
+    if len(hdus) > 1 and not all(frame.celestial for frame in frames):
+        notes.append(f"{len(hdus)} images without coordinates: the picture shows the first, --ext NAME,VERSION another")
         hdus, frames = hdus[:1], frames[:1]
     first = frames[0]
-    notes: list[str] = []
     planes = []
     for hdu, frame in zip(hdus, frames, strict=True):
         east = (frame.place[0] - first.place[0] + 180.0) % 360.0 - 180.0
@@ -157,7 +159,8 @@ def _plane(hdu: Any, frame: _Frame, offset: tuple[float, float], notes: list[str
     *deep, ny, nx = hdu.shape
     middle = tuple(length // 2 for length in deep)
     if math.prod(deep) > 1:
-        notes.append(f"a cube: the picture shows plane {', '.join(str(at + 1) for at in middle[::-1])} of its many")
+        which = ", ".join(f"{at + 1} of {length}" for at, length in zip(middle[::-1], deep[::-1], strict=True))
+        notes.append(f"a cube: the picture shows plane {which}")
 
     def rows(first: int, last: int) -> Float32:
         strip: Float32 = np.asarray(hdu.section[(*middle, slice(first, last))], dtype=np.float32)
@@ -206,9 +209,8 @@ def _words(top: fits.Header, header: fits.Header, name: str) -> tuple[str, str]:
     filters = [str(value) for value in filters or [top.get("FILTER", "")] if str(value).lower() not in _NO_FILTER]
     camera = top.get("INSTRUME") or header.get("INSTRUME") or top.get("TELESCOP")
     title = [camera, " ".join(dict.fromkeys(filters)), name]
-    details = [top.get("OBJECT"), _exposure(top), str(top.get("DATE-OBS", ""))[:19].replace("T", " ")]
-    if top.get("SIMULATED") is True:
-        details.append("simulated")
+    made = "simulated" if top.get("SIMULATED") is True else ""
+    details = [top.get("OBJECT"), _exposure(top), made, str(top.get("DATE-OBS", ""))[:19].replace("T", " ")]
     first, second = (" | ".join(printable(str(word)) for word in words if word) for words in (title, details))
     return first or "FITS image", second
 

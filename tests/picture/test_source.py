@@ -139,7 +139,7 @@ def test_a_cube_shows_its_middle_and_says_so():
     cube = np.arange(5)[:, None, None] * np.ones((5, 8, 9), dtype=np.float32)
     what, made = found(written(image(data=cube)))
     assert (made.canvas == 2.0).all()
-    assert "plane 3" in what.notes[0]
+    assert "plane 3 of 5" in what.notes[0]
     what, made = found(written(image(data=cube[:1, None])))
     assert what.notes == ()
 
@@ -153,7 +153,13 @@ def test_chips_make_the_mosaic_and_what_is_computed_from_them_does_not():
         image(WCS | linear | {"EXTNAME": "SNR_MAP", "EXTVER": 2, "CRPIX1": -15.0}, kind=fits.ImageHDU),
         image({"EXTNAME": "PSF"}, kind=fits.ImageHDU),
     ]
-    data = written(*hdus)
+    steps = [image({"EXTNAME": "dark", "EXTVER": n, "HIERARCH ESO DET CHIP NO": n}, kind=fits.ImageHDU) for n in (1, 2)]
+    data = written(*steps, *hdus)
+    what, made = found(data, "DARK")
+    assert made.canvas.shape == (10, 20)
+    assert "first" in what.notes[0]
+    assert found(data, "dark,2")[0].notes == ()
+    assert found(data)[0].notes == ()
     assert found(data)[1].canvas.shape == (10, 45)
     assert np.isnan(found(data)[1].canvas).sum() == 50
     assert found(data, "B")[1].canvas.shape == (10, 20)
@@ -161,7 +167,7 @@ def test_chips_make_the_mosaic_and_what_is_computed_from_them_does_not():
     assert found(data, "SNR_MAP,2")[1].canvas.shape == (10, 20)
     assert found(data, "PSF")[0].caption.title.endswith("PSF")
     for wrong in ("SNR_MAP,3", "PFS", ""):
-        with pytest.raises(UsageError, match="it has PRIMARY, A, B, SNR_MAP, PSF"):
+        with pytest.raises(UsageError, match="it has PRIMARY, dark, A, B, SNR_MAP, PSF"):
             found(data, wrong)
 
 
