@@ -35,10 +35,10 @@ def make_site(facts: Facts, sky: Facts) -> Site:
 
 
 def unused(request: Request) -> tuple[str, ...]:
-    """Return a note if a request to an instrument in space speaks of the atmosphere."""
-    sky, seeing = (request.document.get(section) or {} for section in ("sky", "seeing"))
-    given = [f"/sky/{key}" for key in ("airmass", "fli", "waterVapour") if key in sky]
-    given += ["/seeing/turbulence_category"] if "turbulence_category" in seeing else []
+    """Return a note if a request to an instrument in space speaks of atmosphere or Moon."""
+    sky, asked = request.sky, request.seeing
+    given = [f"/sky/{key}" for key, used in (("airmass", sky.airmass != 1.0), ("fli", sky.fli != 0.0)) if used]
+    given += ["/seeing"] if (asked.turbulence_category, asked.seeing, asked.iq) != (None, None, None) else []
     return (f"{', '.join(given)}: not used, there is no atmosphere",) if given else ()
 
 

@@ -18,9 +18,10 @@ from typing import Any
 import elvis_schemas
 
 from elvis_cli.errors import RequestError
-from elvis_cli.request import Catalogue, Exposed, Image, Previous, PsfCube, Window
+from elvis_cli.request import Catalogue, Exposed, Image, Model, Previous, PsfCube, Window
 
-_COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", "sed")
+_SHAPE = ("radius", "index", "ellipticity", "angle")
+_COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", "sed", *_SHAPE, "id")
 _POINTER = "/elvis/catalogue"
 MOST = 5_000_000
 """Stars in a catalogue."""
@@ -77,13 +78,39 @@ def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
         )
     if "temperature" in columns and "sed" in columns:
         raise RequestError(f"{_POINTER}/sed", "temperature is given too", allowed="one of them")
+    for name in _SHAPE[1:]:
+        if name in columns and "radius" not in columns:
+            raise RequestError(f"{_POINTER}/radius", f"is missing, and there is {name}", allowed="0 for a star")
     first = places[0][0]
     count = len(columns[first])
     for name, column in columns.items():
         if len(column) != count:
             raise RequestError(f"{_POINTER}/{name}", f"has {len(column)} items", allowed=f"as many as {first}: {count}")
     x, y = (columns[name] for name in places[0])
-    return Catalogue(x, y, columns["mag"], columns.get("temperature"), columns.get("sed"), celestial)
+    shape = {name: columns.get(name) for name in _SHAPE}
+    numbers = tuple(map(int, columns["id"])) if "id" in columns else None
+    return Catalogue(
+        x, y, columns["mag"], columns.get("temperature"), columns.get("sed"), celestial, **shape, id=numbers
+    )
+
+
+def model(name: str, block: Mapping[str, Any]) -> Model:
+    """Return the model of a stage in ``elvis.models``.
+
+    Raises
+    ------
+    RequestError
+        The data of an array do not fill its shape.
+    """
+    arrays = {}
+    for chip, given in (block.get("arrays") or {}).items():
+        pointer = f"/elvis/models/{name}/arrays/{chip}/data"
+        rows, columns = (int(n) for n in given["shape"])
+        data = unpack(given["data"], pointer, 4 * rows * columns)
+        if len(data) != 4 * rows * columns:
+            raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"rows x columns: {rows * columns}")
+        arrays[int(chip)] = data, (rows, columns)
+    return Model(dict(block.get("parameters") or {}), arrays)
 
 
 def image(block: Mapping[str, Any]) -> tuple[Image, tuple[str, ...]]:

@@ -137,17 +137,26 @@ class Pointing:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Point sources in place of the single target: offsets in arcsec in the field (+x West, +y North at PA 0)."""
+    """Stars and galaxies in place of the single target: offsets in arcsec in the field (+x West, +y North at PA 0)."""
 
     x: tuple[float, ...]
     y: tuple[float, ...]
     mag: tuple[float, ...]
     temperature: tuple[float, ...] | None = None
-    """K, of each."""
+    """K, of each; 0 = the target's spectrum."""
     sed: tuple[str, ...] | None = None
-    """Template of each, ``catalog:id``; with neither, the target's spectrum."""
+    """Template of each, ``catalog:id``; "", or with neither, the target's spectrum."""
     celestial: bool = False
     """``x`` and ``y`` are ICRS right ascension and declination, deg."""
+    radius: tuple[float, ...] | None = None
+    """Half-light radius along the major axis, arcsec: above 0 it is a galaxy, a Sersic profile."""
+    index: tuple[float, ...] | None = None
+    """Sersic index; None = 1."""
+    ellipticity: tuple[float, ...] | None = None
+    """1 - b/a; None = 0."""
+    angle: tuple[float, ...] | None = None
+    """Position angle of the major axis, deg, North through East; None = 0."""
+    id: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +207,16 @@ class Previous:
     gap: float
     """From its end to the start of this one, s."""
     chips: tuple[Exposed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What replaces the instrument's own model of a stage."""
+
+    parameters: Mapping[str, Any]
+    """In the place of those of the instrument; the others stay."""
+    arrays: Mapping[int, tuple[bytes, tuple[int, int]]] = field(repr=False)
+    """Little-endian float32, row by row, and the shape (rows, columns), by chip; 0 = all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +317,8 @@ class Extras:
     """Name of one of the detector's orders of the stages; None = its usual one."""
     keep: tuple[str, ...] = ()
     """Stages after which the image is kept as an extension; ("all",) = all that run."""
+    models: Mapping[str, Model] = field(default_factory=dict)
+    """Models of stages in place of the instrument's, by the stage's name."""
     readout: str | None = None
     """How an infrared array is sampled (`elvis_cli.sampling`); None = the detector's own way."""
     reads: bool = False

@@ -74,7 +74,8 @@ class TomlInstrument:
             "instrumentName": self.name,
         }
         if read(self._find("_sites", f"{facts.text('site')}.toml")).get("space", False):
-            request |= {"sky": {}, "seeing": {"aperturepix": 0}}
+            request["sky"] = {"airmass": 1, "fli": 0, "waterVapour": 0, "moonDistance": 180}
+            request["seeing"] = {"aperturepix": 0}
         request = overlay(request, self.document.get("example", {}))
         return overlay(request, self.document["modes"][mode].get("example", {}))
 

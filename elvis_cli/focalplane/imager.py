@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import psf
-from elvis_cli.focalplane import convolution, crowd
+from elvis_cli.focalplane import convolution, crowd, galaxies
 from elvis_cli.focalplane.convolution import add_star
 from elvis_cli.focalplane.geometry import field_to_pixel, rotation
 from elvis_cli.instrument import Chip, Floats, Setup
@@ -61,6 +61,8 @@ class Imager:
         for source in scene.extended if "galaxies" in parts else ():
             sx, sy = field_to_pixel(setup, chip, source.shape.x, source.shape.y)
             add_extended(image, sx - window.x0, sy - window.y0, source.rate, source.shape, setup, self.psf, chip)
+        for shapes, rates in scene.galaxies if "galaxies" in parts else ():
+            galaxies.draw(image, galaxies.on_chip(shapes, rates, setup, chip, window), self.psf, chip)
         return image
 
     def _level(self, parts: frozenset[str]) -> float:

@@ -19,8 +19,8 @@ EXTENSION = "TRUTH"
 def extensions(request: Request, setup: Setup, sources: Sources) -> Iterator[Table]:
     """Yield the table, if the request wants it: a row for every source whose centre is on a chip that is drawn.
 
-    NAME, CHIP, X, Y (1-based pixels of the written image), RA, DEC (ICRS), MAG (NaN if the brightness is no magnitude)
-    and ELECTRONS, all that the source gives in one integration, on the chip or not. Places are those at the middle of
+    NAME, CHIP, X, Y (1-based pixels of the written image), RA, DEC (ICRS), MAG (NaN if the brightness is no magnitude),
+    ELECTRONS, all that the source gives in one integration, on the chip or not, and ID if a catalogue has one. Places are those at the middle of
     the exposure.
     """
     if not request.extras.truth:
@@ -51,6 +51,7 @@ def extensions(request: Request, setup: Setup, sources: Sources) -> Iterator[Tab
             "DEC": dec,
             "MAG": sources.mag[row] if magnitudes else np.full(row.size, np.nan),
             "ELECTRONS": sources.rate[row] * setup.dit,
+            **({} if sources.id is None else {"ID": sources.id[row]}),
         },
         {"X": "pixel", "Y": "pixel", "RA": "deg", "DEC": "deg", "MAG": "mag", "ELECTRONS": "electron"},
         [

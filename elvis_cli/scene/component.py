@@ -29,6 +29,23 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Galaxies:
+    """Many Sersic profiles; all arrays (n,), magnitudes and spectra as for Points."""
+
+    x: Floats
+    y: Floats
+    mag: Floats
+    sed: NDArray[np.int64]
+    radius: Floats
+    """Half-light radius along the major axis, arcsec."""
+    index: Floats
+    ratio: Floats
+    """Minor over major axis."""
+    angle: Floats
+    """Of the major axis from +x towards +y of the field, rad."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """A Sersic profile: radius in arcsec, angle (rad) from +x towards +y of the field; the brightness is its total."""
 
@@ -56,12 +73,14 @@ class Picture:
 class Component:
     """One kind of source in the scene."""
 
-    shape: Points | Profile | Picture
+    shape: Points | Galaxies | Profile | Picture
     seds: tuple[Sed, ...]
-    """One spectrum, or for Points as many as its ``sed`` points at."""
+    """One spectrum, or for Points and Galaxies as many as their ``sed`` points at."""
     brightness: Brightness
     """Band, system and total magnitude (for Points: band and system)."""
     motion: tuple[float, float] = (0.0, 0.0)
     """Field velocity, arcsec/s; the telescope follows the stars."""
     name: str = ""
     """For the truth table, e.g. "star", "clump"."""
+    id: NDArray[np.int64] | None = None
+    """Number of each source in the user's catalogue."""

@@ -12,7 +12,7 @@ from elvis_cli.instrument import Floats, Setup
 from elvis_cli.optics import Light
 from elvis_cli.request import Request, Target
 from elvis_cli.scene import library
-from elvis_cli.scene.component import Component, Picture, Points, Profile
+from elvis_cli.scene.component import Component, Galaxies, Picture, Points, Profile
 
 TRAIL = 0.5
 """Pixels between the points of which a trail is made."""
@@ -39,6 +39,8 @@ class Sources:
     mag: Floats
     rate: Floats
     """Electrons/s, all light."""
+    id: NDArray[np.int64] | None = None
+    """Number in the user's catalogue, -1 for what is not from there; None = there are no numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +58,8 @@ class Scene:
     centre: tuple[float, float]
     """Target's place, arcsec."""
     sources: Sources
+    galaxies: tuple[tuple[Galaxies, Floats], ...] = ()
+    """Many at once, and the electrons/s of each."""
     notes: tuple[str, ...] = ()
 
 
@@ -76,6 +80,9 @@ def compose(request: Request, setup: Setup, light: Light) -> Scene:
     true: list[tuple[Floats, ...]] = []  # x, y, mag, rate of the sources
     names: list[str] = []
     extended: list[Extended] = []
+    galaxies: list[tuple[Galaxies, Floats]] = []
+    numbers: list[NDArray[np.int64]] = []
+    numbered = False
     notes: list[str] = []
     for component in library.components(request):
         rates, told = _rates(component, request, light)
@@ -90,11 +97,17 @@ def compose(request: Request, setup: Setup, light: Light) -> Scene:
             times = began + seconds * (np.arange(steps) + 0.5) / steps
             path = np.add.outer(vx * times, x).ravel(), np.add.outer(vy * times, y).ravel()
             drawn.append((*path, np.tile(rate / steps, steps)))
+        elif isinstance(shape, Galaxies):
+            x, y, mag = shape.x, shape.y, shape.mag
+            rate = rates[shape.sed] * 10.0 ** (-0.4 * (mag - component.brightness.mag))
+            galaxies.append((shape, rate))
         else:
             x, y, mag, rate = np.array([[shape.x], [shape.y], [component.brightness.mag], [rates[0]]])
             extended.append(Extended(replace(shape, x=shape.x + vx * way, y=shape.y + vy * way), float(rates[0])))
         true.append((x + vx * way, y + vy * way, mag, rate))
         names += [component.name] * x.size
+        numbers.append(np.full(x.size, -1) if component.id is None else component.id)
+        numbered |= component.id is not None
     px, py, point_rate = _joined(drawn, 3)
     sx, sy, source_mag, source_rate = _joined(true, 4)
     uniform = request.target.morphology.kind == "infinite" and not names
@@ -105,7 +118,12 @@ def compose(request: Request, setup: Setup, light: Light) -> Scene:
         extended=tuple(extended),
         surface=light.target_rate if uniform else 0.0,
         centre=request.extras.offset,
-        sources=Sources(np.array(names, dtype=np.str_), sx, sy, source_mag, source_rate),
+        sources=Sources(
+            np.array(names, dtype=np.str_),
+            *(sx, sy, source_mag, source_rate),
+            np.concatenate(numbers) if numbered else None,
+        ),
+        galaxies=tuple(galaxies),
         notes=tuple(dict.fromkeys(notes)),
     )
 

@@ -20,7 +20,7 @@ from elvis_cli.focalplane.geometry import project, sky_to_field
 from elvis_cli.instrument import Floats
 from elvis_cli.request import Catalogue, NamedScene, Request, Sed
 from elvis_cli.scene import frame, starlight, templates
-from elvis_cli.scene.component import Component, Picture, Points, Profile
+from elvis_cli.scene.component import Component, Galaxies, Picture, Points, Profile
 from elvis_cli.scene.morphology import Sersic
 
 
@@ -54,7 +54,7 @@ def components(request: Request) -> tuple[Component, ...]:
             raise RequestError("/elvis/motion", reason)
         motion = frame.towards(request, extras.motion.rate / 3600.0, extras.motion.angle)
         made = tuple(replace(component, motion=motion) for component in made)
-    return (*made, catalogue(request, extras.catalogue)) if extras.catalogue else made
+    return (*made, *catalogue(request, extras.catalogue)) if extras.catalogue else made
 
 
 def generate(request: Request, scene: NamedScene) -> tuple[Component, ...]:
@@ -100,8 +100,8 @@ def picture(request: Request) -> Component:
     return Component(shape, (request.target.sed,), request.target.brightness, name="image")
 
 
-def catalogue(request: Request, stars: Catalogue) -> Component:
-    """Return the stars of a catalogue.
+def catalogue(request: Request, stars: Catalogue) -> tuple[Component, ...]:
+    """Return the stars and the galaxies of a catalogue.
 
     Raises
     ------
@@ -116,13 +116,35 @@ def catalogue(request: Request, stars: Catalogue) -> Component:
         x, y = x + request.extras.offset[0], y + request.extras.offset[1]
     seds: tuple[Sed, ...] = (request.target.sed,)
     which = np.zeros(x.size, np.int64)
+    base = request.target.sed
     if stars.temperature is not None:
-        seds, which = starlight.seds(request.target.sed, np.asarray(stars.temperature))
+        temperature = np.asarray(stars.temperature)
+        known = temperature > 0.0
+        seds, which[known] = starlight.seds(base, temperature[known])
+        which[~known] = len(seds)
+        seds += (base,)
     elif stars.sed is not None:
         names = {name: n for n, name in enumerate(dict.fromkeys(stars.sed))}
         which = np.array([names[name] for name in stars.sed])
-        seds = tuple(_template(request.target.sed, name, stars.sed.index(name)) for name in names)
-    return Component(Points(x, y, np.asarray(stars.mag), which), seds, brightness, name="star")
+        seds = tuple(_template(base, name, stars.sed.index(name)) if name else base for name in names)
+    mag, numbers = np.asarray(stars.mag), None if stars.id is None else np.asarray(stars.id)
+    radius = np.zeros(x.size) if stars.radius is None else np.asarray(stars.radius)
+    parts: list[Component] = []
+    for name, rows in (("star", radius == 0.0), ("galaxy", radius > 0.0)):
+        if not rows.any():
+            continue
+        shape: Points | Galaxies = Points(x[rows], y[rows], mag[rows], which[rows])
+        if name == "galaxy":
+            index, ellipticity, angle = (
+                np.full(radius.size, usual) if column is None else np.asarray(column)
+                for column, usual in ((stars.index, 1.0), (stars.ellipticity, 0.0), (stars.angle, 0.0))
+            )
+            turned = np.radians(angle[rows]) + frame.axis(request, 0.0)
+            shape = Galaxies(
+                x[rows], y[rows], mag[rows], which[rows], radius[rows], index[rows], 1.0 - ellipticity[rows], turned
+            )
+        parts.append(Component(shape, seds, brightness, name=name, id=None if numbers is None else numbers[rows]))
+    return tuple(parts)
 
 
 def _in_field(request: Request, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
