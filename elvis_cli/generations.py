@@ -298,6 +298,7 @@ def _extras(keys: _Keys) -> Extras:
         only=tuple(block["only"]) if "only" in block else None,
         also=tuple(block.get("also", ())),
         order=block.get("order"),
+        models={name: embedded.model(name, model) for name, model in block.get("models", {}).items() if model},
         keep=(*block.get("keep", ()), *(key for key, on in block.items() if key.startswith("FITS_") and on)),
         readout=block.get("readout"),
         reads=bool(block.get("reads")),

@@ -82,6 +82,10 @@ def collect(
     only: Annotated[str | None, typer.Option(metavar="A,B,...", help="Stages to run, light included.")] = None,
     also: Annotated[str | None, typer.Option(metavar="A,B,...", help="Stages to run that wait to be asked.")] = None,
     order: Annotated[str | None, typer.Option(metavar="NAME", help="Order of the stages, e.g. physical.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Model of a stage from a JSON (parameters) or FITS file (image)."),
+    ] = None,
     keep: Annotated[
         str | None, typer.Option(metavar="all|A,B,...", help="Keep the image after these stages as extensions.")
     ] = None,
@@ -137,6 +141,7 @@ def collect(
         "also": _names(also),
         "order": order,
         "keep": _names(keep),
+        "models": models(model) if model else None,
         "readout": readout,
         "reads": reads,
         "sed": None if sed is None else spectrum(sed, sed_unit),
@@ -195,6 +200,19 @@ def limits(text: str | None) -> tuple[float, float] | str | None:
 
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def models(given: list[str]) -> dict[str, Any]:
+    """Return the files of ``NAME=FILE`` as the block ``elvis.models``."""
+    found = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file):
+            raise UsageError(f"--model: {text!r} is not NAME=FILE")
+        from elvis_cli import uploads
+
+        found[name.strip()] = uploads.model(name.strip(), Path(file))
+    return found
 
 
 def spectrum(path: Path, unit: Unit) -> dict[str, list[float]]:

@@ -6,19 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.detector.stage import Image, Readout, Stage, one_or_more
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """One level for the frame."""
+    """One level, or one for each quadrant."""
 
-    level: float = number("ADU", -1e9, 1e9, "offset of the frame")
+    level: tuple[float, ...] = one_or_more("ADU", -1e9, 1e9, "offset of the chip or its quadrants")
 
 
 def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
-    """Add the level."""
-    rows += np.float32(parameters.level)
+    """Add the level, or the user's frame of it."""
+    frame = readout.array(STAGE.name)
+    if frame is not None:
+        rows += frame[y : y + len(rows)]
+        return
+    for part, level in readout.amplifiers(rows, y, parameters.level):
+        np.add(part, np.float32(level), out=part)
 
 
 STAGE = Stage(
@@ -26,5 +31,6 @@ STAGE = Stage(
     "offset in ADU",
     Parameters,
     rows=apply,
-    own=lambda readout: {"level": readout.detector.bias},
+    own=lambda readout: {"level": readout.by_amplifier("bias", readout.detector.bias)},
+    array="bias of each pixel, ADU",
 )

@@ -49,7 +49,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.detector.names import canonical
+from elvis_cli.detector.names import canonical, stage_of
 from elvis_cli.detector.stage import Image, Readout, Stage
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.instrument import Chip, Detector, Setup
@@ -68,9 +68,14 @@ LIGHT = (*DRAWN, "ghosts", "faint_galaxies", "calibration_lamp")
 """Sources of light: `Extras.stages` does not choose among them."""
 NAMES = (
     "stars",
+    "ghosts",
     "galaxies",
+    "faint_galaxies",
+    "calibration_lamp",
     "thermal",
     "background",
+    "shutter",
+    "intrapixel",
     "flat_field",
     "reference_pixels",
     "dark",
@@ -79,9 +84,16 @@ NAMES = (
     "dead_pixels",
     "shot_noise",
     "cosmic_rays",
+    "brighter_fatter",
+    "bleeding",
     "full_well",
+    "charge_injection",
+    "trap_pumping",
+    "cosmetics",
     "pre_overscan",
     "parallel_overscan",
+    "cti_charge_injection",
+    "cti",
     "nonlinearity",
     "ipc",
     "rtn",
@@ -89,6 +101,7 @@ NAMES = (
     "read_noise",
     "correlated_noise",
     "reference_correction",
+    "crosstalk",
     "gain",
     "bias",
     "adc",
@@ -217,9 +230,10 @@ def configure(readout: Readout, extras: Extras) -> list[Step]:
         The instrument's parameters are wrong.
     """
     detector, steps = readout.detector, []
+    _check_models(readout, extras)
     for step in select(extras, detector):
         made = parameters = None
-        if step.runs and (step.name in OWN or step.name in detector.stages):
+        if step.runs and (step.name in OWN or step.name in detector.stages or step.name in readout.models):
             made = stage(step.name)
             parameters = made.configure(readout)
         if parameters is not None or (step.runs and step.name in DRAWN):
@@ -344,6 +358,16 @@ def _keep_light(
             yield step.name, image + draw(parts) * np.float32(readout.dit) if parts else image
 
 
+def _check_models(readout: Readout, extras: Extras) -> None:
+    """Raise if a model is of no stage of the detector, or an image has not the chip's shape."""
+    names = [name for name in sequence(readout.detector, extras.order) if name not in DRAWN]
+    for name in extras.models:
+        if stage_of(name) not in names:
+            raise choice_error(f"/elvis/models/{name}", name, names)
+        if stage(stage_of(name)).array:
+            readout.array(stage_of(name))
+
+
 def _refuse_if_asked(name: str, extras: Extras, readout: Readout) -> None:
     """Raise if a stage that has no parameters was asked for by name."""
     detector = readout.detector
@@ -369,6 +393,7 @@ def _readout(setup: Setup, chip: Chip, window: Window, request: Request, count: 
         seed=request.extras.seed,
         exposure=request.extras.exposure,
         previous=request.extras.previous,
+        models={stage_of(name): model for name, model in request.extras.models.items()},
     )
 
 
@@ -381,8 +406,9 @@ def _run(pending: list[tuple[RowFunction, Any]], image: Image, readout: Readout)
 
     def work(_: int, rows: slice) -> None:
         for function, parameters in pending:
-            function(image[rows], rows.start, parameters, readout)
+            function(image[rows], rows.start, parameters, sized)
 
+    sized = replace(readout, shape=image.shape)
     if pending:
         for_rows(len(image), work)
     pending.clear()

@@ -11,18 +11,28 @@ from elvis_cli.detector.stage import Image, Readout, Stage, number
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The response of a physical pixel is 1 + rms * normal."""
+    """The response of a physical pixel is 1 + rms * normal; or a map of it (`--model`)."""
 
     rms: float = number("", 0.0, 0.25, "standard deviation of the response of a physical pixel")
 
 
 def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
     """Multiply the rows by their response."""
+    window, response = readout.window, readout.array(STAGE.name)
+    if response is not None:
+        rows *= response[y : y + len(rows)]
+        return
     from elvis_cli.kernels.response import multiply_response
 
-    window = readout.window
     key = np.uint64(readout.key(STAGE.name))
     multiply_response(rows, key, parameters.rms, window.x0, window.y0 + y, readout.detector.binning)
 
 
-STAGE = Stage("flat_field", "pixel-to-pixel response, fixed on the chip", Parameters, rows=apply)
+STAGE = Stage(
+    "flat_field",
+    "pixel-to-pixel response, fixed on the chip",
+    Parameters,
+    rows=apply,
+    array="response of each pixel, mean 1",
+    image_parameters={"rms": 0.0},
+)

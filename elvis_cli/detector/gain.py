@@ -6,19 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.detector.stage import Image, Readout, Stage, one_or_more
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """One factor for the chip."""
+    """One factor, or one for each quadrant."""
 
-    factor: float = number("electron/ADU", 1e-6, 1e6, "electrons per ADU")
+    factor: tuple[float, ...] = one_or_more(
+        "electron/ADU", 1e-6, 1e6, "electrons per ADU, of the chip or its quadrants"
+    )
 
 
 def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
     """Divide by the gain."""
-    rows /= np.float32(parameters.factor)
+    for part, factor in readout.amplifiers(rows, y, parameters.factor):
+        np.divide(part, np.float32(factor), out=part)
 
 
 STAGE = Stage(
@@ -26,5 +29,5 @@ STAGE = Stage(
     "electrons to ADU",
     Parameters,
     rows=apply,
-    own=lambda readout: {"factor": readout.chip.gain},
+    own=lambda readout: {"factor": readout.by_amplifier("gain", readout.chip.gain)},
 )

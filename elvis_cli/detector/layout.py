@@ -81,11 +81,18 @@ def areas(shape: Sequence[int], detector: Detector, window: Window) -> tuple[Are
     return tuple(found)
 
 
+def with_scans(detector: Detector, window: Window) -> tuple[int, int]:
+    """Return the shape (y, x) of a window's image with all pre- and overscans."""
+    inside = areas((window.ny, window.nx), detector, window)
+    nx = sum({a.x.start: a.quadrant.prescan + a.quadrant.overscan for a in inside}.values())
+    return window.ny + sum({a.y.start: a.quadrant.rows for a in inside}.values()), window.nx + nx
+
+
 def add_scans(image: NDArray[np.float32], detector: Detector, window: Window, *, serial: bool) -> NDArray[np.float32]:
     """Return the image with empty pre- and overscan columns (``serial``) or empty overscan rows put in."""
     before = areas(image.shape, detector, window)
-    nx = image.shape[1] + serial * sum({a.x.start: a.quadrant.prescan + a.quadrant.overscan for a in before}.values())
-    ny = image.shape[0] + (not serial) * sum({a.y.start: a.quadrant.rows for a in before}.values())
+    ny, nx = with_scans(detector, window)
+    ny, nx = (image.shape[0], nx) if serial else (ny, image.shape[1])
     if (ny, nx) == image.shape:
         return image
     larger = np.zeros((ny, nx), image.dtype)

@@ -35,6 +35,22 @@ EUCLID = {
 """In the order of that simulator's documentation."""
 
 
+MODELS = {
+    "bfe": "brighter_fatter",
+    "cosmic_ray": "cosmic_rays",
+    "flag_map": "cosmetics",
+    "ghost": "ghosts",
+    "prnu": "flat_field",
+    "xtalk": "crosstalk",
+}
+"""Names that the same configuration gives to the models of some stages."""
+
+
+def stage_of(model: str) -> str:
+    """Return the stage that a model belongs to."""
+    return MODELS.get(model, canonical(model))
+
+
 def canonical(name: str) -> str:
     """Return our name of a stage that may be written FITS_..."""
     return EUCLID.get(name.removeprefix("FITS_"), name) if name.startswith("FITS_") else name

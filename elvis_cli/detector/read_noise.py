@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from elvis_cli.detector.reference_pixels import border
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.detector.stage import Image, Readout, Stage, number, one_or_more
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
     """White Gaussian noise."""
 
-    rms: float = number("electron", 0.0, 1e6, "noise of one integration as read out")
+    rms: tuple[float, ...] = one_or_more("electron", 0.0, 1e6, "noise of one integration, of the chip or its quadrants")
     border: float = number("pixel", 0.0, 1024.0, "width of the border of reference pixels, physical pixels", 0.0)
     reference: float = number("", 0.0, 10.0, "their noise in units of the other pixels'", 1.0)
 
@@ -22,18 +23,21 @@ class Parameters:
 def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
     """Add the noise of the mean of ``count`` integrations, rms / sqrt(count)."""
     noise = readout.read_generator(STAGE.name, y).standard_normal(rows.shape, dtype=np.float32)
-    noise *= np.float32(parameters.rms / readout.count**0.5)
+    for part, rms in readout.amplifiers(noise, y, parameters.rms):
+        np.multiply(part, np.float32(rms / readout.count**0.5), out=part)
+    if readout.read is not None:
+        noise /= np.float32(readout.sampling.noise)
     if parameters.reference != 1:
         noise[border(rows.shape, y, int(parameters.border), readout)] *= np.float32(parameters.reference)
     rows += noise
 
 
-def own(readout: Readout) -> dict[str, float]:
-    """Return the noise of a frame, or of one of the reads that it is made of."""
-    rms = readout.chip.ron
+def own(readout: Readout) -> dict[str, Any]:
+    """Return the noise of a frame; a read has that over the sampling's."""
+    rms = readout.by_amplifier("ron", readout.chip.ron)
     table = readout.detector.stages.get("reference_pixels", {})
     return {
-        "rms": rms if readout.read is None else rms / readout.sampling.noise,
+        "rms": rms,
         "border": table.get("border", 0.0),
         "reference": table.get("noise", 1.0),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
@@ -11,11 +11,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from elvis_cli import streams
-from elvis_cli.detector.layout import Area, areas
-from elvis_cli.errors import ResourceError, nearest_name
+from elvis_cli.detector.layout import Area, areas, quadrants, with_scans
+from elvis_cli.errors import RequestError, ResourceError, nearest_name
 from elvis_cli.instrument import Chip, Detector
 from elvis_cli.parallel import ROWS
-from elvis_cli.request import Previous, Window
+from elvis_cli.request import Model, Previous, Window
 from elvis_cli.sampling import Sampling
 
 Image = NDArray[np.float32]
@@ -36,6 +36,10 @@ class Readout:
     """Integrations averaged into the frame (NDIT); 1 for a CCD."""
     seed: int
     exposure: int
+    models: Mapping[str, Model] = field(default_factory=dict)
+    """What replaces the instrument's models, by stage."""
+    shape: tuple[int, int] = (0, 0)
+    """Of the image in the stages that work on rows, overscans included."""
     previous: Previous | None = None
     """The exposure before this one."""
     read: int | None = None
@@ -56,9 +60,47 @@ class Readout:
         """Noise of what is made in units of the noise of a read."""
         return self.sampling.noise if self.read is None else 1.0
 
+    def amplifiers(self, rows: Image, y: int, values: Sequence[float]) -> Iterator[tuple[Image, float]]:
+        """Yield the part of each quadrant in rows from ``y`` of the image, with its value (one, or one a quadrant)."""
+        if len(values) == 1:
+            yield rows, values[0]
+            return
+        names = [quadrant.name for quadrant in quadrants(self.detector)]
+        for area in areas(self.shape, self.detector, self.window):
+            part = rows[max(0, area.y.start - y) : max(0, area.y.stop - y), area.x]
+            if part.size:
+                yield part, values[names.index(area.quadrant.name)]
+
+    def array(self, stage: str) -> Image | None:
+        """Return the user's image for a stage, of the window, or None.
+
+        Raises
+        ------
+        RequestError
+            It has neither the shape of the chip nor that of the window or the image.
+        """
+        arrays = self.models[stage].arrays if stage in self.models else {}
+        number = self.chip.id if self.chip.id in arrays else 0
+        if number not in arrays:
+            return None
+        data, shape = arrays[number]
+        array: Image = np.frombuffer(data, "<f4").reshape(shape)
+        window, whole = self.window, (self.detector.ny, self.detector.nx)
+        if shape in ((window.ny, window.nx), with_scans(self.detector, window)):
+            return array
+        if shape != whole:
+            pointer = f"/elvis/models/{stage}/arrays/{number}/shape"
+            raise RequestError(pointer, f"{list(shape)} is not the chip's shape", found=shape, allowed=list(whole))
+        return array[window.y0 : window.y0 + window.ny, window.x0 : window.x0 + window.nx]
+
     def areas(self, image: NDArray[Any]) -> tuple[Area, ...]:
         """Return the quadrants of the chip in an array that may have its pre- and overscans already."""
         return areas(image.shape, self.detector, self.window)
+
+    def by_amplifier(self, key: str, usual: float) -> tuple[float, ...]:
+        """Return a figure of every quadrant, ``usual`` where it has none of its own; one if none has."""
+        own = [getattr(quadrant, key) for quadrant in self.detector.quadrants]
+        return tuple(usual if value is None else value for value in own) if set(own) - {None} else (usual,)
 
     def generator(self, stage: str, y: int = 0) -> Generator:
         """Return the random stream of ``stage`` for the block of rows that begins at row ``y`` of the window."""
@@ -93,6 +135,11 @@ class Stage(Generic[P]):
     """Parameters that are numbers of the chip or the detector (None where it has none); without the function, the
     instrument's table of this stage."""
 
+    array: str = ""
+    """What an image of the user's is for this stage, with its unit; "" = it takes none."""
+    image_parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that do not matter where there is such an image and no table."""
+
     def configure(self, readout: Readout) -> P | None:
         """Return the checked parameters, or None when the instrument has no table for this stage.
 
@@ -102,8 +149,18 @@ class Stage(Generic[P]):
             A parameter of the instrument is missing, unknown, or out of range.
         """
         table = self.own(readout) if self.own else readout.detector.stages.get(self.name)
-        where = f"{readout.instrument}: {readout.detector.name}: stages.{self.name}"
-        return None if table is None else read(self.parameters, where, table)
+        model = readout.models.get(self.name)
+        if model is None:
+            where = f"{readout.instrument}: {readout.detector.name}: stages.{self.name}"
+            return None if table is None else read(self.parameters, where, table)
+        if model.arrays and not self.array:
+            raise RequestError(f"/elvis/models/{self.name}/arrays", "this stage takes no image", allowed="parameters")
+        try:
+            return read(self.parameters, self.name, {**self.image_parameters, **(table or {}), **model.parameters})
+        except ResourceError as error:
+            found, allowed = error.details.get("found"), error.details.get("allowed")
+            pointer = f"/elvis/models/{self.name}/parameters"
+            raise RequestError(pointer, str(error.message), found=found, allowed=allowed) from None
 
 
 def number(unit: str, low: float, high: float, text: str, default: Any = MISSING) -> Any:
@@ -111,9 +168,20 @@ def number(unit: str, low: float, high: float, text: str, default: Any = MISSING
     return field(default=default, metadata={"unit": unit, "low": low, "high": high, "text": text, "table": False})
 
 
-def numbers(unit: str, low: float, high: float, text: str) -> Any:
+def numbers(unit: str, low: float, high: float, text: str, default: Any = MISSING) -> Any:
     """Declare a parameter that is a list of numbers, each within ``low``..``high``."""
-    return field(metadata={"unit": unit, "low": low, "high": high, "text": text, "table": True})
+    return field(default=default, metadata={"unit": unit, "low": low, "high": high, "text": text, "table": True})
+
+
+def one_or_more(unit: str, low: float, high: float, text: str) -> Any:
+    """Declare a parameter that is a number, or a list with one for each of the detector's quadrants."""
+    return field(metadata={"unit": unit, "low": low, "high": high, "text": text, "table": None})
+
+
+def choice(choices: tuple[str, ...], text: str) -> Any:
+    """Declare a parameter that is one of some words, the first by default."""
+    meta = {"unit": "", "low": None, "high": None, "text": text, "choices": choices}
+    return field(default=choices[0], metadata=meta)
 
 
 def read(kind: type[P], where: str, table: Mapping[str, Any]) -> P:
@@ -131,20 +199,26 @@ def read(kind: type[P], where: str, table: Mapping[str, Any]) -> P:
     values: dict[str, Any] = {}
     for key, item in declared.items():
         meta = item.metadata
+        if "choices" in meta:
+            values[key] = table.get(key, item.default)
+            if values[key] not in meta["choices"]:
+                raise _error(where, key, f"is {values[key]!r}", values[key], list(meta["choices"]))
+            continue
         allowed = f"{meta['low']:g}..{meta['high']:g} {meta['unit']}".rstrip()
         if key not in table:
             if item.default is MISSING:
                 raise _error(where, key, "is missing", None, allowed)
             continue
         found = table[key]
-        if meta["table"] != isinstance(found, (list, tuple)):
+        many = isinstance(found, (list, tuple))
+        if meta["table"] is not None and meta["table"] != many:
             raise _error(where, key, "must be a list" if meta["table"] else "must be a number", found, allowed)
-        for value in found if meta["table"] else [found]:
+        for value in found if many else [found]:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise _error(where, key, f"must be a number, not {value!r}", found, allowed)
             if not meta["low"] <= value <= meta["high"]:
                 raise _error(where, key, f"is {value!r}", found, allowed)
-        values[key] = tuple(float(v) for v in found) if meta["table"] else float(found)
+        values[key] = float(found) if meta["table"] is False else tuple(float(v) for v in (found if many else [found]))
     try:
         return kind(**values)
     except ValueError as error:  # a relation between the parameters, checked by the dataclass itself

@@ -1,0 +1,44 @@
+"""Hot and dead pixels from a list: what they read is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from elvis_cli.detector.stage import Image, Readout, Stage, numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """One item for each bad pixel; or a map of values, not a number where a pixel is good (`--model`)."""
+
+    chip: tuple[float, ...] = numbers("", 1.0, 1000.0, "number of the chip", ())
+    x: tuple[float, ...] = numbers("pixel", 0.0, 1e5, "column on the chip, from 0", ())
+    y: tuple[float, ...] = numbers("pixel", 0.0, 1e5, "row on the chip, from 0", ())
+    value: tuple[float, ...] = numbers("electron", 0.0, 1e9, "charge that it holds: 0 in a dead pixel", ())
+
+    def __post_init__(self) -> None:
+        if not len(self.chip) == len(self.x) == len(self.y) == len(self.value):
+            raise ValueError("chip, x, y and value must be equally long")
+
+
+def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+    """Set the listed pixels."""
+    flags = readout.array(STAGE.name)
+    if flags is not None:
+        np.copyto(image, flags, where=np.isfinite(flags))
+    chip, x, y, value = (np.array(getattr(parameters, key)) for key in ("chip", "x", "y", "value"))
+    x, y = x.astype(np.int64) - readout.window.x0, y.astype(np.int64) - readout.window.y0
+    here = (chip == readout.chip.id) & (x >= 0) & (x < image.shape[1]) & (y >= 0) & (y < image.shape[0])
+    image[y[here], x[here]] = value[here]
+    return image
+
+
+STAGE = Stage(
+    "cosmetics",
+    "hot and dead pixels from a list",
+    Parameters,
+    image=apply,
+    array="electrons of each bad pixel, not a number elsewhere",
+)
