@@ -61,7 +61,7 @@ class Sampling:
     def share(self, arrival: NDArray[np.float64], read: int | None = None) -> NDArray[np.float64]:
         """Return how much of a charge that arrives at ``arrival`` (0 to 1) the frame, or one read, shows."""
         if read is not None:
-            return (arrival < self.times()[read]).astype(float)
+            return np.asarray(arrival < self.times()[read], float)
         if self.reads < 3:
             return np.ones_like(arrival)  # exactly, which the sum of rounded weights need not be
         later = np.append(np.cumsum(self.weights()[::-1])[::-1], 0.0)

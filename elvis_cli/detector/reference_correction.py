@@ -26,9 +26,10 @@ def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
     columns, border = -(-detector.nx // int(parameters.outputs)), int(parameters.border) // detector.binning
     row = np.arange(window.y0, window.y0 + window.ny)
     reference = image[(row < border) | (row >= detector.ny - border)]
-    for first in range(window.x0 // columns * columns - window.x0, window.nx if reference.size else 0, columns):
+    for first in range(-(window.x0 % columns), window.nx, columns):
         stripe = slice(max(first, 0), first + columns)
-        image[:, stripe] -= np.median(reference[:, stripe])
+        if reference.size:
+            image[:, stripe] -= np.median(reference[:, stripe])
     return image
 
 
