@@ -41,6 +41,11 @@ class Column:
         """Return the name and the unit, as an axis has it."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
+    @property
+    def number(self) -> str:
+        """Return the first value."""
+        return f"{self.values[0]:.6g}".replace("e+0", "e").replace("e-0", "e-")
+
 
 @dataclass(frozen=True, slots=True)
 class Curves:
@@ -242,7 +247,7 @@ def _bars(curves: Curves, size: int) -> sheet.Picture:
     picture = Image.new("RGB", (size, height), sheet.PAPER)
     pen = ImageDraw.Draw(picture)
     sheet.write(pen, (_MARGIN, 24), sheet.shortened(curves.title, sheet.LARGE, size - 2 * _MARGIN), sheet.LARGE, "lm")
-    words = [f"{column.values[0]:.6g} {column.unit}".strip() for column in columns]
+    words = [f"{column.number} {column.unit}".strip() for column in columns]
     left = 2 * _MARGIN + max(sheet.width(column.name, sheet.NORMAL) for column in columns)
     space = size - left - 2 * _MARGIN - max(sheet.width(text, sheet.NORMAL) for text in words)
     for number, (column, text) in enumerate(zip(columns, words, strict=True)):

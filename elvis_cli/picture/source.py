@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,12 @@ from elvis_cli.picture.sheet import printable
 
 _CHIP = "ESO DET CHIP NO"
 """What chips have in their headers; so have the steps to them, but no coordinates, and what is computed has neither."""
+_GAIN = "ESO DET OUT1 CONAD"
+"""Electrons per ADU."""
 _ARCSEC = {"deg": 3600.0, "degree": 3600.0, "arcmin": 60.0, "arcsec": 1.0, "mas": 1e-3, "rad": 206264.806}
+_OPTICS = re.compile(r"ESO INS \w+ NAME")
+_NOTHING = ("", "open", "free", "clear", "none", "empty", "nond")
+"""Names of places in a wheel without a filter."""
 _PIXEL = np.array([[-1.0, 0.0], [0.0, 1.0]])
 _HUGE = 1e100
 
@@ -145,17 +151,23 @@ def _images(top: fits.Header, hdus: list[Any], name: str) -> Images:
         hdus, frames = hdus[:1], frames[:1]
     first = frames[0]
     planes = []
-    for hdu, frame in zip(hdus, frames, strict=True):
+    unit = printable(str(hdus[0].header.get("BUNIT", "")))
+    gains = [hdu.header.get(_GAIN) for hdu in hdus]
+    if unit.lower() != "adu" or len(set(gains)) < 2 or not all(isinstance(gain, float) for gain in gains):
+        gains = [1.0] * len(hdus)
+    else:
+        unit = "electron"
+        notes.append("the gains of the chips differ: the picture is in electrons")
+    for hdu, frame, gain in zip(hdus, frames, gains, strict=True):
         east = (frame.place[0] - first.place[0] + 180.0) % 360.0 - 180.0
         offset = (east * math.cos(math.radians(first.place[1])) * 3600.0, (frame.place[1] - first.place[1]) * 3600.0)
-        planes.append(_plane(hdu, frame, offset if frame.celestial else (0.0, 0.0), notes))
+        planes.append(_plane(hdu, frame, offset if frame.celestial else (0.0, 0.0), float(gain), notes))
     title, details = _words(top, hdus[0].header, name)
-    unit = printable(str(hdus[0].header.get("BUNIT", "")))
     caption = Caption(title, details, "" if unit == "1" else unit, first.angular, first.celestial)
     return Images(tuple(planes), caption, tuple(notes))
 
 
-def _plane(hdu: Any, frame: _Frame, offset: tuple[float, float], notes: list[str]) -> Plane:
+def _plane(hdu: Any, frame: _Frame, offset: tuple[float, float], gain: float, notes: list[str]) -> Plane:
     *deep, ny, nx = hdu.shape
     middle = tuple(length // 2 for length in deep)
     if math.prod(deep) > 1:
@@ -164,7 +176,7 @@ def _plane(hdu: Any, frame: _Frame, offset: tuple[float, float], notes: list[str
 
     def rows(first: int, last: int) -> Float32:
         strip: Float32 = np.asarray(hdu.section[(*middle, slice(first, last))], dtype=np.float32)
-        return strip.reshape(last - first, nx)
+        return strip.reshape(last - first, nx) * np.float32(gain)
 
     return Plane((ny, nx), rows, frame.matrix, frame.origin, offset)
 
@@ -205,17 +217,14 @@ def _linear(header: fits.Header) -> Floats:
 
 def _words(top: fits.Header, header: fits.Header, name: str) -> tuple[str, str]:
     """Return what was observed with what; and how, for how long."""
-    filters = [value for key, value in top.items() if key.startswith("ESO INS FILT") and key.endswith("NAME")]
-    filters = [str(value) for value in filters or [top.get("FILTER", "")] if str(value).lower() not in _NO_FILTER]
+    optics = [value for key, value in top.items() if _OPTICS.fullmatch(key)] or [top.get("FILTER", "")]
+    optics = [str(value) for value in optics if str(value).lower() not in _NOTHING]
     camera = top.get("INSTRUME") or header.get("INSTRUME") or top.get("TELESCOP")
-    title = [camera, " ".join(dict.fromkeys(filters)), name]
+    title = [camera, top.get("ESO INS MODE"), " ".join(dict.fromkeys(optics)), name]
     made = "simulated" if top.get("SIMULATED") is True else ""
     details = [top.get("OBJECT"), _exposure(top), made, str(top.get("DATE-OBS", ""))[:19].replace("T", " ")]
     first, second = (" | ".join(printable(str(word)) for word in words if word) for words in (title, details))
     return first or "FITS image", second
-
-
-_NO_FILTER = ("", "open", "free", "clear", "none", "empty")
 
 
 def _exposure(header: fits.Header) -> str:

@@ -12,6 +12,9 @@ from elvis_cli.picture import Kind
 
 Float32 = NDArray[np.float32]
 
+_BURNT = 0.6
+"""Of the brightest peak, above which all is white."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -53,7 +56,7 @@ def fit(
     """Return the stretch that shows ``image`` (2-D, NaN where there is nothing) well.
 
     ``limits`` are the values of black and white, "zscale", or None: from ``below`` sigma below the sky to the peak of
-    the brightest thing for the curves that compress it (asinh, log), to the brightest half per cent for the others.
+    the brightest thing (log), to most of it (asinh: its core is white), or to the brightest half per cent.
     ``pixel`` is the size of a detector pixel in ``image``: what is narrower than two does not count as the brightest
     thing, so that hot pixels and cosmic rays do not set the scale.
     """
@@ -68,7 +71,8 @@ def fit(
         low, high = limits
     elif kind in (Kind.ASINH, Kind.LOG):
         low = max(sky - below * noise, values.min())
-        high = max(_peak(image, pixel, float(sky)), sky + 20.0 * noise)
+        peak = _peak(image, pixel, float(sky)) - sky
+        high = sky + max(peak if kind is Kind.LOG else _BURNT * peak, 20.0 * noise)
     else:
         low, high = max(sky - below * noise, values.min()), max(bright, sky + 5.0 * noise)
     if kind is Kind.LOG and low < 1e-30:  # no sky worth the name: noise about zero, or the wings of a PSF

@@ -62,7 +62,7 @@ def plot(
 ) -> str:
     """Return the curves as characters: panels one above the other, ``rows`` lines in all."""
     if curves.x.values.size == 1:
-        values = [(one.name, f"{one.values[0]:.6g} {one.unit}".strip()) for one in (curves.x, *curves.columns)]
+        values = [(one.name, f"{one.number} {one.unit}".strip()) for one in (curves.x, *curves.columns)]
         length = max(len(name) for name, _ in values)
         return "\n".join([curves.title, *(f"{name:>{length}}  {text}" for name, text in values)]) + "\n"
     groups = panels(curves.columns)

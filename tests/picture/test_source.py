@@ -171,6 +171,22 @@ def test_chips_make_the_mosaic_and_what_is_computed_from_them_does_not():
             found(data, wrong)
 
 
+def test_chips_of_different_gains_are_shown_in_electrons():
+    def chip(number, gain, unit="adu"):
+        cards = {"CDELT1": -1 / 3600, "CDELT2": 1 / 3600, "CRPIX1": -20.0 * number, "BUNIT": unit}
+        more = {"HIERARCH ESO DET CHIP NO": number, "HIERARCH ESO DET OUT1 CONAD": gain}
+        return image(WCS | cards | more, np.full((10, 20), 100.0 / gain, dtype=np.float32), fits.ImageHDU)
+
+    what, made = found(written(chip(1, 2.0), chip(2, 2.5)))
+    assert made.canvas == pytest.approx(100.0)
+    assert what.caption.unit == "electron"
+    assert "electrons" in what.notes[0]
+    for same in ((chip(1, 2.0), chip(2, 2.0)), (chip(1, 2.0, "electron/s"), chip(2, 2.5, "electron/s"))):
+        what, made = found(written(*same))
+        assert set(made.canvas[0].tolist()) >= {50.0}
+        assert what.notes == ()
+
+
 def test_the_curves_of_a_table():
     wave = np.linspace(1.0, 2.0, 30)
     names = np.array(["x"] * 30)

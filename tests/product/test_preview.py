@@ -174,7 +174,7 @@ def test_words_are_drawn_and_told(sky):
     picture = Picture(sky(0.0, 0.0))
     below = picture.rgb[picture.top + picture.height + 10 :]
     assert (below.min(axis=-1) > 180).sum() > 300
-    assert picture.image.text["Title"].startswith("MICADO | Ks")
+    assert picture.image.text["Title"].startswith("MICADO | img_4mas_scao | Ks | ")
     assert "simulated" in picture.image.text["Title"]
 
 
