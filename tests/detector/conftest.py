@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from elvis_cli.detector import chain
-from elvis_cli.instrument import Chip, Curve, Detector, Setup, Site, Telescope, Turbulence
+from elvis_cli.instrument import Chip, Curve, Detector, Quadrant, Setup, Site, Telescope, Turbulence
 from elvis_cli.request import (
     Extras,
     Request,
@@ -92,3 +92,19 @@ def expose(
 @pytest.fixture(name="expose")
 def expose_fixture():
     return expose
+
+
+@pytest.fixture
+def ccd():
+    """What makes a CCD of the detector: four quadrants of nx x ny pixels that are read to the chip's corners."""
+
+    def make(nx=32, ny=40, prescan=5, overscan=7, rows=6, own=({}, {}, {}, {}), **changes):
+        places = (("E", 0, 0, "bottom-left"), ("F", nx, 0, "bottom-right"),
+                  ("G", nx, ny, "top-right"), ("H", 0, ny, "top-left"))  # fmt: skip
+        quadrants = tuple(
+            Quadrant(name, x, y, nx, ny, corner, prescan, overscan, rows, **figures)
+            for (name, x, y, corner), figures in zip(places, own, strict=True)
+        )
+        return {"kind": "ccd", "nx": 2 * nx, "ny": 2 * ny, "quadrants": quadrants, "stages": {}} | changes
+
+    return make
