@@ -125,15 +125,13 @@ def _foot(picture: Image.Image, mosaic: Mosaic, caption: Caption) -> None:
     pen = ImageDraw.Draw(picture)
     top = picture.height - _FOOT
     space = picture.width - 2 * _MARGIN - picture.width // 3 - (100 if caption.celestial else 0)
-    title, details = (sheet.shortened(words, size, space) for words, size in _words(caption))
+    title, details = sheet.shortened(caption.title, sheet.LARGE, space), caption.details
     sheet.write(pen, (_MARGIN, top + 20), title, sheet.LARGE, "lm")
-    sheet.write(pen, (_MARGIN, top + 48), details, sheet.NORMAL, "lm", sheet.FAINT)
+    sheet.write(
+        pen, (_MARGIN, top + 48), sheet.shortened(details, sheet.NORMAL, space), sheet.NORMAL, "lm", sheet.FAINT
+    )
     if caption.celestial:
         _compass(picture, (picture.width - 48, picture.height - _FOOT // 2 + 8), mosaic.tilt)
-
-
-def _words(caption: Caption) -> tuple[tuple[str, int], tuple[str, int]]:
-    return (caption.title, sheet.LARGE), (caption.details, sheet.NORMAL)
 
 
 def _compass(picture: Image.Image, at: tuple[int, int], tilt: float) -> None:
