@@ -35,6 +35,10 @@ def spread(*sigmas: float) -> SimpleNamespace:
 CHIP = SimpleNamespace(rotation=0.0)
 
 
+def zones(pitch: float, *sigmas: float) -> crowd.Zones:
+    return crowd.Zones(spread(sigmas[0]), spread(*sigmas).fine, pitch, PLACES)
+
+
 def star(x: float, y: float, sigma: float = 2.5, size: int = 128) -> np.ndarray:
     image = np.zeros((size, size), np.float32)
     imager.add_star(image, x, y, 1000.0, spread(sigma), CHIP, 0)
@@ -140,25 +144,25 @@ def test_a_crowd_is_the_sum_of_its_stars() -> None:
         imager.add_star(one_by_one, x[n], y[n], rate[n], spread(3.0), CHIP, 0)
     together = np.zeros_like(one_by_one)
     scene = SimpleNamespace(x=x, y=y, rate=rate)
-    crowd.Zones(spread(3.0), 0.0, PLACES).draw(together, CHIP, x, y, scene)
+    zones(0.0, 3.0).draw(together, CHIP, x, y, scene)
     assert together.sum() == pytest.approx(one_by_one.sum(), rel=1e-4)
     np.testing.assert_allclose(together, one_by_one, rtol=5e-3, atol=0.3)
 
 
 def test_zones_share_a_star_by_distance() -> None:
-    zones = crowd.Zones(spread(1.0, 2.0, 3.0, 4.0), 2.0, PLACES)
+    grid = zones(2.0, 1.0, 2.0, 3.0, 4.0)
     weights = np.zeros((2, 4))
-    for zone, weight in zones.weights(np.array([0.5, 2.0 - 1e-9]), np.array([0.0, 1.0])):
+    for zone, weight in grid.weights(np.array([0.5, 2.0 - 1e-9]), np.array([0.0, 1.0])):
         weights[np.arange(2), zone] += weight
     np.testing.assert_allclose(weights, [[0.75, 0, 0.25, 0], [0, 0, 0.5, 0.5]], atol=1e-6)
 
 
 def test_zones_conserve_light() -> None:
-    zones = crowd.Zones(spread(1.0, 4.0, 10.0, 4.0), 2.0, PLACES)
+    grid = zones(2.0, 10.0, 4.0, 1.0, 4.0)
     image = np.zeros((256, 256), np.float32)
     x, y = np.array([128.3] * 9), np.array([127.9] * 9)
     scene = SimpleNamespace(x=np.linspace(0.0, 1.9, 9), y=np.linspace(1.9, 0.0, 9), rate=np.full(9, 100.0))
-    zones.draw(image, CHIP, x, y, scene)
+    grid.draw(image, CHIP, x, y, scene)
     assert image.sum(dtype=float) == pytest.approx(900.0, rel=2e-3)
 
 

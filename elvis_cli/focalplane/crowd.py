@@ -20,16 +20,21 @@ HALF = 24
 """Half size of a core, pixels; the taper from core to halo runs from half of it to all of it."""
 PHASES = 8
 """Places of the star within a pixel for which a core is tabulated."""
-PARTS = 8
-"""Zones across the array."""
+PARTS = {"scao": 16}
+"""Zones across the array by kind of AO: one star's correction falls off within seconds of arc."""
+USUAL_PARTS = 8
+BATCH = 32
+"""PSFs in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Zones:
     """PSFs on a square grid over the field, the same whichever chips are drawn."""
 
-    spread: psf.Psf
-    """One PSF a zone."""
+    target: psf.Psf
+    """The target's PSF: the haloes of all stars, but for their share of the light, are like its own."""
+    cores: Image
+    """The middle of each zone's PSF (zones, n, n), sampled as ``target.fine`` is."""
     pitch: float
     """arcsec; 0 = one zone only."""
     places: NDArray[np.int64]
@@ -55,16 +60,17 @@ class Zones:
         from elvis_cli.kernels import stamp
 
         ny, nx = image.shape
-        usual = self.spread.fine.shape[0] // 2
-        response, far = convolution.core_and_halo(self.spread, chip, usual)
-        _add_far(image, x, y, scene.rate, far, self.spread.step)
+        response, far = convolution.core_and_halo(self.target, chip, 0)
+        _add_far(image, x, y, scene.rate, far, self.target.step)
         margin = response.shape[0] // 2
         near = (x > -margin) & (x < nx + margin) & (y > -margin) & (y < ny + margin) & (scene.rate > 0)
         if not near.any():
             return
         x, y, rate = x[near], y[near], scene.rate[near]
-        bank = _bank(self.spread, chip)
+        oversample = self.target.oversample
+        bank = _bank(self.cores, oversample, chip)
         left_out = 1.0 - bank[:, 0, 0].sum(axis=(1, 2), dtype=np.float64)  # by each zone's core
+        usual = 1.0 - float(_bank(self.target.fine[:1], oversample, chip, phases=1)[0, 0, 0].sum(dtype=np.float64))
         halo = np.zeros(x.size)
         for zone, weight in self.weights(scene.x[near], scene.y[near]):
             halo += rate * weight * left_out[zone]
@@ -78,7 +84,7 @@ class Zones:
                 stamp.add_cores(image[rows], rows.start, *arguments, bank)
 
             parallel.for_rows(ny, work)
-        _add_near(image, x, y, halo - rate * left_out[usual], rate, response)
+        _add_near(image, x, y, halo - rate * usual, rate, response)
 
 
 def build(
@@ -94,8 +100,8 @@ def build(
 
     Without AO, and where no star is near, that one is enough.
     """
-    nowhere = Zones(target, 0.0, np.zeros(0, np.int64))
-    if setup.psf != "ao":
+    nowhere = Zones(target, target.fine[:1], 0.0, np.zeros(0, np.int64))
+    if setup.psf != "ao" or setup.ao is None:
         return nowhere
     corners = np.array([
         pixel_to_field(setup, chip, float(x), float(y))
@@ -103,7 +109,7 @@ def build(
         for x in (0, setup.detector.nx - 1)
         for y in (0, setup.detector.ny - 1)
     ])  # fmt: skip
-    pitch = float(np.ptp(corners, axis=0).max()) / PARTS
+    pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(setup.ao.kind, USUAL_PARTS)
     margin = math.sqrt(2.0) * (REACH + 1) * setup.pixel_scale  # however the chip is turned
     low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin
     near = (scene.x > low[0]) & (scene.x < high[0]) & (scene.y > low[1]) & (scene.y < high[1])
@@ -113,7 +119,12 @@ def build(
     every = np.concatenate([_place(u + i, v + j) for i in (0, 1) for j in (0, 1)])
     places, first = np.unique(every, return_index=True)
     grid = np.stack([np.concatenate([u, u, u + 1, u + 1]), np.concatenate([v, v + 1, v, v + 1])], axis=1)
-    return Zones(psf.build(setup, airmass, wave, weight, grid[first] * pitch, guide), pitch, places)
+    cores = []
+    for begin in range(0, len(first), BATCH):
+        spread = psf.build(setup, airmass, wave, weight, grid[first[begin : begin + BATCH]] * pitch, guide)
+        half, middle = (HALF + 3) * spread.oversample, spread.fine.shape[1] // 2
+        cores.append(spread.fine[:, middle - half : middle + half, middle - half : middle + half].copy())
+    return Zones(target, np.concatenate(cores), pitch, places)
 
 
 def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -126,23 +137,26 @@ def _taper(r: Floats) -> Floats:
     return 0.5 + 0.5 * np.cos(math.pi * np.clip(2 * r / HALF - 1, 0.0, 1.0))
 
 
-def _bank(spread: psf.Psf, chip: Chip) -> NDArray[np.float32]:
-    """Return the tapered cores (zones, PHASES + 1, PHASES + 1, s, s), star right of and above the centre by a phase."""
+def _bank(cores: Image, oversample: int, chip: Chip, phases: int = PHASES) -> Image:
+    """Return tapered cores (zones, phases + 1, phases + 1, s, s), the star right of and above the centre by a phase."""
     from elvis_cli.kernels import stamp
 
     size = 2 * HALF + 1
-    zones = spread.fine.shape[0]
-    bank = np.zeros((zones, PHASES + 1, PHASES + 1, size, size), np.float32)
+    bank = np.zeros((len(cores), phases + 1, phases + 1, size, size), np.float32)
     nothing = np.zeros((2, 2), np.float32)
     grid = np.arange(size) - HALF
-    for z in range(zones):
-        fine = rotate_stamp(spread.fine[z], chip)
-        for j in range(PHASES + 1):
-            for i in range(PHASES + 1):
-                dx, dy = i / PHASES, j / PHASES
-                core = bank[z, j, i]
-                stamp.add_star(core, 0, HALF + dx, HALF + dy, 1.0, fine, spread.oversample, nothing, 1.0, 2.0 * HALF)
-                core *= _taper(np.hypot(grid - dx, grid[:, None] - dy))
+    place = [n / phases for n in range(phases + 1)]
+    taper = [[_taper(np.hypot(grid - dx, grid[:, None] - dy)) for dx in place] for dy in place]
+
+    def work(zone: int) -> None:
+        fine = rotate_stamp(cores[zone], chip)
+        for j, dy in enumerate(place):
+            for i, dx in enumerate(place):
+                core = bank[zone, j, i]
+                stamp.add_star(core, 0, HALF + dx, HALF + dy, 1.0, fine, oversample, nothing, 1.0, 2.0 * HALF)
+                core *= taper[j][i]
+
+    parallel.gather(work, range(len(cores)))
     return bank
 
 
