@@ -267,6 +267,8 @@ class Detector:
     """Stages that only run when they are asked for: those of calibration exposures."""
     quadrants: tuple[Quadrant, ...] = ()
     """A grid that covers the chip; () = one amplifier at its bottom left, no pre- or overscan."""
+    extensions: str = "chips"
+    """What gets an extension of the file: chips, or quadrants, which are then turned to the field's axes."""
     sampling: Sampling = Sampling()
     """Of an infrared array; the chips' ``ron`` is that of a frame made like this."""
 

@@ -68,7 +68,9 @@ def build(
         turbulence = conditions.turbulence(shared["turbulence"], usual, category, seeing, request)
     telescope = make_telescope(shared["telescope"])
     dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
-    detector = infrared.sampled(detector, facts.part("detectors", facts.text("detector")), dit, window, request)
+    own = facts.part("detectors", facts.text("detector"))
+    detector = infrared.completed(detector, shared.get("family"), request)
+    detector = infrared.sampled(detector, own, dit, window, request)
     count = request.timing.count
     if count is None and request.timing.snr is None:
         count = int(timing.number("count", "1"))
@@ -253,6 +255,7 @@ def make_detector(facts: Facts, binning: int) -> Detector:
         orders={name: tuple(names) for name, names in orders.items()},
         optional=tuple(facts.tree.get("optional", ())),
         quadrants=tuple(_quadrant(facts.part("quadrants", name), name, binning) for name in facts.part("quadrants")),
+        extensions=facts.text("extensions", "chips"),
     )
 
 

@@ -24,7 +24,7 @@ MODE_KEY = "ins_configuration"
 class TomlInstrument:
     """The Instrument protocol from data alone; nothing is read before it is asked for.
 
-    Shared files are looked for in the folder's ``_sites`` and ``_telescopes``, then in ELVIS's own.
+    Shared files are looked for in the folder's ``_sites``, ``_telescopes`` and ``_detectors``, then in ELVIS's own.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +74,7 @@ class TomlInstrument:
             "instrumentName": self.name,
         }
         if read(self._find("_sites", f"{facts.text('site')}.toml")).get("space", False):
-            request["sky"] = {"airmass": 1, "fli": 0, "waterVapour": 0, "moonDistance": 180}
+            request["sky"] = {"airmass": 1, "fli": 0, "waterVapour": 0.05, "moonDistance": 180}
             request["seeing"] = {"aperturepix": 0}
         request = overlay(request, self.document.get("example", {}))
         return overlay(request, self.document["modes"][mode].get("example", {}))
@@ -173,7 +173,7 @@ class TomlInstrument:
         return Facts(tree, f"{self.name}/instrument.toml", root=self.document)
 
     def _shared(self, facts: Facts) -> dict[str, Facts]:
-        """Return the site, its turbulence, the telescope and (with adaptive optics) the AO system."""
+        """Return the site, its turbulence, the telescope, and where there are such the AO system and the ``family``."""
         site, telescope = facts.text("site"), facts.text("telescope")
         files = {
             "site": ("_sites", f"{site}.toml"),
@@ -182,6 +182,8 @@ class TomlInstrument:
         }
         if "ao" in facts:
             files["ao"] = ("", "ao.toml")
+        if "family" in (detector := facts.part("detectors", facts.text("detector"))):
+            files["family"] = ("_detectors", f"{detector.text('family')}.toml")
         shared: dict[str, Facts] = {}
         for what, (folder, name) in files.items():
             if what == "turbulence" and shared["site"].tree.get("space", False):

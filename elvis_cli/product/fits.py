@@ -27,6 +27,7 @@ from elvis_cli import __version__
 from elvis_cli.instrument import Chip, Setup
 from elvis_cli.product import header
 from elvis_cli.product.observation import observe
+from elvis_cli.product.quadrants import split
 from elvis_cli.request import Request
 
 BLOCK = 2880
@@ -98,7 +99,9 @@ def write(
             _write_extension(out, frame)
         else:
             chip, pixels = frame
-            _write_image(out, pixels, header.extension(request, setup, chip, setup.window, observation))
+            for part in split(setup, chip, pixels):
+                _write_image(out, part.pixels, header.extension(request, setup, chip, part, observation))
+                del part
             del pixels
         del frame  # the next chip is rendered before this name is bound again
     for extension in extensions:

@@ -14,7 +14,8 @@ from elvis_cli import __version__
 from elvis_cli.instrument import Chip, Setup
 from elvis_cli.product import wcs
 from elvis_cli.product.observation import Observation, isot
-from elvis_cli.request import Request, Window
+from elvis_cli.product.quadrants import Part
+from elvis_cli.request import Request
 from elvis_cli.sampling import Sampling
 from elvis_cli.turbulence import coherence_time, fried
 
@@ -60,18 +61,23 @@ def primary(request: Request, setup: Setup, prediction: Predicted, observation: 
     return sorted(own.values(), key=_order)
 
 
-def extension(request: Request, setup: Setup, chip: Chip, window: Window, observation: Observation) -> list[Card]:
-    """Return the header of one chip's image below GCOUNT, without BZERO and CHECKSUM."""
+def extension(request: Request, setup: Setup, chip: Chip, part: Part, observation: Observation) -> list[Card]:
+    """Return the header of one chip's image, or part of it, below GCOUNT, without BZERO and CHECKSUM."""
+    window, quadrant = part.window, part.quadrant
+    extname = f"{chip.extname}.{quadrant.name}" if quadrant else chip.extname
+    gain = quadrant.gain if quadrant and quadrant.gain is not None else chip.gain
+    ron = quadrant.ron if quadrant and quadrant.ron is not None else chip.ron
     detector, binning = setup.detector, setup.detector.binning
     ccd = detector.kind == "ccd"
     unit = ("electron/s", "expected rate, no noise") if request.extras.product == "expected" else ("adu", "raw counts")
     name = "ESO DET CHIP1" if ccd else "ESO DET CHIP"
     pixel = detector.pixel_mm * 1000.0 / binning
     return [
-        ("EXTNAME", chip.extname, "name of this extension"),
+        ("EXTNAME", extname, "name of this extension"),
         ("INHERIT", True, "the primary header applies here too"),
         ("BUNIT", *unit),
-        *wcs.cards(setup, chip, window, observation.ra, observation.dec, observation.position_angle),
+        *wcs.cards(setup, chip, window, observation.ra, observation.dec, observation.position_angle, part.turned),
+        *_quadrant(part),
         *((keyword, value, "") for keyword, value in chip.header),
         ("ESO DET CHIP NO", chip.id, "number of the chip in the mosaic"),
         (f"{name} ID", f"{detector.name} {chip.id}", "chip identification"),
@@ -80,18 +86,30 @@ def extension(request: Request, setup: Setup, chip: Chip, window: Window, observ
         (f"{name} NY", detector.ny * binning, "[pixel] rows of the chip"),
         (f"{name} PSZX", pixel, "[um] pixel size along x"),
         (f"{name} PSZY", pixel, "[um] pixel size along y"),
-        (f"{name} GAIN", chip.gain, "[e/ADU] conversion from ADU to electrons"),
-        (f"{name} RON", chip.ron, "[e] read-out noise of one integration"),
+        (f"{name} GAIN", gain, "[e/ADU] conversion from ADU to electrons"),
+        (f"{name} RON", ron, "[e] read-out noise of one integration"),
         (f"{name} DARK", chip.dark, "[e/s] dark current per binned pixel"),
-        ("ESO DET OUT1 CONAD", chip.gain, "[e/ADU] conversion from ADU to electrons"),
-        ("ESO DET OUT1 GAIN", 1.0 / chip.gain, "[ADU/e] conversion from electrons to ADU"),
-        ("ESO DET OUT1 RON", chip.ron, "[e] read-out noise of one integration"),
+        ("ESO DET OUT1 CONAD", gain, "[e/ADU] conversion from ADU to electrons"),
+        ("ESO DET OUT1 GAIN", 1.0 / gain, "[ADU/e] conversion from electrons to ADU"),
+        ("ESO DET OUT1 RON", ron, "[e] read-out noise of one integration"),
         ("ESO DET WIN1 STRX", window.x0 + 1, "[binned pixel] first column of the window"),
         ("ESO DET WIN1 STRY", window.y0 + 1, "[binned pixel] first row of the window"),
         ("ESO DET WIN1 NX", window.nx, "[binned pixel] columns of the window"),
         ("ESO DET WIN1 NY", window.ny, "[binned pixel] rows of the window"),
         ("ESO DET WIN1 BINX", binning, "binning along x"),
         ("ESO DET WIN1 BINY", binning, "binning along y"),
+    ]
+
+
+def _quadrant(part: Part) -> list[Card]:
+    if part.quadrant is None:
+        return []
+    prescan, overscan, rows = part.scans
+    return [
+        ("QUADID", part.quadrant.name, "amplifier"),
+        ("PRESCANX", prescan, "[pixel] columns of prescan, on the amplifier's side"),
+        ("OVRSCANX", overscan, "[pixel] columns of overscan, on the other"),
+        ("OVRSCANY", rows, "[pixel] rows of overscan, far from the amplifier"),
     ]
 
 

@@ -19,9 +19,9 @@ EXTENSION = "TRUTH"
 def extensions(request: Request, setup: Setup, sources: Sources) -> Iterator[Table]:
     """Yield the table, if the request wants it: a row for every source whose centre is on a chip that is drawn.
 
-    NAME, CHIP, X, Y (1-based pixels of the written image), RA, DEC (ICRS), MAG (NaN if the brightness is no magnitude),
-    ELECTRONS, all that the source gives in one integration, on the chip or not, and ID if a catalogue has one. Places are those at the middle of
-    the exposure.
+    NAME, CHIP, X, Y (1-based pixels of the chip's window, without pre- and overscans), RA, DEC (ICRS), MAG (NaN if the
+    brightness is no magnitude), ELECTRONS, all that the source gives in one integration, on the chip or not, and ID if
+    a catalogue has one. Places are those at the middle of the exposure.
     """
     if not request.extras.truth:
         return

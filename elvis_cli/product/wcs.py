@@ -12,12 +12,12 @@ from elvis_cli.request import Window
 
 
 def cards(
-    setup: Setup, chip: Chip, window: Window, ra: float, dec: float, position_angle: float
+    setup: Setup, chip: Chip, window: Window, ra: float, dec: float, position_angle: float, turned: bool = False
 ) -> list[tuple[str, object, str]]:
     """Return (keyword, value, comment) of the WCS of ``window`` of ``chip``.
 
     ``ra``, ``dec`` (ICRS, deg) is where the field centre points; CRPIX is that point in the windowed, binned array
-    (1-based; usually outside it).
+    (1-based; usually outside it), ``turned`` by 180 deg or not.
     """
     x, y = field_to_pixel(setup, chip, 0.0, 0.0)
     east, north = field_to_sky(*pixel_to_field(setup, chip, x, y), position_angle)
@@ -25,7 +25,10 @@ def cards(
     for dx, dy in ((1.0, 0.0), (0.0, 1.0)):
         e, n = field_to_sky(*pixel_to_field(setup, chip, x + dx, y + dy), position_angle)
         columns.append(((e - east) / 3600.0, (n - north) / 3600.0))
-    (cd11, cd21), (cd12, cd22) = columns
+    (cd11, cd21), (cd12, cd22) = [(-a, -b) for a, b in columns] if turned else columns
+    px, py = x - window.x0 + 1.0, y - window.y0 + 1.0
+    if turned:
+        px, py = window.nx + 1.0 - px, window.ny + 1.0 - py
     return [
         ("WCSAXES", 2, "number of axes of the WCS"),
         ("CTYPE1", "RA---TAN", "gnomonic projection"),
@@ -34,8 +37,8 @@ def cards(
         ("CUNIT2", "deg", "unit of CRVAL2 and CD2_j"),
         ("CRVAL1", ra, "[deg] right ascension of the field centre"),
         ("CRVAL2", dec, "[deg] declination of the field centre"),
-        ("CRPIX1", x - window.x0 + 1.0, "[pixel] field centre"),
-        ("CRPIX2", y - window.y0 + 1.0, "[pixel] field centre"),
+        ("CRPIX1", px, "[pixel] field centre"),
+        ("CRPIX2", py, "[pixel] field centre"),
         ("CD1_1", cd11, "[deg/pixel]"),
         ("CD1_2", cd12, "[deg/pixel]"),
         ("CD2_1", cd21, "[deg/pixel]"),
