@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from elvis_cli import sampling
+from elvis_cli.detector.names import canonical
 from elvis_cli.errors import RequestError
 from elvis_cli.facts import Facts
 from elvis_cli.instrument import Detector
@@ -12,6 +13,19 @@ from elvis_cli.request import Request, Window
 
 MOST = 2**26
 """Numbers in the reads of one chip."""
+
+
+def completed(detector: Detector, family: Facts | None, request: Request) -> Detector:
+    """Return the detector with those stages of its ``family`` that the request names and it does not have itself."""
+    extras = request.extras
+    asked = {canonical(name) for name in (*extras.also, *(extras.only or ()), *(extras.stages or ()))}
+    if extras.previous:
+        asked.add("persistence")
+    more = [] if family is None else [stage for stage in family if stage in asked - set(detector.stages)]
+    if family is None or not more:
+        return detector
+    tables = {stage: {name: family.part(stage).value(name) for name in family.part(stage)} for stage in more}
+    return replace(detector, stages={**detector.stages, **tables})
 
 
 def sampled(detector: Detector, facts: Facts, dit: float, window: Window, request: Request) -> Detector:

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli import pipeline, reader
-from elvis_cli.errors import RequestError
+from elvis_cli import embedded, pipeline, reader
+from elvis_cli.detector.persistence import decode
+from elvis_cli.embedded import pack
+from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.product.previous import read_previous
 from elvis_cli.product.replay import read_request
 from elvis_cli.sampling import Sampling
 
@@ -95,3 +98,108 @@ def test_reads_need_time(micado):
     document["elvis"]["readout"] = "utr:7"
     with pytest.raises(RequestError, match="no time for 7 reads"):
         prepared(document)
+
+
+# --- what is known of such arrays in general ---
+
+
+def test_stages_of_the_family_run_when_they_are_named(micado):
+    usual, asked = prepared(micado()), prepared(micado({"elvis": {"also": ["ipc", "correlated_noise"]}}))
+    assert not {"ipc", "correlated_noise", "rtn"} & set(usual.setup.detector.stages)
+    assert {"ipc", "correlated_noise"} < set(asked.setup.detector.stages)
+    assert "rtn" not in asked.setup.detector.stages
+    added = [value for value in asked.setup.values if value not in usual.setup.values]
+    assert {value.name for value in added} >= {"family.ipc.edge", "family.correlated_noise.u_pink"}
+    assert all(value.assumed for value in added if value.name.startswith("family."))
+
+
+def test_the_rest_of_the_frame_does_not_change(micado):
+    def frame(**extras):
+        block = {"window": WINDOW, "skip": ["adc"], **extras}
+        return next(iter(pipeline.frames(prepared(micado({"elvis": block})))))[1].astype(float)
+
+    added = frame(also=["correlated_noise"]) - frame()
+    assert 0.5 < added.std() < 20
+    assert abs(np.corrcoef(added.ravel(), frame().ravel())[0, 1]) < 0.05
+    assert added.mean(axis=1).std() > 0.5 * added.std()  # rows share the slow noise
+
+
+def test_a_detector_without_a_family_refuses(micado):
+    document = micado({"elvis": {"also": ["ipc"]}})
+    document["instrumentName"], document["instrument"] = "metis", {"ins_configuration": "img_n_scao"}
+    with pytest.raises(RequestError, match="no parameters for the stage 'ipc'") as error:
+        prepared(document)
+    assert error.value.details["pointer"] == "/elvis/also/0"
+    document["elvis"] = {"previous": {"dit": 1, "chips": [{"chip": 1, "window": WINDOW, "data": pack(bytes(96 * 80))}]}}
+    with pytest.raises(RequestError, match="persistence"):
+        prepared(document)
+
+
+# --- the exposure before ---
+
+
+@pytest.fixture
+def bright(micado, render, tmp_path):
+    """A saturated star, in a file."""
+    path = tmp_path / "bright.fits"
+    path.write_bytes(render(micado({"target/brightness/mag": 10, "elvis": {"window": WINDOW, "chips": [5]}})))
+    return path
+
+
+def test_what_is_remembered_of_a_file(bright):
+    block = read_previous(bright)
+    assert (block["dit"], block["count"]) == (60, 1)
+    (chip,) = block["chips"]
+    assert chip["chip"] == 5
+    assert chip["window"] == WINDOW
+    with fits.open(bright) as hdus:
+        electrons = np.minimum(hdus[1].data * hdus[1].header["ESO DET CHIP GAIN"], 150000)
+    (exposed,) = embedded.previous(block).chips
+    codes = np.frombuffer(exposed.data, np.uint8).reshape(80, 96)
+    seen = electrons > 100
+    np.testing.assert_allclose(decode(codes)[seen], electrons[seen], rtol=0.03)
+
+
+def test_a_saturated_star_comes_back_faintly(elvis, micado, bright):
+    extras = {"window": WINDOW, "chips": [5]}
+    document = json.dumps(micado({"target/brightness/mag": 40, "elvis": extras}))
+    clean, ghost = elvis(stdin=document), elvis("--previous", str(bright), stdin=document)
+    assert ghost.code == 0
+    with fits.open(BytesIO(clean.out)) as a, fits.open(BytesIO(ghost.out)) as b, fits.open(bright) as before:
+        more, star = b[1].data - a[1].data, before[1].data
+    core = star > 1e5
+    assert core.sum() > 20
+    assert 5 < more[core].mean() < 0.003 * 1.5e5
+    assert abs(more[star < 1e3].mean()) < 0.05 * more[core].mean()
+    again = elvis("replay", stdin=ghost.out)
+    assert again.out == ghost.out
+
+
+def test_files_that_are_none(tmp_path, fors, render):
+    path = tmp_path / "other.fits"
+    fits.PrimaryHDU(np.zeros((4, 4))).writeto(path)
+    with pytest.raises(RequestError, match="no file that ELVIS made"):
+        read_previous(path)
+    ccd = tmp_path / "ccd.fits"
+    ccd.write_bytes(render(fors({"elvis": {"window": {"x0": 0, "y0": 0, "nx": 16, "ny": 16}, "chips": [1]}})))
+    with pytest.raises(RequestError, match="infrared"):
+        read_previous(ccd)
+    path.write_text("SIMPLE")
+    for bad in (path, tmp_path / "none.fits"):
+        with pytest.raises(UsageError, match="cannot read"):
+            read_previous(bad)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"chip": 77}, "/elvis/previous/chips/0/chip"),
+        ({"window": {**WINDOW, "x0": 4090}}, "/elvis/previous/chips/0/window"),
+        ({"data": pack(bytes(7))}, "/elvis/previous/chips/0/data"),
+    ],
+)
+def test_what_does_not_fit_the_detector(micado, change, pointer):
+    chip = {"chip": 5, "window": WINDOW, "data": pack(bytes(96 * 80))} | change
+    with pytest.raises(RequestError) as error:
+        prepared(micado({"elvis": {"previous": {"dit": 60, "chips": [chip]}}}))
+    assert error.value.details["pointer"] == pointer

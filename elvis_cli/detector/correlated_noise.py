@@ -26,7 +26,7 @@ from elvis_cli.parallel import gather
 class Parameters:
     """All amplitudes are those of one read."""
 
-    outputs: float = number("", 1.0, 256.0, "stripes that are read at the same time")
+    columns: float = number("pixel", 1.0, 16384.0, "width of an output's stripe of the chip")
     c_pink: float = number("electron", 0.0, 1e5, "1/f noise common to all outputs, rms")
     u_pink: float = number("electron", 0.0, 1e5, "1/f noise of each output, rms")
     acn: float = number("electron", 0.0, 1e5, "1/f noise of each output's even and odd columns, rms")
@@ -54,7 +54,7 @@ def pink(length: int, rms: float, alternating: float, random: Generator) -> NDAr
 
 def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
     """Add the noise of the mean of ``count`` integrations."""
-    window, columns = readout.window, -(-readout.detector.nx // int(parameters.outputs))
+    window, columns = readout.window, int(parameters.columns)
     clocks = columns + int(parameters.row_overhead)
     clocks += clocks % 2  # else even columns would not stay even in time
     last, length = window.y0 + window.ny, clocks * (readout.detector.ny + int(parameters.frame_overhead))

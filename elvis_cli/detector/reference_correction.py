@@ -13,7 +13,7 @@ from elvis_cli.detector.stage import Image, Readout, Stage, number
 class Parameters:
     """As for the stages reference_pixels and correlated_noise."""
 
-    outputs: float = number("", 1.0, 256.0, "stripes that are read at the same time")
+    columns: float = number("pixel", 1.0, 16384.0, "width of an output's stripe of the chip")
     border: float = number("pixel", 1.0, 1024.0, "width of the border of reference pixels, physical pixels")
 
 
@@ -23,7 +23,7 @@ def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
     A window corrects itself with those that are in it: outputs without any are left alone.
     """
     detector, window = readout.detector, readout.window
-    columns, border = -(-detector.nx // int(parameters.outputs)), int(parameters.border) // detector.binning
+    columns, border = int(parameters.columns), int(parameters.border) // detector.binning
     row = np.arange(window.y0, window.y0 + window.ny)
     reference = image[(row < border) | (row >= detector.ny - border)]
     for first in range(-(window.x0 % columns), window.nx, columns):

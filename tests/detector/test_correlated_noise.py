@@ -6,7 +6,7 @@ from elvis_cli.detector.correlated_noise import pink
 from elvis_cli.errors import ResourceError
 from elvis_cli.sampling import Sampling
 
-NONE = {"outputs": 32, "c_pink": 0, "u_pink": 0, "acn": 0, "pedestal": 0, "row_overhead": 12, "frame_overhead": 1}
+NONE = {"columns": 64, "c_pink": 0, "u_pink": 0, "acn": 0, "pedestal": 0, "row_overhead": 12, "frame_overhead": 1}
 ONLY = {"stages": ("correlated_noise",)}
 
 

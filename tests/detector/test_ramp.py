@@ -13,7 +13,7 @@ ALL = {
     "reset": {"level": 5000, "ktc": 29},
     "rtn": {"fraction": 0.05, "low": 10, "high": 50, "fast": 1, "slow": 100},
     "correlated_noise": {
-        "outputs": 32, "c_pink": 3, "u_pink": 1, "acn": 0.5, "pedestal": 4, "row_overhead": 12, "frame_overhead": 1,
+        "columns": 64, "c_pink": 3, "u_pink": 1, "acn": 0.5, "pedestal": 4, "row_overhead": 12, "frame_overhead": 1,
     },
 }  # fmt: skip
 

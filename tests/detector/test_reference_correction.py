@@ -3,10 +3,10 @@ import pytest
 
 TABLES = {
     "correlated_noise": {
-        "outputs": 32, "c_pink": 6, "u_pink": 6, "acn": 0, "pedestal": 10, "row_overhead": 12, "frame_overhead": 1,
+        "columns": 64, "c_pink": 6, "u_pink": 6, "acn": 0, "pedestal": 10, "row_overhead": 12, "frame_overhead": 1,
     },
     "reference_pixels": {"border": 4, "noise": 0.8},
-    "reference_correction": {"outputs": 32, "border": 4},
+    "reference_correction": {"columns": 64, "border": 4},
 }  # fmt: skip
 NAMES = ("read_noise", "correlated_noise")
 
@@ -27,7 +27,7 @@ def test_correction_lowers_the_correlated_noise(expose):
 
 
 def test_each_output_has_the_median_of_its_own_reference_pixels_taken_off(expose):
-    stages = {"reference_correction": {"outputs": 32, "border": 4}}
+    stages = {"reference_correction": {"columns": 64, "border": 4}}
     rate = np.repeat(np.arange(32.0), 64) * np.ones((2048, 1))
     rate[1000, 1000] = 1e4
     rate[0, 7] = 1e6  # one bad reference pixel does not matter
