@@ -15,7 +15,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.focalplane.geometry import deproject, project
 from elvis_cli.request import NamedScene
 from elvis_cli.scene import library
-from elvis_cli.scene.component import Component, Picture, Points, Profile
+from elvis_cli.scene.component import Component, Galaxies, Picture, Points, Profile
 
 SCENES = list(library.scenes())
 WHOLE = ["globular-cluster", "clumpy-galaxy", "protoplanetary-disc"]
@@ -26,7 +26,7 @@ def light(components: tuple[Component, ...]) -> float:
     """Return the sum of all magnitudes."""
     flux = 0.0
     for component in components:
-        mags = component.shape.mag if isinstance(component.shape, Points) else component.brightness.mag
+        mags = component.shape.mag if isinstance(component.shape, Points | Galaxies) else component.brightness.mag
         flux += float(np.sum(10.0 ** (-0.4 * np.asarray(mags))))
     return -2.5 * math.log10(flux)
 

@@ -11,7 +11,7 @@ import numpy as np
 from elvis_cli.errors import RequestError
 from elvis_cli.request import Request
 from elvis_cli.scene import cosmology, frame
-from elvis_cli.scene.component import Component, Profile
+from elvis_cli.scene.component import Component, Galaxies, Profile
 from elvis_cli.scene.morphology import Sersic
 
 THICKNESS = 0.2
@@ -84,8 +84,10 @@ def components(
     if rest > 1e-9:
         disc = Sersic(index, radius / kpc, 1.0 - ratio, along)
         made.append(Component(Profile(disc, x0, y0), (old,), frame.part(request.target.brightness, rest), name="disc"))
-    for x, y, size, share in every:
-        if share > 0:
-            shape = Profile(Sersic(0.5, size / 1000.0 / kpc), x, y)
-            made.append(Component(shape, (young,), frame.part(request.target.brightness, share), name="clump"))
+    if any(share > 0 for *_, share in every):
+        x, y, size, share = np.array([clump for clump in every if clump[3] > 0]).T
+        mag = np.array([frame.part(request.target.brightness, part).mag for part in share])
+        same = np.ones(x.size)
+        clumps = Galaxies(x, y, mag, np.zeros(x.size, np.int64), size / 1000.0 / kpc, 0.5 * same, same, 0.0 * same)
+        made.append(Component(clumps, (young,), request.target.brightness, name="clump"))
     return tuple(made)
