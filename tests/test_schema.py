@@ -144,6 +144,8 @@ def test_defaults_are_those_of_the_request() -> None:
         "/elvis/exposure": request.extras.exposure,
         "/elvis/offset": list(request.extras.offset),
         "/elvis/skip": list(request.extras.skip),
+        "/elvis/also": list(request.extras.also),
+        "/elvis/keep": list(request.extras.keep),
         "/elvis/reads": request.extras.reads,
         "/elvis/previous/count": 1,
         "/elvis/previous/gap": 0,
