@@ -5,32 +5,25 @@ choose one). Light comes first: DRAWN are the parts that the focal plane draws. 
 (flat_field), but not the border of an infrared array (reference_pixels); dark current adds to what is collected, more
 in hot_pixels; dead_pixels collect neither. That is the expectation, which shot_noise makes whole electrons. Cosmic
 rays come after it, because their charge has no Poisson noise of its own; everything collected shares one full_well.
-The node turns charge into voltage (nonlinearity), the amplifier adds read_noise, and gain, bias and adc make numbers
-of it.
+The node turns charge into voltage (nonlinearity), which neighbours share (ipc), the amplifier adds read_noise and
+correlated_noise, and gain, bias and adc make numbers of it.
 
 Parameters. Dark, full_well, read_noise, gain, bias and adc use the numbers of the Chip and the Detector. The others
 use the instrument's table ``stages.<name>`` (`Detector.stages`: plain numbers); without a table the stage does not
-run. In TOML:
+run. `describe` lists them with unit and range. In TOML:
 
-    [stages.flat_field]     rms: of the response of a physical pixel
-    [stages.reference_pixels]
-                            border: width in physical pixels
-    [stages.hot_pixels]     fraction of the physical pixels; low, high: range of their dark current, electron/s
-    [stages.dead_pixels]    fraction of the physical pixels
-    [stages.cosmic_rays]    rate, 1/(cm2 s); probability: list from 0 to 1;
-                            length, um, and energy, electron: the quantiles at these probabilities
-    [stages.nonlinearity]   beta, 1/electron: Q -> Q (1 - beta Q)
+    [stages.flat_field]
+    rms = {value = 0.01, unit = "", source = "...", assumed = true}
 
-    each as  rms = {value = 0.01, unit = "", source = "...", assumed = true}
-
-`describe` lists them with unit and range. The fixed patterns belong to the physical pixels of the chip: a binned
+The fixed patterns belong to the physical pixels of the chip: a binned
 frame, or a window, shows the same ones as the full frame.
 
 Infrared: the frame is the mean of ``count`` = NDIT integrations, made at the cost of one. The array holds the mean per
 integration: shot noise is Poisson(count * mean) / count, read noise falls with sqrt(count), a cosmic ray counts once
 in ``count`` and within the full well of its integration, adc rounds to 1/count. Full well, non-linearity and the ADC's
 clipping act on the mean rather than on each integration, which is inexact only for pixels within about one sigma of
-those limits (one sigma = sqrt of the full well). CCD: ``count`` is the number of exposures; a frame is one of them.
+those limits (one sigma = sqrt of the full well). How the array is sampled between two resets is in the noise
+(`elvis_cli.sampling`); single reads are only made when they are to be kept (`elvis_cli.detector.ramp`). CCD: ``count`` is the number of exposures; a frame is one of them.
 
 Whole-image effects (bleeding, charge transfer, overscans) are stages that set ``image`` instead of ``rows``, and may
 return an array of another shape; neighbouring ``rows`` stages run together, block of rows by block of rows, for the

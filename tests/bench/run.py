@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 ELVIS = str(Path(sys.executable).with_name("elvis"))
+INFRARED = ["ipc", "rtn", "reset", "correlated_noise", "reference_correction"]
 
 
 def example(instrument: str, mode: str | None = None, **extras: Any) -> dict[str, Any]:
@@ -50,6 +51,10 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
         "hawki 4 x 2048 x 2048": (example("hawki"), {}),
         "micado 4096 x 4096, 1e5 stars": (
             example("micado", window="full", chips=[5], catalogue=crowd(100_000, 16.3)),
+            {},
+        ),
+        "micado 4096 x 4096, the whole infrared chain": (
+            example("micado", window="full", chips=[5], also=INFRARED, readout="utr:16"),
             {},
         ),
         "micado 9 x 4096 x 4096": (example("micado", window="full"), {}),
