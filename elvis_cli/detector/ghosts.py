@@ -39,7 +39,7 @@ def annulus(outer: float, inner: float) -> NDArray[np.float64]:
 
 def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
     """Add the ghosts of what is in the image."""
-    from scipy.signal import fftconvolve
+    from scipy import fft
 
     ny, nx = image.shape
     my, mx = -(-ny // FINE), -(-nx // FINE)
@@ -49,14 +49,16 @@ def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
     if not coarse.any():
         return image
     ring = annulus(parameters.outer / FINE, parameters.inner / FINE)
-    full = fftconvolve(coarse, ring) * parameters.ratio / FINE**2
     reach = ring.shape[0] // 2
+    size = [fft.next_fast_len(n + 2 * reach, real=True) for n in (my, mx)]
+    full = fft.irfft2(fft.rfft2(coarse, size) * fft.rfft2(ring, size), size) * parameters.ratio / FINE**2
+    full = np.where(full > 1e-9 * full.max(), full, 0.0)[: my + 2 * reach, : mx + 2 * reach]
     sy, sx = round(parameters.y / FINE), round(parameters.x / FINE)
     ghost = np.zeros((my, mx))
     for_y, for_x = np.arange(my) + reach - sy, np.arange(mx) + reach - sx
     in_y, in_x = (for_y >= 0) & (for_y < full.shape[0]), (for_x >= 0) & (for_x < full.shape[1])
     ghost[np.ix_(in_y, in_x)] = full[np.ix_(for_y[in_y], for_x[in_x])]
-    rows = np.repeat(np.maximum(ghost, 0.0).astype(np.float32), FINE, axis=1)[:, :nx]
+    rows = np.repeat(ghost.astype(np.float32), FINE, axis=1)[:, :nx]
     image += np.repeat(rows, FINE, axis=0)[:ny]
     return image
 

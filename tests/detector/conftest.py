@@ -48,14 +48,13 @@ def detector(kind="ir", **changes):
     return replace(base, **changes)
 
 
-def expose(
-    rate, *, kind="ir", dit=10.0, count=1, chip=1, x0=0, y0=0, ron=None, gain=None, dark=None, extras=None, **changes
+def exposure(
+    shape, *, kind="ir", dit=10.0, count=1, chip=1, x0=0, y0=0, ron=None, gain=None, dark=None, extras=None, **changes
 ):
-    """Expose an array of rates (a window of the chip at x0, y0); ``extras`` are keys of Extras, others of Detector."""
+    """What the chain wants to know; ``extras`` are keys of Extras, others of Detector."""
     array = detector(kind, **changes)
     own = {k: v for k, v in (("ron", ron), ("gain", gain), ("dark", dark)) if v is not None}
-    rate = np.asarray(rate, np.float32)
-    window = Window(x0, y0, rate.shape[1], rate.shape[0])
+    window = Window(x0, y0, shape[1], shape[0])
     setup = Setup(
         instrument="test",
         mode="imaging",
@@ -86,12 +85,33 @@ def expose(
     request = Request(
         "test", 3, Target(), SkyConditions(), Seeing(), {}, Timing(dit, count), {}, Extras(**(extras or {}))
     )
-    return chain.expose(rate, setup, replace(array.chip(chip), **own), window, request, count)
+    return setup, replace(array.chip(chip), **own), window, request, count
+
+
+def expose(rate, **changes):
+    """Expose an array of rates (a window of the chip at x0, y0)."""
+    rate = np.asarray(rate, np.float32)
+    return chain.expose(rate, *exposure(rate.shape, **changes))
 
 
 @pytest.fixture(name="expose")
 def expose_fixture():
     return expose
+
+
+@pytest.fixture
+def develop():
+    """Return the images that are kept by the names of their stages, the frame under None."""
+
+    def run(draw, shape, **changes):
+        return {name: image.copy() for name, image in chain.develop(draw, *exposure(shape, **changes))}
+
+    return run
+
+
+@pytest.fixture(name="detector")
+def detector_fixture():
+    return detector
 
 
 @pytest.fixture

@@ -76,7 +76,9 @@ def test_variance_of_flats_bends_as_published(expose):
         flat = expose(np.full((1600, 1600), mu), **change, extras={"stages": ("shot_noise", "brighter_fatter")})
         flat = flat.astype(float) - flat.mean(dtype=float)
         variance = flat.var()
-        assert variance / mu == pytest.approx(np.expm1(2 * a_00 * mu) / (2 * a_00 * mu), abs=4.5 * (2 / flat.size) ** 0.5)
+        assert variance / mu == pytest.approx(
+            np.expm1(2 * a_00 * mu) / (2 * a_00 * mu), abs=4.5 * (2 / flat.size) ** 0.5
+        )
         ratios.append(variance / mu)
         neighbours.append((flat[1:] * flat[:-1]).mean() / variance / mu)
     assert ratios[0] > ratios[1] > ratios[2]
@@ -121,5 +123,3 @@ def test_growth_is_that_of_galsim_within_a_factor_2():
     ]  # fmt: skip
     assert all(t > 0 for t in theirs)
     assert all(0.5 < t / o < 2 for t, o in zip(theirs, ours, strict=True)), (theirs, ours)
-
-

@@ -8,6 +8,7 @@ import pytest
 from elvis_cli import detector, parallel
 from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.request import Model
 
 EFFECTS = tuple(name for name in chain.NAMES if name not in chain.LIGHT)
 FIXED = ("flat_field", "hot_pixels", "dead_pixels")
@@ -26,7 +27,7 @@ def test_every_stage_module_is_in_the_chain():
     assert len(set(chain.NAMES)) == len(chain.NAMES)
     assert all(stage == module for stage, module in stages.items())
     assert all((m.STAGE.rows is None) != (m.STAGE.image is None) for m in modules if hasattr(m, "STAGE"))
-    assert chain.OWN == {m.STAGE.name for m in modules if hasattr(m, "STAGE") and m.STAGE.own}
+    assert {m.STAGE.name for m in modules if hasattr(m, "STAGE") and m.STAGE.own} == chain.OWN
 
 
 def test_description_is_json_and_complete():
@@ -203,3 +204,164 @@ def test_near_the_full_well_the_mean_is_right_to_half_a_sigma(expose, sigmas):
     sigma = 1.2e5**0.5
     at_once, loop = mean_of_integrations(expose, 1.2e5 + sigmas * sigma)
     assert at_once.mean() == pytest.approx(loop.mean(), abs=0.5 * sigma / 2)  # gain 2
+
+
+# --- order, light, kept images, models -------------------------------------------------------------------------------
+
+ORDERS = {
+    "one": ("stars", "galaxies", "thermal", "background", "dark", "flat_field", "shot_noise", "gain", "bias", "adc"),
+    "two": ("stars", "dark", "galaxies", "thermal", "flat_field", "background", "shot_noise", "gain", "bias", "adc"),
+}
+
+
+LEVELS = {"stars": 40.0, "galaxies": 8.0, "thermal": 1.0, "background": 16.0}
+
+
+@pytest.fixture
+def developed(develop):
+    """Develop even light, of which each part has its level."""
+
+    def run(**changes):
+        return develop(lambda parts: np.full((70, 60), sum(map(LEVELS.get, parts)), np.float32), (70, 60), **changes)
+
+    return run
+
+
+def test_detector_names_the_order(developed):
+    one = developed(orders=ORDERS, dit=1, extras={"keep": ("all",)})
+    two = developed(orders=ORDERS, dit=1, extras={"keep": ("all",), "order": "two"})
+    assert [name for name in one if name] == list(ORDERS["one"])
+    assert [name for name in two if name] == list(ORDERS["two"])
+    assert two["dark"].mean() < one["dark"].mean()
+    with pytest.raises(RequestError) as error:
+        developed(orders=ORDERS, extras={"order": "tow"})
+    assert error.value.details["pointer"] == "/elvis/order"
+    assert error.value.details["nearest"] == "two"
+
+
+def test_orders_agree_where_their_stages_commute(developed):
+    """Additions among themselves, and factors among themselves."""
+    extras = {"only": ("stars", "galaxies", "thermal", "background", "dark", "gain", "bias")}
+    one = developed(orders=ORDERS, dit=1, extras=extras | {"order": "one"})
+    two = developed(orders=ORDERS, dit=1, extras=extras | {"order": "two"})
+    np.testing.assert_allclose(one[None], two[None], rtol=1e-6)
+
+
+def test_kept_images_differ_by_their_stage_and_end_in_the_frame(developed):
+    change = {"kind": "ccd", "dit": 10, "stages": {"flat_field": {"rms": 0.02}}}
+    kept = developed(**change, extras={"keep": ("all",)})
+    plain = developed(**change)[None]
+    np.testing.assert_array_equal(kept[None], plain)  # keeping changes nothing
+    np.testing.assert_array_equal(kept["adc"], plain)
+    assert kept["stars"].mean() == 400
+    np.testing.assert_allclose(kept["galaxies"] - kept["stars"], 80)
+    np.testing.assert_allclose(kept["background"] - kept["thermal"], 160)
+    np.testing.assert_allclose(kept["dark"] - kept["flat_field"], 1, atol=1e-3)
+    np.testing.assert_allclose(kept["bias"] - kept["gain"], 1000, rtol=1e-5)
+    assert list(kept)[-1] is None
+
+
+def test_keep_of_a_stage_that_does_not_run_is_the_image_at_its_place(developed):
+    kept = developed(dit=1, stages={}, extras={"keep": ("dark", "flat_field", "background"), "skip": ("dark",)})
+    np.testing.assert_array_equal(kept["dark"], kept["background"])
+    np.testing.assert_array_equal(kept["flat_field"], kept["background"])
+
+
+def test_parts_of_the_light_are_switched(developed):
+    change = {"dit": 1, "stages": {}}
+    assert developed(**change, extras={"stages": ()})[None].mean() == 65
+    assert developed(**change, extras={"stages": (), "skip": ("stars", "background")})[None].mean() == 9
+    assert developed(**change, extras={"only": ("galaxies",)})[None].mean() == 8
+    assert developed(**change, extras={"only": ("FITS_GALAXIES", "FITS_STARS")})[None].mean() == 48
+    assert not developed(**change, extras={"only": ()})[None].any()
+
+
+@pytest.mark.parametrize("key", ["skip", "only", "also", "keep"])
+def test_unknown_names_in_every_list(developed, key):
+    with pytest.raises(RequestError) as error:
+        developed(extras={key: ("dark", "darc")})
+    assert error.value.details["pointer"] == f"/elvis/{key}/1"
+    assert error.value.details["nearest"] == "dark"
+
+
+def test_stages_of_calibrations_wait_to_be_asked(developed):
+    change = {"dit": 1, "stages": {"charge_injection": {"level": 9e4, "first": 0, "on": 2}}}
+    change["optional"] = ("charge_injection",)
+    for extras, there in (({}, 0), ({"also": ("FITS_CHARGEINJECTION",)}, 1), ({"only": ("charge_injection",)}, 1)):
+        made = developed(**change, extras=extras | {"skip": ("full_well", "gain", "bias", "adc", "read_noise")})[None]
+        assert (made[0].mean() == 9e4) == there
+
+
+def test_every_name_of_the_euclid_simulator_is_a_stage():
+    from elvis_cli.detector.names import EUCLID, canonical
+
+    assert len(EUCLID) == 28
+    assert {canonical(f"FITS_{name}") for name in EUCLID} <= set(chain.NAMES)
+    assert canonical("FITS_NONE") == "FITS_NONE"
+
+
+def test_models_replace_parameters_and_images(developed):
+    flat = np.random.default_rng(1).uniform(0.9, 1.1, (70, 60)).astype("<f4")
+    models = {
+        "prnu": Model({}, {1: (flat.tobytes(), (70, 60))}),
+        "dark": Model({"rate": 5.0}, {}),
+        "gain": Model({"factor": 4.0}, {}),
+    }
+    change = {"dit": 2, "nx": 60, "ny": 70, "stages": {}}
+    only = ("stars", "flat_field", "dark", "gain")
+    made = developed(**change, extras={"only": only, "models": models})[None]
+    np.testing.assert_allclose(made, (80 * flat + 10) / 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("models", "pointer"),
+    [
+        ({"gian": Model({"factor": 1}, {})}, "/elvis/models/gian"),
+        ({"gain": Model({"factor": -1}, {})}, "/elvis/models/gain/parameters"),
+        ({"gain": Model({}, {0: (b"", (0, 0))})}, "/elvis/models/gain/arrays"),
+        ({"prnu": Model({}, {0: (bytes(4 * 12), (4, 3))})}, "/elvis/models/flat_field/arrays/0/shape"),
+    ],
+)
+def test_wrong_models_are_refused(developed, models, pointer):
+    with pytest.raises(RequestError) as error:
+        developed(extras={"models": models})
+    assert error.value.details["pointer"] == pointer
+
+
+def test_amplifiers_have_their_own_figures(ccd, expose):
+    own = tuple({"gain": g, "bias": b, "ron": r} for g, b, r in ((1, 500, 3), (2, 600, 6), (3, 700, 9), (4, 800, 12)))
+    change = ccd(nx=200, ny=200, own=own)
+    frame = expose(np.zeros((400, 400)), **change, extras={"stages": ("read_noise", "gain", "bias")}).astype(float)
+    quarters = frame[:200, :200], frame[:200, 200:], frame[200:, 200:], frame[200:, :200]
+    for quarter, figures in zip(quarters, own, strict=True):
+        assert quarter.mean() == pytest.approx(figures["bias"], abs=0.1)
+        assert quarter.std() * figures["gain"] == pytest.approx(figures["ron"], rel=0.02)
+
+
+def test_raw_frames_of_a_ccd_give_its_parameters_back(ccd, expose):
+    """Photon transfer, linearity, dark current and overscans, quadrant by quadrant, within 1 to 2 %."""
+    own = tuple(
+        {"gain": g, "bias": b, "ron": r} for g, b, r in ((3.1, 500, 4.4), (3.5, 600, 4), (3.3, 700, 5), (3, 800, 4))
+    )
+    change = ccd(nx=300, ny=300, prescan=51, overscan=29, rows=20, own=own) | {"stages": {"flat_field": {"rms": 0.01}}}
+    slices = {"E": (slice(0, 300), slice(51, 351)), "G": (slice(340, 640), slice(409, 709))}
+    scans = {"E": (slice(0, 300), slice(355, 380)), "G": (slice(340, 640), slice(384, 405))}
+
+    def flat(level, exposure, dit=100.0, dark=0.0):
+        made = expose(np.full((600, 600), level), **change, dit=dit, dark=dark, extras={"exposure": exposure})
+        assert made.shape == (640, 760)
+        return made.astype(float)
+
+    levels = (0.0, 50.0, 150.0, 400.0, 900.0)
+    pairs = [(flat(level, 1), flat(level, 2)) for level in levels]
+    for name, figures in (("E", own[0]), ("G", own[2])):
+        bias = np.mean([pair[0][scans[name]].mean() for pair in pairs])
+        assert bias == pytest.approx(figures["bias"], abs=0.1)
+        noise = np.mean([((a - b)[scans[name]].var() / 2 - 1 / 12) ** 0.5 for a, b in pairs])
+        assert noise * figures["gain"] == pytest.approx(figures["ron"], rel=0.02)
+        signal = np.array([(a + b)[slices[name]].mean() / 2 - bias for a, b in pairs])
+        variance = [(a - b)[slices[name]].var() / 2 for a, b in pairs]
+        assert 1 / np.polyfit(signal, variance, 1)[0] == pytest.approx(figures["gain"], rel=0.015)
+        np.testing.assert_allclose(signal[1:] * figures["gain"] / np.array(levels[1:]) / 100, 1, rtol=0.002)
+        dark = flat(0.0, 1, dit=1000, dark=0.5)[slices[name]].mean() - bias
+        assert dark * figures["gain"] == pytest.approx(500, rel=0.01)

@@ -74,3 +74,16 @@ def test_tables_are_checked(expose, change, words):
     table = {"rate": 1, "probability": [0, 1], "length": [1, 9], "energy": [1, 9]} | change
     with pytest.raises(ResourceError, match=words):
         expose(np.zeros((4, 4)), stages={"cosmic_rays": table})
+
+
+def test_covered_part_of_a_quadrant(expose):
+    """1.42 / (cm2 s) with the lengths of the simulator ELViS cover 1.4 % of the pixels in 565 s."""
+    pixels = np.array([1.0, 1.9, 3.9, 6.0, 9.5, 22, 51, 120])
+    table = {
+        "rate": 1.42, "probability": [0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1],
+        "length": list(pixels * 12), "energy": [1e3, 3.3e3, 6e3, 1.22e4, 3.7e4, 3e5, 1.4e6, 5e6],
+    }  # fmt: skip
+    change = {"kind": "ccd", "pixel_mm": 0.012, "stages": {"cosmic_rays": table}, "extras": ONLY}
+    covered = [(expose(np.zeros((2066, 2048)), dit=dit, **change) > 0).mean() for dit in (565, 56.5)]
+    assert covered[0] == pytest.approx(0.014, rel=0.1)
+    assert covered[1] == pytest.approx(covered[0] / 10, rel=0.15)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,7 @@ from elvis_cli.request import Window
 
 
 @pytest.fixture
-def ccd_detector(ccd):
-    from tests.detector.conftest import detector
-
+def ccd_detector(ccd, detector):
     return detector(**ccd())
 
 
@@ -51,8 +51,6 @@ def test_window_knows_how_far_its_amplifiers_are(ccd_detector):
 
 
 def test_without_quadrants_the_chip_is_one(ccd_detector):
-    from dataclasses import replace
-
     plain = replace(ccd_detector, quadrants=())
     assert layout.quadrants(plain) == (Quadrant("", 0, 0, 64, 80, "bottom-left"),)
     image = np.ones((80, 64), np.float32)
