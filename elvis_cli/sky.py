@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import moon
-from elvis_cli.constants import PLANCK
+from elvis_cli.constants import PLANCK, SECOND_RADIATION
 from elvis_cli.errors import ElvisError, ResourceError
 from elvis_cli.instrument import Floats, Site
 from elvis_cli.request import SkyConditions
@@ -58,8 +58,6 @@ VISUAL = 0.55
 """Where the scattering function of Krisciunas & Schaefer holds as it is, um."""
 LAYER = 6371.0 / (6371.0 + 90.0)
 """Earth's radius over that of the airglow's layer."""
-SECOND_RADIATION = 14387.77
-"""hc/k, um K."""
 AB_FLUX = 3631e-26
 """f_nu of magnitude 0 (AB), W/m2/Hz."""
 SCALE_HEIGHT = 8400.0
