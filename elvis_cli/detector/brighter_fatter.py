@@ -107,15 +107,25 @@ def displace(charge: Image, right: Image, up: Image) -> Image:
 
 
 def apply(image: Image, parameters: Parameters, readout: Readout) -> NDArray[Any]:
-    """Move charge between pixels; of digitised frames, whose order it is, that of their electrons."""
+    """Move charge between pixels; in frames in ADU, according to their electrons."""
     right, up = displacements(parameters)
-    if image.dtype != np.uint16:
+    gains = readout.by_amplifier("gain", readout.chip.gain) if "gain" in readout.done else (1.0,)
+    biases = readout.by_amplifier("bias", readout.detector.bias) if "bias" in readout.done else (0.0,)
+    if gains == (1.0,) and biases == (0.0,):
         return displace(image, right, up)
-    gain, bias = np.float32(readout.chip.gain), np.float32(readout.detector.bias)
-    electrons = (image.astype(np.float32) - bias) * gain
+    electrons = image.astype(np.float32)
+    for part, bias in readout.amplifiers(electrons, 0, biases):
+        np.subtract(part, np.float32(bias), out=part)
+    for part, gain in readout.amplifiers(electrons, 0, gains):
+        np.multiply(part, np.float32(gain), out=part)
     moved = displace(electrons, right, up)
-    adu: NDArray[np.uint16] = np.clip(np.rint(moved / gain + bias), 0, 65535).astype(np.uint16)
-    return adu
+    for part, gain in readout.amplifiers(moved, 0, gains):
+        np.divide(part, np.float32(gain), out=part)
+    for part, bias in readout.amplifiers(moved, 0, biases):
+        np.add(part, np.float32(bias), out=part)
+    if image.dtype == np.uint16:
+        return np.asarray(np.clip(np.rint(moved), 0, 65535), np.uint16)
+    return moved
 
 
 STAGE = Stage("brighter_fatter", "charge that repels charge into the neighbours", Parameters, image=apply)

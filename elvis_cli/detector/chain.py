@@ -304,6 +304,7 @@ def _develop(
 ) -> Iterator[tuple[str | None, NDArray[Any]]]:
     """Yield what `develop` does, of some steps on an image that it may change."""
     pending: list[tuple[RowFunction, Any]] = []
+    done: set[str] = set()
     for batch in _batches(steps):
         step = batch[-1]
         if step.stage is None:
@@ -315,7 +316,8 @@ def _develop(
             pending.append((step.stage.rows, step.parameters))
         elif step.stage.image is not None:
             _run(pending, image, readout)
-            image = step.stage.image(image, step.parameters, readout)
+            image = step.stage.image(image, step.parameters, replace(readout, shape=image.shape, done=frozenset(done)))
+        done.add(step.name)
         if step.keep:
             _run(pending, image, readout)
             yield step.name, image

@@ -39,7 +39,9 @@ class Readout:
     models: Mapping[str, Model] = field(default_factory=dict)
     """What replaces the instrument's models, by stage."""
     shape: tuple[int, int] = (0, 0)
-    """Of the image in the stages that work on rows, overscans included."""
+    """Of the image, overscans included."""
+    done: frozenset[str] = frozenset()
+    """Stages that came before one that works on the whole image."""
     previous: Previous | None = None
     """The exposure before this one."""
     read: int | None = None
@@ -160,7 +162,8 @@ class Stage(Generic[P]):
         except ResourceError as error:
             found, allowed = error.details.get("found"), error.details.get("allowed")
             pointer = f"/elvis/models/{self.name}/parameters"
-            raise RequestError(pointer, str(error.message), found=found, allowed=allowed) from None
+            reason = error.message.partition("; allowed")[0]
+            raise RequestError(pointer, reason, found=found, allowed=allowed) from None
 
 
 def number(unit: str, low: float, high: float, text: str, default: Any = MISSING) -> Any:

@@ -268,6 +268,14 @@ def _simulation(request: Request, setup: Setup) -> Iterable[Card]:
         yield "ESO SIM STAGES", " ".join(request.extras.stages), "detector stages that were run"
     if request.extras.skip:
         yield "ESO SIM SKIP", " ".join(request.extras.skip), "detector stages left out"
+    if request.extras.only is not None:
+        yield "ESO SIM ONLY", " ".join(request.extras.only), "stages that were run, light included"
+    if request.extras.also:
+        yield "ESO SIM ALSO", " ".join(request.extras.also), "stages that were run since they were asked for"
+    if request.extras.order is not None:
+        yield "ESO SIM ORDER", request.extras.order, "order of the stages"
+    if request.extras.models:
+        yield "ESO SIM MODELS", " ".join(request.extras.models), "stages with the user's own model"
 
 
 def _target_name(request: Request) -> str:

@@ -85,9 +85,10 @@ def test_variance_of_flats_bends_as_published(expose):
     assert neighbours[-1] == pytest.approx(ITL["a_01"], rel=0.12)  # covariances are positive and give a_ij back
 
 
-def test_digitised_frames_are_displaced_in_electrons(expose):
+@pytest.mark.parametrize("last", [("brighter_fatter", "adc"), ("adc", "brighter_fatter")])
+def test_frames_in_adu_are_displaced_in_electrons(expose, last):
     rate = spot(1e5)
-    order = {"last": ("stars", "galaxies", "thermal", "background", "gain", "bias", "adc", "brighter_fatter")}
+    order = {"last": ("stars", "galaxies", "thermal", "background", "gain", "bias", *last)}
     change = {"kind": "ccd", "dit": 1, "stages": {"brighter_fatter": ITL}, "orders": order}
     frame = expose(rate, **change)
     assert frame.dtype == np.uint16
