@@ -15,12 +15,27 @@ MOST = 2**26
 """Numbers in the reads of one chip."""
 
 
-def completed(detector: Detector, family: Facts | None, request: Request) -> Detector:
-    """Return the detector with those stages of its ``family`` that the request names and it does not have itself."""
+def completed(detector: Detector, family: Facts | None, window: Window, request: Request) -> Detector:
+    """Return the detector with those stages of its ``family`` that the request names and it does not have itself.
+
+    Raises
+    ------
+    RequestError
+        The window has no reference pixels for the correction that the request names.
+    """
     extras = request.extras
     asked = {canonical(name) for name in (*extras.also, *(extras.only or ()), *(extras.stages or ()))}
     if extras.previous:
         asked.add("persistence")
+    if family and "reference_correction" in asked & set(family):
+        asked.add("reference_pixels")
+        border = int(family.part("reference_correction").number("border", "pixel"))
+        if window.y0 >= border and window.y0 + window.ny <= detector.ny - border:
+            raise RequestError(
+                "/elvis/window",
+                "holds no reference pixels, and reference_correction needs them",
+                allowed=f"one with rows below {border} or from {detector.ny - border}",
+            )
     more = [] if family is None else [stage for stage in family if stage in asked - set(detector.stages)]
     if family is None or not more:
         return detector

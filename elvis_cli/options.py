@@ -109,6 +109,7 @@ def collect(
     previous: Annotated[
         Path | None, typer.Option(help="FITS file of elvis: the exposure before, which the detector remembers.")
     ] = None,
+    gap: Annotated[float, typer.Option(min=0, max=1e6, help="Time from its end to this one's start, s.")] = 30.0,
     truth: Annotated[
         bool | None, typer.Option("--truth/--no-truth", help="Tell what was put in, in the table TRUTH.")
     ] = None,
@@ -156,7 +157,7 @@ def collect(
     if previous:
         from elvis_cli.product.previous import read_previous
 
-        given["previous"] = read_previous(previous)
+        given["previous"] = read_previous(previous, gap)
     return Options({key: value for key, value in given.items() if value is not None}, strict)
 
 

@@ -69,7 +69,7 @@ def build(
     telescope = make_telescope(shared["telescope"])
     dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
     own = facts.part("detectors", facts.text("detector"))
-    detector = infrared.completed(detector, shared.get("family"), request)
+    detector = infrared.completed(detector, shared.get("family"), window, request)
     detector = infrared.sampled(detector, own, dit, window, request)
     count = request.timing.count
     if count is None and request.timing.snr is None:

@@ -147,8 +147,8 @@ def bright(micado, render, tmp_path):
 
 
 def test_what_is_remembered_of_a_file(bright):
-    block = read_previous(bright)
-    assert (block["dit"], block["count"]) == (60, 1)
+    block = read_previous(bright, 30)
+    assert (block["dit"], block["count"], block["gap"]) == (60, 1, 30)
     (chip,) = block["chips"]
     assert chip["chip"] == 5
     assert chip["window"] == WINDOW
@@ -179,15 +179,15 @@ def test_files_that_are_none(tmp_path, fors, render):
     path = tmp_path / "other.fits"
     fits.PrimaryHDU(np.zeros((4, 4))).writeto(path)
     with pytest.raises(RequestError, match="no file that ELVIS made"):
-        read_previous(path)
+        read_previous(path, 30)
     ccd = tmp_path / "ccd.fits"
     ccd.write_bytes(render(fors({"elvis": {"window": {"x0": 0, "y0": 0, "nx": 16, "ny": 16}, "chips": [1]}})))
     with pytest.raises(RequestError, match="infrared"):
-        read_previous(ccd)
+        read_previous(ccd, 30)
     path.write_text("SIMPLE")
     for bad in (path, tmp_path / "none.fits"):
         with pytest.raises(UsageError, match="cannot read"):
-            read_previous(bad)
+            read_previous(bad, 30)
 
 
 @pytest.mark.parametrize(
@@ -203,3 +203,14 @@ def test_what_does_not_fit_the_detector(micado, change, pointer):
     with pytest.raises(RequestError) as error:
         prepared(micado({"elvis": {"previous": {"dit": 60, "chips": [chip]}}}))
     assert error.value.details["pointer"] == pointer
+
+
+def test_reference_pixels_are_needed_and_dark(micado):
+    edge = {"x0": 0, "y0": 0, "nx": 64, "ny": 64}
+    document = micado({"elvis": {"also": ["reference_correction"], "window": edge, "chips": [1]}})
+    ((_, frame),) = pipeline.frames(prepared(document))
+    assert abs(np.median(frame[:4])) < 2
+    assert np.median(frame[4:, 4:]) > 500
+    document["elvis"]["window"] = WINDOW
+    with pytest.raises(RequestError, match="holds no reference pixels"):
+        prepared(document)

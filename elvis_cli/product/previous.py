@@ -15,12 +15,9 @@ from elvis_cli.embedded import pack
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.product.fits import VALUES_EXTENSION
 
-GAP = 30.0
-"""Time from the end of the exposure to the start of the next one, s."""
 
-
-def read_previous(path: Path) -> dict[str, Any]:
-    """Return the electrons of one integration on every chip, a byte a pixel.
+def read_previous(path: Path, gap: float) -> dict[str, Any]:
+    """Return the electrons of one integration on every chip, a byte a pixel; it ended ``gap`` s before the next one.
 
     Raises
     ------
@@ -31,7 +28,7 @@ def read_previous(path: Path) -> dict[str, Any]:
     """
     try:
         with fits.open(path) as hdus:
-            return _block(path, hdus)
+            return _block(path, hdus) | {"gap": gap}
     except (OSError, ValueError, TypeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise UsageError(f"--previous: cannot read {path}: {reason}") from None
@@ -58,4 +55,4 @@ def _block(path: Path, hdus: fits.HDUList) -> dict[str, Any]:
         place = {"x0": int(header["ESO DET WIN1 STRX"]) - 1, "y0": int(header["ESO DET WIN1 STRY"]) - 1}
         window = place | {"nx": charge.shape[1], "ny": charge.shape[0]}
         chips[number] = {"chip": number, "window": window, "data": pack(encode(charge).tobytes())}
-    return {"dit": dit, "count": int(top["ESO DET NDIT"]), "gap": GAP, "chips": list(chips.values())}
+    return {"dit": dit, "count": int(top["ESO DET NDIT"]), "chips": list(chips.values())}
