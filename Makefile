@@ -34,7 +34,10 @@ format: install
 	$(BIN)/ruff format .
 
 bench: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python tests/bench/run.py
+	$(BIN)/python tests/bench/stars.py
+	ELVIS_FUZZ=10 $(BIN)/python -m pytest -q tests/test_filter_fuzz.py
 
 # Every mode, scene and kind of picture, to be looked at: gallery/index.html.
 gallery: install
