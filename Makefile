@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench gallery data clean
+.PHONY: all install example test lint format bench fuzz gallery data clean
 
 all: lint test
 
@@ -37,6 +37,9 @@ bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/stars.py
+
+# Ten times as many broken requests as the tests try.
+fuzz: install
 	ELVIS_FUZZ=10 $(BIN)/python -m pytest -q tests/test_filter_fuzz.py
 
 # Every mode, scene and kind of picture, to be looked at: gallery/index.html.

@@ -58,6 +58,10 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
             {},
         ),
         "micado 9 x 4096 x 4096": (example("micado", window="full"), {}),
+        "micado 9 x 4096 x 4096, 1e6 stars": (
+            example("micado", window="full", catalogue=crowd(1_000_000, 51.0), truth=False),
+            {},
+        ),
     }
 
 
