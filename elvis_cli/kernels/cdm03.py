@@ -51,8 +51,9 @@ def _meet(
         before = packet
         if packet >= SKIP:
             most = gamma[k] * transfers * power
-            caught = (most - trapped[k, at]) / (most / packet + 1.0)
+            caught = most - trapped[k, at]
             if caught > 0.0:
+                caught /= most / packet + 1.0
                 reach = alpha[k] * packet / power
                 if reach < 40.0:
                     caught *= 1.0 - np.exp(-reach)
