@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 ELVIS = str(Path(sys.executable).with_name("elvis"))
+TRANSFER = ["stars", "background", "shot_noise", "pre_overscan", "parallel_overscan", "cti", "gain", "bias", "adc"]
 INFRARED = ["ipc", "rtn", "reset", "correlated_noise", "reference_correction"]
 
 
@@ -55,6 +56,10 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
         ),
         "micado 4096 x 4096, the whole infrared chain": (
             example("micado", window="full", chips=[5], also=INFRARED, readout="utr:16"),
+            {},
+        ),
+        "euclid-vis 4096 x 4132, charge transfer of 10 species": (
+            example("euclid-vis", window="full", chips=[11], only=TRANSFER),
             {},
         ),
         "micado 9 x 4096 x 4096": (example("micado", window="full"), {}),
