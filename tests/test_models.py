@@ -101,6 +101,18 @@ def test_model_without_a_file_is_a_wrong_command_line(elvis, request_text):
     assert elvis("--model=gain", stdin=request_text).code == 2
 
 
+def test_zero_point_is_a_factor_on_all_light(elvis, request_text, tmp_path):
+    (tmp_path / "zp.json").write_text('{"shift": -0.7525749892}')
+    change = (*SMALL, "--product=expected")
+    plain, _ = opened(elvis(*change, stdin=request_text), tmp_path / "a.fits")
+    half, _ = opened(elvis(*change, f"--model=zero_point={tmp_path}/zp.json", stdin=request_text), tmp_path / "b.fits")
+    np.testing.assert_allclose(half["CHIP1"], plain["CHIP1"] / 2, rtol=1e-5)
+    (tmp_path / "zp.json").write_text('{"shift": 9}')
+    wrong = elvis(*change, f"--model=zero_point={tmp_path}/zp.json", stdin=request_text)
+    assert wrong.code == 65
+    assert "/elvis/models/zero_point/parameters" in wrong.lines[0]
+
+
 def test_a_model_replaces_the_one_of_the_request_and_no_other(elvis, fors, tmp_path):
     models = {"gain": {"parameters": {"factor": 1}}, "bias": {"parameters": {"level": 300}}}
     (tmp_path / "gain.json").write_text('{"factor": [4]}')

@@ -353,8 +353,10 @@ def _check_models(readout: Readout, extras: Extras) -> None:
     """Raise if a model is of no stage of the detector, or an image has not the chip's shape."""
     names = [name for name in sequence(readout.detector, extras.order) if name not in DRAWN]
     for name in extras.models:
+        if name == "zero_point":  # the optics'
+            continue
         if stage_of(name) not in names:
-            raise choice_error(f"/elvis/models/{name}", name, names)
+            raise choice_error(f"/elvis/models/{name}", name, [*names, "zero_point"])
         if stage(stage_of(name)).array:
             readout.array(stage_of(name))
 
