@@ -8,22 +8,23 @@ rays come after it, because their charge has no Poisson noise of its own; everyt
 The node turns charge into voltage (nonlinearity), which neighbours share (ipc), the amplifier adds read_noise and
 correlated_noise, and gain, bias and adc make numbers of it.
 
-Parameters. Dark, full_well, read_noise, gain, bias and adc use the numbers of the Chip and the Detector. The others
-use the instrument's table ``stages.<name>`` (`Detector.stages`: plain numbers); without a table the stage does not
-run. `describe` lists them with unit and range. In TOML:
+Parameters. Those of OWN use the numbers of the Chip and the Detector. The others use the instrument's table
+``stages.<name>`` (`Detector.stages`: plain numbers); without a table the stage does not run. `elvis stages --json`
+lists them with unit and range. In TOML:
 
     [stages.flat_field]
     rms = {value = 0.01, unit = "", source = "...", assumed = true}
 
-The fixed patterns belong to the physical pixels of the chip: a binned
-frame, or a window, shows the same ones as the full frame.
+The fixed patterns belong to the physical pixels of the chip: a binned frame, or a window, shows the same ones as the
+full frame.
 
 Infrared: the frame is the mean of ``count`` = NDIT integrations, made at the cost of one. The array holds the mean per
 integration: shot noise is Poisson(count * mean) / count, read noise falls with sqrt(count), a cosmic ray counts once
 in ``count`` and within the full well of its integration, adc rounds to 1/count. Full well, non-linearity and the ADC's
 clipping act on the mean rather than on each integration, which is inexact only for pixels within about one sigma of
 those limits (one sigma = sqrt of the full well). How the array is sampled between two resets is in the noise
-(`elvis_cli.sampling`); single reads are only made when they are to be kept (`elvis_cli.detector.ramp`). CCD: ``count`` is the number of exposures; a frame is one of them.
+(`elvis_cli.sampling`); single reads are only made when they are to be kept (`elvis_cli.detector.ramp`). CCD:
+``count`` is the number of exposures; a frame is one of them.
 
 Whole-image effects (bleeding, charge transfer, overscans) are stages that set ``image`` instead of ``rows``, and may
 return an array of another shape; neighbouring ``rows`` stages run together, block of rows by block of rows, for the
@@ -33,7 +34,7 @@ sake of the processor's cache. A stage's module is only imported for a detector 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from itertools import groupby
@@ -123,41 +124,6 @@ def stage(name: str) -> Stage[Any]:
     """Return the stage with this name."""
     found: Stage[Any] = import_module(f"elvis_cli.detector.{name}").STAGE
     return found
-
-
-def describe(detector: Detector | None = None, order: str | None = None) -> tuple[dict[str, Any], ...]:
-    """Return the stages in order, with their parameters: what `elvis stages` prints.
-
-    With a detector, those of its order that it has, with the parameters' values.
-    """
-    described = []
-    names = NAMES if detector is None else sequence(detector, order)
-    for name in names:
-        made = None if name in DRAWN else stage(name)
-        if made and detector is not None and not made.own and name not in detector.stages:
-            continue
-        values = {} if detector is None else detector.stages.get(name, {})
-        described.append(
-            {
-                "name": name,
-                "title": made.title if made else DRAWN[name],
-                "unit": unit(names, name),
-                "from": "focal plane" if not made else "chip or detector" if made.own else "stages table",
-                "when": "asked for" if detector and name in detector.optional else "always",
-                "parameters": [
-                    {
-                        "name": f.name,
-                        "unit": f.metadata["unit"],
-                        "low": f.metadata["low"],
-                        "high": f.metadata["high"],
-                        "text": f.metadata["text"],
-                    }
-                    | ({"value": values[f.name]} if f.name in values else {})
-                    for f in (fields(made.parameters) if made else ())
-                ],
-            }
-        )
-    return tuple(described)
 
 
 def unit(names: Sequence[str], name: str) -> str:

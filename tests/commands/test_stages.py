@@ -1,5 +1,6 @@
 import json
 
+from elvis_cli.commands import stages
 from elvis_cli.detector import chain
 
 
@@ -25,3 +26,10 @@ def test_unknown_orders_and_instruments(elvis):
     wrong = elvis("stages", "fors", "--order=physical")
     assert wrong.code == 65
     assert "/elvis/order" in wrong.lines[0]
+
+
+def test_description_is_json_and_complete():
+    described = json.loads(json.dumps(stages.describe(), allow_nan=False))
+    assert [d["name"] for d in described] == list(chain.NAMES)
+    assert all(d["title"] for d in described)
+    assert {p["name"] for d in described for p in d["parameters"]} >= {"rms", "fraction", "rate", "beta", "level"}

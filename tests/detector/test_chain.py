@@ -1,5 +1,4 @@
 import importlib
-import json
 import pkgutil
 
 import numpy as np
@@ -28,13 +27,6 @@ def test_every_stage_module_is_in_the_chain():
     assert all(stage == module for stage, module in stages.items())
     assert all((m.STAGE.rows is None) != (m.STAGE.image is None) for m in modules if hasattr(m, "STAGE"))
     assert {m.STAGE.name for m in modules if hasattr(m, "STAGE") and m.STAGE.own} == chain.OWN
-
-
-def test_description_is_json_and_complete():
-    described = json.loads(json.dumps(chain.describe(), allow_nan=False))
-    assert [d["name"] for d in described] == list(chain.NAMES)
-    assert all(d["title"] for d in described)
-    assert {p["name"] for d in described for p in d["parameters"]} >= {"rms", "fraction", "rate", "beta", "level"}
 
 
 # --- selection -------------------------------------------------------------------------------------------------------
