@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from itertools import pairwise
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
 import typer
 
 from elvis_cli import __version__
+from elvis_cli.commands import survey
 from elvis_cli.console import Console, cell, print_json, say, table, write
 from elvis_cli.errors import ElvisError, OutputError, RequestError, UsageError, json_pointer
 from elvis_cli.options import Options, request_options
@@ -141,7 +142,7 @@ def elvis(
 
     parallel.set_threads(threads)
     if ctx.invoked_subcommand is None:
-        _render(_stdin(help_too=True), options, output)
+        _render(stdin(help_too=True), options, output)
     elif options.overrides or options.strict or output:
         raise UsageError(f"the options of {ctx.invoked_subcommand!r} come after its name")
 
@@ -154,7 +155,7 @@ def replay(
     output: OutputFile = None,
 ) -> None:
     """Render the request that travels inside a FITS file again: the same pixels."""
-    _check_stdout(output)
+    check_stdout(output)
     from elvis_cli.product.replay import read_request
 
     _render(read_request(_binary_stdin() if file == "-" else file), options, output)
@@ -182,13 +183,13 @@ def preview(
 ) -> None:
     """Make a picture (PNG) of a frame, North up and East left to less than 45 degrees, or of a table's curves."""
     if not terminal:
-        _check_stdout(output)
+        check_stdout(output)
     source = _binary_stdin() if file == "-" else file
     between = read_limits(limits)
     from elvis_cli.picture.terminal import has_colour
     from elvis_cli.product import preview as picture
 
-    with _sink(output) as out:
+    with sink(output) as out:
         if terminal:
             columns, lines = shutil.get_terminal_size()
             columns, lines = (size, size // 2) if size else (columns, lines - 1)
@@ -205,7 +206,7 @@ def preview(
 @request_options
 def validate(options: Options) -> None:
     """Check the request on stdin; say on stderr what it would render."""
-    request = _read(_stdin(), options)
+    request = _read(stdin(), options)
     from elvis_cli import pipeline
 
     made = pipeline.prepare(request)
@@ -224,7 +225,7 @@ def validate(options: Options) -> None:
 @request_options
 def explain(options: Options, as_json: AsJson = False) -> None:
     """List every number that the request on stdin would use: value, unit, source."""
-    request = _read(_stdin(), options)
+    request = _read(stdin(), options)
     from elvis_cli import pipeline
 
     values = pipeline.explain(request)
@@ -321,13 +322,16 @@ def warm() -> None:
     pipeline.warm()
 
 
+survey.register(app)
+
+
 def _render(text: bytes | str, options: Options, output: Path | None) -> None:
-    _check_stdout(output)
+    check_stdout(output)
     request = _read(text, options)
     # Only now the heavy imports: a wrong request is refused in a fraction of the time.
     from elvis_cli import pipeline
 
-    with _sink(output) as out, _progress() as progress:
+    with sink(output) as out, _progress() as progress:
         notes = pipeline.render(request, out, progress)
     _console.note(notes)
 
@@ -346,13 +350,20 @@ def _read(text: bytes | str, options: Options) -> Request:
     return request
 
 
-def _sink(output: Path | None) -> AbstractContextManager[BinaryIO]:
+def note(lines: Iterable[str]) -> None:
+    """Say on stderr what the user should know."""
+    _console.note(lines)
+
+
+def sink(output: Path | None) -> AbstractContextManager[BinaryIO]:
+    """Return what takes bytes for a file, or for stdout, all or nothing."""
     from elvis_cli.product.output import file_sink, stdout_sink
 
     return file_sink(output) if output else stdout_sink()
 
 
-def _stdin(help_too: bool = False) -> bytes:
+def stdin(help_too: bool = False) -> bytes:
+    """Return all of stdin; a terminal gets help or is refused."""
     if help_too and sys.stdin is not None and sys.stdin.isatty():
         for line in HELP.splitlines():
             say(line)
@@ -368,7 +379,8 @@ def _binary_stdin() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _check_stdout(output: Path | None) -> None:
+def check_stdout(output: Path | None) -> None:
+    """Refuse to write binary to a terminal."""
     if output is None:
         if sys.stdout is None:
             raise OutputError("stdout is closed")

@@ -21,7 +21,11 @@ from elvis_cli.errors import RequestError
 from elvis_cli.request import Catalogue, Exposed, Image, Model, Previous, PsfCube, Window
 
 _SHAPE = ("radius", "index", "ellipticity", "angle")
-_COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", "sed", *_SHAPE, "id")
+PACKED = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE, "id")
+"""Columns of numbers of a catalogue."""
+_COLUMNS = (*PACKED, "sed")
+LONG = 1000
+"""Rows from which on columns are packed: shorter ones stay readable."""
 _POINTER = "/elvis/catalogue"
 MOST = 5_000_000
 """Stars in a catalogue."""
@@ -32,6 +36,11 @@ LARGEST_PSF = 4 << 24
 def pack(numbers: bytes) -> str:
     """Return little-endian numbers as text."""
     return base64.b64encode(zlib.compress(numbers, 1)).decode()
+
+
+def packed(column: Any) -> list[float] | str:
+    """Return a column of numbers (an array) as it stands in the request."""
+    return pack(column.astype("<f8").tobytes()) if column.size >= LONG else list(column.tolist())
 
 
 def unpack(text: str, pointer: str, most: int) -> bytes:

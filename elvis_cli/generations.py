@@ -213,7 +213,7 @@ def _sky(keys: _Keys) -> SkyConditions:
     fli = keys.get("/sky/fli", "/sky/moon_fli", form=0.5 if phase is None else None)
     if fli is None:
         fli = (1 - math.cos(math.radians(phase))) / 2
-    if (keys.document.get("sky") or {}).get("almanac"):
+    if set((keys.document.get("sky") or {}).get("almanac") or {}) - {"targetName"}:
         keys.overruled.append("/sky/almanac: not used; the airmass and the Moon are those of /sky")
     airglow = keys.get("/sky/airglowEnabled")
     altitude = keys.get("/sky/moon_alt")
@@ -278,6 +278,7 @@ def _extras(keys: _Keys) -> Extras:
     return Extras(
         seed=int(block.get("seed", 0)),
         window=_window(window) if isinstance(window, Mapping) else window and "full",
+        mosaic=tuple(map(int, block["mosaic"])) if "mosaic" in block else None,
         chips=() if isinstance(chips, str) else chips and tuple(map(int, chips)),
         pointing=pointing and _pointing(pointing),
         date=_date(block.get("date")),

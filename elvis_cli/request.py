@@ -284,6 +284,8 @@ class Extras:
     """A Window, "full", or None = the instrument's default."""
     chips: tuple[int, ...] | None = None
     """Chip numbers; empty = all; None = those of the default window, or all with window "full"."""
+    mosaic: tuple[int, ...] | None = None
+    """The chips of the focal plane of which this is a part: what `elvis combine` waits for."""
     pointing: Pointing | None = None
     date: str | None = None
     """Start of the exposure, ISO 8601 UTC."""

@@ -184,8 +184,6 @@ class TomlInstrument:
             files["ao"] = ("", "ao.toml")
         if "family" in (detector := facts.part("detectors", facts.text("detector"))):
             files["family"] = ("_detectors", f"{detector.text('family')}.toml")
-        if "family" in (detector := facts.part("detectors", facts.text("detector"))):
-            files["family"] = ("_detectors", f"{detector.text('family')}.toml")
         shared: dict[str, Facts] = {}
         for what, (folder, name) in files.items():
             if what == "turbulence" and shared["site"].tree.get("space", False):

@@ -17,7 +17,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS, FITSFixedWarning
 
-from elvis_cli.embedded import MOST, pack
+from elvis_cli.embedded import MOST, pack, packed
 from elvis_cli.errors import RequestError, UsageError, json_pointer
 from elvis_cli.instrument import Floats
 
@@ -36,8 +36,6 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], str]] = {
     "id": (("id",), ""),
 }
 """Names that a column may have, in any case, and the unit that it is brought to."""
-LONG = 1000
-"""Rows from which on columns are packed: shorter ones stay readable."""
 LARGEST = 4096
 """Rows and columns of an image."""
 
@@ -71,7 +69,7 @@ def catalogue(path: Path) -> dict[str, Any]:
             f"/elvis/catalogue/{missing[0]}",
             f"{path.name} has no column {' and no '.join(missing)}",
             found=list(names),
-            allowed="x, y (arcsec) or ra, dec (deg); mag; temperature (K) or sed; radius (arcsec), index, ellipticity, angle",
+            allowed="x, y (arcsec) or ra, dec (deg); mag; temperature (K) or sed; radius (arcsec), index ...",
         )
     if not 1 <= len(table) <= MOST:
         raise RequestError("/elvis/catalogue", f"{path.name} has {len(table)} rows", allowed=f"1 to {MOST}")
@@ -295,7 +293,7 @@ def _column(path: Path, key: str, column: Any, unit: str) -> list[float] | str:
         raise RequestError(
             f"{pointer}/{bad[0]}", f"{path.name}: {bad.size} rows of column {column.name} hold no number"
         )
-    return values.tolist() if values.size < LONG else pack(values.astype("<f8").tobytes())
+    return packed(values)
 
 
 def _reason(error: Exception) -> str:

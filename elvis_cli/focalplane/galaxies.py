@@ -235,10 +235,11 @@ def _add_far(image: Image, profiles: Profiles, halo: Image, step: int) -> None:
 def _add_tails(image: Image, profiles: Profiles, end: Floats) -> None:
     """Add what the cores leave out of large profiles, from nodes NODE pixels apart, cubic between."""
     begin = _tail(profiles, end)
-    far = begin[:, 1] < end
+    ny, nx = image.shape
+    x, y = profiles.x, profiles.y
+    far = (begin[:, 1] < end) & (x > -end) & (x < nx + end) & (y > -end) & (y < ny + end)
     if not far.any():
         return
-    ny, nx = image.shape
     nodes = np.zeros((ny // NODE + 4, nx // NODE + 4), np.float32)
     limits = np.column_stack([begin, end, end])[far]
     _samples(nodes, profiles[far], 1.0, 1.0, 1.0 / NODE, limits)

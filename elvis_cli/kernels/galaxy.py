@@ -83,7 +83,11 @@ def add_samples(image: Image, place: Floats, shape: Floats, limits: Floats) -> N
         x, y, intensity = place[n]
         radius, power, b, ratio, cos, sin = shape[n]
         r0, r1, r2, r3 = limits[n]
-        if r3 <= r0:
+        half_x = math.sqrt((r3 * cos) ** 2 + (r3 * ratio * sin) ** 2)
+        half_y = math.sqrt((r3 * sin) ** 2 + (r3 * ratio * cos) ** 2)
+        left, right = max(math.ceil(x - half_x), 0), min(math.floor(x + half_x) + 1, nx)
+        low, high = max(math.ceil(y - half_y), 0), min(math.floor(y + half_y) + 1, ny)
+        if r3 <= r0 or left >= right or low >= high:
             continue
         scale = TABLE / math.sqrt(r3)  # even in the root of the radius, as the profile is steep
         for k in range(TABLE + 2):
@@ -92,10 +96,7 @@ def add_samples(image: Image, place: Floats, shape: Floats, limits: Floats) -> N
             if r > r2 and r3 > r2:
                 weight *= 1.0 - _rise((r - r2) / (r3 - r2))
             table[k] = weight * intensity * math.exp(-b * ((r / radius) ** power - 1.0)) if weight > 0.0 else 0.0
-        half_x = math.sqrt((r3 * cos) ** 2 + (r3 * ratio * sin) ** 2)
-        half_y = math.sqrt((r3 * sin) ** 2 + (r3 * ratio * cos) ** 2)
-        left, right = max(math.ceil(x - half_x), 0), min(math.floor(x + half_x) + 1, nx)
-        for j in range(max(math.ceil(y - half_y), 0), min(math.floor(y + half_y) + 1, ny)):
+        for j in range(low, high):
             dy = j - y
             for i in range(left, right):
                 dx = i - x

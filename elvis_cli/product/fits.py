@@ -16,6 +16,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +25,7 @@ from astropy.io.fits.verify import VerifyWarning
 from numpy.typing import NDArray
 
 from elvis_cli import __version__
+from elvis_cli.errors import ResourceError
 from elvis_cli.instrument import Chip, Setup
 from elvis_cli.product import header
 from elvis_cli.product.observation import observe
@@ -64,19 +66,41 @@ class Image:
     cards: Sequence[header.Card] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An HDU of another file, as it is."""
+
+    path: Path
+    start: int
+    """Its first byte."""
+    size: int
+
+    def write(self, out: BinaryIO) -> None:
+        """Write it, a piece at a time."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            left = self.size
+            while left > 0:
+                piece = file.read(min(left, 2**20))
+                if not piece:
+                    raise ResourceError(f"{self.path} ends too early", path=str(self.path))
+                left -= len(piece)
+                out.write(piece)
+
+
 def write(
     request: Request,
     setup: Setup,
     prediction: header.Predicted,
-    frames: Iterable[tuple[Chip, NDArray[np.float32] | NDArray[np.uint16]] | Image],
+    frames: Iterable[tuple[Chip, NDArray[np.float32] | NDArray[np.uint16]] | Image | Copy],
     notes: Sequence[str],
     out: BinaryIO,
-    extensions: Iterable[Table | Image] = (),
+    extensions: Iterable[Table | Image | Copy] = (),
 ) -> None:
     """Write the whole FITS file to ``out``, which need not be seekable.
 
     ``frames`` yields (chip, pixels), pixels of shape (window.ny, window.nx), uint16 or float32; it is asked for the
-    next chip only when the one before is written, and no chip is kept; an Image among them is an extension of its own.
+    next chip only when the one before is written, and no chip is kept; an Image or Copy among them is an extension.
     ``extensions`` follow the chips and are only
     asked for when the last chip is written.
 
@@ -95,7 +119,7 @@ def write(
     ]
     _write_hdu(out, cards, None, header.remarks(request, observation, notes))
     for frame in frames:
-        if isinstance(frame, Image):
+        if not isinstance(frame, tuple):
             _write_extension(out, frame)
         else:
             chip, pixels = frame
@@ -205,9 +229,11 @@ def _write_image(out: BinaryIO, pixels: NDArray[np.float32] | NDArray[np.uint16]
     _write_hdu(out, [*structure, *cards], stored.reshape(-1).view(np.uint8))
 
 
-def _write_extension(out: BinaryIO, extension: Table | Image) -> None:
+def _write_extension(out: BinaryIO, extension: Table | Image | Copy) -> None:
     if isinstance(extension, Table):
         _write_table(out, extension)
+    elif isinstance(extension, Copy):
+        extension.write(out)
     else:
         name: header.Card = ("EXTNAME", extension.name, "name of this extension")
         _write_image(out, extension.pixels, [name, *extension.cards])

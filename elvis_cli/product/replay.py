@@ -53,6 +53,29 @@ def _find(file: BinaryIO) -> str:
     raise RequestError("", f"the file has no extension {REQUEST_EXTENSION}: not a FITS file of ELVIS, or not all of it")
 
 
+def hdus(file: BinaryIO) -> Iterator[tuple[fits.Header, int, int]]:
+    """Yield the header, the first byte and the number of bytes of each HDU of a seekable file; pixels are skipped.
+
+    Raises
+    ------
+    RequestError
+        It is not a FITS file, or ends too early.
+    """
+    end, start = file.seek(0, os.SEEK_END), file.seek(0)
+    while start < end:
+        text = _header(file, first=start == 0)
+        try:
+            header = fits.Header.fromstring(text)
+            size = _data_size(header)
+        except (ValueError, TypeError, LookupError, fits.VerifyError):
+            raise RequestError("", f"{file.name} is not a FITS file, or damaged") from None
+        whole = len(text) + size + -size % BLOCK
+        if start + whole > end:
+            raise RequestError("", f"{file.name} ends too early")
+        yield header, start, whole
+        start = file.seek(start + whole)
+
+
 def _header(file: BinaryIO, first: bool) -> bytes:
     """Return the blocks of the next header, nothing at the end of the file."""
     blocks: list[bytes] = []

@@ -109,11 +109,7 @@ def catalogue(request: Request, stars: Catalogue) -> tuple[Component, ...]:
         The target's brightness is no magnitude, a template does not exist, or a star is not in front of us.
     """
     brightness = frame.magnitude(request, "/elvis/catalogue")
-    x, y = np.asarray(stars.x), np.asarray(stars.y)
-    if stars.celestial:
-        x, y = _in_field(request, x, y)
-    else:
-        x, y = x + request.extras.offset[0], y + request.extras.offset[1]
+    x, y = places(request, stars)
     seds: tuple[Sed, ...] = (request.target.sed,)
     which = np.zeros(x.size, np.int64)
     base = request.target.sed
@@ -145,6 +141,20 @@ def catalogue(request: Request, stars: Catalogue) -> tuple[Component, ...]:
             )
         parts.append(Component(shape, seds, brightness, name=name, id=None if numbers is None else numbers[rows]))
     return tuple(parts)
+
+
+def places(request: Request, stars: Catalogue) -> tuple[Floats, Floats]:
+    """Return field coordinates (arcsec) of a catalogue's sources.
+
+    Raises
+    ------
+    RequestError
+        A source is not in front of us.
+    """
+    x, y = np.asarray(stars.x), np.asarray(stars.y)
+    if stars.celestial:
+        return _in_field(request, x, y)
+    return x + request.extras.offset[0], y + request.extras.offset[1]
 
 
 def _in_field(request: Request, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:

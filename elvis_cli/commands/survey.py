@@ -1,0 +1,80 @@
+"""The commands around a focal plane: plan, split, combine, catalog; each a thin call, as in `elvis_cli.cli`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elvis_cli.console import say, write
+from elvis_cli.errors import UsageError
+
+OutputFile = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout, all or nothing.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (plan, split, combine, catalog):
+        app.command()(command)
+
+
+def plan() -> None:
+    """Print a request for each exposure of the survey on stdin, one in a line."""
+    from elvis_cli import cli
+    from elvis_cli.commands import plan as plans
+
+    for document in plans.plan(cli.stdin()):
+        write(json.dumps(document, separators=(",", ":")))
+
+
+def split(
+    margin: Annotated[
+        float | None, typer.Option(min=0, help="Arcsec around a detector within which sources touch it.")
+    ] = None,
+) -> None:
+    """Print a request for each detector of each request on stdin, one in a line, with the sources that touch it."""
+    from elvis_cli import cli
+    from elvis_cli.commands import split as splits
+
+    for line, notes in splits.lines(cli.stdin(), margin):
+        cli.note(notes)
+        write(line)
+
+
+def combine(
+    files: Annotated[list[Path], typer.Argument(help="FITS files that elvis wrote, in any order.")],
+    output: OutputFile = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Go without detectors that are missing.")
+    ] = False,
+) -> None:
+    """Put the files of single detectors together: the focal plane as one FITS file."""
+    from elvis_cli import cli
+
+    cli.check_stdout(output)
+    from elvis_cli.commands.combine import combine as together
+
+    with cli.sink(output) as out:
+        notes = together(files, out, allow_missing=allow_missing)
+    cli.note(notes)
+
+
+def catalog(
+    files: Annotated[list[Path], typer.Argument(help="Catalogues of stars and galaxies: ECSV, FITS or CSV tables.")],
+    output: OutputFile = None,
+) -> None:
+    """Merge catalogues: ECSV on stdout, or FITS if the output is named so; counts on stderr."""
+    from elvis_cli import cli
+    from elvis_cli.commands import catalog as catalogs
+
+    if output is not None and output.suffix.casefold() not in (".fits", ".fit", ".ecsv"):
+        raise UsageError(f"--output: {output.name} is neither .fits nor .ecsv")
+    columns, summary = catalogs.merge(files)
+    with cli.sink(output) as out:
+        catalogs.write(columns, summary, out, as_fits=output is not None and output.suffix.casefold() != ".ecsv")
+    for line in catalogs.describe(summary):
+        say(f"elvis: {line}")
