@@ -71,6 +71,8 @@ def _parameter(parameter: dict[str, Any]) -> str:
     text = parameter["name"]
     if isinstance(value, (int, float)):
         text += f" = {value:g}"
+    elif isinstance(value, str):
+        text += f" = {value}"
     elif value is not None:
         text += f" = {len(value)} values"
     return f"{text} {parameter['unit']}".rstrip()
