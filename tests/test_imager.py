@@ -1,14 +1,17 @@
 """Sources on pixels: conservation, moments, and the crowd against star by star."""
 
 import json
+import math
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from elvis_cli import pipeline, reader
+from elvis_cli import pipeline, reader, registry
 from elvis_cli.focalplane import crowd, imager
+from elvis_cli.optics import black_body
+from elvis_cli.request import Window
 from elvis_cli.scene.component import Picture
 from elvis_cli.scene.morphology import Sersic
 
@@ -249,3 +252,22 @@ class TestPictures:
             y, x = np.indices(image.shape)
             assert (image * x).sum() / image.sum() == pytest.approx(place[0], abs=0.02)
             assert (image * y).sum() / image.sum() == pytest.approx(place[1], abs=0.02)
+
+
+def test_parts_of_the_light_add_up() -> None:
+    """Thermal is all that is not the sky's, from METIS's warm telescope a black body through what follows it."""
+    document = registry.load("metis").example("img_n_scao")
+    ready = prepared(document)
+    chip = ready.setup.detector.chip(ready.setup.chips[0])
+    window = Window(1000, 1000, 60, 50)
+    parts = {name: ready.illuminate(chip, window, frozenset((name,))).astype(float) for name in imager.PARTS}
+    np.testing.assert_allclose(sum(parts.values()), ready.illuminate(chip, window), rtol=1e-5)
+    assert parts["thermal"].std() == parts["background"].std() == 0
+    assert not parts["galaxies"].any()
+    light, surfaces = ready.light, ready.setup.surfaces
+    behind, expected = ready.setup.detector.qe.at(light.wave), 0.0
+    for surface in reversed(surfaces):
+        radiance = black_body(light.wave, surface.temperature) * (math.pi / 648000) ** 2 * ready.setup.pixel_scale**2
+        expected += np.trapezoid(radiance * surface.emissivity.at(light.wave) * behind, light.wave) * light.area
+        behind = behind * surface.throughput.at(light.wave)
+    assert parts["thermal"].mean() == pytest.approx(expected, rel=0.01)
