@@ -9,31 +9,25 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from elvis_cli import __version__
 from elvis_cli.commands import survey
-from elvis_cli.console import Console, cell, print_json, say, table, write
-from elvis_cli.errors import ElvisError, OutputError, RequestError, UsageError, json_pointer
+from elvis_cli.commands.pipes import OutputFile, binary_stdin, check_stdout, sink, stdin
+from elvis_cli.console import Console, cell, print_json, table, write
+from elvis_cli.errors import ElvisError, RequestError, UsageError, json_pointer
 from elvis_cli.options import Options, request_options
 from elvis_cli.options import limits as read_limits
 from elvis_cli.picture import Kind
 
 if TYPE_CHECKING:
     from elvis_cli.request import Request
-
-HELP = """elvis makes detector frames of what an ETC request describes: ETC JSON on stdin, FITS on stdout.
-
-  elvis example micado | elvis > micado.fits
-  elvis < etc.json > out.fits
-  elvis instruments
-  elvis --help"""
 
 app = typer.Typer(
     name="elvis",
@@ -43,9 +37,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-OutputFile = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout, all or nothing.")
-]
 Threads = Annotated[int, typer.Option(min=0, envvar="ELVIS_THREADS", help="Threads; 0 = all that the process may use.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -158,7 +149,7 @@ def replay(
     check_stdout(output)
     from elvis_cli.product.replay import read_request
 
-    _render(read_request(_binary_stdin() if file == "-" else file), options, output)
+    _render(read_request(binary_stdin() if file == "-" else file), options, output)
 
 
 @app.command()
@@ -184,7 +175,7 @@ def preview(
     """Make a picture (PNG) of a frame, North up and East left to less than 45 degrees, or of a table's curves."""
     if not terminal:
         check_stdout(output)
-    source = _binary_stdin() if file == "-" else file
+    source = binary_stdin() if file == "-" else file
     between = read_limits(limits)
     from elvis_cli.picture.terminal import has_colour
     from elvis_cli.product import preview as picture
@@ -353,39 +344,6 @@ def _read(text: bytes | str, options: Options) -> Request:
 def note(lines: Iterable[str]) -> None:
     """Say on stderr what the user should know."""
     _console.note(lines)
-
-
-def sink(output: Path | None) -> AbstractContextManager[BinaryIO]:
-    """Return what takes bytes for a file, or for stdout, all or nothing."""
-    from elvis_cli.product.output import file_sink, stdout_sink
-
-    return file_sink(output) if output else stdout_sink()
-
-
-def stdin(help_too: bool = False) -> bytes:
-    """Return all of stdin; a terminal gets help or is refused."""
-    if help_too and sys.stdin is not None and sys.stdin.isatty():
-        for line in HELP.splitlines():
-            say(line)
-        raise typer.Exit(UsageError.exit_code)
-    return _binary_stdin().read()
-
-
-def _binary_stdin() -> BinaryIO:
-    if sys.stdin is None:
-        raise UsageError("stdin is closed")
-    if sys.stdin.isatty():
-        raise UsageError("stdin is a terminal: give a file by < or a pipe")
-    return sys.stdin.buffer
-
-
-def check_stdout(output: Path | None) -> None:
-    """Refuse to write binary to a terminal."""
-    if output is None:
-        if sys.stdout is None:
-            raise OutputError("stdout is closed")
-        if sys.stdout.isatty():
-            raise UsageError("stdout is a terminal and the output is binary: redirect it, or give -o FILE")
 
 
 @contextmanager

@@ -160,7 +160,7 @@ def warm() -> None:
     from elvis_cli import reader
 
     galaxy = {"target": {"morphology": {"morphologytype": "extended", "extendedtype": "sersic"}}}
-    crowd = {"elvis": {"catalogue": {key: [20.0] * 10 for key in ("x", "y", "mag")}}}
+    crowd = {"elvis": {"catalogue": {**{key: [20.0] * 10 for key in ("x", "y", "mag")}, "radius": [0, 20] * 5}}}
     for name in registry.names():
         for scene in ({}, galaxy, crowd):
             document = registry.load(name).example()

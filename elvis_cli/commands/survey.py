@@ -8,12 +8,9 @@ from typing import Annotated
 
 import typer
 
+from elvis_cli.commands.pipes import OutputFile, check_stdout, sink, stdin
 from elvis_cli.console import say, write
 from elvis_cli.errors import UsageError
-
-OutputFile = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout, all or nothing.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,10 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def plan() -> None:
     """Print a request for each exposure of the survey on stdin, one in a line."""
-    from elvis_cli import cli
     from elvis_cli.commands import plan as plans
 
-    for document in plans.plan(cli.stdin()):
+    for document in plans.plan(stdin()):
         write(json.dumps(document, separators=(",", ":")))
 
 
@@ -40,7 +36,7 @@ def split(
     from elvis_cli import cli
     from elvis_cli.commands import split as splits
 
-    for line, notes in splits.lines(cli.stdin(), margin):
+    for line, notes in splits.lines(stdin(), margin):
         cli.note(notes)
         write(line)
 
@@ -55,10 +51,10 @@ def combine(
     """Put the files of single detectors together: the focal plane as one FITS file."""
     from elvis_cli import cli
 
-    cli.check_stdout(output)
+    check_stdout(output)
     from elvis_cli.commands.combine import combine as together
 
-    with cli.sink(output) as out:
+    with sink(output) as out:
         notes = together(files, out, allow_missing=allow_missing)
     cli.note(notes)
 
@@ -68,13 +64,12 @@ def catalog(
     output: OutputFile = None,
 ) -> None:
     """Merge catalogues: ECSV on stdout, or FITS if the output is named so; counts on stderr."""
-    from elvis_cli import cli
     from elvis_cli.commands import catalog as catalogs
 
     if output is not None and output.suffix.casefold() not in (".fits", ".fit", ".ecsv"):
         raise UsageError(f"--output: {output.name} is neither .fits nor .ecsv")
     columns, summary = catalogs.merge(files)
-    with cli.sink(output) as out:
+    with sink(output) as out:
         catalogs.write(columns, summary, out, as_fits=output is not None and output.suffix.casefold() != ".ecsv")
     for line in catalogs.describe(summary):
         say(f"elvis: {line}")
