@@ -8,8 +8,9 @@ import pytest
 from scipy.special import gammaincinv
 
 from elvis_cli import parallel, pipeline, reader, registry
-from elvis_cli.focalplane import convolution, galaxies
+from elvis_cli.focalplane import convolution, galaxies, imager
 from elvis_cli.focalplane.galaxies import Profiles
+from elvis_cli.scene.morphology import Sersic
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +153,16 @@ class TestCatalogue:
         near = np.hypot(rows, columns) < 60
         xx, yy, xy = (float((made * near * a).sum()) for a in (columns**2, rows**2, rows * columns))
         assert math.degrees(0.5 * math.atan2(2 * xy, xx - yy)) % 180 == pytest.approx(120, abs=1)
+
+
+@pytest.mark.parametrize("name", ["fors", "hawki", "micado"])
+def test_it_is_the_same_for_every_kind_of_psf(name):
+    """Well sampled, a galaxy among many is the one that is drawn alone."""
+    document = registry.load(name).example()
+    ready = pipeline.prepare(reader.read(json.dumps({**document, "elvis": {}})))
+    spread, chip = ready.imager.psf, ready.setup.detector.chips[0]
+    many, alone = np.zeros((2, 200, 200), np.float32)
+    galaxies.draw(many, profiles((99.3, 102.1, 1.0, 8.0, 1.0, 0.7, 0.5)), spread, chip)
+    imager.add_profile(alone, 99.3, 102.1, 1.0, Sersic(1.0, 8.0, 0.3, 0.5), spread, chip)
+    assert np.abs(many - alone).sum() < 0.012
+    assert many.sum() == pytest.approx(alone.sum(), rel=2e-3)

@@ -24,7 +24,7 @@ from elvis_cli.scene.component import Galaxies
 
 Image = NDArray[np.float32]
 CORE = 32
-"""Half size of the PSF's core, pixels; the taper to the wings runs from half of it to all of it."""
+"""Half size of the PSF's core, pixels, if the PSF is so wide; the taper to the wings runs from half of it to all."""
 STRIP = 512
 """Rows of one strip."""
 CUSP = (2.0, 6.0)
@@ -114,8 +114,9 @@ def draw(image: Image, profiles: Profiles, spread: Psf, chip: Chip) -> None:
     if not near.any():
         return
     profiles, end = profiles[near], end[near]
-    core = _add_cores(image, profiles, end, spread, chip)
-    response[margin - CORE : margin + CORE + 1, margin - CORE : margin + CORE + 1] -= core
+    half = min(CORE, margin)
+    middle = slice(margin - half, margin + half + 1)
+    response[middle, middle] -= _add_cores(image, profiles, end, spread, chip, half)
     light = np.zeros(convolution.padded(image.shape, margin), np.float32)
     _points(light, profiles, margin, margin, 1, _tail(profiles, end), ROUGH)
     image += convolution.convolve([(light, 2)], np.maximum(response, 0.0))[:ny, :nx]
@@ -160,14 +161,14 @@ def _samples(image: Image, profiles: Profiles, left: float, low: float, scale: f
     galaxy.add_samples(image, place, shape, limits * scale)
 
 
-def _add_cores(image: Image, profiles: Profiles, end: Floats, spread: Psf, chip: Chip) -> Image:
-    """Add the galaxies less their tails, convolved with the PSF's core; return that core on pixels."""
+def _add_cores(image: Image, profiles: Profiles, end: Floats, spread: Psf, chip: Chip, half: int) -> Image:
+    """Add the galaxies less their tails, convolved with the PSF's core; return that core, (2 half + 1, ...) pixels."""
     from scipy import fft
 
     ny, nx = image.shape
     fine = min(max(spread.oversample // 2, 1), 4)
-    fine_core = _core(spread, chip, fine)
-    rows, columns = (fft.next_fast_len(fine * (n + 2 * CORE), real=True) for n in (min(STRIP, ny), nx))
+    fine_core = _core(spread, chip, fine, half)
+    rows, columns = (fft.next_fast_len(fine * (n + 2 * half), real=True) for n in (min(STRIP, ny), nx))
     rows += -rows % fine
     larger = np.zeros((rows, columns), np.float32)
     larger[: fine_core.shape[0], : fine_core.shape[1]] = fine_core
@@ -176,14 +177,14 @@ def _add_cores(image: Image, profiles: Profiles, end: Floats, spread: Psf, chip:
     cusp = np.array(CUSP) / fine / profiles.ratio[:, None]
     tail = _tail(profiles, end)
     cusp = np.where(end[:, None] < cusp[:, 1:], end[:, None], cusp)  # a small one is all points
-    reach = tail[:, 1] + CORE + 2
+    reach = tail[:, 1] + half + 2
 
     def work(y0: int) -> None:
         y1 = min(y0 + STRIP, ny)
         here = (profiles.y > y0 - reach) & (profiles.y < y1 + reach)
         if not here.any():
             return
-        some, left, low = profiles[here], float(fine * CORE), float(fine * (CORE - y0))
+        some, left, low = profiles[here], float(fine * half), float(fine * (half - y0))
         points, samples = np.zeros((2, rows, columns), np.float32)
         _points(points, some, left, low, fine, cusp[here], POINTS)
         _samples(samples, some, left, low, fine, np.column_stack([cusp[here], tail[here]]))
@@ -193,28 +194,28 @@ def _add_cores(image: Image, profiles: Profiles, end: Floats, spread: Psf, chip:
         spectrum *= transfer
         # every ``fine``th row: the spectrum folded
         folded = spectrum.reshape(fine, rows // fine, -1).mean(axis=0)
-        blurred = fft.irfft2(folded, s=(rows // fine, columns))[2 * CORE :, 2 * CORE * fine :: fine]
+        blurred = fft.irfft2(folded, s=(rows // fine, columns))[2 * half :, 2 * half * fine :: fine]
         image[y0:y1] += np.maximum(blurred[: y1 - y0, :nx], 0.0)
 
     parallel.gather(work, range(0, ny, STRIP))
-    return fine_core[fine * CORE % fine :: fine, fine * CORE % fine :: fine]
+    return fine_core[::fine, ::fine]
 
 
-def _core(spread: Psf, chip: Chip, fine: int) -> Image:
-    """Return the tapered core of the PSF (2 fine CORE + 1, ...) on elements of 1 / ``fine`` pixel, star in the middle.
+def _core(spread: Psf, chip: Chip, fine: int, half: int) -> Image:
+    """Return the tapered core of the PSF (2 fine half + 1, ...) on elements of 1 / ``fine`` pixel, star in the middle.
 
     Its values are shares of the light in a pixel that is centred there.
     """
-    size = 2 * fine * CORE + 1
+    size = 2 * fine * half + 1
     core = np.zeros((size + fine - 1, size + fine - 1), np.float32)
     for j in range(fine):
         for i in range(fine):
-            stamp = np.zeros((2 * CORE + 1, 2 * CORE + 1), np.float32)
-            convolution.add_star(stamp, CORE - i / fine, CORE - j / fine, 1.0, spread, chip, 0)
+            stamp = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+            convolution.add_star(stamp, half - i / fine, half - j / fine, 1.0, spread, chip, 0)
             core[j::fine, i::fine] = stamp
-    offset = (np.arange(size) - fine * CORE) / fine
+    offset = (np.arange(size) - fine * half) / fine
     r = np.hypot(offset, offset[:, None])
-    taper = 0.5 + 0.5 * np.cos(math.pi * np.clip(2.0 * r / CORE - 1.0, 0.0, 1.0))
+    taper = 0.5 + 0.5 * np.cos(math.pi * np.clip(2.0 * r / half - 1.0, 0.0, 1.0))
     return core[:size, :size] * taper.astype(np.float32)
 
 
