@@ -269,7 +269,7 @@ class Detector:
     """A grid that covers the chip; () = one amplifier at its bottom left, no pre- or overscan."""
     extensions: str = "chips"
     """What gets an extension of the file: chips, or quadrants, which are then turned to the field's axes."""
-    sampling: Sampling = Sampling()
+    sampling: Sampling = Sampling()  # noqa: RUF009 - frozen, and so is what it holds
     """Of an infrared array; the chips' ``ron`` is that of a frame made like this."""
 
     def chip(self, number: int) -> Chip:
@@ -328,6 +328,8 @@ class Setup:
     guide_stars: tuple[tuple[float, float, float], ...] = ()
     """x, y (arcsec in the field) and magnitude of each natural guide star; () = where the observation puts them."""
     psf_cube: PsfCube | None = None
+    distortion: float = 0.0
+    """Cubic term of the radial distortion, 1/arcsec2."""
     values: tuple[Value, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Things a user must know (assumed figures, replaced data): stderr and header."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elvis_cli import sky, zero_point
+from elvis_cli import optical_models, sky
 from elvis_cli.constants import BOLTZMANN, LIGHT, PLANCK
 from elvis_cli.instrument import Floats, Setup, Surface
 from elvis_cli.request import Request, Target
@@ -104,7 +104,7 @@ def detect(request: Request, setup: Setup) -> Light:
     width = np.diff(sky.bin_edges(wave))
     above = sky.load(request.sky, setup.site, wave, request.extras.sky)
     flux, notes = spectrum.flux(request.target, wave)
-    qe = setup.detector.qe.at(wave) * zero_point.factor(request)
+    qe = setup.detector.qe.at(wave) * optical_models.throughput(request)
     area = setup.telescope.area
     pixel = setup.pixel_scale**2
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from elvis_cli import etc_output, optics, provenance, registry, snr
+from elvis_cli import etc_output, optical_models, optics, provenance, registry, snr
 from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane import imager
@@ -39,7 +39,8 @@ class Observation:
 def configure(request: Request) -> Setup:
     """Return the Setup of a request; its values name the shipped tables too."""
     setup = registry.load(request.instrument).configure(request)
-    return replace(setup, values=(*setup.values, *provenance.tables(request)))
+    values = (*setup.values, *provenance.tables(request))
+    return replace(setup, values=values, distortion=optical_models.distortion(request))
 
 
 def prepare(request: Request) -> Observation:

@@ -60,8 +60,8 @@ def fried(seeing: float) -> float:
 
 def coherence_time(profile: Turbulence, r0: float) -> float:
     """Return tau0 = 0.314 r0 / v, s, v the mean of the wind's 5/3rd power over the layers (Roddier 1981)."""
-    mean = sum(w * v ** (5 / 3) for w, v in zip(profile.weight, profile.wind, strict=True)) ** 0.6
-    return 0.314 * r0 / mean
+    mean = sum(w * v ** (5 / 3) for w, v in zip(profile.weight, profile.wind, strict=True))
+    return 0.314 * r0 / math.pow(mean, 0.6)
 
 
 def von_karman(shift: Floats, atmosphere: Air) -> Floats:

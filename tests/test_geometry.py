@@ -8,7 +8,7 @@ import pytest
 from elvis_cli.focalplane import geometry
 
 DETECTOR = SimpleNamespace(nx=100, ny=80, pixel_mm=0.015)
-SETUP = SimpleNamespace(detector=DETECTOR, plate_scale=0.25)
+SETUP = SimpleNamespace(detector=DETECTOR, plate_scale=0.25, distortion=0.0)
 
 
 def chip(rotation: float, x: float = 3.0, y: float = -2.0) -> SimpleNamespace:
@@ -58,7 +58,19 @@ def test_a_stamp_turns_with_its_chip(size: int, turns: int) -> None:
 
 def test_the_nearest_chip_holds_the_place_or_is_next_to_it() -> None:
     chips = (chip(0.0, -1.0, 0.0), chip(180.0, 1.0, 0.0))
-    setup = SimpleNamespace(detector=SimpleNamespace(nx=100, ny=80, pixel_mm=0.015, chips=chips), plate_scale=0.25)
+    setup = SimpleNamespace(
+        detector=SimpleNamespace(nx=100, ny=80, pixel_mm=0.015, chips=chips), plate_scale=0.25, distortion=0.0
+    )
     assert geometry.nearest_chip(setup, -0.1, 0.0) is chips[0]
     assert geometry.nearest_chip(setup, 0.3, 0.1) is chips[1]
     assert geometry.nearest_chip(setup, 0.01, 5.0) is chips[1]
+
+
+@pytest.mark.parametrize("cubic", [2e-3, -2e-3])
+def test_distortion_is_cubic_and_can_be_undone(cubic: float) -> None:
+    bent = SimpleNamespace(detector=DETECTOR, plate_scale=0.25, distortion=cubic)
+    x, y = geometry.field_to_pixel(bent, chip(0.0, 0.0, 0.0), 3.0, 4.0)
+    straight = geometry.field_to_pixel(SETUP, chip(0.0, 0.0, 0.0), 3.0, 4.0)
+    for bent_place, place, middle in zip((x, y), straight, (49.5, 39.5), strict=True):
+        assert bent_place - middle == pytest.approx((place - middle) * (1 + 25 * cubic))
+    assert geometry.pixel_to_field(bent, chip(0.0, 0.0, 0.0), x, y) == pytest.approx((3.0, 4.0), abs=1e-9)

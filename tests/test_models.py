@@ -120,3 +120,18 @@ def test_a_model_replaces_the_one_of_the_request_and_no_other(elvis, fors, tmp_p
     text = json.dumps(fors({"elvis": {"models": models}}))
     made, _ = opened(elvis(*argv, f"--model=gain={tmp_path}/gain.json", stdin=text), tmp_path / "a.fits")
     assert made["CHIP1"].mean() == 300
+
+
+def test_distortion_moves_stars_outward(elvis, request_text, tmp_path):
+    document = json.loads(request_text)
+    document.setdefault("elvis", {})["catalogue"] = {"x": [40.0], "y": [30.0], "mag": [18]}
+    (tmp_path / "bend.json").write_text('{"cubic": 1e-6}')
+    change = ("--product=expected", "--chips=1", "--window=full")
+    frames = [
+        opened(elvis(*change, *more, stdin=json.dumps(document)), tmp_path / "a.fits")[0]["CHIP1"]
+        for more in ((), (f"--model=distortion={tmp_path}/bend.json",))
+    ]
+    (y0, x0), (y1, x1) = (np.unravel_index(np.argmax(frame), frame.shape) for frame in frames)
+    scale = 0.25 if frames[0].shape[1] == 2048 else 0.125
+    assert x1 - x0 == pytest.approx(40 * 1e-6 * 2500 / scale, abs=1)
+    assert y1 - y0 == pytest.approx(30 * 1e-6 * 2500 / scale, abs=1)

@@ -43,7 +43,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.detector.names import canonical, stage_of
+from elvis_cli.detector.names import OPTICAL, canonical, stage_of
 from elvis_cli.detector.stage import Image, Readout, Stage
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.instrument import Chip, Detector, Setup
@@ -319,10 +319,10 @@ def _check_models(readout: Readout, extras: Extras) -> None:
     """Raise if a model is of no stage of the detector, or an image has not the chip's shape."""
     names = [name for name in sequence(readout.detector, extras.order) if name not in DRAWN]
     for name in extras.models:
-        if name == "zero_point":  # the optics'
+        if name in OPTICAL:
             continue
         if stage_of(name) not in names:
-            raise choice_error(f"/elvis/models/{name}", name, [*names, "zero_point"])
+            raise choice_error(f"/elvis/models/{name}", name, [*names, *OPTICAL])
         if stage(stage_of(name)).array:
             readout.array(stage_of(name))
 

@@ -46,6 +46,10 @@ MODELS = {
 """Names that the same configuration gives to the models of some stages."""
 
 
+OPTICAL = ("zero_point", "distortion")
+"""Models that are the optics', not a stage's."""
+
+
 def stage_of(model: str) -> str:
     """Return the stage that a model belongs to."""
     return MODELS.get(model, canonical(model))

@@ -13,6 +13,8 @@ import numpy as np
 
 from elvis_cli.instrument import Chip, Floats, Setup
 
+STEPS = 40
+"""Of the iteration that undoes a distortion; each gains a factor of its size at the edge of the field."""
 Coordinate = TypeVar("Coordinate", float, Floats)
 
 
@@ -31,16 +33,24 @@ def pixel_to_field(setup: Setup, chip: Chip, x: Coordinate, y: Coordinate) -> tu
     cos, sin = rotation(chip)
     u = (x - (detector.nx - 1) / 2) * detector.pixel_mm
     v = (y - (detector.ny - 1) / 2) * detector.pixel_mm
-    return (
-        setup.plate_scale * (chip.x_mm + cos * u - sin * v),
-        setup.plate_scale * (chip.y_mm + sin * u + cos * v),
-    )
+    fx = setup.plate_scale * (chip.x_mm + cos * u - sin * v)
+    fy = setup.plate_scale * (chip.y_mm + sin * u + cos * v)
+    if not setup.distortion:
+        return fx, fy
+    sx, sy = fx, fy
+    for _ in range(STEPS):
+        stretch = 1.0 + setup.distortion * (sx * sx + sy * sy)
+        sx, sy = fx / stretch, fy / stretch
+    return sx, sy
 
 
 def field_to_pixel(setup: Setup, chip: Chip, fx: Coordinate, fy: Coordinate) -> tuple[Coordinate, Coordinate]:
     """Return the pixel (x, y) at which field coordinates (arcsec) land; it may lie outside the chip."""
     detector = setup.detector
     cos, sin = rotation(chip)
+    if setup.distortion:
+        stretch = 1.0 + setup.distortion * (fx * fx + fy * fy)
+        fx, fy = fx * stretch, fy * stretch
     u = fx / setup.plate_scale - chip.x_mm
     v = fy / setup.plate_scale - chip.y_mm
     return (

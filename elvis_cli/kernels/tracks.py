@@ -16,8 +16,8 @@ def deposit(
     A row of ``tracks`` is x, y of the start, direction x, y (unit vector), length (pixel) and charge (electrons);
     pixel (0, 0) covers 0 <= x, y < 1. Every pixel gets charge * (path inside it) / length, exact but for rounding; what
     lies outside the image is lost. ``shown`` (n,) is the part of each track's charge that the image shows; of one that
-    is not all or nothing a pixel takes no more than what ``full_well`` leaves room for. With ``count`` > 1 the image is the mean of ``count`` integrations, of which the
-    track hits one: a pixel takes no more than what ``full_well`` leaves room for, over ``count``.
+    is not all or nothing a pixel takes no more than what ``full_well`` leaves. With ``count`` > 1 the image is
+    the mean of ``count`` integrations, of which the track hits one: a pixel takes no more than that over ``count``.
     """
     ny, nx = image.shape
     for k in range(tracks.shape[0]):

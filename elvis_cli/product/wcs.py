@@ -1,7 +1,7 @@
 """The celestial WCS of a chip: a gnomonic projection about the pointing, true to the chip's place and rotation.
 
-The linear map is that of `elvis_cli.focalplane.geometry`; it is evaluated there, not repeated here. The field has no
-optical distortion, so it is exact. Reference: Calabretta & Greisen (2002), A&A 395, 1077.
+The linear map is that of `elvis_cli.focalplane.geometry`; it is evaluated there, not repeated here. It is exact but for
+a distortion of the user's, of which it knows nothing. Reference: Calabretta & Greisen (2002), A&A 395, 1077.
 """
 
 from __future__ import annotations

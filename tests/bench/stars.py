@@ -76,9 +76,7 @@ def main() -> None:
         ready = observation(count)
         ours(ready)
         image, seconds = ours(ready)
-        print(
-            f"elvis   {count:7d} stars  {1e6 * seconds / count:8.1f} us a star  (whole frame of {SIZE}^2, haloes included)"
-        )
+        print(f"elvis   {count:7d} stars  {1e6 * seconds / count:8.1f} us a star  (frame of {SIZE}^2, haloes included)")
     try:
         import galsim
     except ImportError:

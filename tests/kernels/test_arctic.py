@@ -115,7 +115,6 @@ def test_first_pixel_loses_what_all_traps_take():
 def test_trail_is_the_sum_of_the_species_exponentials():
     volume, k = (LEVEL / WELL) ** BETA, np.arange(1, 31)
     expected = sum(
-        STOP * rho * volume * (1 - np.exp(-1 / tau)) * np.exp(-(k - 1) / tau)
-        for rho, tau in zip(*SPECIES, strict=True)
+        STOP * rho * volume * (1 - np.exp(-1 / tau)) * np.exp(-(k - 1) / tau) for rho, tau in zip(*SPECIES, strict=True)
     )
     np.testing.assert_allclose(block()[STOP : STOP + 30], expected, rtol=0.01)

@@ -88,6 +88,6 @@ def components(
         x, y, size, share = np.array([clump for clump in every if clump[3] > 0]).T
         mag = np.array([frame.part(request.target.brightness, part).mag for part in share])
         same = np.ones(x.size)
-        clumps = Galaxies(x, y, mag, np.zeros(x.size, np.int64), size / 1000.0 / kpc, 0.5 * same, same, 0.0 * same)
-        made.append(Component(clumps, (young,), request.target.brightness, name="clump"))
+        shapes = Galaxies(x, y, mag, np.zeros(x.size, np.int64), size / 1000.0 / kpc, 0.5 * same, same, 0.0 * same)
+        made.append(Component(shapes, (young,), request.target.brightness, name="clump"))
     return tuple(made)
