@@ -31,7 +31,7 @@ def observation(count: int) -> pipeline.Observation:
         "catalogue": {"x": x.tolist(), "y": y.tolist(), "mag": rng.uniform(18, 24, count).tolist()},
     }
     ready = pipeline.prepare(reader.read(json.dumps(document)))
-    zones = replace(ready.imager.zones, spread=ready.imager.psf, pitch=0.0)  # type: ignore[type-var]
+    zones = replace(ready.imager.zones, cores=ready.imager.psf.fine[:1], pitch=0.0)  # type: ignore[type-var]
     return replace(ready, imager=replace(ready.imager, zones=zones))
 
 
