@@ -97,6 +97,14 @@ def test_wrong_files_are_named(elvis, request_text, tmp_path, name, content, wor
     assert words in result.lines[0]
 
 
+def test_a_bias_frame_without_overscans_is_refused_where_there_are_some(elvis, tmp_path):
+    fits.PrimaryHDU(np.zeros((40, 48), "f4")).writeto(tmp_path / "bias.fits")
+    argv = ("--window=0,0,48,40", "--chips=34", f"--model=bias={tmp_path}/bias.fits")
+    result = elvis(*argv, stdin=elvis("example", "euclid-vis").out)
+    assert (result.code, result.out) == (65, b"")
+    assert "/elvis/models/bias/arrays/0/shape" in result.err
+
+
 def test_model_without_a_file_is_a_wrong_command_line(elvis, request_text):
     assert elvis("--model=gain", stdin=request_text).code == 2
 

@@ -88,12 +88,15 @@ class Readout:
         data, shape = arrays[number]
         array: Image = np.frombuffer(data, "<f4").reshape(shape)
         window, whole = self.window, (self.detector.ny, self.detector.nx)
-        if shape in ((window.ny, window.nx), with_scans(self.detector, window)):
-            return array
-        if shape != whole:
-            pointer = f"/elvis/models/{stage}/arrays/{number}/shape"
-            raise RequestError(pointer, f"{list(shape)} is not the chip's shape", found=shape, allowed=list(whole))
-        return array[window.y0 : window.y0 + window.ny, window.x0 : window.x0 + window.nx]
+        pointer = f"/elvis/models/{stage}/arrays/{number}/shape"
+        if shape not in ((window.ny, window.nx), with_scans(self.detector, window)):
+            if shape != whole:
+                raise RequestError(pointer, f"{list(shape)} is not the chip's shape", found=shape, allowed=list(whole))
+            array = array[window.y0 : window.y0 + window.ny, window.x0 : window.x0 + window.nx]
+        if self.shape not in ((0, 0), array.shape):
+            allowed = list(self.shape)
+            raise RequestError(pointer, f"{list(shape)} is not the image's shape here", found=shape, allowed=allowed)
+        return array
 
     def areas(self, image: NDArray[Any]) -> tuple[Area, ...]:
         """Return the quadrants of the chip in an array that may have its pre- and overscans already."""
