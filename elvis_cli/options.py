@@ -125,6 +125,8 @@ def collect(
     RequestError
         A file does not hold what it should.
     """
+    stage_models = [text for text in model or () if not text.startswith("psf=")]
+    psf = next((text[len("psf=") :] for text in reversed(model or ()) if text.startswith("psf=")), psf)
     given: dict[str, Any] = {
         "seed": seed,
         "window": window
@@ -142,7 +144,7 @@ def collect(
         "also": _names(also),
         "order": order,
         "keep": _names(keep),
-        "models": models(model) if model else None,
+        "models": models(stage_models) if stage_models else None,
         "readout": readout,
         "reads": reads,
         "sed": None if sed is None else spectrum(sed, sed_unit),

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from elvis_cli import sky
-from elvis_cli.errors import ResourceError
 from elvis_cli.instrument import Floats, Site
 from elvis_cli.request import SkyConditions
 
@@ -41,21 +40,12 @@ class NoAnswer(Exception):
 def load(conditions: SkyConditions, site: Site, wave: Floats) -> sky.Sky:
     """Return SkyCalc's sky averaged over the bins of ``wave`` (um), or the local one with a note.
 
-    Raises
-    ------
-    ResourceError
-        The client is not installed.
+    The local one stands in, and says so loudly, where the client is not installed or the service does not answer.
     """
-    try:
-        client = importlib.import_module("skycalc_cli.skycalc")
-    except ImportError as error:
-        raise ResourceError(
-            f"the sky of SkyCalc needs ESO's client, and there is {error}: pip install 'elvis-cli[skycalc]'",
-            extra="skycalc",
-        ) from error
     edges = sky.bin_edges(wave)
     asked, notes = parameters(conditions, site, edges)
     try:
+        client = _client()
         points, transmission, emission, version = _read(_within(PATIENCE, lambda: _ask(client, asked)))
         if points[0] > wave[0] or points[-1] < wave[-1]:
             raise NoAnswer(f"it answered for {points[0]:.4g}-{points[-1]:.4g} um")
@@ -74,6 +64,14 @@ def load(conditions: SkyConditions, site: Site, wave: Floats) -> sky.Sky:
         model="skycalc",
         notes=(told, *notes),
     )
+
+
+def _client() -> Any:
+    """Return ESO's client."""
+    try:
+        return importlib.import_module("skycalc_cli.skycalc")
+    except ImportError as error:
+        raise NoAnswer(f"ESO's client is missing ({error}; pip install 'elvis-cli[skycalc]')") from error
 
 
 def parameters(c: SkyConditions, site: Site, edges: Floats) -> tuple[dict[str, Any], tuple[str, ...]]:

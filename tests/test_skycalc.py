@@ -208,11 +208,13 @@ def test_a_service_that_hangs_is_left(service, monkeypatch):
     assert "no answer in 0.05 s" in found.notes[0]
 
 
-def test_no_client_is_an_error_that_names_the_extra(monkeypatch, elvis, micado):
+def test_without_the_client_a_warning_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "skycalc_cli", None)
-    result = elvis("--sky", "skycalc", stdin=json.dumps(micado()))
-    assert (result.code, result.out) == (69, b"")
-    assert "elvis-cli[skycalc]" in result.lines[0]
+    found = sky.load(ZENITH, PARANAL, WAVE, "skycalc")
+    assert found.model != "skycalc"
+    assert found.notes[0].startswith("WARNING: ")
+    assert "elvis-cli[skycalc]" in found.notes[0]
+    np.testing.assert_array_equal(found.emission, sky.load(ZENITH, PARANAL, WAVE).emission)
 
 
 def test_the_header_always_says_which(service, elvis, micado):

@@ -55,6 +55,8 @@ def test_a_telescope_of_6_5_m_does_not_separate_them(micado, elvis, tmp_path):
     result = elvis("--psf", str(tmp_path / "airy.fits"), stdin=json.dumps(clumps(micado)))
     assert result.code == 0, result.err
     assert dip(light(result.out)) < 0.01
+    as_model = elvis("--model", f"psf={tmp_path}/airy.fits", stdin=json.dumps(clumps(micado)))
+    assert as_model.out == result.out
 
 
 def test_the_limit_falls_with_the_distance_of_the_guide_star(micado, predict):
