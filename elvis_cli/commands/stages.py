@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from contextlib import suppress
+from dataclasses import fields, replace
 from typing import Any
 
 from elvis_cli.detector import chain
+from elvis_cli.errors import ElvisError
 from elvis_cli.instrument import Detector
+
+SCANS = ("pre_overscan", "parallel_overscan")
+"""Stages of detectors whose quadrants have pre- and overscans."""
 
 
 def listing(instrument: str | None, mode: str | None, order: str | None) -> Sequence[dict[str, Any]]:
@@ -18,8 +23,21 @@ def listing(instrument: str | None, mode: str | None, order: str | None) -> Sequ
     from elvis_cli import reader, registry
 
     plugin = registry.load(instrument)
-    setup = plugin.configure(reader.read(json.dumps(plugin.example(mode))))
-    return describe(setup.detector, order)
+    example = plugin.example(mode)
+
+    def detector(*also: str) -> Detector:
+        document = {**example, "elvis": {**example.get("elvis", {}), "also": list(also)}}
+        return plugin.configure(reader.read(json.dumps(document))).detector
+
+    shown = detector()
+    for name in chain.sequence(shown, order):
+        if name not in shown.stages and name not in chain.DRAWN and not chain.stage(name).own:
+            with suppress(ElvisError):  # the instrument does not have it, whoever asks
+                asked = detector(name)
+                if name in asked.stages:
+                    stages = {**shown.stages, name: asked.stages[name]}
+                    shown = replace(shown, stages=stages, optional=(*shown.optional, name))
+    return describe(shown, order)
 
 
 def describe(detector: Detector | None = None, order: str | None = None) -> tuple[dict[str, Any], ...]:
@@ -32,6 +50,8 @@ def describe(detector: Detector | None = None, order: str | None = None) -> tupl
     for name in names:
         made = None if name in chain.DRAWN else chain.stage(name)
         if made and detector is not None and not made.own and name not in detector.stages:
+            continue
+        if name in SCANS and detector is not None and not detector.quadrants:
             continue
         values = {} if detector is None else detector.stages.get(name, {})
         described.append(
