@@ -76,6 +76,10 @@ def prepare(request: Request) -> Observation:
             f"{snr.MAX_COUNT} integrations are the most, one of {setup.dit:g} s gives {prediction.snr_single:.3g}",
             found=setup.snr_goal,
         )
+    if setup.count is None:  # what moves leaves a trail over all the integrations that were found
+        setup = replace(setup, count=prediction.count)
+        scene = compose(request, setup, light)
+        camera = imager.prepare(request, setup, scene, light)
     when = observation.observe(request, setup, prediction.count)
     series, told = etc_output.wanted(request.output, setup)
     notes = [*setup.notes, *light.notes, *scene.notes, *when.notes, *told]
@@ -87,7 +91,7 @@ def prepare(request: Request) -> Observation:
             else ("the brightest pixel saturates", prediction.brightest)
         )
         notes.append(f"{what}: {most:.3g} e in {setup.dit:g} s, full well {prediction.full_well:g} e")
-    return Observation(request, replace(setup, count=prediction.count), camera, prediction, series, tuple(notes))
+    return Observation(request, setup, camera, prediction, series, tuple(notes))
 
 
 def frames(

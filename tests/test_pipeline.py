@@ -153,3 +153,17 @@ def test_explain_tells_units_and_sources(micado):
 def test_the_prediction_is_of_the_target_whatever_is_rendered(fors, predict):
     one, two = (predict(fors({"elvis": {"chips": chips, "offset": [0.0, -60.0]}})) for chips in ([1], [2]))
     assert one == two
+
+
+def test_a_trail_lasts_for_the_integrations_that_a_ratio_needs(micado):
+    """Solved for or given: the same NDIT draws the same trail."""
+    elvis = {"window": WINDOW, "chips": [5], "motion": {"rate": 2.0, "angle": 30.0}}
+    document = micado({"target/brightness/mag": 25, "elvis": elvis})
+    document["timesnr"] = {"DET.DIT": 60, "snr": 30}
+    solved = pipeline.prepare(reader.read(json.dumps(document)))
+    document["timesnr"] = {"DET.DIT": 60, "DET.NDIT": solved.prediction.count}
+    given = pipeline.prepare(reader.read(json.dumps(document)))
+    assert solved.prediction.count > 1
+    for axis in ("x", "y", "rate"):
+        np.testing.assert_array_equal(getattr(solved.imager.scene, axis), getattr(given.imager.scene, axis))
+    assert solved.imager.scene.x.size > 1
