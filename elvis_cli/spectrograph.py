@@ -1,0 +1,77 @@
+"""What a spectrograph is: apertures that cut the sky, and traces that say where their light falls on the focal plane.
+
+A plugin describes one in the table ``[spectrograph]`` of its instrument.toml (see the README of `elvis_instruments`);
+`elvis_cli.focalplane` renders it. Slits, image slicers and fibre bundles differ in their apertures only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.instrument import Curve, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Aperture:
+    """A slit, one slice of an image slicer, or one fibre; lengths are arcsec on the sky."""
+
+    x: float
+    y: float
+    """Centre in the field: +x West, +y North at position angle 0."""
+    length: float
+    """Along the aperture, the coordinate s of its traces; a fibre's diameter."""
+    width: float
+    """Across, in the direction of dispersion; a fibre's diameter."""
+    angle: float = 0.0
+    """From the field's +y axis to +s, deg, towards +x."""
+    offset: float = 0.0
+    """s at the centre."""
+    fibre: bool = False
+    """Round, and scrambling: its image does not remember where in it the light fell."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """One order of one aperture on the focal plane.
+
+    x = sum_ij X[i, j] u^i w^j mm, likewise y, with u = (wavelength - l0) / lw (um) and w = (s - s0) / sw (arcsec).
+    """
+
+    order: int
+    aperture: int
+    """Index into the spectrograph's apertures."""
+    wave: tuple[float, float]
+    """um: from where to where there is light."""
+    l0: float
+    lw: float
+    s0: float
+    sw: float
+    x: Floats
+    y: Floats
+    """Coefficients (i, j), mm; the focal plane of the Setup's chips."""
+    efficiency: Curve
+    """Of this order alone, blaze and grating: 0..1; the Setup's surfaces hold what all orders share."""
+
+    def place(self, wave: NDArray[np.float64], s: NDArray[np.float64]) -> tuple[Floats, Floats]:
+        """Return x, y (mm) of light of ``wave`` (um) at ``s`` (arcsec)."""
+        u, w = (wave - self.l0) / self.lw, (s - self.s0) / self.sw
+        return np.polynomial.polynomial.polyval2d(u, w, self.x), np.polynomial.polynomial.polyval2d(u, w, self.y)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spectrograph:
+    """Everything between the focal plane of the telescope and that of the detector."""
+
+    apertures: tuple[Aperture, ...]
+    traces: tuple[Trace, ...]
+    across: float
+    """arcsec of an aperture's width on one (binned) pixel along the dispersion."""
+    blur: float = 0.0
+    """FWHM of the spectrograph's own image of a point, (binned) pixels."""
+    adc: float = 0.0
+    """Part of the differential refraction that is corrected: 0 none, 1 all."""
+    reference: float = 0.0
+    """Wavelength (um) that the guiding keeps in the middle of the aperture; 0 = middle of the band."""
