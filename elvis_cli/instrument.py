@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.request import PsfCube, Request, Window
 from elvis_cli.sampling import Sampling
+
+if TYPE_CHECKING:
+    from elvis_cli.spectrograph import Spectrograph
 
 Floats = NDArray[np.float64]
 
@@ -285,7 +288,7 @@ class Setup:
     """Name of the plugin."""
     mode: str
     kind: str
-    """imager (slit, ifu, echelle, mos later)."""
+    """imager, slit, ifu, echelle or mos."""
     site: Site
     telescope: Telescope
     surfaces: tuple[Surface, ...]
@@ -330,6 +333,8 @@ class Setup:
     psf_cube: PsfCube | None = None
     distortion: float = 0.0
     """Cubic term of the radial distortion, 1/arcsec2."""
+    spectrograph: Spectrograph | None = None
+    """None = an imager."""
     values: tuple[Value, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Things a user must know (assumed figures, replaced data): stderr and header."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from elvis_cli import conditions, filters, infrared
+from elvis_cli import conditions, filters, infrared, spectrographs
 from elvis_cli.errors import RequestError, ResourceError, choice_error
 from elvis_cli.facts import Facts
 from elvis_cli.filters import Filter
@@ -37,8 +38,11 @@ def build(
     mode: str,
     options: Mapping[str, str],
     notes: tuple[str, ...],
+    folder: Path,
 ) -> Setup:
     """Return the Setup; ``facts`` is the instrument with the patches of mode and options, ``shared`` the common files.
+
+    ``folder`` is the plugin's own.
 
     Raises
     ------
@@ -52,6 +56,11 @@ def build(
     in_beam = [filters.load(facts, name, options) for name in facts.tree["filters_in_beam"]]
     surfaces = make_surfaces(facts, shared["telescope"], in_beam)
     band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
+    scale = facts.number("pixel_scale", "arcsec")
+    spectrograph = None
+    if "spectrograph" in facts:
+        spectrograph = spectrographs.make(facts.part("spectrograph"), folder, scale, binning)
+        band = spectrographs.band(spectrograph, band)
     names, unusual = describe(in_beam, peak)
     notes += unusual
     site = conditions.make_site(shared["site"], facts.part("sky"))
@@ -60,7 +69,6 @@ def build(
     ao = conditions.corrected(make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None, request)
     timing = facts.part("timing")
     window, chips = frame(facts.part("frame"), detector, request)
-    scale = facts.number("pixel_scale", "arcsec")
     category = turbulence_category(facts.part("seeing"), request) if ao else None
     usual = facts.text("turbulence", "median")
     turbulence = conditions.NONE
@@ -113,6 +121,7 @@ def build(
         pupil_mask=mask,
         jitter=facts.number("jitter", "arcsec") if "jitter" in facts else 0.0,
         header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ')}": v for k, v in options.items()}},
+        spectrograph=spectrograph,
         values=values,
         notes=(*notes, *seeing_note),
     )

@@ -58,7 +58,8 @@ class Trace:
     def place(self, wave: NDArray[np.float64], s: NDArray[np.float64]) -> tuple[Floats, Floats]:
         """Return x, y (mm) of light of ``wave`` (um) at ``s`` (arcsec)."""
         u, w = (wave - self.l0) / self.lw, (s - self.s0) / self.sw
-        return np.polynomial.polynomial.polyval2d(u, w, self.x), np.polynomial.polynomial.polyval2d(u, w, self.y)
+        polynomial = np.polynomial.polynomial.polyval2d
+        return np.asarray(polynomial(u, w, self.x), float), np.asarray(polynomial(u, w, self.y), float)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

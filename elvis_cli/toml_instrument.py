@@ -106,7 +106,7 @@ class TomlInstrument:
         facts = self._facts(mode, options)
         unknown = [f"{json_pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
         notes = (*mode_notes, *unknown)
-        return setups.build(request, facts, self._shared(facts), mode, options, notes)
+        return setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
 
     def _mode(self, request: Request) -> tuple[object, list[str]]:
         """Return the mode asked for, or the default, and notes.

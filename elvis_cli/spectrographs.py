@@ -1,0 +1,106 @@
+"""Build the Spectrograph of a Setup from the table ``[spectrograph]`` of an instrument and its trace files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elvis_cli.errors import ResourceError
+from elvis_cli.facts import EVERYWHERE, Facts
+from elvis_cli.instrument import Curve, Value
+from elvis_cli.spectrograph import Aperture, Spectrograph, Trace
+
+
+def make(facts: Facts, folder: Path, pixel_scale: float, binning: int) -> Spectrograph:
+    """Return the spectrograph of the table ``facts``, whose trace files are looked for in ``folder``.
+
+    ``pixel_scale`` is that of an unbinned pixel, arcsec.
+
+    Raises
+    ------
+    ResourceError
+        A figure or a trace file is missing or makes no sense.
+    """
+    apertures = _apertures(facts.part("aperture"))
+    across = facts.number("across", "arcsec") if "across" in facts else pixel_scale
+    orders = facts.tree.get("orders")
+    traces = tuple(
+        trace
+        for name in facts.tree.get("traces", [])
+        for trace in _traces(facts, folder / name, len(apertures))
+        if orders is None or trace.order in orders
+    )
+    if not traces:
+        raise ResourceError(f"{facts.file}: {facts.path}.traces: no traces", file=facts.file)
+    return Spectrograph(
+        apertures=apertures,
+        traces=traces,
+        across=across * binning,
+        blur=facts.number("blur", "pixel") / binning if "blur" in facts else 0.0,
+        adc=facts.number("adc", "1") if "adc" in facts else 0.0,
+        reference=facts.number("reference", "um") if "reference" in facts else 0.0,
+    )
+
+
+def band(spectrograph: Spectrograph, optics: tuple[float, float]) -> tuple[float, float]:
+    """Return the range (um) of the traces as far as the ``optics`` pass it, or of the traces if they pass nothing."""
+    lo = min(trace.wave[0] for trace in spectrograph.traces)
+    hi = max(trace.wave[1] for trace in spectrograph.traces)
+    low, high = max(lo, optics[0]), min(hi, optics[1])
+    return (low, high) if low < high else (lo, hi)
+
+
+def _apertures(facts: Facts) -> tuple[Aperture, ...]:
+    kind = facts.text("kind")
+    width = facts.number("width", "arcsec")
+    angle = facts.number("angle", "deg") if "angle" in facts else 0.0
+    if kind == "fibres":
+        places = zip(facts.value("x", "arcsec"), facts.value("y", "arcsec"), strict=True)
+        return tuple(Aperture(float(x), float(y), width, width, angle, fibre=True) for x, y in places)
+    x, y, offset = (facts.number(name, "arcsec") if name in facts else 0.0 for name in ("x", "y", "offset"))
+    length = facts.number("length", "arcsec")
+    if kind == "slit":
+        return (Aperture(x, y, length, width, angle, offset),)
+    if kind != "slices":
+        raise ResourceError(f"{facts.file}: {facts.path}.kind: no {kind!r}: slit, slices, fibres", file=facts.file)
+    count, turned = int(facts.number("count", "1")), math.radians(angle)
+    across = [(k - (count - 1) / 2) * width for k in range(count)]
+    return tuple(
+        Aperture(x + t * math.cos(turned), y - t * math.sin(turned), length, width, angle, offset) for t in across
+    )
+
+
+def _traces(facts: Facts, file: Path, apertures: int) -> list[Trace]:
+    """Return the traces of a file and note it in the ledger."""
+    try:
+        found: Mapping[str, Any] = json.loads(file.read_bytes())
+        traces = [_trace(entry) for entry in found["traces"]]
+        source, assumed = str(found["source"]), bool(found.get("assumed", False))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResourceError(f"cannot read {file}: {error!r}", file=str(file)) from error
+    if any(not 0 <= trace.aperture < apertures for trace in traces):
+        raise ResourceError(f"{file}: a trace of an aperture that does not exist", file=str(file))
+    facts.ledger.append(Value(f"{facts.path}.traces.{file.stem}", f"{len(traces)} traces", "mm", source, assumed))
+    return traces
+
+
+def _trace(entry: Mapping[str, Any]) -> Trace:
+    efficiency = entry.get("efficiency", {"wave": EVERYWHERE, "value": (1.0, 1.0)})
+    low, high = entry["wave"]
+    return Trace(
+        order=int(entry["order"]),
+        aperture=int(entry.get("aperture", 0)),
+        wave=(float(low), float(high)),
+        l0=float(entry["l0"]),
+        lw=float(entry["lw"]),
+        s0=float(entry["s0"]),
+        sw=float(entry["sw"]),
+        x=np.array(entry["x_mm"], float),
+        y=np.array(entry["y_mm"], float),
+        efficiency=Curve(np.array(efficiency["wave"], float), np.array(efficiency["value"], float)),
+    )
