@@ -38,6 +38,8 @@ DIT = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1
 COUNT = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", "ndit/ndit", "ndit")
 _SCENERY = ("catalogue", "scene", "image", "motion")
 SNR = ("snr", "snr/snr", "red_snr", "blue_snr")
+WINDOWS = ("", "snr/", "red_", "blue_")
+"""Before ``wavelengthmin`` and ``wavelengthmax``, in the order of SNR."""
 
 _AIR = ("seeing", "coherence_time", "outer_scale", "wind_scale", "profile")
 _MARCS_V1 = re.compile(r"[ps](?P<teff>\d+(\.\d+)?):g(?P<logg>[+-]\d+(\.\d+)?)(:m[+-]?(?P<mass>\d+(\.\d+)?))?")
@@ -265,7 +267,22 @@ def _timing(keys: _Keys) -> Timing:
         dit=_number(dit),
         count=None if count is None or snr is not None else int(count),
         snr=_number(snr),
+        wave=_wavelengths(keys),
     )
+
+
+def _wavelengths(keys: _Keys) -> tuple[float, float] | None:
+    """Return from where to where the signal-to-noise ratio is meant, um: of the arm whose ratio is asked for."""
+    given = [prefix for prefix, key in zip(WINDOWS, SNR, strict=True) if keys.find(f"/timesnr/{key}") is not None]
+    for prefix in (*given, *WINDOWS):
+        low, high = (keys.find(f"/timesnr/{prefix}wavelength{end}") for end in ("min", "max"))
+        if low is None and high is None:
+            continue
+        if low is not None and high is not None and low >= high:
+            where = f"/timesnr/{prefix}wavelengthmax"
+            raise RequestError(where, f"{high:g} nm is not above {low:g}", found=high, allowed=f"> {low:g} nm")
+        return 0.0 if low is None else low / 1000, math.inf if high is None else high / 1000
+    return None
 
 
 def _extras(keys: _Keys) -> Extras:

@@ -114,6 +114,8 @@ class Timing:
     count: int | None = None
     snr: float | None = None
     """Requested S/N: solve for ``count``."""
+    wave: tuple[float, float] | None = None
+    """Where the S/N is meant, um; None = everywhere."""
 
 
 @dataclass(frozen=True, slots=True)

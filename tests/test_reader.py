@@ -319,6 +319,24 @@ class TestTiming:
         timing = read(text(timesnr=section)).timing
         assert (timing.dit, timing.count, timing.snr) == expected
 
+    @pytest.mark.parametrize(
+        ("section", "wave"),
+        [
+            ({"inputtype": "snr", "snr": {"snr": 9, "wavelengthmin": 2291, "wavelengthmax": 2349}}, (2.291, 2.349)),
+            ({"snr": 9, "wavelengthmin": 2291, "wavelengthmax": 2349, "method": "median"}, (2.291, 2.349)),
+            ({"blue_snr": 9, "blue_wavelengthmin": 350, "red_wavelengthmin": 600}, (0.35, math.inf)),
+            ({"red_snr": 9, "red_wavelengthmax": 700, "blue_wavelengthmax": 400}, (0.0, 0.7)),
+            ({"DET.NDIT": 2, "snr": {"wavelengthmin": 500}}, (0.5, math.inf)),
+            ({"snr": 9}, None),
+        ],
+    )
+    def test_where_the_ratio_is_meant(self, section: dict[str, Any], wave: tuple[float, float] | None) -> None:
+        assert read(text(timesnr=section)).timing.wave == wave
+
+    def test_a_range_without_wavelengths_is_refused(self) -> None:
+        with pytest.raises(RequestError, match="/timesnr/snr/wavelengthmax"):
+            read(text(timesnr={"snr": {"snr": 9, "wavelengthmin": 700, "wavelengthmax": 600}}))
+
     def test_a_count_beside_a_goal_is_said_to_be_unused(self) -> None:
         request = read(text(timesnr={"DET.DIT": 2, "DET.NDIT": 3, "snr": 50}))
         assert request.timing.count is None
