@@ -45,8 +45,10 @@ class Light:
     """Electrons/s/um of the target, all light (per arcsec2 when it is infinite)."""
     target_rate: float
     """Electrons/s of the target, all light (per arcsec2 when it is infinite)."""
+    density: dict[str, Floats]
+    """Electrons/s/um/arcsec2 by origin: sky, then each emitting surface."""
     background: dict[str, float]
-    """Electrons/s/pixel by origin: sky, then each emitting surface."""
+    """Electrons/s/pixel by origin: `density` over the passband and a pixel."""
     mean_throughput: float
     """Atmosphere to detector, averaged over photons of a flat photon spectrum through the filter alone."""
     notes: tuple[str, ...]
@@ -115,14 +117,13 @@ def detect(request: Request, setup: Setup) -> Light:
     optics = throughput(setup.surfaces, wave) * qe
     total = above.transmission * optics
 
-    background = {"sky": float(np.sum(above.emission * optics * width)) * area * pixel}
+    density = {"sky": above.emission * optics * area}
     behind = qe
     for surface in reversed(setup.surfaces):
         emissivity = surface.emissivity.at(wave)
         if emissivity.any():
-            emission = emissivity * black_body(wave, surface.temperature) * ARCSEC2
-            rate = float(np.sum(emission * behind * width)) * area * pixel
-            background[surface.name] = background.get(surface.name, 0.0) + rate
+            emission = emissivity * black_body(wave, surface.temperature) * ARCSEC2 * behind * area
+            density[surface.name] = density.get(surface.name, 0.0) + emission
         behind = behind * surface.throughput.at(wave)
 
     target = flux * total * area
@@ -139,7 +140,8 @@ def detect(request: Request, setup: Setup) -> Light:
         sky_model=above.model,
         target=target,
         target_rate=float(np.sum(target * width)),
-        background=background,
+        density=density,
+        background={origin: float(np.sum(light * width)) * pixel for origin, light in density.items()},
         mean_throughput=float(np.sum(total * width) / passband.sum()) if passband.sum() > 0 else 0.0,
         notes=(*above.notes, *notes),
     )

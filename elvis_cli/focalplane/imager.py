@@ -103,13 +103,15 @@ class Imager:
         return image
 
 
-def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Imager:
-    """Return the Imager of an observation.
+def prepare(
+    request: Request, setup: Setup, scene: Scene, light: Light, samples: tuple[Floats, Floats] | None = None
+) -> Imager:
+    """Return the Imager of an observation; ``samples`` are wavelengths (um) and weights for the PSF's passband.
 
     The guide star stands ``separation`` arcsec West (+x) of the target, wherever that is in the field; an asterism
     (MCAO, GLAO) stands as far West of the field's centre; unless the request says where.
     """
-    wave, weight = light.psf_samples()
+    wave, weight = light.psf_samples() if samples is None else samples
     asterism = setup.ao is not None and setup.ao.kind in ("mcao", "glao")
     x, y = (0.0, 0.0) if asterism else scene.centre
     guide = np.array(setup.guide_stars[0][:2] if setup.guide_stars else (x + request.seeing.separation, y))
