@@ -26,6 +26,8 @@ class Points:
     """Magnitude of each in the component's band and system; the component's own ``mag`` is not used."""
     sed: NDArray[np.int64]
     """Index of each into the component's ``seds``."""
+    velocity: Floats | None = None
+    """Away from us, km/s, besides the component's own: what a spectrograph sees and an imager does not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,12 +72,29 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Cube:
+    """Pictures about one place, each with its own spectrum."""
+
+    images: NDArray[np.float32]
+    """(n, ny, nx), not negative: an element's share of the component's brightness, with the spectrum of its plane."""
+    scale: float
+    x: float
+    y: float
+    angle: float = 0.0
+    """As those of a Picture."""
+
+    def plane(self, image: NDArray[np.float32]) -> Picture:
+        """Return an image (ny, nx) at this place."""
+        return Picture(image, self.scale, self.x, self.y, self.angle)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Component:
     """One kind of source in the scene."""
 
-    shape: Points | Galaxies | Profile | Picture
+    shape: Points | Galaxies | Profile | Picture | Cube
     seds: tuple[Sed, ...]
-    """One spectrum, or for Points and Galaxies as many as their ``sed`` points at."""
+    """One spectrum; for a Cube one a plane; for Points and Galaxies as many as their ``sed`` points at."""
     brightness: Brightness
     """Band, system and total magnitude (for Points: band and system)."""
     motion: tuple[float, float] = (0.0, 0.0)
@@ -84,3 +103,5 @@ class Component:
     """For the truth table, e.g. "star", "clump"."""
     id: NDArray[np.int64] | None = None
     """Number of each source in the user's catalogue."""
+    velocity: float = 0.0
+    """Away from us, km/s, on top of the spectra's own redshift."""

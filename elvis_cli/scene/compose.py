@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from elvis_cli.instrument import Floats, Setup
 from elvis_cli.optics import Light
 from elvis_cli.request import Request, Target
-from elvis_cli.scene import library
-from elvis_cli.scene.component import Component, Galaxies, Picture, Points, Profile
+from elvis_cli.scene import library, spectrum
+from elvis_cli.scene.component import Component, Cube, Galaxies, Picture, Points, Profile
 
 TRAIL = 0.5
 """Pixels between the points of which a trail is made."""
@@ -74,6 +75,23 @@ def compose(request: Request, setup: Setup, light: Light) -> Scene:
     RequestError
         A component's spectrum cannot be scaled to its brightness.
     """
+    parts, notes = [], list[str]()
+    for component in library.components(request):
+        rates, told = _rates(component, request, light)
+        parts.append((component, rates))
+        notes += told
+    uniform = request.target.morphology.kind == "infinite" and not parts
+    return assemble(request, setup, parts, light.target_rate if uniform else 0.0, notes)
+
+
+def assemble(
+    request: Request,
+    setup: Setup,
+    parts: Iterable[tuple[Component, Floats]],
+    surface: float = 0.0,
+    notes: Iterable[str] = (),
+) -> Scene:
+    """Return the scene of components, each with the rate (n,) of its brightness with each of its spectra."""
     seconds = setup.dit * (setup.count or 1 if setup.detector.kind == "ir" else 1)
     began = (request.extras.exposure - 1) * seconds
     drawn: list[tuple[Floats, ...]] = []  # x, y, rate of the points
@@ -83,10 +101,7 @@ def compose(request: Request, setup: Setup, light: Light) -> Scene:
     galaxies: list[tuple[Galaxies, Floats]] = []
     numbers: list[NDArray[np.int64]] = []
     numbered = False
-    notes: list[str] = []
-    for component in library.components(request):
-        rates, told = _rates(component, request, light)
-        notes += told
+    for component, rates in parts:
         shape, (vx, vy) = component.shape, component.motion
         way = began + seconds / 2  # to the middle of the exposure, s
         if isinstance(shape, Points):
@@ -102,21 +117,24 @@ def compose(request: Request, setup: Setup, light: Light) -> Scene:
             rate = rates[shape.sed] * 10.0 ** (-0.4 * (mag - component.brightness.mag))
             galaxies.append((shape, rate))
         else:
-            x, y, mag, rate = np.array([[shape.x], [shape.y], [component.brightness.mag], [rates[0]]])
-            extended.append(Extended(replace(shape, x=shape.x + vx * way, y=shape.y + vy * way), float(rates[0])))
+            total = float(rates[0])
+            if isinstance(shape, Cube):
+                image = np.tensordot(rates.astype(np.float32), shape.images, 1)
+                shape, total = shape.plane(image), float(image.sum(dtype=np.float64))
+            x, y, mag, rate = np.array([[shape.x], [shape.y], [component.brightness.mag], [total]])
+            extended.append(Extended(replace(shape, x=shape.x + vx * way, y=shape.y + vy * way), total))
         true.append((x + vx * way, y + vy * way, mag, rate))
         names += [component.name] * x.size
         numbers.append(np.full(x.size, -1) if component.id is None else component.id)
         numbered |= component.id is not None
     px, py, point_rate = _joined(drawn, 3)
     sx, sy, source_mag, source_rate = _joined(true, 4)
-    uniform = request.target.morphology.kind == "infinite" and not names
     return Scene(
         x=px,
         y=py,
         rate=point_rate,
         extended=tuple(extended),
-        surface=light.target_rate if uniform else 0.0,
+        surface=surface,
         centre=request.extras.offset,
         sources=Sources(
             np.array(names, dtype=np.str_),
@@ -132,7 +150,8 @@ def _rates(component: Component, request: Request, light: Light) -> tuple[Floats
     """Return electrons/s of the component's brightness with each of its spectra, and notes."""
     rates: list[float] = []
     notes: list[str] = []
-    for sed in component.seds:
+    for rest in component.seds:
+        sed = spectrum.moving(rest, component.velocity)
         if sed == request.target.sed and component.brightness == request.target.brightness:
             rates.append(light.target_rate)  # its notes are the light's own
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,6 +36,28 @@ def flux(target: Target, wave: Floats) -> tuple[Floats, tuple[str, ...]]:
     edges = bin_edges(wave)
     if target.sed.kind == "emissionline":
         return _line(target.sed, target.brightness, edges)
+    points, values, notes = density(target, edges[0], edges[-1])
+    return average(points, values, edges), (*notes, *_seen(points, edges))
+
+
+def between(target: Target, edges: Floats) -> Floats:
+    """Return `flux` averaged between ``edges`` (um, ascending, (n + 1,)), 0 where the spectrum does not reach."""
+    if target.sed.kind == "emissionline":
+        return _line(target.sed, target.brightness, edges)[0]
+    points, values, _ = density(target, edges[0], edges[-1])
+    return average(points, values, edges)
+
+
+def density(target: Target, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, ...]]:
+    """Return wavelengths (um) and photon/s/m2/um there of a target that is no line, linear between them, and notes.
+
+    They reach from ``lo`` to ``hi`` and over the band of its magnitude, or as far as the spectrum is known.
+
+    Raises
+    ------
+    RequestError
+        As `flux`.
+    """
     brightness = target.brightness
     if brightness.kind != "mag":
         raise RequestError(
@@ -44,19 +67,38 @@ def flux(target: Target, wave: Floats) -> tuple[Floats, tuple[str, ...]]:
             allowed=["mag"],
         )
     band = bands.load(brightness.band)
-    lo, hi = min(band.wave[0], edges[0]), max(band.wave[-1], edges[-1])
+    lo, hi = min(band.wave[0], lo), max(band.wave[-1], hi)
     shift = _shift(target.sed)
     points, shape, notes = _shape(target.sed, lo / shift, hi / shift)
     points = points * shift
-    notes += _check_coverage(points, band, edges)
-    density = points * shape * 10.0 ** (-0.4 * target.sed.extinction_av * dust.curve(points))
-    counted = band.integral(points, density)
+    _check_coverage(points, band)
+    values = points * shape * 10.0 ** (-0.4 * target.sed.extinction_av * dust.curve(points))
+    counted = band.integral(points, values)
     if not counted > 0:
         raise RequestError(
             "/target/brightness/magband", f"the spectrum has no light in band {band.name}", found=band.name
         )
     scale = 10.0 ** (-0.4 * brightness.mag) * band.zero_point(brightness.system) / counted
-    return scale * average(points, density, edges), (*notes, *band.notes)
+    return points, scale * values, (*notes, *band.notes)
+
+
+def reach(sed: Sed) -> tuple[float, float] | None:
+    """Return between which wavelengths (um) all light of a spectrum is, None if that is nearly everywhere."""
+    if sed.kind != "emissionline":
+        return None
+    centre, sigma = _gaussian(sed)
+    return centre - 6 * sigma, centre + 6 * sigma
+
+
+def moving(sed: Sed, velocity: float) -> Sed:
+    """Return the spectrum of a source that moves away at ``velocity`` (km/s) besides its redshift.
+
+    Relativistic: wavelengths grow by sqrt((1 + v/c) / (1 - v/c)).
+    """
+    if not velocity:
+        return sed
+    beta = velocity * 1e3 / LIGHT
+    return replace(sed, redshift=(1 + sed.redshift) * math.sqrt((1 + beta) / (1 - beta)) - 1)
 
 
 def _shift(sed: Sed) -> float:
@@ -90,7 +132,7 @@ def _shape(sed: Sed, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, .
     return points, (points / points[0]) ** sed.exponent, ()
 
 
-def _check_coverage(points: Floats, band: bands.Band, edges: Floats) -> tuple[str, ...]:
+def _check_coverage(points: Floats, band: bands.Band) -> None:
     covered = np.array([points[0], points[-1]])
     whole = np.array([band.wave[0], band.wave[-1]])
     part = band.integral(covered, covered) / band.integral(whole, whole)
@@ -101,6 +143,10 @@ def _check_coverage(points: Floats, band: bands.Band, edges: Floats) -> tuple[st
             f"band {band.name} needs {band.wave[0]:.4g}-{band.wave[-1]:.4g} um",
             found=band.name,
         )
+
+
+def _seen(points: Floats, edges: Floats) -> tuple[str, ...]:
+    """Return a note if the spectrum does not cover what is seen."""
     if points[-1] <= edges[0] or points[0] >= edges[-1]:
         raise RequestError(
             "/target/sed/spectrum",
@@ -126,11 +172,15 @@ def average(points: Floats, density: Floats, edges: Floats) -> Floats:
     return np.asarray(np.diff(primitive) / np.diff(edges))
 
 
+def _gaussian(sed: Sed) -> tuple[float, float]:
+    """Return observed centre and sigma of a line, um."""
+    shift = _shift(sed)
+    return sed.line_wavelength * 1e-3 * shift, max(sed.line_fwhm * 1e-3 * shift, 1e-9) / math.sqrt(8 * math.log(2))
+
+
 def _line(sed: Sed, brightness: Brightness, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
     """Return a Gaussian line, integrated over each bin."""
-    shift = _shift(sed)
-    centre = sed.line_wavelength * 1e-3 * shift
-    sigma = max(sed.line_fwhm * 1e-3 * shift, 1e-9) / math.sqrt(8 * math.log(2))
+    centre, sigma = _gaussian(sed)
     notes: tuple[str, ...] = ()
     if brightness.kind == "flux":
         photons = brightness.flux * bands.PHOTONS * centre

@@ -1,0 +1,138 @@
+"""Groups of one spectrum: they hold the light that images hold, at the velocity that it has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from elvis_cli import optics, registry
+from elvis_cli.request import Brightness, Sed, Target
+from elvis_cli.scene import library, spectral, spectrum
+from elvis_cli.scene.component import Component, Points
+from elvis_cli.scene.compose import Scene, compose
+from elvis_cli.sky import bin_edges
+from elvis_cli.spectrograph import Aperture, Spectrograph
+
+SCENES = list(library.scenes())
+C = 299792.458
+
+
+@pytest.fixture(scope="module")
+def seen(request_with):
+    """Return a function that gives a request with a scene in it, its setup and its light."""
+    plugin = registry.load("micado")
+
+    def make(**more):
+        request = request_with(**more)
+        request = replace(
+            request, keys=plugin.example()["instrument"], timing=replace(request.timing, dit=10.0, count=1)
+        )
+        setup = plugin.configure(request)
+        return request, setup, optics.detect(request, setup)
+
+    return make
+
+
+def rates(scene: Scene) -> float:
+    """Return all that a scene holds, electrons/s."""
+    parts = [*scene.rate, *(e.rate for e in scene.extended), *(r for _, rate in scene.galaxies for r in rate)]
+    return math.fsum(parts) + scene.surface
+
+
+def electrons(groups, light) -> float:
+    edges = bin_edges(light.wave)
+    weight = light.total * light.width * light.area
+    return math.fsum(rates(g.scene) * float(np.sum(spectral.density(g, edges) * weight)) for g in groups)
+
+
+CASES = [
+    {},
+    {"target": {"morphology": {"morphologytype": "extended", "extendedtype": "infinite"}}},
+    {"target": {"morphology": {"morphologytype": "extended", "extendedtype": "sersic"}}},
+    {"target": {"sed": {"sedtype": "emissionline", "emissionline": {"params": {"lambda": 2160, "fwhm": 2}}}}},
+    {"motion": {"rate": 10.0, "angle": 30.0}},
+    {"catalogue": {"x": [0, 1, 2], "y": [0, 0, 1], "mag": [14, 15, 16], "radius": [0, 0.2, 0]}},
+    *({"scene": {"name": name}} for name in SCENES),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case)[:60])
+def test_groups_hold_the_light_of_the_image(seen, case):
+    request, setup, light = seen(**case)
+    whole = compose(request, setup, light)
+    groups = spectral.groups(request, setup, 1.0)
+    assert electrons(groups, light) == pytest.approx(rates(whole), rel=1e-6)
+    assert sum(g.scene.rate.size for g in groups) == whole.rate.size
+    assert sum(len(g.scene.extended) for g in groups) >= len(whole.extended)
+
+
+def test_one_spectrum_is_one_group(seen):
+    request, setup, _ = seen(
+        scene={"name": "companions", "companions": [{"separation": 1, "position_angle": 0, "contrast": 5}]}
+    )
+    (group,) = spectral.groups(request, setup, 1.0)
+    assert group.scene.rate == pytest.approx([1.0, 0.01])
+    assert group.target == Target(sed=request.target.sed, brightness=request.target.brightness)
+
+
+class TestVelocity:
+    def stars(self, monkeypatch, each, x=None, mag=None, **more):
+        n = len(each)
+        x = np.zeros(n) if x is None else x
+        shape = Points(x, np.zeros(n), np.zeros(n) if mag is None else mag, np.zeros(n, np.int64), np.asarray(each))
+        component = Component(shape, (self.LINE,), Brightness("flux", flux=1e-18), **more)
+        monkeypatch.setattr(library, "components", lambda _: (component,))
+
+    LINE = Sed("emissionline", line_wavelength=2166.0, line_fwhm=0.05)
+
+    @pytest.mark.parametrize("velocity", [-3000.0, 0.0, 12.5, 250.0])
+    def test_lines_are_where_relativity_puts_them(self, seen, monkeypatch, velocity):
+        request, setup, _ = seen()
+        self.stars(monkeypatch, [velocity], velocity=100.0)
+        (group,) = spectral.groups(request, setup, 1.0)
+        edges = np.linspace(2.12, 2.20, 80001)
+        photons = spectral.density(group, edges) * np.diff(edges)
+        centre = np.sum(photons * (edges[1:] + edges[:-1]) / 2) / photons.sum()
+        beta = np.array([velocity, 100.0]) / C
+        assert centre == pytest.approx(2.166 * math.sqrt(np.prod((1 + beta) / (1 - beta))), rel=1e-8)
+        assert group.band[0] < centre < group.band[1]
+
+    def test_few_stars_keep_their_own(self, seen, monkeypatch):
+        request, setup, _ = seen()
+        self.stars(monkeypatch, [0.123, 4.56, 4.56, -70.0])
+        groups = spectral.groups(request, setup, 1.0)
+        assert [g.scene.rate.size for g in groups] == [1, 1, 2]
+
+    def test_many_are_binned_but_for_those_that_matter(self, seen, monkeypatch):
+        request, setup, _ = seen()
+        aperture = Aperture(0.0, 0.0, 2.0, 0.1)
+        setup = replace(setup, spectrograph=Spectrograph((aperture,), (), 0.01))
+        rng = np.random.default_rng(1)
+        velocity, x = rng.normal(0.0, 20.0, 3000), rng.uniform(-20.0, 20.0, 3000)
+        self.stars(monkeypatch, velocity, x)
+        groups = spectral.groups(request, setup, 0.5)
+        assert sum(g.scene.rate.size for g in groups) == 3000
+        assert len(groups) <= spectral.SINGLE + spectral.MOST
+        shift = [g.target.sed.redshift * C for g in groups for _ in g.scene.rate]
+        at = np.concatenate([g.scene.x for g in groups])
+        order = np.argsort(at)
+        wrong = np.abs(np.array(shift)[order] - velocity[np.argsort(x)])
+        assert wrong.max() <= 0.25 + 0.02  # of which 0.02 for v/c squared
+        near = np.argsort(np.abs(np.sort(x)))[: spectral.SINGLE]
+        assert wrong[near].max() < 0.02
+        assert np.median(wrong) > 0.05
+
+    def test_there_are_never_too_many_groups(self, seen, monkeypatch):
+        request, setup, _ = seen()
+        self.stars(monkeypatch, np.random.default_rng(1).normal(0.0, 200.0, 5000))
+        groups = spectral.groups(request, setup, 0.01)
+        assert 0.4 * spectral.MOST < len(groups) <= spectral.SINGLE + spectral.MOST
+
+
+def test_a_spectrum_averaged_is_the_flux(seen):
+    request, _, light = seen()
+    assert spectrum.between(request.target, bin_edges(light.wave)) == pytest.approx(light.flux, rel=1e-12)
+    assert not spectrum.between(replace(request.target, sed=TestVelocity.LINE), np.array([1.0, 1.1])).any()
