@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from elvis_cli import embedded
 from elvis_cli.errors import RequestError
 from elvis_cli.request import (
     Ao,
     Atmosphere,
+    Block,
     Brightness,
     Extras,
     GuideStar,
@@ -30,6 +32,7 @@ from elvis_cli.request import (
     Seeing,
     SkyConditions,
     Target,
+    Template,
     Timing,
     Window,
 )
@@ -42,6 +45,7 @@ WINDOWS = ("", "snr/", "red_", "blue_")
 """Before ``wavelengthmin`` and ``wavelengthmax``, in the order of SNR."""
 
 _AIR = ("seeing", "coherence_time", "outer_scale", "wind_scale", "profile")
+_Made = TypeVar("_Made")
 _MARCS_V1 = re.compile(r"[ps](?P<teff>\d+(\.\d+)?):g(?P<logg>[+-]\d+(\.\d+)?)(:m[+-]?(?P<mass>\d+(\.\d+)?))?")
 
 
@@ -226,6 +230,7 @@ def _sky(keys: _Keys) -> SkyConditions:
         moon_distance=float(keys.get("/sky/moonDistance", "/sky/moon_target_sep", form=30.0)),
         moon_altitude=45.0 if altitude is None else float(altitude),
         airglow=airglow is not False,
+        airglow_scale=float(keys.find("/elvis/airglow") or 1),
     )
 
 
@@ -319,9 +324,19 @@ def _extras(keys: _Keys) -> Extras:
         models={name: embedded.model(name, model) for name, model in block.get("models", {}).items() if model},
         keep=(*block.get("keep", ()), *(key for key, on in block.items() if key.startswith("FITS_") and on)),
         readout=block.get("readout"),
+        obs=_part(Block, block.get("obs")),
+        template=_part(Template, block.get("template")),
+        keywords=block.get("keywords") or {},
+        airglow=float(block.get("airglow") or 1),
         reads=bool(block.get("reads")),
         previous=embedded.previous(block["previous"]) if block.get("previous") else None,
     )
+
+
+def _part(kind: type[_Made], block: Mapping[str, Any] | None) -> _Made | None:
+    """Return the dataclass that a sub-block fills; what it does not know is not used."""
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    return None if block is None else kind(**{key: value for key, value in block.items() if key in names})
 
 
 def _window(window: Mapping[str, Any]) -> Window:

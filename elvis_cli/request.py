@@ -82,6 +82,8 @@ class SkyConditions:
     """Moon altitude, deg; below 0 there is no moonlight."""
     airglow: bool = True
     """False leaves out the airglow continuum (ETC key airglowEnabled, P118; see elvis_cli.sky)."""
+    airglow_scale: float = 1.0
+    """Factor on all airglow, lines and continuum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +280,36 @@ class Ao:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """The Observing Block of which this exposure is a part."""
+
+    id: int
+    name: str
+    programme: str
+    target: str
+    start: str
+    """ISO 8601 UTC."""
+    template: int
+    """Number of the template in the block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The template of the block that takes this exposure."""
+
+    id: str
+    name: str
+    start: str
+    """ISO 8601 UTC."""
+    nexp: int
+    expno: int
+    category: str | None = None
+    """DPR CATG, TYPE and TECH; None = as without a template."""
+    type: str | None = None
+    tech: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Extras:
     """The top-level block ``elvis``: what ETC JSON has no key for."""
 
@@ -325,6 +357,12 @@ class Extras:
     """Models of stages in place of the instrument's, by the stage's name."""
     readout: str | None = None
     """How an infrared array is sampled (`elvis_cli.sampling`); None = the detector's own way."""
+    obs: Block | None = None
+    template: Template | None = None
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    """Further cards of the primary header: keyword -> value, or [value, comment]."""
+    airglow: float = 1.0
+    """Factor on the airglow."""
     reads: bool = False
     """Whether every read of an infrared array is drawn and kept."""
     previous: Previous | None = None

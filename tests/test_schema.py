@@ -96,6 +96,8 @@ def test_null_means_not_given() -> None:
         *("/elvis/ao/guide_star/x", "/elvis/ao/guide_star/y"),
         *("/elvis/psf/data", "/elvis/psf/shape", "/elvis/psf/scale"),
         *("/elvis/previous/dit", "/elvis/previous/chips"),
+        *(f"/elvis/obs/{key}" for key in ("id", "name", "programme", "target", "start", "template")),
+        *(f"/elvis/template/{key}" for key in ("id", "name", "start", "nexp", "expno")),
     )
     for pointer, leaf in LEAVES.items():
         jsonschema_accepts = jsonschema.Draft202012Validator(leaf).is_valid(None)
@@ -147,6 +149,7 @@ def test_defaults_are_those_of_the_request() -> None:
         "/elvis/also": list(request.extras.also),
         "/elvis/keep": list(request.extras.keep),
         "/elvis/reads": request.extras.reads,
+        "/elvis/airglow": request.extras.airglow,
         "/elvis/previous/count": 1,
         "/elvis/previous/gap": 0,
         "/elvis/pointing/position_angle": 0,

@@ -23,6 +23,8 @@ Card = tuple[str, object, str]
 """Keyword without HIERARCH ("ESO DET DIT" or "EXPTIME"), value, comment."""
 
 _CATEGORIES = ("DPR", "OBS", "TPL", "DET", "INS", "SEQ", "TEL", "ADA", "AOS", "SIM")
+_OURS = "SIMPLE BITPIX NAXIS EXTEND ORIGIN SIMULATED CHECKSUM DATASUM END COMMENT HISTORY".split()
+"""Keywords that a request cannot set."""
 _DOTTED = re.compile(r"(?=.{1,40}$)[A-Z][A-Z0-9]*(\.[A-Z0-9_-]+)+")
 """A request key that is an ESO keyword, such as INS.FILT1.NAME, and fits on a card."""
 
@@ -56,6 +58,8 @@ def primary(request: Request, setup: Setup, prediction: Predicted, observation: 
         keyword = _full(name) if " " in name else name
         value, comment = given if isinstance(given, tuple) else (given, own.get(keyword, ("", "", ""))[2])
         own[keyword] = (keyword, value, comment)
+    for keyword, value, comment in _template(request):
+        own[keyword] = (keyword, value, comment or own.get(keyword, ("", "", ""))[2])
     instrument = own["INSTRUME"][1]
     own["ARCFILE"] = ("ARCFILE", f"{instrument}.{isot(observation.start)}.fits", "archive file name")
     return sorted(own.values(), key=_order)
@@ -171,6 +175,31 @@ def _exposure(request: Request, setup: Setup, observation: Observation, count: i
         ("ESO TPL NEXP", files, "exposures of the template"),
         ("ESO TPL EXPNO", number, "number of this exposure"),
     ]
+
+
+def _template(request: Request) -> Iterable[Card]:
+    """Yield what an Observing Block says of its exposure, which wins over all else."""
+    block, template = request.extras.obs, request.extras.template
+    if block:
+        yield "OBJECT", block.target, ""
+        yield "ESO OBS ID", block.id, "observation block"
+        yield "ESO OBS NAME", block.name, ""
+        yield "ESO OBS PROG ID", block.programme, ""
+        yield "ESO OBS TARG NAME", block.target, ""
+        yield "ESO OBS TPLNO", block.template, ""
+        yield "ESO OBS START", block.start, ""
+    if template:
+        yield "ESO TPL ID", template.id, ""
+        yield "ESO TPL NAME", template.name, ""
+        yield "ESO TPL START", template.start, ""
+        yield "ESO TPL NEXP", template.nexp, ""
+        yield "ESO TPL EXPNO", template.expno, ""
+        for name, value in (("CATG", template.category), ("TYPE", template.type), ("TECH", template.tech)):
+            if value is not None:
+                yield f"ESO DPR {name}", value, ""
+    for keyword, given in request.extras.keywords.items():
+        if keyword not in _OURS and not keyword.startswith("ESO SIM "):
+            yield keyword, *(given if isinstance(given, (list, tuple)) else (given, ""))
 
 
 def _detector(setup: Setup, count: int) -> list[Card]:
