@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from elvis_cli import grating
 from elvis_cli.errors import ResourceError
 from elvis_cli.facts import EVERYWHERE, Facts
 from elvis_cli.instrument import Curve, Value
@@ -29,17 +30,13 @@ def make(facts: Facts, folder: Path, pixel_scale: float, binning: int) -> Spectr
     apertures = _apertures(facts.part("aperture"))
     across = facts.number("across", "arcsec") if "across" in facts else pixel_scale
     orders = facts.tree.get("orders")
-    traces = tuple(
-        trace
-        for name in facts.tree.get("traces", [])
-        for trace in _traces(facts, folder / name, len(apertures))
-        if orders is None or trace.order in orders
-    )
+    scale = facts.number("scale", "1") if "scale" in facts else 1.0
+    traces = [t for t in _all_traces(facts, folder, len(apertures), scale) if orders is None or t.order in orders]
     if not traces:
         raise ResourceError(f"{facts.file}: {facts.path}.traces: no traces", file=facts.file)
     return Spectrograph(
         apertures=apertures,
-        traces=traces,
+        traces=tuple(traces),
         across=across * binning,
         blur=facts.number("blur", "pixel") / binning if "blur" in facts else 0.0,
         adc=facts.number("adc", "1") if "adc" in facts else 0.0,
@@ -75,21 +72,36 @@ def _apertures(facts: Facts) -> tuple[Aperture, ...]:
     )
 
 
-def _traces(facts: Facts, file: Path, apertures: int) -> list[Trace]:
-    """Return the traces of a file and note it in the ledger."""
+def _all_traces(facts: Facts, folder: Path, apertures: int, scale: float) -> tuple[Trace, ...]:
+    """Return the traces of all files, or where there is a ``centre`` those of the grating turned there."""
+    settings = [_traces(facts, folder / name, apertures, scale) for name in facts.tree.get("traces", [])]
+    if "centre" not in facts:
+        return tuple(trace for setting in settings for trace in setting.traces)
+    blaze, centre = facts.part("blaze"), facts.number("centre", "um")
+    first, peak = blaze.number("first", "um"), blaze.number("peak", "1")
+    try:
+        traces = grating.turned(settings, grating.order(first, centre), centre)
+    except ValueError as error:
+        raise ResourceError(f"{facts.file}: {facts.path}.traces: {error}", file=facts.file) from error
+    return tuple(grating.blazed(trace, first, peak) for trace in traces)
+
+
+def _traces(facts: Facts, file: Path, apertures: int, scale: float) -> grating.Setting:
+    """Return the traces of a file, their s times ``scale``, and note it in the ledger."""
     try:
         found: Mapping[str, Any] = json.loads(file.read_bytes())
-        traces = [_trace(entry) for entry in found["traces"]]
+        traces = tuple(_trace(entry, scale) for entry in found["traces"])
+        at, order = float(found.get("at", 0.0)), int(found.get("order", 0))
         source, assumed = str(found["source"]), bool(found.get("assumed", False))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResourceError(f"cannot read {file}: {error!r}", file=str(file)) from error
     if any(not 0 <= trace.aperture < apertures for trace in traces):
         raise ResourceError(f"{file}: a trace of an aperture that does not exist", file=str(file))
     facts.ledger.append(Value(f"{facts.path}.traces.{file.stem}", f"{len(traces)} traces", "mm", source, assumed))
-    return traces
+    return grating.Setting(at, order, traces)
 
 
-def _trace(entry: Mapping[str, Any]) -> Trace:
+def _trace(entry: Mapping[str, Any], scale: float) -> Trace:
     efficiency = entry.get("efficiency", {"wave": EVERYWHERE, "value": (1.0, 1.0)})
     low, high = entry["wave"]
     return Trace(
@@ -98,8 +110,8 @@ def _trace(entry: Mapping[str, Any]) -> Trace:
         wave=(float(low), float(high)),
         l0=float(entry["l0"]),
         lw=float(entry["lw"]),
-        s0=float(entry["s0"]),
-        sw=float(entry["sw"]),
+        s0=float(entry["s0"]) * scale,
+        sw=float(entry["sw"]) * scale,
         x=np.array(entry["x_mm"], float),
         y=np.array(entry["y_mm"], float),
         efficiency=Curve(np.array(efficiency["wave"], float), np.array(efficiency["value"], float)),

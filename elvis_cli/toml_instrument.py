@@ -77,11 +77,13 @@ class TomlInstrument:
             request["sky"] = {"airmass": 1, "fli": 0, "waterVapour": 0.05, "moonDistance": 180}
             request["seeing"] = {"aperturepix": 0}
         request = overlay(request, self.document.get("example", {}))
-        return overlay(request, self.document["modes"][mode].get("example", {}))
+        return overlay(request, self._patch(mode).get("example", {}))
 
     def keys(self, mode: str) -> Mapping[str, Any]:
-        """Return the keys of the ``instrument`` section in a mode, which may replace and add some."""
-        return overlay(self.document["keys"], self.document["modes"][mode].get("keys", {}))
+        """Return the keys of the ``instrument`` section in a mode, which may replace, add and be ``without`` some."""
+        patch = self._patch(mode)
+        keys = overlay(self.document["keys"], patch.get("keys", {}))
+        return {key: table for key, table in keys.items() if key not in patch.get("without", [])}
 
     def unknown_keys(self, request: Request) -> tuple[str, ...]:
         """Return the keys of the request's ``instrument`` section that this instrument does not have."""
@@ -142,15 +144,18 @@ class TomlInstrument:
             raise choice_error(where, mode, modes)
         return mode
 
-    def _defaults(self, mode: str) -> dict[str, str]:
+    def _defaults(self, mode: str) -> dict[str, Any]:
         return {key: table["default"] for key, table in self.keys(mode).items()}
 
-    def _options(self, mode: str, keys: Mapping[str, Any]) -> dict[str, str]:
-        """Return the option of every key, the default where the request has none (or null)."""
+    def _options(self, mode: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the option (or number) of every key, the default where the request has none (or null)."""
         options = self._defaults(mode)
         for key, table in self.keys(mode).items():
             found = keys.get(key)
             if found is None:
+                continue
+            if table.get("role") == "number":
+                options[key] = _within(key, table, found)
                 continue
             refused = table.get("refused", {})
             allowed = [option for option in table["options"] if option not in refused]
@@ -162,10 +167,25 @@ class TomlInstrument:
             options[key] = found
         return options
 
-    def _facts(self, mode: str, options: Mapping[str, str]) -> Facts:
+    def _patch(self, mode: str) -> Mapping[str, Any]:
+        """Return what a mode lays over the description: the ``parts`` that it names, then its own tables."""
+        own, patch = self.document["modes"][mode], dict[str, Any]()
+        for part in own.get("parts", []):
+            if part not in self.document.get("parts", {}):
+                raise ResourceError(f"{self.name}: mode {mode}: there is no part {part!r}", file=str(self.folder))
+            patch = overlay(patch, self.document["parts"][part])
+        return overlay(patch, own)
+
+    def _facts(self, mode: str, options: Mapping[str, Any]) -> Facts:
         """Return the instrument as these options make it, with an empty ledger."""
-        tree, keys = overlay(self.document, self.document["modes"][mode]), self.keys(mode)
+        tree, keys = overlay(self.document, self._patch(mode)), self.keys(mode)
         for key, option in options.items():
+            if keys[key].get("role") == "number":
+                patch: Any = {"value": option, "unit": keys[key]["unit"], "source": f"the request's {key}"}
+                for name in reversed(keys[key]["sets"].split(".")):
+                    patch = {name: patch}
+                tree = overlay(tree, patch)
+                continue
             choices = keys[key]["options"]
             if isinstance(choices, Mapping):
                 tree = overlay(tree, choices[option])
@@ -217,3 +237,12 @@ class TomlInstrument:
             frame=(len(detector.part("chips").tree), columns, rows),
             filters=tuple(dict.fromkeys(f for t in wheels for f in t["options"])),
         )
+
+
+def _within(key: str, table: Mapping[str, Any], found: object) -> float:
+    """Return the number of a key, checked against the ``range`` of its table."""
+    low, high = table["range"]
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not low <= found <= high:
+        allowed = f"{low:g} to {high:g} {table['unit']}"
+        raise RequestError(json_pointer("instrument", key), f"{found!r} is out of range", found=found, allowed=allowed)
+    return float(found)

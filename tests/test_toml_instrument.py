@@ -101,3 +101,32 @@ role = "filter"
     assert plugin.configure(request(other)).filter_name == "GG435+81"
     assert plugin.unknown_keys(request(other)) == ()
     assert plugin.unknown_keys(request({**other, "ins_configuration": "img_nopol"})) == ("INS.FILT2.NAME",)
+
+
+def test_modes_share_parts_and_are_without_some_keys(tmp_path, fors):
+    extra = """
+[parts.blue]
+psf = "seeing"
+without = ["INS.FILT1.NAME"]
+[parts.blue.keys."INS.FILT2.NAME"]
+default = "none"
+options = ["none"]
+role = "filter"
+[modes.other]
+title = "a mode of parts"
+parts = ["blue"]
+[modes.wrong]
+title = "a mode of no parts"
+parts = ["bleu"]
+"""
+    text = (fors.folder / "instrument.toml").read_text()
+    (tmp_path / "instrument.toml").write_text(text + extra)
+    for name in ("filters.toml", "detectors.toml"):
+        (tmp_path / name).write_text((fors.folder / name).read_text())
+    plugin = TomlInstrument(tmp_path)
+    other = {"ins_configuration": "other", "INS.COLL.NAID": "COLL_SR+6"}
+    assert plugin.configure(request(other)).psf == "seeing"
+    assert plugin.unknown_keys(request({**other, "INS.FILT1.NAME": "v_HIGH+114"})) == ("INS.FILT1.NAME",)
+    assert plugin.unknown_keys(request({"INS.FILT2.NAME": "none"})) == ("INS.FILT2.NAME",)
+    with pytest.raises(ResourceError, match="mode wrong: there is no part 'bleu'"):
+        plugin.configure(request({"ins_configuration": "wrong"}))
