@@ -36,7 +36,7 @@ def build(
     facts: Facts,
     shared: Mapping[str, Facts],
     mode: str,
-    options: Mapping[str, str],
+    options: Mapping[str, Any],
     notes: tuple[str, ...],
     folder: Path,
 ) -> Setup:
