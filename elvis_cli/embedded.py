@@ -21,7 +21,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.request import Catalogue, Exposed, Image, Model, Previous, PsfCube, Window
 
 _SHAPE = ("radius", "index", "ellipticity", "angle")
-PACKED = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE, "id")
+PACKED = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE, "velocity", "id")
 """Columns of numbers of a catalogue."""
 _COLUMNS = (*PACKED, "sed")
 LONG = 1000
@@ -99,7 +99,15 @@ def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
     shape = {name: columns.get(name) for name in _SHAPE}
     numbers = tuple(map(int, columns["id"])) if "id" in columns else None
     return Catalogue(
-        x, y, columns["mag"], columns.get("temperature"), columns.get("sed"), celestial, **shape, id=numbers
+        x,
+        y,
+        columns["mag"],
+        columns.get("temperature"),
+        columns.get("sed"),
+        celestial,
+        **shape,
+        id=numbers,
+        velocity=columns.get("velocity"),
     )
 
 

@@ -161,6 +161,8 @@ class Catalogue:
     angle: tuple[float, ...] | None = None
     """Position angle of the major axis, deg, North through East; None = 0."""
     id: tuple[int, ...] | None = None
+    velocity: tuple[float, ...] | None = None
+    """Radial velocity, km/s, positive away from us; None = 0."""
 
 
 @dataclass(frozen=True, slots=True)

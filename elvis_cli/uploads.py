@@ -33,6 +33,7 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], str]] = {
     "index": (("index", "sersic_index", "sersic_n"), ""),
     "ellipticity": (("ellipticity",), ""),
     "angle": (("angle", "position_angle", "pa"), "deg"),
+    "velocity": (("velocity", "rv", "radial_velocity", "vrad"), "km/s"),
     "id": (("id",), ""),
 }
 """Names that a column may have, in any case, and the unit that it is brought to."""

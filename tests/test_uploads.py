@@ -62,6 +62,17 @@ def test_sky_and_spectra(tmp_path):
     assert stars.shape.x == pytest.approx([0.0, -0.015 * 3600 * math.cos(math.radians(30.01))], abs=1e-3)
 
 
+@pytest.mark.parametrize(("name", "unit", "factor"), [("RV", "km/s", 1), ("velocity", "m/s", 1000), ("vrad", None, 1)])
+def test_velocities(tmp_path, name, unit, factor):
+    table = Table({"x": [0.0, 1.0], "y": [0.0, 1.0], "mag": [15, 16]})
+    table[name] = units.Quantity([factor * -12.5, factor * 300.0], unit) if unit else [-12.5, 300.0]
+    table.write(tmp_path / "stars.ecsv")
+    read = request(catalogue=uploads.catalogue(tmp_path / "stars.ecsv"))
+    assert read.extras.catalogue.velocity == (-12.5, 300.0)
+    (stars,) = library.components(read)
+    assert stars.shape.velocity.tolist() == [-12.5, 300.0]
+
+
 def test_long_columns_are_packed_and_quick(tmp_path):
     n = 1_000_000
     rng = np.random.default_rng(1)

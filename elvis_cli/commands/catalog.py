@@ -15,7 +15,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.instrument import Floats
 
 UNITS = {"ra": "deg", "dec": "deg", "x": "arcsec", "y": "arcsec", "mag": "mag", "temperature": "K", "radius": "arcsec",
-         "angle": "deg"}  # fmt: skip
+         "angle": "deg", "velocity": "km/s"}  # fmt: skip
 USUAL = {"index": 1.0}
 """What stands for a column that a file has not; else 0: a star, the target's spectrum."""
 

@@ -45,6 +45,8 @@ class Galaxies:
     """Minor over major axis."""
     angle: Floats
     """Of the major axis from +x towards +y of the field, rad."""
+    velocity: Floats | None = None
+    """As that of Points."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

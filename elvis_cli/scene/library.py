@@ -129,16 +129,16 @@ def catalogue(request: Request, stars: Catalogue) -> tuple[Component, ...]:
     for name, rows in (("star", radius == 0.0), ("galaxy", radius > 0.0)):
         if not rows.any():
             continue
-        shape: Points | Galaxies = Points(x[rows], y[rows], mag[rows], which[rows])
+        velocity = None if stars.velocity is None else np.asarray(stars.velocity)[rows]
+        shape: Points | Galaxies = Points(x[rows], y[rows], mag[rows], which[rows], velocity)
         if name == "galaxy":
             index, ellipticity, angle = (
                 np.full(radius.size, usual) if column is None else np.asarray(column)
                 for column, usual in ((stars.index, 1.0), (stars.ellipticity, 0.0), (stars.angle, 0.0))
             )
             turned = np.radians(angle[rows]) + frame.axis(request, 0.0)
-            shape = Galaxies(
-                x[rows], y[rows], mag[rows], which[rows], radius[rows], index[rows], 1.0 - ellipticity[rows], turned
-            )
+            shapes = radius[rows], index[rows], 1.0 - ellipticity[rows], turned
+            shape = Galaxies(x[rows], y[rows], mag[rows], which[rows], *shapes, velocity)
         parts.append(Component(shape, seds, brightness, name=name, id=None if numbers is None else numbers[rows]))
     return tuple(parts)
 

@@ -85,7 +85,7 @@ def _split(component: Component, setup: Setup, step: float) -> Iterator[tuple[Se
         yield spectrum.moving(component.seds[0], motion), component
         return
     velocity = np.zeros(shape.x.size)
-    if isinstance(shape, Points) and shape.velocity is not None:
+    if shape.velocity is not None:
         velocity = _binned(shape, setup, step)
     values, which = np.unique(velocity, return_inverse=True)
     keys, member = np.unique(shape.sed * values.size + which, return_inverse=True)
@@ -108,7 +108,7 @@ def _rows(component: Component, shape: Points | Galaxies, rows: NDArray[np.int64
     )
 
 
-def _binned(shape: Points, setup: Setup, step: float) -> Floats:
+def _binned(shape: Points | Galaxies, setup: Setup, step: float) -> Floats:
     """Return each source's velocity (km/s): its own, or the nearest multiple of ``step`` or of what it must be."""
     assert shape.velocity is not None
     weight = 10.0 ** (-0.4 * (shape.mag - shape.mag.min())) / (1.0 + (_distance(shape, setup) / NEAR) ** 2)
@@ -124,7 +124,7 @@ def _binned(shape: Points, setup: Setup, step: float) -> Floats:
     return result
 
 
-def _distance(shape: Points, setup: Setup) -> Floats:
+def _distance(shape: Points | Galaxies, setup: Setup) -> Floats:
     """Return how far each source is from the nearest aperture, arcsec."""
     found = np.full(shape.x.size, np.inf)
     for aperture in setup.spectrograph.apertures if setup.spectrograph else ():

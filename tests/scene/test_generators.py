@@ -35,6 +35,14 @@ class TestCluster:
         assert np.median(radius) == pytest.approx(half, rel=0.015)
         assert radius.max() <= 30.0
 
+    def test_velocities_spread_as_asked_for_and_move_no_star(self, request_with):
+        fast, slow = (cluster(request_with, dispersion=v).shape for v in (18.0, 0.0))
+        assert np.std(fast.velocity) == pytest.approx(18.0, rel=0.01)
+        assert abs(np.mean(fast.velocity)) < 0.2
+        assert abs(np.corrcoef(fast.velocity, np.hypot(fast.x, fast.y))[0, 1]) < 0.01
+        assert not slow.velocity.any()
+        assert np.array_equal(fast.x, slow.x)
+
     def test_it_is_round_and_centred(self, request_with):
         shape = cluster(request_with, segregation=0.0).shape
         assert abs(np.mean(np.sign(shape.x))) < 0.015

@@ -55,7 +55,7 @@ CASES = [
     {"target": {"sed": {"sedtype": "emissionline", "emissionline": {"params": {"lambda": 2160, "fwhm": 2}}}}},
     {"motion": {"rate": 10.0, "angle": 30.0}},
     {"catalogue": {"x": [0, 1, 2], "y": [0, 0, 1], "mag": [14, 15, 16], "radius": [0, 0.2, 0]}},
-    *({"scene": {"name": name}} for name in SCENES),
+    *({"scene": {"name": name, **({"dispersion": 0.0} if name == "globular-cluster" else {})}} for name in SCENES),
 ]
 
 
@@ -136,3 +136,23 @@ def test_a_spectrum_averaged_is_the_flux(seen):
     request, _, light = seen()
     assert spectrum.between(request.target, bin_edges(light.wave)) == pytest.approx(light.flux, rel=1e-12)
     assert not spectrum.between(replace(request.target, sed=TestVelocity.LINE), np.array([1.0, 1.1])).any()
+
+
+def test_companions_and_catalogues_move(seen):
+    companion = {"separation": 1, "position_angle": 0, "contrast": 0, "velocity": 50.0}
+    request, setup, _ = seen(scene={"name": "companions", "companions": [companion]})
+    assert [g.target.sed.redshift * C for g in spectral.groups(request, setup, 1.0)] == pytest.approx(
+        [0, 50.0], rel=1e-3
+    )
+    columns = {
+        "x": [0, 0, 1],
+        "y": [0, 0, 0],
+        "mag": [15, 15, 15],
+        "velocity": [-20.0, 30.0, 30.0],
+        "radius": [0, 0, 0.5],
+    }
+    request, setup, light = seen(catalogue=columns)
+    groups = spectral.groups(request, setup, 1.0)
+    assert [g.target.sed.redshift * C for g in groups] == pytest.approx([-20.0, 30.0], rel=1e-3)
+    assert [(g.scene.rate.size, len(g.scene.galaxies)) for g in groups] == [(1, 0), (1, 1)]
+    assert electrons(groups, light) == pytest.approx(rates(compose(request, setup, light)), rel=1e-3)

@@ -14,7 +14,8 @@ from elvis_cli.scene.component import Component, Points
 def components(request: Request, *, companions: Sequence[Mapping[str, float]]) -> tuple[Component, ...]:
     """Return the target, as bright as it says, and its companions at ``separation`` (arcsec), ``position_angle`` (deg).
 
-    ``contrast`` (mag) is how much fainter than the target one is; with ``temperature`` (K) it has its own spectrum.
+    ``contrast`` (mag) is how much fainter than the target one is; with ``temperature`` (K) it has its own spectrum,
+    with ``velocity`` (km/s) it moves away from the target.
     """
     brightness, (x0, y0) = frame.magnitude(request, "/elvis/scene"), request.extras.offset
     made = [library.target(request)]
@@ -25,5 +26,6 @@ def components(request: Request, *, companions: Sequence[Mapping[str, float]]) -
             seds, _ = starlight.seds(request.target.sed, np.array([float(companion["temperature"])]))
         mag = np.array([brightness.mag + companion["contrast"]])
         point = Points(np.array([x0 + dx]), np.array([y0 + dy]), mag, np.zeros(1, np.int64))
-        made.append(Component(point, seds, brightness, name="companion"))
+        velocity = companion.get("velocity", 0.0)
+        made.append(Component(point, seds, brightness, name="companion", velocity=velocity))
     return tuple(made)

@@ -17,13 +17,13 @@ STEP = 0.02
 
 
 def components(
-    request: Request, *, stars: int, core_radius: float, tidal_radius: float, segregation: float
+    request: Request, *, stars: int, core_radius: float, tidal_radius: float, segregation: float, dispersion: float
 ) -> tuple[Component, ...]:
     """Return the stars; ``target.brightness`` is the sum of their light, whatever their number.
 
     The core radius of stars of mass m is ``core_radius`` (m / mean mass)^(-segregation / 2): with segregation 1, that
     of equipartition of energy in an isothermal core (King 1966, AJ 71, 64; Gunn & Griffin 1979, AJ 84, 752). The tidal
-    radius is everyone's. Radii are in arcsec.
+    radius is everyone's. Radii are in arcsec, the dispersion of radial velocities in km/s.
 
     Raises
     ------
@@ -44,7 +44,8 @@ def components(
     seds, which = starlight.seds(request.target.sed, temperature, gravity)
     mag += starlight.colours(seds, brightness)[which]
     mag += brightness.mag + 2.5 * np.log10(np.sum(10.0 ** (-0.4 * mag)))
-    points = Points(*frame.place(request, radius * np.sin(angle), radius * np.cos(angle)), mag, which)
+    velocity = dispersion * rng.standard_normal(stars)
+    points = Points(*frame.place(request, radius * np.sin(angle), radius * np.cos(angle)), mag, which, velocity)
     return (Component(points, seds, brightness, name="star"),)
 
 
