@@ -16,6 +16,9 @@ from elvis_cli.facts import EVERYWHERE, Facts
 from elvis_cli.instrument import Curve, Value
 from elvis_cli.spectrograph import Aperture, Spectrograph, Trace
 
+Units = tuple[float, float, float]
+"""Of a trace file: factor on its s, its wavelength 0 in um, and its unit of wavelength in um."""
+
 
 def make(facts: Facts, folder: Path, pixel_scale: float, binning: int) -> Spectrograph:
     """Return the spectrograph of the table ``facts``, whose trace files are looked for in ``folder``.
@@ -30,8 +33,7 @@ def make(facts: Facts, folder: Path, pixel_scale: float, binning: int) -> Spectr
     apertures = _apertures(facts.part("aperture"))
     across = facts.number("across", "arcsec") if "across" in facts else pixel_scale
     orders = facts.tree.get("orders")
-    scale = facts.number("scale", "1") if "scale" in facts else 1.0
-    traces = [t for t in _all_traces(facts, folder, len(apertures), scale) if orders is None or t.order in orders]
+    traces = [t for t in _all_traces(facts, folder, len(apertures)) if orders is None or t.order in orders]
     if not traces:
         raise ResourceError(f"{facts.file}: {facts.path}.traces: no traces", file=facts.file)
     return Spectrograph(
@@ -65,16 +67,24 @@ def _apertures(facts: Facts) -> tuple[Aperture, ...]:
         return (Aperture(x, y, length, width, angle, offset),)
     if kind != "slices":
         raise ResourceError(f"{facts.file}: {facts.path}.kind: no {kind!r}: slit, slices, fibres", file=facts.file)
-    count, turned = int(facts.number("count", "1")), math.radians(angle)
-    across = [(k - (count - 1) / 2) * width for k in range(count)]
+    count, columns = (int(facts.number(n, "1")) if n in facts else 1 for n in ("count", "columns"))
+    right, up = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    places = (
+        ((k - (count - 1) / 2) * width, (c - (columns - 1) / 2) * length) for c in range(columns) for k in range(count)
+    )
     return tuple(
-        Aperture(x + t * math.cos(turned), y - t * math.sin(turned), length, width, angle, offset) for t in across
+        Aperture(x + t * right + s * up, y - t * up + s * right, length, width, angle, offset + s) for t, s in places
     )
 
 
-def _all_traces(facts: Facts, folder: Path, apertures: int, scale: float) -> tuple[Trace, ...]:
+def _all_traces(facts: Facts, folder: Path, apertures: int) -> tuple[Trace, ...]:
     """Return the traces of all files, or where there is a ``centre`` those of the grating turned there."""
-    settings = [_traces(facts, folder / name, apertures, scale) for name in facts.tree.get("traces", [])]
+    units = (
+        facts.number("scale", "1") if "scale" in facts else 1.0,
+        facts.number("middle", "um") if "middle" in facts else 0.0,
+        facts.number("dispersion", "um") if "dispersion" in facts else 1.0,
+    )
+    settings = [_traces(facts, folder / name, apertures, units) for name in facts.tree.get("traces", [])]
     if "centre" not in facts:
         return tuple(trace for setting in settings for trace in setting.traces)
     blaze, centre = facts.part("blaze"), facts.number("centre", "um")
@@ -86,11 +96,11 @@ def _all_traces(facts: Facts, folder: Path, apertures: int, scale: float) -> tup
     return tuple(grating.blazed(trace, first, peak) for trace in traces)
 
 
-def _traces(facts: Facts, file: Path, apertures: int, scale: float) -> grating.Setting:
-    """Return the traces of a file, their s times ``scale``, and note it in the ledger."""
+def _traces(facts: Facts, file: Path, apertures: int, units: Units) -> grating.Setting:
+    """Return the traces of a file and note it in the ledger."""
     try:
         found: Mapping[str, Any] = json.loads(file.read_bytes())
-        traces = tuple(_trace(entry, scale) for entry in found["traces"])
+        traces = tuple(_trace(entry, units) for entry in found["traces"])
         at, order = float(found.get("at", 0.0)), int(found.get("order", 0))
         source, assumed = str(found["source"]), bool(found.get("assumed", False))
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -101,18 +111,19 @@ def _traces(facts: Facts, file: Path, apertures: int, scale: float) -> grating.S
     return grating.Setting(at, order, traces)
 
 
-def _trace(entry: Mapping[str, Any], scale: float) -> Trace:
+def _trace(entry: Mapping[str, Any], units: Units) -> Trace:
+    scale, middle, step = units
     efficiency = entry.get("efficiency", {"wave": EVERYWHERE, "value": (1.0, 1.0)})
     low, high = entry["wave"]
     return Trace(
         order=int(entry["order"]),
         aperture=int(entry.get("aperture", 0)),
-        wave=(float(low), float(high)),
-        l0=float(entry["l0"]),
-        lw=float(entry["lw"]),
+        wave=(middle + step * low, middle + step * high),
+        l0=middle + step * entry["l0"],
+        lw=step * entry["lw"],
         s0=float(entry["s0"]) * scale,
         sw=float(entry["sw"]) * scale,
         x=np.array(entry["x_mm"], float),
         y=np.array(entry["y_mm"], float),
-        efficiency=Curve(np.array(efficiency["wave"], float), np.array(efficiency["value"], float)),
+        efficiency=Curve(middle + step * np.array(efficiency["wave"], float), np.array(efficiency["value"], float)),
     )
