@@ -42,10 +42,7 @@ def pixels(data: bytes) -> list[Any]:
         return [hdu.data.copy() for hdu in hdus if hdu.is_image and hdu.data is not None and hdu.name != "SNR_MAP"]
 
 
-REFUSED = {  # spectroscopy, and a line of 1000 nm that is to have a V magnitude
-    "eris_v117_form_default_ifs_lgs": "/instrument/ins_configuration",
-    "proto_eris_format_a_ifs": "/instrument/ins_configuration",
-    "schema_eris_old_nixLSS": "/instrument/ins_configuration",
+REFUSED = {  # a line of 1000 nm that is to have a V magnitude
     "proto_hawki_emission_line": "/target/brightness",
 }
 

@@ -57,7 +57,9 @@ def refused(made):
 # ---- keys of both generations
 
 
-@pytest.mark.parametrize(("old", "kind"), [("nixIMG", "img"), ("nixSAM", "sam"), ("nixAPP", "app")])
+@pytest.mark.parametrize(
+    ("old", "kind"), [("nixIMG", "img"), ("nixSAM", "sam"), ("nixAPP", "app"), ("nixLSS", "lss"), ("IFS", "ifs")]
+)
 @pytest.mark.parametrize("ao", ["lgs", "ngs", "noao"])
 def test_the_second_generation_names_the_same_modes(old, kind, ao):
     made = document(f"{kind}_{ao}")
@@ -81,15 +83,6 @@ def test_an_ao_mode_that_is_missing_or_beside_the_point_is_told():
     setup = plugin.configure(reader.read(json.dumps(made)))
     assert setup.mode == "img_ngs"
     assert "/seeingiqao/mode: not used, the mode is img_ngs" in setup.notes
-
-
-@pytest.mark.parametrize("mode", ["ifs_lgs", "lss_noao", "IFS", "nixLSS"])
-def test_spectroscopy_is_not_supported_yet(mode):
-    made = document()
-    made["instrument"]["ins_configuration"] = mode
-    error = refused(made)
-    assert (error.exit_code, error.details["pointer"]) == (65, "/instrument/ins_configuration")
-    assert "not supported yet" in str(error)
 
 
 @pytest.mark.parametrize(
