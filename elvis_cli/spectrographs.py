@@ -69,11 +69,11 @@ def _apertures(facts: Facts) -> tuple[Aperture, ...]:
         raise ResourceError(f"{facts.file}: {facts.path}.kind: no {kind!r}: slit, slices, fibres", file=facts.file)
     count, columns = (int(facts.number(n, "1")) if n in facts else 1 for n in ("count", "columns"))
     right, up = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    places = (
+    stack = (
         ((k - (count - 1) / 2) * width, (c - (columns - 1) / 2) * length) for c in range(columns) for k in range(count)
     )
     return tuple(
-        Aperture(x + t * right + s * up, y - t * up + s * right, length, width, angle, offset + s) for t, s in places
+        Aperture(x + t * right + s * up, y - t * up + s * right, length, width, angle, offset + s) for t, s in stack
     )
 
 
