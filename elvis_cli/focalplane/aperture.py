@@ -1,0 +1,242 @@
+"""The light in the apertures: the scene drawn where they cut it, one spectrum and one wavelength at a time.
+
+The plane of the apertures is drawn by the same code that draws images, on pixels that are fine compared with an
+aperture's width; each aperture takes from it strips across its width, each a profile along the aperture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli import parallel, refraction
+from elvis_cli.errors import ResourceError
+from elvis_cli.focalplane import imager
+from elvis_cli.focalplane.geometry import sky_to_field
+from elvis_cli.instrument import Chip, Floats, Setup, Site
+from elvis_cli.optics import Light
+from elvis_cli.psf import Psf
+from elvis_cli.request import Request, Window
+from elvis_cli.scene.compose import Scene
+from elvis_cli.spectrograph import Aperture, Spectrograph
+
+Image = NDArray[np.float32]
+SPREAD = 1.12
+"""Ratio of neighbouring wavelengths at which PSFs are made: between them the PSF is mixed."""
+DRIFT = 0.25
+"""Of the PSF's FWHM: how far differential refraction may move a star between neighbouring wavelengths."""
+MOST = 24
+"""Wavelengths at most."""
+LEAST = 3
+"""Strips of an aperture at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Differential refraction in the field: its wavelength of reference, direction, airmass and what is not corrected."""
+
+    reference: float
+    x: float
+    y: float
+    """Towards the zenith, a unit vector."""
+    airmass: float
+    site: Site
+    left: float
+
+    def at(self, wave: float) -> tuple[float, float]:
+        """Return how far light of ``wave`` (um) stands from that of ``reference``, arcsec."""
+        size = self.left * refraction.shift(wave, self.reference, self.airmass, self.site)
+        return size * self.x, size * self.y
+
+
+def drift(spectrograph: Spectrograph, setup: Setup, airmass: float, parallactic: float, angle: float) -> Drift:
+    """Return the drift for a parallactic angle and a position angle, deg."""
+    q = math.radians(parallactic)
+    x, y = sky_to_field(math.sin(q), math.cos(q), angle)
+    reference = spectrograph.reference or sum(setup.band) / 2
+    return Drift(reference, x, y, airmass, setup.site, 1.0 - spectrograph.adc)
+
+
+def wavelengths(band: tuple[float, float], movement: Drift, fwhm: float) -> Floats:
+    """Return the wavelengths (um) at which the plane is drawn; ``fwhm`` (arcsec) is the PSF's."""
+    moved = math.dist(movement.at(band[0]), movement.at(band[1]))
+    parts = max(math.log(band[1] / band[0]) / math.log(SPREAD), moved / (DRIFT * fwhm))
+    return np.geomspace(*band, min(max(math.ceil(parts), 1), MOST - 1) + 1)
+
+
+def strips(aperture: Aperture, across: float) -> int:
+    """Return into how many strips an aperture is cut: about one pixel each."""
+    return max(LEAST, math.ceil(aperture.width / across))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """The plane of the apertures, at some wavelengths."""
+
+    spectrograph: Spectrograph
+    setup: Setup
+    """Its pixels: those of its only chip, square, one a "mm"."""
+    wave: Floats
+    """um, ascending."""
+    cameras: tuple[imager.Imager, ...]
+    """One a wavelength."""
+    chips: tuple[Chip, ...]
+    """The chip where each wavelength puts it."""
+    origin: tuple[float, float]
+    """Place (arcsec, across and along) of the corner of pixel [0, 0]."""
+
+    @property
+    def psfs(self) -> tuple[Psf, ...]:
+        """The PSF at each wavelength."""
+        return tuple(camera.psf for camera in self.cameras)
+
+    def draw(self, scene: Scene, parts: frozenset[str]) -> list[Image]:
+        """Return, for each wavelength, the share of the light of a part of the whole scene in each pixel."""
+        window = Window(0, 0, self.setup.detector.nx, self.setup.detector.ny)
+
+        def one(number: int) -> Image:
+            camera = _restricted(self.cameras[number], scene)
+            return camera.illuminate(self.chips[number], window, parts)
+
+        return [one(number) for number in range(len(self.cameras))]
+
+    def profiles(self, image: Image, aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
+        """Return the light of ``count`` strips of an aperture, per arcsec along it, averaged over ``row`` arcsec.
+
+        ``s`` (m,) is where, in the coordinate of the aperture's traces: (count, m). A fibre shows its own shape,
+        whatever fell into it.
+        """
+        t, along = self._place(aperture)
+        q = self.setup.pixel_scale
+        edges = np.linspace(-0.5, 0.5, count + 1) * aperture.width
+        half = aperture.length / 2
+        if aperture.fibre:
+            light = float(np.sum(image * self._inside(image.shape, t, along, half)))
+            return light * disc(half, edges, s - aperture.offset, row)
+        sums = np.concatenate([np.zeros((image.shape[0], 1)), np.cumsum(image, axis=1, dtype=float)], axis=1)
+        cuts = _interpolated(sums, (t + edges - self.origin[0]) / q)
+        lines = np.diff(cuts, axis=1).T
+        sums = np.concatenate([np.zeros((count, 1)), np.cumsum(lines, axis=1)], axis=1)
+        ends = [np.clip(s - aperture.offset + side * row / 2, -half, half) for side in (-1, 1)]
+        low, high = (_interpolated(sums, (along + end - self.origin[1]) / q) for end in ends)
+        return (high - low) / row
+
+    def inside(self, image: Image, aperture: Aperture) -> float:
+        """Return the light of ``image`` within an aperture."""
+        return float(self.profiles(image, aperture, 1, np.array([aperture.offset]), aperture.length)[0, 0]) * (
+            aperture.length
+        )
+
+    def _place(self, aperture: Aperture) -> tuple[float, float]:
+        """Return where the centre of an aperture is across and along."""
+        angle = math.radians(aperture.angle)
+        return (
+            aperture.x * math.cos(angle) - aperture.y * math.sin(angle),
+            aperture.x * math.sin(angle) + aperture.y * math.cos(angle),
+        )
+
+    def _inside(self, shape: tuple[int, ...], t: float, along: float, radius: float) -> Floats:
+        """Return how much of each pixel is within a circle."""
+        q = self.setup.pixel_scale
+        x = self.origin[0] + (np.arange(shape[1]) + 0.5) * q - t
+        y = self.origin[1] + (np.arange(shape[0]) + 0.5) * q - along
+        return np.clip((radius - np.hypot(x, y[:, None])) / q + 0.5, 0.0, 1.0)
+
+
+def uniform(aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
+    """Return the strips (count, m) of what fills the field: arcsec2 per arcsec along the aperture."""
+    half, edges = aperture.length / 2, np.linspace(-0.5, 0.5, count + 1) * aperture.width
+    if aperture.fibre:
+        return math.pi * half**2 * disc(half, edges, s - aperture.offset, row)
+    low, high = (np.clip(s - aperture.offset + side * row / 2, -half, half) for side in (-1, 1))
+    return np.outer(np.diff(edges), (high - low) / row)
+
+
+def disc(radius: float, edges: Floats, s: Floats, row: float) -> Floats:
+    """Return the shares of a circle between ``edges`` across and averaged over ``row`` along, per unit of ``s``."""
+    fine = np.linspace(-radius, radius, 401)
+    chord = np.sqrt(np.maximum(radius**2 - fine**2, 0.0))
+    found = []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        part = np.clip(chord, low, high) - np.clip(-chord, low, high)
+        sums = np.concatenate([[0.0], np.cumsum((part[1:] + part[:-1]) / 2 * np.diff(fine))])
+        found.append(np.interp(s + row / 2, fine, sums) - np.interp(s - row / 2, fine, sums))
+    shares = np.array(found) / row
+    return np.asarray(shares / (math.pi * radius**2))
+
+
+def lay(
+    request: Request, setup: Setup, scene: Scene, light: Light, movement: Drift, spectrograph: Spectrograph
+) -> Plane:
+    """Return the plane of the apertures for the whole ``scene``.
+
+    Raises
+    ------
+    ResourceError
+        The apertures do not all have the same angle, a multiple of 90 deg.
+    """
+    slits = [a for a in spectrograph.apertures if not a.fibre]
+    angles = {a.angle for a in slits} or {0.0}
+    if len(angles) > 1 or min(angles) % 90.0:
+        raise ResourceError("apertures must share one angle, a multiple of 90 deg: the position angle turns the field")
+    angle = min(angles)
+    turned = math.radians(angle)
+    widest = max(strips(a, spectrograph.across) for a in spectrograph.apertures)
+    width = min(a.width for a in spectrograph.apertures) / widest
+    finest = min(setup.pixel_scale / 2, width)
+    q = width / math.ceil(width / finest)
+    across, along = [], []
+    for a in spectrograph.apertures:
+        t, u = (
+            a.x * math.cos(turned) - a.y * math.sin(turned),
+            a.x * math.sin(turned) + a.y * math.cos(turned),
+        )
+        across += [t - a.width / 2, t + a.width / 2]
+        along += [u - a.length / 2, u + a.length / 2]
+    nx, ny = (math.ceil((max(ends) - min(ends)) / q - 1e-6) + 2 for ends in (across, along))
+    origin = (max(across) + min(across) - nx * q) / 2, (max(along) + min(along) - ny * q) / 2
+    centre = origin[0] + nx * q / 2, origin[1] + ny * q / 2
+    # from across and along back to the field
+    x = centre[0] * math.cos(turned) + centre[1] * math.sin(turned)
+    y = -centre[0] * math.sin(turned) + centre[1] * math.cos(turned)
+    chip = Chip(1, "", x / q, y / q, -angle % 360.0, 1.0, 0.0, 0.0)
+    detector = replace(setup.detector, nx=nx, ny=ny, pixel_mm=1.0, chips=(chip,))
+    virtual = replace(setup, pixel_scale=q, plate_scale=q, detector=detector, distortion=0.0, spectrograph=None)
+
+    def camera(wave: float) -> imager.Imager:
+        one = replace(virtual, filter_centre=wave)
+        return imager.prepare(request, one, scene, light, (np.array([wave]), np.ones(1)))
+
+    middle = camera(float(np.mean(setup.band)))
+    wave = wavelengths(setup.band, movement, middle.psf.fwhm)
+    spread = np.geomspace(
+        *setup.band, max(1, math.ceil(math.log(setup.band[1] / setup.band[0]) / math.log(SPREAD))) + 1
+    )
+    made = parallel.gather(camera, [float(w) for w in spread])
+    nearest = np.argmin(np.abs(np.log(wave[:, None] / spread)), axis=1)
+    moved = [movement.at(float(w)) for w in wave]
+    chips = tuple(replace(chip, x_mm=chip.x_mm - dx / q, y_mm=chip.y_mm - dy / q) for dx, dy in moved)
+    return Plane(spectrograph, virtual, wave, tuple(made[n] for n in nearest), chips, origin)
+
+
+def _restricted(camera: imager.Imager, scene: Scene) -> imager.Imager:
+    """Return a camera for a part of the scene that it was made for: its PSFs with the stars that they belong to."""
+    if camera.zones is not None or len(camera.psf.fine) == 1:
+        return replace(camera, scene=scene)
+    whole = {place: n for n, place in enumerate(zip(camera.scene.x, camera.scene.y, strict=True))}
+    own = [whole[place] for place in zip(scene.x, scene.y, strict=True)]
+    if not own:
+        return replace(camera, scene=scene)
+    spread = replace(camera.psf, fine=camera.psf.fine[own], coarse=camera.psf.coarse[own])
+    return replace(camera, scene=scene, psf=spread)
+
+
+def _interpolated(table: Floats, at: Floats) -> Floats:
+    """Return ``table`` (m, n) at fractional columns ``at`` (k,), its ends beyond: (m, k)."""
+    at = np.clip(at, 0.0, table.shape[1] - 1)
+    low = np.minimum(at.astype(int), table.shape[1] - 2)
+    part = at - low
+    return np.asarray(table[:, low] * (1.0 - part) + table[:, low + 1] * part)

@@ -1,0 +1,454 @@
+"""Spectroscopy: the light of the apertures, dispersed along the traces onto the pixels of each chip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli import parallel
+from elvis_cli.constants import LIGHT
+from elvis_cli.focalplane import aperture as apertures
+from elvis_cli.focalplane import course as courses
+from elvis_cli.focalplane.aperture import Plane
+from elvis_cli.focalplane.course import FINE, STEP, Course, Nodes
+from elvis_cli.focalplane.imager import PARTS
+from elvis_cli.instrument import Chip, Detector, Floats, Setup
+from elvis_cli.optics import Light
+from elvis_cli.product import observation
+from elvis_cli.psf import Psf
+from elvis_cli.request import Request, Window
+from elvis_cli.scene import spectral
+from elvis_cli.scene.compose import Scene
+from elvis_cli.spectrograph import Aperture, Spectrograph
+
+Image = NDArray[np.float32]
+PITCH = 0.5
+"""Pixels between the samples of a rectified image: what it shows is blurred by a pixel at least."""
+EDGE = 3
+"""Samples beside those that are needed: the cubic's reach, and one."""
+SIGMA = math.sqrt(8.0 * math.log(2.0))
+"""FWHM of a Gaussian over its standard deviation."""
+ROWS = 32
+"""Pixels beside the target, along the aperture, of which `Spectrometer.samples` tells."""
+TELLABLE = 10
+"""Parts of a pixel's velocity that still count."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Uniform:
+    """A source that fills the field: sky, warm optics, a lamp."""
+
+    part: str
+    """Of the light (`imager.PARTS`)."""
+    density: Callable[[Floats], Floats]
+    """Electrons/s/um/arcsec2 averaged between edges (n + 1,), um, without the orders' own efficiency: (n,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One strip of one spectrum: its light is profile(s) times spectrum(p)."""
+
+    part: str
+    profile: Image
+    """(m,) per arcsec (for what is uniform: arcsec2 per arcsec) at the samples of s."""
+    spectrum: Image
+    """(n,) electrons/s/pixel (for what is uniform: and arcsec2) at the samples of p, every PITCH."""
+    start: int
+    stop: int
+    """There is no light outside."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wavelengths:
+    """What each pixel of a window (ny, nx) of a chip sees; where traces overlap, the later."""
+
+    wave: Image
+    """um; NaN where there is no trace."""
+    order: NDArray[np.int16]
+    """0 where there is none."""
+    aperture: NDArray[np.int16]
+    """-1 where there is none."""
+    s: Image
+    """arcsec along the aperture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """The light around the target along one trace, pixel by pixel, wherever chips are; noiseless."""
+
+    wave: Floats
+    """um (n,)."""
+    dispersion: Floats
+    """um per pixel (n,)."""
+    chip: NDArray[np.int64]
+    """Number of the chip (n,); 0 in a gap."""
+    s: Floats
+    """arcsec (m,) of the pixels along the aperture; the target is at ``centre``."""
+    centre: float
+    target: Image
+    """Electrons/s/pixel of the scene (n, m)."""
+    background: Image
+    """The same of sky and warm optics."""
+    enslitted: Floats
+    """Fraction of the scene's light that is inside the aperture (n,)."""
+    total: Floats
+    """Throughput from the atmosphere to the detector (n,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order:
+    """The spectra of one order on a grid that is fine compared with its pixels."""
+
+    edges: Floats
+    groups: tuple[Floats, ...]
+    """Electrons/s (n,) in each bin of each group's rate of 1."""
+    uniform: tuple[Floats, ...]
+    """The same per arcsec2."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrometer:
+    """One observation's spectra, ready to be drawn on any chip."""
+
+    setup: Setup
+    spectrograph: Spectrograph
+    scene: Scene
+    """All of it, with the rates that an image would have."""
+    groups: tuple[spectral.Group, ...]
+    light: Light
+    plane: Plane
+    uniform: tuple[Uniform, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def psf(self) -> Psf:
+        """The target's, in the middle of the band."""
+        return self.plane.psfs[len(self.plane.wave) // 2]
+
+    @cached_property
+    def courses(self) -> tuple[Course, ...]:
+        """The traces in units of pixels."""
+        graph = self.spectrograph
+        pixel = self.setup.detector.pixel_mm
+
+        def margin(aperture: Aperture) -> float:
+            return aperture.width / graph.across / 2 + 3.0 * graph.blur + 4.0
+
+        return tuple(
+            courses.follow(trace, graph.apertures[trace.aperture], pixel, margin(graph.apertures[trace.aperture]))
+            for trace in graph.traces
+        )
+
+    def illuminate(self, chip: Chip, window: Window, parts: frozenset[str] = PARTS) -> Image:
+        """Return the expected electrons/s of every pixel of ``window`` (ny, nx) on ``chip``: no noise, no dark.
+
+        ``parts`` of the light are drawn; an infinite target counts as a galaxy, warm optics are thermal.
+        """
+        from elvis_cli.kernels import dispersion
+
+        image = np.zeros((window.ny, window.nx), np.float32)
+        detector = self.setup.detector
+        drawn = [
+            (number, nodes)
+            for number in range(len(self.courses))
+            if (nodes := self._nodes(number, chip, detector)) is not None
+            and nodes.x0 < window.x0 + window.nx
+            and nodes.x1 > window.x0
+            and nodes.y0 < window.y0 + window.ny
+            and nodes.y1 > window.y0
+        ]
+        layers = dict(
+            zip((n for n, _ in drawn), parallel.gather(lambda item: self._layers(item[0], parts), drawn), strict=True)
+        )
+
+        def work(_: int, rows: slice) -> None:
+            row = window.y0 + rows.start
+            for number, nodes in drawn:
+                found = self._rectified(number, nodes, layers[number], row, row + rows.stop - rows.start, window)
+                if found is not None:
+                    rectified, first, pitch = found
+                    box = nodes.x0, nodes.y0, nodes.x1, nodes.y1
+                    within = nodes.p, nodes.s, nodes.density
+                    dispersion.resample(image[rows], row, window.x0, box, STEP, within, rectified, first, pitch)
+
+        parallel.for_rows(window.ny, work)
+        return image
+
+    def wavelengths(self, chip: Chip, window: Window) -> Wavelengths:
+        """Return what each pixel of a window sees."""
+        from elvis_cli.kernels import dispersion
+
+        shape = window.ny, window.nx
+        found = Wavelengths(
+            np.full(shape, np.nan, np.float32), np.zeros(shape, np.int16), np.full(shape, -1, np.int16),
+            np.full(shape, np.nan, np.float32),
+        )  # fmt: skip
+        for number, course in enumerate(self.courses):
+            nodes = self._nodes(number, chip, self.setup.detector)
+            if nodes is None:
+                continue
+            aperture = self.spectrograph.apertures[course.trace.aperture]
+            p, s = np.full(shape, np.nan), np.full(shape, np.nan)
+            half = aperture.length / 2
+            limits = 0.0, course.length, aperture.offset - half, aperture.offset + half
+            box = nodes.x0, nodes.y0, nodes.x1, nodes.y1
+            dispersion.locate(p, s, window.y0, window.x0, box, STEP, (nodes.p, nodes.s, nodes.density), limits)
+            lit = np.isfinite(p)
+            found.wave[lit] = np.interp(p[lit], course.p, course.wave)
+            found.order[lit], found.aperture[lit] = course.trace.order, course.trace.aperture
+            found.s[lit] = s[lit]
+        return found
+
+    def samples(self, number: int) -> Samples:
+        """Return the light around the target along trace ``number``."""
+        course, graph = self.courses[number], self.spectrograph
+        aperture = graph.apertures[course.trace.aperture]
+        angle = math.radians(aperture.angle)
+        dx, dy = self.scene.centre[0] - aperture.x, self.scene.centre[1] - aperture.y
+        half = aperture.length / 2
+        centre = aperture.offset + dx * math.sin(angle) + dy * math.cos(angle)
+        rows = centre + np.arange(-ROWS, ROWS + 1) * course.row
+        rows = rows[np.abs(rows - aperture.offset) <= half]
+        if not rows.size:
+            rows = np.array([aperture.offset])
+        p = np.arange(0.5, course.length, 1.0)
+        wave = np.interp(p, course.p, course.wave)
+        layers = self._layers(number, PARTS)
+        grid = self._grid(course, aperture)[0]
+        at = np.arange(course.p.size // 2) / 2 + course.p[0]
+        own = {"stars", "galaxies"}
+        target, background = (
+            np.zeros((p.size, rows.size), np.float32),
+            np.zeros((p.size, rows.size), np.float32),
+        )
+        for layer in layers:
+            profile = np.interp(rows, grid, layer.profile) * course.row
+            spectrum = np.interp(p, at[: layer.spectrum.size], layer.spectrum)
+            (target if layer.part in own else background)[:] += np.outer(spectrum, profile).astype(np.float32)
+        x, y = course.trace.place(wave, np.full(p.size, rows[rows.size // 2]))
+        chip = np.zeros(p.size, np.int64)
+        for one in self.setup.detector.chips:
+            u, v = courses.to_pixels(x, y, one, self.setup.detector)
+            inside = (u > -0.5) & (u < self.setup.detector.nx - 0.5) & (v > -0.5) & (v < self.setup.detector.ny - 0.5)
+            chip[inside] = one.id
+        light, efficiency = self.light, course.trace.efficiency.at(wave)
+        return Samples(
+            wave=wave,
+            dispersion=np.gradient(wave, p),
+            chip=chip,
+            s=rows,
+            centre=centre,
+            target=target,
+            background=background,
+            enslitted=np.interp(wave, self.plane.wave, self._inside(course.trace.aperture)),
+            total=np.interp(wave, light.wave, light.total, left=0.0, right=0.0) * efficiency,
+        )
+
+    def _inside(self, number: int) -> Floats:
+        """Return the fraction of the scene's light in an aperture at each wavelength of the plane."""
+        aperture = self.spectrograph.apertures[number]
+        whole = sum(float(np.sum(group.scene.rate)) for group in self.groups) or 1.0
+        return np.array([
+            sum(self.plane.inside(images[n], aperture) for images in self._images.values()) / whole
+            for n in range(self.plane.wave.size)
+        ])  # fmt: skip
+
+    @cached_property
+    def _images(self) -> dict[tuple[int, str], list[Image]]:
+        """The plane of the apertures for each group and part of the light."""
+        found = {}
+        for number, group in enumerate(self.groups):
+            scene = group.scene
+            if scene.rate.size:
+                found[number, "stars"] = self.plane.draw(scene, frozenset({"stars"}))
+            if scene.extended or scene.galaxies or scene.surface:
+                found[number, "galaxies"] = self.plane.draw(scene, frozenset({"galaxies"}))
+        return found
+
+    @cached_property
+    def _orders(self) -> dict[int, _Order]:
+        """The spectra by order."""
+        together: dict[int, list[Course]] = {}
+        for course in self.courses:
+            together.setdefault(course.trace.order, []).append(course)
+        made = parallel.gather(self._order, list(together.values()))
+        return dict(zip(together, made, strict=True))
+
+    def _order(self, members: list[Course]) -> _Order:
+        low, high = min(c.wave[0] for c in members), max(c.wave[-1] for c in members)
+        finest = min(float(np.diff(c.wave).min()) for c in members)
+        edges = np.linspace(low, high, math.ceil((high - low) / finest) + 1)
+        width, middle = np.diff(edges), (edges[1:] + edges[:-1]) / 2
+        light = self.light
+        passed = np.interp(middle, light.wave, light.total, left=0.0, right=0.0) * light.area
+        groups = []
+        for group in self.groups:
+            if group.band is not None and (group.band[1] <= low or group.band[0] >= high):
+                groups.append(np.zeros(0))
+                continue
+            groups.append(spectral.density(group, edges) * passed * width)
+        return _Order(edges, tuple(groups), tuple(source.density(edges) * width for source in self.uniform))
+
+    def _grid(self, course: Course, aperture: Aperture) -> tuple[Floats, float]:
+        """Return the samples of s (arcsec) of a rectified image, and their pitch."""
+        pitch = course.row * PITCH
+        beyond = aperture.length / 2 + course.row * (0.5 + 1.5 * self.spectrograph.blur) + EDGE * pitch
+        count = 2 * math.ceil(beyond / pitch) + 1
+        return aperture.offset + (np.arange(count) - count // 2) * pitch, pitch
+
+    def _layers(self, number: int, parts: frozenset[str]) -> list[Layer]:
+        """Return the layers of a trace."""
+        course, graph, plane = self.courses[number], self.spectrograph, self.plane
+        aperture = graph.apertures[course.trace.aperture]
+        order = self._orders[course.trace.order]
+        count = apertures.strips(aperture, graph.across)
+        s, _ = self._grid(course, aperture)
+        wide = aperture.width / graph.across
+        every = round(PITCH * FINE)
+        efficiency = course.trace.efficiency.at(course.wave)
+        low, high = course.trace.wave
+        lit = np.diff(np.clip(course.edges, low, high)) / np.diff(course.edges) * efficiency
+        hats = [self._hat(course.wave, n) for n in range(plane.wave.size)]
+        blur = graph.blur / SIGMA
+
+        def spread(electrons: Floats, width: float) -> Floats:
+            """Return electrons/s/pixel averaged over the pixel, a strip ``width`` pixels wide and the optics' blur."""
+            counts = np.interp(course.edges, order.edges, np.concatenate([[0.0], np.cumsum(electrons)]))
+            return smoothed(np.diff(counts) * lit * FINE, width, blur)
+
+        layers = []
+        centres = ((np.arange(count) + 0.5) / count - 0.5) * wide
+        spectra = [spread(e, wide / count) if e.size else None for e in order.groups]
+        for (member, part), images in self._images.items():
+            spectrum = spectra[member]
+            if part not in parts or spectrum is None:
+                continue
+            for n, image in enumerate(images):
+                if not hats[n].any():
+                    continue
+                profiles = plane.profiles(image, aperture, count, s, course.row)
+                for profile, shift in zip(profiles, centres, strict=True):
+                    moved = np.interp(course.p - shift, course.p, spectrum) * hats[n]
+                    layers += self._layer(part, profile, moved[::every])
+        narrow = [smooth for smooth, source in zip(order.uniform, self.uniform, strict=True) if source.part in parts]
+        kept = [source.part for source in self.uniform if source.part in parts]
+        for electrons, part in zip(narrow, kept, strict=True):
+            pieces = count if aperture.fibre else 1
+            profiles = apertures.uniform(aperture, pieces, s, course.row)
+            spectrum = spread(electrons, wide / pieces)
+            for profile, shift in zip(profiles, centres if pieces > 1 else [0.0], strict=True):
+                layers += self._layer(part, profile, np.interp(course.p - shift, course.p, spectrum)[::every])
+        return layers
+
+    def _layer(self, part: str, profile: Floats, spectrum: Floats) -> list[Layer]:
+        blur = self.spectrograph.blur / SIGMA / PITCH
+        if blur:
+            profile = gaussian(profile, blur)
+        bright = np.flatnonzero(spectrum)
+        if not bright.size or not profile.any():
+            return []
+        return [
+            Layer(part, profile.astype(np.float32), spectrum.astype(np.float32), int(bright[0]), int(bright[-1]) + 1)
+        ]
+
+    def _hat(self, wave: Floats, number: int) -> Floats:
+        """Return the weight of the plane's wavelength ``number``: linear between neighbours, the ends hold."""
+        weights = np.zeros(self.plane.wave.size)
+        weights[number] = 1.0
+        return np.interp(wave, self.plane.wave, weights)
+
+    def _nodes(self, number: int, chip: Chip, detector: Detector) -> Nodes | None:
+        known = self.__dict__.setdefault("_known", {})
+        if (number, chip.id) not in known:
+            course = self.courses[number]
+            aperture = self.spectrograph.apertures[course.trace.aperture]
+            slack = aperture.width / self.spectrograph.across / 2 + 3.0 * self.spectrograph.blur + 4.0
+            known[number, chip.id] = courses.on_chip(course, aperture, chip, detector, slack)
+        return known[number, chip.id]
+
+    def _rectified(
+        self, number: int, nodes: Nodes, layers: list[Layer], low: int, high: int, window: Window
+    ) -> tuple[Image, tuple[float, float], tuple[float, float]] | None:
+        """Return a trace, straightened, as far as rows low..high of the window see it."""
+        from elvis_cli.kernels import dispersion
+
+        rows = slice(max((low - nodes.y0) // STEP, 0), max(math.ceil((high - nodes.y0) / STEP) + 1, 0))
+        columns = slice(
+            max((window.x0 - nodes.x0) // STEP, 0), max(math.ceil((window.x0 + window.nx - nodes.x0) / STEP) + 1, 0)
+        )
+        p, s = nodes.p[rows, columns], nodes.s[rows, columns]
+        if not layers or not p.size or not np.isfinite(p).any():
+            return None
+        course = self.courses[number]
+        grid, pitch = self._grid(course, self.spectrograph.apertures[course.trace.aperture])
+        first_p = course.p[0]
+        span = layers[0].spectrum.size
+        j0 = max(math.floor((np.nanmin(p) - first_p) / PITCH) - EDGE, 0)
+        j1 = min(math.ceil((np.nanmax(p) - first_p) / PITCH) + EDGE + 1, span)
+        reached = s[np.isfinite(p)]
+        i0 = max(math.floor((reached.min() - grid[0]) / pitch) - EDGE, 0)
+        i1 = min(math.ceil((reached.max() - grid[0]) / pitch) + EDGE + 1, grid.size)
+        if j0 >= j1 or i0 >= i1:
+            return None
+        seen = [layer for layer in layers if layer.start < j1 and layer.stop > j0]
+        if not seen:
+            return None
+        profiles = np.stack([layer.profile[i0:i1] for layer in seen])
+        spectra = np.stack([layer.spectrum[j0:j1] for layer in seen])
+        start = np.array([max(layer.start - j0, 0) for layer in seen])
+        stop = np.array([min(layer.stop, j1) - j0 for layer in seen])
+        rectified = np.zeros((i1 - i0, j1 - j0), np.float32)
+        dispersion.outer(rectified, profiles, spectra, start, stop)
+        return rectified, (float(grid[i0]), first_p + j0 * PITCH), (pitch, PITCH)
+
+
+def smoothed(density: Floats, width: float, blur: float) -> Floats:
+    """Return what is given every 1/FINE pixel, averaged over a pixel, over ``width`` pixels, and blurred (sigma)."""
+    from scipy import fft
+
+    size = fft.next_fast_len(density.size + math.ceil((width + 1 + 8 * blur) * FINE), real=True)
+    f = fft.rfftfreq(size, 1 / FINE)
+    response = np.sinc(f) * np.sinc(f * width) * np.exp(-2.0 * (math.pi * blur * f) ** 2)
+    return np.asarray(fft.irfft(fft.rfft(density, size) * response, size)[: density.size])
+
+
+def gaussian(profile: Floats, sigma: float) -> Floats:
+    """Return a profile blurred by a Gaussian, ``sigma`` in samples."""
+    reach = math.ceil(5 * sigma)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return np.convolve(profile, kernel / kernel.sum(), mode="same")
+
+
+def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spectrometer:
+    """Return the Spectrometer of an observation; ``scene`` is all of it.
+
+    Raises
+    ------
+    RequestError
+        The scene cannot be drawn.
+    """
+    graph = setup.spectrograph
+    assert graph is not None
+    when = observation.observe(request, setup, setup.count or 1)
+    movement = apertures.drift(graph, setup, request.sky.airmass, when.parallactic, when.position_angle)
+    resolution = max(
+        (trace.wave[1] + trace.wave[0]) / (trace.wave[1] - trace.wave[0]) / 2 for trace in graph.traces
+    ) * max(setup.detector.nx, setup.detector.ny)
+    groups = spectral.groups(request, setup, LIGHT * 1e-3 / resolution / TELLABLE)
+    plane = apertures.lay(request, setup, scene, light, movement, graph)
+    thermal = sum((light.density[name] for name in light.density if name != "sky"), np.zeros_like(light.wave))
+    return Spectrometer(setup, graph, scene, groups, light, plane, fillers(light, light.density["sky"], thermal))
+
+
+def fillers(light: Light, above: Floats, thermal: Floats) -> tuple[Uniform, ...]:
+    """Return sky and warm optics as uniform sources."""
+
+    def between(values: Floats, edges: Floats) -> Floats:
+        return np.interp((edges[1:] + edges[:-1]) / 2, light.wave, values, left=0.0, right=0.0)
+
+    return Uniform("background", partial(between, above)), Uniform("thermal", partial(between, thermal))

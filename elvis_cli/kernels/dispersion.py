@@ -1,0 +1,115 @@
+"""Spectra onto pixels: sums of products, read through the inverse of a trace."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+
+@njit(cache=True, nogil=True)
+def outer(out: Image, profiles: Image, spectra: Image, start: NDArray[np.int64], stop: NDArray[np.int64]) -> None:
+    """Add sum_r profiles[r, i] spectra[r, j] to ``out`` (ns, np); row r of ``spectra`` is 0 outside start..stop."""
+    for i in range(out.shape[0]):
+        line = out[i]
+        for r in range(profiles.shape[0]):
+            a = profiles[r, i]
+            if a != 0.0:
+                row = spectra[r]
+                for j in range(start[r], stop[r]):
+                    line[j] += a * row[j]
+
+
+@njit(cache=True, nogil=True)
+def _cubic(t):  # type: ignore[no-untyped-def]
+    """Return the four Catmull-Rom weights at fraction ``t`` between the second and third sample."""
+    return (
+        t * (-0.5 + t * (1.0 - 0.5 * t)),
+        1.0 + t * t * (-2.5 + 1.5 * t),
+        t * (0.5 + t * (2.0 - 1.5 * t)),
+        t * t * (-0.5 + 0.5 * t),
+    )
+
+
+@njit(cache=True, nogil=True)
+def resample(
+    image: Image,
+    row: int,
+    column: int,
+    box: tuple[int, int, int, int],
+    step: int,
+    nodes: tuple[Floats, Floats, Floats],
+    rectified: Image,
+    first: tuple[float, float],
+    pitch: tuple[float, float],
+) -> None:
+    """Add ``rectified`` to pixels of ``image``, whose pixel [0, 0] is pixel (column, row) of the chip.
+
+    ``box`` = (x0, y0, x1, y1) bounds the pixels that are touched; ``nodes`` (p, s, density) stand at pixels
+    (x0 + step i, y0 + step j), bilinear between. ``rectified`` (ns, np) is given per unit of p and s, sample [0, 0] at
+    ``first`` = (s, p), one every ``pitch``; cubic between, 0 outside.
+    """
+    x0, y0, x1, y1 = box
+    ps, ss, ds = nodes
+    count_s, count_p = rectified.shape
+    ny, nx = image.shape
+    low, high = max(x0, column), min(x1, column + nx)
+    inverse = 1.0 / step
+    for y in range(max(y0, row), min(y1, row + ny)):
+        j = (y - y0) // step
+        tj = (y - y0 - j * step) * inverse
+        out = image[y - row]
+        for x in range(low, high):
+            i = (x - x0) // step
+            ti = (x - x0 - i * step) * inverse
+            a, b, c, d = (1.0 - tj) * (1.0 - ti), (1.0 - tj) * ti, tj * (1.0 - ti), tj * ti
+            s = a * ss[j, i] + b * ss[j, i + 1] + c * ss[j + 1, i] + d * ss[j + 1, i + 1]
+            v = (s - first[0]) / pitch[0]
+            p = a * ps[j, i] + b * ps[j, i + 1] + c * ps[j + 1, i] + d * ps[j + 1, i + 1]
+            u = (p - first[1]) / pitch[1]
+            if not (1.0 <= v < count_s - 2.0 and 1.0 <= u < count_p - 2.0):
+                continue
+            iv, iu = int(v), int(u)
+            w0, w1, w2, w3 = _cubic(u - iu)
+            q = _cubic(v - iv)
+            total = 0.0
+            for k in range(4):
+                line = rectified[iv - 1 + k]
+                total += q[k] * (w0 * line[iu - 1] + w1 * line[iu] + w2 * line[iu + 1] + w3 * line[iu + 2])
+            if total > 0.0:
+                density = a * ds[j, i] + b * ds[j, i + 1] + c * ds[j + 1, i] + d * ds[j + 1, i + 1]
+                out[x - column] += np.float32(total * density)
+
+
+@njit(cache=True, nogil=True)
+def locate(
+    p_map: Floats,
+    s_map: Floats,
+    row: int,
+    column: int,
+    box: tuple[int, int, int, int],
+    step: int,
+    nodes: tuple[Floats, Floats, Floats],
+    limits: tuple[float, float, float, float],
+) -> None:
+    """Write p and s into the pixels of a window that see p and s within ``limits`` = (p0, p1, s0, s1)."""
+    x0, y0, x1, y1 = box
+    ps, ss, _ = nodes
+    ny, nx = p_map.shape
+    for y in range(max(y0, row), min(y1, row + ny)):
+        j = (y - y0) // step
+        tj = (y - y0 - j * step) / step
+        for x in range(max(x0, column), min(x1, column + nx)):
+            i = (x - x0) // step
+            ti = (x - x0 - i * step) / step
+            a, b, c, d = (1.0 - tj) * (1.0 - ti), (1.0 - tj) * ti, tj * (1.0 - ti), tj * ti
+            p = a * ps[j, i] + b * ps[j, i + 1] + c * ps[j + 1, i] + d * ps[j + 1, i + 1]
+            s = a * ss[j, i] + b * ss[j, i + 1] + c * ss[j + 1, i] + d * ss[j + 1, i + 1]
+            if not math.isnan(p) and limits[0] <= p <= limits[1] and limits[2] <= s <= limits[3]:
+                p_map[y - row, x - column] = p
+                s_map[y - row, x - column] = s
