@@ -82,15 +82,7 @@ def prepare(request: Request) -> Observation:
         camera = imager.prepare(request, setup, scene, light)
     when = observation.observe(request, setup, prediction.count)
     series, told = etc_output.wanted(request.output, setup)
-    notes = [*setup.notes, *light.notes, *scene.notes, *when.notes, *told]
-    if prediction.saturated:
-        empty = prediction.sky + prediction.dark
-        what, most = (
-            ("the background alone saturates every pixel", empty)
-            if empty > prediction.full_well
-            else ("the brightest pixel saturates", prediction.brightest)
-        )
-        notes.append(f"{what}: {most:.3g} e in {setup.dit:g} s, full well {prediction.full_well:g} e")
+    notes = [*setup.notes, *light.notes, *scene.notes, *when.notes, *told, *prediction.notes]
     return Observation(request, setup, camera, prediction, series, tuple(notes))
 
 

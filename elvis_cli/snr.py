@@ -87,6 +87,19 @@ class Prediction:
         """Whether the brightest pixel exceeds the full well."""
         return self.brightest > self.full_well
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know."""
+        if not self.saturated:
+            return ()
+        empty = self.sky + self.dark
+        what, most = (
+            ("the background alone saturates every pixel", empty)
+            if empty > self.full_well
+            else ("the brightest pixel saturates", self.brightest)
+        )
+        return (f"{what}: {most:.3g} e in {self.dit:g} s, full well {self.full_well:g} e",)
+
     def cards(self) -> list[tuple[str, object, str]]:
         """Return (keyword, value, comment) for the HIERARCH ESO SIM block."""
         cards: list[tuple[str, object, str]] = [

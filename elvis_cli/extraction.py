@@ -1,0 +1,239 @@
+"""The prediction for a spectrograph: signal-to-noise ratio of every order, and NDIT or NEXPO for a requested one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from elvis_cli import snr, spectra
+from elvis_cli.errors import RequestError
+from elvis_cli.instrument import Setup
+from elvis_cli.request import Request
+from elvis_cli.spectra import Spectrum
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What the ETC says of one request of a spectrograph. Electrons are per integration unless said otherwise.
+
+    Scalars are medians over ``inside``, the spectral pixels that were asked for.
+    """
+
+    orders: tuple[Spectrum, ...]
+    """Their spectra, ascending."""
+    inside: Spectrum
+    """All orders' pixels in the range of wavelengths that was asked for, or all; without profiles."""
+    count: int
+    """NDIT or NEXPO, as asked or as solved for the requested S/N; 0 where nothing reaches it."""
+    count_key: str
+    solved: bool
+    dit: float
+    aperture_pix: int
+    iq: float
+    """FWHM, arcsec."""
+    target_rate: float
+    """Electrons/s of the target, all light on the chips."""
+    brightest: float
+    """Electrons in the brightest pixel of all traces, background included."""
+    full_well: float
+    resolution: float
+    limit: float | None
+    """Magnitude, in the target's band and system, at which a target like this has a median S/N of snr.LIMIT."""
+    sky_model: str
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def snr_single(self) -> float:
+        """S/N of one integration."""
+        return float(np.median(self.inside.single))
+
+    @property
+    def snr(self) -> float:
+        """After all ``count`` integrations."""
+        return self.snr_single * math.sqrt(self.count)
+
+    @property
+    def optimal(self) -> float:
+        """S/N of optimal extraction after all integrations."""
+        return float(np.median(np.sqrt(self.inside.ideal))) * math.sqrt(self.count)
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the brightest pixel exceeds the full well."""
+        return self.brightest > self.full_well
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know."""
+        if not self.saturated:
+            return self.remarks
+        over = np.concatenate([spectrum.peak for spectrum in self.orders]) > self.full_well
+        what = f"the brightest pixel saturates: {self.brightest:.3g} e in {self.dit:g} s"
+        return *self.remarks, f"{what}, full well {self.full_well:g} e; {over.mean():.2%} of the spectral pixels do"
+
+    def best(self) -> tuple[int, float]:
+        """Return the order with the greatest median S/N after all integrations, and that."""
+        ratios = {s.order: float(np.median(s.single)) for s in self.orders}
+        order = max(ratios, key=lambda number: (ratios[number], -number))
+        return order, ratios[order] * math.sqrt(self.count)
+
+    def cards(self) -> list[tuple[str, object, str]]:
+        """Return (keyword, value, comment) for the HIERARCH ESO SIM block."""
+        inside, (order, ratio) = self.inside, self.best()
+        npix = np.median(inside.npix)
+        middle = {name: float(np.median(getattr(inside, name))) for name in ("target", "sky", "dark")}
+        pixel = {name: electrons / npix if npix > 0 else 0.0 for name, electrons in middle.items()}
+        cards: list[tuple[str, object, str]] = [
+            ("ESO SIM SNR", round(self.snr, 4), f"median S/N per spectral pixel, all {self.count_key}"),
+            ("ESO SIM SNR SINGLE", round(self.snr_single, 4), "the same of one integration"),
+            ("ESO SIM SNR OPT", round(self.optimal, 4), "the same by optimal extraction, all integrations"),
+            ("ESO SIM SNR WMIN", round(1e3 * float(inside.wave.min()), 4), "[nm] from here"),
+            ("ESO SIM SNR WMAX", round(1e3 * float(inside.wave.max()), 4), "[nm] to here"),
+            ("ESO SIM SNR SOLVED", self.solved, f"{self.count_key} solved for the requested S/N"),
+            ("ESO SIM SNR COUNT", self.count, f"{self.count_key}"),
+            ("ESO SIM BEST ORDER", order, "order with the greatest median S/N"),
+            ("ESO SIM BEST SNR", round(ratio, 4), "median S/N of that order, all integrations"),
+            ("ESO SIM APER DIAM", self.aperture_pix, "[pixel] aperture along the slit, or its diameter"),
+            ("ESO SIM APER NPIX", round(float(npix), 2), "median pixels in the aperture, per spectral pixel"),
+            ("ESO SIM APER ENSLIT", round(float(np.median(inside.enslitted)), 6), "fraction of the light in the slit"),
+            ("ESO SIM APER ENCIRC", round(float(np.median(inside.encircled)), 6), "fraction in the aperture"),
+            ("ESO SIM TARG ELEC", middle["target"], "[e] median target per spectral pixel, integration"),
+            ("ESO SIM TARG RATE", self.target_rate, "[e/s] target, all light on the chips"),
+            ("ESO SIM SKY MODEL", self.sky_model, "where the sky comes from"),
+            ("ESO SIM SKY ELEC", pixel["sky"], "[e/pixel] median background per integration"),
+            ("ESO SIM SKY RATE", pixel["sky"] / self.dit, "[e/s/pixel] sky and warm optics"),
+            ("ESO SIM DARK ELEC", pixel["dark"], "[e/pixel] dark current per integration"),
+            ("ESO SIM SPEC DISP", 1e3 * float(np.median(inside.dispersion)), "[nm/pixel] median dispersion"),
+            ("ESO SIM SPEC R", round(self.resolution, 1), "median resolving power, slit's image"),
+            ("ESO SIM IQ FWHM", round(self.iq, 6), "[arcsec] image quality"),
+            ("ESO SIM THRU MEAN", round(float(np.mean(inside.total)), 6), "mean throughput, atmosphere to detector"),
+            ("ESO SIM PEAK ELEC", self.brightest, "[e] brightest pixel per integration"),
+            ("ESO SIM PEAK SATUR", self.saturated, "brightest pixel above the full well"),
+        ]
+        if self.limit is not None:
+            cards.append(("ESO SIM LIMIT MAG", round(self.limit, 4), f"[mag] a like target at S/N = {snr.LIMIT:g}"))
+        return cards
+
+
+class Spectrometer(Protocol):
+    """What is needed of `elvis_cli.focalplane.spectrometer.Spectrometer`."""
+
+    def samples(self, trace: int) -> spectra.Samples:
+        """Return what falls on the detector along one of the setup's traces, by index."""
+
+
+def predict(spectrometer: Spectrometer, setup: Setup, request: Request, fwhm: float, sky_model: str) -> Prediction:
+    """Return the ETC's prediction for a spectrograph, NDIT or NEXPO solved if need be.
+
+    ``fwhm`` (arcsec) is that of the PSF in the middle of the band, for the automatic aperture; ``sky_model`` says where
+    the sky comes from (`elvis_cli.optics.Light`).
+
+    Raises
+    ------
+    RequestError
+        No order sees the wavelengths between which a signal-to-noise ratio is asked for, or none is on a chip.
+    """
+    spectrograph, detector = setup.spectrograph, setup.detector
+    assert spectrograph is not None  # a spectrometer has one
+    diameter = aperture_pixels(fwhm, setup, request)
+    parts: dict[int, list[Spectrum]] = {}
+    rate = brightest = 0.0
+    for number, trace in enumerate(spectrograph.traces):
+        aperture, samples = spectrograph.apertures[trace.aperture], spectrometer.samples(number)
+        pixel = float(np.ptp(samples.s)) / (samples.s.size - 1) if samples.s.size > 1 else setup.pixel_scale
+        place = spectra.away(aperture, *request.extras.offset)
+        weight = spectra.weights(aperture, samples.s, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu")
+        found = spectra.extract(trace.order, samples, weight, trace.efficiency.at(samples.wave), detector, setup.dit)
+        rate += float(np.sum(np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0)))
+        brightest = max(brightest, float(found.peak.max(initial=0.0)))
+        # of several slits the target is in one; slices and fibres share it
+        all_of_it = [*parts.get(trace.order, []), found]
+        shared = setup.kind == "ifu" or aperture.fibre
+        parts[trace.order] = all_of_it if shared else [max(all_of_it, key=spectra.light)]
+    whole = [spectra.add(some) for _, some in sorted(parts.items())]
+    orders = tuple(spectrum.where(spectrum.chip > 0) for spectrum in whole if (spectrum.chip > 0).any())
+    if not orders:
+        raise RequestError("/instrument", "no order falls on a chip")
+    inside, notes = chosen(orders, request)
+    single = float(np.median(inside.single))
+    count = setup.count if setup.count is not None else snr.solve_count(single, setup.snr_goal or 0.0)
+    brightness, limit = request.target.brightness, None
+    if single > 0 and count > 0 and brightness.kind == "mag":
+        limit = brightness.mag - 2.5 * math.log10(limiting_factor(inside, count))
+    width = line_width(spectrograph.apertures[0].width / spectrograph.across, spectrograph.blur)
+    return Prediction(
+        orders=orders,
+        inside=inside,
+        count=count,
+        count_key=setup.count_key,
+        solved=setup.count is None,
+        dit=setup.dit,
+        aperture_pix=diameter,
+        iq=fwhm,
+        target_rate=rate,
+        brightest=brightest,
+        full_well=detector.full_well,
+        resolution=float(np.median(inside.wave / inside.dispersion)) / width,
+        limit=limit,
+        sky_model=sky_model,
+        remarks=notes,
+    )
+
+
+def aperture_pixels(fwhm: float, setup: Setup, request: Request) -> int:
+    """Return the aperture's size in pixels; the first generation's is the central pixel unless it says otherwise."""
+    if request.generation == 1 and request.seeing.aperture_pix is None:
+        return 1
+    return snr.Aperture.around(fwhm, setup).diameter
+
+
+def chosen(orders: Sequence[Spectrum], request: Request) -> tuple[Spectrum, tuple[str, ...]]:
+    """Return the spectral pixels, of all orders, where the signal-to-noise ratio is meant, and notes.
+
+    Raises
+    ------
+    RequestError
+        A ratio is asked for where there are none.
+    """
+    everything = spectra.join(orders)
+    if request.timing.wave is None:
+        return everything, ()
+    low, high = request.timing.wave
+    inside = (everything.wave >= low) & (everything.wave <= high)
+    if inside.any():
+        return everything.where(inside), ()
+    seen = [f"{1e3 * s.wave[0]:.6g} to {1e3 * s.wave[-1]:.6g} nm (order {s.order})" for s in orders]
+    text = f"no order sees {1e3 * low:g} to {1e3 * high:g} nm"
+    if request.timing.snr is None:
+        return everything, (f"{text}: the S/N is that of all wavelengths",)
+    raise RequestError("/timesnr", text, found=[1e3 * low, 1e3 * high], allowed=seen)
+
+
+def limiting_factor(inside: Spectrum, count: int) -> float:
+    """Return how much brighter the target must be for a median of snr.LIMIT after ``count`` integrations."""
+    low, high = -20.0, 20.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        reached = float(np.median(inside.scaled(10.0**middle))) * math.sqrt(count) >= snr.LIMIT
+        low, high = (low, middle) if reached else (middle, high)
+    return float(10.0**high)
+
+
+def line_width(width: float, blur: float) -> float:
+    """Return the FWHM of a line: a slit's image, ``width`` wide, blurred by a Gaussian of FWHM ``blur``."""
+    if blur <= 0.0 or width <= 0.0:
+        return max(width, blur)
+    sigma = blur / 2.3548200450309493 * math.sqrt(2.0)
+
+    def light(x: float) -> float:
+        return math.erf((x + width / 2) / sigma) - math.erf((x - width / 2) / sigma)
+
+    low, high = 0.0, width + blur
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if light(middle) > light(0.0) / 2 else (low, middle)
+    return low + high

@@ -1,0 +1,241 @@
+"""The spectra that are extracted of what falls on the detector: electrons and noise of every spectral pixel.
+
+The ETC sums an aperture about the target, S / sqrt(S + npix (sky + dark + RON^2)); optimal extraction weights every
+pixel by its own signal and variance, (S/N)^2 = sum S_i^2 / V_i (Horne 1986, PASP 98, 609, eq. 8). The traces of one
+order (slices, fibres) are summed at the same wavelength. Nothing here draws: see `elvis_cli.focalplane`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.instrument import Detector, Floats
+from elvis_cli.spectrograph import Aperture
+
+PARTS = 16
+"""Strips of a slice, across, in which a round aperture is cut."""
+
+
+class Samples(Protocol):
+    """What is needed of a trace: n pixels along the dispersion, m across it."""
+
+    @property
+    def wave(self) -> Floats:
+        """Of each pixel along the trace, um (n,)."""
+
+    @property
+    def dispersion(self) -> Floats:
+        """um/pixel, above 0 (n,)."""
+
+    @property
+    def chip(self) -> NDArray[Any]:
+        """Number of the chip (n,), 0 = on none."""
+
+    @property
+    def s(self) -> Floats:
+        """Places of the rows along the aperture, arcsec from the target, ascending (m,)."""
+
+    @property
+    def target(self) -> NDArray[Any]:
+        """Electrons/s/pixel (n, m)."""
+
+    @property
+    def background(self) -> NDArray[Any]:
+        """Sky and warm optics, electrons/s/pixel (n, m)."""
+
+    @property
+    def enslitted(self) -> Floats:
+        """Fraction of the target's light inside the aperture (n,)."""
+
+    @property
+    def total(self) -> Floats:
+        """Throughput from the atmosphere to the detector, the order's efficiency included (n,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spectrum:
+    """What is extracted of one order: arrays (n,), ascending in wavelength, electrons of one integration."""
+
+    order: int
+    wave: Floats
+    """um."""
+    dispersion: Floats
+    """um/pixel."""
+    chip: NDArray[np.int64]
+    target: Floats
+    """In the aperture."""
+    sky: Floats
+    """In the aperture, warm optics included."""
+    dark: Floats
+    """In the aperture."""
+    ron2: Floats
+    """Variance of the read-out in the aperture."""
+    npix: Floats
+    """Pixels in the aperture."""
+    ideal: Floats
+    """Square of the signal-to-noise ratio of optimal extraction."""
+    peak_target: Floats
+    """In the pixel that the target makes brightest."""
+    peak_sky: Floats
+    """In the pixel that the background makes brightest."""
+    peak: Floats
+    """In the brightest pixel, dark current included."""
+    enslitted: Floats
+    """Fraction of the target's light that is in the slit, slices or fibres."""
+    encircled: Floats
+    """Fraction of the target's light that is in the aperture."""
+    total: Floats
+    """Throughput from the atmosphere to the detector, without slit and aperture."""
+    efficiency: Floats
+    """The order's own part of it."""
+    s: Floats
+    """arcsec (m,)."""
+    profile: NDArray[Any]
+    """Share of the target's light in each row (n, m)."""
+    shot: float
+    """Variance of an electron (`elvis_cli.sampling`)."""
+
+    @property
+    def single(self) -> Floats:
+        """Signal-to-noise ratio of one integration in the aperture."""
+        return self.scaled(1.0)
+
+    def scaled(self, factor: float) -> Floats:
+        """Return ``single`` for a target that is ``factor`` times as bright."""
+        target = factor * self.target
+        variance = self.shot * (target + self.sky + self.dark) + self.ron2
+        return np.divide(target, np.sqrt(variance), out=np.zeros_like(target), where=variance > 0)
+
+    def noise(self) -> dict[str, Floats]:
+        """Return the electrons rms in the aperture by origin, and their quadratic sum."""
+        light = {"target": self.target, "sky": self.sky, "dark": self.dark}
+        variance = {name: self.shot * electrons for name, electrons in light.items()} | {"ron": self.ron2}
+        variance["total"] = np.sum(list(variance.values()), axis=0)
+        return {name: np.sqrt(np.maximum(value, 0.0)) for name, value in variance.items()}
+
+    def where(self, use: NDArray[Any]) -> Spectrum:
+        """Return some of the spectral pixels, by mask or index."""
+        return replace(self, **{name: getattr(self, name)[use] for name in ("wave", "chip", *_OWN, *_SUMS, "profile")})
+
+
+def join(spectra: Sequence[Spectrum]) -> Spectrum:
+    """Return the spectral pixels of several orders as if they were one, without profiles."""
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(spectrum, name) for spectrum in spectra])
+        for name in ("wave", "chip", *_OWN, *_SUMS)
+    }
+    return replace(spectra[0], s=np.empty(0), profile=np.empty((arrays["wave"].size, 0)), **arrays)
+
+
+_SUMS = ("target", "sky", "dark", "ron2", "npix", "ideal")
+"""What slices add up, per wavelength."""
+_OWN = ("dispersion", "peak_target", "peak_sky", "peak", "enslitted", "encircled", "total", "efficiency")
+
+
+def rows(s: Floats, pixel: float, half: float | Floats) -> Floats:
+    """Return how much of each row at ``s`` (m,), ``pixel`` wide, is within ``half`` of 0: 0..1, (..., m)."""
+    half = np.asarray(half)[..., None]
+    inside = np.minimum(s + pixel / 2, half) - np.maximum(s - pixel / 2, -half)
+    return np.clip(inside / pixel, 0.0, 1.0)
+
+
+def disc(s: Floats, pixel: float, x: float, width: float, radius: float) -> Floats:
+    """Return how much of each row (m,) of a slice at ``x``, ``width`` wide, is within ``radius`` of the target."""
+    across = x + width * ((np.arange(PARTS) + 0.5) / PARTS - 0.5)
+    chord = np.sqrt(np.maximum(radius**2 - across**2, 0.0))
+    return np.asarray(rows(s, pixel, chord).mean(axis=0))
+
+
+def away(aperture: Aperture, x: float, y: float) -> tuple[float, float]:
+    """Return how far across and along an aperture, from its middle, a place in the field is, arcsec."""
+    angle = math.radians(aperture.angle)
+    dx, dy = x - aperture.x, y - aperture.y
+    return dx * math.cos(angle) - dy * math.sin(angle), dx * math.sin(angle) + dy * math.cos(angle)
+
+
+def weights(
+    aperture: Aperture, s: Floats, place: tuple[float, float], pixel: float, radius: float, *, ifu: bool
+) -> Floats:
+    """Return how much of each row (m,) is in the ETC's aperture about the target, which is at ``place`` in the slit.
+
+    That is a circle (``radius``, arcsec) on the slices of an integral field, a length of a slit, and all of a fibre
+    whose middle is in the circle or that the target is in.
+    """
+    if aperture.fibre:  # which does not remember where in it the light fell
+        return np.full(s.size, float(math.hypot(*place) <= max(radius, aperture.width / 2)))
+    return disc(s, pixel, -place[0], aperture.width, radius) if ifu else rows(s, pixel, radius)
+
+
+def extract(
+    order: int, samples: Samples, weight: Floats, efficiency: Floats, detector: Detector, dit: float
+) -> Spectrum:
+    """Return the spectrum in one trace; off the chips there is nothing.
+
+    ``weight`` (m,) is how much of each row is in the aperture, ``efficiency`` (n,) that of the order.
+    """
+    chips = {chip.id: chip for chip in detector.chips}
+    numbers, which = np.unique(np.asarray(samples.chip, np.int64), return_inverse=True)
+    lit = numbers[which] > 0
+    dark = np.array([chips[n].dark if n > 0 else 0.0 for n in numbers])[which] * dit
+    ron2 = np.array([chips[n].ron ** 2 if n > 0 else 0.0 for n in numbers])[which]
+    shot = detector.sampling.shot
+    target = np.where(lit[:, None], samples.target * dit, 0.0)
+    sky = np.where(lit[:, None], samples.background * dit, 0.0)
+    level = target + sky + dark[:, None]
+    variance = shot * level + ron2[:, None]
+    ideal = np.divide(target**2, variance, out=np.zeros_like(variance), where=variance > 0).sum(axis=1)
+    inside, everything = target @ weight, target.sum(axis=1)
+    share = np.divide(inside, everything, out=np.zeros_like(inside), where=everything > 0)
+    npix = lit * weight.sum()
+    made = Spectrum(
+        order=order,
+        wave=samples.wave,
+        dispersion=samples.dispersion,
+        chip=numbers[which],
+        target=inside,
+        sky=sky @ weight,
+        dark=npix * dark,
+        ron2=npix * ron2,
+        npix=npix,
+        ideal=ideal,
+        peak_target=target.max(axis=1),
+        peak_sky=sky.max(axis=1),
+        peak=level.max(axis=1),
+        enslitted=samples.enslitted,
+        encircled=samples.enslitted * share,
+        total=samples.total,
+        efficiency=efficiency,
+        s=samples.s,
+        profile=target / np.where(everything > 0, everything, 1.0)[:, None],
+        shot=shot,
+    )
+    return made.where(np.argsort(samples.wave, kind="stable"))
+
+
+def light(spectrum: Spectrum) -> float:
+    """Return the target's electrons in the aperture."""
+    return float(spectrum.target.sum())
+
+
+def add(spectra: Sequence[Spectrum]) -> Spectrum:
+    """Return the sum of the spectra of one order on the pixels of that with the most light.
+
+    What adds up is a density in wavelength, so that the sum does not depend on the pixels of the others.
+    """
+    main = max(spectra, key=light)
+    total = {name: getattr(main, name) for name in (*_SUMS, "enslitted", "encircled")}
+    for other in spectra:
+        if other is main:
+            continue
+        for name in _SUMS:
+            density = np.interp(main.wave, other.wave, getattr(other, name) / other.dispersion, left=0.0, right=0.0)
+            total[name] = total[name] + density * main.dispersion
+        for name in ("enslitted", "encircled"):
+            total[name] = total[name] + np.interp(main.wave, other.wave, getattr(other, name), left=0.0, right=0.0)
+    return replace(main, **total)

@@ -1,0 +1,173 @@
+"""The prediction for a spectrograph: median S/N in the window, NDIT for a ratio, the cards; with made-up light."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from elvis_cli import extraction, pipeline, reader, snr
+from elvis_cli.errors import RequestError
+from elvis_cli.instrument import Curve
+from elvis_cli.spectrograph import Aperture, Spectrograph, Trace
+from tests.test_spectra import PIXEL, samples
+
+SLIT = (Aperture(0.0, 0.0, 2.1, 0.4),)
+ONES = Curve(np.array([0.0, 9.0]), np.ones(2))
+
+
+def trace(order, aperture=0):
+    flat = np.zeros((1, 1))
+    return Trace(order, aperture, (1.0, 3.0), 2.0, 1.0, 0.0, 1.0, flat, flat, ONES)
+
+
+@pytest.fixture
+def ready(micado):
+    """Return (spectrometer, setup, request) of a made-up spectrograph: ``ready(light by trace, apertures)``."""
+
+    def run(light, apertures=SLIT, kind="slit", orders=None, changes=None):
+        request = reader.read(json.dumps(micado({"timesnr/DET.NDIT": 4} | (changes or {}))))
+        setup = pipeline.configure(request)
+        orders = orders or [(3 + n, 0) for n in range(len(light))]
+        spectrograph = Spectrograph(tuple(apertures), tuple(trace(*o) for o in orders), across=0.1, blur=0.0)
+        setup = replace(setup, kind=kind, spectrograph=spectrograph, pixel_scale=PIXEL)
+
+        class Made:
+            def samples(self, number):
+                return light[number]
+
+        return Made(), setup, request
+
+    return run
+
+
+def predict(made, fwhm=0.2):
+    return extraction.predict(*made, fwhm=fwhm, sky_model="none")
+
+
+def test_it_is_the_median_of_all_pixels(ready):
+    p = predict(ready([samples(), samples(begin=2.2, rate=20.0)]))
+    ratios = np.concatenate([order.single for order in p.orders])
+    assert p.snr == pytest.approx(2 * np.median(ratios))
+    assert p.snr_single == pytest.approx(np.median(ratios))
+    assert p.aperture_pix == 5  # 2 FWHM = 4 pixels, made odd
+    assert [order.order for order in p.orders] == [3, 4]
+    assert p.best()[0] == 4
+    assert p.best()[1] == pytest.approx(2 * np.median(p.orders[1].single))
+    assert p.target_rate == pytest.approx(40 * 1.5 * 22.0, rel=1e-3)
+
+
+def test_the_window_chooses_and_the_count_is_the_least_that_reaches_it(ready):
+    light = [samples(), samples(begin=2.2, rate=20.0)]
+    for window, order in (((2190, 2300), 1), ((1990, 2100), 0)):
+        wish = {"snr": {"snr": 100, "wavelengthmin": window[0], "wavelengthmax": window[1]}}
+        p = predict(ready(light, changes={"timesnr": {"DET.DIT": 60, **wish}}))
+        assert p.solved
+        ratio = np.median(p.orders[order].single)
+        assert ratio * math.sqrt(p.count) >= 100 > ratio * math.sqrt(p.count - 1)
+        assert p.snr == pytest.approx(ratio * math.sqrt(p.count))
+    part = {"snr": 100, "wavelengthmin": 2010.5, "wavelengthmax": 2020.5}
+    p = predict(ready(light, changes={"timesnr": {"DET.DIT": 60, **part}}))
+    assert p.inside.wave.size == 10
+
+
+def test_all_orders_in_the_window_count(ready):
+    light = [samples(), samples(begin=2.02, rate=20.0)]
+    p = predict(ready(light, changes={"timesnr": {"DET.DIT": 60, "snr": 9, "wavelengthmin": 2030}}))
+    assert p.inside.wave.size == 10 + 30
+
+
+def test_a_window_that_no_order_sees(ready):
+    window = {"wavelengthmin": 2500, "wavelengthmax": 2600}
+    with pytest.raises(RequestError, match="no order sees 2500 to 2600 nm") as error:
+        predict(ready([samples()], changes={"timesnr": {"DET.DIT": 60, "snr": 9, **window}}))
+    assert error.value.details["allowed"] == ["2000 to 2039 nm (order 3)"]
+    p = predict(ready([samples()], changes={"timesnr": {"DET.DIT": 60, "DET.NDIT": 1, **window}}))
+    assert any("no order sees" in note for note in p.notes)
+    assert p.inside.wave.size == 40
+
+
+def test_what_nothing_reaches(ready):
+    p = predict(ready([samples(rate=1e-9)], changes={"timesnr": {"DET.DIT": 60, "snr": 1e5}}))
+    assert p.count == 0
+    off = samples()
+    off.chip[:] = 0
+    with pytest.raises(RequestError, match="no order falls on a chip"):
+        predict(ready([off]))
+
+
+def test_the_first_generation_asks_of_the_central_pixel(ready):
+    spectrometer, setup, request = ready([samples()])
+    first = replace(request, generation=1, seeing=replace(request.seeing, aperture_pix=None))
+    assert predict((spectrometer, setup, first)).aperture_pix == 1
+    p = predict((spectrometer, replace(setup, aperture_pix=7), replace(request, generation=1)))
+    assert (p.aperture_pix, p.orders[0].npix[0]) == (7, pytest.approx(7.0))
+
+
+def test_a_circle_on_the_slices(ready):
+    """Slices of 0.2 arcsec on pixels of 0.1: half as many pixels as in the circle, wherever the target is."""
+    apertures = [Aperture((k - 4) * 0.2, 0.0, 2.1, 0.2) for k in range(9)]
+    light = [samples(rate=math.exp(-((k - 4) ** 2))) for k in range(9)]
+    made = ready(light, apertures, "ifu", [(1, k) for k in range(9)], {"seeing/aperturepix": 13})
+    p = predict(made)
+    assert len(p.orders) == 1
+    assert p.orders[0].npix[0] == pytest.approx(math.pi * 13**2 / 4 / 2, rel=0.01)
+    wide = sum(float(part.target.sum()) for part in light)
+    assert p.target_rate == pytest.approx(wide, rel=1e-6)
+    west = replace(made[2], extras=replace(made[2].extras, offset=(0.2, 0.0)))
+    assert predict((made[0], made[1], west)).orders[0].npix[0] == pytest.approx(p.orders[0].npix[0], rel=0.05)
+
+
+def test_of_several_slits_that_with_the_target_counts_of_fibres_all_near(ready):
+    three = [Aperture(x, 0.0, 2.1, 0.3) for x in (-0.3, 0.0, 3.0)]
+    light = [samples(rate=0.0), samples(), samples(rate=0.0)]
+    orders = [(1, n) for n in range(3)]
+    assert predict(ready(light, three, "mos", orders)).orders[0].npix[0] == pytest.approx(5.0)
+    bundle = [replace(aperture, length=0.3, fibre=True) for aperture in three]
+    p = predict(ready(light, bundle, "mos", orders, {"seeing/aperturepix": 7}))
+    assert p.orders[0].npix[0] == 2 * 21
+
+
+def test_the_limit_has_the_ratio_five(ready):
+    p = predict(ready([samples(), samples(begin=2.2, rate=0.5)]))
+    factor = 10 ** (-0.4 * (p.limit - 20.0))
+    assert np.median(p.inside.scaled(factor)) * math.sqrt(p.count) == pytest.approx(snr.LIMIT, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("width", "blur", "expected"),
+    [(4.0, 0.0, 4.0), (0.0, 2.0, 2.0), (4.0, 0.5, 4.0), (0.1, 2.0, 2.0), (0.0, 0.0, 0.0)],
+)
+def test_line_width(width, blur, expected):
+    """A wide slit keeps its width, a narrow one has the blur's."""
+    assert extraction.line_width(width, blur) == pytest.approx(expected, rel=2e-3)
+
+
+def test_line_width_is_that_of_the_profile():
+    x = np.linspace(-6, 6, 120001)
+    line = np.convolve(abs(x) <= 1.0, np.exp(-4 * math.log(2) * (x / 2.0) ** 2), "same")
+    assert np.ptp(x[line >= line.max() / 2]) == pytest.approx(extraction.line_width(2.0, 2.0), abs=1e-3)
+
+
+def test_cards_are_those_of_images_and_more(ready, predict, micado):
+    p, image = extraction.predict(*ready([samples()]), 0.2, "none"), predict(micado())
+    spectral = {key: value for key, value, _ in p.cards()}
+    assert {key for key, *_ in image.cards()} - {"ESO SIM IQ STREHL"} <= set(spectral)
+    assert spectral["ESO SIM SNR"] == round(p.snr, 4)
+    assert spectral["ESO SIM SNR OPT"] == round(p.optimal, 4)
+    assert spectral["ESO SIM SNR OPT"] > spectral["ESO SIM SNR"]
+    assert spectral["ESO SIM SNR WMIN"] == 2000.0
+    assert spectral["ESO SIM BEST ORDER"] == 3
+    assert spectral["ESO SIM SKY RATE"] == pytest.approx(0.3)
+    assert spectral["ESO SIM SPEC DISP"] == pytest.approx(1.0)
+    assert spectral["ESO SIM SPEC R"] == pytest.approx(2.0195 / 1e-3 / 4, abs=0.1)  # a slit of 4 pixels
+
+
+def test_saturation_is_told(ready):
+    p = predict(ready([samples(rate=1e6)]))
+    assert p.saturated
+    assert any("saturates" in note and "100.00% of the spectral pixels" in note for note in p.notes)
+    assert predict(ready([samples()])).notes == ()
