@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from numpy.typing import NDArray
 
@@ -20,6 +20,10 @@ from elvis_cli.product import fits, observation, outputs, truth
 from elvis_cli.request import Request
 from elvis_cli.scene.compose import compose
 
+if TYPE_CHECKING:
+    from elvis_cli import extraction
+    from elvis_cli.focalplane.spectrometer import Spectrometer
+
 Progress = Callable[[int, int], None]
 
 
@@ -29,8 +33,8 @@ class Observation:
 
     request: Request
     setup: Setup
-    imager: imager.Imager
-    prediction: snr.Prediction
+    imager: imager.Imager | Spectrometer
+    prediction: snr.Prediction | extraction.Prediction
     series: frozenset[str]
     """What the ETC's ``output`` section asks for."""
     notes: tuple[str, ...]
@@ -61,14 +65,7 @@ def prepare(request: Request) -> Observation:
         setup = userpsf.adopt(setup, request)
     chain.check(request, setup)
     light = optics.detect(request, setup)
-    scene = compose(request, setup, light)
-    camera = imager.prepare(request, setup, scene, light)
-    aperture = snr.Aperture.around(camera.psf.fwhm, setup)
-    encircled = camera.concentration(aperture.diameter)
-    chip = nearest_chip(setup, *scene.centre)
-    prediction = snr.predict(
-        setup, chip, light, camera.psf, encircled, camera.brightest(), aperture, request.target.brightness
-    )
+    camera, prediction = _predicted(request, setup, light)
     if prediction.count < 1:
         raise RequestError(
             "/timesnr/snr",
@@ -78,12 +75,31 @@ def prepare(request: Request) -> Observation:
         )
     if setup.count is None:  # what moves leaves a trail over all the integrations that were found
         setup = replace(setup, count=prediction.count)
-        scene = compose(request, setup, light)
-        camera = imager.prepare(request, setup, scene, light)
+        camera, _ = _predicted(request, setup, light)
     when = observation.observe(request, setup, prediction.count)
     series, told = etc_output.wanted(request.output, setup)
-    notes = [*setup.notes, *light.notes, *scene.notes, *when.notes, *told, *prediction.notes]
+    notes = [*setup.notes, *light.notes, *camera.scene.notes, *camera.notes, *when.notes, *told, *prediction.notes]
     return Observation(request, setup, camera, prediction, series, tuple(notes))
+
+
+def _predicted(
+    request: Request, setup: Setup, light: optics.Light
+) -> tuple[imager.Imager | Spectrometer, snr.Prediction | extraction.Prediction]:
+    """Return what draws the frames, and the prediction."""
+    scene = compose(request, setup, light)
+    if setup.spectrograph is not None:
+        from elvis_cli import extraction
+        from elvis_cli.focalplane import spectrometer
+
+        spectra = spectrometer.prepare(request, setup, scene, light)
+        return spectra, extraction.predict(spectra, setup, request, spectra.psf.fwhm, light.sky_model)
+    camera = imager.prepare(request, setup, scene, light)
+    aperture = snr.Aperture.around(camera.psf.fwhm, setup)
+    encircled = camera.concentration(aperture.diameter)
+    chip = nearest_chip(setup, *scene.centre)
+    return camera, snr.predict(
+        setup, chip, light, camera.psf, encircled, camera.brightest(), aperture, request.target.brightness
+    )
 
 
 def frames(
@@ -139,7 +155,7 @@ def render(request: Request, out: BinaryIO, progress: Progress | None = None) ->
     return ready.notes
 
 
-def predict(request: Request) -> snr.Prediction:
+def predict(request: Request) -> snr.Prediction | extraction.Prediction:
     """Return the ETC's prediction for a request."""
     return prepare(request).prediction
 

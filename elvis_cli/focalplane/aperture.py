@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ LEAST = 3
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Differential refraction in the field: its wavelength of reference, direction, airmass and what is not corrected."""
+    """Differential refraction in the field, as far as nothing corrects it."""
 
     reference: float
     x: float
@@ -63,8 +64,13 @@ def drift(spectrograph: Spectrograph, setup: Setup, airmass: float, parallactic:
 def wavelengths(band: tuple[float, float], movement: Drift, fwhm: float) -> Floats:
     """Return the wavelengths (um) at which the plane is drawn; ``fwhm`` (arcsec) is the PSF's."""
     moved = math.dist(movement.at(band[0]), movement.at(band[1]))
-    parts = max(math.log(band[1] / band[0]) / math.log(SPREAD), moved / (DRIFT * fwhm))
+    parts = max(_steps(band), moved / (DRIFT * fwhm))
     return np.geomspace(*band, min(max(math.ceil(parts), 1), MOST - 1) + 1)
+
+
+def _steps(band: tuple[float, float]) -> float:
+    """Return how many steps of SPREAD a band spans."""
+    return math.log(band[1] / band[0]) / math.log(SPREAD)
 
 
 def strips(aperture: Aperture, across: float) -> int:
@@ -122,7 +128,7 @@ class Plane:
         sums = np.concatenate([np.zeros((count, 1)), np.cumsum(lines, axis=1)], axis=1)
         ends = [np.clip(s - aperture.offset + side * row / 2, -half, half) for side in (-1, 1)]
         low, high = (_interpolated(sums, (along + end - self.origin[1]) / q) for end in ends)
-        return (high - low) / row
+        return np.asarray((high - low) / row)
 
     def inside(self, image: Image, aperture: Aperture) -> float:
         """Return the light of ``image`` within an aperture."""
@@ -160,7 +166,7 @@ def disc(radius: float, edges: Floats, s: Floats, row: float) -> Floats:
     fine = np.linspace(-radius, radius, 401)
     chord = np.sqrt(np.maximum(radius**2 - fine**2, 0.0))
     found = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         part = np.clip(chord, low, high) - np.clip(-chord, low, high)
         sums = np.concatenate([[0.0], np.cumsum((part[1:] + part[:-1]) / 2 * np.diff(fine))])
         found.append(np.interp(s + row / 2, fine, sums) - np.interp(s - row / 2, fine, sums))
@@ -212,9 +218,7 @@ def lay(
 
     middle = camera(float(np.mean(setup.band)))
     wave = wavelengths(setup.band, movement, middle.psf.fwhm)
-    spread = np.geomspace(
-        *setup.band, max(1, math.ceil(math.log(setup.band[1] / setup.band[0]) / math.log(SPREAD))) + 1
-    )
+    spread = np.geomspace(*setup.band, max(1, math.ceil(_steps(setup.band))) + 1)
     made = parallel.gather(camera, [float(w) for w in spread])
     nearest = np.argmin(np.abs(np.log(wave[:, None] / spread)), axis=1)
     moved = [movement.at(float(w)) for w in wave]

@@ -41,6 +41,7 @@ class Imager:
     """At the target, or at each of a few stars."""
     zones: crowd.Zones | None
     """PSFs over the field, for many stars."""
+    notes: tuple[str, ...] = ()
 
     def illuminate(self, chip: Chip, window: Window, parts: frozenset[str] = PARTS) -> Image:
         """Return the expected electrons/s of every pixel of ``window`` (ny, nx) on ``chip``: no noise, no dark.

@@ -241,7 +241,7 @@ class Spectrometer:
             wave=wave,
             dispersion=np.gradient(wave, p),
             chip=chip,
-            s=rows,
+            s=np.asarray(rows, float),
             centre=centre,
             target=target,
             background=background,
@@ -299,7 +299,7 @@ class Spectrometer:
         pitch = course.row * PITCH
         beyond = aperture.length / 2 + course.row * (0.5 + 1.5 * self.spectrograph.blur) + EDGE * pitch
         count = 2 * math.ceil(beyond / pitch) + 1
-        return aperture.offset + (np.arange(count) - count // 2) * pitch, pitch
+        return np.asarray(aperture.offset + (np.arange(count) - count // 2) * pitch, float), pitch
 
     def _layers(self, number: int, parts: frozenset[str]) -> list[Layer]:
         """Return the layers of a trace."""
@@ -363,7 +363,7 @@ class Spectrometer:
         return np.interp(wave, self.plane.wave, weights)
 
     def _nodes(self, number: int, chip: Chip, detector: Detector) -> Nodes | None:
-        known = self.__dict__.setdefault("_known", {})
+        known: dict[tuple[int, int], Nodes | None] = self.__dict__.setdefault("_known", {})
         if (number, chip.id) not in known:
             course = self.courses[number]
             aperture = self.spectrograph.apertures[course.trace.aperture]
