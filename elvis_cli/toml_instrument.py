@@ -180,6 +180,8 @@ class TomlInstrument:
         """Return the instrument as these options make it, with an empty ledger."""
         tree, keys = overlay(self.document, self._patch(mode)), self.keys(mode)
         for key, option in options.items():
+            if "card" in keys[key]:
+                tree = overlay(tree, {"header": {keys[key]["card"]: option}})
             if keys[key].get("role") == "number":
                 patch: Any = {"value": option, "unit": keys[key]["unit"], "source": f"the request's {key}"}
                 for name in reversed(keys[key]["sets"].split(".")):
