@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from elvis_cli.errors import RequestError
 from elvis_cli.instrument import Setup
 from elvis_cli.request import Request
 from elvis_cli.spectra import Spectrum
+
+if TYPE_CHECKING:
+    from elvis_cli.optics import Light
+    from elvis_cli.psf import Psf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,15 +126,20 @@ class Prediction:
 class Spectrometer(Protocol):
     """What is needed of `elvis_cli.focalplane.spectrometer.Spectrometer`."""
 
-    def samples(self, trace: int) -> spectra.Samples:
-        """Return what falls on the detector along one of the setup's traces, by index."""
+    @property
+    def psf(self) -> Psf:
+        """The target's, in the middle of the band."""
+
+    @property
+    def light(self) -> Light:
+        """Of which the sky's model is told."""
+
+    def samples(self, number: int, /) -> spectra.Samples:
+        """Return what falls on the detector along one of the setup's traces."""
 
 
-def predict(spectrometer: Spectrometer, setup: Setup, request: Request, fwhm: float, sky_model: str) -> Prediction:
-    """Return the ETC's prediction for a spectrograph, NDIT or NEXPO solved if need be.
-
-    ``fwhm`` (arcsec) is that of the PSF in the middle of the band, for the automatic aperture; ``sky_model`` says where
-    the sky comes from (`elvis_cli.optics.Light`).
+def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Prediction:
+    """Return the ETC's prediction for a spectrograph, NDIT or NEXPO solved if need be: 0 where nothing reaches it.
 
     Raises
     ------
@@ -139,6 +148,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request, fwhm: fl
     """
     spectrograph, detector = setup.spectrograph, setup.detector
     assert spectrograph is not None  # a spectrometer has one
+    fwhm = spectrometer.psf.fwhm
     diameter = aperture_pixels(fwhm, setup, request)
     parts: dict[int, list[Spectrum]] = {}
     rate = brightest = 0.0
@@ -146,7 +156,9 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request, fwhm: fl
         aperture, samples = spectrograph.apertures[trace.aperture], spectrometer.samples(number)
         pixel = float(np.ptp(samples.s)) / (samples.s.size - 1) if samples.s.size > 1 else setup.pixel_scale
         place = spectra.away(aperture, *request.extras.offset)
-        weight = spectra.weights(aperture, samples.s, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu")
+        weight = spectra.weights(
+            aperture, samples.s - samples.centre, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu"
+        )
         found = spectra.extract(trace.order, samples, weight, trace.efficiency.at(samples.wave), detector, setup.dit)
         rate += float(np.sum(np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0)))
         brightest = max(brightest, float(found.peak.max(initial=0.0)))
@@ -179,7 +191,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request, fwhm: fl
         full_well=detector.full_well,
         resolution=float(np.median(inside.wave / inside.dispersion)) / width,
         limit=limit,
-        sky_model=sky_model,
+        sky_model=spectrometer.light.sky_model,
         remarks=notes,
     )
 

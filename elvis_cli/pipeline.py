@@ -92,7 +92,7 @@ def _predicted(
         from elvis_cli.focalplane import spectrometer
 
         spectra = spectrometer.prepare(request, setup, scene, light)
-        return spectra, extraction.predict(spectra, setup, request, spectra.psf.fwhm, light.sky_model)
+        return spectra, extraction.predict(spectra, setup, request)
     camera = imager.prepare(request, setup, scene, light)
     aperture = snr.Aperture.around(camera.psf.fwhm, setup)
     encircled = camera.concentration(aperture.diameter)

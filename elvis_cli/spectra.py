@@ -39,7 +39,11 @@ class Samples(Protocol):
 
     @property
     def s(self) -> Floats:
-        """Places of the rows along the aperture, arcsec from the target, ascending (m,)."""
+        """Places of the rows along the aperture, arcsec, ascending (m,)."""
+
+    @property
+    def centre(self) -> float:
+        """Where the target is among them."""
 
     @property
     def target(self) -> NDArray[Any]:
@@ -95,7 +99,7 @@ class Spectrum:
     efficiency: Floats
     """The order's own part of it."""
     s: Floats
-    """arcsec (m,)."""
+    """Rows along the aperture, arcsec from the target (m,)."""
     profile: NDArray[Any]
     """Share of the target's light in each row (n, m)."""
     shot: float
@@ -211,7 +215,7 @@ def extract(
         encircled=samples.enslitted * share,
         total=samples.total,
         efficiency=efficiency,
-        s=samples.s,
+        s=samples.s - samples.centre,
         profile=target / np.where(everything > 0, everything, 1.0)[:, None],
         shot=shot,
     )

@@ -33,6 +33,7 @@ def samples(n=40, m=21, rate=2.0, sky=0.3, width=0.15, begin=2.0, step=1e-3, chi
         dispersion=np.full(n, abs(step)),
         chip=np.full(n, chip),
         s=s,
+        centre=0.0,
         target=(rate * np.linspace(1.0, 2.0, n)[:, None] * share).astype(np.float32),
         background=np.full((n, m), sky, np.float32),
         enslitted=np.full(n, 0.8),
@@ -130,6 +131,12 @@ def test_wavelengths_ascend_whichever_way_the_chip_looks():
     np.testing.assert_allclose(up.wave, down.wave)
     np.testing.assert_allclose(up.target, down.target[::-1], rtol=1e-6)
     np.testing.assert_allclose(down.dispersion, 1e-3)
+
+
+def test_the_aperture_is_about_the_target():
+    here, there = samples(), samples()
+    there.s, there.centre = there.s + 1.7, 1.7
+    np.testing.assert_allclose(extract(there).s, here.s, atol=1e-12)
 
 
 def test_two_equal_slices_are_one_with_twice_the_light():
