@@ -149,7 +149,7 @@ class Plane:
         q = self.setup.pixel_scale
         x = self.origin[0] + (np.arange(shape[1]) + 0.5) * q - t
         y = self.origin[1] + (np.arange(shape[0]) + 0.5) * q - along
-        return np.clip((radius - np.hypot(x, y[:, None])) / q + 0.5, 0.0, 1.0)
+        return np.asarray(np.clip((radius - np.hypot(x, y[:, None])) / q + 0.5, 0.0, 1.0))
 
 
 def uniform(aperture: Aperture, count: int, s: Floats, row: float) -> Floats:

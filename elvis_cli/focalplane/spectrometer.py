@@ -220,7 +220,7 @@ class Spectrometer:
         wave = np.interp(p, course.p, course.wave)
         layers = self._layers(number, PARTS)
         grid = self._grid(course, aperture)[0]
-        at = np.arange(course.p.size // 2) / 2 + course.p[0]
+        at = course.p[:: round(PITCH * FINE)]
         own = {"stars", "galaxies"}
         target, background = (
             np.zeros((p.size, rows.size), np.float32),
@@ -228,7 +228,7 @@ class Spectrometer:
         )
         for layer in layers:
             profile = np.interp(rows, grid, layer.profile) * course.row
-            spectrum = np.interp(p, at[: layer.spectrum.size], layer.spectrum)
+            spectrum = np.interp(p, at, layer.spectrum)
             (target if layer.part in own else background)[:] += np.outer(spectrum, profile).astype(np.float32)
         x, y = course.trace.place(wave, np.full(p.size, rows[rows.size // 2]))
         chip = np.zeros(p.size, np.int64)
