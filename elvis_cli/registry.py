@@ -1,4 +1,7 @@
-"""The installed instruments: entry points of the group ``elvis.instruments``, listed cheaply, loaded one at a time."""
+"""The installed instruments: entry points of the group ``elvis.instruments``, listed cheaply, loaded one at a time.
+
+Older names of an instrument are entry points of the group ``elvis.aliases`` to the same plugin; they are not listed.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from elvis_cli.errors import ResourceError, nearest_name
 from elvis_cli.instrument import Instrument
 
 GROUP = "elvis.instruments"
+ALIASES = "elvis.aliases"
 
 
 @cache
-def _found() -> dict[str, EntryPoint]:
+def _found(group: str = GROUP) -> dict[str, EntryPoint]:
     points: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
+    for point in sorted(entry_points(group=group), key=lambda p: (p.name, p.value)):
         first = points.setdefault(point.name, point)
         if first.value != point.value:  # the same package seen twice on the path is no conflict
             raise ResourceError(
@@ -43,7 +47,8 @@ def load(name: str) -> Instrument:
     ResourceError
         No installed package provides it (the message lists those that exist), or its package cannot be imported.
     """
-    point = _found().get(name) or _found().get(name.casefold())
+    small = name.casefold()
+    point = _found().get(name) or _found().get(small) or _found(ALIASES).get(small)
     if point is None:
         near = nearest_name(name, names())
         raise ResourceError(

@@ -39,6 +39,11 @@ def test_load_returns_the_plugin_in_any_case():
     assert registry.load("MICADO") is plugin
 
 
+def test_an_older_name_finds_the_plugin_and_is_not_listed():
+    assert registry.load("crires") is registry.load("Crires") is registry.load("crires2")
+    assert "crires" not in registry.names()
+
+
 def test_unknown_name_lists_what_exists():
     with pytest.raises(ResourceError) as caught:
         registry.load("mikado")
