@@ -105,6 +105,21 @@ class Facts:
             raise self._error(name, "a number is needed")
         return float(found)
 
+    def against(self, name: str, unit: str, axis: str, at: float) -> float:
+        """Return a number in ``unit``, or at ``at`` what a list of them has against its list ``axis``.
+
+        It is linear between the points and holds beyond them; raise as ``value`` does.
+        """
+        node = self._node(name, unit)
+        if axis not in node:
+            return self.number(name, unit)
+        points, values = (np.asarray(node[part], dtype=float) for part in (axis, "value"))
+        if points.ndim != 1 or points.shape != values.shape or np.any(np.diff(points) <= 0):
+            raise self._error(name, f"{axis} must ascend and be as long as value")
+        found = float(np.interp(at, points, values))
+        self._note(name, found, node)
+        return found
+
     def curve(self, name: str) -> Curve:
         """Return a dimensionless quantity against wavelength (um); a single number is the same everywhere."""
         node = self._node(name, "1")

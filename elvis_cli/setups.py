@@ -52,7 +52,9 @@ def build(
         A figure is missing from the data files.
     """
     binning = int(facts.number("binning", "1"))
-    detector = make_detector(facts.part("detectors", facts.text("detector")), binning)
+    timing = facts.part("timing")
+    dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
+    detector = make_detector(facts.part("detectors", facts.text("detector")), binning, dit)
     in_beam = [filters.load(facts, name, options) for name in facts.tree["filters_in_beam"]]
     surfaces = make_surfaces(facts, shared["telescope"], in_beam)
     band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
@@ -67,7 +69,6 @@ def build(
     air = not site.space
     seeing, seeing_note = zenith_seeing(facts.part("seeing"), request) if air else (0.0, conditions.unused(request))
     ao = conditions.corrected(make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None, request)
-    timing = facts.part("timing")
     window, chips = frame(facts.part("frame"), detector, request)
     category = turbulence_category(facts.part("seeing"), request) if ao else None
     usual = facts.text("turbulence", "median")
@@ -75,7 +76,6 @@ def build(
     if air:
         turbulence = conditions.turbulence(shared["turbulence"], usual, category, seeing, request)
     telescope = make_telescope(shared["telescope"])
-    dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
     own = facts.part("detectors", facts.text("detector"))
     detector = infrared.completed(detector, shared.get("family"), window, request)
     detector = infrared.sampled(detector, own, dit, window, request)
@@ -224,13 +224,16 @@ def make_surfaces(facts: Facts, telescope: Facts, in_beam: list[Filter]) -> tupl
     return tuple(surfaces)
 
 
-def make_detector(facts: Facts, binning: int) -> Detector:
-    """Return the detector as read out: sizes and dark current are per binned pixel."""
+def make_detector(facts: Facts, binning: int, dit: float) -> Detector:
+    """Return the detector as read out: sizes and dark current are per binned pixel.
+
+    The read noise may depend on the integration time ``dit``, s.
+    """
     pixel = facts.number("pixel", "mm")
 
     def of_chip(number: str, name: str, unit: str) -> float:
         table = facts.part("chips", number)
-        return (table if name in table else facts).number(name, unit)
+        return (table if name in table else facts).against(name, unit, "dit", dit)
 
     chips = tuple(
         Chip(
@@ -322,9 +325,12 @@ def turbulence_category(facts: Facts, request: Request) -> float | None:
 def aperture_diameter(facts: Facts, request: Request) -> int:
     """Return the diameter (pixels) of the aperture for the signal-to-noise ratio; 0 is automatic.
 
-    With a list ``apertures`` it is one of them, the ``default_aperture`` where the request gives none.
+    With a list ``apertures`` it is one of them, the ``default_aperture`` where the request gives none. The
+    ``first_aperture`` is what requests of the first generation mean that give none.
     """
     asked = request.seeing.aperture_pix
+    if asked is None and request.generation == 1 and "first_aperture" in facts:
+        return int(facts.number("first_aperture", "pixel"))
     if "apertures" not in facts:
         return asked or 0
     if asked is None:

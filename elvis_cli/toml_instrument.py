@@ -7,7 +7,7 @@ A Setup is built from the result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,9 @@ class TomlInstrument:
         """Return the keys of the request's ``instrument`` section that this instrument does not have."""
         asked = self._mode(request)[0]
         mode = asked if isinstance(asked, str) and asked in self.document["modes"] else self.document["default_mode"]
-        known = {MODE_KEY, *self.keys(mode)}
+        keys = self.keys(mode)
+        known = {MODE_KEY, *keys, *self.document.get("spare_keys", [])}
+        known |= {old for table in keys.values() for old in table.get("was", {})}
         return tuple(key for key in request.keys if key not in known)
 
     def configure(self, request: Request) -> Setup:
@@ -107,21 +109,22 @@ class TomlInstrument:
         options = self._options(mode, request.keys)
         facts = self._facts(mode, options)
         unknown = [f"{json_pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
-        notes = (*mode_notes, *unknown)
+        notes = (*mode_notes, *unknown, *self._remarks(mode, request.keys, options))
         return setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
 
     def _mode(self, request: Request) -> tuple[object, list[str]]:
         """Return the mode asked for, or the default, and notes.
 
         The second generation of ETC JSON says in /seeingiqao/mode what the third makes part of the mode's name:
-        ``mode_aliases`` names the mode of each pair, the first of a table where the request says nothing of it.
+        ``mode_aliases`` names the mode of each pair, the first of a table where the request says nothing of it; its
+        table "" is for requests that name no mode, which else have the default.
         """
         asked, ao = request.keys.get(MODE_KEY), request.seeing.ao_mode
+        aliases = self.document.get("mode_aliases", {})
         if asked is None:
-            asked = self.document["default_mode"]
+            asked = "" if ao is not None and "" in aliases else self.document["default_mode"]
         if not isinstance(asked, str):
             return asked, []
-        aliases = self.document.get("mode_aliases", {})
         where = "/seeingiqao/mode"
         if asked not in aliases:
             means = [table.get(ao) for table in aliases.values()]
@@ -151,21 +154,33 @@ class TomlInstrument:
         """Return the option (or number) of every key, the default where the request has none (or null)."""
         options = self._defaults(mode)
         for key, table in self.keys(mode).items():
-            found = keys.get(key)
-            if found is None:
+            called = next((name for name in (key, *table.get("was", {})) if keys.get(name) is not None), None)
+            if called is None:
                 continue
+            found, where = keys[called], json_pointer("instrument", called)
             if table.get("role") == "number":
                 options[key] = _within(key, table, found)
                 continue
             refused = table.get("refused", {})
             allowed = [option for option in table["options"] if option not in refused]
             if isinstance(found, str) and found in refused:
-                reason = f"{found!r} {refused[found]}"
-                raise RequestError(json_pointer("instrument", key), reason, found=found, allowed=allowed)
-            if not isinstance(found, str) or found not in allowed:
-                raise choice_error(json_pointer("instrument", key), found, allowed)
-            options[key] = found
+                raise RequestError(where, f"{found!r} {refused[found]}", found=found, allowed=allowed)
+            means = {option: option for option in allowed} if called == key else table["was"][called]
+            name = _named(means, found)
+            if name is None:
+                raise choice_error(where, found, list(means))
+            options[key] = means[name] if isinstance(table["default"], str) else float(means[name])
         return options
+
+    def _remarks(self, mode: str, keys: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
+        """Return what the user should know of the options in force, and which older keys newer ones overrule."""
+        told = []
+        for key, table in self.keys(mode).items():
+            remark = table.get("notes", {}).get(options[key])
+            told += [f"{json_pointer('instrument', key)}: {remark}"] if remark else []
+            given = [name for name in (key, *table.get("was", {})) if keys.get(name) is not None]
+            told += [f"{json_pointer('instrument', old)}: not used, {given[0]} is given" for old in given[1:]]
+        return told
 
     def _patch(self, mode: str) -> Mapping[str, Any]:
         """Return what a mode lays over the description: the ``parts`` that it names, then its own tables."""
@@ -190,7 +205,7 @@ class TomlInstrument:
                 continue
             choices = keys[key]["options"]
             if isinstance(choices, Mapping):
-                tree = overlay(tree, choices[option])
+                tree = overlay(tree, choices[_named(choices, option)])
         tree["filters_in_beam"] = [options[k] for k, t in keys.items() if t.get("role") == "filter"]
         return Facts(tree, f"{self.name}/instrument.toml", root=self.document)
 
@@ -239,6 +254,15 @@ class TomlInstrument:
             frame=(len(detector.part("chips").tree), columns, rows),
             filters=tuple(dict.fromkeys(f for t in wheels for f in t["options"])),
         )
+
+
+def _named(options: Iterable[str], found: object) -> str | None:
+    """Return the option that is meant, by its name or by the number that the name is; None where there is none."""
+    if isinstance(found, str):
+        return found if found in options else None
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        return None
+    return next((name for name in options if name.replace(".", "").isdecimal() and float(name) == found), None)
 
 
 def _within(key: str, table: Mapping[str, Any], found: object) -> float:

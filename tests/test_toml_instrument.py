@@ -1,5 +1,8 @@
 """TomlInstrument: keys are checked with pointer, choices and the nearest name; options are patches."""
 
+import dataclasses
+import re
+
 import pytest
 
 from elvis_cli import registry
@@ -130,3 +133,95 @@ parts = ["bleu"]
     assert plugin.unknown_keys(request({"INS.FILT2.NAME": "none"})) == ("INS.FILT2.NAME",)
     with pytest.raises(ResourceError, match="mode wrong: there is no part 'bleu'"):
         plugin.configure(request({"ins_configuration": "wrong"}))
+
+
+@pytest.fixture
+def spectral(tmp_path, fors):
+    """The camera with keys as spectrographs have them."""
+    extra = """
+[mode_aliases.""]
+noao = "img_nopol"
+[keys."INS.WLEN"]
+default = 2148.5
+was.setting = { "" = "2148.5", K2217 = "2217", "22" = "2217" }
+[keys."INS.WLEN".options]
+"2148.5".pixel_scale = { value = 0.5, unit = "arcsec", source = "a test" }
+"2217".pixel_scale = { value = 0.6, unit = "arcsec", source = "a test" }
+[keys."INS.POL"]
+default = "free"
+options = { free = {}, linear = {} }
+notes.linear = "is not simulated"
+"""
+    text = (fors.folder / "instrument.toml").read_text()
+    (tmp_path / "instrument.toml").write_text('spare_keys = ["orders"]\n' + text + extra)
+    for name in ("filters.toml", "detectors.toml"):
+        (tmp_path / name).write_text((fors.folder / name).read_text())
+    return TomlInstrument(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "number"),
+    [
+        ({}, 2148.5),
+        ({"INS.WLEN": 2217}, 2217),
+        ({"INS.WLEN": 2217.0}, 2217),
+        ({"INS.WLEN": "2217"}, 2217),
+        ({"setting": "K2217"}, 2217),
+        ({"setting": 22}, 2217),
+        ({"setting": ""}, 2148.5),
+        ({"setting": None, "INS.WLEN": None}, 2148.5),
+        ({"setting": "K2217", "INS.WLEN": 2148.5}, 2148.5),
+    ],
+)
+def test_an_option_may_be_a_number_and_a_key_may_have_older_names(spectral, keys, number):
+    setup = spectral.configure(request(keys))
+    assert setup.header["ESO INS WLEN"] == number
+    assert setup.pixel_scale == 2 * {2148.5: 0.5, 2217: 0.6}[number]
+    assert spectral.unknown_keys(request(keys)) == ()
+    assert any("/instrument/setting: not used" in note for note in setup.notes) == (
+        len(keys) == 2 and any(keys.values())
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "where"),
+    [
+        ({"INS.WLEN": 2216}, "INS.WLEN"),
+        ({"INS.WLEN": True}, "INS.WLEN"),
+        ({"INS.WLEN": [2217]}, "INS.WLEN"),
+        ({"INS.WLEN": "K2217"}, "INS.WLEN"),
+        ({"setting": "2217"}, "setting"),
+        ({"setting": {}}, "setting"),
+    ],
+)
+def test_a_bad_number_or_older_name_is_refused_where_it_stands(spectral, keys, where):
+    with pytest.raises(RequestError) as caught:
+        spectral.configure(request(keys))
+    assert caught.value.details["pointer"] == f"/instrument/{where}"
+    assert caught.value.details["allowed"]
+
+
+def test_the_example_gives_a_number_and_an_option_may_bring_a_note(spectral):
+    assert spectral.example()["instrument"]["INS.WLEN"] == 2148.5
+    assert not any("/instrument/INS.POL" in note for note in spectral.configure(request({})).notes)
+    assert "/instrument/INS.POL: is not simulated" in spectral.configure(request({"INS.POL": "linear"})).notes
+
+
+def test_a_request_without_a_mode_may_have_one_by_its_adaptive_optics(spectral):
+    asked = dataclasses.replace(request({"orders": [1]}), seeing=Seeing(ao_mode="noao"))
+    assert spectral.configure(asked).mode == "img_nopol"
+    assert spectral.unknown_keys(asked) == ()
+    with pytest.raises(RequestError, match="/seeingiqao/mode"):
+        spectral.configure(dataclasses.replace(asked, seeing=Seeing(ao_mode="aolgs")))
+
+
+def test_the_read_noise_may_depend_on_the_integration_time(fors, tmp_path):
+    ron = 'ron = { dit = [1.0, 11.0], value = [12.0, 6.0], unit = "electron", source = "a test" }'
+    (tmp_path / "instrument.toml").write_text((fors.folder / "instrument.toml").read_text())
+    (tmp_path / "filters.toml").write_text((fors.folder / "filters.toml").read_text())
+    text = (fors.folder / "detectors.toml").read_text()
+    (tmp_path / "detectors.toml").write_text(re.sub(r"^ron = .*$|(?<=, )ron = \{[^}]*\}", ron, text, flags=re.M))
+    plugin = TomlInstrument(tmp_path)
+    for dit, expected in ((0.5, 12.0), (1.0, 12.0), (6.0, 9.0), (11.0, 6.0), (900.0, 6.0)):
+        setup = plugin.configure(dataclasses.replace(request({}), timing=Timing(dit=dit)))
+        assert [chip.ron for chip in setup.detector.chips] == [expected] * len(setup.detector.chips)
