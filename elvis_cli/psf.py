@@ -201,7 +201,7 @@ def _grid(setup: Setup, wave: Floats, count: int) -> _Grid:
         box = max(64, (1024 if few else 512) // oversample)
     # the coarse grid is sharp enough from about eight steps on, and should reach over a chip
     reach = 2 * max(setup.detector.nx, setup.detector.ny)
-    step = min(box // 32, power_of_two(reach / 512))
+    step = min(box // 32, power_of_two(max(reach, 4 * box) / 512))
     nc = min(power_of_two(reach / step), 1024 if few else 512)
     return _Grid(pixel, oversample, box, step, max(nc, 4 * box // step))
 

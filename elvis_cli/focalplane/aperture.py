@@ -216,10 +216,9 @@ def lay(
         one = replace(virtual, filter_centre=wave)
         return imager.prepare(request, one, scene, light, (np.array([wave]), np.ones(1)))
 
-    middle = camera(float(np.mean(setup.band)))
-    wave = wavelengths(setup.band, movement, middle.psf.fwhm)
     spread = np.geomspace(*setup.band, max(1, math.ceil(_steps(setup.band))) + 1)
     made = parallel.gather(camera, [float(w) for w in spread])
+    wave = wavelengths(setup.band, movement, min(one.psf.fwhm for one in made))
     nearest = np.argmin(np.abs(np.log(wave[:, None] / spread)), axis=1)
     moved = [movement.at(float(w)) for w in wave]
     chips = tuple(replace(chip, x_mm=chip.x_mm - dx / q, y_mm=chip.y_mm - dy / q) for dx, dy in moved)
