@@ -85,14 +85,16 @@ def _all_traces(facts: Facts, folder: Path, apertures: int) -> tuple[Trace, ...]
         facts.number("dispersion", "um") if "dispersion" in facts else 1.0,
     )
     settings = [_traces(facts, folder / name, apertures, units) for name in facts.tree.get("traces", [])]
-    if "centre" not in facts:
-        return tuple(trace for setting in settings for trace in setting.traces)
-    blaze, centre = facts.part("blaze"), facts.number("centre", "um")
-    first, peak = blaze.number("first", "um"), blaze.number("peak", "1")
-    try:
-        traces = grating.turned(settings, grating.order(first, centre), centre)
-    except ValueError as error:
-        raise ResourceError(f"{facts.file}: {facts.path}.traces: {error}", file=facts.file) from error
+    traces = tuple(trace for setting in settings for trace in setting.traces)
+    if "blaze" not in facts:
+        return traces
+    first, peak = facts.part("blaze").number("first", "um"), facts.part("blaze").number("peak", "1")
+    if "centre" in facts:
+        centre = facts.number("centre", "um")
+        try:
+            traces = grating.turned(settings, grating.order(first, centre), centre)
+        except ValueError as error:
+            raise ResourceError(f"{facts.file}: {facts.path}.traces: {error}", file=facts.file) from error
     return tuple(grating.blazed(trace, first, peak) for trace in traces)
 
 

@@ -1,8 +1,8 @@
 """Write METIS's trace files from the fits of its public trace tables.
 
-The long slit's grisms get a parabola through the published peak and half of it. The extended mode of the integral field
-has no public trace: its three slices, six times, two pieces of each of three orders, take places of the nominal mode's
-slices, a grating sending order times wavelength to one place. Run it from the project's root with the file of the fits:
+The extended mode of the integral field has no public trace: its three slices, six times, two pieces of each of three
+orders, take places of the nominal mode's slices, a grating sending order times wavelength to one place. Run it from the
+project's root with the file of the fits:
 
     python instruments/elvis_instruments/_build/metis_traces.py FITS.json
 """
@@ -12,12 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 FOLDER = Path(__file__).parents[1] / "metis" / "traces"
 IRDB = "Instrument reference database, AstarVienna/irdb dev_master f0a5f30 (2025-12-11): "
-GRISMS = {"L": (3.55, 0.47), "M": (4.85, 0.253), "N": (10.499, 2.17)}
-"""Wavelength of the peak and half the width where half of it is left, um; the peak is 0.80."""
 SETTINGS = {3.8: 29, 4.7: 23}
 """Order of the integral field's echelle at a central wavelength (um): blaze nearest in angle, 109.536 um / order."""
 PIECES = {-1: (16, 17, 18), 0: (21, 22, 23), 1: (26, 27, 28)}
@@ -29,15 +25,6 @@ def numbers(fit: dict[str, Any]) -> dict[str, Any]:
     low, high = fit["wavelength_um"]
     rounded = {key: round(fit[key], 9) for key in ("l0", "lw", "s0", "sw")}
     return {"wave": [low, high], **rounded, "x_mm": fit["x_mm"], "y_mm": fit["y_mm"]}
-
-
-def grism(fit: dict[str, Any], centre: float, half: float) -> dict[str, Any]:
-    """Return the trace of a long slit."""
-    low, high = fit["wavelength_um"]
-    wave = np.linspace(low, high, 33)
-    value = np.maximum(0.8 * (1 - ((wave - centre) / half) ** 2 / 2), 0.0)
-    efficiency = {"wave": wave.round(5).tolist(), "value": value.round(5).tolist()}
-    return {"order": 1, **numbers(fit), "efficiency": efficiency}
 
 
 def nominal(fits: dict[str, Any], order: int) -> list[dict[str, Any]]:
@@ -70,10 +57,10 @@ def write(name: str, source: str, traces: list[dict[str, Any]], **more: Any) -> 
 def main() -> None:
     """Write all files."""
     tables = json.loads(Path(sys.argv[1]).read_text())["traces"]
-    for band, (centre, half) in GRISMS.items():
-        source = f"{IRDB}METIS/TRACE_LSS_{band}.fits, polynomials fitted; efficiency: METIS/TER_grating_{band}.fits"
+    for band in "LMN":
         fit = tables[f"TRACE_LSS_{band}"][f"METIS LSS {band}"]
-        write(f"lss_{band.lower()}", source, [grism(fit, centre, half)])
+        source = f"{IRDB}METIS/TRACE_LSS_{band}.fits, polynomials fitted"
+        write(f"lss_{band.lower()}", source, [{"order": 1, **numbers(fit)}])
     for at, order in SETTINGS.items():
         fits, setting = tables[f"METIS_LMS_{at}um"], {"at": at, "order": order}
         source = f"{IRDB}METIS/TRACE_LMS.fits at {at} um, polynomials fitted"
