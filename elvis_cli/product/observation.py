@@ -76,7 +76,7 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Angles:
+class Angles:
     """Apparent place, deg."""
 
     azimuth: float
@@ -114,7 +114,7 @@ def observe(request: Request, setup: Setup, count: int) -> Observation:
         ra, dec, angle = *_on_meridian(series, airmass, site), 0.0
     else:
         ra, dec, angle = pointing.ra % 360.0, pointing.dec, pointing.position_angle
-    seen = _Angles(0.0, 0.0, 0.0, dec, 0.0) if site.space else _apparent(ra, dec, start, site)
+    seen = Angles(0.0, 0.0, 0.0, dec, 0.0) if site.space else apparent(ra, dec, start, site)
     if pointing is not None and not site.space and request.extras.date is not None:
         notes = _disagreement(seen.zenith_distance, airmass)
     return Observation(
@@ -209,23 +209,24 @@ def _on_meridian(time: datetime, airmass: float, site: Site) -> tuple[float, flo
     return round(math.degrees(ra), 8), round(math.degrees(dec), 8)
 
 
-def _apparent(ra: float, dec: float, time: datetime, site: Site) -> _Angles:
+def apparent(ra: float, dec: float, time: datetime, site: Site) -> Angles:
+    """Return the apparent place of ICRS ra, dec (deg) above a site."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", erfa.ErfaWarning)
         seen = erfa.atco13(math.radians(ra), math.radians(dec), 0.0, 0.0, 0.0, 0.0, *_frame(time, site))
     azimuth, zenith, hour_angle, declination, cirs_ra, origins = (math.degrees(angle) for angle in seen)
-    return _Angles(azimuth, zenith, hour_angle, declination, (hour_angle + cirs_ra - origins) % 360.0)
+    return Angles(azimuth, zenith, hour_angle, declination, (hour_angle + cirs_ra - origins) % 360.0)
 
 
 def _moment(ra: float, dec: float, near: datetime, airmass: float, site: Site) -> tuple[datetime, tuple[str, ...]]:
     """Return the time nearest to ``near`` at which the pointing has this airmass, or culminates if it never has."""
-    seen = _apparent(ra, dec, near, site)
+    seen = apparent(ra, dec, near, site)
     lat, d = math.radians(site.latitude), math.radians(seen.dec)
     cosine = (1.0 / airmass - math.sin(lat) * math.sin(d)) / (math.cos(lat) * math.cos(d))
     target = math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
     turns = [(h - seen.hour_angle + 180.0) % 360.0 - 180.0 for h in (target, -target)]
     time = _whole_ms(near + timedelta(seconds=min(turns, key=abs) * 240.0 / _SIDEREAL))
-    return time, _disagreement(_apparent(ra, dec, time, site).zenith_distance, airmass)
+    return time, _disagreement(apparent(ra, dec, time, site).zenith_distance, airmass)
 
 
 def _disagreement(zenith_distance: float, airmass: float) -> tuple[str, ...]:
