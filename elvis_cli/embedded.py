@@ -18,7 +18,7 @@ from typing import Any
 import elvis_schemas
 
 from elvis_cli.errors import RequestError
-from elvis_cli.request import Catalogue, Exposed, Image, Model, Previous, PsfCube, Window
+from elvis_cli.request import Catalogue, Cube, Exposed, Image, Model, Previous, PsfCube, Window
 
 _SHAPE = ("radius", "index", "ellipticity", "angle")
 PACKED = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE, "velocity", "id")
@@ -31,6 +31,8 @@ MOST = 5_000_000
 """Stars in a catalogue."""
 LARGEST_PSF = 4 << 24
 """Bytes of a cube of point-spread functions: four of 2048 x 2048 elements."""
+LARGEST_CUBE = 1 << 24
+"""Elements of a data cube: 256 channels of 256 x 256."""
 
 
 def pack(numbers: bytes) -> str:
@@ -153,6 +155,46 @@ def image(block: Mapping[str, Any]) -> tuple[Image, tuple[str, ...]]:
     notes = (f"{pointer}: {bad} elements that are negative or no number are taken as zero",) if bad else ()
     turned = float(block.get("position_angle") or 0)
     return Image(data, (rows, columns), float(block["scale"]), turned), notes
+
+
+def cube(block: Mapping[str, Any]) -> tuple[Cube, tuple[str, ...]]:
+    """Return the data cube in ``elvis.cube``, and notes.
+
+    Raises
+    ------
+    RequestError
+        The data do not fill the shape or hold no light, or the wavelengths do not fit the channels.
+    """
+    import numpy as np
+
+    pointer, where = "/elvis/cube/data", "/elvis/cube/wavelength_um"
+    channels, rows, columns = shape = tuple(int(n) for n in block["shape"])
+    size = channels * rows * columns
+    if size > LARGEST_CUBE:
+        allowed = f"up to {LARGEST_CUBE} elements"
+        raise RequestError("/elvis/cube/shape", "is too large", found=list(shape), allowed=allowed)
+    data = unpack(block["data"], pointer, 4 * size)
+    if len(data) != 4 * size:
+        raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"as many as shape: {size}")
+    wavelength = tuple(float(w) for w in block["wavelength_um"])
+    if len(wavelength) != channels:
+        raise RequestError(where, f"has {len(wavelength)} items", allowed=f"as many as channels: {channels}")
+    if any(b <= a for a, b in pairwise(wavelength)):
+        raise RequestError(where, "does not ascend", found=list(wavelength)[:8])
+    light = np.frombuffer(data, "<f4")
+    good = np.isfinite(light) & (light >= 0)
+    if not (good & (light > 0)).any():
+        raise RequestError(pointer, "holds no light: no element is above zero")
+    light = np.where(good, light, np.float32(0)).reshape(channels, -1)
+    bad = int(good.size - good.sum())
+    notes = [f"{pointer}: {bad} elements that are negative or no number are taken as zero"] if bad else []
+    total = tuple(light.sum(axis=1, dtype=np.float64).tolist())
+    absolute = bool(block.get("absolute"))
+    if absolute:
+        notes.append('/elvis/cube: as bright as its unit says, not as /target/brightness; "absolute": false scales it')
+    turned = float(block.get("position_angle") or 0)
+    made = Cube(light.tobytes(), (channels, rows, columns), float(block["scale"]), wavelength, total, turned, absolute)
+    return made, tuple(notes)
 
 
 def psf(block: Mapping[str, Any]) -> PsfCube:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from elvis_cli.request import (
     Atmosphere,
     Block,
     Brightness,
+    Cube,
     Extras,
     GuideStar,
     Morphology,
@@ -39,7 +40,7 @@ from elvis_cli.request import (
 
 DIT = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "DET1.UIT1", "dit")
 COUNT = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", "ndit/ndit", "ndit")
-_SCENERY = ("catalogue", "scene", "image", "motion")
+_SCENERY = ("catalogue", "scene", "image", "cube", "motion")
 SNR = ("snr", "snr/snr", "red_snr", "blue_snr")
 WINDOWS = ("", "snr/", "red_", "blue_")
 """Before ``wavelengthmin`` and ``wavelengthmax``, in the order of SNR."""
@@ -99,7 +100,7 @@ def normalise(document: Mapping[str, Any], warnings: Sequence[str] = ()) -> Requ
     return Request(
         instrument=instrument,
         generation=_generation(document, keys),
-        target=target,
+        target=_cubed(target, extras.cube) if extras.cube else target,
         sky=sky,
         seeing=seeing,
         keys={k: v for k, v in _section(document, "instrument").items() if k not in ("name", "driver")},
@@ -127,7 +128,8 @@ def _generation(document: Mapping[str, Any], keys: _Keys) -> int:
 
 def _target(keys: _Keys) -> Target:
     target = Target(_morphology(keys), _sed(keys), _brightness(keys))
-    if target.brightness.kind == "flux" and target.sed.kind != "emissionline":
+    cube = (keys.document.get("elvis") or {}).get("cube")
+    if target.brightness.kind == "flux" and target.sed.kind != "emissionline" and not cube:
         raise RequestError(
             "/target/brightness/brightnesstype", "'flux' is for an emission line only", found="flux", allowed=["mag"]
         )
@@ -135,6 +137,17 @@ def _target(keys: _Keys) -> Target:
 
 
 def _morphology(keys: _Keys) -> Morphology:
+def _cubed(target: Target, cube: Cube) -> Target:
+    """Return the target with the spectrum, and perhaps the brightness, of a data cube."""
+    brightness = target.brightness
+    if cube.absolute:
+        steps = zip(pairwise(cube.wavelength), pairwise(cube.total), strict=True)
+        brightness = Brightness("flux", flux=sum((b - a) * (y + z) / 2 for (a, b), (y, z) in steps))
+    return replace(
+        target, sed=replace(target.sed, kind="cube", uploaded=(cube.wavelength, cube.total)), brightness=brightness
+    )
+
+
     at = "/target/morphology/"
     if keys.get(at + "morphologytype", form="point") == "point":
         return Morphology()
@@ -294,9 +307,10 @@ def _extras(keys: _Keys) -> Extras:
     block = _section(keys.document, "elvis")
     window, chips, pointing = block.get("window"), block.get("chips"), block.get("pointing")
     x, y = block.get("offset", (0, 0))
-    catalogue, scene, image, motion = (block.get(name) for name in _SCENERY)
+    catalogue, scene, image, cube, motion = (block.get(name) for name in _SCENERY)
     picture, notes = embedded.image(image) if image else (None, ())
-    keys.overruled += notes
+    volume, told = embedded.cube(cube) if cube else (None, ())
+    keys.overruled += (*notes, *told)
     return Extras(
         seed=int(block.get("seed", 0)),
         window=_window(window) if isinstance(window, Mapping) else window and "full",
@@ -315,7 +329,8 @@ def _extras(keys: _Keys) -> Extras:
         atmosphere=_atmosphere(block.get("atmosphere") or {}),
         ao=_ao(block["ao"], keys) if block.get("ao") else None,
         psf=embedded.psf(block["psf"]) if isinstance(block.get("psf"), Mapping) else block.get("psf"),
-        truth=bool(block.get("truth", catalogue or scene or image or motion)),
+        truth=bool(block.get("truth", catalogue or scene or image or cube or motion)),
+        cube=volume,
         stages=tuple(block["stages"]) if "stages" in block else None,
         skip=tuple(block.get("skip", ())),
         only=tuple(block["only"]) if "only" in block else None,

@@ -122,6 +122,9 @@ def collect(
     ------
     UsageError
         A list of numbers is not one, or a file cannot be read.
+    cube: Annotated[
+        Path | None, typer.Option(help="Data cube in the target's place: FITS with a spectral WCS.")
+    ] = None,
     RequestError
         A file does not hold what it should.
     """
@@ -184,6 +187,10 @@ def _whole(option: str, text: str, count: int | None = None) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or (count and len(numbers) != count):
+    if cube:
+        from elvis_cli import cubes
+
+        given["cube"] = cubes.cube(cube)
         raise UsageError(f"{option}: {text!r} is not {count or 'a list of'} whole numbers separated by commas")
     return numbers
 

@@ -53,7 +53,7 @@ def _sky(request: Request) -> tuple[Value, ...]:
 def _spectrum(request: Request) -> tuple[Value, ...]:
     sed = request.target.sed
     if sed.kind != "template":
-        origin = "the request" if sed.kind == "upload" else "a formula, with the request's parameters"
+        origin = "the request" if sed.kind in ("upload", "cube") else "a formula, with the request's parameters"
         return (Value("target.sed", sed.kind, "", origin),)
     key = templates.find(sed.catalog, sed.id).key
     family, _, name = key.partition("/")

@@ -98,7 +98,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _merge(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document with the options in its ``elvis`` block; a whole file replaces what stands there."""
-    cleared: dict[str, Any] = {key: None for key in ("catalogue", "image") if key in overrides}
+    cleared: dict[str, Any] = {key: None for key in ("catalogue", "image", "cube") if key in overrides}
     if "models" in overrides:
         cleared["models"] = dict.fromkeys(overrides["models"])
     merged = _deep(document, {"elvis": cleared})

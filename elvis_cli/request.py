@@ -24,7 +24,7 @@ class Morphology:
 
 @dataclass(frozen=True, slots=True)
 class Sed:
-    """Spectral shape. ``kind``: template, blackbody, powerlaw, upload or emissionline."""
+    """Spectral shape. ``kind``: template, blackbody, powerlaw, upload or emissionline; a data cube's: cube, channel."""
 
     kind: str = "template"
     catalog: str = "MARCS"
@@ -43,12 +43,13 @@ class Sed:
     velocity: float = 0.0
     """Barycentric velocity correction, km/s."""
     uploaded: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    """Uploaded spectrum: wavelength (um, ascending), f_lambda (arbitrary unit, not negative, not all zero)."""
+    """Uploaded spectrum: wavelength (um, ascending), f_lambda (arbitrary unit, not negative, not all zero); that of a
+    cube; or what a channel's is, photon/s/m2/um whatever the brightness."""
 
 
 @dataclass(frozen=True, slots=True)
 class Brightness:
-    """``kind``: mag (band, system Vega or AB) or flux (integrated W/m2 of an emission line)."""
+    """``kind``: mag (band, system Vega or AB) or flux (integrated W/m2 of an emission line or a cube)."""
 
     kind: str = "mag"
     mag: float = 20.0
@@ -177,6 +178,26 @@ class Image:
     """arcsec per element."""
     position_angle: float = 0.0
     """Of the image's upward axis, deg, North through East."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cube:
+    """Pictures at ascending wavelengths in place of the single target."""
+
+    data: bytes = field(repr=False)
+    """Little-endian float32, not negative: channels, rows from the lowest, columns from East to West; F_lambda."""
+    shape: tuple[int, int, int]
+    """Channels, rows, columns."""
+    scale: float
+    """arcsec per element."""
+    wavelength: tuple[float, ...]
+    """um, vacuum."""
+    total: tuple[float, ...]
+    """Sum of each channel."""
+    position_angle: float = 0.0
+    """As that of an Image."""
+    absolute: bool = False
+    """Values are W/m2/um of an element; else all of it is as bright as the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +375,7 @@ class Extras:
     order: str | None = None
     """Name of one of the detector's orders of the stages; None = its usual one."""
     keep: tuple[str, ...] = ()
+    cube: Cube | None = None
     """Stages after which the image is kept as an extension; ("all",) = all that run."""
     models: Mapping[str, Model] = field(default_factory=dict)
     """Models of stages in place of the instrument's, by the stage's name."""

@@ -16,6 +16,7 @@ from astropy import units
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS, FITSFixedWarning
+from numpy.typing import NDArray
 
 from elvis_cli.embedded import MOST, pack, packed
 from elvis_cli.errors import RequestError, UsageError, json_pointer
@@ -94,7 +95,7 @@ def image(path: Path) -> dict[str, Any]:
                 raise RequestError("/elvis/image", f"{path.name} holds no image of two dimensions")
             pixels, header = np.asarray(found.data.squeeze(), "<f4"), found.header
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"--image: cannot read {path}: {_reason(error)}") from None
+        raise UsageError(f"--image: cannot read {path}: {reason(error)}") from None
     if max(pixels.shape) > LARGEST:
         raise RequestError(
             "/elvis/image/shape",
@@ -102,19 +103,8 @@ def image(path: Path) -> dict[str, Any]:
             found=list(pixels.shape),
             allowed=f"up to {LARGEST} x {LARGEST}",
         )
-    matrix = _matrix(path, header)
-    if np.linalg.det(matrix) > 0:  # a mirror image: East is on the right
-        pixels, matrix = pixels[:, ::-1], matrix * [-1.0, 1.0]
-    scale = math.sqrt(-float(np.linalg.det(matrix)))
-    east, north = matrix[:, 1] / scale
-    if not np.allclose(matrix, scale * np.array([[-north, east], [east, north]]), atol=0.01 * scale):
-        raise RequestError("/elvis/image/scale", f"{path.name}: its elements are not square", allowed="within 1 %")
-    return {
-        "data": pack(pixels.tobytes()),
-        "shape": list(pixels.shape),
-        "scale": scale,
-        "position_angle": math.degrees(math.atan2(east, north)),
-    }
+    pixels, scale, angle = upright(path, pixels, header, "/elvis/image")
+    return {"data": pack(pixels.tobytes()), "shape": list(pixels.shape), "scale": scale, "position_angle": angle}
 
 
 def psf(path: Path) -> dict[str, Any]:
@@ -135,7 +125,7 @@ def psf(path: Path) -> dict[str, Any]:
             images = [(np.asarray(h.data, "<f4"), h.header) for h in hdus if h.is_image and np.ndim(h.data) > 1]
             tables = [Table(h.data) for h in hdus if isinstance(h, fits.BinTableHDU | fits.TableHDU)]
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"--psf: cannot read {path}: {_reason(error)}") from None
+        raise UsageError(f"--psf: cannot read {path}: {reason(error)}") from None
     if not images:
         raise RequestError("/elvis/psf", f"{path.name} holds no image")
     first, header = images[0]
@@ -230,7 +220,7 @@ def model(name: str, path: Path) -> dict[str, Any]:
                 for n, h in zip(numbers, images, strict=True)
             }
     except (OSError, ValueError, TypeError) as error:
-        raise RequestError(pointer, f"cannot read {path}: {_reason(error)}", allowed="a JSON or FITS file") from None
+        raise RequestError(pointer, f"cannot read {path}: {reason(error)}", allowed="a JSON or FITS file") from None
     return {"arrays": arrays}
 
 
@@ -245,19 +235,29 @@ def _flat(value: Any) -> Any:
     return value
 
 
-def _matrix(path: Path, header: fits.Header) -> Floats:
+def upright(path: Path, pixels: NDArray[Any], header: fits.Header, pointer: str) -> tuple[NDArray[Any], float, float]:
+    """Return pixels (..., latitude, longitude), East to the left, their scale (arcsec) and position angle (deg)."""
+    matrix = _matrix(path, header, pointer)
+    if np.linalg.det(matrix) > 0:  # a mirror image: East is on the right
+        pixels, matrix = pixels[..., ::-1], matrix * [-1.0, 1.0]
+    scale = math.sqrt(-float(np.linalg.det(matrix)))
+    east, north = matrix[:, 1] / scale
+    if not np.allclose(matrix, scale * np.array([[-north, east], [east, north]]), atol=0.01 * scale):
+        raise RequestError(f"{pointer}/scale", f"{path.name}: its elements are not square", allowed="within 1 %")
+    return pixels, scale, math.degrees(math.atan2(east, north))
+
+
+def _matrix(path: Path, header: fits.Header, pointer: str) -> Floats:
     """Return arcsec (East, North) per element along x and y, (2, 2)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         try:
             wcs = WCS(header)
-            found = wcs.celestial if wcs.has_celestial else None
+            found = wcs.sub(["longitude", "latitude"]) if wcs.has_celestial else None
         except Exception as error:  # whatever wcslib finds wrong
-            raise RequestError("/elvis/image", f"{path.name}: its WCS cannot be read: {_reason(error)}") from None
+            raise RequestError(pointer, f"{path.name}: its WCS cannot be read: {reason(error)}") from None
     if found is None:
-        raise RequestError(
-            "/elvis/image", f"{path.name} has no celestial WCS: how large is an element, which way is North?"
-        )
+        raise RequestError(pointer, f"{path.name} has no celestial WCS: how large is an element, which way is North?")
     return np.asarray(found.pixel_scale_matrix * 3600.0)
 
 
@@ -270,7 +270,7 @@ def _table(path: Path) -> Table:
             warnings.simplefilter("ignore")  # units that astropy does not know are ours to judge
             return Table.read(path, format=form) if form else Table.read(path, format="ascii")
     except Exception as error:  # every reader of astropy has its own
-        raise UsageError(f"--catalogue: cannot read {path} as {form or 'a table'}: {_reason(error)}") from None
+        raise UsageError(f"--catalogue: cannot read {path} as {form or 'a table'}: {reason(error)}") from None
 
 
 def _column(path: Path, key: str, column: Any, unit: str) -> list[float] | str:
@@ -297,5 +297,6 @@ def _column(path: Path, key: str, column: Any, unit: str) -> list[float] | str:
     return packed(values)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return what an error of another library says, on one short line."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())[:200] or type(error).__name__

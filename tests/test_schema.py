@@ -94,6 +94,7 @@ def test_null_means_not_given() -> None:
         *("/elvis/window/", "/elvis/pointing/ra", "/elvis/pointing/dec", "/elvis/catalogue/", "/elvis/sed/"),
         *("/elvis/scene/", "/elvis/motion/", "/elvis/image/data", "/elvis/image/shape", "/elvis/image/scale"),
         *("/elvis/ao/guide_star/x", "/elvis/ao/guide_star/y"),
+        *("/elvis/cube/data", "/elvis/cube/shape", "/elvis/cube/scale", "/elvis/cube/wavelength_um"),
         *("/elvis/psf/data", "/elvis/psf/shape", "/elvis/psf/scale"),
         *("/elvis/previous/dit", "/elvis/previous/chips"),
         *(f"/elvis/obs/{key}" for key in ("id", "name", "programme", "target", "start", "template")),
@@ -154,6 +155,8 @@ def test_defaults_are_those_of_the_request() -> None:
         "/elvis/previous/gap": 0,
         "/elvis/pointing/position_angle": 0,
         "/elvis/image/position_angle": 0,
+        "/elvis/cube/position_angle": 0,
+        "/elvis/cube/absolute": False,
     }
     assert {pointer: leaf["default"] for pointer, leaf in LEAVES.items() if "default" in leaf} == flat
     # ... and the reader leaves nothing else than what the dataclasses say themselves.

@@ -314,8 +314,8 @@ def _target_name(request: Request) -> str:
         name = name.get(key) if isinstance(name, Mapping) else None
     if isinstance(name, str) and name.strip():
         return name.strip()
-    if request.extras.scene or request.extras.image:
-        return request.extras.scene.name if request.extras.scene else "image"
+    if request.extras.scene or request.extras.image or request.extras.cube:
+        return request.extras.scene.name if request.extras.scene else "image" if request.extras.image else "cube"
     if request.extras.catalogue and not request.extras.motion:
         return f"catalogue of {len(request.extras.catalogue.x)} stars"
     sed = request.target.sed

@@ -19,8 +19,9 @@ from elvis_cli.errors import RequestError
 from elvis_cli.focalplane.geometry import project, sky_to_field
 from elvis_cli.instrument import Floats
 from elvis_cli.request import Catalogue, NamedScene, Request, Sed
-from elvis_cli.scene import frame, starlight, templates
-from elvis_cli.scene.component import Component, Galaxies, Picture, Points, Profile
+from elvis_cli.request import Cube as DataCube
+from elvis_cli.scene import frame, spectrum, starlight, templates
+from elvis_cli.scene.component import Component, Cube, Galaxies, Picture, Points, Profile
 from elvis_cli.scene.morphology import Sersic
 
 
@@ -33,17 +34,20 @@ def components(request: Request) -> tuple[Component, ...]:
         Parts of the request contradict each other, or a scene's parameters do.
     """
     extras = request.extras
-    if extras.scene and extras.image:
-        raise RequestError("/elvis/image", "stands where the scene does: give one of them")
+    given = [name for name in ("scene", "image", "cube") if getattr(extras, name)]
+    if len(given) > 1:
+        raise RequestError(f"/elvis/{given[1]}", f"stands where the {given[0]} does: give one of them")
     if extras.scene:
         made = generate(request, extras.scene)
     elif extras.image:
         made = (picture(request),)
+    elif extras.cube:
+        made = (cube(request, extras.cube),)
     elif extras.catalogue and not extras.motion:
         made = ()
     else:
         made = () if request.target.morphology.kind == "infinite" else (target(request),)
-    replaced = next((name for name in ("scene", "image", "catalogue") if getattr(extras, name)), None)
+    replaced = next((name for name in ("scene", "image", "cube", "catalogue") if getattr(extras, name)), None)
     if replaced and request.target.morphology.kind != "point" and not any(c.name == "target" for c in made):
         raise RequestError(
             f"/elvis/{replaced}", "stands in the target's place: the target's morphology must be point", allowed="point"
@@ -98,6 +102,24 @@ def picture(request: Request) -> Component:
     x, y = request.extras.offset
     shape = Picture(pixels, image.scale, x, y, image.position_angle - frame.turned(request))
     return Component(shape, (request.target.sed,), request.target.brightness, name="image")
+
+
+def cube(request: Request, found: DataCube) -> Component:
+    """Return the embedded data cube: each channel a picture, its spectrum a triangle from one neighbour to the other.
+
+    So the spectrum is linear between the channels, and dark beyond the first and the last.
+    """
+    points, density, _ = spectrum.density(request.target, found.wavelength[0], found.wavelength[-1])
+    total = np.array([light or 1.0 for light in found.total], np.float32)
+    images = np.frombuffer(found.data, "<f4").reshape(found.shape) / total[:, None, None]
+    seds = []
+    for n in range(points.size):
+        near = slice(max(n - 1, 0), n + 2)
+        peak = np.where(np.arange(points.size)[near] == n, density[n], 0.0)
+        seds.append(Sed("channel", uploaded=(tuple(points[near].tolist()), tuple(peak.tolist()))))
+    x, y = request.extras.offset
+    shape = Cube(images.astype(np.float32, copy=False), found.scale, x, y, found.position_angle - frame.turned(request))
+    return Component(shape, tuple(seds), request.target.brightness, name="cube")
 
 
 def catalogue(request: Request, stars: Catalogue) -> tuple[Component, ...]:

@@ -38,7 +38,7 @@ def groups(request: Request, setup: Setup, step: float) -> tuple[Group, ...]:
     """Return the scene of a request as groups; their order is that of the scene.
 
     ``step`` (km/s) is how finely velocities are told apart, a small part of what a pixel spans. Sources that matter
-    most (brightest, nearest to an aperture) keep their own.
+    most (brightest, nearest to an aperture) keep their own. What has no light in the band is left out.
 
     Raises
     ------
@@ -56,9 +56,12 @@ def groups(request: Request, setup: Setup, step: float) -> tuple[Group, ...]:
             parts.setdefault(key, []).append((one, brightness))
     made = []
     for (sed, _), members in parts.items():
+        band = spectrum.reach(sed)
+        if band and (band[1] <= setup.band[0] or band[0] >= setup.band[1]):
+            continue
         reference = members[0][1]
         rated = [(one, np.array([_ratio(brightness, reference)])) for one, brightness in members]
-        made.append(Group(assemble(request, setup, rated), Target(sed=sed, brightness=reference), spectrum.reach(sed)))
+        made.append(Group(assemble(request, setup, rated), Target(sed=sed, brightness=reference), band))
     return tuple(made)
 
 

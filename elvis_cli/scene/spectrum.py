@@ -34,16 +34,16 @@ def flux(target: Target, wave: Floats) -> tuple[Floats, tuple[str, ...]]:
         though the spectrum is no line.
     """
     edges = bin_edges(wave)
-    if target.sed.kind == "emissionline":
-        return _line(target.sed, target.brightness, edges)
+    if target.sed.kind in ("emissionline", "channel"):
+        return _narrow(target, edges)
     points, values, notes = density(target, edges[0], edges[-1])
     return average(points, values, edges), (*notes, *_seen(points, edges))
 
 
 def between(target: Target, edges: Floats) -> Floats:
     """Return `flux` averaged between ``edges`` (um, ascending, (n + 1,)), 0 where the spectrum does not reach."""
-    if target.sed.kind == "emissionline":
-        return _line(target.sed, target.brightness, edges)[0]
+    if target.sed.kind in ("emissionline", "channel"):
+        return _narrow(target, edges)[0]
     points, values, _ = density(target, edges[0], edges[-1])
     return average(points, values, edges)
 
@@ -58,7 +58,12 @@ def density(target: Target, lo: float, hi: float) -> tuple[Floats, Floats, tuple
     RequestError
         As `flux`.
     """
-    brightness = target.brightness
+    brightness, shift = target.brightness, _shift(target.sed)
+    if brightness.kind == "flux" and target.sed.kind == "cube":
+        points, shape, notes = _shape(target.sed, lo / shift, hi / shift)
+        values = shape * 10.0 ** (-0.4 * target.sed.extinction_av * dust.curve(points * shift))
+        watts = float(np.trapezoid(values, points)) * shift
+        return points * shift, points * shift * values * (bands.PHOTONS * brightness.flux / watts), notes
     if brightness.kind != "mag":
         raise RequestError(
             "/target/brightness/brightnesstype",
@@ -68,7 +73,6 @@ def density(target: Target, lo: float, hi: float) -> tuple[Floats, Floats, tuple
         )
     band = bands.load(brightness.band)
     lo, hi = min(band.wave[0], lo), max(band.wave[-1], hi)
-    shift = _shift(target.sed)
     points, shape, notes = _shape(target.sed, lo / shift, hi / shift)
     points = points * shift
     _check_coverage(points, band)
@@ -84,6 +88,8 @@ def density(target: Target, lo: float, hi: float) -> tuple[Floats, Floats, tuple
 
 def reach(sed: Sed) -> tuple[float, float] | None:
     """Return between which wavelengths (um) all light of a spectrum is, None if that is nearly everywhere."""
+    if sed.kind == "channel" and sed.uploaded is not None:
+        return sed.uploaded[0][0], sed.uploaded[0][-1]
     if sed.kind != "emissionline":
         return None
     centre, sigma = _gaussian(sed)
@@ -118,7 +124,7 @@ def _shape(sed: Sed, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, .
     if sed.kind == "template":
         template = templates.load(sed.catalog, sed.id, lo, hi)
         return template.wave, template.flux, template.notes
-    if sed.kind == "upload":
+    if sed.kind in ("upload", "cube"):
         if sed.uploaded is None:
             raise RequestError(
                 "/target/sed/spectrum/spectrumtype", "upload: give the spectrum with --sed FILE or in /elvis/sed"
@@ -170,6 +176,14 @@ def average(points: Floats, density: Floats, edges: Floats) -> Floats:
     slope = (density[k + 1] - density[k]) / (points[k + 1] - points[k])
     primitive = total[k] + dx * (density[k] + 0.5 * slope * dx)
     return np.asarray(np.diff(primitive) / np.diff(edges))
+
+
+def _narrow(target: Target, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
+    """Return a line or a channel."""
+    if target.sed.uploaded is not None:
+        points, density = np.array(target.sed.uploaded)
+        return average(points, density, edges), ()
+    return _line(target.sed, target.brightness, edges)
 
 
 def _gaussian(sed: Sed) -> tuple[float, float]:
