@@ -35,6 +35,10 @@ FIRST_GENERATION = {
 """What stands for the flags that only the first generation has."""
 SPECTROSCOPIC = ("throughput/blaze", "throughput/enslittedenergy", "throughput/fibinj", "dispersion/dispersion")
 """Series that an image does not have."""
+ELECTRONS = {
+    "signals": ("obstarget", "obssky", "obstotal"),
+    "maxsignals": ("maxpixeltarget", "maxpixelsky", "maxpixeltotal"),
+}
 MAP_PIXELS = 2**22
 """Frames with more pixels than this get no S/N map: it would double the file, and is kept until the frame is out."""
 CORE = 64.0
@@ -47,25 +51,31 @@ def wanted(output: Mapping[str, Any], setup: Setup) -> tuple[frozenset[str], tup
     The reader has warned of flags that do not exist; they ask for nothing.
     """
     series, missing = set(), []
+    absent, what = SPECTROSCOPIC, "an image"
+    if setup.spectrograph is not None:
+        fibres = any(aperture.fibre for aperture in setup.spectrograph.apertures)
+        absent, what = (("throughput/enslittedenergy",), "fibres") if fibres else (("throughput/fibinj",), "slits")
     for group, flags in output.items():
         for flag, value in flags.items() if isinstance(flags, Mapping) else ():
             if (value.get("flag") if isinstance(value, Mapping) else value) is not True:
                 continue
             name = FIRST_GENERATION.get(f"{group}/{flag}", f"{group}/{flag}")
-            if name in SPECTROSCOPIC and setup.kind == "imager":
+            if name in absent:
                 missing.append(name)
             else:
                 series.add(name)
     notes = []
     if missing:
-        notes.append(f"output: {', '.join(missing)}: nothing to tell of an image")
-    if "snr/snr" in series and not mapped(series, setup):
+        notes.append(f"output: {', '.join(missing)}: nothing to tell of {what}")
+    if "snr/snr" in series and setup.spectrograph is None and not mapped(series, setup):
         notes.append(f"output: no S/N map, the frame has more than {MAP_PIXELS} pixels; the table SNR is written")
     return frozenset(series), tuple(notes)
 
 
 def mapped(series: Collection[str], setup: Setup) -> bool:
-    """Return whether there is to be an S/N map: it is asked for, and the frame is not too large."""
+    """Return whether there is to be an S/N map: of an image, if it is asked for and the frame is not too large."""
+    if setup.spectrograph is not None:
+        return False
     return "snr/snr" in series and len(setup.chips) * setup.window.nx * setup.window.ny <= MAP_PIXELS
 
 

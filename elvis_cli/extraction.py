@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +29,8 @@ class Prediction:
 
     orders: tuple[Spectrum, ...]
     """Their spectra, ascending."""
+    listed: tuple[Spectrum, ...]
+    """Those of which tables are written."""
     inside: Spectrum
     """All orders' pixels in the range of wavelengths that was asked for, or all; without profiles."""
     count: int
@@ -150,7 +152,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
     assert spectrograph is not None  # a spectrometer has one
     fwhm = spectrometer.psf.fwhm
     diameter = aperture_pixels(fwhm, setup, request)
-    parts: dict[int, list[Spectrum]] = {}
+    parts: dict[tuple[int, int], list[Spectrum]] = {}
     rate = brightest = 0.0
     for number, trace in enumerate(spectrograph.traces):
         aperture, samples = spectrograph.apertures[trace.aperture], spectrometer.samples(number)
@@ -162,15 +164,14 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         found = spectra.extract(trace.order, samples, weight, trace.efficiency.at(samples.wave), detector, setup.dit)
         rate += float(np.sum(np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0)))
         brightest = max(brightest, float(found.peak.max(initial=0.0)))
-        # of several slits the target is in one; slices and fibres share it
-        all_of_it = [*parts.get(trace.order, []), found]
-        shared = setup.kind == "ifu" or aperture.fibre
-        parts[trace.order] = all_of_it if shared else [max(all_of_it, key=spectra.light)]
-    whole = [spectra.add(some) for _, some in sorted(parts.items())]
-    orders = tuple(spectrum.where(spectrum.chip > 0) for spectrum in whole if (spectrum.chip > 0).any())
+        found = found.where(found.chip > 0)
+        if found.wave.size:
+            parts.setdefault((trace.order, trace.aperture), []).append(found)
+    orders = _orders({key: spectra.join(some) for key, some in parts.items()}, setup)
     if not orders:
         raise RequestError("/instrument", "no order falls on a chip")
     inside, notes = chosen(orders, request)
+    tabled, missing = listed(orders, request)
     single = float(np.median(inside.single))
     count = setup.count if setup.count is not None else snr.solve_count(single, setup.snr_goal or 0.0)
     brightness, limit = request.target.brightness, None
@@ -179,6 +180,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
     width = line_width(spectrograph.apertures[0].width / spectrograph.across, spectrograph.blur)
     return Prediction(
         orders=orders,
+        listed=tabled,
         inside=inside,
         count=count,
         count_key=setup.count_key,
@@ -192,8 +194,19 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         resolution=float(np.median(inside.wave / inside.dispersion)) / width,
         limit=limit,
         sky_model=spectrometer.light.sky_model,
-        remarks=notes,
+        remarks=(*notes, *missing),
     )
+
+
+def _orders(parts: Mapping[tuple[int, int], Spectrum], setup: Setup) -> tuple[Spectrum, ...]:
+    """Return the spectra by order; of several slits the target is in one, slices and fibres share it."""
+    assert setup.spectrograph is not None
+    shared = setup.kind == "ifu" or any(aperture.fibre for aperture in setup.spectrograph.apertures)
+    found = []
+    for order in sorted({order for order, _ in parts}):
+        several = [part for (number, _), part in parts.items() if number == order]
+        found.append(spectra.add(several) if shared else max(several, key=spectra.light))
+    return tuple(found)
 
 
 def aperture_pixels(fwhm: float, setup: Setup, request: Request) -> int:
@@ -223,6 +236,16 @@ def chosen(orders: Sequence[Spectrum], request: Request) -> tuple[Spectrum, tupl
     if request.timing.snr is None:
         return everything, (f"{text}: the S/N is that of all wavelengths",)
     raise RequestError("/timesnr", text, found=[1e3 * low, 1e3 * high], allowed=seen)
+
+
+def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectrum, ...], tuple[str, ...]]:
+    """Return the orders that the request's ``orders_list`` (older: ``order``) names, all without one, and notes."""
+    given = request.keys.get("orders_list", request.keys.get("order"))
+    named = list(given.values()) if isinstance(given, Mapping) else given if isinstance(given, list) else []
+    found = tuple(spectrum for spectrum in orders if spectrum.order in named)
+    missing = [str(order) for order in named if order not in {spectrum.order for spectrum in found}]
+    note = (f"orders {', '.join(missing)[:80]} do not fall on the chips: no tables of them",) if missing else ()
+    return found if named else orders, note
 
 
 def limiting_factor(inside: Spectrum, count: int) -> float:

@@ -63,6 +63,16 @@ class Samples(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """The mean share of the target's light in each row of pixels, on one chip."""
+
+    chip: int
+    s: Floats
+    """Rows along the aperture, arcsec from the target (m,)."""
+    share: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
     """What is extracted of one order: arrays (n,), ascending in wavelength, electrons of one integration."""
 
@@ -98,12 +108,10 @@ class Spectrum:
     """Throughput from the atmosphere to the detector, without slit and aperture."""
     efficiency: Floats
     """The order's own part of it."""
-    s: Floats
-    """Rows along the aperture, arcsec from the target (m,)."""
-    profile: NDArray[Any]
-    """Share of the target's light in each row (n, m)."""
     shot: float
     """Variance of an electron (`elvis_cli.sampling`)."""
+    profiles: tuple[Profile, ...] = ()
+    """One a chip."""
 
     @property
     def single(self) -> Floats:
@@ -125,21 +133,13 @@ class Spectrum:
 
     def where(self, use: NDArray[Any]) -> Spectrum:
         """Return some of the spectral pixels, by mask or index."""
-        return replace(self, **{name: getattr(self, name)[use] for name in ("wave", "chip", *_OWN, *_SUMS, "profile")})
-
-
-def join(spectra: Sequence[Spectrum]) -> Spectrum:
-    """Return the spectral pixels of several orders as if they were one, without profiles."""
-    arrays: dict[str, Any] = {
-        name: np.concatenate([getattr(spectrum, name) for spectrum in spectra])
-        for name in ("wave", "chip", *_OWN, *_SUMS)
-    }
-    return replace(spectra[0], s=np.empty(0), profile=np.empty((arrays["wave"].size, 0)), **arrays)
+        return replace(self, **{name: getattr(self, name)[use] for name in _ARRAYS})
 
 
 _SUMS = ("target", "sky", "dark", "ron2", "npix", "ideal")
 """What slices add up, per wavelength."""
 _OWN = ("dispersion", "peak_target", "peak_sky", "peak", "enslitted", "encircled", "total", "efficiency")
+_ARRAYS = ("wave", "chip", *_OWN, *_SUMS)
 
 
 def rows(s: Floats, pixel: float, half: float | Floats) -> Floats:
@@ -215,11 +215,26 @@ def extract(
         encircled=samples.enslitted * share,
         total=samples.total,
         efficiency=efficiency,
-        s=samples.s - samples.centre,
-        profile=target / np.where(everything > 0, everything, 1.0)[:, None],
         shot=shot,
+        profiles=tuple(
+            Profile(int(n), samples.s - samples.centre, _shares(target[numbers[which] == n])) for n in numbers if n > 0
+        ),
     )
     return made.where(np.argsort(samples.wave, kind="stable"))
+
+
+def _shares(target: Floats) -> Floats:
+    """Return the share (m,) of each row in all light of (n, m)."""
+    rate = target.sum(axis=0)
+    total = float(rate.sum())
+    return np.asarray(rate / total if total > 0 else rate)
+
+
+def join(spectra: Sequence[Spectrum]) -> Spectrum:
+    """Return the spectral pixels of several spectra as if they were one, ascending in wavelength."""
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in spectra]) for name in _ARRAYS}
+    made = replace(spectra[0], profiles=tuple(p for one in spectra for p in one.profiles), **arrays)
+    return made.where(np.argsort(made.wave, kind="stable"))
 
 
 def light(spectrum: Spectrum) -> float:
@@ -235,11 +250,19 @@ def add(spectra: Sequence[Spectrum]) -> Spectrum:
     main = max(spectra, key=light)
     total = {name: getattr(main, name) for name in (*_SUMS, "enslitted", "encircled")}
     for other in spectra:
-        if other is main:
+        if other is main or other.wave.size < 2:
             continue
         for name in _SUMS:
-            density = np.interp(main.wave, other.wave, getattr(other, name) / other.dispersion, left=0.0, right=0.0)
+            density = _resampled(getattr(other, name) / other.dispersion, other, main.wave)
             total[name] = total[name] + density * main.dispersion
         for name in ("enslitted", "encircled"):
-            total[name] = total[name] + np.interp(main.wave, other.wave, getattr(other, name), left=0.0, right=0.0)
+            total[name] = total[name] + _resampled(getattr(other, name), other, main.wave)
     return replace(main, **total)
+
+
+def _resampled(values: Floats, given: Spectrum, wave: Floats) -> Floats:
+    """Return values between the pixels of a spectrum, 0 outside of it and in its gaps."""
+    found = np.interp(wave, given.wave, values, left=0.0, right=0.0)
+    after = np.clip(np.searchsorted(given.wave, wave), 1, given.wave.size - 1)
+    gap = given.wave[after] - given.wave[after - 1] > 2.0 * given.dispersion[after]
+    return np.where(gap, 0.0, found)

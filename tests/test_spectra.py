@@ -136,7 +136,10 @@ def test_wavelengths_ascend_whichever_way_the_chip_looks():
 def test_the_aperture_is_about_the_target():
     here, there = samples(), samples()
     there.s, there.centre = there.s + 1.7, 1.7
-    np.testing.assert_allclose(extract(there).s, here.s, atol=1e-12)
+    (profile,) = extract(there).profiles
+    np.testing.assert_allclose(profile.s, here.s, atol=1e-12)
+    assert profile.share.sum() == pytest.approx(1.0)
+    assert profile.share.argmax() == 10
 
 
 def test_two_equal_slices_are_one_with_twice_the_light():
@@ -164,6 +167,15 @@ def test_where_the_other_slice_is_not_it_adds_nothing():
     np.testing.assert_array_equal(both.target[:19], main.target[:19])
     np.testing.assert_array_equal(both.npix[51:], 5.0)
     np.testing.assert_allclose(both.npix[21:49], 10.0)
+
+
+def test_in_the_gap_of_the_other_slice_it_adds_nothing():
+    main = extract(samples(n=100, rate=3.0))
+    left, right = extract(samples(n=30)), extract(samples(n=30, begin=2.06, chip=2))
+    both = spectra.add([main, spectra.join([right, left])])
+    np.testing.assert_allclose(both.npix[1:29], 10.0)
+    np.testing.assert_allclose(both.npix[31:59], 5.0)
+    np.testing.assert_allclose(both.npix[61:89], 10.0)
 
 
 def test_joined_orders_keep_every_pixel():

@@ -1,8 +1,8 @@
 """The ETC's ``output`` series as FITS extensions: a table for each group, a column for each flag, and two images.
 
 THROUGHPUT, SED (against WAVELENGTH), SIGNALS, MAXSIGNALS, SNR, NOISE_COMPONENTS (of one row, for a mode without
-dispersion), SNR_MAP (an image a chip, EXTVER its number), PSF (image) and PSF_ENCIRCLED. A mode that disperses has a
-row for each spectral pixel, and a table for each order (EXTVER).
+dispersion), SNR_MAP (an image a chip, EXTVER its number), PSF (image) and PSF_ENCIRCLED. A mode that disperses has
+those of `elvis_cli.product.orders`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from elvis_cli.product import header, wcs
 from elvis_cli.product.fits import Image, Table
 from elvis_cli.product.observation import observe
 from elvis_cli.request import Request
+from elvis_cli.snr import Prediction
 
 if TYPE_CHECKING:
+    from elvis_cli import extraction
     from elvis_cli.optics import Light
     from elvis_cli.psf import Psf
-    from elvis_cli.snr import Prediction
 
 ENERGY = "J s-1 m-2 m-1"
 ELECTRON = "electron"
@@ -36,10 +37,15 @@ def extensions(
     setup: Setup,
     light: Light,
     psf: Psf,
-    prediction: Prediction,
+    prediction: Prediction | extraction.Prediction,
     rates: Mapping[int, NDArray[np.float32]],
 ) -> Iterator[Table | Image]:
     """Yield the extensions that ``series`` asks for; ``rates`` (electrons/s, by chip) are read at the end only."""
+    if not isinstance(prediction, Prediction):
+        from elvis_cli.product import orders
+
+        yield from orders.tables(series, light, prediction)
+        return
     infinite = request.target.morphology.kind == "infinite"
     parts = etc_output.throughput(light, 1.0 if infinite else prediction.encircled)
     yield from _spectral("throughput", parts, {}, light, series)
