@@ -1,0 +1,7 @@
+"""HARMONI, the integral-field spectrograph of the ELT: data only, see instrument.toml."""
+
+from pathlib import Path
+
+from elvis_cli.toml_instrument import TomlInstrument
+
+PLUGIN = TomlInstrument(Path(__file__).parent)
