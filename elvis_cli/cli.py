@@ -199,6 +199,7 @@ def validate(options: Options) -> None:
     """Check the request on stdin; say on stderr what it would render."""
     request = _read(stdin(), options)
     from elvis_cli import pipeline
+    from elvis_cli.snr import Exposed
 
     made = pipeline.prepare(request)
     setup, prediction = made.setup, made.prediction
@@ -207,7 +208,7 @@ def validate(options: Options) -> None:
         [
             f"valid: {setup.instrument} {setup.mode} {setup.filter_name}, chips {', '.join(map(str, setup.chips))}, "
             f"{setup.window.nx} x {setup.window.ny} pixels, {setup.count_key} {prediction.count} x {setup.dit:g} s, "
-            f"S/N {prediction.snr:.4g}"
+            + ("no target" if isinstance(prediction, Exposed) else f"S/N {prediction.snr:.4g}")
         ]
     )
 

@@ -13,6 +13,7 @@ from elvis_cli.request import PsfCube, Request, Window
 from elvis_cli.sampling import Sampling
 
 if TYPE_CHECKING:
+    from elvis_cli.calibration import Calibration
     from elvis_cli.spectrograph import Spectrograph
 
 Floats = NDArray[np.float64]
@@ -335,6 +336,8 @@ class Setup:
     """Cubic term of the radial distortion, 1/arcsec2."""
     spectrograph: Spectrograph | None = None
     """None = an imager."""
+    calibration: Calibration | None = None
+    """The calibration frame that is taken; None = the target."""
     values: tuple[Value, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Things a user must know (assumed figures, replaced data): stderr and header."""

@@ -23,6 +23,21 @@ class Product(enum.StrEnum):
     EXPECTED = "expected"
 
 
+class Calibration(enum.StrEnum):
+    """A calibration frame in place of the target's."""
+
+    ARC = "arc"
+    FLAT = "flat"
+    DARK = "dark"
+    BIAS = "bias"
+    SKY = "sky"
+    STD = "std"
+    PINHOLE = "pinhole"
+    TWILIGHT = "twilight"
+    OFF = "off"
+    DETLIN = "detlin"
+
+
 class SkyModel(enum.StrEnum):
     """Where the sky comes from."""
 
@@ -75,6 +90,13 @@ def collect(
     ] = None,
     product: Annotated[
         Product | None, typer.Option(help="Raw frames in ADU, or the noiseless electrons per second.")
+    ] = None,
+    calibration: Annotated[Calibration | None, typer.Option(help="A calibration frame in place of the target's.")] = None,
+    lamp: Annotated[
+        float | None, typer.Option(min=1e-6, max=100, help="Part of the full well that the calibration lamp fills.")
+    ] = None,
+    wavemap: Annotated[
+        bool | None, typer.Option("--wavemap/--no-wavemap", help="Tell the wavelength of every pixel of a spectrograph.")
     ] = None,
     exposure: Annotated[int | None, typer.Option(min=1, help="Which of the exposures: each has its own noise.")] = None,
     stages: Annotated[str | None, typer.Option(metavar="A,B,...", help="Detector stages to run.")] = None,
@@ -140,6 +162,9 @@ def collect(
         "date": date,
         "sky": sky and sky.value,
         "product": product and product.value,
+        "calibration": calibration and calibration.value,
+        "lamp": lamp,
+        "wavemap": wavemap,
         "exposure": exposure,
         "stages": _names(stages),
         "skip": _names(skip),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from elvis_cli import etc_output, optical_models, optics, provenance, registry, snr
 from elvis_cli.detector import chain
-from elvis_cli.errors import RequestError
+from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.focalplane import imager
 from elvis_cli.focalplane.geometry import nearest_chip
 from elvis_cli.instrument import Chip, Setup, Value
@@ -34,7 +33,7 @@ class Observation:
     request: Request
     setup: Setup
     imager: imager.Imager | Spectrometer
-    prediction: snr.Prediction | extraction.Prediction
+    prediction: snr.Prediction | extraction.Prediction | snr.Exposed
     series: frozenset[str]
     """What the ETC's ``output`` section asks for."""
     notes: tuple[str, ...]
@@ -44,6 +43,8 @@ def configure(request: Request) -> Setup:
     """Return the Setup of a request; its values name the shipped tables too."""
     setup = registry.load(request.instrument).configure(request)
     values = (*setup.values, *provenance.tables(request))
+    if request.extras.calibration and setup.calibration is None:
+        raise ResourceError(f"{setup.instrument} takes no calibration frames", allowed="the target's")
     return replace(setup, values=values, distortion=optical_models.distortion(request))
 
 
@@ -63,6 +64,12 @@ def prepare(request: Request) -> Observation:
         from elvis_cli import userpsf
 
         setup = userpsf.adopt(setup, request)
+    if setup.calibration is not None:
+        from elvis_cli import calibration
+
+        request, setup = calibration.arranged(request, setup)
+        if request.extras.calibration != "std":
+            return _calibrate(request, setup)
     chain.check(request, setup)
     light = optics.detect(request, setup)
     camera, prediction = _predicted(request, setup, light)
@@ -80,6 +87,27 @@ def prepare(request: Request) -> Observation:
     series, told = etc_output.wanted(request.output, setup)
     notes = [*setup.notes, *light.notes, *camera.scene.notes, *camera.notes, *when.notes, *told, *prediction.notes]
     return Observation(request, setup, camera, prediction, series, tuple(notes))
+
+
+def _calibrate(request: Request, setup: Setup) -> Observation:
+    """Return a calibration frame without a target."""
+    from elvis_cli import calibration
+
+    chain.check(request, setup)
+    drawn, seen = calibration.seen(request, setup)
+    drawn, light = calibration.exposed(drawn, seen, optics.detect(drawn, seen))
+    scene = compose(drawn, seen, light)
+    camera: imager.Imager | Spectrometer
+    if seen.spectrograph is not None:
+        from elvis_cli.focalplane import spectrometer
+
+        camera = calibration.lined(spectrometer.prepare(drawn, seen, scene, light))
+    else:
+        camera = imager.prepare(drawn, seen, scene, light)
+    told = calibration.told(request, setup, light.sky_model)
+    when = observation.observe(request, setup, told.count)
+    notes = [*setup.notes, *light.notes, *camera.notes, *when.notes, *told.notes]
+    return Observation(request, setup, camera, told, frozenset(), tuple(notes))
 
 
 def _predicted(
@@ -139,25 +167,32 @@ def _draw(ready: Observation, chip: Chip, parts: frozenset[str]) -> NDArray[Any]
 
 def render(request: Request, out: BinaryIO, progress: Progress | None = None) -> tuple[str, ...]:
     """Write the FITS of a request to ``out`` and return what its user should know."""
-    ready = prepare(request)
-    setup, camera, rates = ready.setup, ready.imager, dict[int, NDArray[Any]]()
-    series = outputs.extensions(ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates)
-    told = truth.extensions(request, setup, camera.scene.sources)
-    fits.write(
-        request,
-        setup,
-        ready.prediction,
-        frames(ready, progress, rates),
-        ready.notes,
-        out,
-        itertools.chain(told, series),
-    )
+    ready, rates = prepare(request), dict[int, NDArray[Any]]()
+    drawn = frames(ready, progress, rates)
+    fits.write(ready.request, ready.setup, ready.prediction, drawn, ready.notes, out, extensions(ready, rates))
     return ready.notes
 
 
+def extensions(ready: Observation, rates: dict[int, NDArray[Any]]) -> Iterator[fits.Table | fits.Image]:
+    """Yield what follows the frames; ``rates`` are those that `frames` has been given."""
+    request, setup, camera = ready.request, ready.setup, ready.imager
+    yield from truth.extensions(request, setup, camera.scene.sources)
+    if not isinstance(ready.prediction, snr.Exposed):
+        yield from outputs.extensions(ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates)
+
+
 def predict(request: Request) -> snr.Prediction | extraction.Prediction:
-    """Return the ETC's prediction for a request."""
-    return prepare(request).prediction
+    """Return the ETC's prediction for a request.
+
+    Raises
+    ------
+    RequestError
+        It asks for a frame without a target.
+    """
+    prediction = prepare(request).prediction
+    if isinstance(prediction, snr.Exposed):
+        raise RequestError("/elvis/calibration", "there is no target, so no signal-to-noise ratio")
+    return prediction
 
 
 def explain(request: Request) -> tuple[Value, ...]:

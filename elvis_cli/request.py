@@ -333,6 +333,17 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class Standard:
+    """The standard star of a calibration, in place of the instrument's; None = as that."""
+
+    mag: float | None = None
+    band: str | None = None
+    system: str | None = None
+    sed: str | None = None
+    """``catalog:id``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Extras:
     """The top-level block ``elvis``: what ETC JSON has no key for."""
 
@@ -350,6 +361,13 @@ class Extras:
     """Where the sky comes from: local (shipped tables) or skycalc (ESO's service, by network)."""
     product: str = "raw"
     """raw (ADU) or expected (noiseless electrons per second)."""
+    calibration: str | None = None
+    """Which calibration frame is taken (`elvis_cli.calibration.KINDS`); None = the target."""
+    lamp: float | None = None
+    """Part of the full well that a calibration lamp fills in the brightest pixel; None = the instrument's."""
+    standard: Standard = Standard()
+    wavemap: bool | None = None
+    """Whether a spectrograph's output tells the wavelength of every pixel; None = with the product "expected"."""
     exposure: int = 1
     """Which of the exposures this frame is (EXPNO); each has its own random streams."""
     offset: tuple[float, float] = (0.0, 0.0)

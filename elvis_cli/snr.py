@@ -128,6 +128,21 @@ class Prediction:
         return cards
 
 
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """What stands in the prediction's place for a frame without a target."""
+
+    count: int
+    """NDIT or NEXPO."""
+    remarks: tuple[tuple[str, object, str], ...]
+    """Cards of the HIERARCH ESO SIM block."""
+    notes: tuple[str, ...] = ()
+
+    def cards(self) -> list[tuple[str, object, str]]:
+        """Return (keyword, value, comment) for the HIERARCH ESO SIM block."""
+        return list(self.remarks)
+
+
 def ratio(target: float, npix: int, sky: float, dark: float, ron: float, shot: float = 1.0) -> float:
     """Return S / sqrt(S + npix (sky + dark + RON^2)), all in electrons of one integration (ESO ETC).
 

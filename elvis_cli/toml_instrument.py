@@ -8,6 +8,7 @@ A Setup is built from the result.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ MODE_KEY = "ins_configuration"
 class TomlInstrument:
     """The Instrument protocol from data alone; nothing is read before it is asked for.
 
-    Shared files are looked for in the folder's ``_sites``, ``_telescopes`` and ``_detectors``, then in ELVIS's own.
+    Shared files are looked for in the folder's ``_sites``, ``_telescopes``, ``_detectors`` and ``_lamps``, then in
+    ELVIS's own.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,7 +112,13 @@ class TomlInstrument:
         facts = self._facts(mode, options)
         unknown = [f"{json_pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
         notes = (*mode_notes, *unknown, *self._remarks(mode, request.keys, options))
-        return setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+        if request.extras.calibration is None:
+            return setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+        from elvis_cli import calibration
+
+        made, cards = calibration.make(request.extras.calibration, request, facts, self._find)
+        setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+        return replace(setup, calibration=made, header={**setup.header, **cards})
 
     def _mode(self, request: Request) -> tuple[object, list[str]]:
         """Return the mode asked for, or the default, and notes.

@@ -14,7 +14,7 @@ from elvis_cli.commands.split import part
 from elvis_cli.detector.layout import areas, quadrants
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.instrument import Chip, Setup
-from elvis_cli.product import fits, outputs, replay, truth
+from elvis_cli.product import fits, replay
 from elvis_cli.request import Catalogue, Request
 
 
@@ -52,20 +52,17 @@ def combine(files: Sequence[Path], out: BinaryIO, *, allow_missing: bool = False
     present = [number for number in wanted if number in places]
     request = _whole(merged, present, setup, complete=not missing)
     ready = pipeline.prepare(request)
-    setup = ready.setup
+    request, setup = ready.request, ready.setup
     order = {quadrant.name: n for n, quadrant in enumerate(quadrants(setup.detector))}
     images = (
         copy
         for number in setup.chips
         for _, copy in sorted(places[number], key=lambda found: order.get(found[0].rpartition(".")[2], -1))
     )
-    series = outputs.extensions(
-        ready.series, request, setup, ready.imager.light, ready.imager.psf, ready.prediction, rates={}
-    )
     maps = {number: copy for piece in pieces for number, copy in piece.maps}
     shown = [maps[n] for n in setup.chips if n in maps] if etc_output.mapped(ready.series, setup) else []
-    told = truth.extensions(request, setup, ready.imager.scene.sources)
-    fits.write(request, setup, ready.prediction, images, ready.notes, out, itertools.chain(told, series, shown))
+    told = pipeline.extensions(ready, {})
+    fits.write(request, setup, ready.prediction, images, ready.notes, out, itertools.chain(told, shown))
     return (*ready.notes, *([f"missing: {', '.join(missing)}"] if missing else []))
 
 
