@@ -137,7 +137,6 @@ def _target(keys: _Keys) -> Target:
     return target
 
 
-def _morphology(keys: _Keys) -> Morphology:
 def _cubed(target: Target, cube: Cube) -> Target:
     """Return the target with the spectrum, and perhaps the brightness, of a data cube."""
     brightness = target.brightness
@@ -149,6 +148,7 @@ def _cubed(target: Target, cube: Cube) -> Target:
     )
 
 
+def _morphology(keys: _Keys) -> Morphology:
     at = "/target/morphology/"
     if keys.get(at + "morphologytype", form="point") == "point":
         return Morphology()
@@ -330,12 +330,12 @@ def _extras(keys: _Keys) -> Extras:
         catalogue=catalogue and embedded.catalogue(catalogue, pointed=pointing is not None),
         scene=scene and NamedScene(scene["name"], {key: value for key, value in scene.items() if key != "name"}),
         image=picture,
+        cube=volume,
         motion=motion and Motion(float(motion["rate"]), float(motion["angle"])),
         atmosphere=_atmosphere(block.get("atmosphere") or {}),
         ao=_ao(block["ao"], keys) if block.get("ao") else None,
         psf=embedded.psf(block["psf"]) if isinstance(block.get("psf"), Mapping) else block.get("psf"),
         truth=bool(block.get("truth", catalogue or scene or image or cube or motion)),
-        cube=volume,
         stages=tuple(block["stages"]) if "stages" in block else None,
         skip=tuple(block.get("skip", ())),
         only=tuple(block["only"]) if "only" in block else None,

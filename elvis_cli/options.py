@@ -91,12 +91,15 @@ def collect(
     product: Annotated[
         Product | None, typer.Option(help="Raw frames in ADU, or the noiseless electrons per second.")
     ] = None,
-    calibration: Annotated[Calibration | None, typer.Option(help="A calibration frame in place of the target's.")] = None,
+    calibration: Annotated[
+        Calibration | None, typer.Option(help="A calibration frame in place of the target's.")
+    ] = None,
     lamp: Annotated[
         float | None, typer.Option(min=1e-6, max=100, help="Part of the full well that the calibration lamp fills.")
     ] = None,
     wavemap: Annotated[
-        bool | None, typer.Option("--wavemap/--no-wavemap", help="Tell the wavelength of every pixel of a spectrograph.")
+        bool | None,
+        typer.Option("--wavemap/--no-wavemap", help="Tell the wavelength of every pixel of a spectrograph."),
     ] = None,
     exposure: Annotated[int | None, typer.Option(min=1, help="Which of the exposures: each has its own noise.")] = None,
     stages: Annotated[str | None, typer.Option(metavar="A,B,...", help="Detector stages to run.")] = None,
@@ -119,6 +122,9 @@ def collect(
         Path | None, typer.Option(help="Stars: an ECSV, FITS or CSV table of x, y or ra, dec; mag; temperature or sed.")
     ] = None,
     image: Annotated[Path | None, typer.Option(help="Template in the target's place: a FITS image with a WCS.")] = None,
+    cube: Annotated[
+        Path | None, typer.Option(help="Data cube in the target's place: FITS with a spectral WCS.")
+    ] = None,
     psf: Annotated[
         str | None, typer.Option(metavar="FILE|tiptop", help="PSF in place of the built-in one: FITS image or cube.")
     ] = None,
@@ -144,9 +150,6 @@ def collect(
     ------
     UsageError
         A list of numbers is not one, or a file cannot be read.
-    cube: Annotated[
-        Path | None, typer.Option(help="Data cube in the target's place: FITS with a spectral WCS.")
-    ] = None,
     RequestError
         A file does not hold what it should.
     """
@@ -184,6 +187,10 @@ def collect(
         given["catalogue"] = uploads.catalogue(catalogue) if catalogue else None
         given["image"] = uploads.image(image) if image else None
         given["psf"] = uploads.psf(Path(psf)) if psf and psf != "tiptop" else psf
+    if cube:
+        from elvis_cli import cubes
+
+        given["cube"] = cubes.cube(cube)
     if previous:
         from elvis_cli.product.previous import read_previous
 
@@ -212,10 +219,6 @@ def _whole(option: str, text: str, count: int | None = None) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or (count and len(numbers) != count):
-    if cube:
-        from elvis_cli import cubes
-
-        given["cube"] = cubes.cube(cube)
         raise UsageError(f"{option}: {text!r} is not {count or 'a list of'} whole numbers separated by commas")
     return numbers
 

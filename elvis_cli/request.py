@@ -375,6 +375,7 @@ class Extras:
     catalogue: Catalogue | None = None
     scene: NamedScene | None = None
     image: Image | None = None
+    cube: Cube | None = None
     motion: Motion | None = None
     atmosphere: Atmosphere = Atmosphere()
     ao: Ao | None = None
@@ -393,7 +394,6 @@ class Extras:
     order: str | None = None
     """Name of one of the detector's orders of the stages; None = its usual one."""
     keep: tuple[str, ...] = ()
-    cube: Cube | None = None
     """Stages after which the image is kept as an extension; ("all",) = all that run."""
     models: Mapping[str, Model] = field(default_factory=dict)
     """Models of stages in place of the instrument's, by the stage's name."""
