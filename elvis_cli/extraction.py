@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from elvis_cli import snr, spectra
+from elvis_cli import parallel, snr, spectra
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import Setup
 from elvis_cli.request import Request
@@ -152,19 +152,23 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
     assert spectrograph is not None  # a spectrometer has one
     fwhm = spectrometer.psf.fwhm
     diameter = aperture_pixels(fwhm, setup, request)
-    parts: dict[tuple[int, int], list[Spectrum]] = {}
-    rate = brightest = 0.0
-    for number, trace in enumerate(spectrograph.traces):
-        aperture, samples = spectrograph.apertures[trace.aperture], spectrometer.samples(number)
-        pixel = float(np.ptp(samples.s)) / (samples.s.size - 1) if samples.s.size > 1 else setup.pixel_scale
+
+    def follow(number: int) -> tuple[Spectrum, float]:
+        """Return the spectrum in a trace, and all electrons/s of the target there."""
+        trace, samples = spectrograph.traces[number], spectrometer.samples(number)
+        aperture, s = spectrograph.apertures[trace.aperture], samples.s - samples.centre
+        pixel = float(np.ptp(s)) / (s.size - 1) if s.size > 1 else setup.pixel_scale
         place = spectra.away(aperture, *request.extras.offset)
-        weight = spectra.weights(
-            aperture, samples.s - samples.centre, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu"
-        )
+        weight = spectra.weights(aperture, s, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu")
         found = spectra.extract(trace.order, samples, weight, trace.efficiency.at(samples.wave), detector, setup.dit)
-        rate += float(np.sum(np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0)))
-        brightest = max(brightest, float(found.peak.max(initial=0.0)))
-        found = found.where(found.chip > 0)
+        rate = np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0).sum()
+        return found.where(found.chip > 0), float(rate)
+
+    numbers = range(len(spectrograph.traces))
+    # one alone first: it makes what they share
+    made = [follow(0), *parallel.gather(follow, numbers[1:])]
+    parts: dict[tuple[int, int], list[Spectrum]] = {}
+    for trace, (found, _) in zip(spectrograph.traces, made, strict=True):
         if found.wave.size:
             parts.setdefault((trace.order, trace.aperture), []).append(found)
     orders = _orders({key: spectra.join(some) for key, some in parts.items()}, setup)
@@ -188,8 +192,8 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         dit=setup.dit,
         aperture_pix=diameter,
         iq=fwhm,
-        target_rate=rate,
-        brightest=brightest,
+        target_rate=sum(rate for _, rate in made),
+        brightest=max(float(found.peak.max(initial=0.0)) for found, _ in made),
         full_well=detector.full_well,
         resolution=float(np.median(inside.wave / inside.dispersion)) / width,
         limit=limit,
