@@ -234,6 +234,8 @@ def told(request: Request, setup: Setup, sky_model: str) -> Exposed:
 def _lacking(name: str, facts: Facts) -> str:
     """Return why an instrument cannot take a calibration, "" if it can."""
     table, who = facts.part("calibration", name), facts.text("name")
+    if "refused" in table:
+        return table.text("refused")
     if name == "arc" and "spectrograph" not in facts:
         return "an image has no wavelengths, a lamp of lines would make one more flat"
     if name == "arc" and not table.tree.get("lamps"):
