@@ -1,0 +1,98 @@
+"""What is rendered of a spectrum has the signal-to-noise ratio that its header predicts of optimal extraction."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from elvis_cli import pipeline, reader, registry
+from elvis_cli.detector import chain
+
+SEEDS = 30
+# the ETC's formula knows nothing of these
+SKIP = ["cosmic_rays", "hot_pixels", "dead_pixels", "nonlinearity"]
+STARLESS = chain.PARTS - {"stars"}
+
+
+def measure(document, number, window):
+    """Return measured over predicted S/N, and drawn over predicted electrons, of all spectral pixels in a window.
+
+    A spectral pixel is what the map of wavelengths puts between the middles of its neighbours, in any slice. Its
+    estimate is Horne's, with the noiseless frame for profile and variance, and so is the weight of each among all.
+    """
+    x0, y0, nx, ny = window
+    document["elvis"] = {"chips": [number], "window": {"x0": x0, "y0": y0, "nx": nx, "ny": ny}, "skip": SKIP}
+    ready = pipeline.prepare(reader.read(json.dumps(document)))
+    setup, camera, prediction = ready.setup, ready.imager, ready.prediction
+    chip = setup.detector.chip(number)
+    light = {parts: camera.illuminate(chip, setup.window, parts) for parts in (chain.PARTS, STARLESS)}
+    empty = (light[STARLESS] + np.float64(chip.dark)) * setup.dit
+    target = (light[chain.PARTS] - light[STARLESS]).astype(float) * setup.dit
+    variance = (setup.detector.sampling.shot * (empty + target) + chip.ron**2) / prediction.count
+    pixels, wanted = bins(camera.wavelengths(chip, setup.window), prediction, number)
+    used, size = pixels >= 0, len(wanted)
+
+    def summed(values):
+        return np.bincount(pixels[used], values[used], size)
+
+    information, errors, mean = summed(target**2 / variance), [], 0.0
+    lit = information > 0  # a column of pixels may miss a spectral pixel by a hair, and its neighbour have two
+    for seed in range(SEEDS):
+        seeded = reader.read(json.dumps(document | {"elvis": document["elvis"] | {"seed": seed}}))
+        *_, (_, image) = chain.develop(light.__getitem__, setup, chip, setup.window, seeded, prediction.count)
+        electrons = (image - setup.detector.bias) * chip.gain - empty
+        estimate = summed(target * electrons / variance)[lit] / information[lit]
+        mean += np.average(estimate, weights=information[lit]) / SEEDS
+        errors.append((estimate - 1.0) * np.sqrt(information[lit]))
+    noise = np.sqrt(np.mean(np.var(errors, axis=0, ddof=1)))
+    expected = sum(ratio**2 for ratio, _ in wanted)
+    return mean * np.sqrt(information.sum() / expected) / noise, summed(target).sum() / sum(rate for _, rate in wanted)
+
+
+def bins(found, prediction, number):
+    """Return the spectral pixel (ny, nx) that each pixel is in, -1 for none, and S/N and electrons of each.
+
+    Those at the ends of what an order shows of itself in the window are left out: they are in it in part.
+    """
+    pixels, wanted = np.full(found.wave.shape, -1), []
+    for spectrum in prediction.orders:
+        own = spectrum.where(spectrum.chip == number)
+        inside = found.order == spectrum.order
+        if own.wave.size < 9 or not inside.any():
+            continue
+        seen = [found.wave[inside & (found.aperture == k)] for k in np.unique(found.aperture[inside])]
+        low, high = max(w.min() for w in seen), min(w.max() for w in seen)
+        edges = (own.wave[1:] + own.wave[:-1]) / 2
+        whole = np.flatnonzero((edges[:-1] > low) & (edges[1:] < high))[2:-2]
+        place = np.full(edges.size + 1, -1)
+        place[whole + 1] = len(wanted) + np.arange(whole.size)
+        pixels[inside] = place[np.searchsorted(edges, found.wave[inside])]
+        ratio = np.sqrt(own.ideal * prediction.count)
+        everything = own.target * own.enslitted / own.encircled
+        wanted += [(ratio[n + 1], everything[n + 1]) for n in whole]
+    return pixels, wanted
+
+
+def request(name, mode, changes):
+    document = registry.load(name).example(mode)
+    for section, values in changes.items():
+        document[section] = document.get(section, {}) | values
+    return document
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "mag", "number", "window"),
+    [
+        ("metis", "lss_l_scao", 12, 1, (900, 900, 240, 200)),
+        ("eris", "ifs_ngs", 12, 1, (0, 1000, 2048, 48)),
+        ("crires2", "spec_ngs", 8, 2, (900, 0, 120, 2048)),
+    ],
+)
+def test_optimal_extraction_measures_what_is_predicted(name, mode, mag, number, window):
+    document = request(name, mode, {"output": {}})
+    document["target"]["brightness"]["mag"] = mag
+    ratio, flux = measure(document, number, window)
+    assert ratio == pytest.approx(1.0, abs=0.05)
+    assert flux == pytest.approx(1.0, abs=0.01)
