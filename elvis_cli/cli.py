@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from elvis_cli import __version__
-from elvis_cli.commands import survey
+from elvis_cli.commands import ob, survey
 from elvis_cli.commands.pipes import OutputFile, binary_stdin, check_stdout, sink, stdin
 from elvis_cli.console import Console, cell, print_json, table, write
 from elvis_cli.errors import ElvisError, RequestError, UsageError, json_pointer
@@ -315,6 +315,7 @@ def warm() -> None:
 
 
 survey.register(app)
+ob.register(app)
 
 
 def _render(text: bytes | str, options: Options, output: Path | None) -> None:

@@ -55,11 +55,25 @@ def read(text: str | bytes, overrides: Mapping[str, Any] = MappingProxyType({}),
 
 
 def _parse(text: str | bytes) -> dict[str, Any]:
+    document = parse_json(text)
+    if not isinstance(document, dict):
+        raise RequestError("", f"must be an object, not {brief(document)}")
+    return document
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return what JSON says; no key twice in an object, all numbers finite.
+
+    Raises
+    ------
+    RequestError
+        It is not JSON.
+    """
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
         if not decoded.strip():
             raise RequestError("", "the request is empty")
-        document = json.loads(
+        return json.loads(
             decoded, parse_float=_real, parse_int=_whole, parse_constant=_refuse, object_pairs_hook=_pairs
         )
     except UnicodeDecodeError as error:
@@ -68,9 +82,6 @@ def _parse(text: str | bytes) -> dict[str, Any]:
         raise RequestError("", f"not JSON: line {error.lineno} column {error.colno}: {error.msg}") from None
     except RecursionError:
         raise RequestError("", "nested too deeply") from None
-    if not isinstance(document, dict):
-        raise RequestError("", f"must be an object, not {brief(document)}")
-    return document
 
 
 def _real(digits: str) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from elvis_cli import pipeline, reader
 from elvis_cli.errors import RequestError, nearest_name
 from elvis_cli.focalplane.geometry import deproject, field_to_sky
+from elvis_cli.patch import merge
 
 MEMBERS = {
     "survey": ("pointings", "dithers", "exposures", "start", "overhead"),
@@ -53,20 +54,6 @@ def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
                 if name:
                     made = merge(made, {"sky": {"almanac": {"targetName": name}}})
                 yield made
-
-
-def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with a JSON merge patch (RFC 7396): objects merge, null takes away, all else replaces."""
-    merged: dict[str, Any] = json.loads(json.dumps(base))
-    for key, value in changes.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, Mapping):
-            old = merged.get(key)
-            merged[key] = merge(old if isinstance(old, Mapping) else {}, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def _read(text: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,6 +15,8 @@ from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.ob import block as blocks
 from elvis_cli.ob.block import ObservingBlock
 from elvis_cli.ob.members import Members, brief
+from elvis_cli.ob.target import Target
+from elvis_cli.ob.target import from_dict as read_target
 
 LISTS = {"Targets": "target", "OffsetPatterns": "pattern", "InstrumentConfigs": "instconfig",
          "DetectorConfigs": "detconfig", "Alignments": "align"}  # fmt: skip
@@ -84,16 +86,29 @@ def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[O
     return tuple(made)
 
 
+def targets(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[Target, ...]:
+    """Return the targets in the lists of a document, or those of its blocks."""
+    listed = _collect(document)["Targets"]
+    if listed:
+        return tuple(read_target(node, pointer, resolve=resolve) for node, pointer in listed)
+    return tuple(one.target for one in read(document, patterns, resolve=resolve) if one.target is not None)
+
+
+def targets_document(made: Iterable[Target]) -> list[dict[str, Any]]:
+    """Return targets as a document."""
+    return [{"Targets": [one.to_dict() for one in made]}]
+
+
 def document(made: Iterable[ObservingBlock]) -> list[dict[str, Any]]:
     """Return blocks as a document."""
     return [{BLOCKS: [one.to_dict() for one in made]}]
 
 
-def to_yaml(made: Iterable[ObservingBlock]) -> str:
-    """Return blocks as YAML."""
+def to_yaml(made: list[dict[str, Any]]) -> str:
+    """Return a document as YAML."""
     import yaml
 
-    text: str = yaml.safe_dump(json.loads(json.dumps(document(made))), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(json.loads(json.dumps(made)), sort_keys=False, allow_unicode=True)
     return text
 
 

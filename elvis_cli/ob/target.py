@@ -265,3 +265,9 @@ def _step(ra: float, dec: float, east: float, north: float) -> tuple[float, floa
         return ra, dec
     lon, lat = deproject(np.float64(east), np.float64(north), ra, dec)  # type: ignore[arg-type]
     return float(lon), float(lat)
+
+
+def with_rate(target: Target, east: float) -> Target:
+    """Return the target with a rate on the sky to the East (arcsec per hour) as its rate in right ascension."""
+    cos = math.cos(math.radians(target.dec or 0.0))
+    return replace(target, dra=east / 15.0 / cos if cos > 1e-6 else 0.0)

@@ -12,7 +12,7 @@ from elvis_cli.instrument import Site
 from elvis_cli.ob import ephemeris
 
 # astropy, not we, warns that it does not know the leap seconds of years to come.
-pytestmark = pytest.mark.filterwarnings("ignore:.*dubious year")
+pytestmark = pytest.mark.filterwarnings("ignore:.*dubious year", "ignore:.*polar motions")
 PARANAL = Site("Paranal", -24.6272, -70.4042, 2635.0, 285.0, 743.0, 0.1)
 TIMES = [datetime(2026, 1, 5, 2), datetime(2026, 7, 1, 6, 30), datetime(2030, 3, 1, 4)]
 

@@ -1,0 +1,86 @@
+"""`elvis ob`: Observing Blocks -> a request for each exposure, or the plan of the night."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from elvis_cli.commands.pipes import stdin
+from elvis_cli.console import say, table, write
+from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.ob.languages import Language, Output
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(ob)
+
+
+def ob(
+    language: Annotated[
+        Language, typer.Option("--format", help="Language of the blocks; by their shape if not given.")
+    ] = Language.AUTO,
+    start: Annotated[
+        str | None, typer.Option(metavar="ISO8601", help="Start of the night, UTC; so that the first target is high.")
+    ] = None,
+    request: Annotated[
+        Path | None, typer.Option(help="JSON laid under the blocks: brightness, scene, window ... of all requests.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random streams.")] = None,
+    steady: Annotated[bool, typer.Option("--steady", help="Seeing, water and airglow do not drift.")] = False,
+    schedule: Annotated[bool, typer.Option("--schedule", help="Print the plan as a table.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check only; say on stderr what would be observed.")] = False,
+    resolve: Annotated[
+        bool, typer.Option("--resolve", help="Ask for missing coordinates by name (needs the network).")
+    ] = False,
+    to: Annotated[Output | None, typer.Option(help="Print the targets or the blocks in this language.")] = None,
+) -> None:
+    """Print a request for each exposure of the Observing Blocks on stdin, one in a line."""
+    from elvis_cli import cli
+    from elvis_cli.ob import observing
+
+    text = stdin()
+    if to is not None:
+        write(observing.translate(text, language, to, resolve=resolve).rstrip("\n"))
+        return
+    from elvis_cli.ob import night
+
+    options = night.Options(
+        start=None if start is None else night.parse_date(start, "--start"),
+        seed=seed,
+        steady=steady,
+        request=_patch(request),
+    )
+    visits = observing.read(text, language, options.effective_seed, resolve=resolve)
+    exposures = tuple(night.plan(visits, options))  # all of them, or none: a wrong block is found before a line is out
+    cli.note(note for visit in visits if visit.target for note in visit.target.notes())
+    cli.note(note for exposure in exposures for note in exposure.notes)
+    if check:
+        say(f"elvis: valid: {night.summary(visits, exposures)}")
+    elif schedule:
+        table(night.HEAD, [night.row(exposure) for exposure in exposures])
+    else:
+        _print([exposure.document for exposure in exposures])
+
+
+def _print(documents: Sequence[Any]) -> None:
+    for document in documents:
+        write(json.dumps(document, separators=(",", ":")))
+
+
+def _patch(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    from elvis_cli.reader import parse_json
+
+    try:
+        found = parse_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"--request: cannot read {path}: {error.strerror}") from None
+    if not isinstance(found, dict):
+        raise RequestError("", f"{path.name} must hold an object")
+    return found
