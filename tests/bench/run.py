@@ -72,6 +72,8 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
         "fors 2 x 2048 x 1024": (example("fors"), {}),
         "metis LM 2048 x 2048": (example("metis"), {}),
         "metis N 2048 x 2048, 5000 integrations": (example("metis", "img_n_scao"), {}),
+        "metis long slit 2048 x 2048": (example("metis", "lss_l_scao"), {}),
+        "metis LMS 4 x 2048 x 2048": (example("metis", "lms_scao"), {}),
         "hawki 4 x 2048 x 2048": (example("hawki"), {}),
         "micado 4096 x 4096, 1e5 stars": (
             example("micado", window="full", chips=[5], catalogue=crowd(100_000, 16.3)),
