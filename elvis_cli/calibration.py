@@ -117,6 +117,9 @@ def make(
     cards = {"ESO DPR CATG": table.text("category", kind.category), "ESO DPR TYPE": table.text("type", kind.type)}
     if "technique" in table:
         cards["ESO DPR TECH"] = table.text("technique")
+    arm = "spec" if "spectrograph" in facts else "img"
+    cards["ESO TPL ID"] = table.text("template", f"{facts.text('name').upper()}_{arm}_cal_{name}")
+    cards["ESO TPL NAME"] = f"Calibration: {name}"
     if light != "star":
         cards["OBJECT"] = cards["ESO DPR TYPE"]
     return made, cards
@@ -132,7 +135,7 @@ def arranged(request: Request, setup: Setup) -> tuple[Request, Setup]:
     """
     made = setup.calibration
     assert made is not None
-    extras = replace(request.extras, scene=None, image=None, motion=None, catalogue=None)
+    extras = replace(request.extras, scene=None, image=None, cube=None, motion=None, catalogue=None)
     if made.standard is not None:
         return replace(request, target=made.standard, extras=extras), setup
     low, high = setup.band

@@ -116,6 +116,5 @@ def _traces(setup: Setup) -> Iterator[tuple[Trace, Aperture, Floats, Floats, Flo
     for trace in graph.traces:
         wave = np.linspace(*trace.wave, POINTS)
         aperture = graph.apertures[trace.aperture]
-        x, y = trace.place(wave, np.full(POINTS, aperture.offset))
-        dispersion = setup.detector.pixel_mm / np.hypot(np.gradient(x, wave), np.gradient(y, wave))
+        dispersion = trace.dispersion(wave, aperture.offset, setup.detector.pixel_mm)
         yield trace, aperture, wave, dispersion, trace.efficiency.at(wave)

@@ -177,8 +177,20 @@ def extensions(ready: Observation, rates: dict[int, NDArray[Any]]) -> Iterator[f
     """Yield what follows the frames; ``rates`` are those that `frames` has been given."""
     request, setup, camera = ready.request, ready.setup, ready.imager
     yield from truth.extensions(request, setup, camera.scene.sources)
+    wanted = request.extras.wavemap
+    if wanted if wanted is not None else request.extras.product == "expected":
+        yield from _wavemap(ready)
     if not isinstance(ready.prediction, snr.Exposed):
         yield from outputs.extensions(ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates)
+
+
+def _wavemap(ready: Observation) -> Iterator[fits.Image]:
+    """Yield the map of wavelengths, of a spectrograph."""
+    if isinstance(ready.imager, imager.Imager):
+        return
+    from elvis_cli.product import wavemap
+
+    yield from wavemap.extensions(ready.imager, ready.setup)
 
 
 def predict(request: Request) -> snr.Prediction | extraction.Prediction:

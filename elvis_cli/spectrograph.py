@@ -61,6 +61,12 @@ class Trace:
         polynomial = np.polynomial.polynomial.polyval2d
         return np.asarray(polynomial(u, w, self.x), float), np.asarray(polynomial(u, w, self.y), float)
 
+    def dispersion(self, wave: Floats, s: float, pixel: float) -> Floats:
+        """Return um per pixel (of ``pixel`` mm) at ``wave`` (n,) um and ``s`` arcsec."""
+        step, places = 1e-4 * (self.wave[1] - self.wave[0]), np.full(wave.size, s)
+        (x0, y0), (x1, y1) = self.place(wave - step, places), self.place(wave + step, places)
+        return np.asarray(2 * step * pixel / np.hypot(x1 - x0, y1 - y0))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrograph:

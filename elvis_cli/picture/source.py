@@ -52,6 +52,8 @@ class _Frame:
     """CRVAL of longitude and latitude, deg."""
     angular: bool
     celestial: bool
+    planar: bool = False
+    """Known in the focal plane, mm."""
 
 
 @contextmanager
@@ -146,7 +148,7 @@ def _is_image(hdu: Any) -> bool:
 def _images(top: fits.Header, hdus: list[Any], name: str) -> Images:
     frames = [_frame(hdu.header) for hdu in hdus]
     notes: list[str] = []
-    if len(hdus) > 1 and not all(frame.celestial for frame in frames):
+    if len(hdus) > 1 and not all(frame.celestial or frame.planar for frame in frames):
         notes.append(f"{len(hdus)} images without coordinates: the picture shows the first, --ext NAME,VERSION another")
         hdus, frames = hdus[:1], frames[:1]
     first = frames[0]
@@ -189,6 +191,10 @@ def _frame(header: fits.Header) -> _Frame:
     latitude = [kind.startswith("DEC") or kind[1:4] == "LAT" for kind in kinds]
     celestial = sorted(zip(longitude, latitude, strict=True)) == [(False, True), (True, False)]
     origin = (float(header.get("CRPIX1", 0.0)) - 1.0, float(header.get("CRPIX2", 0.0)) - 1.0)
+    if [str(header.get(f"CUNIT{axis}", "")).strip() for axis in (1, 2)] == ["mm", "mm"]:
+        matrix = _PIXEL @ _linear(header)
+        pixels = matrix / math.sqrt(abs(np.linalg.det(matrix)))
+        return _Frame(pixels, origin, (0.0, 0.0), angular=False, celestial=False, planar=True)
     if not celestial and None in scales:
         return _Frame(_PIXEL, (0.0, 0.0), (0.0, 0.0), angular=False, celestial=False)
     units = [scale or 3600.0 for scale in scales]

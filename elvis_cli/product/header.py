@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from elvis_cli import __version__
 from elvis_cli.instrument import Chip, Setup
-from elvis_cli.product import wcs
+from elvis_cli.product import spectral, wcs
 from elvis_cli.product.observation import Observation, isot
 from elvis_cli.product.quadrants import Part
 from elvis_cli.request import Request
@@ -48,6 +48,7 @@ def primary(request: Request, setup: Setup, prediction: Predicted, observation: 
         *_exposure(request, setup, observation, count),
         *_detector(setup, count),
         ("ESO INS MODE", setup.mode, "instrument mode"),
+        *spectral.cards(setup),
         *_keys(request),
         *_telescope(request, setup, observation),
         *_simulation(request, setup),
@@ -158,10 +159,10 @@ def _exposure(request: Request, setup: Setup, observation: Observation, count: i
     number = request.extras.exposure
     files = max(number, 1 if setup.detector.kind == "ir" else count)
     first = isot(observation.first)
-    name = _target_name(request)
+    name, arm = _target_name(request), "spec" if setup.spectrograph else "img"
     return [
         ("ESO DPR CATG", "SCIENCE", "observation category"),
-        ("ESO DPR TECH", "IMAGE", "observation technique"),
+        ("ESO DPR TECH", spectral.TECHNIQUES[setup.kind], "observation technique"),
         ("ESO DPR TYPE", "OBJECT", "observation type"),
         ("ESO OBS ID", 0, "observation block; 0 when simulated without one"),
         ("ESO OBS NAME", f"{name} {setup.filter_name}", "name of the block"),
@@ -169,8 +170,8 @@ def _exposure(request: Request, setup: Setup, observation: Observation, count: i
         ("ESO OBS TARG NAME", name, "target"),
         ("ESO OBS TPLNO", 1, "number of the template in the block"),
         ("ESO OBS START", first, "[UTC] start of the block"),
-        ("ESO TPL ID", f"{setup.instrument.upper()}_img_obs", "template signature"),
-        ("ESO TPL NAME", "Imaging", "template name"),
+        ("ESO TPL ID", f"{setup.instrument.upper()}_{arm}_obs", "template signature"),
+        ("ESO TPL NAME", "Spectroscopy" if setup.spectrograph else "Imaging", "template name"),
         ("ESO TPL START", first, "[UTC] start of the template"),
         ("ESO TPL NEXP", files, "exposures of the template"),
         ("ESO TPL EXPNO", number, "number of this exposure"),

@@ -1,0 +1,30 @@
+"""The map of a spectrograph's wavelengths, as extensions of the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from elvis_cli.instrument import Setup
+from elvis_cli.product import header, wcs
+from elvis_cli.product.fits import Image
+
+if TYPE_CHECKING:
+    from elvis_cli.focalplane.spectrometer import Spectrometer
+
+
+def extensions(camera: Spectrometer, setup: Setup) -> Iterator[Image]:
+    """Yield, for every chip, what each pixel of the window sees: WAVE (um; NaN where nothing), ORDER (0 where
+    nothing) and APERTURE (from 1; 0 where nothing); EXTVER is the number of the chip.
+    """
+    for number in setup.chips:
+        chip = setup.detector.chip(number)
+        found = camera.wavelengths(chip, setup.window)
+        extver: header.Card = ("EXTVER", number, "number of the chip")
+        axes = wcs.focal_plane(setup, chip, setup.window)
+        yield Image("WAVE", found.wave, [extver, ("BUNIT", "um", "vacuum wavelength"), *axes])
+        yield Image("ORDER", found.order.astype(np.uint16), [extver, ("BUNIT", "1", "order; 0: no light"), *axes])
+        of: list[header.Card] = [extver, ("BUNIT", "1", "slit, slice or fibre, from 1; 0: no light"), *axes]
+        yield Image("APERTURE", (found.aperture + 1).astype(np.uint16), of)
