@@ -14,12 +14,15 @@ from elvis_cli.scene import library, spectrum
 from elvis_cli.scene.component import Component, Cube, Galaxies, Points
 from elvis_cli.scene.compose import Scene, assemble
 
-SINGLE = 64
+SINGLE = 24
 """Sources of a component that keep their own velocity, be it as odd as it may: those that matter most."""
-MOST = 512
+MOST = 64
 """Groups that the velocities of a component's other sources may make."""
 NEAR = 0.1
 """arcsec: how soon a source beside an aperture matters less."""
+FAR = 0.4
+"""arcsec, and so many seeing disks where nothing corrects the seeing: further from an aperture, only what the sources
+give together counts, and their velocities are the mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,10 +117,14 @@ def _rows(component: Component, shape: Points | Galaxies, rows: NDArray[np.int64
 def _binned(shape: Points | Galaxies, setup: Setup, step: float) -> Floats:
     """Return each source's velocity (km/s): its own, or the nearest multiple of ``step`` or of what it must be."""
     assert shape.velocity is not None
-    weight = 10.0 ** (-0.4 * (shape.mag - shape.mag.min())) / (1.0 + (_distance(shape, setup) / NEAR) ** 2)
-    own = np.argsort(-weight, kind="stable")[:SINGLE]
-    rest = np.setdiff1d(np.arange(shape.x.size), own)
+    distance = _distance(shape, setup)
+    weight = 10.0 ** (-0.4 * (shape.mag - shape.mag.min())) / (1.0 + (distance / NEAR) ** 2)
+    far = distance > FAR * (1.0 if setup.psf != "seeing" else max(1.0, setup.seeing / FAR))
+    own = np.argsort(-np.where(far, 0.0, weight), kind="stable")[:SINGLE]
     result = shape.velocity.astype(float)
+    if far.any():
+        result[far] = np.average(shape.velocity[far], weights=10.0 ** (-0.4 * (shape.mag[far] - shape.mag.min())))
+    rest = np.setdiff1d(np.flatnonzero(~far), own)
     while rest.size:
         steps = np.rint(shape.velocity[rest] / step)
         if np.unique(np.stack([steps, shape.sed[rest]]), axis=1).shape[1] <= MOST:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.errors import RequestError
+from elvis_cli.instrument import Floats
 from elvis_cli.request import Request
-from elvis_cli.scene import frame
+from elvis_cli.scene import frame, rotation
 from elvis_cli.scene.component import Component, Picture, Points
 
 FINEST, COARSEST = 2048, 256
@@ -29,6 +31,9 @@ def components(
     inclination: float,
     position_angle: float,
     asymmetry: float,
+    lines: Sequence[Mapping[str, float]],
+    mass: float,
+    distance: float,
     dust_temperature: float | None = None,
 ) -> tuple[Component, ...]:
     """Return star and disc, together as bright as ``target.brightness``; lengths are in arcsec, angles in deg.
@@ -36,6 +41,9 @@ def components(
     In its own plane the disc's surface brightness goes as r^-slope between the inner and the outer radius, times
     1 - depth exp(-4 ln 2 ((r - radius) / width)^2) for each ring, times the phase function of Henyey & Greenstein
     (1941, ApJ 93, 70) for light of the star that is scattered once. The near side is at ``position_angle`` + 90.
+
+    Its ``lines`` (`rotation.lines`), not scattered and besides that brightness, follow Kepler's law around ``mass`` (of
+    the Sun) at ``distance`` (pc); the side at ``position_angle`` moves away.
 
     Raises
     ------
@@ -52,8 +60,8 @@ def components(
     finest = min([inner_radius, *(ring["width"] for ring in rings)]) / 6.0
     size = 2.0 * outer_radius
     count = int(np.clip(math.ceil(size / finest), COARSEST, FINEST))
-    scale = size / count
-    image = surface(count, scale, inner_radius, outer_radius, slope, rings, inclination, asymmetry)
+    disc = partial(surface, inner=inner_radius, outer=outer_radius, slope=slope, rings=rings, inclination=inclination)
+    image = disc(count, size / count, asymmetry=asymmetry)
     if not image.any():
         raise RequestError("/elvis/scene/rings", "leave no light in the disc")
 
@@ -65,15 +73,34 @@ def components(
         dust = replace(dust, kind="blackbody", temperature=float(dust_temperature), uploaded=None)
     point = Points(np.array([x]), np.array([y]), np.array([star.mag]), np.zeros(1, np.int64))
     angle = position_angle - frame.turned(request)
+    emission: tuple[Component, ...] = ()
+    if lines:
+        few = min(count, rotation.FINEST)
+        glow = Picture(disc(few, size / few, asymmetry=0.0), size / few, x, y, angle)
+        emission = rotation.lines(glow, receding(few, size / few * distance, inclination, mass), target.sed, lines)
     return (
         Component(point, (target.sed,), star, name="star"),
         Component(
-            Picture(image, scale, x, y, angle),
+            Picture(image, size / count, x, y, angle),
             (dust,),
             frame.part(target.brightness, ratio / (1.0 + ratio)),
             name="disc",
         ),
+        *emission,
     )
+
+
+def receding(count: int, scale: float, inclination: float, mass: float) -> Floats:
+    """Return how fast each of (count, count) elements of ``scale`` au moves away, km/s: those towards +y."""
+    radius, place = _radius(count, scale, inclination)
+    return rotation.kepler(radius, mass) * math.sin(math.radians(inclination)) * place[:, None] / radius
+
+
+def _radius(count: int, scale: float, inclination: float) -> tuple[Floats, Floats]:
+    """Return the radius in the disc's plane of each element, and the elements' places along either axis."""
+    place = (np.arange(count) - (count - 1) / 2.0) * scale
+    radius: Floats = np.hypot(place[:, None], place / math.cos(math.radians(inclination)))
+    return np.asarray(np.maximum(radius, 1e-6 * scale)), place
 
 
 def surface(
@@ -88,13 +115,10 @@ def surface(
 ) -> NDArray[np.float32]:
     """Return the disc on (count, count) elements of ``scale`` arcsec, major axis along y, near side towards -x."""
     tilt = math.radians(inclination)
-    place = (np.arange(count) - (count - 1) / 2.0) * scale
-    near = -place / math.cos(tilt)
-    radius = np.hypot(place[:, None], near)
-    radius = np.maximum(radius, 1e-6 * scale)
+    radius, place = _radius(count, scale, inclination)
     light = np.where((radius >= inner) & (radius <= outer), (radius / outer) ** -slope, 0.0)
     for ring in rings:
         light *= 1.0 - ring["depth"] * np.exp2(-4.0 * ((radius - ring["radius"]) / ring["width"]) ** 2)
-    cosine = math.sin(tilt) * near / radius  # of the angle by which the light is turned towards us
+    cosine = -math.tan(tilt) * place / radius  # of the angle by which the light is turned towards us
     light *= (1.0 + asymmetry**2 - 2.0 * asymmetry * cosine) ** -1.5
     return np.maximum(light, 0.0).astype(np.float32)
