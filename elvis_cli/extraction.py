@@ -42,7 +42,7 @@ class Prediction:
     iq: float
     """FWHM, arcsec."""
     target_rate: float
-    """Electrons/s of the target, all light on the chips."""
+    """Electrons/s of the target on the chips, within the rows about it."""
     brightest: float
     """Electrons in the brightest pixel of all traces, background included."""
     full_well: float
@@ -108,7 +108,7 @@ class Prediction:
             ("ESO SIM APER ENSLIT", round(float(np.median(inside.enslitted)), 6), "fraction of the light in the slit"),
             ("ESO SIM APER ENCIRC", round(float(np.median(inside.encircled)), 6), "fraction in the aperture"),
             ("ESO SIM TARG ELEC", middle["target"], "[e] median target per spectral pixel, integration"),
-            ("ESO SIM TARG RATE", self.target_rate, "[e/s] target, all light on the chips"),
+            ("ESO SIM TARG RATE", self.target_rate, "[e/s] target, all of it on the chips"),
             ("ESO SIM SKY MODEL", self.sky_model, "where the sky comes from"),
             ("ESO SIM SKY ELEC", pixel["sky"], "[e/pixel] median background per integration"),
             ("ESO SIM SKY RATE", pixel["sky"] / self.dit, "[e/s/pixel] sky and warm optics"),
@@ -134,7 +134,7 @@ class Spectrometer(Protocol):
 
     @property
     def light(self) -> Light:
-        """Of which the sky's model is told."""
+        """Above and behind the atmosphere."""
 
     def samples(self, number: int, /) -> spectra.Samples:
         """Return what falls on the detector along one of the setup's traces."""
@@ -160,7 +160,9 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         pixel = float(np.ptp(s)) / (s.size - 1) if s.size > 1 else setup.pixel_scale
         place = spectra.away(aperture, *request.extras.offset)
         weight = spectra.weights(aperture, s, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu")
-        found = spectra.extract(trace.order, samples, weight, trace.efficiency.at(samples.wave), detector, setup.dit)
+        efficiency, light = trace.efficiency.at(samples.wave), spectrometer.light
+        everything = np.interp(samples.wave, light.wave, light.target) * efficiency * samples.dispersion
+        found = spectra.extract(trace.order, samples, weight, efficiency, everything, detector, setup.dit)
         rate = np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0).sum()
         return found.where(found.chip > 0), float(rate)
 

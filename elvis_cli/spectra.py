@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from elvis_cli.instrument import Detector, Floats
 from elvis_cli.spectrograph import Aperture
 
+SMOOTH = 65
+"""Pixels over which the fraction of the light in the aperture is taken."""
+FAINT = 1e-6
+"""Of the most light there: below this nothing is told of the fraction."""
 PARTS = 16
 """Strips of a slice, across, in which a round aperture is cut."""
 
@@ -101,9 +105,9 @@ class Spectrum:
     peak: Floats
     """In the brightest pixel, dark current included."""
     enslitted: Floats
-    """Fraction of the target's light that is in the slit, slices or fibres."""
+    """Fraction of the scene's light that is in the slit, slices or fibres (arcsec2 of a target without end)."""
     encircled: Floats
-    """Fraction of the target's light that is in the aperture."""
+    """Fraction of the target's light that is in the aperture (arcsec2 of a target without end)."""
     total: Floats
     """Throughput from the atmosphere to the detector, without slit and aperture."""
     efficiency: Floats
@@ -177,11 +181,18 @@ def weights(
 
 
 def extract(
-    order: int, samples: Samples, weight: Floats, efficiency: Floats, detector: Detector, dit: float
+    order: int,
+    samples: Samples,
+    weight: Floats,
+    efficiency: Floats,
+    everything: Floats,
+    detector: Detector,
+    dit: float,
 ) -> Spectrum:
     """Return the spectrum in one trace; off the chips there is nothing.
 
-    ``weight`` (m,) is how much of each row is in the aperture, ``efficiency`` (n,) that of the order.
+    ``weight`` (m,) is how much of each row is in the aperture, ``efficiency`` (n,) that of the order, ``everything``
+    (n,) all light of the target, electrons/s on a pixel along the trace, had the aperture no edges.
     """
     chips = {chip.id: chip for chip in detector.chips}
     numbers, which = np.unique(np.asarray(samples.chip, np.int64), return_inverse=True)
@@ -194,8 +205,7 @@ def extract(
     level = target + sky + dark[:, None]
     variance = shot * level + ron2[:, None]
     ideal = np.divide(target**2, variance, out=np.zeros_like(variance), where=variance > 0).sum(axis=1)
-    inside, everything = target @ weight, target.sum(axis=1)
-    share = np.divide(inside, everything, out=np.zeros_like(inside), where=everything > 0)
+    inside = target @ weight
     npix = lit * weight.sum()
     made = Spectrum(
         order=order,
@@ -212,7 +222,7 @@ def extract(
         peak_sky=sky.max(axis=1),
         peak=level.max(axis=1),
         enslitted=samples.enslitted,
-        encircled=samples.enslitted * share,
+        encircled=_fraction(inside, everything * dit * lit),
         total=samples.total,
         efficiency=efficiency,
         shot=shot,
@@ -221,6 +231,13 @@ def extract(
         ),
     )
     return made.where(np.argsort(samples.wave, kind="stable"))
+
+
+def _fraction(part: Floats, whole: Floats) -> Floats:
+    """Return part / whole (n,) over SMOOTH pixels, as lines are wider in ``part``; 0 where there is no light."""
+    near = np.ones(min(SMOOTH, part.size))
+    part, whole = np.convolve(part, near, "same"), np.convolve(whole, near, "same")
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > FAINT * whole.max(initial=0.0))
 
 
 def _shares(target: Floats) -> Floats:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from elvis_cli import extraction, pipeline, reader, snr
+from elvis_cli import extraction, pipeline, reader, registry, snr
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import Curve
 from elvis_cli.spectrograph import Aperture, Spectrograph, Trace
@@ -36,7 +36,7 @@ def ready(micado):
         spectrograph = Spectrograph(tuple(apertures), tuple(trace(*o) for o in orders), across=0.1, blur=0.0)
         setup = replace(setup, kind=kind, spectrograph=spectrograph, pixel_scale=PIXEL)
 
-        sky, psf = SimpleNamespace(sky_model="none"), SimpleNamespace(fwhm=0.2)
+        sky, psf = SimpleNamespace(sky_model="none", wave=[1.0, 3.0], target=[1e4, 1e4]), SimpleNamespace(fwhm=0.2)
         return SimpleNamespace(samples=light.__getitem__, light=sky, psf=psf), setup, request
 
     return run
@@ -165,3 +165,34 @@ def test_saturation_is_told(ready):
     assert p.saturated
     assert any("saturates" in note and "100.00% of the spectral pixels" in note for note in p.notes)
     assert extraction.predict(*ready([samples()])).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "area"),
+    [("eris", "ifs_ngs", math.pi * 0.225**2), ("metis", "lss_l_scao", 7 * 0.00544 * 0.0381)],
+)
+def test_of_a_target_without_end_the_aperture_has_its_own_area(name, mode, area):
+    """A circle of 9 pixels of 0.05 arcsec on slices; 7 pixels of a slit."""
+    document = registry.load(name).example(mode)
+    document["target"]["morphology"] = {"morphologytype": "extended", "extendedtype": "infinite"}
+    document["seeing"]["aperturepix"] = 9 if name == "eris" else 7
+    p = pipeline.predict(reader.read(json.dumps(document)))
+    assert np.median(p.inside.encircled) == pytest.approx(area, rel=0.01)
+
+
+def test_a_line_is_where_it_is_and_has_its_light():
+    """2.2 um, 1e-18 W/m2: photons by its energy, through all throughputs; nothing elsewhere."""
+    document = registry.load("eris").example("ifs_ngs")
+    line = {"lambda": 2200.0, "fwhm": 0.5}
+    document["target"]["sed"] = {"sedtype": "emissionline", "emissionline": {"params": line}}
+    document["target"]["brightness"] = {"brightnesstype": "flux", "flux": 1e-18}
+    ready = pipeline.prepare(reader.read(json.dumps(document)))
+    (order,) = ready.prediction.orders
+    assert order.wave[order.target.argmax()] == pytest.approx(2.2, abs=2 * order.dispersion[0])
+    near = abs(order.wave - 2.2) < 10 * order.dispersion
+    assert order.target[near].sum() == pytest.approx(order.target.sum(), rel=1e-3)
+    photons = 1e-18 * 2.2e-6 / (6.62607015e-34 * 299792458.0) * ready.setup.telescope.area * ready.setup.dit
+    at = order.target.argmax()
+    expected = photons * order.total[at] * order.encircled[at]
+    assert order.target.sum() == pytest.approx(expected, rel=0.05)
+    assert 0.7 < order.encircled[at] < order.enslitted[at] < 1.0

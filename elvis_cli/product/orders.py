@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from elvis_cli import etc_output
 from elvis_cli.product.fits import Table
+from elvis_cli.request import Request
 
 if TYPE_CHECKING:
     from elvis_cli.extraction import Prediction
@@ -35,10 +36,11 @@ UNITS = {
 WHERE = {"signals": "in the aperture", "maxsignals": "in the brightest pixel"}
 
 
-def tables(series: frozenset[str], light: Light, prediction: Prediction) -> Iterator[Table]:
+def tables(series: frozenset[str], request: Request, light: Light, prediction: Prediction) -> Iterator[Table]:
     """Yield the tables that ``series`` asks for, group by group."""
+    endless = request.target.morphology.kind == "infinite"
     groups: dict[str, Callable[[Spectrum], Columns]] = {
-        "throughput": lambda spectrum: throughput(spectrum, light),
+        "throughput": lambda spectrum: throughput(spectrum, light, endless=endless),
         "sed": lambda spectrum: sed(spectrum, light),
         "signals": signals,
         "maxsignals": maxsignals,
@@ -70,14 +72,18 @@ def table(name: str, spectrum: Spectrum, columns: Columns, units: dict[str, str]
     return Table(name, named, {"WAVELENGTH": "um", **units}, cards)
 
 
-def throughput(spectrum: Spectrum, light: Light) -> Columns:
-    """Return the fractions by flag; totalinclsky is their product without slit, fibre and aperture."""
+def throughput(spectrum: Spectrum, light: Light, *, endless: bool) -> Columns:
+    """Return the fractions by flag; totalinclsky is their product without slit, fibre and aperture.
+
+    Of an ``endless`` target, whose brightness is per arcsec2, nothing is lost at edges.
+    """
+    within = np.ones_like(spectrum.wave) if endless else spectrum.enslitted
     parts = {flag: np.interp(spectrum.wave, light.wave, curve) for flag, curve in _shared(light).items()}
     return parts | {
         "blaze": spectrum.efficiency,
-        "enslittedenergy": spectrum.enslitted,
-        "encircledenergy": spectrum.encircled,
-        "fibinj": spectrum.enslitted,
+        "enslittedenergy": within,
+        "encircledenergy": within if endless else spectrum.encircled,
+        "fibinj": within,
         "totalinclsky": spectrum.total,
     }
 

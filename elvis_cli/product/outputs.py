@@ -44,7 +44,7 @@ def extensions(
     if not isinstance(prediction, Prediction):
         from elvis_cli.product import orders
 
-        yield from orders.tables(series, light, prediction)
+        yield from orders.tables(series, request, light, prediction)
         return
     infinite = request.target.morphology.kind == "infinite"
     parts = etc_output.throughput(light, 1.0 if infinite else prediction.encircled)
