@@ -87,6 +87,11 @@ class Zones:
         _add_near(image, x, y, halo - rate * usual, rate, response)
 
 
+def everywhere(target: psf.Psf) -> Zones:
+    """Return the target's PSF as that of the whole field."""
+    return Zones(target, target.fine[:1], 0.0, np.zeros(0, np.int64))
+
+
 def build(
     setup: Setup,
     airmass: float,
@@ -100,7 +105,7 @@ def build(
 
     Without AO, and where no star is near, that one is enough.
     """
-    nowhere = Zones(target, target.fine[:1], 0.0, np.zeros(0, np.int64))
+    nowhere = everywhere(target)
     if setup.psf != "ao" or setup.ao is None:
         return nowhere
     corners = np.array([

@@ -28,6 +28,8 @@ FAR = 1024
 """Pixels from the centre of an extended profile beyond which it is smooth, compared with the core of a PSF."""
 FEW = 8
 """Up to this many stars, each is drawn with its own PSF over the whole frame."""
+MANY = 2e9
+"""Stars times pixels: up to so many, stars with the same PSF are drawn one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +58,8 @@ class Imager:
             pass
         elif self.zones is not None:
             self.zones.draw(image, chip, x, y, scene)
+        elif len(self.psf.fine) == 1:
+            convolution.add_stars(image, x, y, scene.rate, self.psf, chip)
         else:
             for n, rate in enumerate(scene.rate):
                 add_star(image, float(x[n]), float(y[n]), float(rate), self.psf, chip, n)
@@ -107,7 +111,10 @@ class Imager:
 def prepare(
     request: Request, setup: Setup, scene: Scene, light: Light, samples: tuple[Floats, Floats] | None = None
 ) -> Imager:
-    """Return the Imager of an observation; ``samples`` are wavelengths (um) and weights for the PSF's passband.
+    """Return the Imager of an observation.
+
+    ``samples`` are wavelengths (um) and weights to take for the passband of the PSF; more than a few stars then have
+    the target's PSF.
 
     The guide star stands ``separation`` arcsec West (+x) of the target, wherever that is in the field; an asterism
     (MCAO, GLAO) stands as far West of the field's centre; unless the request says where.
@@ -120,8 +127,10 @@ def prepare(
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
     spread = psf.build(setup, request.sky.airmass, wave, weight, at, guide)
     zones = None
-    if scene.x.size > FEW:
+    if scene.x.size > FEW and samples is None:
         zones = crowd.build(setup, request.sky.airmass, wave, weight, scene, guide, spread)
+    elif scene.x.size * setup.detector.nx * setup.detector.ny > MANY:
+        zones = crowd.everywhere(spread)
     return Imager(setup, scene, light, spread, zones)
 
 

@@ -17,6 +17,7 @@ from elvis_cli.focalplane import course as courses
 from elvis_cli.focalplane.aperture import Plane
 from elvis_cli.focalplane.course import FINE, STEP, Course, Nodes
 from elvis_cli.focalplane.imager import PARTS
+from elvis_cli.focalplane.layers import FEW, PITCH, SIGMA, Layers, Pile, smoothed, wings
 from elvis_cli.instrument import Chip, Detector, Floats, Setup
 from elvis_cli.optics import Light
 from elvis_cli.product import observation
@@ -27,16 +28,16 @@ from elvis_cli.scene.compose import Scene
 from elvis_cli.spectrograph import Aperture, Spectrograph
 
 Image = NDArray[np.float32]
-PITCH = 0.5
-"""Pixels between the samples of a rectified image: what it shows is blurred by a pixel at least."""
 EDGE = 3
 """Samples beside those that are needed: the cubic's reach, and one."""
-SIGMA = math.sqrt(8.0 * math.log(2.0))
-"""FWHM of a Gaussian over its standard deviation."""
 ROWS = 32
 """Pixels beside the target, along the aperture, of which `Spectrometer.samples` tells."""
 TELLABLE = 10
 """Parts of a pixel's velocity that still count."""
+SCENE = frozenset(("stars", "galaxies"))
+"""Parts of the light that are not background."""
+KEPT = 2**25
+"""Bytes of a trace's layers up to which they are made once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,20 +48,6 @@ class Uniform:
     """Of the light (`imager.PARTS`)."""
     density: Callable[[Floats], Floats]
     """Electrons/s/um/arcsec2 averaged between edges (n + 1,), um, without the orders' own efficiency: (n,)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Layer:
-    """One strip of one spectrum: its light is profile(s) times spectrum(p)."""
-
-    part: str
-    profile: Image
-    """(m,) per arcsec (for what is uniform: arcsec2 per arcsec) at the samples of s."""
-    spectrum: Image
-    """(n,) electrons/s/pixel (for what is uniform: and arcsec2) at the samples of p, every PITCH."""
-    start: int
-    stop: int
-    """There is no light outside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,13 +150,13 @@ class Spectrometer:
             and nodes.y1 > window.y0
         ]
         layers = dict(
-            zip((n for n, _ in drawn), parallel.gather(lambda item: self._layers(item[0], parts), drawn), strict=True)
+            zip((n for n, _ in drawn), parallel.gather(lambda item: self._layers(item[0]), drawn), strict=True)
         )
 
         def work(_: int, rows: slice) -> None:
             row = window.y0 + rows.start
             for number, nodes in drawn:
-                found = self._rectified(number, nodes, layers[number], row, row + rows.stop - rows.start, window)
+                found = self._rectified(number, nodes, layers[number], row, row + rows.stop - rows.start, window, parts)
                 if found is not None:
                     rectified, first, pitch = found
                     box = nodes.x0, nodes.y0, nodes.x1, nodes.y1
@@ -218,18 +205,17 @@ class Spectrometer:
             rows = np.array([aperture.offset])
         p = np.arange(0.5, course.length, 1.0)
         wave = np.interp(p, course.p, course.wave)
-        layers = self._layers(number, PARTS)
-        grid = self._grid(course, aperture)[0]
-        at = course.p[:: round(PITCH * FINE)]
-        own = {"stars", "galaxies"}
-        target, background = (
-            np.zeros((p.size, rows.size), np.float32),
-            np.zeros((p.size, rows.size), np.float32),
-        )
-        for layer in layers:
-            profile = np.interp(rows, grid, layer.profile) * course.row
-            spectrum = np.interp(p, at, layer.spectrum)
-            (target if layer.part in own else background)[:] += np.outer(spectrum, profile).astype(np.float32)
+        layers = self._layers(number)
+        grid, pitch = self._grid(course, aperture)
+        at = (rows - grid[0]) / pitch
+        near = slice(math.floor(at[0]), math.ceil(at[-1]) + 2)
+        below = np.floor(at).astype(int) - near.start
+        part = (at - np.floor(at)).astype(np.float32)
+
+        def seen(parts: frozenset[str]) -> Image:
+            lines = layers.straight(near, (p - course.p[0]) * FINE, parts) * np.float32(course.row)
+            return np.asarray(lines[below].T * (1 - part) + lines[below + 1].T * part, np.float32)
+
         x, y = course.trace.place(wave, np.full(p.size, rows[rows.size // 2]))
         chip = np.zeros(p.size, np.int64)
         for one in self.setup.detector.chips:
@@ -243,8 +229,8 @@ class Spectrometer:
             chip=chip,
             s=np.asarray(rows, float),
             centre=centre,
-            target=target,
-            background=background,
+            target=seen(SCENE),
+            background=seen(PARTS - SCENE),
             enslitted=np.interp(wave, self.plane.wave, self._inside(course.trace.aperture)),
             total=np.interp(wave, light.wave, light.total, left=0.0, right=0.0) * efficiency,
         )
@@ -301,60 +287,53 @@ class Spectrometer:
         count = 2 * math.ceil(beyond / pitch) + 1
         return np.asarray(aperture.offset + (np.arange(count) - count // 2) * pitch, float), pitch
 
-    def _layers(self, number: int, parts: frozenset[str]) -> list[Layer]:
+    def _layers(self, number: int) -> Layers:
         """Return the layers of a trace."""
+        known: dict[int, Layers] = self.__dict__.setdefault("_layered", {})
+        if number in known:
+            return known[number]
         course, graph, plane = self.courses[number], self.spectrograph, self.plane
         aperture = graph.apertures[course.trace.aperture]
         order = self._orders[course.trace.order]
         count = apertures.strips(aperture, graph.across)
         s, _ = self._grid(course, aperture)
-        wide = aperture.width / graph.across
-        every = round(PITCH * FINE)
-        efficiency = course.trace.efficiency.at(course.wave)
+        wide, blur = aperture.width / graph.across, graph.blur / SIGMA
         low, high = course.trace.wave
-        lit = np.diff(np.clip(course.edges, low, high)) / np.diff(course.edges) * efficiency
-        hats = [self._hat(course.wave, n) for n in range(plane.wave.size)]
-        blur = graph.blur / SIGMA
+        lit = (
+            np.diff(np.clip(course.edges, low, high)) / np.diff(course.edges) * course.trace.efficiency.at(course.wave)
+        )
 
         def spread(electrons: Floats, width: float) -> Floats:
             """Return electrons/s/pixel averaged over the pixel, a strip ``width`` pixels wide and the optics' blur."""
             counts = np.interp(course.edges, order.edges, np.concatenate([[0.0], np.cumsum(electrons)]))
             return smoothed(np.diff(counts) * lit * FINE, width, blur)
 
-        layers = []
+        pile = Pile(blur)
         centres = ((np.arange(count) + 0.5) / count - 0.5) * wide
-        spectra = [spread(e, wide / count) if e.size else None for e in order.groups]
-        for (member, part), images in self._images.items():
-            spectrum = spectra[member]
-            if part not in parts or spectrum is None:
+        spectra = {n: spread(electrons, wide / count) for n, electrons in enumerate(order.groups) if electrons.any()}
+        for n in range(plane.wave.size):
+            hat = self._hat(course.wave, n)
+            if not hat.any():
                 continue
-            for n, image in enumerate(images):
-                if not hats[n].any():
-                    continue
-                profiles = plane.profiles(image, aperture, count, s, course.row)
-                for profile, shift in zip(profiles, centres, strict=True):
-                    moved = np.interp(course.p - shift, course.p, spectrum) * hats[n]
-                    layers += self._layer(part, profile, moved[::every])
-        narrow = [smooth for smooth, source in zip(order.uniform, self.uniform, strict=True) if source.part in parts]
-        kept = [source.part for source in self.uniform if source.part in parts]
-        for electrons, part in zip(narrow, kept, strict=True):
+            for part in ("stars", "galaxies"):
+                members = [
+                    (plane.profiles(images[n], aperture, count, s, course.row), spectra[member] * hat)
+                    for (member, kind), images in self._images.items()
+                    if kind == part and member in spectra
+                ]
+                if len(members) > FEW:
+                    members, rest = wings(members)
+                    pile.add(part, rest[0], centres, rest[1])
+                for profiles, spectrum in members:
+                    pile.add(part, profiles, centres, spectrum)
+        for electrons, source in zip(order.uniform, self.uniform, strict=True):
             pieces = count if aperture.fibre else 1
             profiles = apertures.uniform(aperture, pieces, s, course.row)
-            spectrum = spread(electrons, wide / pieces)
-            for profile, shift in zip(profiles, centres if pieces > 1 else [0.0], strict=True):
-                layers += self._layer(part, profile, np.interp(course.p - shift, course.p, spectrum)[::every])
-        return layers
-
-    def _layer(self, part: str, profile: Floats, spectrum: Floats) -> list[Layer]:
-        blur = self.spectrograph.blur / SIGMA / PITCH
-        if blur:
-            profile = gaussian(profile, blur)
-        bright = np.flatnonzero(spectrum)
-        if not bright.size or not profile.any():
-            return []
-        return [
-            Layer(part, profile.astype(np.float32), spectrum.astype(np.float32), int(bright[0]), int(bright[-1]) + 1)
-        ]
+            pile.add(source.part, profiles, centres if pieces > 1 else np.zeros(1), spread(electrons, wide / pieces))
+        made = pile.layers()
+        if made.profiles.nbytes + made.spectra.nbytes < KEPT:
+            known[number] = made
+        return made
 
     def _hat(self, wave: Floats, number: int) -> Floats:
         """Return the weight of the plane's wavelength ``number``: linear between neighbours, the ends hold."""
@@ -372,22 +351,20 @@ class Spectrometer:
         return known[number, chip.id]
 
     def _rectified(
-        self, number: int, nodes: Nodes, layers: list[Layer], low: int, high: int, window: Window
+        self, number: int, nodes: Nodes, layers: Layers, low: int, high: int, window: Window, parts: frozenset[str]
     ) -> tuple[Image, tuple[float, float], tuple[float, float]] | None:
         """Return a trace, straightened, as far as rows low..high of the window see it."""
-        from elvis_cli.kernels import dispersion
-
         rows = slice(max((low - nodes.y0) // STEP, 0), max(math.ceil((high - nodes.y0) / STEP) + 1, 0))
         columns = slice(
             max((window.x0 - nodes.x0) // STEP, 0), max(math.ceil((window.x0 + window.nx - nodes.x0) / STEP) + 1, 0)
         )
         p, s = nodes.p[rows, columns], nodes.s[rows, columns]
-        if not layers or not p.size or not np.isfinite(p).any():
+        if not p.size or not np.isfinite(p).any():
             return None
         course = self.courses[number]
         grid, pitch = self._grid(course, self.spectrograph.apertures[course.trace.aperture])
         first_p = course.p[0]
-        span = layers[0].spectrum.size
+        span = (course.p.size - 1) // round(PITCH * FINE) + 1
         j0 = max(math.floor((np.nanmin(p) - first_p) / PITCH) - EDGE, 0)
         j1 = min(math.ceil((np.nanmax(p) - first_p) / PITCH) + EDGE + 1, span)
         reached = s[np.isfinite(p)]
@@ -395,33 +372,9 @@ class Spectrometer:
         i1 = min(math.ceil((reached.max() - grid[0]) / pitch) + EDGE + 1, grid.size)
         if j0 >= j1 or i0 >= i1:
             return None
-        seen = [layer for layer in layers if layer.start < j1 and layer.stop > j0]
-        if not seen:
-            return None
-        profiles = np.stack([layer.profile[i0:i1] for layer in seen])
-        spectra = np.stack([layer.spectrum[j0:j1] for layer in seen])
-        start = np.array([max(layer.start - j0, 0) for layer in seen])
-        stop = np.array([min(layer.stop, j1) - j0 for layer in seen])
-        rectified = np.zeros((i1 - i0, j1 - j0), np.float32)
-        dispersion.outer(rectified, profiles, spectra, start, stop)
+        at = np.arange(j0, j1) * (PITCH * FINE)
+        rectified = layers.straight(slice(i0, i1), at, parts)
         return rectified, (float(grid[i0]), first_p + j0 * PITCH), (pitch, PITCH)
-
-
-def smoothed(density: Floats, width: float, blur: float) -> Floats:
-    """Return what is given every 1/FINE pixel, averaged over a pixel, over ``width`` pixels, and blurred (sigma)."""
-    from scipy import fft
-
-    size = fft.next_fast_len(density.size + math.ceil((width + 1 + 8 * blur) * FINE), real=True)
-    f = fft.rfftfreq(size, 1 / FINE)
-    response = np.sinc(f) * np.sinc(f * width) * np.exp(-2.0 * (math.pi * blur * f) ** 2)
-    return np.asarray(fft.irfft(fft.rfft(density, size) * response, size)[: density.size])
-
-
-def gaussian(profile: Floats, sigma: float) -> Floats:
-    """Return a profile blurred by a Gaussian, ``sigma`` in samples."""
-    reach = math.ceil(5 * sigma)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return np.convolve(profile, kernel / kernel.sum(), mode="same")
 
 
 def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spectrometer:

@@ -13,16 +13,33 @@ Floats = NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
-def outer(out: Image, profiles: Image, spectra: Image, start: NDArray[np.int64], stop: NDArray[np.int64]) -> None:
-    """Add sum_r profiles[r, i] spectra[r, j] to ``out`` (ns, np); row r of ``spectra`` is 0 outside start..stop."""
+def outer(out: Image, profiles: Image, spectra: Image) -> None:
+    """Add sum_r profiles[r, i] spectra[r, j] to ``out`` (ns, np)."""
     for i in range(out.shape[0]):
         line = out[i]
         for r in range(profiles.shape[0]):
             a = profiles[r, i]
             if a != 0.0:
                 row = spectra[r]
-                for j in range(start[r], stop[r]):
+                for j in range(line.size):
                     line[j] += a * row[j]
+
+
+@njit(cache=True, nogil=True)
+def moved(out: Image, spectra: Image, which: NDArray[np.int64], shift: Floats, at: Floats) -> None:
+    """Write spectra[which[r]], moved by ``shift[r]`` samples, at places ``at`` (samples), to row r of ``out``.
+
+    Linear between samples, 0 outside.
+    """
+    count = spectra.shape[1]
+    for r in range(out.shape[0]):
+        row, line = spectra[which[r]], out[r]
+        for j in range(at.size):
+            place = at[j] - shift[r]
+            k = math.floor(place)
+            if 0 <= k < count - 1:
+                t = np.float32(place - k)
+                line[j] = (np.float32(1.0) - t) * row[k] + t * row[k + 1]
 
 
 @njit(cache=True, nogil=True)
