@@ -1,0 +1,122 @@
+"""The light of one trace as a sum of products: profiles along the aperture times spectra, moved by where they fell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.focalplane.course import FINE
+from elvis_cli.instrument import Floats
+
+Image = NDArray[np.float32]
+PITCH = 0.5
+"""Pixels between the samples of a straightened trace: what it shows is blurred by a pixel at least."""
+SIGMA = math.sqrt(8.0 * math.log(2.0))
+"""FWHM of a Gaussian over its standard deviation."""
+FEW = 8
+"""Spectra that keep the wings of their sources to themselves; beyond, what is fainter than WING of a profile's peak
+has the mean spectrum of all wings."""
+WING = 2e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layers:
+    """The layers of one trace; layer r has the profile ``profiles[r]`` and the spectrum ``spectra[which[r]]``."""
+
+    part: NDArray[np.str_]
+    """Part of the light (`imager.PARTS`) of each layer (r,)."""
+    profiles: Image
+    """(r, m) per arcsec (of what is uniform: arcsec2 per arcsec) at the samples of s."""
+    which: NDArray[np.int64]
+    shift: Floats
+    """Pixels along the dispersion (r,): the strip's place in the aperture."""
+    spectra: Image
+    """(b, n) electrons/s/pixel (of what is uniform: and arcsec2) at the samples of the course, averaged over a pixel
+    and a strip."""
+
+    def straight(self, s: slice, p: Floats, parts: Collection[str]) -> Image:
+        """Return the sum of the layers of some parts, electrons/s/pixel/arcsec, at samples ``s`` (of profiles).
+
+        ``p`` is where along the course, in samples of it, ascending evenly.
+        """
+        from elvis_cli.kernels import dispersion
+
+        out = np.zeros((s.stop - s.start, p.size), np.float32)
+        chosen = np.flatnonzero(np.isin(self.part, list(parts)) & self.profiles[:, s].any(axis=1))
+        if chosen.size:
+            moved = np.zeros((chosen.size, p.size), np.float32)
+            dispersion.moved(moved, self.spectra, self.which[chosen], self.shift[chosen] * FINE, p)
+            dispersion.outer(out, np.ascontiguousarray(self.profiles[chosen, s]), moved)
+        return out
+
+
+@dataclass(eq=False)
+class Pile:
+    """Layers in the making."""
+
+    blur: float
+    """Standard deviation of the optics' blur, pixels."""
+
+    def __post_init__(self) -> None:
+        self.part: list[str] = []
+        self.profiles: list[Floats] = []
+        self.which: list[int] = []
+        self.shift: list[float] = []
+        self.spectra: list[Floats] = []
+
+    def add(self, part: str, profiles: Floats, shifts: Floats, spectrum: Floats) -> None:
+        """Add the strips (k, m) of one spectrum."""
+        if not spectrum.any() or not profiles.any():
+            return
+        self.part += [part] * len(profiles)
+        self.profiles += list(profiles)
+        self.which += [len(self.spectra)] * len(profiles)
+        self.shift += list(shifts)
+        self.spectra.append(spectrum)
+
+    def layers(self) -> Layers:
+        """Return what was added, blurred along the aperture."""
+        profiles = np.array(self.profiles) if self.profiles else np.zeros((0, 1))
+        if self.blur and self.profiles:
+            profiles = np.array([gaussian(profile, self.blur / PITCH) for profile in profiles])
+        spectra = np.array(self.spectra, np.float32) if self.spectra else np.zeros((0, 1), np.float32)
+        return Layers(
+            np.array(self.part, np.str_), profiles.astype(np.float32), np.array(self.which, np.int64),
+            np.array(self.shift, float), spectra,
+        )  # fmt: skip
+
+
+def wings(members: list[tuple[Floats, Floats]]) -> tuple[list[tuple[Floats, Floats]], tuple[Floats, Floats]]:
+    """Return the strips and spectra of many members without their wings, and those of all wings together.
+
+    A member is (strips (k, m), spectrum (n,)). No light is lost; how the wings' spectra differ along the aperture is.
+    """
+    cores, profile, spectrum = [], np.zeros_like(members[0][0]), np.zeros_like(members[0][1])
+    for strips, own in members:
+        faint = np.where(strips < WING * strips.max(), strips, 0.0)
+        cores.append((strips - faint, own))
+        profile += faint * own.sum()
+        spectrum += own * faint.sum()
+    total = profile.sum()
+    return cores, (profile, spectrum / total if total > 0 else spectrum)
+
+
+def smoothed(density: Floats, width: float, blur: float) -> Floats:
+    """Return what is given every 1/FINE pixel, averaged over a pixel, over ``width`` pixels, and blurred (sigma)."""
+    from scipy import fft
+
+    size = fft.next_fast_len(density.size + math.ceil((width + 1 + 8 * blur) * FINE), real=True)
+    f = fft.rfftfreq(size, 1 / FINE)
+    response = np.sinc(f) * np.sinc(f * width) * np.exp(-2.0 * (math.pi * blur * f) ** 2)
+    return np.asarray(fft.irfft(fft.rfft(density, size) * response, size)[: density.size])
+
+
+def gaussian(profile: Floats, sigma: float) -> Floats:
+    """Return a profile blurred by a Gaussian, ``sigma`` in samples."""
+    reach = math.ceil(5 * sigma)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return np.convolve(profile, kernel / kernel.sum(), mode="same")
