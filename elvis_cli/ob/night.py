@@ -31,6 +31,8 @@ HIGHEST = 3.0
 """Airmass beyond which there is no sky model."""
 LONGEST = 366.0
 """Days of a plan."""
+OURS = ("pointing", "offset", "date", "exposure", "calibration", "obs", "template")
+"""Members of a request's block ``elvis`` that the plan writes."""
 BANDS = {"B": ("B", 0.44), "V": ("V", 0.55), "R": ("R", 0.64), "I": ("I", 0.8), "u": ("sdss_u", 0.36),
          "g": ("sdss_g", 0.47), "r": ("sdss_r", 0.62), "i": ("sdss_i", 0.75), "z": ("sdss_z", 0.89), "Y": ("Y", 1.02),
          "J": ("J", 1.25), "H": ("H", 1.65), "K": ("K", 2.2), "Ks": ("VISTA_Ks", 2.15), "L": ("L", 3.5),
@@ -176,6 +178,7 @@ class _Run:
         dit_key, count_key = document["timesnr"]
         document["output"] = {}
         patch = merge(merge({}, self.options.request), visit.request)
+        _free(patch.get("elvis"), visit.pointer)
         document = merge(document, {key: value for key, value in patch.items() if key != "instrumentName"})
         document["instrument"] = {**document.get("instrument", {}), "ins_configuration": series.mode, **series.keys}
         times = document["timesnr"] = {**document.get("timesnr", {}), **series.timing}
@@ -367,8 +370,7 @@ class _Run:
         if not abs(math.hypot(x, y)) < 36000:
             raise RequestError(self.visit.pointer, "the offsets lead more than 10 deg away from the target")
         block["pointing"] = {"ra": ra, "dec": dec, "position_angle": round((angle + 180.0) % 360.0 - 180.0, 9)}
-        shift = block.get("offset") or [0.0, 0.0]
-        block["offset"] = [round(x + shift[0], 9), round(y + shift[1], 9)]
+        block["offset"] = [round(x, 9), round(y, 9)]
         fx, fy = place.on_detector(angle - place.rotation)
         cards: dict[str, Any] = {
             "RAOFF": [round(place.east, 6) + 0.0, "[arcsec] telescope from the target, East"],
@@ -482,6 +484,13 @@ def parse_date(text: str, pointer: str) -> datetime:
             pointer, f"{text[:40]!r} is not a date", found=text[:40], allowed="ISO 8601 UTC, 1980 to 2097"
         )
     return when
+
+
+def _free(block: Any, pointer: str) -> None:
+    """Raise if a patch says what follows from the block."""
+    for key in OURS:
+        if isinstance(block, Mapping) and key in block:
+            raise RequestError(f"{pointer}/elvis/{key}", "follows from the block: a patch cannot say it")
 
 
 def _bright(document: dict[str, Any], patch: Mapping[str, Any], visit: Visit, setup: Setup) -> dict[str, Any]:

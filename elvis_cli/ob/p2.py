@@ -8,7 +8,6 @@ block does not say (brightness, scene, window). It counts on a container for all
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,7 +26,6 @@ PATCH = "elvis"
 ROTATOR = {"SKY": "pa", "ELEV": "vertical", "STAT": "stationary"}
 MOST = 20000
 """Files of one template."""
-_INSTRUMENT = re.compile(r"[A-Za-z0-9]+(?=_)")
 
 
 def looks_like(document: Any) -> bool:
@@ -106,21 +104,24 @@ def _block(members: Members, patch: Mapping[str, Any], seed: int) -> Visit:
 
 
 def _instrument(members: Members, listed: list[Any]) -> Signatures:
-    """Return the signatures of the block's instrument: that of its templates' names."""
-    name = members.node.get("instrument")
-    if name is None:
+    """Return the signatures of the block's instrument: the one it names, or that of its templates' names."""
+    if "instrument" in members:
+        found = members.text("instrument").casefold()
+        found = templates.prefixes().get(found, found)
+    else:
         first = Members(listed[0], members.at("templates") + "/0")
-        match = _INSTRUMENT.match(first.text("templateName"))
-        name = match[0] if match else first.text("templateName")
-    known = {n.replace("-", "").casefold(): n for n in registry.names()}
-    text = str(name).casefold()
-    found = known.get(text) or known.get(text.rstrip("0123456789"))
-    if found is None:
-        return templates.load(str(name)[:60])  # which says what there is
+        prefix = first.text("templateName").partition("_")[0]
+        found = templates.prefixes().get(prefix.casefold(), "")
+        if not found:
+            raise choice_error(first.at("templateName"), first.text("templateName"), _all())
     made = templates.load(found)
     if not made.templates:
-        raise RequestError(members.at("templates"), f"{found} has no templates", found=found)
+        raise RequestError(members.at("instrument"), f"{found} has no templates", found=found)
     return made
+
+
+def _all() -> list[str]:
+    return [name for instrument in set(templates.prefixes().values()) for name in templates.load(instrument).templates]
 
 
 def _template(node: Any, pointer: str, signatures: Signatures) -> tuple[Template, dict[str, Any]]:
@@ -153,12 +154,13 @@ def _series(
     offered = [info.mode for info in plugin.modes()]
     if mode not in offered:
         raise choice_error(f"{pointer}/templateName", mode, offered)
-    keys = {**signatures.keys(mode), **_timing(plugin.example(mode)["timesnr"])}
-    for name in template.fixed:
+    times = _timing(plugin.example(mode)["timesnr"])
+    keys = {**signatures.keys(mode), **times}
+    for name in (*template.fixed, *template.parameters):  # a CCD's number of exposures is the sequence's
         keys.pop(name, None)
     values = template.values(given, keys, where)
     chosen = {name: values.pop(name) for name in list(values) if name in keys}
-    timing = {name: chosen.pop(name) for name in list(chosen) if name in plugin.example(mode)["timesnr"]}
+    timing = {name: chosen.pop(name) for name in list(chosen) if name in times}
     rng = streams.generator(seed, number, block % 2**32, f"jitter {template.id}", 0)
     shots = sequences.shots(template.sequence, values, rng)
     if len(shots) > MOST:

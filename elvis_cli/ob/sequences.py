@@ -39,7 +39,10 @@ def _stare(values: Values, rng: Generator) -> Iterator[Shot]:
 def _places(values: Values) -> Iterator[Shot]:
     """Yield the places of a list of relative offsets, as ESO's GenericOffset templates have them."""
     frame = InstrumentFrame() if values["SEQ.OFFSET.COORDS"] == "DETECTOR" else None
-    for n in range(values["SEQ.NOFFSET"]):
+    lists = [
+        values[name] for name in ("SEQ.OFFSET1.LIST", "SEQ.OFFSET2.LIST", "SEQ.OFFSET.POSANG.LIST", "SEQ.OBSTYPE.LIST")
+    ]
+    for n in range(values.get("SEQ.NOFFSET") or max(map(len, lists))):
         sky = _cycled(values["SEQ.OBSTYPE.LIST"], n) == "S"
         x, y, turn = (_cycled(values[f"SEQ.OFFSET{axis}.LIST"], n) for axis in ("1", "2", ".POSANG"))
         move = TelescopeOffset(x, y, turn, relative=True, posname="S" if sky else "O", guide=not sky)
@@ -54,7 +57,7 @@ def _offset(values: Values, rng: Generator) -> Iterator[Shot]:
 def _jitter(values: Values, rng: Generator) -> Iterator[Shot]:
     """Yield the target's place, then random ones in a box around it."""
     half = values["SEQ.JITTER.WIDTH"] / 2
-    for n in range(values["SEQ.NOFFSET"]):
+    for n in range(values.get("SEQ.NOFFSET") or 1):
         dx, dy = (0.0, 0.0) if n == 0 else rng.uniform(-half, half, 2).round(3).tolist()
         yield from _times(Shot(TelescopeOffset(dx, dy, posname="O")), values["SEQ.NEXPO"])
 

@@ -6,14 +6,14 @@ sequences that templates are made of. The keys of the instrument's modes are par
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from elvis_cli import facts, registry
-from elvis_cli.errors import RequestError, choice_error, json_pointer, nearest_name
+from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer, nearest_name
 from elvis_cli.ob.members import brief, number, whole
 
 MODE = "INS.MODE"
@@ -28,7 +28,7 @@ class Parameter:
 
     name: str
     type: str
-    """number, integer, boolean, keyword, string, numlist or keywordlist."""
+    """number, integer, boolean, keyword, option (a keyword that may be a number), string, numlist or keywordlist."""
     default: Any = None
     low: float = -1e9
     high: float = 1e9
@@ -56,6 +56,9 @@ class Parameter:
                 found = known[value]
             case "keyword":
                 found = self._word(value, pointer)
+            case "option":  # its name, or the number that the name is
+                same = [o for o in self.options if o.replace(".", "").isdecimal() and _equal(o, value)]
+                found = value if same else self._word(value, pointer)
             case "numlist":
                 parts = self._parts(value, pointer)
                 found = [number(part, f"{pointer}/{n}", self.low, self.high, self.unit) for n, part in enumerate(parts)]
@@ -87,6 +90,10 @@ class Parameter:
         return value
 
 
+def _equal(option: str, value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and float(option) == value
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """One template of an instrument."""
@@ -103,10 +110,11 @@ class Template:
     fixed: Mapping[str, Any]
     """Keys of the ``instrument`` section that it sets itself."""
     calibration: str | None
-    category: str
-    object_type: str
-    sky_type: str
-    sky_category: str
+    category: str | None
+    """DPR CATG and TYPE of object and sky; None = the calibration's own."""
+    object_type: str | None
+    sky_type: str | None
+    sky_category: str | None
     tech: str | None
     """DPR TECH; None = the mode's."""
 
@@ -179,8 +187,19 @@ class Signatures:
         """Return the keys of a mode as parameters."""
         plugin: Any = registry.load(self.instrument)
         table = plugin.keys(mode) if hasattr(plugin, "keys") else {}
-        offered = {key: [o for o in t["options"] if o not in t.get("refused", {})] for key, t in table.items()}
-        return {key: Parameter(key, "keyword", options=tuple(options)) for key, options in offered.items()}
+        return {name: p for key, one in table.items() for name, p in _keys(key, one)}
+
+
+def _keys(key: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Parameter]]:
+    """Yield a key of a mode, and its older names, as parameters."""
+    if table.get("role") == "number":
+        low, high = table["range"]
+        yield key, Parameter(key, "number", low=low, high=high, unit=table["unit"])
+        return
+    refused = table.get("refused", {})
+    yield key, Parameter(key, "option", options=tuple(o for o in table["options"] if o not in refused))
+    for name, means in table.get("was", {}).items():
+        yield name, Parameter(name, "option", options=tuple(means))
 
 
 @cache
@@ -201,6 +220,19 @@ def load(instrument: str) -> Signatures:
 
 
 @cache
+def prefixes() -> Mapping[str, str]:
+    """Return the instruments that have templates, by what the templates' names begin with."""
+    found: dict[str, str] = {}
+    for name in registry.names():
+        try:
+            made = load(name).templates
+        except ResourceError:  # a stranger's package that does not work: asked for by name it says so
+            continue
+        found |= {template.partition("_")[0].casefold(): name for template in made}
+    return found
+
+
+@cache
 def sequences() -> Mapping[str, Any]:
     """Return the tables of the shared file of sequences."""
     import elvis_instruments
@@ -216,8 +248,10 @@ def _template(name: str, table: Mapping[str, Any]) -> Template:
     parameters = {n: _parameter(n, {**shared["parameters"].get(n, {}), **own.get(n, {})}) for n in (*names, *own)}
     if len(modes) > 1:
         parameters[MODE] = Parameter(MODE, "keyword", next(iter(modes)), options=tuple(modes))
-    dpr = table.get("dpr", {})
-    category = dpr.get("category", "SCIENCE")
+    # A calibration calls itself what it is (elvis_cli.calibration).
+    own_names = {} if "calibration" in table else {"category": "SCIENCE", "object": "OBJECT", "sky": "SKY"}
+    dpr = own_names | table.get("dpr", {})
+    category = dpr.get("category")
     return Template(
         name,
         table["title"],
@@ -228,8 +262,8 @@ def _template(name: str, table: Mapping[str, Any]) -> Template:
         table.get("fixed", {}),
         table.get("calibration"),
         category,
-        dpr.get("object", "OBJECT"),
-        dpr.get("sky", "SKY"),
+        dpr.get("object"),
+        dpr.get("sky"),
         dpr.get("sky_category", category),
         dpr.get("tech"),
     )
