@@ -13,7 +13,7 @@ from elvis_cli.spectrograph import Aperture, Trace
 
 FINE = 4
 """Samples per pixel of a course."""
-STEP = 16
+STEP = 8
 """Pixels between the nodes from which pixels are interpolated: traces are smooth."""
 TABLE = 2049
 STEPS = 12
