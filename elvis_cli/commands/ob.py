@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,9 +49,10 @@ def ob(
         write(observing.translate(text, language, to, resolve=resolve).rstrip("\n"))
         return
     from elvis_cli.ob import night
+    from elvis_cli.ob import schedule as shown
 
     options = night.Options(
-        start=None if start is None else night.parse_date(start, "--start"),
+        start=_date(start),
         seed=seed,
         steady=steady,
         request=_patch(request),
@@ -60,9 +62,9 @@ def ob(
     cli.note(note for visit in visits if visit.target for note in visit.target.notes())
     cli.note(note for exposure in exposures for note in exposure.notes)
     if check:
-        say(f"elvis: valid: {night.summary(visits, exposures)}")
+        say(f"elvis: valid: {shown.summary(visits, exposures)}")
     elif schedule:
-        table(night.HEAD, [night.row(exposure) for exposure in exposures])
+        table(shown.HEAD, [shown.row(exposure) for exposure in exposures])
     else:
         _print([exposure.document for exposure in exposures])
 
@@ -70,6 +72,15 @@ def ob(
 def _print(documents: Sequence[Any]) -> None:
     for document in documents:
         write(json.dumps(document, separators=(",", ":")))
+
+
+def _date(text: str | None) -> datetime | None:
+    from elvis_cli.ob.conditions import parse_date
+
+    try:
+        return None if text is None else parse_date(text, "--start")
+    except RequestError as error:
+        raise UsageError(error.message) from None
 
 
 def _patch(path: Path | None) -> dict[str, Any]:

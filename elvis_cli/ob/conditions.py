@@ -1,0 +1,94 @@
+"""Airmass, Moon, seeing and the like at the time of an exposure, and whether a block wanted them so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from elvis_cli.errors import RequestError
+from elvis_cli.instrument import Setup, Site
+from elvis_cli.ob import ephemeris, weather
+from elvis_cli.ob.visit import Visit
+from elvis_cli.product.observation import isot
+
+HIGHEST = 3.0
+"""Airmass beyond which there is no sky model."""
+TWILIGHT = -6.0
+"""Altitude of the Sun above which the simulated sky, a night's, is wrong, deg."""
+OLDER = ("moon_fli", "moon_target_sep", "moon_sun_sep", "almanac")
+"""Names of the same things in older generations of ETC JSON."""
+
+
+def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the ``sky`` section for ICRS ra, dec (deg) at a time, and what breaks the block's constraints.
+
+    Raises
+    ------
+    RequestError
+        The target is too low.
+    """
+    seen, moon = ephemeris.sight(*at, time, site), ephemeris.moon(time, site)
+    airmass, distance = max(1.0, seen.airmass), moon.separation(*at)
+    name = visit.target.name if visit.target else visit.name
+    if airmass > HIGHEST:
+        raise RequestError(
+            f"{visit.pointer}/target",
+            f"{name} stands at an altitude of {seen.altitude:.1f} deg at {isot(time)}",
+            found=round(seen.altitude, 3),
+            allowed=f"airmass up to {HIGHEST:g}: another time (--start)",
+        )
+    found = {
+        "airmass": round(airmass, 4),
+        "fli": round(min(1.0, max(0.0, moon.illumination)), 4),
+        "moonDistance": round(distance, 3),
+        "moon_alt": round(moon.altitude, 3),
+    }
+    limits, when = visit.constraints, isot(time)[:16]
+    notes = [
+        f"{visit.name}: {what} {value:.3g} at {when}, the constraint is {limits[key]}"
+        for key, what, value, worse in (
+            ("airmass", "airmass", airmass, 1),
+            ("fli", "lunar illumination", moon.illumination if moon.altitude > 0 else 0.0, 1),
+            ("moonDistance", "distance of the Moon", distance, -1),
+        )
+        if isinstance(limits.get(key), (int, float)) and worse * (value - limits[key]) > 0
+    ]
+    if moon.sun_altitude > TWILIGHT:
+        notes.append(f"{visit.name}: the Sun stands at {moon.sun_altitude:.0f} deg at {when}; the sky is a night's")
+    windows = [(parse_date(a, visit.pointer), parse_date(b, visit.pointer)) for a, b in visit.windows]
+    if windows and not any(a <= time <= b for a, b in windows):
+        notes.append(f"{visit.name}: {when} is outside its absolute time constraints")
+    return found, tuple(notes)
+
+
+def drift(document: Mapping[str, Any], setup: Setup, time: datetime, seed: int) -> dict[str, Any]:
+    """Return a merge patch with seeing, water and airglow of this time."""
+    section, block = document.get("sky") or {}, document.get("elvis") or {}
+    seeing = setup.seeing * weather.SEEING.factor(seed, time)
+    water = float(section.get("waterVapour") or section.get("pwv") or 2.5) * weather.WATER.factor(seed, time)
+    airglow = float(block.get("airglow") or 1.0) * weather.AIRGLOW.factor(seed, time)
+    return {
+        "sky": {"waterVapour": round(min(30.0, max(0.05, water)), 4), "pwv": None},
+        "elvis": {"atmosphere": {"seeing": round(min(5.0, max(0.05, seeing)), 4)}, "airglow": round(airglow, 4)},
+    }
+
+
+def parse_date(text: str, pointer: str) -> datetime:
+    """Return a date in UTC without time zone.
+
+    Raises
+    ------
+    RequestError
+        It is none.
+    """
+    try:
+        when = datetime.fromisoformat(text.strip())
+        when = when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
+    except (ValueError, OverflowError):
+        when = datetime.min
+    if not 1980 <= when.year < 2098:
+        raise RequestError(
+            pointer, f"{text[:40]!r} is not a date", found=text[:40], allowed="ISO 8601 UTC, 1980 to 2097"
+        )
+    return when
