@@ -14,10 +14,14 @@ from elvis_cli.errors import RequestError
 from elvis_cli.instrument import Setup
 from elvis_cli.request import Request
 from elvis_cli.spectra import Spectrum
+from elvis_cli.spectrograph import Aperture, Spectrograph
 
 if TYPE_CHECKING:
     from elvis_cli.optics import Light
     from elvis_cli.psf import Psf
+
+REACH = 32
+"""Pixels around the target from which its light is taken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,11 +170,12 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         rate = np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0).sum()
         return found.where(found.chip > 0), float(rate)
 
-    numbers = range(len(spectrograph.traces))
+    numbers = near(spectrograph, request.extras.offset, setup.pixel_scale * max(REACH, 2 * diameter))
     # one alone first: it makes what they share
-    made = [follow(0), *parallel.gather(follow, numbers[1:])]
+    made = [follow(numbers[0]), *parallel.gather(follow, numbers[1:])]
     parts: dict[tuple[int, int], list[Spectrum]] = {}
-    for trace, (found, _) in zip(spectrograph.traces, made, strict=True):
+    for number, (found, _) in zip(numbers, made, strict=True):
+        trace = spectrograph.traces[number]
         if found.wave.size:
             parts.setdefault((trace.order, trace.aperture), []).append(found)
     orders = _orders({key: spectra.join(some) for key, some in parts.items()}, setup)
@@ -202,6 +207,18 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         sky_model=spectrometer.light.sky_model,
         remarks=(*notes, *missing),
     )
+
+
+def near(spectrograph: Spectrograph, target: tuple[float, float], reach: float) -> list[int]:
+    """Return the traces, by index, of the apertures within ``reach`` (arcsec) of the target, or of the nearest."""
+
+    def gap(aperture: Aperture) -> float:
+        across, along = spectra.away(aperture, *target)
+        return max(abs(across) - aperture.width / 2, abs(along) - aperture.length / 2)
+
+    gaps = [gap(aperture) for aperture in spectrograph.apertures]
+    most = max(reach, min(gaps))
+    return [number for number, trace in enumerate(spectrograph.traces) if gaps[trace.aperture] <= most]
 
 
 def _orders(parts: Mapping[tuple[int, int], Spectrum], setup: Setup) -> tuple[Spectrum, ...]:

@@ -125,6 +125,15 @@ def test_of_several_slits_that_with_the_target_counts_of_fibres_all_near(ready):
     assert p.orders[0].npix[0] == 2 * 21
 
 
+def test_apertures_far_from_the_target_are_left_alone(ready):
+    """A slice with 32 pixels between it and the target is the last; of none so near, the nearest is taken."""
+    apertures = [Aperture(0.2 * k, 0.0, 2.0, 0.2) for k in range(40)]
+    _, setup, _ = ready([samples()] * 40, apertures, "ifu", [(1, k) for k in range(40)])
+    assert extraction.near(setup.spectrograph, (0.0, 0.0), 3.2) == list(range(17))
+    assert extraction.near(setup.spectrograph, (0.0, 4.21), 3.2) == list(range(17))
+    assert extraction.near(setup.spectrograph, (-50.0, 0.0), 3.2) == [0]
+
+
 def test_the_limit_has_the_ratio_five(ready):
     p = extraction.predict(*ready([samples(), samples(begin=2.2, rate=0.5)]))
     factor = 10 ** (-0.4 * (p.limit - 20.0))
