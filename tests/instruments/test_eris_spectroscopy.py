@@ -31,6 +31,15 @@ GRATINGS = {
 }
 SCALES = {"25mas": (0.025, 0.0125, 0.8), "100mas": (0.1, 0.05, 3.2), "250mas": (0.25, 0.125, 8.0)}
 """Width of a slitlet, pixel along it, field (arcsec)."""
+# magnitudes than which a star may be no brighter in 1.6 s at 25, 100 and 250 mas: user manual v117.1
+BRIGHT = {
+    "J_low": (4.3, 6.9, 7.1),
+    "H_low": (4.5, 6.8, 7.1),
+    "K_low": (4.0, 6.3, 6.5),
+    "J_middle": (3.2, 5.8, 6.0),
+    "H_middle": (3.4, 5.8, 6.1),
+    "K_middle": (3.2, 5.4, 5.7),
+}
 # slitlets from left to right on SINFONI's detector, as software that reduces its frames has them
 ORDER = [9, 8, 10, 7, 11, 6, 12, 5, 13, 4, 14, 3, 15, 2, 16, 1]
 ORDER += [32, 17, 31, 18, 30, 19, 29, 20, 28, 21, 27, 22, 26, 23, 25, 24]
@@ -273,3 +282,20 @@ def test_the_slit_loses_what_falls_beside_it():
     assert across < 0.1
     seeing = star("lss_noao").samples(0)
     assert np.interp(3.5, seeing.wave, seeing.enslitted) < 0.25
+
+
+@pytest.mark.parametrize("grating", BRIGHT)
+def test_a_star_fills_the_well_near_the_bright_limit(grating):
+    """The manual's limits are 0.6 to 1 mag fainter than a full well, -0.8 to 0.7 at 25 mas (the Strehl ratio's)."""
+    above = []
+    for (slitlet, pixel, _), limit in zip(SCALES.values(), BRIGHT[grating], strict=True):
+        brightness = {"brightnesstype": "mag", "magband": grating[0], "mag": limit}
+        scale = f"{round(slitlet * 1e3)}mas"
+        made = observe(
+            "ifs_ngs", grating, scale, target={"brightness": brightness}, elvis={"offset": [pixel / 2, slitlet / 2]}
+        )
+        column = Window(64 * ORDER.index(16) + 24, 0, 16, 2048)
+        peak = draw(made, column, "stars").max() * 1.6
+        above.append(-2.5 * np.log10(peak / made.setup.detector.full_well))
+    assert -0.8 < above[0] < 0.7
+    assert all(0.5 < found < 1.0 for found in above[1:])
