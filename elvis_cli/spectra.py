@@ -126,7 +126,7 @@ class Spectrum:
         """Return ``single`` for a target that is ``factor`` times as bright."""
         target = factor * self.target
         variance = self.shot * (target + self.sky + self.dark) + self.ron2
-        return np.divide(target, np.sqrt(variance), out=np.zeros_like(target), where=variance > 0)
+        return np.divide(target, np.sqrt(np.maximum(variance, 0.0)), out=np.zeros_like(target), where=variance > 0)
 
     def noise(self) -> dict[str, Floats]:
         """Return the electrons rms in the aperture by origin, and their quadratic sum."""

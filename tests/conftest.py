@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from elvis_cli import cli, pipeline, reader
+from elvis_cli import cli, pipeline, reader, registry
+from elvis_cli.toml_instrument import TomlInstrument
 
 Document = dict[str, Any]
 FORS: Document = {
@@ -135,3 +136,127 @@ def run(*argv: str, stdin: str | bytes = b"") -> Result:
 def elvis() -> Elvis:
     """Run elvis in this process: ``elvis("--seed", "1", stdin=request)``."""
     return run
+
+
+Bench = Callable[..., Document]
+OWN = "made up for the test"
+
+
+def fact(value: Any, unit: str = "1", **more: Any) -> Document:
+    """Return a number as an instrument's file has it."""
+    return {"value": value, "unit": unit, "source": OWN, **more}
+
+
+def facts(table: Document) -> Document:
+    """Return a table whose pairs (value, unit) are numbers of an instrument's file."""
+    return {key: fact(*value) if isinstance(value, tuple) else value for key, value in table.items()}
+
+
+def toml(value: Any) -> str:
+    """Return TOML on one line, tables inline."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(str(key))} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value)
+
+
+def trace(wave: tuple[float, float], x: Any, y: Any, **more: Any) -> Document:
+    """Return a trace: polynomials (mm) in u = -1..1 from end to end of ``wave`` and in s, arcsec."""
+    low, high = wave
+    place = {"l0": (low + high) / 2, "lw": (high - low) / 2, "s0": 0.0, "sw": 1.0, "x_mm": x, "y_mm": y}
+    return {"order": 1, "aperture": 0, "wave": list(wave), **place, **more}
+
+
+STRAIGHT = trace((0.60, 0.66), [[0.0], [3.0]], [[0.0, 0.06]])
+"""400 pixels along x, 0.25 arcsec a pixel along y."""
+
+
+@pytest.fixture
+def bench(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Make an instrument of data alone, "bench", and return a request for it.
+
+    0.25 arcsec a pixel, 512 x 256 pixels of 15 um that see 0.60 to 0.66 um, behind a Gaussian PSF; with ``aperture``
+    and ``traces`` (``bench.trace`` makes one) it is a spectrograph, further keywords are keys of its table; numbers
+    are pairs (value, unit). ``changes`` by path.
+    """
+
+    def make(
+        changes: Document | None = None,
+        *,
+        kind: str = "imager",
+        aperture: Document | None = None,
+        traces: Any = (STRAIGHT,),
+        psf: str = "gaussian",
+        tables: Document | None = None,
+        **table: Any,
+    ) -> Document:
+        folder = tmp_path / f"bench{len(list(tmp_path.iterdir()))}"
+        (folder / "_telescopes").mkdir(parents=True)
+        clear = {"throughput": fact(0.9), "emissivity": fact(0.0), "temperature": fact(280.0, "K")}
+        telescope = {
+            "name": "LENS",
+            "area": fact(0.7, "m2"),
+            "diameter": fact(1.0, "m"),
+            "inner": fact(0.0, "m"),
+            "spider_width": fact(0.0, "m"),
+            "spider_angles": fact([], "deg"),
+            "surfaces": {"lens": {"name": "lens", "group": "telescope", **clear}},
+        }
+        chip = {name: fact(0.0, unit) for name, unit in (("x", "mm"), ("y", "mm"), ("rotation", "deg"))}
+        detector = {
+            "name": "bench",
+            "kind": "ccd",
+            "nx": fact(512, "pixel"),
+            "ny": fact(256, "pixel"),
+            "pixel": fact(0.015, "mm"),
+            "full_well": fact(1e5, "electron"),
+            "bias": fact(100.0, "adu"),
+            "adc_max": fact(65535.0, "adu"),
+            "qe": {"wave": [0.5999, 0.6, 0.66, 0.6601], "outside": 0.0, **fact([0.0, 0.8, 0.8, 0.0])},
+            "gain": fact(2.0, "electron/adu"),
+            "ron": fact(3.0, "electron"),
+            "dark": fact(0.0, "electron/s"),
+            **chip,
+            "chips": {"1": {"extname": "CHIP1"}},
+        }
+        instrument = {
+            "name": "bench",
+            "site": "paranal",
+            "telescope": "lens",
+            "default_mode": "only",
+            "kind": kind,
+            "psf": psf,
+            "detector": "bench",
+            "binning": fact(1),
+            "pixel_scale": fact(0.25, "arcsec"),
+            "optics": ["filters"],
+            "filter_temperature": fact(280.0, "K"),
+            "modes": {"only": {"title": "the only one"}},
+            "keys": {},
+            "timing": {"dit_key": "DET.WIN1.UIT1", "dit": fact(10.0, "s"), "count_key": "SEQ.NEXPO", "count": fact(1)},
+            "seeing": {"default_category": fact(50, "%"), "categories": fact({"50": 0.8}, "arcsec")},
+            "frame": {},
+            "detectors": {"bench": detector},
+            **(tables or {}),
+        }
+        if aperture is not None:
+            (folder / "traces.json").write_text(json.dumps({"source": OWN, "traces": list(traces)}))
+            instrument["spectrograph"] = {"traces": ["traces.json"], "aperture": facts(aperture), **facts(table)}
+        (folder / "_telescopes" / "lens.toml").write_text("\n".join(f"{k} = {toml(v)}" for k, v in telescope.items()))
+        (folder / "instrument.toml").write_text("\n".join(f"{k} = {toml(v)}" for k, v in instrument.items()))
+        plugin = TomlInstrument(folder)
+        usual = registry.load
+        monkeypatch.setattr(registry, "load", lambda name: plugin if name == "bench" else usual(name))
+        document = plugin.example()
+        document["target"]["sed"]["spectrum"] = {"spectrumtype": "powerlaw", "params": {"exponent": 0}}
+        return changed(document, {"sky/airmass": 1, "target/brightness/mag": 12, "output": {}, **(changes or {})})
+
+    make.trace = trace  # type: ignore[attr-defined]
+    return make
+
+
+@pytest.fixture
+def ready() -> Callable[[Document], pipeline.Observation]:
+    """Return the observation of a document, nothing drawn yet."""
+    return lambda document: pipeline.prepare(reader.read(json.dumps(document)))
