@@ -82,10 +82,12 @@ def prepare(request: Request) -> Observation:
         )
     if setup.count is None:  # what moves leaves a trail over all the integrations that were found
         setup = replace(setup, count=prediction.count)
-        camera, _ = _predicted(request, setup, light)
+        camera = _camera(request, setup, light)
     when = observation.observe(request, setup, prediction.count)
     series, told = etc_output.wanted(request.output, setup)
     notes = [*setup.notes, *light.notes, *camera.scene.notes, *camera.notes, *when.notes, *told, *prediction.notes]
+    if request.timing.wave is not None and setup.spectrograph is None:
+        notes.append("/timesnr: the ratio of an image is that of its whole band, not between wavelengths")
     return Observation(request, setup, camera, prediction, series, tuple(notes))
 
 
@@ -110,21 +112,28 @@ def _calibrate(request: Request, setup: Setup) -> Observation:
     return Observation(request, setup, camera, told, frozenset(), tuple(notes))
 
 
+def _camera(request: Request, setup: Setup, light: optics.Light) -> imager.Imager | Spectrometer:
+    """Return what draws the frames."""
+    scene = compose(request, setup, light)
+    if setup.spectrograph is not None:
+        from elvis_cli.focalplane import spectrometer
+
+        return spectrometer.prepare(request, setup, scene, light)
+    return imager.prepare(request, setup, scene, light)
+
+
 def _predicted(
     request: Request, setup: Setup, light: optics.Light
 ) -> tuple[imager.Imager | Spectrometer, snr.Prediction | extraction.Prediction]:
     """Return what draws the frames, and the prediction."""
-    scene = compose(request, setup, light)
-    if setup.spectrograph is not None:
+    camera = _camera(request, setup, light)
+    if not isinstance(camera, imager.Imager):
         from elvis_cli import extraction
-        from elvis_cli.focalplane import spectrometer
 
-        spectra = spectrometer.prepare(request, setup, scene, light)
-        return spectra, extraction.predict(spectra, setup, request)
-    camera = imager.prepare(request, setup, scene, light)
+        return camera, extraction.predict(camera, setup, request)
     aperture = snr.Aperture.around(camera.psf.fwhm, setup)
     encircled = camera.concentration(aperture.diameter)
-    chip = nearest_chip(setup, *scene.centre)
+    chip = nearest_chip(setup, *camera.scene.centre)
     return camera, snr.predict(
         setup, chip, light, camera.psf, encircled, camera.brightest(), aperture, request.target.brightness
     )

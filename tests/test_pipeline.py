@@ -167,3 +167,13 @@ def test_a_trail_lasts_for_the_integrations_that_a_ratio_needs(micado):
     for axis in ("x", "y", "rate"):
         np.testing.assert_array_equal(getattr(solved.imager.scene, axis), getattr(given.imager.scene, axis))
     assert solved.imager.scene.x.size > 1
+
+
+def test_an_image_has_one_ratio(micado):
+    asked = {"timesnr": {"DET.DIT": 60, "snr": 50, "wavelengthmin": 2100, "wavelengthmax": 2200}}
+    told = pipeline.prepare(reader.read(json.dumps(micado(asked))))
+    plain = pipeline.prepare(reader.read(json.dumps(micado({"timesnr": {"DET.DIT": 60, "snr": 50}}))))
+    assert told.prediction.count == plain.prediction.count
+    assert [note for note in told.notes if note not in plain.notes] == [
+        "/timesnr: the ratio of an image is that of its whole band, not between wavelengths"
+    ]
