@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from elvis_cli import parallel
 from elvis_cli.constants import LIGHT
 from elvis_cli.focalplane import aperture as apertures
-from elvis_cli.focalplane import course as courses
+from elvis_cli.focalplane import course as tracing
+from elvis_cli.focalplane import imager
 from elvis_cli.focalplane.aperture import Plane
 from elvis_cli.focalplane.course import FINE, STEP, Course, Nodes
 from elvis_cli.focalplane.imager import PARTS
@@ -25,7 +26,7 @@ from elvis_cli.psf import Psf
 from elvis_cli.request import Request, Window
 from elvis_cli.scene import spectral
 from elvis_cli.scene.compose import Scene
-from elvis_cli.spectrograph import Aperture, Spectrograph
+from elvis_cli.spectrograph import Aperture, Spectrograph, Trace
 
 Image = NDArray[np.float32]
 EDGE = 3
@@ -36,6 +37,8 @@ TELLABLE = 10
 """Parts of a pixel's velocity that still count."""
 SCENE = frozenset(("stars", "galaxies"))
 """Parts of the light that are not background."""
+RESOLUTION = 6000
+"""Of the sky's table (`elvis_cli.sky`)."""
 KEPT = 2**25
 """Bytes of a trace's layers up to which they are made once."""
 
@@ -109,6 +112,8 @@ class Spectrometer:
     groups: tuple[spectral.Group, ...]
     light: Light
     plane: Plane
+    courses: tuple[Course, ...]
+    """The traces in units of pixels."""
     uniform: tuple[Uniform, ...]
     notes: tuple[str, ...] = ()
 
@@ -116,20 +121,6 @@ class Spectrometer:
     def psf(self) -> Psf:
         """The target's, in the middle of the band."""
         return self.plane.psfs[len(self.plane.wave) // 2]
-
-    @cached_property
-    def courses(self) -> tuple[Course, ...]:
-        """The traces in units of pixels."""
-        graph = self.spectrograph
-        pixel = self.setup.detector.pixel_mm
-
-        def margin(aperture: Aperture) -> float:
-            return aperture.width / graph.across / 2 + 3.0 * graph.blur + 4.0
-
-        return tuple(
-            courses.follow(trace, graph.apertures[trace.aperture], pixel, margin(graph.apertures[trace.aperture]))
-            for trace in graph.traces
-        )
 
     def illuminate(self, chip: Chip, window: Window, parts: frozenset[str] = PARTS) -> Image:
         """Return the expected electrons/s of every pixel of ``window`` (ny, nx) on ``chip``: no noise, no dark.
@@ -219,7 +210,7 @@ class Spectrometer:
         x, y = course.trace.place(wave, np.full(p.size, rows[rows.size // 2]))
         chip = np.zeros(p.size, np.int64)
         for one in self.setup.detector.chips:
-            u, v = courses.to_pixels(x, y, one, self.setup.detector)
+            u, v = tracing.to_pixels(x, y, one, self.setup.detector)
             inside = (u > -0.5) & (u < self.setup.detector.nx - 0.5) & (v > -0.5) & (v < self.setup.detector.ny - 0.5)
             chip[inside] = one.id
         light, efficiency = self.light, course.trace.efficiency.at(wave)
@@ -347,7 +338,7 @@ class Spectrometer:
             course = self.courses[number]
             aperture = self.spectrograph.apertures[course.trace.aperture]
             slack = aperture.width / self.spectrograph.across / 2 + 3.0 * self.spectrograph.blur + 4.0
-            known[number, chip.id] = courses.on_chip(course, aperture, chip, detector, slack)
+            known[number, chip.id] = tracing.on_chip(course, aperture, chip, detector, slack)
         return known[number, chip.id]
 
     def _rectified(
@@ -389,13 +380,26 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spect
     assert graph is not None
     when = observation.observe(request, setup, setup.count or 1)
     movement = apertures.drift(graph, setup, request.sky.airmass, when.parallactic, when.position_angle)
-    resolution = max(
-        (trace.wave[1] + trace.wave[0]) / (trace.wave[1] - trace.wave[0]) / 2 for trace in graph.traces
-    ) * max(setup.detector.nx, setup.detector.ny)
-    groups = spectral.groups(request, setup, LIGHT * 1e-3 / resolution / TELLABLE)
+    courses = tuple(_course(trace, graph, setup.detector.pixel_mm) for trace in graph.traces)
+    finest = max(float((c.wave[1:-1] / np.gradient(c.wave, c.p)[1:-1]).max()) for c in courses)
+    groups = spectral.groups(request, setup, LIGHT * 1e-3 / finest / TELLABLE)
     plane = apertures.lay(request, setup, scene, light, movement, graph)
     thermal = sum((light.density[name] for name in light.density if name != "sky"), np.zeros_like(light.wave))
-    return Spectrometer(setup, graph, scene, groups, light, plane, fillers(light, light.density["sky"], thermal))
+    uniform = fillers(light, light.density["sky"], thermal)
+    resolution = finest / max(2.0, min(a.width for a in graph.apertures) / graph.across)
+    notes: tuple[str, ...] = ()
+    if resolution > RESOLUTION:
+        notes += (
+            f"sky: lines and absorption are those of a table of R = {RESOLUTION}, the spectrum's R is {resolution:.0f}",
+        )
+    if scene.x.size > imager.FEW and setup.psf in ("ao", "cube"):
+        notes += ("the target's PSF is that of all stars in the apertures",)
+    return Spectrometer(setup, graph, scene, groups, light, plane, courses, uniform, notes)
+
+
+def _course(trace: Trace, graph: Spectrograph, pixel: float) -> Course:
+    aperture = graph.apertures[trace.aperture]
+    return tracing.follow(trace, aperture, pixel, aperture.width / graph.across / 2 + 3.0 * graph.blur + 4.0)
 
 
 def fillers(light: Light, above: Floats, thermal: Floats) -> tuple[Uniform, ...]:
