@@ -156,7 +156,7 @@ def _series(
         raise choice_error(f"{pointer}/templateName", mode, offered)
     times = _timing(plugin.example(mode)["timesnr"])
     keys = {**signatures.keys(mode), **times}
-    for name in (*template.fixed, *template.parameters):  # a CCD's number of exposures is the sequence's
+    for name in template.parameters:  # a CCD's number of exposures is the sequence's
         keys.pop(name, None)
     values = template.values(given, keys, where)
     chosen = {name: values.pop(name) for name in list(values) if name in keys}
@@ -176,7 +176,7 @@ def _series(
         number,
         pointer,
         mode,
-        {**chosen, **template.fixed},
+        chosen,
         timing,
         shots,
         template.category,

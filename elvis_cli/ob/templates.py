@@ -107,8 +107,8 @@ class Template:
     """The instrument's modes by the words of INS.MODE, the usual one first."""
     parameters: Mapping[str, Parameter]
     """Those besides the keys of the mode."""
-    fixed: Mapping[str, Any]
-    """Keys of the ``instrument`` section that it sets itself."""
+    keys: Mapping[str, Any]
+    """Keys of the mode whose default is another than the mode's."""
     calibration: str | None
     category: str | None
     """DPR CATG and TYPE of object and sky; None = the calibration's own."""
@@ -129,7 +129,7 @@ class Template:
             A parameter does not exist, or its value is wrong.
         """
         known = {**keys, **self.parameters}
-        found = {name: p.default for name, p in self.parameters.items() if p.default is not None}
+        found = {name: p.default for name, p in self.parameters.items() if p.default is not None} | dict(self.keys)
         for name, value in given.items():
             where = pointer + json_pointer(name)
             if name not in known:
@@ -259,7 +259,7 @@ def _template(name: str, table: Mapping[str, Any]) -> Template:
         table["sequence"],
         modes,
         parameters,
-        table.get("fixed", {}),
+        table.get("keys", {}),
         table.get("calibration"),
         category,
         dpr.get("object"),

@@ -16,10 +16,9 @@ from elvis_cli.ob.night import Exposure, Options
 Block = dict[str, Any]
 
 
-def ob(template: str, parameters: dict[str, Any] | None = None, acquisition: dict[str, Any] | None = None, **members: Any
-       ) -> Block:  # fmt: skip
+def ob(template: str, parameters: Block | None = None, acquisition: Block | None = None, **members: Any) -> Block:
     """Return a p2 block of one template, with its acquisition if that has parameters."""
-    prefix = template.split("_obs_")[0].split("_cal_")[0]
+    prefix, _, _ = template.replace("_cal_", "_obs_").partition("_obs_")
     templates = [{"templateName": template, "parameters": parameters or {}}]
     if acquisition is not None:
         templates.insert(0, {"templateName": f"{prefix}_acq", "parameters": acquisition})

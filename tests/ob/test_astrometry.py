@@ -117,7 +117,9 @@ def test_pixels_of_an_instrument_frame(plan):
 def test_offsets_of_the_coordinates_keep_the_star_off_the_centre(plan):
     exposure = plan(odl(0, "SkyFrame", False, RAOffset=5.0, DecOffset=-3.0))[0]
     _, header, image = render(exposure)
-    assert centroid(image) == pytest.approx(np.array(WCS(header).world_to_pixel(SkyCoord(75, -30, unit="deg"))), abs=0.02)
+    assert centroid(image) == pytest.approx(
+        np.array(WCS(header).world_to_pixel(SkyCoord(75, -30, unit="deg"))), abs=0.02
+    )
     assert exposure.document["elvis"]["offset"] == pytest.approx([5.0, 3.0], abs=1e-4)
 
 

@@ -133,5 +133,5 @@ def test_names_are_resolved_only_if_asked_and_offline_it_is_said(monkeypatch):
         raise OSError("network is unreachable")
 
     monkeypatch.setattr(SkyCoord, "from_name", offline)
-    with pytest.raises(ResourceError, match="could not be resolved.*give RA and Dec"):
+    with pytest.raises(ResourceError, match=r"could not be resolved.*give RA and Dec"):
         target.from_dict({"name": "M 31"}, "", resolve=True)
