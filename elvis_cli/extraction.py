@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from elvis_cli.psf import Psf
 
 REACH = 32
-"""Pixels around the target from which its light is taken."""
+"""Pixels to either side of the target from which its light is taken, or half the aperture if that is more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,8 +140,8 @@ class Spectrometer(Protocol):
     def light(self) -> Light:
         """Above and behind the atmosphere."""
 
-    def samples(self, number: int, /) -> spectra.Samples:
-        """Return what falls on the detector along one of the setup's traces."""
+    def samples(self, number: int, reach: int, /) -> spectra.Samples:
+        """Return what falls on the detector along one of the setup's traces, ``reach`` pixels around the target."""
 
 
 def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Prediction:
@@ -156,10 +156,11 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
     assert spectrograph is not None  # a spectrometer has one
     fwhm = spectrometer.psf.fwhm
     diameter = aperture_pixels(fwhm, setup, request)
+    reach = max(REACH, diameter // 2 + 1)
 
     def follow(number: int) -> tuple[Spectrum, float]:
         """Return the spectrum in a trace, and all electrons/s of the target there."""
-        trace, samples = spectrograph.traces[number], spectrometer.samples(number)
+        trace, samples = spectrograph.traces[number], spectrometer.samples(number, reach)
         aperture, s = spectrograph.apertures[trace.aperture], samples.s - samples.centre
         pixel = float(np.ptp(s)) / (s.size - 1) if s.size > 1 else setup.pixel_scale
         place = spectra.away(aperture, *request.extras.offset)
@@ -170,7 +171,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         rate = np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0).sum()
         return found.where(found.chip > 0), float(rate)
 
-    numbers = near(spectrograph, request.extras.offset, setup.pixel_scale * max(REACH, 2 * diameter))
+    numbers = near(spectrograph, request.extras.offset, setup.pixel_scale * reach)
     # one alone first: it makes what they share
     made = [follow(numbers[0]), *parallel.gather(follow, numbers[1:])]
     parts: dict[tuple[int, int], list[Spectrum]] = {}

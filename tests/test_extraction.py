@@ -37,7 +37,7 @@ def ready(micado):
         setup = replace(setup, kind=kind, spectrograph=spectrograph, pixel_scale=PIXEL)
 
         sky, psf = SimpleNamespace(sky_model="none", wave=[1.0, 3.0], target=[1e4, 1e4]), SimpleNamespace(fwhm=0.2)
-        return SimpleNamespace(samples=light.__getitem__, light=sky, psf=psf), setup, request
+        return SimpleNamespace(samples=lambda number, reach: light[number], light=sky, psf=psf), setup, request
 
     return run
 
@@ -178,13 +178,13 @@ def test_saturation_is_told(ready):
 
 @pytest.mark.parametrize(
     ("name", "mode", "area"),
-    [("eris", "ifs_ngs", math.pi * 0.225**2), ("metis", "lss_l_scao", 7 * 0.00544 * 0.0381)],
+    [("eris", "ifs_ngs", math.pi * 0.225**2), ("metis", "lss_l_scao", 89 * 0.00544 * 0.0381)],
 )
 def test_of_a_target_without_end_the_aperture_has_its_own_area(name, mode, area):
-    """A circle of 9 pixels of 0.05 arcsec on slices; 7 pixels of a slit."""
+    """A circle of 9 pixels of 0.05 arcsec on slices; 89 pixels of a slit."""
     document = registry.load(name).example(mode)
     document["target"]["morphology"] = {"morphologytype": "extended", "extendedtype": "infinite"}
-    document["seeing"]["aperturepix"] = 9 if name == "eris" else 7
+    document["seeing"]["aperturepix"] = 9 if name == "eris" else 89
     p = pipeline.predict(reader.read(json.dumps(document)))
     assert np.median(p.inside.encircled) == pytest.approx(area, rel=0.01)
 

@@ -182,15 +182,15 @@ class Spectrometer:
             found.s[lit] = s[lit]
         return found
 
-    def samples(self, number: int) -> Samples:
-        """Return the light around the target along trace ``number``."""
+    def samples(self, number: int, reach: int = ROWS) -> Samples:
+        """Return the light around the target, ``reach`` pixels to either side, along trace ``number``."""
         course, graph = self.courses[number], self.spectrograph
         aperture = graph.apertures[course.trace.aperture]
         angle = math.radians(aperture.angle)
         dx, dy = self.scene.centre[0] - aperture.x, self.scene.centre[1] - aperture.y
         half = aperture.length / 2
         centre = aperture.offset + dx * math.sin(angle) + dy * math.cos(angle)
-        rows = centre + np.arange(-ROWS, ROWS + 1) * course.row
+        rows = centre + np.arange(-reach, reach + 1) * course.row
         rows = rows[np.abs(rows - aperture.offset) <= half]
         if not rows.size:
             rows = np.array([aperture.offset])
