@@ -205,7 +205,7 @@ def extract(
     level = target + sky + dark[:, None]
     variance = shot * level + ron2[:, None]
     ideal = np.divide(target**2, variance, out=np.zeros_like(variance), where=variance > 0).sum(axis=1)
-    inside = target @ weight
+    inside = (target * weight).sum(axis=1)
     npix = lit * weight.sum()
     made = Spectrum(
         order=order,
@@ -213,7 +213,7 @@ def extract(
         dispersion=samples.dispersion,
         chip=numbers[which],
         target=inside,
-        sky=sky @ weight,
+        sky=(sky * weight).sum(axis=1),
         dark=npix * dark,
         ron2=npix * ron2,
         npix=npix,
