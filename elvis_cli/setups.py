@@ -120,7 +120,7 @@ def build(
         chips=chips,
         pupil_mask=mask,
         jitter=facts.number("jitter", "arcsec") if "jitter" in facts else 0.0,
-        header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ')}": v for k, v in options.items()}},
+        header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ').upper()}": v for k, v in options.items()}},
         spectrograph=spectrograph,
         values=values,
         notes=(*notes, *seeing_note),

@@ -82,7 +82,7 @@ def requests() -> list[dict[str, Any]]:
         documents += [{**document, "elvis": UPLOAD}, {**document, "elvis": {**EXTRAS, **UPLOAD}}]
     documents += [{**registry.load("fors").example(), "elvis": block} for block in (EXTRAS, CATALOGUE)]
     for path in sorted((Path(__file__).parent / "data" / "etc").glob("*.json")):
-        if path.stem.startswith(("fors", "proto", "eris", "crires2_v117", "harps", "malformed")):
+        if path.stem.startswith(("fors", "proto", "eris", "crires2_v117_form", "harps", "malformed")):
             documents.append(json.loads(path.read_text()))
     return documents
 

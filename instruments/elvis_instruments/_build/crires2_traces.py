@@ -2,7 +2,7 @@
 
 Along x a trace meets the table's two wavelengths of its order and detector, and between them has the curvature
 that the setting's orders have in common (m lambda'' is the same for all orders of an echelle). One cubic for the
-three detectors of an order would miss the table by 20 to 40 pixels in half of the settings of M: the table's gaps are
+three detectors of an order would miss the table by 20 to 40 pixels in half of the orders of M: the table's gaps are
 not those of one focal plane there. Where the table is damaged (a dispersion that differs by more than 10 % from those
 of the other orders) the wavelengths of the other orders are used: m lambda, linear in 1/m, at the same pixel.
 

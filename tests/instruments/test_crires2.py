@@ -1,0 +1,255 @@
+"""CRIRES2: the manual's wavelengths on every detector, the keys of three generations, the ETC's answers."""
+
+import csv
+import json
+from pathlib import Path
+
+import elvis_instruments
+import numpy as np
+import pytest
+
+from elvis_cli import extraction, pipeline, psf, reader, registry
+from elvis_cli.errors import RequestError
+
+CORPUS = Path(__file__).parents[1] / "data" / "etc"
+TABLE = Path(elvis_instruments.__path__[0]) / "_build" / "crires2_settings.csv"
+DAMAGED = {("M4504", 14, 3), ("M4416", 13, 1), ("M4187", 13, 1)}
+"""Entries of the manual's table whose dispersion is not that of an echelle's order."""
+
+
+def table():
+    """Return setting -> (order, detector) -> first and last wavelength, um."""
+    with TABLE.open() as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    found = {}
+    for row in rows:
+        limits = float(row["first"]) / 1000, float(row["last"]) / 1000
+        found.setdefault(row["setting"], {})[int(row["order"]), int(row["detector"])] = limits
+    return found
+
+
+SETTINGS = table()
+
+
+@pytest.fixture(scope="module")
+def plugin():
+    return registry.load("crires2")
+
+
+@pytest.fixture(scope="module")
+def setup_of(plugin):
+    def make(setting, **instrument):
+        document = plugin.example("spec_ngs")
+        del document["instrument"]["INS.WLEN.CWLEN"]
+        document["instrument"].update({"settingkey": setting, **instrument})
+        return plugin.configure(reader.read(json.dumps(document)))
+
+    return make
+
+
+def corpus(name, **changes):
+    document = json.loads((CORPUS / f"{name}.json").read_text())
+    for pointer, value in changes.items():
+        place = document
+        *path, last = pointer.split("__")
+        for step in path:
+            place = place[step]
+        place[last] = value
+    return reader.read(json.dumps(document))
+
+
+def detector_of(trace, setup):
+    """Return the number of the detector on which the middle of a trace falls."""
+    x, _ = trace.place(np.array([np.mean(trace.wave)]), np.zeros(1))
+    return min(setup.detector.chips, key=lambda chip: abs(chip.x_mm - x[0])).id
+
+
+def test_the_settings_are_those_of_the_form(plugin):
+    options = json.loads(json.dumps(plugin.keys("spec_noao")["INS.WLEN.CWLEN"]["options"]))
+    assert len(options) == len(SETTINGS) == 29
+    assert {table["header"]["ESO INS WLEN ID"] for table in options.values()} == set(SETTINGS)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_traces_meet_the_manual_s_wavelengths_at_the_detectors_edges(setup_of, setting):
+    setup = setup_of(setting)
+    limits, seen, rows = SETTINGS[setting], set(), []
+    half = (setup.detector.nx - 1) / 2
+    for trace in setup.spectrograph.traces:
+        chip = setup.detector.chip(detector_of(trace, setup))
+        seen.add((trace.order, chip.id))
+        if (setting, trace.order, chip.id) not in DAMAGED:
+            x, _ = trace.place(np.array(limits[trace.order, chip.id]), np.zeros(2))
+            column = (x - chip.x_mm) / setup.detector.pixel_mm + half
+            assert column == pytest.approx([0, 2047], abs=0.02)
+        ends = np.array(trace.wave)
+        for s in (-5.0, 5.0):
+            _, y = trace.place(ends, np.full(2, s))
+            rows.append((chip.id, s, trace.order, *(y / setup.detector.pixel_mm + half)))
+    assert seen == set(limits)
+    for number in (1, 2, 3):  # orders lie on the detector, the longer wavelengths above, and do not touch
+        edges = [row[3:] for row in sorted((r for r in rows if r[0] == number), key=lambda r: (-r[2], r[1]))]
+        assert np.all(np.diff(edges, axis=0) > 15)
+        assert 0 < np.min(edges) < np.max(edges) < 2047
+
+
+@pytest.mark.parametrize(("setting", "order", "detector"), sorted(DAMAGED))
+def test_damaged_entries_take_the_wavelengths_of_the_other_orders(setup_of, setting, order, detector):
+    setup = setup_of(setting)
+    phases = {}
+    for trace in setup.spectrograph.traces:
+        if detector_of(trace, setup) == detector:
+            phases[trace.order] = trace.order * np.array(trace.wave)
+    others = [phase for number, phase in phases.items() if number != order]
+    assert phases[order] == pytest.approx(np.mean(others, axis=0), rel=3e-4)
+    first, last = SETTINGS[setting][order, detector]
+    assert abs((last - first) * order / np.diff(phases[order])[0] - 1) > 0.1
+
+
+def test_dispersion_and_resolving_power_are_the_etc_s(setup_of):
+    """K2217, ETC of 2020: two pixels are 166 600, 176 900, 188 500; the slit of 0.2 arcsec is 3.39 pixels."""
+    setup = setup_of("K2217")
+    graph = setup.spectrograph
+    assert graph.apertures[0].width / graph.across == pytest.approx(3.39, abs=0.01)
+    assert setup_of("K2217", **{"INS.SLIT1.NAME": "w_0.4"}).spectrograph.apertures[0].width == 0.4
+    for trace in graph.traces:
+        wave = np.mean(trace.wave) + np.array([-1e-6, 1e-6])
+        x, _ = trace.place(wave, np.zeros(2))
+        per_pixel = np.diff(wave)[0] / np.diff(x)[0] * setup.detector.pixel_mm
+        expected = {1: 166.6e3, 2: 176.9e3, 3: 188.5e3}[detector_of(trace, setup)]
+        assert wave.mean() / per_pixel / 2 == pytest.approx(expected, rel=0.005)
+
+
+def test_the_blaze_is_the_echelle_s(setup_of):
+    """31.6 lines/mm at 63.5 deg: efficiency 1 where m lambda = 56.64 um, 0.4 where the orders meet."""
+    for setting in ("Y1029", "K2148", "M4187"):
+        for trace in setup_of(setting).spectrograph.traces:
+            wave = np.linspace(*trace.wave, 50)
+            expected = np.sinc(56.641 / wave - trace.order) ** 2
+            assert trace.efficiency.at(wave) == pytest.approx(expected, abs=3e-3)
+
+
+class TestKeys:
+    V1 = "crires_old_K2217_blackbody_snr_echo_8"
+
+    def test_generations_mean_the_same(self, plugin):
+        old = plugin.configure(corpus(self.V1))
+        document = plugin.example("spec_ngs")
+        document["instrument"]["INS.WLEN.CWLEN"] = 2216.704
+        new = plugin.configure(reader.read(json.dumps(document)))
+        assert old.mode == new.mode == "spec_ngs"
+        for setup in (old, new):
+            assert setup.header["ESO INS WLEN ID"] == "K2217"
+            assert setup.header["ESO INS WLEN CWLEN"] == 2216.704
+            assert setup.header["ESO INS SLIT1 NAME"] == "w_0.2"
+            assert {t.order for t in setup.spectrograph.traces} == {24, 25, 26, 27, 28, 29}
+        assert (old.aperture_pix, new.aperture_pix) == (1, 0)
+
+    @pytest.mark.parametrize(
+        ("name", "setting", "mode", "aperture"),
+        [
+            ("crires2_v117_form_default", "Y1029", "spec_noao", 0),
+            ("crires2_v118_Mband_michelangelo", "M4187", "spec_ngs", 15),
+            ("crires2_v115_michelangelo_nominal", "L3426", "spec_ngs", 15),
+            ("schema_crires2_old_H1559_linear", "H1559", "spec_noao", 21),
+            ("crires_P108b_upload_petitradtrans", "Y1029", "spec_noao", 17),
+            ("crires_old_Y12_powerlaw_ndit_echo", "Y1029", "spec_noao", 1),
+        ],
+    )
+    def test_real_requests(self, plugin, name, setting, mode, aperture):
+        request = corpus(name)
+        setup = plugin.configure(request)
+        assert (setup.header["ESO INS WLEN ID"], setup.mode, setup.aperture_pix) == (setting, mode, aperture)
+        assert plugin.unknown_keys(request) == ()
+
+    def test_the_polarimeter_is_not_there_and_the_user_is_told(self, plugin):
+        told = plugin.configure(corpus("schema_crires2_old_H1559_linear")).notes
+        assert any("/instrument/polarimetry: the polarimeter is not simulated" in note for note in told)
+        quiet = plugin.configure(corpus("schema_crires2_old_Y1028_free")).notes
+        assert not any("polarimet" in note for note in quiet)
+
+    @pytest.mark.parametrize(
+        ("changes", "where"),
+        [
+            ({"instrument__settingkey": "K2218"}, "/instrument/settingkey"),
+            ({"instrument__slit": 0.3}, "/instrument/slit"),
+            ({"instrument__polarimetry": "elliptic"}, "/instrument/polarimetry"),
+            ({"seeingiqao__mode": "aolgs"}, "/seeingiqao/mode"),
+            ({"timesnr__dit": 1.0}, "/timesnr/DET1.DIT"),
+        ],
+    )
+    def test_what_does_not_exist_is_refused(self, plugin, changes, where):
+        with pytest.raises(RequestError) as caught:
+            plugin.configure(corpus(self.V1, **changes))
+        assert caught.value.details["pointer"] == where
+
+
+@pytest.mark.parametrize(("dit", "ron"), [(1.43, 12), (10, 9.907203907), (26, 6), (47.9, 6), (900, 6)])
+def test_the_read_noise_is_the_etc_s(plugin, dit, ron):
+    chips = plugin.configure(corpus(TestKeys.V1, timesnr__dit=dit)).detector.chips
+    assert [chip.ron for chip in chips] == pytest.approx([ron] * 3, rel=1e-9)
+
+
+def strehl(plugin, seeing, mag, separation):
+    document = plugin.example("spec_ngs")
+    document["seeing"] = {"SEQ.NGS.MAG": mag, "separation": separation}
+    document["elvis"] = {"atmosphere": {"seeing": seeing}}
+    setup = plugin.configure(reader.read(json.dumps(document)))
+    one = np.ones(1)
+    return psf.build(setup, 1.2, 2.2 * one, one, np.zeros((1, 2)), np.array([0.0, separation])).strehl
+
+
+def test_macao_reaches_half_the_diffraction_limit_with_a_bright_star_and_less_with_all_others(plugin):
+    best = strehl(plugin, 0.8, 6, 0)
+    assert best == pytest.approx(0.55, abs=0.05)
+    assert strehl(plugin, 0.8, 11, 0) > 0.8 * best  # "excellent performance" for stars brighter than R = 11
+    assert strehl(plugin, 1.1, 6, 0) < 0.9 * best
+    assert strehl(plugin, 0.8, 16, 0) < 0.7 * best
+    assert strehl(plugin, 0.8, 6, 10) < 0.8 * best
+
+
+CENTRAL = {  # median throughput (%) in the central pixel of the three detectors, ETC of 2020-05-16
+    28: (4.66, 2.54, 1.27), 27: (5.05, 3.36, 1.76), 26: (5.04, 3.51, 1.97), 25: (5.16, 3.54, 1.99),
+    24: (5.12, 3.76, 2.17),
+}  # fmt: skip
+
+
+def test_the_central_pixel_of_k2217_gets_what_the_etc_of_2020_gave_it():
+    request = corpus(TestKeys.V1)
+    ready = pipeline.prepare(request)
+    light, setup = ready.imager.light, ready.setup
+    for number, trace in enumerate(setup.spectrograph.traces):
+        if trace.order not in CENTRAL:
+            continue
+        found = ready.imager.samples(number)
+        lit = found.chip > 0
+        row = int(np.argmin(np.abs(found.s - found.centre)))
+        photons = np.interp(found.wave, light.wave, light.flux) * light.area * found.dispersion
+        share = 100 * np.median((found.target[:, row] / photons)[lit])
+        assert share == pytest.approx(CENTRAL[trace.order][detector_of(trace, setup) - 1], rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("setting", "temperature", "mag", "airmass", "count"),
+    [("K2148", 9360, 10, 1.2, 107), ("K2217", 3458, 8.697, 1.178, 16)],
+)
+def test_the_etc_s_numbers_of_integrations(setting, temperature, mag, airmass, count):
+    request = corpus(
+        TestKeys.V1,
+        instrument__settingkey=setting,
+        target__sed__spectrum__params={"temperature": temperature},
+        target__brightness__params={"mag": mag, "magband": "J", "magsys": "AB"},
+        sky__airmass=airmass,
+    )
+    prediction = pipeline.predict(request)
+    assert isinstance(prediction, extraction.Prediction)
+    assert count / 1.3 < prediction.count < count * 1.3
+
+
+def test_the_total_throughput_of_m_is_the_etc_s():
+    """v118, M4187: 0.0793 at 4999.7 nm, the part of the light in the slit included."""
+    ready = pipeline.prepare(corpus("crires2_v118_Mband_michelangelo"))
+    number = next(n for n, t in enumerate(ready.setup.spectrograph.traces) if t.wave[0] < 4.9997 < t.wave[1])
+    found = ready.imager.samples(number)
+    total = np.interp(4.9997, found.wave, found.total * found.enslitted)
+    assert total == pytest.approx(0.0793, rel=0.1)
