@@ -51,7 +51,8 @@ def wanted(output: Mapping[str, Any], setup: Setup) -> tuple[frozenset[str], tup
     The reader has warned of flags that do not exist; they ask for nothing.
     """
     series, missing = set(), []
-    absent, what = SPECTROSCOPIC, "an image"
+    absent: tuple[str, ...] = SPECTROSCOPIC
+    what = "an image"
     if setup.spectrograph is not None:
         fibres = any(aperture.fibre for aperture in setup.spectrograph.apertures)
         absent, what = (("throughput/enslittedenergy",), "fibres") if fibres else (("throughput/fibinj",), "slits")
