@@ -20,6 +20,13 @@ def fors():
     return registry.load("fors")
 
 
+def copy_rest(plugin, folder):
+    """Copy all files of a plugin's data but the main one."""
+    for file in plugin.folder.glob("*.toml"):
+        if file.name != "instrument.toml":
+            (folder / file.name).write_text(file.read_text())
+
+
 def test_nothing_is_read_before_it_is_asked_for(tmp_path):
     plugin = TomlInstrument(tmp_path)
     with pytest.raises(ResourceError, match=r"instrument\.toml"):
@@ -72,8 +79,7 @@ def test_header_carries_the_options_in_force(fors):
 def test_missing_shared_file_is_a_resource_error(tmp_path, fors):
     text = (fors.folder / "instrument.toml").read_text().replace('"vlt_ut1"', '"vlt_ut9"')
     (tmp_path / "instrument.toml").write_text(text)
-    for name in ("filters.toml", "detectors.toml"):
-        (tmp_path / name).write_text((fors.folder / name).read_text())
+    copy_rest(fors, tmp_path)
     with pytest.raises(ResourceError, match=r"no vlt_ut9\.toml"):
         TomlInstrument(tmp_path).configure(request({}))
 
@@ -93,8 +99,7 @@ role = "filter"
 """
     text = (fors.folder / "instrument.toml").read_text()
     (tmp_path / "instrument.toml").write_text(text + extra)
-    for name in ("filters.toml", "detectors.toml"):
-        (tmp_path / name).write_text((fors.folder / name).read_text())
+    copy_rest(fors, tmp_path)
     plugin = TomlInstrument(tmp_path)
     assert plugin.configure(request({})).filter_name == "v_HIGH+114"
     assert next(m.filters for m in plugin.modes() if m.mode == "img_nopol") == ("v_HIGH+114",)
@@ -124,8 +129,7 @@ parts = ["bleu"]
 """
     text = (fors.folder / "instrument.toml").read_text()
     (tmp_path / "instrument.toml").write_text(text + extra)
-    for name in ("filters.toml", "detectors.toml"):
-        (tmp_path / name).write_text((fors.folder / name).read_text())
+    copy_rest(fors, tmp_path)
     plugin = TomlInstrument(tmp_path)
     other = {"ins_configuration": "other", "INS.COLL.NAID": "COLL_SR+6"}
     assert plugin.configure(request(other)).psf == "seeing"
@@ -154,8 +158,7 @@ notes.linear = "is not simulated"
 """
     text = (fors.folder / "instrument.toml").read_text()
     (tmp_path / "instrument.toml").write_text('spare_keys = ["orders"]\n' + text + extra)
-    for name in ("filters.toml", "detectors.toml"):
-        (tmp_path / name).write_text((fors.folder / name).read_text())
+    copy_rest(fors, tmp_path)
     return TomlInstrument(tmp_path)
 
 
@@ -217,8 +220,8 @@ def test_a_request_without_a_mode_may_have_one_by_its_adaptive_optics(spectral):
 
 def test_the_read_noise_may_depend_on_the_integration_time(fors, tmp_path):
     ron = 'ron = { dit = [1.0, 11.0], value = [12.0, 6.0], unit = "electron", source = "a test" }'
+    copy_rest(fors, tmp_path)
     (tmp_path / "instrument.toml").write_text((fors.folder / "instrument.toml").read_text())
-    (tmp_path / "filters.toml").write_text((fors.folder / "filters.toml").read_text())
     text = (fors.folder / "detectors.toml").read_text()
     (tmp_path / "detectors.toml").write_text(re.sub(r"^ron = .*$|(?<=, )ron = \{[^}]*\}", ron, text, flags=re.M))
     plugin = TomlInstrument(tmp_path)
