@@ -98,9 +98,9 @@ def receding(count: int, scale: float, inclination: float, mass: float) -> Float
 
 def _radius(count: int, scale: float, inclination: float) -> tuple[Floats, Floats]:
     """Return the radius in the disc's plane of each element, and the elements' places along either axis."""
-    place = (np.arange(count) - (count - 1) / 2.0) * scale
-    radius: Floats = np.hypot(place[:, None], place / math.cos(math.radians(inclination)))
-    return np.asarray(np.maximum(radius, 1e-6 * scale)), place
+    place: Floats = np.asarray((np.arange(count) - (count - 1) / 2.0) * scale)
+    radius: Floats = np.asarray(np.hypot(place[:, None], place / math.cos(math.radians(inclination))), np.float64)
+    return np.maximum(radius, 1e-6 * scale), place
 
 
 def surface(
