@@ -1,0 +1,182 @@
+"""`elvis ob` as a filter: what goes in and out, and that nothing makes it fall over."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from astropy.io import fits
+
+HERE = Path(__file__).parents[1] / "ob"
+NIGHT = (HERE / "night.yaml").read_text()
+BLOCK: dict[str, Any] = {
+    "obId": 7, "itemType": "OB", "name": "block", "runId": "110.A-0001(B)",
+    "target": {"name": "T", "ra": "05:00:00.000", "dec": "-30:00:00.00", "equinox": "J2000", "epoch": 2000,
+               "properMotionRa": 0.1, "properMotionDec": 0, "differentialRa": 0, "differentialDec": 0.001},
+    "constraints": {"airmass": 2.0, "fli": 1.0, "moonDistance": 10, "atm": "50%", "waterVapour": 5},
+    "elvis": {"elvis": {"window": {"x0": 1000, "y0": 1000, "nx": 32, "ny": 32}, "chips": [1]}},
+    "templates": [
+        {"templateName": "HAWKI_img_acq_Preset", "type": "acquisition",
+         "parameters": [{"name": "TEL.ROT.OFFANGLE", "type": "number", "value": 12.0}]},
+        {"templateName": "HAWKI_img_obs_GenericOffset", "type": "science",
+         "parameters": [{"name": "SEQ.OFFSET1.LIST", "type": "numlist", "value": "0 5"},
+                        {"name": "SEQ.OBSTYPE.LIST", "value": ["O", "S"]}, {"name": "SEQ.NEXPO", "value": 1},
+                        {"name": "DET.DIT", "value": 10.0}, {"name": "INS.FILT.NAME", "value": "Ks"}]},
+    ],
+}  # fmt: skip
+
+
+def test_a_line_for_each_exposure_and_each_is_rendered(elvis):
+    lines = elvis("ob", stdin=json.dumps(BLOCK)).out.decode().splitlines()
+    assert len(lines) == 2
+    for n, line in enumerate(lines, start=1):
+        result = elvis(stdin=line)
+        assert result.code == 0, result.err
+        with fits.open(BytesIO(result.out)) as hdus:
+            top = hdus[0].header
+            assert (top["ESO OBS ID"], top["ESO TPL EXPNO"], top["ESO TPL NEXP"]) == (7, n, 2)
+            assert top["ESO DPR TYPE"] == ("OBJECT", "SKY")[n - 1]
+            assert top["RAOFF"] == (0.0, 5.0)[n - 1]
+
+
+@pytest.mark.parametrize("text", [json.dumps(BLOCK), NIGHT], ids=["p2", "odl"])
+def test_check_and_schedule(elvis, text):
+    result = elvis("ob", "--check", stdin=text)
+    assert (result.code, result.out) == (0, b"")
+    assert "valid: " in result.err
+    table = elvis("ob", "--schedule", stdin=text).out.decode().splitlines()
+    exposures = elvis("ob", stdin=text).out.decode().splitlines()
+    assert len(table) == len(exposures) + 1
+
+
+def test_options_reach_the_requests(elvis, tmp_path):
+    file = tmp_path / "etc.json"
+    file.write_text('{"target": {"brightness": {"mag": 3}}}')
+    given = ("--start", "2026-01-02T02:00:00", "--seed", "9", "--steady", "--request", str(file), "--format", "p2")
+    result = elvis("ob", *given, stdin=json.dumps(BLOCK))
+    document = json.loads(result.out.decode().splitlines()[0])
+    assert document["target"]["brightness"]["mag"] == 3
+    assert document["elvis"]["seed"] == 9
+    assert document["elvis"]["date"].startswith("2026-01-02T02:07:00")
+    assert "airglow" not in document["elvis"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "code", "message"),
+    [
+        (("--start", "noon"), json.dumps(BLOCK), 2, "--start: 'noon' is not a date"),
+        (("--request", "/nowhere.json"), json.dumps(BLOCK), 2, "--request: cannot read"),
+        ((), "", 65, "there is no Observing Block"),
+        ((), "{", 65, "not JSON"),
+        ((), "\udcff", 65, "not UTF-8"),
+        ((), "hello", 65, "must be an object"),
+        (("--format", "odl"), json.dumps(BLOCK), 65, "is not known here"),
+        ((), "x                12 34 56.70 -10 20 30.00 2000", 65, "a starlist has targets only"),
+        ((), json.dumps({**BLOCK, "instrument": "nothing"}), 69, "no instrument 'nothing'"),
+    ],
+)
+def test_what_goes_wrong(elvis, arguments, text, code, message):
+    result = elvis("ob", *arguments, stdin=text.encode("utf-8", "surrogateescape"))
+    assert (result.code, result.out) == (code, b"")
+    assert message in result.err
+
+
+def test_starlists_come_and_go(elvis):
+    line = "HL Tau           04 31 38.440 +18 13 57.60 2000 rotmode=pa rotdest=37 vmag=14.6 # Kmag=7.4\n"
+    yaml = elvis("ob", "--to", "odl", stdin=line).out.decode()
+    assert "Targets:" in yaml
+    assert elvis("ob", "--to", "starlist", stdin=yaml).out.decode() == line
+    assert json.loads(elvis("ob", "--to", "json", stdin=line).out)[0]["Targets"][0]["name"] == "HL Tau"
+
+
+def test_blocks_are_translated_whole(elvis):
+    again = elvis("ob", "--to", "json", stdin=NIGHT).out
+    assert elvis("ob", stdin=again).out == elvis("ob", stdin=NIGHT).out
+
+
+def test_yaml_is_not_read_by_the_plain_command(elvis_process):
+    modules = elvis_process("import sys; from elvis_cli import cli; print('yaml' in sys.modules)")
+    assert modules.strip() == "False"
+
+
+@pytest.fixture
+def elvis_process():
+    import subprocess
+    import sys
+
+    def run(code):
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    return run
+
+
+VALUES: list[Any] = [
+    None, True, -1, 0, 2.5, 1e18, 1e300, 10**40, "", "x", "OB", "T", "0 1 x", "99:99:99", "2026-01-01", [], [1], [None],
+    {}, {"a": 1}, [[]], [{}], "\x00", "é🎉", "V" * 300, "METIS_img_lm_obs_AutoJitter", "micado",
+]  # fmt: skip
+KEYS = ["templates", "target", "name", "parameters", "value", "children", "itemType", "elvis", "DET.DIT", "", "seed",
+        "pattern", "detconfig", "offsets", "PA", "instrument", "ObservingBlocks", "x/y~z"]  # fmt: skip
+
+
+def nodes(value):
+    if isinstance(value, dict):
+        yield from ((value, key) for key in value)
+        children = list(value.values())
+    elif isinstance(value, list):
+        yield from ((value, n) for n in range(len(value)))
+        children = value
+    else:
+        return
+    for child in children:
+        yield from nodes(child)
+
+
+def mutated(document, rng):
+    """Return a document with one to three changes."""
+    document = copy.deepcopy(document)
+    for _ in range(rng.randint(1, 3)):
+        everywhere = list(nodes(document))
+        if not everywhere:
+            break
+        parent, key = rng.choice(everywhere)
+        match rng.randrange(6):
+            case 0 | 1:
+                parent[key] = copy.deepcopy(rng.choice(VALUES))
+            case 2:
+                del parent[key]
+            case 3 if isinstance(parent, dict):
+                parent[rng.choice(KEYS)] = parent.pop(key)
+            case 4 if isinstance(parent, dict):
+                parent[rng.choice(KEYS)] = copy.deepcopy(rng.choice(VALUES))
+            case _ if isinstance(parent[key], (int, float)):
+                parent[key] = parent[key] * rng.choice([-1, 0, 1e3, 1e9, 0.5])
+            case _:
+                parent[key] = [copy.deepcopy(parent[key])]
+    return document
+
+
+def test_two_thousand_mutated_blocks(elvis):
+    import yaml
+
+    rng = random.Random(6)
+    accepted = 0
+    odl = yaml.safe_load(NIGHT)
+    for n in range(2000 * int(os.environ.get("ELVIS_FUZZ", "1"))):
+        document = mutated(BLOCK if n % 2 else odl, rng)
+        text = yaml.safe_dump(document, allow_unicode=True) if n % 4 == 0 else json.dumps(document)
+        result = elvis("ob", stdin=text)
+        assert result.code in (0, 65, 69), (result.err, document)
+        assert all(line.startswith("elvis: ") and line.isprintable() for line in result.err.splitlines())
+        if result.code:
+            assert result.out == b""
+            assert len([line for line in result.lines if "note" not in line]) == 1
+            if result.code == 69:
+                assert "no instrument" in result.err
+        accepted += result.code == 0
+    assert 300 < accepted < 1700 * int(os.environ.get("ELVIS_FUZZ", "1"))

@@ -1,0 +1,141 @@
+"""The plan of a night: times, overheads, conditions."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from elvis_cli.errors import RequestError
+from elvis_cli.ob import schedule, templates
+from elvis_cli.product.observation import observe
+
+START = datetime(2026, 1, 2, 2, 0)
+MOVES = {"SEQ.NEXPO": 2, "SEQ.OFFSET1.LIST": "0 5 0", "DET.DIT": 10, "DET.NDIT": 3}
+
+
+def test_every_second_is_accounted_for(make, plan):
+    exposures = plan([make("HAWKI_img_obs_GenericOffset", MOVES)] * 2, start=START)
+    table = templates.load("hawki").overheads({})
+    readout = table.readout + 2 * table.integration
+    assert [e.shutter for e in exposures] == [30.0] * 12
+    assert {e.readout for e in exposures} == {readout}
+    assert exposures[0].before == {"preset": table.preset}
+    assert exposures[0].start == START + timedelta(seconds=table.preset)
+    assert exposures[2].before == {"offset": table.offset}
+    assert exposures[4].before == {}  # the third move is 0
+    # Between the blocks the telescope goes back and points again.
+    assert exposures[6].before == {"offset": table.offset, "preset": table.preset}
+    end = exposures[-1].start + timedelta(seconds=30 + readout)
+    assert sum(e.wall for e in exposures) == pytest.approx((end - START).total_seconds(), abs=0.01)
+
+
+def test_a_new_configuration_takes_time(make, plan):
+    blocks = [make("METIS_img_lm_obs_GenericOffset", {"INS.FILT1.NAME": f}) for f in ("Lp", "Lp", "Mp")]
+    setup = templates.load("metis").overheads({}).setup
+    assert [e.before.get("setup", 0.0) for e in plan(blocks, start=START)] == [0.0, 0.0, setup]
+
+
+def test_an_acquisition_takes_time_and_turns_the_field(make, plan):
+    acquisition = {"TEL.ROT.OFFANGLE": 40.0, "TEL.TARG.OFFSETALPHA": 2.0}
+    (exposure,) = plan(make("METIS_img_lm_obs_GenericOffset", {}, acquisition), start=START)
+    assert exposure.before["acquisition"] > 0
+    block = exposure.document["elvis"]
+    assert block["pointing"]["position_angle"] == 40.0
+    assert block["offset"] != pytest.approx([0, 0], abs=1.0)
+
+
+def test_without_a_start_the_target_is_high(make, plan):
+    exposures = plan(make("HAWKI_img_obs_GenericOffset", {"SEQ.NOFFSET": 30}))
+    hours = [e.document["elvis"]["keywords"]["ESO TEL HA"][0] for e in exposures]
+    assert hours[0] < 0 < hours[-1]
+    assert sum(hours) / len(hours) == pytest.approx(0, abs=1.5)
+
+
+def test_the_headers_agree_with_the_plan(make, plan):
+    import json
+
+    from elvis_cli import pipeline, reader
+
+    exposure = plan(make("HAWKI_img_obs_GenericOffset", MOVES), start=START + timedelta(hours=2))[3]
+    request = reader.read(json.dumps(exposure.document))
+    seen = observe(request, pipeline.configure(request), 3)
+    assert seen.start == exposure.start
+    assert seen.notes == ()  # airmass of the request and of the geometry agree
+    assert request.sky.airmass == exposure.airmass > 1.0
+
+
+def test_a_target_below_the_horizon_is_refused(make, plan):
+    with pytest.raises(RequestError, match=r"/target: T stands at an altitude of .*another time \(--start\)"):
+        plan(make("HAWKI_img_obs_GenericOffset"), start=datetime(2026, 6, 20, 4))
+
+
+def test_daylight_and_moon_are_noted(make, plan):
+    (day,) = plan(make("HAWKI_img_obs_GenericOffset"), start=datetime(2026, 6, 20, 15))
+    assert any("the Sun stands at" in note for note in day.notes)
+    limits = {"moonDistance": 179, "fli": 0.0}
+    (night,) = plan(make("HAWKI_img_obs_GenericOffset", constraints=limits), start=START)
+    assert len(night.notes) == 2
+    sky = night.document["sky"]
+    assert (0.9 < sky["fli"] <= 1.0, 0 < sky["moonDistance"] < 180) == (True, True)  # the full Moon of 3 January 2026
+
+
+def test_the_drift_is_of_the_seed_and_not_of_the_plan(make, plan):
+    def conditions(blocks, **options):
+        return [
+            (e.start, e.document["elvis"]["atmosphere"]["seeing"], e.document["elvis"]["airglow"])
+            for e in plan(blocks, start=START, steady=False, **options)
+        ]
+
+    one = make("HAWKI_img_obs_GenericOffset", {"SEQ.NOFFSET": 20})
+    drifted = conditions(one, seed=1)
+    assert len({seeing for _, seeing, _ in drifted}) > 10
+    assert drifted == conditions(one, seed=1)
+    assert drifted != conditions(one, seed=2)
+    assert drifted == conditions([one, one], seed=1)[:20]
+    assert all(0.3 < seeing < 2.0 and 0.6 < glow < 1.6 for _, seeing, glow in drifted)
+    assert "atmosphere" not in plan(one, start=START)[0].document["elvis"]
+
+
+def test_a_patch_lies_under_the_block(make, plan):
+    patch = {
+        "target": {"brightness": {"magband": "K", "mag": 11}},
+        "elvis": {"window": {"x0": 0, "y0": 0, "nx": 9, "ny": 9}},
+        "instrument": {"INS.FILT.NAME": "J"},
+        "timesnr": {"DET.DIT": 3},
+    }
+    one = make("HAWKI_img_obs_GenericOffset", {"INS.FILT.NAME": "H"}, elvis={"target": {"brightness": {"mag": 12}}})
+    (exposure,) = plan(one, request=patch)
+    document = exposure.document
+    assert document["target"]["brightness"] == {"brightnesstype": "mag", "magband": "K", "mag": 12, "magsys": "vega"}
+    assert document["instrument"]["INS.FILT.NAME"] == "H"
+    assert (document["timesnr"]["DET.DIT"], document["elvis"]["window"]["nx"]) == (3, 9)
+
+
+def test_a_catalogue_moves_with_the_sky(make, plan):
+    import json
+
+    from elvis_cli import reader
+    from elvis_cli.scene import library
+
+    patch = {"elvis": {"catalogue": {"x": [1.0], "y": [2.0], "mag": [15.0]}}}
+    places = []
+    for exposure in plan(make("HAWKI_img_obs_GenericOffset", {"SEQ.OFFSET1.LIST": "0 5"}, elvis=patch)):
+        request = reader.read(json.dumps(exposure.document))
+        x, y = library.places(request, request.extras.catalogue)
+        places.append((float(x[0]), float(y[0])))
+    assert places[0] == pytest.approx((1.0, 2.0), abs=1e-4)
+    assert places[1] == pytest.approx((6.0, 2.0), abs=1e-4)  # East of the target by less: the star moves West
+
+
+def test_too_long_a_plan(make, plan):
+    block = make("HAWKI_img_obs_GenericOffset", {"DET.DIT": 1e5, "DET.NDIT": 1000})
+    with pytest.raises(RequestError, match=r"more than 366 days|cannot be|altitude"):
+        plan([block] * 9, start=START)
+
+
+def test_the_schedule_is_a_table(make, plan):
+    exposures = plan(make("HAWKI_img_obs_GenericOffset", MOVES), start=START)
+    row = dict(zip(schedule.HEAD, schedule.row(exposures[0]), strict=True))
+    assert row["start (UTC)"] == "2026-01-02T02:06:00"
+    assert row["template"] == "HAWKI_img_obs_GenericOffset 1/6"
+    assert row["overheads s"].startswith("preset 360, readout ")
+    assert "6 exposures" in schedule.summary([], exposures)
