@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from elvis_cli import parallel, snr, spectra
+from elvis_cli import parallel, setups, snr, spectra
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import Setup
 from elvis_cli.request import Request
@@ -147,6 +147,8 @@ class Spectrometer(Protocol):
 def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Prediction:
     """Return the ETC's prediction for a spectrograph, NDIT or NEXPO solved if need be: 0 where nothing reaches it.
 
+    Pixels that the optics leave dark, outside a filter or beyond a dichroic, do not count.
+
     Raises
     ------
     RequestError
@@ -157,6 +159,8 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
     fwhm = spectrometer.psf.fwhm
     diameter = aperture_pixels(fwhm, setup, request)
     reach = max(REACH, diameter // 2 + 1)
+    passed = np.prod(list(spectrometer.light.groups.values()), axis=0)
+    dark = setups.FAINT * passed.max()
 
     def follow(number: int) -> tuple[Spectrum, float]:
         """Return the spectrum in a trace, and all electrons/s of the target there."""
@@ -169,7 +173,8 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         everything = np.interp(samples.wave, light.wave, light.target) * efficiency * samples.dispersion
         found = spectra.extract(trace.order, samples, weight, efficiency, everything, detector, setup.dit)
         rate = np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0).sum()
-        return found.where(found.chip > 0), float(rate)
+        lit = np.interp(samples.wave, light.wave, passed) * efficiency >= dark
+        return found.where((found.chip > 0) & lit), float(rate)
 
     numbers = near(spectrograph, request.extras.offset, setup.pixel_scale * reach)
     # one alone first: it makes what they share

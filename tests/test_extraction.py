@@ -36,7 +36,8 @@ def ready(micado):
         spectrograph = Spectrograph(tuple(apertures), tuple(trace(*o) for o in orders), across=0.1, blur=0.0)
         setup = replace(setup, kind=kind, spectrograph=spectrograph, pixel_scale=PIXEL)
 
-        sky, psf = SimpleNamespace(sky_model="none", wave=[1.0, 3.0], target=[1e4, 1e4]), SimpleNamespace(fwhm=0.2)
+        sky = SimpleNamespace(sky_model="none", wave=[1.0, 3.0], target=[1e4, 1e4], groups={"optics": [0.5, 0.5]})
+        psf = SimpleNamespace(fwhm=0.2)
         return SimpleNamespace(samples=lambda number, reach: light[number], light=sky, psf=psf), setup, request
 
     return run

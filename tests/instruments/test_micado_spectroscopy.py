@@ -141,6 +141,14 @@ def test_star_electrons_agree_with_the_published_simulator():
     assert ready().prediction.target_rate == pytest.approx(4.72e6, rel=0.15)
 
 
+def test_the_ratio_is_that_of_the_wavelengths_that_arrive():
+    """SCAO's dichroic keeps what is below 0.93 um: order 82 is dark, and does not count."""
+    prediction = ready("Spec_IJ").prediction
+    assert {spectrum.order for spectrum in prediction.orders} == SETTINGS["Spec_IJ"] - {82}
+    assert (prediction.inside.wave.min(), prediction.inside.wave.max()) == pytest.approx((0.92, 1.6), abs=0.02)
+    assert prediction.snr_single == pytest.approx(np.median([np.median(s.single) for s in prediction.orders]), rel=0.5)
+
+
 @pytest.fixture(scope="module")
 def spectra():
     return ready().imager
