@@ -299,12 +299,3 @@ def test_a_star_fills_the_well_near_the_bright_limit(grating):
         above.append(-2.5 * np.log10(peak / made.setup.detector.full_well))
     assert -0.8 < above[0] < 0.7
     assert all(0.5 < found < 1.0 for found in above[1:])
-
-
-@pytest.mark.parametrize(
-    ("grating", "lamps"),
-    [("J_long", ["argon"]), ("H_low", ["argon", "xenon"]), ("K_short", ["argon", "neon"])],
-)
-def test_each_band_has_its_arc_lamps(grating, lamps):
-    setup = configure("ifs_ngs", grating, elvis={"calibration": "arc"})
-    assert [lamp.name for lamp in setup.calibration.lamps] == [f"{name} lamp" for name in lamps]
