@@ -185,6 +185,8 @@ def test_of_a_target_without_end_the_aperture_has_its_own_area(name, mode, area)
     """A circle of 9 pixels of 0.05 arcsec on slices; 89 pixels of a slit."""
     document = registry.load(name).example(mode)
     document["target"]["morphology"] = {"morphologytype": "extended", "extendedtype": "infinite"}
+    if name == "eris":
+        document["instrument"]["INS.SPXW.NAME"] = "100mas"
     document["seeing"]["aperturepix"] = 9 if name == "eris" else 89
     p = pipeline.predict(reader.read(json.dumps(document)))
     assert np.median(p.inside.encircled) == pytest.approx(area, rel=0.01)

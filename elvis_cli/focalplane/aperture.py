@@ -119,15 +119,24 @@ class Plane:
         q = self.setup.pixel_scale
         edges = np.linspace(-0.5, 0.5, count + 1) * aperture.width
         half = aperture.length / 2
+        # only what is near the aperture
+        left, bottom = (
+            max(math.floor((place - size / 2 - start) / q) - 1, 0)
+            for place, size, start in ((t, aperture.width, self.origin[0]), (along, aperture.length, self.origin[1]))
+        )
+        image = image[
+            bottom : bottom + math.ceil(aperture.length / q) + 4, left : left + math.ceil(aperture.width / q) + 4
+        ]
+        t, along = t - self.origin[0] - left * q, along - self.origin[1] - bottom * q
         if aperture.fibre:
-            light = float(np.sum(image * self._inside(image.shape, t, along, half)))
+            light = float(np.sum(image * inside(image.shape, q, t, along, half)))
             return light * disc(half, edges, s - aperture.offset, row)
         sums = np.concatenate([np.zeros((image.shape[0], 1)), np.cumsum(image, axis=1, dtype=float)], axis=1)
-        cuts = _interpolated(sums, (t + edges - self.origin[0]) / q)
+        cuts = _interpolated(sums, (t + edges) / q)
         lines = np.diff(cuts, axis=1).T
         sums = np.concatenate([np.zeros((count, 1)), np.cumsum(lines, axis=1)], axis=1)
         ends = [np.clip(s - aperture.offset + side * row / 2, -half, half) for side in (-1, 1)]
-        low, high = (_interpolated(sums, (along + end - self.origin[1]) / q) for end in ends)
+        low, high = (_interpolated(sums, (along + end) / q) for end in ends)
         return np.asarray((high - low) / row)
 
     def inside(self, image: Image, aperture: Aperture) -> float:
@@ -144,12 +153,11 @@ class Plane:
             aperture.x * math.sin(angle) + aperture.y * math.cos(angle),
         )
 
-    def _inside(self, shape: tuple[int, ...], t: float, along: float, radius: float) -> Floats:
-        """Return how much of each pixel is within a circle."""
-        q = self.setup.pixel_scale
-        x = self.origin[0] + (np.arange(shape[1]) + 0.5) * q - t
-        y = self.origin[1] + (np.arange(shape[0]) + 0.5) * q - along
-        return np.asarray(np.clip((radius - np.hypot(x, y[:, None])) / q + 0.5, 0.0, 1.0))
+
+def inside(shape: tuple[int, ...], pixel: float, x: float, y: float, radius: float) -> Floats:
+    """Return how much of each pixel (ny, nx) is within a circle; the corner of the first is the origin."""
+    dx, dy = ((np.arange(n) + 0.5) * pixel - at for n, at in ((shape[1], x), (shape[0], y)))
+    return np.asarray(np.clip((radius - np.hypot(dx, dy[:, None])) / pixel + 0.5, 0.0, 1.0))
 
 
 def uniform(aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
