@@ -62,7 +62,7 @@ def law(fits: dict[int, dict[str, Any]]) -> tuple[Floats, Floats]:
         x.append(polynomial.polyval2d(u, w, np.array(fit["x_mm"])))
         y.append(polynomial.polyval2d(u, w, np.array(fit["y_mm"])))
     matrix = np.concatenate(rows)
-    return tuple(np.linalg.lstsq(matrix, np.concatenate(v), rcond=None)[0] for v in (x, y))  # type: ignore[return-value]
+    return tuple(np.linalg.lstsq(matrix, np.concatenate(v), rcond=None)[0] for v in (x, y))
 
 
 def derived(order: int, fit: dict[str, Any], coefficients: tuple[Floats, Floats]) -> dict[str, Any]:
