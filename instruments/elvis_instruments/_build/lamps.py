@@ -34,12 +34,12 @@ def infrared(element: str) -> Lines:
 
 
 def visible(element: str) -> Lines:
-    """Return an element's lines of NIST's table, neutral or once ionised, with a plain number for the strength."""
+    """Return an element's lines of NIST's table, neutral or once ionised, with a number for the strength, whatever flags it."""
     rows = []
     with (HERE / "rascal/arc_lines/all_nist.csv").open() as file:
         for row in csv.reader(file):
             try:
-                wave, strength = float(row[2]) * 1e-4, float(row[4])
+                wave, strength = float(row[2]) * 1e-4, float(row[4].rstrip("*bcdfhlpqrsw:?-, "))
             except ValueError:
                 continue
             if row[0] == element and wave > 0.3 and strength > 0:
