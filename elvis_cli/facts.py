@@ -11,6 +11,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ EVERYWHERE = (0.01, 1000.0)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the tables of a TOML file.
+    """Return the tables of a TOML file, which are shared by all who read it: not to be changed.
 
     Raises
     ------
@@ -32,10 +33,17 @@ def read(path: Path) -> dict[str, Any]:
         There is no such file, or it is not TOML.
     """
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        state = path.stat()
+        return _load(path, state.st_mtime_ns, state.st_size)
     except (OSError, ValueError) as error:
         raise ResourceError(f"cannot read {path}: {error}", file=str(path)) from error
+
+
+@lru_cache(maxsize=64)
+def _load(path: Path, _changed: int, _size: int) -> dict[str, Any]:
+    """Return the tables of a file as it is; a process that makes many frames reads each once."""
+    with path.open("rb") as file:
+        return tomllib.load(file)
 
 
 def overlay(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
