@@ -45,7 +45,10 @@ def configure(request: Request) -> Setup:
     values = (*setup.values, *provenance.tables(request))
     if request.extras.calibration and setup.calibration is None:
         raise ResourceError(f"{setup.instrument} takes no calibration frames", allowed="the target's")
-    return replace(setup, values=values, distortion=optical_models.distortion(request))
+    notes = setup.notes
+    if request.extras.wavemap and setup.spectrograph is None:
+        notes += ("/elvis/wavemap: not used, an image has no wavelengths",)
+    return replace(setup, values=values, notes=notes, distortion=optical_models.distortion(request))
 
 
 def prepare(request: Request) -> Observation:

@@ -34,7 +34,7 @@ def infrared(element: str) -> Lines:
 
 
 def visible(element: str) -> Lines:
-    """Return an element's lines of NIST's table, neutral or once ionised, with a number for the strength, whatever flags it."""
+    """Return the lines of an element in the table of NIST that have a number for their strength, whatever flags it."""
     rows = []
     with (HERE / "rascal/arc_lines/all_nist.csv").open() as file:
         for row in csv.reader(file):
