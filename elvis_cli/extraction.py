@@ -152,7 +152,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
     Raises
     ------
     RequestError
-        No order sees the wavelengths between which a signal-to-noise ratio is asked for, or none is on a chip.
+        No order falls on a chip.
     """
     spectrograph, detector = setup.spectrograph, setup.detector
     assert spectrograph is not None  # a spectrometer has one
@@ -248,10 +248,7 @@ def aperture_pixels(fwhm: float, setup: Setup, request: Request) -> int:
 def chosen(orders: Sequence[Spectrum], request: Request) -> tuple[Spectrum, tuple[str, ...]]:
     """Return the spectral pixels, of all orders, where the signal-to-noise ratio is meant, and notes.
 
-    Raises
-    ------
-    RequestError
-        A ratio is asked for where there are none.
+    Real requests ask for it where their setting does not see; the ETC takes them, and so do we, loudly.
     """
     everything = spectra.join(orders)
     if request.timing.wave is None:
@@ -260,11 +257,9 @@ def chosen(orders: Sequence[Spectrum], request: Request) -> tuple[Spectrum, tupl
     inside = (everything.wave >= low) & (everything.wave <= high)
     if inside.any():
         return everything.where(inside), ()
-    seen = [f"{1e3 * s.wave[0]:.6g} to {1e3 * s.wave[-1]:.6g} nm (order {s.order})" for s in orders]
-    text = f"no order sees {1e3 * low:g} to {1e3 * high:g} nm"
-    if request.timing.snr is None:
-        return everything, (f"{text}: the S/N is that of all wavelengths",)
-    raise RequestError("/timesnr", text, found=[1e3 * low, 1e3 * high], allowed=seen)
+    seen = f"{1e3 * everything.wave.min():.6g} to {1e3 * everything.wave.max():.6g} nm"
+    text = f"timesnr: no order sees {1e3 * low:g} to {1e3 * high:g} nm, what is seen lies within {seen}"
+    return everything, (f"{text}: the S/N is the median over all of that",)
 
 
 def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectrum, ...], tuple[str, ...]]:

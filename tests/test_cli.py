@@ -48,9 +48,6 @@ REFUSED = {  # a line of 1000 nm that is to have a V magnitude
     "crires2_v117_K2166_upload_K9.01_exocrires": "/target/sed/spectrum",  # the spectrum is not in the request
     "crires_P108b_upload_petitradtrans": "/target/sed/spectrum",
     "crires_old_Y12_upload_ndit": "/target/sed/spectrum",
-    "crires_old_J1228_blackbody_snr": "/timesnr",  # a S/N where the setting does not see
-    "crires_old_J1228_powerlaw_snr": "/timesnr",
-    "crires_old_K2217_blackbody_snr_10": "/timesnr",
     "malformed_crires_old_J1228_powerlaw_snr_echo": "/timesnr/DET1.DIT",
     "malformed_crires_old_J1228_powerlaw_snr_echo_2": "/timesnr/DET1.DIT",
 }
