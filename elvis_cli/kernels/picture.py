@@ -27,9 +27,14 @@ def sample(
     """
     ny, nx = image.shape
     my, mx = picture.shape
+    far = abs(ux) + abs(uy)  # of the farthest sample of a pixel
     for j in range(ny):
         for i in range(nx):
             total = 0.0
+            u, v = x0 + ux * i - uy * (row + j), y0 + uy * i + ux * (row + j)
+            if not (-1.0 - far < u < mx + far and -1.0 - far < v < my + far):
+                image[j, i] = 0.0
+                continue
             for b in range(2 * parts):
                 dy = (b + 0.5) / parts - 1.0
                 y = row + j + dy
