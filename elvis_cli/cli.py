@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from elvis_cli import __version__
-from elvis_cli.commands import ob, survey
+from elvis_cli.commands import batch, ob, survey
 from elvis_cli.commands.pipes import OutputFile, binary_stdin, check_stdout, sink, stdin
 from elvis_cli.console import Console, cell, print_json, table, write
-from elvis_cli.errors import ElvisError, RequestError, UsageError, json_pointer
+from elvis_cli.errors import ElvisError, UsageError, expected
 from elvis_cli.options import Options, request_options
 from elvis_cli.options import limits as read_limits
 from elvis_cli.picture import Kind
@@ -93,9 +93,7 @@ def _translate(error: Exception) -> ElvisError:
         return UsageError(error.format_message())  # type: ignore[attr-defined]
     if os.environ.get("ELVIS_DEBUG"):
         raise error
-    if isinstance(error, MemoryError):
-        return ElvisError("not enough memory: render fewer chips or a smaller window")
-    return ElvisError(f"a fault of elvis: {type(error).__name__}: {error} (ELVIS_DEBUG=1 shows where)")
+    return expected(error)
 
 
 _USAGE = typer.BadParameter.__mro__[2]
@@ -316,6 +314,7 @@ def warm() -> None:
 
 survey.register(app)
 ob.register(app)
+batch.register(app)
 
 
 def _render(text: bytes | str, options: Options, output: Path | None) -> None:
@@ -330,15 +329,7 @@ def _render(text: bytes | str, options: Options, output: Path | None) -> None:
 
 
 def _read(text: bytes | str, options: Options) -> Request:
-    from elvis_cli import reader
-
-    request = reader.read(text, options.overrides, strict=options.strict)
-    from elvis_cli import registry
-
-    plugin = registry.load(request.instrument)
-    if options.strict:
-        for key in plugin.unknown_keys(request):
-            raise RequestError(json_pointer("instrument", key), "unknown key")
+    request = options.read(text)
     _console.note(request.warnings)
     return request
 

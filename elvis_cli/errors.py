@@ -65,6 +65,21 @@ class OutputError(ElvisError):
     exit_code = 74
 
 
+class IncompleteError(ElvisError):
+    """Of many requests some have failed."""
+
+    exit_code = 1
+
+
+def expected(error: Exception) -> ElvisError:
+    """Return any exception as an error of ours."""
+    if isinstance(error, ElvisError):
+        return error
+    if isinstance(error, MemoryError):
+        return ElvisError("not enough memory: render fewer chips or a smaller window")
+    return ElvisError(f"a fault of elvis: {type(error).__name__}: {error} (ELVIS_DEBUG=1 shows where)")
+
+
 _LONGEST = 60
 """Characters of a wrong value that are shown."""
 

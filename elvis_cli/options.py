@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.errors import RequestError, UsageError, json_pointer
+
+if TYPE_CHECKING:
+    from elvis_cli.request import Request
 
 
 class Product(enum.StrEnum):
@@ -67,6 +70,27 @@ class Options:
     overrides: dict[str, Any]
     """Keys of the request's ``elvis`` block."""
     strict: bool
+
+    def read(self, text: bytes | str) -> Request:
+        """Return the Request in ``text`` with these options; its instrument exists.
+
+        Raises
+        ------
+        RequestError
+            It is wrong.
+        ResourceError
+            There is no such instrument.
+        """
+        from elvis_cli import reader
+
+        request = reader.read(text, self.overrides, strict=self.strict)
+        from elvis_cli import registry
+
+        plugin = registry.load(request.instrument)
+        if self.strict:
+            for key in plugin.unknown_keys(request):
+                raise RequestError(json_pointer("instrument", key), "unknown key")
+        return request
 
 
 MICRONS = {Unit.M: 1e6, Unit.UM: 1.0, Unit.NM: 1e-3}

@@ -2,8 +2,151 @@
 
 from __future__ import annotations
 
+import json
+import os
+import stat
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, BinaryIO, Protocol
+
 import typer
+
+from elvis_cli import parallel
+from elvis_cli.commands.pipes import binary_stdin
+from elvis_cli.console import write
+from elvis_cli.errors import IncompleteError, OutputError, UsageError
+from elvis_cli.options import Options, request_options
+
+TOLD = 100
+"""Notes and failures that are told on stderr; the manifest has all."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
+    app.command()(request_options(batch))
+
+
+def batch(
+    options: Options,
+    outdir: Annotated[Path, typer.Option(help="Folder of the FITS files; made if there is none.")],
+    name: Annotated[
+        str, typer.Option(metavar="TEMPLATE", help="Name of a file: keywords of its header, line and id in braces.")
+    ] = "{ARCFILE}",
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, help="Processes, or requests in a cluster's hands; 0 = enough.")
+    ] = 0,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS|FILE", help="Dask scheduler, or its file, that shares the folder.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make what is there again.")] = False,
+) -> None:
+    """Render each request on stdin, one in a line, into a file of its own; what is there and whole is skipped.
+
+    Prints a JSON line about each, in their order. Exit code 1 if any failed.
+    """
+    from elvis_cli import cli
+
+    stdin = binary_stdin()
+    _make(outdir)
+    from elvis_cli.product.output import sweep
+
+    sweep(outdir)
+    from elvis_cli.batch import naming, pool, run, work
+
+    template = naming.Template(name)
+    settings = work.Settings(str(outdir.resolve() if cluster else outdir), options.overrides, overwrite)
+    workers: pool.Pool
+    if cluster is None:
+        cores = parallel.threads()
+        workers = pool.Local(settings, jobs or cores, cores)
+    else:
+        workers = pool.Cluster(settings, cluster, jobs)
+    begin, counts, now = time.monotonic(), Counter[str](), True
+    try:
+        with _progress(stdin) as step:
+            for outcome in run.run(stdin, options.read, template, workers):
+                write(json.dumps(asdict(outcome)))
+                counts[outcome.status] += 1
+                step(counts)
+                if counts[work.FAILED] <= TOLD and outcome.message:
+                    cli.note([f"line {outcome.line}: failed: {outcome.message}"])
+                elif counts.total() <= TOLD:
+                    cli.note(outcome.notes)
+        now = False
+    finally:
+        workers.close(now=now)
+        sweep(outdir)
+    summary = ", ".join(f"{counts[status]} {status}" for status in (work.MADE, work.SKIPPED, work.FAILED))
+    summary += f" in {time.monotonic() - begin:.1f} s"
+    if counts[work.FAILED]:
+        raise IncompleteError(summary)
+    cli.note([summary])
+
+
+def _make(outdir: Path) -> None:
+    """Make the folder, which can be written to."""
+    if outdir.exists() and not outdir.is_dir():
+        raise UsageError(f"--outdir: {outdir} is not a folder")
+    try:
+        outdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {outdir}: {error.strerror}", path=str(outdir)) from None
+    if not os.access(outdir, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write into {outdir}", path=str(outdir))
+
+
+class _Step(Protocol):
+    def __call__(self, counts: Counter[str]) -> None: ...
+
+
+@contextmanager
+def _progress(stdin: BinaryIO) -> Iterator[_Step]:
+    """Yield what moves a bar if a person watches."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda counts: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    to_terminal = sys.stdout is not None and sys.stdout.isatty()  # else rich would take the manifest out of its pipe
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=to_terminal) as bars:
+        bar = bars.add_task("", total=_lines(stdin))
+        yield lambda counts: bars.update(
+            bar,
+            completed=counts.total(),
+            description=", ".join(f"{n} {status}" for status, n in sorted(counts.items())),
+        )
+
+
+def _lines(stdin: BinaryIO) -> int | None:
+    """Return how many requests there are if stdin is a file of lines; a pipe does not tell."""
+    from elvis_cli.batch.documents import documents
+
+    try:
+        if not stat.S_ISREG(os.fstat(stdin.fileno()).st_mode):
+            return None
+    except (OSError, ValueError):  # no file at all
+        return None
+    start = stdin.tell()
+    count = sum(1 for _ in documents(stdin))
+    stdin.seek(start)
+    return count

@@ -141,9 +141,14 @@ def write(
     effective = {
         "VERSION": [__version__],
         "SEED": [str(request.extras.seed)],
-        "REQUEST": [json.dumps(request.document, default=dict, separators=(",", ":"))],
+        "REQUEST": [embedded(request)],
     }
     _write_table(out, Table(REQUEST_EXTENSION, effective))
+
+
+def embedded(request: Request) -> str:
+    """Return the request as it travels in the file."""
+    return plain(json.dumps(request.document, default=dict, separators=(",", ":")))
 
 
 def plain(text: str) -> str:

@@ -38,8 +38,8 @@ _FULL = (ENOSPC, EDQUOT, EFBIG, EIO, EROFS)
 
 
 @contextmanager
-def file_sink(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Yield a file that replaces ``path`` on a clean exit.
+def file_sink(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[BinaryIO]:
+    """Yield a file that replaces ``path`` on a clean exit; ``durable`` only when its bytes are on the disk.
 
     A regular file (or none) is replaced atomically, through a symbolic link if there is one; a device or a named pipe
     is written to at the end.
@@ -54,7 +54,7 @@ def file_sink(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if mode is not None and not stat.S_ISREG(mode):
             descriptor = os.open(path, os.O_WRONLY)  # a directory is refused here
     if mode is None or stat.S_ISREG(mode):
-        yield from _replace(Path(os.path.realpath(path)), mode, path)
+        yield from _replace(Path(os.path.realpath(path)), mode, path, durable)
         return
     with open(descriptor, "wb", buffering=0) as device:
         yield from _spool(device, path)
@@ -77,13 +77,26 @@ def stdout_sink() -> Iterator[BinaryIO]:
     yield from _spool(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), "standard output")
 
 
-def _replace(target: Path, mode: int | None, shown: object) -> Iterator[BinaryIO]:
-    part = target.parent / f".elvis-{secrets.token_hex(8)}.part"
+def sweep(folder: Path) -> None:
+    """Delete what processes of this machine that are gone have left unfinished in ``folder``."""
+    for part in folder.glob(f".elvis-{os.uname().nodename}-*.part"):
+        with suppress(OSError, ValueError):
+            try:
+                os.kill(int(part.name.split("-")[-2]), 0)
+            except ProcessLookupError:
+                part.unlink()
+
+
+def _replace(target: Path, mode: int | None, shown: object, durable: bool) -> Iterator[BinaryIO]:
+    part = target.parent / f".elvis-{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(8)}.part"
     with _reported(shown):
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with _reported(shown, only=_FULL), open(descriptor, "wb") as file:
             yield file
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
         with _reported(shown):
             if mode is not None:
                 part.chmod(stat.S_IMODE(mode))

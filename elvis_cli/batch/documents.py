@@ -1,0 +1,32 @@
+"""Requests out of a stream, one at a time: one in a line, or spread over lines as programs print JSON for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+OPEN, CLOSED = b"{", b"}"
+"""The first and the last line of an object that is spread over lines; those between are indented."""
+
+
+def documents(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the number (from 1) of the first line of each request, and its text; empty lines are passed over.
+
+    Whatever is not indented between the braces ends a request that was never closed.
+    """
+    first, block = 0, list[bytes]()
+    for number, line in enumerate(lines, 1):
+        if block and line.rstrip() == CLOSED:
+            yield first, b"".join((*block, line))
+            block = []
+        elif block and (line[:1].isspace() or not line.strip()):
+            block.append(line)
+        else:
+            if block:
+                yield first, b"".join(block)
+                block = []
+            if line.rstrip() == OPEN:
+                first, block = number, [line]
+            elif line.strip():
+                yield number, line
+    if block:
+        yield first, b"".join(block)

@@ -1,0 +1,117 @@
+"""Requests in, outcomes out, in the same order; few of them are in memory at any time."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future
+from queue import SimpleQueue
+
+from elvis_cli.batch.documents import documents
+from elvis_cli.batch.naming import Template
+from elvis_cli.batch.pool import Pool
+from elvis_cli.batch.work import Job, Outcome, failed
+from elvis_cli.errors import ElvisError, RequestError
+from elvis_cli.product.fits import embedded
+from elvis_cli.request import Request
+
+
+def run(lines: Iterable[bytes], read: Callable[[bytes], Request], template: Template, pool: Pool) -> Iterator[Outcome]:
+    """Yield what becomes of each request in ``lines``, as soon as it and all before it are done.
+
+    ``read`` makes a Request of a text. ``lines`` is read by a thread, no further than the pool has room.
+
+    Raises
+    ------
+    OSError
+        ``lines`` cannot be read.
+    """
+    events: SimpleQueue[tuple[int, bytes] | BaseException | None] = SimpleQueue()
+    room = threading.Semaphore(pool.limit)
+    threading.Thread(target=_follow, args=(lines, events, room), daemon=True).start()
+    names = Names(read, template)
+    begun: deque[tuple[Job, Future[Outcome]] | Outcome] = deque()
+
+    def finished(_: Future[Outcome]) -> None:
+        room.release()
+        events.put(None)
+
+    more = True
+    while more or begun:
+        event = events.get()
+        if isinstance(event, _End):
+            more = False
+        elif isinstance(event, BaseException):
+            raise event
+        elif event is not None:
+            job = names.job(*event)
+            if isinstance(job, Outcome):
+                begun.append(job)
+                room.release()
+            else:
+                future = pool.submit(job)
+                begun.append((job, future))
+                future.add_done_callback(finished)
+        while begun:
+            if isinstance(begun[0], Outcome):
+                yield begun[0]
+            elif begun[0][1].done():
+                yield _outcome(*begun[0])
+            else:
+                break
+            begun.popleft()
+
+
+class _End(Exception):
+    """There are no more requests."""
+
+
+class Names:
+    """Gives each request its file; no two get the same."""
+
+    def __init__(self, read: Callable[[bytes], Request], template: Template) -> None:
+        self._read, self._template = read, template
+        self._taken: dict[int, int] = {}
+        """Line by the hash of the name: a million names fit into memory."""
+
+    def job(self, line: int, text: bytes) -> Job | Outcome:
+        """Return the job of a request, or what is wrong with it."""
+        identity = None
+        try:
+            request = self._read(text)
+            identity = hashlib.sha256(embedded(request).encode()).hexdigest()[:16]
+            name = self._template.name(request, line, identity)
+            first = self._taken.setdefault(hash(name), line)
+            if first != line:
+                raise RequestError(
+                    "/elvis/date",
+                    f"the name {name} is that of line {first} already",
+                    allowed="another date; or --name with {line} or {id}",
+                )
+        except Exception as error:
+            return failed(line, identity, error)
+        return Job(line, text, identity, name)
+
+
+def _outcome(job: Job, future: Future[Outcome]) -> Outcome:
+    try:
+        return future.result()
+    except CancelledError:
+        return failed(job.line, job.id, ElvisError("the cluster gave it up"))
+    except Exception as error:
+        return failed(job.line, job.id, ElvisError(f"lost: {type(error).__name__}: {error}"))
+
+
+def _follow(lines: Iterable[bytes], events: SimpleQueue, room: threading.Semaphore) -> None:  # type: ignore[type-arg]
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        for document in documents(lines):
+            room.acquire()
+            events.put(document)
+    except BaseException as error:
+        events.put(error)
+    else:
+        events.put(_End())

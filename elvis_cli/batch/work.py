@@ -1,0 +1,138 @@
+"""One request made into its file: what runs in a process of the pool or on a node of the cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO
+
+from elvis_cli import __version__, errors
+from elvis_cli.errors import OutputError, ResourceError
+from elvis_cli.request import Request
+
+MADE, SKIPPED, FAILED = "made", "skipped", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all requests of a batch share."""
+
+    folder: str
+    """Where the files go."""
+    overrides: Mapping[str, Any]
+    """Of the ``elvis`` block: the command line's options."""
+    overwrite: bool = False
+    """Make what exists again, whatever it holds."""
+    version: str = __version__
+    """Of ELVIS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request and the name of its file."""
+
+    line: int
+    text: bytes
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request: a line of the manifest."""
+
+    line: int
+    """Its first line on stdin, from 1."""
+    id: str | None
+    """The first 16 hexadecimal digits of the SHA-256 of the request as it travels in the file."""
+    status: str
+    """made, skipped (it was there) or failed."""
+    file: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    message: str | None = None
+    """What went wrong."""
+    exit_code: int = 0
+    """What `elvis` would have ended with."""
+
+
+def failed(line: int, identity: str | None, error: Exception, file: str | None = None) -> Outcome:
+    """Return the outcome of a request that an exception ended."""
+    fault = errors.expected(error)
+    return Outcome(line, identity, FAILED, file, message=fault.message, exit_code=fault.exit_code)
+
+
+def make(settings: Settings, job: Job) -> Outcome:
+    """Make the file of a request, unless it is there; whatever is wrong is told in the outcome.
+
+    The file appears under its name only when it is whole and on the disk.
+    """
+    begin = time.perf_counter()
+    path = Path(settings.folder, job.name)
+    try:
+        made = _make(settings, job, path)
+    except Exception as error:
+        made = failed(job.line, job.id, error, str(path))
+    return replace(made, seconds=round(time.perf_counter() - begin, 3))
+
+
+_one = Lock()
+
+
+def make_remotely(settings: Settings, job: Job) -> Outcome:
+    """Make the file on a worker of a Dask cluster, one at a time in each process, with the threads of the worker."""
+    from distributed import get_worker
+
+    from elvis_cli import parallel
+
+    with _one:
+        parallel.set_threads(get_worker().state.nthreads)
+        return make(settings, job)
+
+
+def _make(settings: Settings, job: Job, path: Path) -> Outcome:
+    from elvis_cli import pipeline, reader
+    from elvis_cli.product.output import file_sink
+
+    if settings.version != __version__:
+        raise ResourceError(f"this is ELVIS {__version__}, and the batch is of {settings.version}")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent} is not here: the folder must be shared by all machines", path=str(path))
+    request = reader.read(job.text, settings.overrides)
+    if not settings.overwrite and (found := _there(path, request)):
+        return replace(found, line=job.line, id=job.id)
+    with file_sink(path, durable=True) as out:
+        counted = _Counted(out)
+        notes = pipeline.render(request, counted)  # type: ignore[arg-type]
+    told = tuple(dict.fromkeys((*request.warnings, *notes)))
+    return Outcome(job.line, job.id, MADE, str(path), counted.size, counted.digest.hexdigest(), notes=told)
+
+
+def _there(path: Path, request: Request) -> Outcome | None:
+    """Return the outcome of a request whose file is there and whole."""
+    from elvis_cli.product import whole
+
+    found = whole.examine(path)
+    if found is None:
+        return None
+    if not found.of(request):
+        raise OutputError(f"{path} exists and is of another request or version: --overwrite would replace it")
+    return Outcome(0, None, SKIPPED, str(path), found.size, found.sha256)
+
+
+class _Counted:
+    """A file that counts and sums what is written."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.out, self.size, self.digest = out, 0, hashlib.sha256()
+
+    def write(self, data: bytes | memoryview) -> int:
+        self.size += memoryview(data).nbytes
+        self.digest.update(data)
+        return self.out.write(data)
