@@ -17,7 +17,8 @@ from elvis_cli.scene.compose import Scene, assemble
 SINGLE = 24
 """Sources of a component that keep their own velocity, be it as odd as it may: those that matter most."""
 MOST = 64
-"""Groups that the velocities of a component's other sources may make."""
+"""Groups that the velocities of a component's other sources may make, or LEAST for each spectrum."""
+LEAST = 4
 NEAR = 0.1
 """arcsec: how soon a source beside an aperture matters less."""
 FAR = 0.4
@@ -125,9 +126,10 @@ def _binned(shape: Points | Galaxies, setup: Setup, step: float) -> Floats:
     if far.any():
         result[far] = np.average(shape.velocity[far], weights=10.0 ** (-0.4 * (shape.mag[far] - shape.mag.min())))
     rest = np.setdiff1d(np.flatnonzero(~far), own)
+    most = max(MOST, LEAST * np.unique(shape.sed[rest]).size)
     while rest.size:
         steps = np.rint(shape.velocity[rest] / step)
-        if np.unique(np.stack([steps, shape.sed[rest]]), axis=1).shape[1] <= MOST:
+        if np.unique(np.stack([steps, shape.sed[rest]]), axis=1).shape[1] <= most:
             result[rest] = steps * step
             break
         step *= 2.0
