@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 POINTER = "/elvis/calibration"
 UNIT = ("lines", "lamp", "pinholes", "off")
 """Light that comes from the calibration unit."""
-AROUND = ("ghosts", "faint_galaxies", "calibration_lamp", "shutter")
+AROUND = ("ghosts", "faint_galaxies", "shutter")
 """Stages that are about the light of the sky."""
 
 

@@ -111,7 +111,8 @@ def _calibrate(request: Request, setup: Setup) -> Observation:
         camera = imager.prepare(drawn, seen, scene, light)
     told = calibration.told(request, setup, light.sky_model)
     when = observation.observe(request, setup, told.count)
-    notes = [*setup.notes, *light.notes, *camera.notes, *when.notes, *told.notes]
+    above = camera.notes if drawn.sky == request.sky else ()  # of the sky, which a lamp does not shine through
+    notes = [*setup.notes, *light.notes, *above, *when.notes, *told.notes]
     return Observation(request, setup, camera, told, frozenset(), tuple(notes))
 
 

@@ -66,6 +66,7 @@ EXTRAS: dict[str, Any] = {
     "product": "raw", "exposure": 2, "offset": [0.01, -0.02], "stages": ["shot_noise", "gain"], "skip": ["dark"],
 }  # fmt: skip
 CATALOGUE = {"catalogue": {"x": [0, 1], "y": [0, 2], "mag": [18, 19]}}
+STANDARD = {"calibration": "std", "standard": {"mag": 12, "sed": "Pickles:A0V"}, "lamp": 0.3, "wavemap": True}
 UPLOAD = {"sed": {"wavelength_um": [0.2, 1, 5], "flux": [1, 2, 1]}}
 
 
@@ -80,7 +81,7 @@ def requests() -> list[dict[str, Any]]:
         document["target"]["morphology"].update(shape)
         document["target"]["sed"].update(sed)
         documents += [{**document, "elvis": UPLOAD}, {**document, "elvis": {**EXTRAS, **UPLOAD}}]
-    documents += [{**registry.load("fors").example(), "elvis": block} for block in (EXTRAS, CATALOGUE)]
+    documents += [{**registry.load("fors").example(), "elvis": block} for block in (EXTRAS, CATALOGUE, STANDARD)]
     for path in sorted((Path(__file__).parent / "data" / "etc").glob("*.json")):
         if path.stem.startswith(("fors", "proto", "eris", "crires2_v117_form", "harps", "malformed")):
             documents.append(json.loads(path.read_text()))
