@@ -181,7 +181,8 @@ def exposed(request: Request, setup: Setup, light: Light) -> tuple[Request, Ligh
     if made.light == "none":
         return request, lamps.instead(light, {"sky": dark}, setup)
     if made.light == "pinholes":
-        ratio = level(made, setup) / lamps.brightest_point(light, setup)
+        most = lamps.brightest_point(light, setup)
+        ratio = level(made, setup) / most if most > 0.0 else 1.0
         mag = -2.5 * math.log10(ratio)
         target = replace(request.target, brightness=replace(request.target.brightness, mag=mag))
         holes = Catalogue(*made.pinholes, mag=(mag,) * len(made.pinholes[0]))
