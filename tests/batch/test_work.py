@@ -1,0 +1,108 @@
+"""One request into its file."""
+
+import hashlib
+import json
+import os
+import time
+
+import pytest
+
+from elvis_cli import parallel, reader
+from elvis_cli.batch.naming import Template
+from elvis_cli.batch.run import Names
+from elvis_cli.batch.work import Job, Settings, make
+from elvis_cli.product.whole import examine
+
+
+@pytest.fixture
+def one(night, tmp_path):
+    """Make a request's file."""
+
+    def make_one(text=None, name="a.fits", **settings):
+        return make(Settings(str(tmp_path), **{"overrides": {}, **settings}), Job(3, text or night(1)[0], "id", name))
+
+    return make_one
+
+
+def test_a_file_is_what_elvis_writes(one, night, elvis, tmp_path):
+    made = one()
+    data = (tmp_path / "a.fits").read_bytes()
+    assert data == elvis(stdin=night(1)[0]).out
+    assert (made.line, made.id, made.status, made.exit_code) == (3, "id", "made", 0)
+    assert (made.size, made.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert made.file == str(tmp_path / "a.fits")
+    assert made.notes
+    assert os.listdir(tmp_path) == ["a.fits"]
+
+
+def test_options_hold_for_all(one, night, elvis, tmp_path):
+    one(overrides={"seed": 9, "product": "expected"})
+    assert (tmp_path / "a.fits").read_bytes() == elvis("--seed", "9", "--product", "expected", stdin=night(1)[0]).out
+
+
+def test_what_is_there_is_left_alone(one, tmp_path):
+    made = one()
+    before = (tmp_path / "a.fits").stat()
+    again = one()
+    after = (tmp_path / "a.fits").stat()
+    assert again.status == "skipped"
+    assert (again.sha256, again.size) == (made.sha256, made.size)
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_what_is_damaged_is_made_again(one, tmp_path):
+    made, path = one(), tmp_path / "a.fits"
+    path.write_bytes(path.read_bytes()[:-2880])
+    again = one()
+    assert (again.status, again.sha256) == ("made", made.sha256)
+    assert examine(path).sha256 == made.sha256
+
+
+def test_the_file_of_another_request_is_kept_unless_told_otherwise(one, night, tmp_path):
+    made, other = one(), night(2)[1]
+    refused = one(other)
+    assert (refused.status, refused.exit_code) == ("failed", 74)
+    assert "--overwrite" in refused.message
+    assert examine(tmp_path / "a.fits").sha256 == made.sha256
+    assert one(other, overwrite=True).status == "made"
+    assert examine(tmp_path / "a.fits").sha256 != made.sha256
+
+
+def test_what_elvis_did_not_make_is_kept(one, tmp_path):
+    (tmp_path / "a.fits").mkdir()
+    assert one().exit_code == 74
+
+
+def test_a_fault_is_an_outcome_and_leaves_nothing(one, tmp_path, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("elvis_cli.pipeline.render", fail)
+    made = one()
+    assert (made.status, made.exit_code) == ("failed", 70)
+    assert "ZeroDivisionError" in made.message
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_worker_of_another_version_or_without_the_folder_refuses(one, night):
+    assert one(version="0.0").exit_code == 69
+    lost = make(Settings("/nowhere/raw", {}), Job(1, night(1)[0], "id", "a.fits"))
+    assert lost.exit_code == 74
+    assert "shared" in lost.message
+
+
+def test_a_warm_process_makes_four_megapixel_frames_a_second_on_two_cores(micado, tmp_path):
+    """Processor time, which the machine's other work hardly changes: 2 cores / 4 frames = 0.5 s."""
+    names, settings = Names(reader.read, Template()), Settings(str(tmp_path), {})
+    texts = [json.dumps(micado({"elvis/date": f"2026-11-20T05:{n:02d}:00"})).encode() for n in range(6)]
+    used = parallel.threads()
+    parallel.set_threads(1)
+    try:
+        assert make(settings, names.job(0, texts[0])).status == "made"
+        begin = time.process_time()
+        made = [make(settings, names.job(n, text)) for n, text in enumerate(texts[1:], 1)]
+        seconds = (time.process_time() - begin) / len(made)
+    finally:
+        parallel.set_threads(used)
+    assert all(each.size > 2 * 1024**2 for each in made)
+    assert seconds < 0.5
