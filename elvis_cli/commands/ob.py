@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +33,9 @@ def ob(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random streams.")] = None,
     steady: Annotated[bool, typer.Option("--steady", help="Seeing, water and airglow do not drift.")] = False,
+    persistence: Annotated[
+        bool, typer.Option("--persistence", help="Each exposure remembers the light of the one before.")
+    ] = False,
     schedule: Annotated[bool, typer.Option("--schedule", help="Print the plan as a table.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Check only; say on stderr what would be observed.")] = False,
     resolve: Annotated[
@@ -63,15 +66,17 @@ def ob(
     cli.note(note for exposure in exposures for note in exposure.notes)
     if check:
         say(f"elvis: valid: {shown.summary(visits, exposures)}")
-    elif schedule:
+        return
+    if schedule:
         table(shown.HEAD, [shown.row(exposure) for exposure in exposures])
-    else:
-        _print([exposure.document for exposure in exposures])
+        return
+    made: Iterable[night.Exposure] = exposures
+    if persistence:
+        from elvis_cli.ob import memory
 
-
-def _print(documents: Sequence[Any]) -> None:
-    for document in documents:
-        write(json.dumps(document, separators=(",", ":")))
+        made = memory.remembering(exposures)
+    for exposure in made:
+        write(json.dumps(exposure.document, separators=(",", ":")))
 
 
 def _date(text: str | None) -> datetime | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.errors import RequestError
 from elvis_cli.ob.members import Members
 
 LONGEST = 1e6
@@ -124,22 +123,6 @@ class VisibleDetectorConfig(DetectorConfig):
 
 
 KINDS: dict[str, type[DetectorConfig]] = {"": DetectorConfig, "IR": IRDetectorConfig, "Visible": VisibleDetectorConfig}
-
-
-def read_time(table: Mapping[str, Any], config: VisibleDetectorConfig) -> float:
-    """Return the seconds of erasing, reading and all else in a table: ``read`` by mode, amplifiers and binning.
-
-    Raises
-    ------
-    RequestError
-        The table has no such mode.
-    """
-    read: Any = table["read"]
-    for step in (config.readoutmode, config.ampmode, config.binning):
-        if step not in read:
-            raise choice_error("/DetectorConfigs", step, read)
-        read = read[step]
-    return float(read) + float(table.get("erase", 0.0)) + float(table.get("other", 0.0))
 
 
 def from_dict(node: Any, pointer: str) -> DetectorConfig:

@@ -216,13 +216,6 @@ def from_name(name: str) -> tuple[float, float]:
     return float(found.ra.deg), float(found.dec.deg)
 
 
-def of_date(target: Target, year: float) -> Target:
-    """Return the target with its proper motion up to a year made: its epoch is then that year."""
-    still = replace(target, dra=0.0, ddec=0.0, ra_offset=0.0, dec_offset=0.0)
-    ra, dec = still.at(year)
-    return replace(target, ra=ra, dec=dec, frame="icrs", equinox=2000.0, epoch=year)
-
-
 def sexagesimal(text: str, pointer: str) -> float:
     """Return the number in "hh:mm:ss.s" or "dd mm ss.s", in hours or degrees."""
     match = _SEXAGESIMAL.fullmatch(text.strip())

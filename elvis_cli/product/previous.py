@@ -28,16 +28,23 @@ def read_previous(path: Path, gap: float) -> dict[str, Any]:
     """
     try:
         with fits.open(path) as hdus:
-            return _block(path, hdus) | {"gap": gap}
+            return block(path.name, hdus) | {"gap": gap}
     except (OSError, ValueError, TypeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise UsageError(f"--previous: cannot read {path}: {reason}") from None
 
 
-def _block(path: Path, hdus: fits.HDUList) -> dict[str, Any]:
+def block(name: str, hdus: fits.HDUList) -> dict[str, Any]:
+    """Return the block ``elvis.previous`` of an open file, without ``gap``.
+
+    Raises
+    ------
+    RequestError
+        It holds no frames of an infrared detector that ELVIS made.
+    """
     top = hdus[0].header
     if VALUES_EXTENSION not in hdus or "ESO DET DIT" not in top or "ESO DET WIN1 UIT1" in top:
-        raise RequestError("/elvis/previous", f"{path.name} is no file that ELVIS made for an infrared detector")
+        raise RequestError("/elvis/previous", f"{name} is no file that ELVIS made for an infrared detector")
     table = hdus[VALUES_EXTENSION].data
     known = {name.rpartition(".")[2]: value for name, value in zip(table["NAME"], table["VALUE"], strict=True)}
     dit, chips = float(top["ESO DET DIT"]), dict[int, dict[str, Any]]()
