@@ -6,6 +6,7 @@ A plugin describes one in the table ``[spectrograph]`` of its instrument.toml (s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,12 @@ class Aperture:
     """s at the centre."""
     fibre: bool = False
     """Round, and scrambling: its image does not remember where in it the light fell."""
+
+    def within(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return how far places in the field (arcsec) are from the centre, across and along."""
+        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
+        dx, dy = x - self.x, y - self.y
+        return dx * cos - dy * sin, dx * sin + dy * cos
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -198,7 +198,9 @@ def test_damaged_text(elvis: Any, request: bytes) -> None:
 @pytest.mark.parametrize("document", REQUESTS, ids=lambda d: str(d.get("instrumentName", "v1")))
 def test_the_requests_before_mutation_are_right(elvis: Any, document: dict[str, Any]) -> None:
     result = check(elvis, json.dumps(document).encode())
-    if document.get("instrumentName") not in registry.names():
+    if document.get("application", {}).get("instrument") == "crires":  # these were damaged on the way
+        assert result.code == 65
+    elif document.get("instrumentName") not in registry.names():
         assert result.code == 69
     elif "emissionline" not in json.dumps(document) or document["instrumentName"] == "fors":
         assert result.code == 0, result.err

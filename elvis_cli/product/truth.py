@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli.focalplane.geometry import deproject, field_to_pixel, field_to_sky
 from elvis_cli.instrument import Setup
@@ -17,14 +19,46 @@ EXTENSION = "TRUTH"
 
 
 def extensions(request: Request, setup: Setup, sources: Sources) -> Iterator[Table]:
-    """Yield the table, if the request wants it: a row for every source whose centre is on a chip that is drawn.
+    """Yield the table, if the request wants it: a row for every source that is seen.
 
-    NAME, CHIP, X, Y (1-based pixels of the chip's window, without pre- and overscans), RA, DEC (ICRS), MAG (NaN if the
-    brightness is no magnitude), ELECTRONS, all that the source gives in one integration, on the chip or not, and ID if
-    a catalogue has one. Places are those at the middle of the exposure.
+    Its centre is on a chip that is drawn, or in an aperture of a spectrograph. Columns are NAME, the place, RA, DEC
+    (ICRS), MAG (NaN if the brightness is no magnitude), ELECTRONS, all that the source gives in one integration, on the
+    chip or not (for a spectrograph: if all orders were efficient), and ID if a catalogue has one. The place is CHIP, X,
+    Y (1-based pixels of the chip's window, without pre- and overscans), or APERTURE (from 1), S and T (arcsec, along it
+    as in its traces and across). Places are those at the middle of the exposure.
     """
     if not request.extras.truth:
         return
+    row, places, units = (_on_chips if setup.spectrograph is None else _in_apertures)(setup, sources)
+    observation = observe(request, setup, setup.count or 1)
+    sky = field_to_sky(sources.x[row], sources.y[row], observation.position_angle)
+    ra, dec = deproject(*sky, observation.ra, observation.dec)
+    magnitudes = request.target.brightness.kind == "mag"
+    yield Table(
+        EXTENSION,
+        {
+            "NAME": sources.name[row].tolist(),
+            **places,
+            "RA": ra,
+            "DEC": dec,
+            "MAG": sources.mag[row] if magnitudes else np.full(row.size, np.nan),
+            "ELECTRONS": sources.rate[row] * setup.dit,
+            **({} if sources.id is None else {"ID": sources.id[row]}),
+        },
+        {**units, "RA": "deg", "DEC": "deg", "MAG": "mag", "ELECTRONS": "electron"},
+        [
+            ("ESO SIM TRUTH WHEN", "middle of the exposure", "when places hold"),
+            ("ESO SIM TRUTH TIME", setup.dit, "[s] one integration: that of ELECTRONS"),
+            ("ESO SIM TRUTH BAND", request.target.brightness.band, "band of MAG"),
+        ],
+    )
+
+
+Places = tuple[NDArray[np.int64], dict[str, Any], dict[str, str]]
+
+
+def _on_chips(setup: Setup, sources: Sources) -> Places:
+    """Return the sources whose centres are on chips, where they are, and the units."""
     window = setup.window
     rows, chips, columns, lines = [], [], [], []
     for number in setup.chips:
@@ -35,28 +69,23 @@ def extensions(request: Request, setup: Setup, sources: Sources) -> Iterator[Tab
         chips.append(np.full(here.size, number, np.int32))
         columns.append(x[here] + 1.0)
         lines.append(y[here] + 1.0)
-    row = np.concatenate(rows)
-    observation = observe(request, setup, setup.count or 1)
-    sky = field_to_sky(sources.x[row], sources.y[row], observation.position_angle)
-    ra, dec = deproject(*sky, observation.ra, observation.dec)
-    magnitudes = request.target.brightness.kind == "mag"
-    yield Table(
-        EXTENSION,
-        {
-            "NAME": sources.name[row].tolist(),
-            "CHIP": np.concatenate(chips),
-            "X": np.concatenate(columns),
-            "Y": np.concatenate(lines),
-            "RA": ra,
-            "DEC": dec,
-            "MAG": sources.mag[row] if magnitudes else np.full(row.size, np.nan),
-            "ELECTRONS": sources.rate[row] * setup.dit,
-            **({} if sources.id is None else {"ID": sources.id[row]}),
-        },
-        {"X": "pixel", "Y": "pixel", "RA": "deg", "DEC": "deg", "MAG": "mag", "ELECTRONS": "electron"},
-        [
-            ("ESO SIM TRUTH WHEN", "middle of the exposure", "when X, Y, RA, DEC hold"),
-            ("ESO SIM TRUTH TIME", setup.dit, "[s] one integration: that of ELECTRONS"),
-            ("ESO SIM TRUTH BAND", request.target.brightness.band, "band of MAG"),
-        ],
-    )
+    places = {name: np.concatenate(found) for name, found in (("CHIP", chips), ("X", columns), ("Y", lines))}
+    return np.concatenate(rows), places, {"X": "pixel", "Y": "pixel"}
+
+
+def _in_apertures(setup: Setup, sources: Sources) -> Places:
+    """Return the sources whose centres are in apertures, where they are, and the units."""
+    assert setup.spectrograph is not None
+    rows, numbers, along, across = [], [], [], []
+    for number, aperture in enumerate(setup.spectrograph.apertures, start=1):
+        t, s = aperture.within(sources.x, sources.y)
+        if aperture.fibre:
+            here = np.flatnonzero(np.hypot(t, s) <= aperture.width / 2)
+        else:
+            here = np.flatnonzero((np.abs(t) <= aperture.width / 2) & (np.abs(s) <= aperture.length / 2))
+        rows.append(here)
+        numbers.append(np.full(here.size, number, np.int32))
+        along.append(s[here] + aperture.offset)
+        across.append(t[here])
+    places = {name: np.concatenate(found) for name, found in (("APERTURE", numbers), ("S", along), ("T", across))}
+    return np.concatenate(rows), places, {"S": "arcsec", "T": "arcsec"}

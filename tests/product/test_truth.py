@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from elvis_cli import pipeline, reader, registry
 from elvis_cli.product import truth
 
 
@@ -93,3 +94,21 @@ def test_options_switch_it(elvis, micado):
     request = json.dumps(micado({"elvis": {"window": {"x0": 2000, "y0": 2000, "nx": 64, "ny": 64}}}))
     assert b"TRUTH" in elvis("--truth", stdin=request).out
     assert b"'TRUTH" not in elvis("--no-truth", stdin=request).out
+
+
+def test_in_a_spectrograph_places_are_in_its_apertures():
+    """METIS's integral field: 28 slices of 20.7 mas, +x across, +y along."""
+    document = registry.load("metis").example("lms_scao")
+    x, y = [0.01, -0.2, 0.01, 1.0], [0.1, -0.3, 0.6, 0.0]  # the last two are outside
+    small = {"x0": 1000, "y0": 1000, "nx": 64, "ny": 64}
+    document["elvis"] = {"catalogue": {"x": x, "y": y, "mag": [10.0] * 4}, "truth": True, "window": small, "chips": [1]}
+    out = io.BytesIO()
+    pipeline.render(reader.read(json.dumps(document)), out)
+    with fits.open(io.BytesIO(out.getvalue())) as hdus:
+        rows = hdus[truth.EXTENSION].data
+        found = {int(row["APERTURE"]): (row["S"], row["T"]) for row in rows}
+    assert len(rows) == 2
+    for aperture, (s, t) in found.items():
+        place = (aperture - 14.5) * 0.0207 + t
+        assert (place, s) == pytest.approx((0.01, 0.1) if s > 0 else (-0.2, -0.3), abs=1e-6)
+        assert abs(t) <= 0.01035
