@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
+from elvis_cli import embedded
 from elvis_cli.errors import RequestError
-from elvis_cli.focalplane.geometry import deproject, project, sky_to_field
+from elvis_cli.focalplane.geometry import deproject, field_to_sky, project, sky_to_field
 from elvis_cli.instrument import Site
 from elvis_cli.ob import ephemeris
 from elvis_cli.ob.offset import Place, TelescopeOffset
@@ -72,6 +74,22 @@ def point(
         "pointing": {"ra": ra, "dec": dec, "position_angle": turned},
         "offset": [round(x, 9), round(y, 9)],
     }
+
+
+def fixed(target: Target, catalogue: Mapping[str, Any], origin: datetime, site: Site) -> dict[str, Any]:
+    """Return a catalogue with places on the sky: x, y count from the target as the field is at ``origin``.
+
+    So its stars stay where they are while the field turns, the telescope nods, and the target moves.
+    """
+    found = embedded.catalogue(catalogue, pointed=True)
+    if found.celestial:
+        return dict(catalogue)
+    angle = position_angle(target, origin, origin, site)
+    star = _sky(-target.ra_offset, -target.dec_offset, follow(target, origin, origin))
+    east, north = field_to_sky(np.asarray(found.x), np.asarray(found.y), angle)
+    places = zip(("ra", "dec"), deproject(east, north, *star), strict=True)
+    kept = {key: value for key, value in catalogue.items() if key not in ("x", "y")}
+    return kept | {key: embedded.packed(np.asarray(column)) for key, column in places}
 
 
 def cards(shot: Shot, place: Place, angle: float) -> dict[str, Any]:

@@ -130,6 +130,7 @@ class _Run:
         self.began = self.origin = datetime.min
         """Start of the block; and when it has its target, whose coordinates hold then."""
         self._made: dict[str, Ready] = {}
+        self._stars: dict[str, Any] | None = None
 
     def ready(self, series: Series, shot: Shot | None) -> Ready:
         """Return what the files of a series, or those like one of them, have in common."""
@@ -209,6 +210,9 @@ class _Run:
             angle = aim.position_angle(target, middle, self.origin, site)
             block |= aim.point(target, at, self.place, shot.chop, angle, visit.pointer)
             keywords |= aim.cards(shot, self.place, angle)
+            if block.get("catalogue"):
+                self._stars = self._stars or aim.fixed(target, block["catalogue"], self.origin, site)
+                block["catalogue"] = self._stars
             if self._sees(series, made):
                 found, notes = conditions.sky(at, middle, site, visit)
                 document["sky"] |= found

@@ -126,6 +126,28 @@ def test_a_catalogue_moves_with_the_sky(make, plan):
     assert places[1] == pytest.approx((6.0, 2.0), abs=1e-4)  # East of the target by less: the star moves West
 
 
+@pytest.mark.parametrize("change", ["rotation", "rate"])
+def test_a_catalogue_stays_on_the_sky_while_the_field_turns_or_the_target_moves(make, plan, change):
+    import math
+
+    import numpy as np
+
+    patch = {"elvis": {"catalogue": {"x": [3.0], "y": [0.0], "mag": [15.0]}}}
+    turn = {"SEQ.OFFSET.POSANG.LIST": "0 90"} if change == "rotation" else {"SEQ.NOFFSET": 2, "DET.DIT": 100}
+    one = make("HAWKI_img_obs_GenericOffset", turn, elvis=patch)
+    one["target"]["differentialDec"] = 0.01 if change == "rate" else 0.0
+    first, second = plan(one)
+    blocks = [e.document["elvis"] for e in (first, second)]
+    assert blocks[0]["catalogue"] == blocks[1]["catalogue"]
+    ra, dec = (blocks[0]["catalogue"][key][0] for key in ("ra", "dec"))
+    assert dec == pytest.approx(-30.0, abs=1e-6)
+    assert (ra - 75.0) * math.cos(math.radians(30)) * 3600 == pytest.approx(-3.0, abs=1e-3)  # +x is West
+    if change == "rate":
+        moved = (blocks[1]["pointing"]["dec"] - blocks[0]["pointing"]["dec"]) * 3600
+        assert moved == pytest.approx(0.01 * (second.start - first.start).total_seconds(), abs=1e-4)
+        assert np.hypot(*blocks[1]["offset"]) < 1e-4
+
+
 def test_too_long_a_plan(make, plan):
     block = make("HAWKI_img_obs_GenericOffset", {"DET.DIT": 1e5, "DET.NDIT": 1000})
     with pytest.raises(RequestError, match=r"more than 366 days|cannot be|altitude"):
