@@ -99,15 +99,22 @@ class Plane:
         """The PSF at each wavelength."""
         return tuple(camera.psf for camera in self.cameras)
 
-    def draw(self, scene: Scene, parts: frozenset[str]) -> list[Image]:
-        """Return, for each wavelength, the share of the light of a part of the whole scene in each pixel."""
+    def draw(self, scene: Scene, parts: frozenset[str], band: tuple[float, float] | None = None) -> list[Image]:
+        """Return, for each wavelength, the share of the light of a part of the whole scene in each pixel.
+
+        Where there is light in a ``band`` (um) alone, wavelengths beyond its neighbours get their image.
+        """
         window = Window(0, 0, self.setup.detector.nx, self.setup.detector.ny)
 
         def one(number: int) -> Image:
             camera = _restricted(self.cameras[number], scene)
             return camera.illuminate(self.chips[number], window, parts)
 
-        return [one(number) for number in range(len(self.cameras))]
+        last = len(self.cameras) - 1
+        low, high = (0, last) if band is None else np.searchsorted(self.wave, band).tolist()
+        low, high = min(max(low - 1, 0), last), min(high, last)
+        drawn = [one(number) for number in range(low, high + 1)]
+        return [drawn[min(max(number, low), high) - low] for number in range(last + 1)]
 
     def profiles(self, image: Image, aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
         """Return the light of ``count`` strips of an aperture, per arcsec along it, averaged over ``row`` arcsec.

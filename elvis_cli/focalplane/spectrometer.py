@@ -229,7 +229,9 @@ class Spectrometer:
     def _inside(self, number: int) -> Floats:
         """Return the fraction of the scene's light in an aperture at each wavelength of the plane."""
         aperture = self.spectrograph.apertures[number]
-        whole = sum(float(np.sum(group.scene.rate)) for group in self.groups) or 1.0
+        scenes = [group.scene for group in self.groups]
+        whole = sum(float(np.sum(scene.rate)) + sum(one.rate for one in scene.extended) for scene in scenes)
+        whole = (whole + sum(float(np.sum(rate)) for scene in scenes for _, rate in scene.galaxies)) or 1.0
         return np.array([
             sum(self.plane.inside(images[n], aperture) for images in self._images.values()) / whole
             for n in range(self.plane.wave.size)
@@ -242,9 +244,9 @@ class Spectrometer:
         for number, group in enumerate(self.groups):
             scene = group.scene
             if scene.rate.size:
-                found[number, "stars"] = self.plane.draw(scene, frozenset({"stars"}))
+                found[number, "stars"] = self.plane.draw(scene, frozenset({"stars"}), group.band)
             if scene.extended or scene.galaxies or scene.surface:
-                found[number, "galaxies"] = self.plane.draw(scene, frozenset({"galaxies"}))
+                found[number, "galaxies"] = self.plane.draw(scene, frozenset({"galaxies"}), group.band)
         return found
 
     @cached_property
