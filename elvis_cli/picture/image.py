@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from elvis_cli.picture import sheet, ticks
-from elvis_cli.picture.mosaic import Float32, Mosaic
+from elvis_cli.picture.mosaic import Float32, Mosaic, Ruler
 from elvis_cli.picture.stretch import Stretch
 
 _MARGIN = 14
@@ -22,6 +22,8 @@ _NARROWEST = 560
 _LOWEST = 160
 """Least height of the colour bar."""
 _ARROW = 24
+_NUMBERS = 40
+"""Room for the numbers of a ruler."""
 _MINUTES = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
 
 
@@ -39,21 +41,24 @@ class Caption:
     """Whether North is known."""
 
 
-def draw(mosaic: Mosaic, stretch: Stretch, caption: Caption) -> sheet.Picture:
-    """Return the picture."""
+def draw(mosaic: Mosaic, stretch: Stretch, caption: Caption, ruler: Ruler | None = None) -> sheet.Picture:
+    """Return the picture; a ``ruler`` stands below and left of the canvas."""
     height, width = mosaic.canvas.shape
     marks = bar_ticks(stretch, max(height, _LOWEST) // 62)
     labels = max(sheet.width(text, sheet.SMALL) for _, text in marks)
     beside = 2 * _MARGIN + _BAR + 8 + labels + (22 if caption.unit else 0)
-    whole = max(width + _MARGIN + beside, _NARROWEST)
+    room = _NUMBERS if ruler else 0
+    whole = max(width + room + _MARGIN + beside, _NARROWEST)
     tall = max(height, _LOWEST)
-    picture = Image.new("RGB", (whole, tall + 2 * _MARGIN + _FOOT), sheet.PAPER)
-    left = _MARGIN + (whole - beside - _MARGIN - width) // 2
+    picture = Image.new("RGB", (whole, tall + room + 2 * _MARGIN + _FOOT), sheet.PAPER)
+    left = _MARGIN + room + (whole - beside - room - _MARGIN - width) // 2
     top = _MARGIN + (tall - height) // 2
     picture.paste(Image.fromarray(colours(mosaic.canvas, stretch)), (left, top))
     pen = ImageDraw.Draw(picture)
     pen.rectangle((left - 1, top - 1, left + width, top + height), outline=sheet.LINE)
     _colour_bar(picture, (left + width + _MARGIN, _MARGIN, tall), marks, labels, caption.unit)
+    if ruler:
+        _ruler(picture, (left, top, left + width, top + height), ruler)
     _foot(picture, mosaic, caption)
     length, name = scale_bar(mosaic.scale * min(width, whole / 3) / 3.0, caption.angular)
     meaning = {
@@ -118,6 +123,22 @@ def _colour_bar(
         sheet.write(pen, (right + 9, min(max(y, top + 5), top + height - 5)), text, sheet.SMALL, "lm")
     if unit:
         sheet.write_upwards(picture, (right + 9 + labels + 14, top + height / 2), unit, sheet.NORMAL, sheet.FAINT)
+
+
+def _ruler(picture: Image.Image, area: tuple[int, int, int, int], ruler: Ruler) -> None:
+    """Write the numbers below and left of ``area``."""
+    left, top, right, bottom = area
+    pen = ImageDraw.Draw(picture)
+    for (first, last), size, below in ((ruler.x, right - left, True), (ruler.y, bottom - top, False)):
+        for value, text in ticks.linear(min(first, last), max(first, last), max(3, size // 80)):
+            at = round((size - 1) * (value - first) / (last - first))
+            if below:
+                pen.line((left + at, bottom, left + at, bottom + 4), fill=sheet.LINE)
+                sheet.write(pen, (left + at, bottom + 7), text, sheet.SMALL, "mt")
+            else:
+                pen.line((left - 5, bottom - 1 - at, left - 1, bottom - 1 - at), fill=sheet.LINE)
+                sheet.write(pen, (left - 8, bottom - 1 - at), text, sheet.SMALL, "rm")
+    sheet.write(pen, ((left + right) / 2, bottom + 24), ruler.unit, sheet.NORMAL, "mt", sheet.FAINT)
 
 
 def _foot(picture: Image.Image, mosaic: Mosaic, caption: Caption) -> None:

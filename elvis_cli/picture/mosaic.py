@@ -25,6 +25,8 @@ _TILE = 512
 """Canvas pixels along a side of what is placed at a time,"""
 _TILT = 0.3
 """and by how many of them the middle of a side of it may be wrong."""
+_QUIET = 1.5
+"""Pixels on one of the canvas from which on single ones are left out."""
 _HUGE = 1e37
 """Values as large are damage, and their differences more than float32 can hold."""
 
@@ -42,6 +44,8 @@ class Plane:
     """The pixel (x, y) from which offsets are counted, 0 being the centre of the first."""
     offset: tuple[float, float] = (0.0, 0.0)
     """Where that pixel is: (East, North), arcsec."""
+    speckled: bool = False
+    """Whether single bright pixels are left out where pixels are averaged: all that is true is wider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,19 @@ class Mosaic:
     """Width of an image's pixel on the canvas, 1 if they are averaged."""
     tilt: float
     """Angle of North from up towards the right, radian; East is a quarter to its left."""
+    corner: tuple[float, float] = (0.0, 0.0)
+    """Its upper left one, (right, up), arcsec (or pixels)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruler:
+    """Numbers along the sides of a canvas."""
+
+    unit: str
+    x: tuple[float, float]
+    """At the left and the right side."""
+    y: tuple[float, float]
+    """At the lower and the upper side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +105,24 @@ def compose(planes: Sequence[Plane], width: int, height: int, small: int) -> Mos
         _place(canvas, box, plane)
     canvas[~(np.abs(canvas) < _HUGE)] = np.nan
     tilt = math.atan2(box.turn[0, 1], box.turn[1, 1])
-    return Mosaic(canvas, box.scale, max(1, round(native / box.scale)), tilt)
+    return Mosaic(canvas, box.scale, max(1, round(native / box.scale)), tilt, (box.left, box.top))
+
+
+def ruler(mosaic: Mosaic, planes: Sequence[Plane], pixel: float) -> Ruler:
+    """Return the ruler of images in the focal plane, whose pixels are ``pixel`` mm: for one, its pixels from 1."""
+    (height, width), (left, top) = mosaic.canvas.shape, mosaic.corner
+    sides = (left, left + width * mosaic.scale), (top - height * mosaic.scale, top)
+    if len(planes) > 1:
+        (x0, x1), (y0, y1) = sides
+        return Ruler("mm", (x0 * pixel, x1 * pixel), (y0 * pixel, y1 * pixel))
+    only = planes[0]
+    inverse = np.linalg.inv(_turn(only.matrix) @ only.matrix)
+    ends = []
+    for direction, side in enumerate(sides):
+        axis = int(np.argmax(np.abs(inverse[:, direction])))
+        first, last = (only.origin[axis] + 1.0 + inverse[axis, direction] * at for at in side)
+        ends.append((float(first), float(last)))
+    return Ruler("pixel", *ends)
 
 
 def _pixel_size(plane: Plane) -> float:
@@ -137,7 +171,7 @@ def _place(canvas: Float32, box: _Box, plane: Plane) -> None:
     """
     ratio = box.scale / _pixel_size(plane)
     step = min(max(1, int(ratio / 3.0)), *plane.shape)
-    blocks = _blocks(plane, step)
+    blocks = _blocks(plane, step, quiet=plane.speckled and ratio > _QUIET)
     inverse = np.linalg.inv(box.turn @ plane.matrix) / step
     away = box.turn @ np.array(plane.offset)
     start = (np.array(plane.origin) + 0.5) / step
@@ -202,16 +236,29 @@ def _sums(part: Float32, rows: _Weights, columns: _Weights) -> Float32:
     return sums
 
 
-def _blocks(plane: Plane, step: int) -> Float32:
-    """Return the means of blocks of ``step`` x ``step`` pixels; NaN where none of them is finite."""
+def _blocks(plane: Plane, step: int, *, quiet: bool) -> Float32:
+    """Return the means of blocks of ``step`` x ``step`` pixels, ``quiet`` or not; NaN where none of them is finite."""
     ny, nx = (length // step for length in plane.shape)
     means = np.empty((ny, nx), dtype=np.float32)
     many = max(1, _ROWS // step)
     for first in range(0, ny, many):
         last = min(first + many, ny)
         strip = plane.rows(first * step, last * step)[:, : nx * step].astype(np.float32, copy=False)
+        strip = _quiet(strip) if quiet else strip
         means[first:last] = strip if step == 1 else _mean(strip.reshape(last - first, step, nx, step))
     return means
+
+
+def _quiet(strip: Float32) -> Float32:
+    """Return the pixels, none brighter than the brightest of its eight neighbours."""
+    around, wide = np.full_like(strip, -np.inf), strip.copy()
+    around[:, 1:] = strip[:, :-1]
+    for line in (around, wide):
+        np.fmax(line[:, :-1], strip[:, 1:], out=line[:, :-1])
+    np.fmax(wide[:, 1:], strip[:, :-1], out=wide[:, 1:])
+    np.fmax(around[1:], wide[:-1], out=around[1:])
+    np.fmax(around[:-1], wide[1:], out=around[:-1])
+    return np.minimum(strip, around)
 
 
 def _mean(blocks: Float32) -> Float32:

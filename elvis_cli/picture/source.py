@@ -23,13 +23,21 @@ from elvis_cli.picture.sheet import printable
 
 _CHIP = "ESO DET CHIP NO"
 """What chips have in their headers; so have the steps to them, but no coordinates, and what is computed has neither."""
+_CHIPS = re.compile(r"(CHIP|CCD|DET)[ _.]?\d+([ _.]\w+)?")
+"""Names of others' chips."""
 _GAIN = "ESO DET OUT1 CONAD"
 """Electrons per ADU."""
 _ARCSEC = {"deg": 3600.0, "degree": 3600.0, "arcmin": 60.0, "arcsec": 1.0, "mas": 1e-3, "rad": 206264.806}
 _OPTICS = re.compile(r"ESO INS \w+ NAME")
+_MAPS = ("um", "1")
+"""Units of what is not light: a spectrograph's wavelengths, orders and apertures."""
 _NOTHING = ("", "open", "free", "clear", "none", "empty", "nond")
 """Names of places in a wheel without a filter."""
 _PIXEL = np.array([[-1.0, 0.0], [0.0, 1.0]])
+_ROW = 4
+"""Chips up to which they stand in one row where nothing tells their places."""
+_GAP = 0.03
+"""Between them, of a chip."""
 _HUGE = 1e100
 
 
@@ -40,6 +48,15 @@ class Images:
     planes: tuple[Plane, ...]
     caption: Caption
     notes: tuple[str, ...] = ()
+    pixel: float = 0.0
+    """Their side in the focal plane, mm; 0 where that is not known."""
+    light: bool = True
+    """Whether the values are light, not wavelengths or numbers."""
+
+    @property
+    def spectra(self) -> bool:
+        """Whether they are a spectrograph's frames: known in the focal plane, not on the sky."""
+        return self.pixel > 0.0 and self.light
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +69,11 @@ class _Frame:
     """CRVAL of longitude and latitude, deg."""
     angular: bool
     celestial: bool
-    planar: bool = False
-    """Known in the focal plane, mm."""
+    pixel: float = 0.0
+    """Side of a pixel in the focal plane, mm; 0 where that is not known."""
+
+
+_NOWHERE = _Frame(_PIXEL, (0.0, 0.0), (0.0, 0.0), angular=False, celestial=False)
 
 
 @contextmanager
@@ -115,16 +135,17 @@ def _choose(hdus: list[Any], extension: str | None) -> Images | Curves:
         if images := [hdu for hdu in named if _is_image(hdu)]:
             return _images(top, images, named[0].name)
         if isinstance(named[0], (fits.BinTableHDU, fits.TableHDU)):
-            return _curves(top, named[0])
+            return _curves(top, [hdu for hdu in named if isinstance(hdu, type(named[0]))])
         raise RequestError("", f"the extension {printable(extension)} holds neither an image nor a table")
     images = [hdu for hdu in hdus if _is_image(hdu)]
     if images:
         chips = [hdu for hdu in images if _CHIP in hdu.header and "CTYPE1" in hdu.header]
+        chips = chips or [hdu for hdu in images if _CHIPS.fullmatch(hdu.name)]
         return _images(top, chips or images[:1], "")
     for hdu in hdus:
         if isinstance(hdu, fits.BinTableHDU):
             try:
-                return _curves(top, hdu)
+                return _curves(top, [hdu])
             except RequestError:
                 continue
     raise RequestError("", "the FITS file holds no image, and no table of numbers")
@@ -148,9 +169,9 @@ def _is_image(hdu: Any) -> bool:
 def _images(top: fits.Header, hdus: list[Any], name: str) -> Images:
     frames = [_frame(hdu.header) for hdu in hdus]
     notes: list[str] = []
-    if len(hdus) > 1 and not all(frame.celestial or frame.planar for frame in frames):
-        notes.append(f"{len(hdus)} images without coordinates: the picture shows the first, --ext NAME,VERSION another")
-        hdus, frames = hdus[:1], frames[:1]
+    beside = len(hdus) > 1 and not all(frame.celestial or frame.pixel for frame in frames)
+    if beside:
+        notes.append(f"{len(hdus)} images without coordinates: side by side")
     first = frames[0]
     planes = []
     unit = printable(str(hdus[0].header.get("BUNIT", "")))
@@ -160,16 +181,39 @@ def _images(top: fits.Header, hdus: list[Any], name: str) -> Images:
     else:
         unit = "electron"
         notes.append("the gains of the chips differ: the picture is in electrons")
-    for hdu, frame, gain in zip(hdus, frames, gains, strict=True):
-        east = (frame.place[0] - first.place[0] + 180.0) % 360.0 - 180.0
-        offset = (east * math.cos(math.radians(first.place[1])) * 3600.0, (frame.place[1] - first.place[1]) * 3600.0)
-        planes.append(_plane(hdu, frame, offset if frame.celestial else (0.0, 0.0), float(gain), notes))
+    light = unit not in _MAPS
+    for number, (hdu, frame, gain) in enumerate(zip(hdus, frames, gains, strict=True)):
+        offset = _offset(frame, first)
+        if beside:
+            frame, offset = _NOWHERE, _beside(number, hdus)  # noqa: PLW2901
+        speckled = frame.pixel > 0.0 and light
+        planes.append(_plane(hdu, frame, offset, float(gain), notes, speckled=speckled))
+    if beside:
+        first = _NOWHERE
     title, details = _words(top, hdus[0].header, name)
     caption = Caption(title, details, "" if unit == "1" else unit, first.angular, first.celestial)
-    return Images(tuple(planes), caption, tuple(notes))
+    return Images(tuple(planes), caption, tuple(notes), first.pixel, light)
 
 
-def _plane(hdu: Any, frame: _Frame, offset: tuple[float, float], gain: float, notes: list[str]) -> Plane:
+def _offset(frame: _Frame, first: _Frame) -> tuple[float, float]:
+    """Return (East, North), arcsec, from the first image's place to this one's."""
+    if not frame.celestial:
+        return 0.0, 0.0
+    east = (frame.place[0] - first.place[0] + 180.0) % 360.0 - 180.0
+    return east * math.cos(math.radians(first.place[1])) * 3600.0, (frame.place[1] - first.place[1]) * 3600.0
+
+
+def _beside(number: int, hdus: list[Any]) -> tuple[float, float]:
+    """Return the place of an image of which only its number is known: in rows from the upper left."""
+    wide, high = (max(hdu.shape[axis] for hdu in hdus) for axis in (-1, -2))
+    down, right = divmod(number, len(hdus) if len(hdus) <= _ROW else math.ceil(math.sqrt(len(hdus))))
+    gap = math.ceil(_GAP * min(wide, high))
+    return -float(right * (wide + gap)), -float(down * (high + gap))
+
+
+def _plane(
+    hdu: Any, frame: _Frame, offset: tuple[float, float], gain: float, notes: list[str], *, speckled: bool
+) -> Plane:
     *deep, ny, nx = hdu.shape
     middle = tuple(length // 2 for length in deep)
     if math.prod(deep) > 1:
@@ -180,7 +224,7 @@ def _plane(hdu: Any, frame: _Frame, offset: tuple[float, float], gain: float, no
         strip: Float32 = np.asarray(hdu.section[(*middle, slice(first, last))], dtype=np.float32)
         return strip.reshape(last - first, nx) * np.float32(gain)
 
-    return Plane((ny, nx), rows, frame.matrix, frame.origin, offset)
+    return Plane((ny, nx), rows, frame.matrix, frame.origin, offset, speckled)
 
 
 def _frame(header: fits.Header) -> _Frame:
@@ -193,10 +237,10 @@ def _frame(header: fits.Header) -> _Frame:
     origin = (float(header.get("CRPIX1", 0.0)) - 1.0, float(header.get("CRPIX2", 0.0)) - 1.0)
     if [str(header.get(f"CUNIT{axis}", "")).strip() for axis in (1, 2)] == ["mm", "mm"]:
         matrix = _PIXEL @ _linear(header)
-        pixels = matrix / math.sqrt(abs(np.linalg.det(matrix)))
-        return _Frame(pixels, origin, (0.0, 0.0), angular=False, celestial=False, planar=True)
+        pixel = math.sqrt(abs(np.linalg.det(matrix)))
+        return _Frame(matrix / pixel, origin, (0.0, 0.0), angular=False, celestial=False, pixel=pixel)
     if not celestial and None in scales:
-        return _Frame(_PIXEL, (0.0, 0.0), (0.0, 0.0), angular=False, celestial=False)
+        return _NOWHERE
     units = [scale or 3600.0 for scale in scales]
     matrix = _linear(header) * np.array(units)[:, None]
     values = [float(header.get(f"CRVAL{axis}", 0.0)) * units[axis - 1] / 3600.0 for axis in (1, 2)]
@@ -241,30 +285,53 @@ def _exposure(header: fits.Header) -> str:
     return f"{count:g} x {seconds:g} s"
 
 
-def _curves(top: fits.Header, hdu: Any) -> Curves:
-    """Return the numbers of a table.
+def _curves(top: fits.Header, hdus: list[Any]) -> Curves:
+    """Return the numbers of a table, or of those of several orders, one behind the other.
 
     Raises
     ------
     RequestError
         It has no two columns of numbers, or the first does not run one way.
     """
-    columns = [column for column in map(_numbers(hdu), hdu.columns) if column is not None]
-    name = printable(hdu.name)
-    columns = [column for column in columns if column.values.size == columns[0].values.size]
-    if not columns or columns[0].values.size == 0 or (len(columns) < 2 and columns[0].values.size > 1):
-        raise RequestError("", f"the table {name} holds no curve: it needs two columns of numbers")
-    x, *rest = columns
-    steps = np.diff(x.values)
-    if not ((steps >= 0.0).all() or (steps <= 0.0).all()):
-        raise RequestError("", f"the table {name} holds no curve: its first column, {x.name}, goes back and forth")
+    pieces = [piece for hdu in hdus for piece in _pieces(hdu)]
+    heads = [(column.name, column.unit) for column in pieces[0]]
+    same = [piece for piece in pieces if [(column.name, column.unit) for column in piece] == heads]
+    joined = (np.concatenate([np.append(piece[n].values, np.nan) for piece in same])[:-1] for n in range(len(heads)))
+    x, *rest = (Column(*head, values) for head, values in zip(heads, joined, strict=True))
     for column in rest:
-        if (x.unit, column.unit) == ("pixel", "arcsec") and np.ptp(column.values / x.values) < 1e-6:
+        with np.errstate(all="ignore"):
+            ratio = column.values / x.values
+        if (x.unit, column.unit) == ("pixel", "arcsec") and np.nanmax(ratio) - np.nanmin(ratio) < 1e-6:
             x = column  # the same axis, in the unit of the sky
             rest.remove(column)
             break
-    title, _ = _words(top, top, name)
+    title, _ = _words(top, top, printable(hdus[0].name))
     return Curves(title, x, tuple(rest))
+
+
+def _pieces(hdu: Any) -> list[list[Column]]:
+    """Return the columns of numbers of a table; if they tell of several chips, for each of these."""
+    columns = [column for column in map(_numbers(hdu), hdu.columns) if column is not None]
+    name = printable(hdu.name)
+    columns = [column for column in columns if column.values.size == columns[0].values.size]
+    chip = next((column.values for column in columns if column.name == "chip"), None)
+    columns = [column for column in columns if column.name != "chip"]
+    if not columns or columns[0].values.size == 0 or (len(columns) < 2 and columns[0].values.size > 1):
+        raise RequestError("", f"the table {name} holds no curve: it needs two columns of numbers")
+    cuts: list[int] = [] if chip is None else (np.flatnonzero(np.diff(chip)) + 1).tolist()
+    found = [
+        [Column(column.name, column.unit, values) for column, values in zip(columns, part, strict=True)]
+        for part in zip(*(np.split(column.values, cuts) for column in columns), strict=True)
+    ]
+    for first, *_ in found:
+        steps = np.diff(first.values)
+        if not ((steps >= 0.0).all() or (steps <= 0.0).all()):
+            raise RequestError(
+                "", f"the table {name} holds no curve: its first column, {first.name}, goes back and forth"
+            )
+    if chip is not None and (chip > 0).any():
+        found = [piece for piece, first in zip(found, [0, *cuts], strict=True) if chip[first] > 0]
+    return found
 
 
 def _numbers(hdu: Any) -> Any:

@@ -14,6 +14,10 @@ Float32 = NDArray[np.float32]
 
 _BURNT = 0.6
 """Of the brightest peak, above which all is white."""
+_DARK, _LIT = 0.02, 0.9995
+"""Shares of the pixels of spectra that are darker than where no light is, and than the star."""
+_SKY = 0.3
+"""Of the middle pixel of spectra, up to where they are linear: a bright sky keeps its contrast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +55,37 @@ class Stretch:
 
 
 def fit(
-    image: Float32, kind: Kind, limits: tuple[float, float] | str | None = None, pixel: int = 1, below: float = 2.0
+    image: Float32,
+    kind: Kind,
+    limits: tuple[float, float] | str | None = None,
+    pixel: int = 1,
+    below: float = 2.0,
+    *,
+    spectra: bool = False,
 ) -> Stretch:
     """Return the stretch that shows ``image`` (2-D, NaN where there is nothing) well.
 
     ``limits`` are the values of black and white, "zscale", or None: from ``below`` sigma below the sky to the peak of
     the brightest thing (log), to most of it (asinh: its core is white), or to the brightest half per cent.
     ``pixel`` is the size of a detector pixel in ``image``: what is narrower than two does not count as the brightest
-    thing, so that hot pixels and cosmic rays do not set the scale.
+    thing, so that hot pixels and cosmic rays do not set the scale. Most pixels of ``spectra`` may hold light, of any
+    brightness: their noise is what neighbours differ by, and black is that of the darkest.
     """
     values = image[np.isfinite(image)].astype(np.float64)
     if values.size == 0:
         values = np.zeros(1)
     deep, sky, bright = np.quantile(values, (0.1587, 0.5, 0.995))
-    noise = float(sky - deep)
+    noise, middle = float(sky - deep), sky
+    if spectra:
+        noise = _roughness(image, pixel)
+        sky = np.quantile(values, _DARK) + 2.0 * noise
     if limits == "zscale":
         low, high = zscale(values)
     elif isinstance(limits, tuple):
         low, high = limits
     elif kind in (Kind.ASINH, Kind.LOG):
         low = max(sky - below * noise, values.min())
-        peak = _peak(image, pixel, float(sky)) - sky
+        peak = (np.quantile(values, _LIT) if spectra else _peak(image, pixel, float(sky))) - sky
         high = sky + max(peak if kind is Kind.LOG else _BURNT * peak, 20.0 * noise)
     else:
         low, high = max(sky - below * noise, values.min()), max(bright, sky + 5.0 * noise)
@@ -83,7 +97,8 @@ def fit(
     least = max(1e-6 * max(abs(low), abs(high)), 1e-30)  # float32 tells no finer
     if not high - low >= least:
         low, high = low - 0.5 * least, high + 0.5 * least
-    soft = min(max(3.0 * noise, 1e-5 * (high - low)), high - low)
+    faintest = max(_SKY * (middle - low), 1e-3 * (high - low)) if spectra else 1e-5 * (high - low)
+    soft = min(max(3.0 * noise, faintest), high - low)
     return Stretch(kind, float(low), float(high), float(soft))
 
 
@@ -110,6 +125,16 @@ def zscale(values: NDArray[np.float64], contrast: float = 0.25, samples: int = 1
         middle, centre = float(np.median(ordered)), (count - 1) // 2
         low, high = max(low, middle - (centre - 1) * slope), min(high, middle + (count - centre) * slope)
     return low, high
+
+
+def _roughness(image: Float32, pixel: int) -> float:
+    """Return the noise, from the differences of neighbours along the axis where they are less."""
+    found = []
+    for along in (image, image.T):
+        steps = np.abs(along[pixel::pixel] - along[:-pixel:pixel])
+        if np.isfinite(steps).any():
+            found.append(float(np.nanmedian(steps)) / (0.6745 * math.sqrt(2.0)))
+    return min(found, default=0.0)
 
 
 def _peak(image: Float32, pixel: int, least: float) -> float:

@@ -6,6 +6,7 @@ import os
 from io import BytesIO
 from typing import BinaryIO
 
+import numpy as np
 from PIL.PngImagePlugin import PngInfo
 
 from elvis_cli import __version__
@@ -57,8 +58,8 @@ def png(
             made = mosaic.compose(found.planes, max_size, max_size, min(_SMALL, max_size))
             notes = found.notes
     if isinstance(found, source.Images):
-        shown = stretch.fit(made.canvas, kind or Kind.ASINH, limits, made.enlarged)
-        picture = image.draw(made, shown, found.caption)
+        ruler = mosaic.ruler(made, found.planes, found.pixel) if found.pixel else None
+        picture = image.draw(made, _stretch(found, made, kind, limits), found.caption, ruler)
     else:
         picture = plot.draw(found, max_size, kind, _pair(limits))
     _save(picture, out)
@@ -89,12 +90,21 @@ def text(
             notes = found.notes
     if isinstance(found, source.Images):
         # a ramp of ten characters has none to spare for the noise
-        shown = stretch.fit(made.canvas, kind or Kind.ASINH, limits, made.enlarged, below=2.0 if colour else -1.0)
+        shown = _stretch(found, made, kind, limits, below=2.0 if colour else -1.0)
         words = terminal.image(made, shown, found.caption, columns, colour)
     else:
         words = terminal.plot(found, columns, rows, colour, kind, _pair(limits))
     out.write(words.encode())
     return notes
+
+
+def _stretch(
+    found: source.Images, made: mosaic.Mosaic, kind: Kind | None, limits: Limits, below: float = 2.0
+) -> stretch.Stretch:
+    """Return the stretch of light; of a map of numbers a linear one, from the least to the largest."""
+    if not found.light and limits is None and np.isfinite(made.canvas).any():
+        kind, limits = kind or Kind.LINEAR, (float(np.nanmin(made.canvas)), float(np.nanmax(made.canvas)))
+    return stretch.fit(made.canvas, kind or Kind.ASINH, limits, made.enlarged, below, spectra=found.spectra)
 
 
 def _seekable(file: File) -> BinaryIO | str | os.PathLike[str]:

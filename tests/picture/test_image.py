@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from elvis_cli.picture import Kind, image
-from elvis_cli.picture.mosaic import Mosaic
-from elvis_cli.picture.sheet import COLOURS, GAP
+from elvis_cli.picture.mosaic import Mosaic, Ruler
+from elvis_cli.picture.sheet import COLOURS, GAP, LINE
 from elvis_cli.picture.stretch import Stretch
 
 
@@ -74,3 +74,21 @@ def test_every_shape_gets_its_picture(shape, celestial, angular):
     assert (height, width) == shape
     seen = np.asarray(made.image)[top : top + height, left : left + width]
     assert (seen == image.colours(canvas, stretch)).all()
+
+
+def test_a_ruler_takes_room_beside_the_pixels():
+    canvas = np.random.default_rng(0).normal(size=(300, 500)).astype(np.float32)
+    mosaic = Mosaic(canvas, 1.0, 1, 0.0)
+    caption = image.Caption("CAMERA", "", "adu", angular=False, celestial=False)
+    stretch = Stretch(Kind.ASINH, -1.0, 3.0, 0.1)
+    without = image.draw(mosaic, stretch, caption)
+    for x in ((-5.0, 5.0), (500.5, 0.5)):
+        made = image.draw(mosaic, stretch, caption, Ruler("mm", x, (0.0, 6.0)))
+        left, top, width, height = map(int, made.meaning["Area"].split(","))
+        assert (width, height) == (500, 300)
+        seen = np.asarray(made.image)
+        assert (seen[top : top + height, left : left + width] == image.colours(canvas, stretch)).all()
+        assert made.image.height > without.image.height
+        at = left + round(499 * ((0.0 if x[0] < 0.0 else 200.0) - x[0]) / (x[1] - x[0]))
+        assert (seen[top + height + 2, at] == LINE).all()  # a tick at a round number
+        assert (seen[top + height - 1, left - 3] == LINE).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,3 +114,20 @@ def test_a_chip_that_is_a_little_turned_is_right_at_both_ends():
 def test_pixels_without_size_are_refused(matrix):
     with pytest.raises(ValueError, match="no size"):
         compose([plane(noise(9, 9), matrix)], 64, 64, 16)
+
+
+def test_single_bright_pixels_of_spectra_are_left_out_where_pixels_are_averaged():
+    data = np.full((120, 120), 5.0, dtype=np.float32)
+    data[40:42] = 50.0  # a spectral line
+    line = compose([replace(plane(data), speckled=True)], 30, 30, 16).canvas
+    assert line == pytest.approx(compose([plane(data)], 30, 30, 16).canvas)
+    rng = np.random.default_rng(0)
+    hot = data.copy()
+    y, x = 3 * rng.integers(1, 39, (2, 60))
+    y[(y > 38) & (y < 44)] = 6
+    hot[y, x] = 1e5
+    hot[2, 2] = np.nan
+    assert compose([replace(plane(hot), speckled=True)], 30, 30, 16).canvas == pytest.approx(line)
+    assert (
+        compose([replace(plane(hot), speckled=True)], 120, 120, 16).canvas[-1 - y[0], x[0]] == 1e5
+    )  # each pixel is seen

@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 import pytest
 from astropy.io import fits
+from PIL import Image
 
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.picture import source
@@ -156,8 +157,8 @@ def test_chips_make_the_mosaic_and_what_is_computed_from_them_does_not():
     steps = [image({"EXTNAME": "dark", "EXTVER": n, "HIERARCH ESO DET CHIP NO": n}, kind=fits.ImageHDU) for n in (1, 2)]
     data = written(*steps, *hdus)
     what, made = found(data, "DARK")
-    assert made.canvas.shape == (10, 20)
-    assert "first" in what.notes[0]
+    assert made.canvas.shape == (10, 41)  # nothing tells where they are
+    assert "side by side" in what.notes[0]
     assert found(data, "dark,2")[0].notes == ()
     assert found(data)[0].notes == ()
     assert found(data)[1].canvas.shape == (10, 45)
@@ -169,6 +170,73 @@ def test_chips_make_the_mosaic_and_what_is_computed_from_them_does_not():
     for wrong in ("SNR_MAP,3", "PFS", ""):
         with pytest.raises(UsageError, match="it has PRIMARY, dark, A, B, SNR_MAP, PSF"):
             found(data, wrong)
+
+
+def focal(number, x, y, rotation=0.0, data=None, **cards):
+    """Return a chip of 10 x 20 pixels of 0.02 mm, its centre at (x, y) mm."""
+    cos, sin = math.cos(math.radians(rotation)), math.sin(math.radians(rotation))
+    axes = {f"{key}{axis}": value for axis in "12" for key, value in {"CTYPE": "FOCAL", "CUNIT": "mm"}.items()}
+    linear = {"CD1_1": cos, "CD1_2": -sin, "CD2_1": sin, "CD2_2": cos}
+    u, v = -x / 0.02, -y / 0.02
+    middle = {"CRPIX1": 10.5 + cos * u + sin * v, "CRPIX2": 5.5 - sin * u + cos * v}
+    names = {"EXTNAME": f"CHIP{number}", "HIERARCH ESO DET CHIP NO": number, "BUNIT": "adu"}
+    return image(axes | {k: 0.02 * v for k, v in linear.items()} | middle | names | cards, data, fits.ImageHDU)
+
+
+def test_chips_of_a_spectrograph_stand_where_they_are_in_the_focal_plane():
+    where = {1: (-0.25, 0.0, 0.0), 2: (0.25, 0.3, 0.0), 3: (0.25, -0.3, 180.0), 4: (-0.35, -0.3, 90.0)}
+    data = written(*(focal(n, *at) for n, at in where.items()))
+    what, made = found(data)
+    assert what.spectra
+    assert what.notes == ()
+    ruler = preview.mosaic.ruler(made, what.planes, what.pixel)
+    assert ruler.unit == "mm"
+    assert ruler.x == pytest.approx((-0.45, 0.45))
+    assert ruler.y == pytest.approx((-0.5, 0.4))
+    height, width = made.canvas.shape
+    pixels = np.arange(200).reshape(10, 20)
+    for number, (x, y, rotation) in where.items():
+        column = round((x - ruler.x[0]) / 0.9 * width - 0.5)
+        row = round((ruler.y[1] - y) / 0.9 * height - 0.5)
+        turned = np.rot90(pixels, rotation // 90)[::-1] if number == 3 else pixels
+        assert made.canvas[row, column] in (turned if number != 4 else pixels)[3:7, 8:12]
+    # the corner pixel of the chip that is turned by a quarter: (0, 0) is right below
+    assert made.canvas[-1, round(0.2 / 0.02) - 1 - 0] == pytest.approx(0.0)
+
+
+def test_one_chip_of_a_spectrograph_counts_its_pixels():
+    for rotation, x, y in ((0.0, (0.5, 20.5), (0.5, 10.5)), (180.0, (20.5, 0.5), (10.5, 0.5))):
+        what, made = found(written(focal(1, 5.0, -3.0, rotation)))
+        ruler = preview.mosaic.ruler(made, what.planes, what.pixel)
+        assert ruler.unit == "pixel"
+        assert ruler.x == pytest.approx(x)
+        assert ruler.y == pytest.approx(y)
+
+
+def test_a_map_of_wavelengths_is_no_light():
+    wave = np.linspace(1.0, 2.0, 200, dtype=np.float32).reshape(10, 20)
+    wave[0] = np.nan
+    light = focal(1, 0.0, 0.0)
+    data = written(light, focal(1, 0.0, 0.0, data=wave, BUNIT="um", EXTNAME="WAVE"))
+    what, _ = found(data, "WAVE")
+    assert not what.spectra
+    out = io.BytesIO()
+    preview.png(data, out, extension="WAVE")
+    out.seek(0)
+    words = Image.open(out).text
+    assert words["Stretch"] == "linear"
+    assert [float(limit) for limit in words["Limits"].split(",")] == pytest.approx([wave[1, 0], 2.0])
+
+
+def test_chips_of_others_without_coordinates_stand_side_by_side():
+    pixels = np.full((8, 10), 1.0, dtype=np.float32)
+    data = written(*(image(data=n * pixels, kind=fits.ImageHDU, name=f"CHIP{n}.INT1") for n in (1, 2, 3)))
+    what, made = found(data)
+    assert "side by side" in what.notes[0]
+    assert made.canvas.shape == (8, 32)
+    assert made.canvas[4, [5, 16, 27]].tolist() == [1.0, 2.0, 3.0]
+    many = [image(data=n * pixels, kind=fits.ImageHDU, name=f"CCD{n}") for n in range(9)]
+    assert found(written(*many))[1].canvas[[4, 4, 13, 22], [5, 16, 5, 27]].tolist() == [0.0, 1.0, 3.0, 8.0]
 
 
 def test_chips_of_different_gains_are_shown_in_electrons():
@@ -196,6 +264,35 @@ def test_the_curves_of_a_table():
     assert [column.name for column in curves.columns] == ["total", "Count"]
     assert curves.columns[0].values == pytest.approx(wave**2)
     assert isinstance(found(written(table(WAVELENGTH=wave, TOTAL=wave))), Curves)  # nothing else to draw
+
+
+def test_orders_are_drawn_one_behind_the_other_with_the_gaps_between_chips():
+    hdus = []
+    for order, low in ((24, 2.0), (23, 2.1)):
+        wave = np.linspace(low, low + 0.1, 8)
+        chip = np.array([1, 1, 1, 0, 0, 2, 2, 2], dtype=np.int32)
+        hdu = table("SNR", WAVELENGTH=wave, CHIP=chip, SNR=wave * order)
+        hdu.header["EXTVER"] = order
+        hdus.append(hdu)
+    data = written(image(), *hdus)
+    curves = found(data, "SNR")
+    assert [column.name for column in curves.columns] == ["snr"]
+    values, wave = curves.columns[0].values, curves.x.values
+    assert np.flatnonzero(np.isnan(values)).tolist() == [3, 7, 11]
+    assert (np.isnan(values) == np.isnan(wave)).all()
+    assert np.nanmax(wave) == pytest.approx(2.2)
+    assert values[:3] == pytest.approx(wave[:3] * 24)
+    assert values[-3:] == pytest.approx(wave[-3:] * 23)
+    assert found(data, "SNR,23").x.values[0] == pytest.approx(2.1)
+    for draw in (preview.png, lambda *a, **k: preview.text(*a, 80, 24, **k)):
+        draw(data, io.BytesIO(), extension="SNR")
+
+
+def test_profiles_on_several_chips_share_their_places():
+    angle = np.tile(np.linspace(-1.0, 1.0, 5), 2)
+    curves = found(written(image(), table("PSF", ANGLE=angle, CHIP=np.repeat([1, 2], 5), PSF=np.arange(10.0))), "PSF")
+    assert curves.x.values[[0, 4, 6, 10]].tolist() == [-1.0, 1.0, -1.0, 1.0]
+    assert np.isnan(curves.x.values[5])
 
 
 def test_a_spectrum_in_one_row_is_a_curve_too():

@@ -92,3 +92,21 @@ def test_zscale_is_that_of_iraf(frame):
     for image in (frame, np.arange(5000.0), np.random.default_rng(1).gamma(0.3, 100.0, (90, 90))):
         expected = ZScaleInterval().get_limits(image)
         assert stretch.zscale(np.asarray(image, dtype=float).ravel()) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.9])
+def test_spectra_show_dark_sky_lines_and_star(share):
+    """Sky, ten times its noise, on a small or a large part; a star that is bright or faint."""
+    rng = np.random.default_rng(2)
+    image = rng.normal(0.0, 3.0, (300, 400)).astype(np.float32)
+    lit = slice(0, round(300 * share))
+    image[lit] += 300.0
+    image[lit, 50::40] += 100.0  # sky lines
+    image[5] += 3000.0
+    shown = stretch.fit(image, Kind.ASINH, spectra=True)
+    level = shown.level(np.array([0.0, 300.0, 330.0, 400.0, 3000.0], dtype=np.float32))
+    assert level[0] < 0.12
+    assert np.diff(level).min() > 0.01
+    assert level[3] - level[1] > 0.04
+    assert level[4] > 0.9
+    assert -20.0 < shown.low < 0.0
