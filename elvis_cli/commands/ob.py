@@ -36,6 +36,9 @@ def ob(
     persistence: Annotated[
         bool, typer.Option("--persistence", help="Each exposure remembers the light of the one before.")
     ] = False,
+    calibrations: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Then N darks, biases, flats and arcs of each configuration.")
+    ] = 0,
     schedule: Annotated[bool, typer.Option("--schedule", help="Print the plan as a table.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Check only; say on stderr what would be observed.")] = False,
     resolve: Annotated[
@@ -61,6 +64,12 @@ def ob(
         request=_patch(request),
     )
     visits = observing.read(text, language, options.effective_seed, resolve=resolve)
+    if calibrations:
+        from elvis_cli.ob import daytime
+
+        more, told = daytime.calibrations(visits, calibrations, options.request)
+        visits += more
+        cli.note(told)
     exposures = tuple(night.plan(visits, options))  # all of them, or none: a wrong block is found before a line is out
     cli.note(note for visit in visits if visit.target for note in visit.target.notes())
     cli.note(note for exposure in exposures for note in exposure.notes)

@@ -82,6 +82,10 @@ def make(visit: Visit, series: Series, shot: Shot | None, patch: Mapping[str, An
     try:
         request = reader.read(json.dumps(document))
         setup = plugin.configure(request)
+        if setup.calibration is not None:
+            from elvis_cli import calibration
+
+            _, setup = calibration.arranged(request, setup)
     except RequestError as error:
         raise RequestError(
             series.pointer, f"{series.template} asks for what cannot be: {error.message}", found=error.details["found"]

@@ -23,7 +23,9 @@ Card = tuple[str, object, str]
 """Keyword without HIERARCH ("ESO DET DIT" or "EXPTIME"), value, comment."""
 
 _CATEGORIES = ("DPR", "OBS", "TPL", "DET", "INS", "SEQ", "TEL", "ADA", "AOS", "SIM")
-_OURS = "SIMPLE BITPIX NAXIS EXTEND ORIGIN SIMULATED CHECKSUM DATASUM END COMMENT HISTORY".split()
+_OURS = frozenset(
+    ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "ORIGIN", "SIMULATED", "CHECKSUM", "DATASUM", "END", "COMMENT", "HISTORY")
+)
 """Keywords that a request cannot set."""
 _DOTTED = re.compile(r"(?=.{1,40}$)[A-Z][A-Z0-9]*(\.[A-Z0-9_-]+)+")
 """A request key that is an ESO keyword, such as INS.FILT1.NAME, and fits on a card."""

@@ -1,0 +1,54 @@
+"""Calibrations of a night."""
+
+import json
+from collections import Counter
+
+from elvis_cli import reader
+from elvis_cli.ob import daytime, night, observing
+from elvis_cli.ob.languages import Language
+from elvis_cli.ob.night import Options
+
+
+def calibrated(document, number=2):
+    visits = observing.read(json.dumps(document).encode(), Language.AUTO, 0)
+    made, notes = daytime.calibrations(visits, number, {})
+    return list(night.plan([*visits, *made], Options(steady=True))), notes
+
+
+def test_each_configuration_gets_its_own(make):
+    lp, mp = (make("METIS_img_lm_obs_GenericOffset", {"INS.FILT1.NAME": f, "DET.DIT": 0.1}) for f in ("Lp", "Mp"))
+    exposures, notes = calibrated([lp, mp, lp])
+    assert notes == []
+    kinds = [(e.document["elvis"].get("calibration"), e.document["instrument"]["INS.FILT1.NAME"]) for e in exposures]
+    flats = Counter(name for kind, name in kinds if kind == "flat")
+    assert flats == {"Lp": 2, "Mp": 2}
+    assert sum(kind == "dark" for kind, _ in kinds) == 2  # of one integration time, whatever the filter
+    assert [kind for kind, _ in kinds[:3]] == [None] * 3
+    for exposure in exposures[3:]:
+        request = reader.read(json.dumps(exposure.document), strict=True)
+        assert request.timing.dit == 0.1
+        assert exposure.airmass is None
+
+
+def test_other_times_need_other_darks(make):
+    short, long = (make("METIS_img_lm_obs_GenericOffset", {"DET.DIT": dit}) for dit in (0.1, 0.2))
+    exposures, _ = calibrated([short, long])
+    darks = [e.document["timesnr"]["DET.DIT"] for e in exposures if e.document["elvis"].get("calibration") == "dark"]
+    assert darks == [0.1, 0.1, 0.2, 0.2]
+
+
+def test_what_cannot_be_taken_is_noted(make):
+    exposures, notes = calibrated(make("METIS_ifu_obs_GenericOffset", {"INS.WLEN.CEN": 4.0}))
+    assert any("METIS_ifu_cal_InternalWave is left out" in note and "no line" in note for note in notes)
+    assert {e.document["elvis"].get("calibration") for e in exposures} == {None, "dark", "flat"}
+
+
+def test_an_odl_block_has_calibrations_too():
+    document = {
+        "Targets": {"name": "a", "RA": 75.0, "Dec": -30.0},
+        "InstrumentConfigs": {"instrument": "fors"},
+        "DetectorConfigs": {"exptime": 33},
+    }
+    exposures, _ = calibrated(document, 1)
+    kinds = Counter(e.document["elvis"].get("calibration") for e in exposures)
+    assert kinds == {None: 1, "bias": 1}
