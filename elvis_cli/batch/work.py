@@ -82,6 +82,14 @@ def make(settings: Settings, job: Job) -> Outcome:
     return replace(made, seconds=round(time.perf_counter() - begin, 3))
 
 
+def shared(outcome: Outcome) -> Outcome:
+    """Return the outcome of a request that another machine was given: a file that is not here has failed."""
+    if outcome.status == FAILED or outcome.file is None or Path(outcome.file).exists():
+        return outcome
+    lost = OutputError(f"{outcome.file} is on another machine only: the folder must be shared")
+    return replace(failed(outcome.line, outcome.id, lost, outcome.file), seconds=outcome.seconds)
+
+
 _one = Lock()
 
 

@@ -69,7 +69,8 @@ def batch(
     begin, counts, now = time.monotonic(), Counter[str](), True
     try:
         with _progress(stdin) as step:
-            for outcome in run.run(stdin, options.read, template, workers):
+            for each in run.run(stdin, options.read, template, workers):
+                outcome = work.shared(each) if cluster else each
                 write(json.dumps(asdict(outcome)))
                 counts[outcome.status] += 1
                 step(counts)

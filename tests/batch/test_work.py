@@ -10,7 +10,7 @@ import pytest
 from elvis_cli import parallel, reader
 from elvis_cli.batch.naming import Template
 from elvis_cli.batch.run import Names
-from elvis_cli.batch.work import Job, Settings, make
+from elvis_cli.batch.work import Job, Settings, make, shared
 from elvis_cli.product.whole import examine
 
 
@@ -89,6 +89,16 @@ def test_a_worker_of_another_version_or_without_the_folder_refuses(one, night):
     lost = make(Settings("/nowhere/raw", {}), Job(1, night(1)[0], "id", "a.fits"))
     assert lost.exit_code == 74
     assert "shared" in lost.message
+
+
+def test_a_file_that_a_cluster_made_must_be_here(one, tmp_path):
+    made = one()
+    assert shared(made) == made
+    (tmp_path / "a.fits").unlink()
+    lost = shared(made)
+    assert (lost.line, lost.status, lost.sha256, lost.exit_code) == (3, "failed", None, 74)
+    assert "shared" in lost.message
+    assert shared(lost) == lost
 
 
 def test_a_warm_process_makes_four_megapixel_frames_a_second_on_two_cores(micado, tmp_path):

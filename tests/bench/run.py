@@ -7,13 +7,16 @@ elvis process) are medians of several runs after a warm-up. "cold" empties numba
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ import numpy as np
 
 ELVIS = str(Path(sys.executable).with_name("elvis"))
 TRANSFER = ["stars", "background", "shot_noise", "pre_overscan", "parallel_overscan", "cti", "gain", "bias", "adc"]
+WARM = 20
+"""Frames of a batch after which all of its processes are warm."""
 INFRARED = ["ipc", "rtn", "reset", "correlated_noise", "reference_correction"]
 
 
@@ -118,11 +123,60 @@ def once(request: Path, environment: dict[str, str], output: Path) -> tuple[floa
     return wall, usage.ru_maxrss / 1024, output.stat().st_size
 
 
+def batch(lines: list[bytes], folder: str, stop: int = 0) -> dict[str, Any]:
+    """Return what `elvis batch` did with requests: frames a second when warm, processor seconds a frame, counts.
+
+    After ``stop`` lines of the manifest (0: never) it is killed.
+    """
+    argv = [ELVIS, "batch", "--outdir", folder]
+    elvis = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert elvis.stdin
+    assert elvis.stdout
+    threading.Thread(target=_feed, args=(elvis.stdin, lines), daemon=True).start()
+    counts, made = Counter[str](), []
+    for line in elvis.stdout:
+        status = json.loads(line)["status"]
+        counts[status] += 1
+        if status == "made":
+            made.append(time.perf_counter())
+        if counts.total() == stop:
+            elvis.kill()
+            break
+    _, status, usage = os.wait4(elvis.pid, 0)
+    elvis.returncode = os.waitstatus_to_exitcode(status)
+    warm = made[WARM:]
+    rate = (len(warm) - 1) / (warm[-1] - warm[0])
+    # A killed process has not waited for its children: their time is not known.
+    cpu = None if stop else round((usage.ru_utime + usage.ru_stime) / max(len(made), 1), 3)
+    return {**counts, "frames_per_s": round(rate, 2), "cpu_s_per_frame": cpu}
+
+
+def _feed(pipe: Any, lines: list[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError), pipe:
+        pipe.writelines(lines)
+
+
+def night(count: int) -> dict[str, Any]:
+    """Return how a batch of MICADO frames of 1024 x 1024 does that is killed halfway and started again."""
+    document = {**example("micado"), "output": {}}
+    lines = []
+    for number in range(count):
+        date = f"2026-11-20T{number // 60:02d}:{number % 60:02d}:00"
+        lines.append(json.dumps({**document, "elvis": {"seed": number, "date": date}}).encode() + b"\n")
+    with tempfile.TemporaryDirectory() as folder:
+        first = batch(lines, folder, stop=count // 2)
+        second = batch(lines, folder)
+        if second.get("made", 0) + second.get("skipped", 0) != count or len(os.listdir(folder)) != count:
+            raise SystemExit(f"the batch is not complete: {second}")
+    return {"case": f"batch of {count}, killed halfway and started again", "first": first, "second": second}
+
+
 def main() -> None:
     """Run the cases and print the table, then the same as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", "--runs", type=int, default=5)
     parser.add_argument("--only", help="run only the cases whose name holds this")
+    parser.add_argument("--count", type=int, default=500, help="requests of the batch")
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -153,6 +207,9 @@ def main() -> None:
                 f" {row['peak_MiB']:8.1f} MiB {row['output_MB']:8.1f} MB",
                 flush=True,
             )
+    if not arguments.only or arguments.only in "batch":
+        rows.append(night(arguments.count))
+        print(rows[-1], flush=True)
     print(json.dumps(rows))
 
 
