@@ -331,7 +331,7 @@ def _extras(keys: _Keys) -> Extras:
         scene=scene and NamedScene(scene["name"], {key: value for key, value in scene.items() if key != "name"}),
         image=picture,
         cube=volume,
-        motion=motion and Motion(float(motion["rate"]), float(motion["angle"])),
+        motion=motion and Motion(float(motion["rate"]), float(motion["angle"]), bool(motion.get("tracked"))),
         atmosphere=_atmosphere(block.get("atmosphere") or {}),
         ao=_ao(block["ao"], keys) if block.get("ao") else None,
         psf=embedded.psf(block["psf"]) if isinstance(block.get("psf"), Mapping) else block.get("psf"),

@@ -256,12 +256,14 @@ class NamedScene:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """How the target moves among the stars, which the telescope follows."""
+    """How the target moves among the stars; the telescope follows these, or (``tracked``) the target."""
 
     rate: float
     """arcsec per hour."""
     angle: float
     """Whither, deg, North through East."""
+    tracked: bool = False
+    """Then the stars leave trails, about the places where they are in the middle of the exposure."""
 
 
 @dataclass(frozen=True, slots=True)

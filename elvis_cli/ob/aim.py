@@ -76,6 +76,16 @@ def point(
     }
 
 
+def motion(target: Target) -> dict[str, Any] | None:
+    """Return the block ``motion`` of a target with rates, which the telescope follows; None if it has none."""
+    east = target.dra * 15.0 * math.cos(math.radians(target.dec or 0.0))
+    rate = math.hypot(east, target.ddec)
+    if rate == 0.0:
+        return None
+    angle = math.degrees(math.atan2(east, target.ddec))
+    return {"rate": round(min(rate, 3.6e6), 6), "angle": round(angle, 6), "tracked": True}
+
+
 def fixed(target: Target, catalogue: Mapping[str, Any], origin: datetime, site: Site) -> dict[str, Any]:
     """Return a catalogue with places on the sky: x, y count from the target as the field is at ``origin``.
 

@@ -213,6 +213,7 @@ class _Run:
             if block.get("catalogue"):
                 self._stars = self._stars or aim.fixed(target, block["catalogue"], self.origin, site)
                 block["catalogue"] = self._stars
+                block |= {"motion": moving} if (moving := aim.motion(target)) else {}
             if self._sees(series, made):
                 found, notes = conditions.sky(at, middle, site, visit)
                 document["sky"] |= found

@@ -259,8 +259,11 @@ def _ground(request: Request, setup: Setup, observation: Observation) -> Iterabl
     yield "ESO TEL GEOLON", site.longitude, "[deg] longitude, East positive"
     yield "ESO TEL ALT", _degrees(observation.altitude), "[deg] altitude at start"
     yield "ESO TEL AZ", _degrees(observation.azimuth + 180.0) % 360.0, "[deg] azimuth at start, S=0 W=90"
-    for when in ("START", "END"):
-        yield f"ESO TEL AIRM {when}", airmass, "airmass, as simulated"
+    for when, altitude in (("START", observation.altitude), ("END", observation.altitude_end)):
+        # A block's exposure is simulated at the airmass of its middle, and stands where its date puts it.
+        known = request.extras.obs is not None and altitude > 10.0
+        at = round(1.0 / math.sin(math.radians(altitude)), 6) if known else airmass
+        yield f"ESO TEL AIRM {when}", at, "airmass" if known else "airmass, as simulated"
         yield f"ESO TEL AMBI FWHM {when}", setup.seeing, "[arcsec] zenith seeing at 500 nm"
         yield f"ESO TEL AMBI IWV {when}", request.sky.pwv, "[mm] precipitable water vapour at zenith"
         yield f"ESO TEL AMBI PRES {when}", site.pressure, "[hPa] pressure"

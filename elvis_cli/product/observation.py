@@ -60,6 +60,7 @@ class Observation:
     """Local apparent sidereal time."""
     hour_angle: float
     altitude: float
+    altitude_end: float
     azimuth: float
     """North through East."""
     parallactic: float
@@ -127,6 +128,7 @@ def observe(request: Request, setup: Setup, count: int) -> Observation:
         sidereal_time=seen.sidereal_time,
         hour_angle=seen.hour_angle,
         altitude=90.0 - seen.zenith_distance,
+        altitude_end=_altitude(seen.hour_angle + duration / 240.0 * _SIDEREAL, seen.dec, site.latitude),
         azimuth=seen.azimuth,
         parallactic=parallactic_angle(seen.hour_angle, seen.dec, site.latitude),
         parallactic_end=parallactic_angle(seen.hour_angle + duration / 240.0 * _SIDEREAL, seen.dec, site.latitude),
@@ -151,6 +153,13 @@ def parallactic_angle(hour_angle: float, dec: float, latitude: float) -> float:
     return math.degrees(
         math.atan2(math.sin(h) * math.cos(lat), math.sin(lat) * math.cos(d) - math.cos(lat) * math.sin(d) * math.cos(h))
     )
+
+
+def _altitude(hour_angle: float, dec: float, latitude: float) -> float:
+    """Return the altitude, all in deg."""
+    h, d, lat = (math.radians(a) for a in (hour_angle, dec, latitude))
+    sine = math.sin(lat) * math.sin(d) + math.cos(lat) * math.cos(d) * math.cos(h)
+    return math.degrees(math.asin(max(-1.0, min(1.0, sine))))
 
 
 def _parse(text: str) -> datetime:

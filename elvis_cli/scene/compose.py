@@ -93,8 +93,9 @@ def assemble(
 ) -> Scene:
     """Return the scene of components, each with the rate (n,) of its brightness with each of its spectra."""
     seconds = setup.dit * (setup.count or 1 if setup.detector.kind == "ir" else 1)
-    # A template's exposures have dates and a pointing of their own.
-    began = 0.0 if request.extras.template else (request.extras.exposure - 1) * seconds
+    # A template's exposures have dates and a pointing of their own, that of their middle if the target is followed.
+    tracked = request.extras.motion is not None and request.extras.motion.tracked
+    began = -seconds / 2 if tracked else 0.0 if request.extras.template else (request.extras.exposure - 1) * seconds
     drawn: list[tuple[Floats, ...]] = []  # x, y, rate of the points
     true: list[tuple[Floats, ...]] = []  # x, y, mag, rate of the sources
     names: list[str] = []

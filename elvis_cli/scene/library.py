@@ -56,8 +56,13 @@ def components(request: Request) -> tuple[Component, ...]:
         if not made or any(component.motion != (0.0, 0.0) for component in made):
             reason = "the scene has a rate and an angle of its own" if made else "an infinite target cannot move"
             raise RequestError("/elvis/motion", reason)
-        motion = frame.towards(request, extras.motion.rate / 3600.0, extras.motion.angle)
-        made = tuple(replace(component, motion=motion) for component in made)
+        x, y = frame.towards(request, extras.motion.rate / 3600.0, extras.motion.angle)
+        if extras.motion.tracked and extras.catalogue:  # galaxies leave none
+            stars = (
+                replace(c, motion=(-x, -y)) if c.name == "star" else c for c in catalogue(request, extras.catalogue)
+            )
+            return (*made, *stars)
+        made = made if extras.motion.tracked else tuple(replace(component, motion=(x, y)) for component in made)
     return (*made, *catalogue(request, extras.catalogue)) if extras.catalogue else made
 
 

@@ -161,3 +161,47 @@ def test_the_schedule_is_a_table(make, plan):
     assert row["template"] == "HAWKI_img_obs_GenericOffset 1/6"
     assert row["overheads s"].startswith("preset 360, readout ")
     assert "6 exposures" in schedule.summary([], exposures)
+
+
+def test_stars_trail_where_the_telescope_follows_the_target(make, plan):
+    import json
+
+    import numpy as np
+
+    from elvis_cli import pipeline, reader
+
+    patch = {"elvis": {"catalogue": {"x": [4.0], "y": [0.0], "mag": [15.0]}}}
+    one = make("HAWKI_img_obs_GenericOffset", {"DET.DIT": 100, "DET.NDIT": 1}, elvis=patch)
+    one["target"]["differentialDec"] = 0.01  # 1 arcsec in the exposure
+    (exposure,) = plan(one)
+    scene = pipeline.prepare(reader.read(json.dumps(exposure.document))).imager.scene
+    target, star = scene.sources.name == "target", scene.sources.name == "star"
+    assert (target.sum(), star.sum()) == (1, 1)
+    trail = scene.x > 2.0
+    assert np.ptp(scene.y[~trail]) == 0.0
+    assert np.ptp(scene.y[trail]) == pytest.approx(1.0, abs=0.06)
+    assert scene.y[trail].mean() == pytest.approx(float(scene.sources.y[star][0]), abs=1e-6)
+
+
+def test_the_header_has_the_airmass_at_both_ends(make, plan):
+    import json
+
+    from elvis_cli import pipeline, reader
+    from elvis_cli.product import header
+
+    (exposure,) = plan(
+        make("HAWKI_img_obs_GenericOffset", {"DET.DIT": 600, "DET.NDIT": 3}), start=START + timedelta(hours=2)
+    )
+    request = reader.read(json.dumps(exposure.document))
+    setup = pipeline.configure(request)
+
+    class Nothing:
+        count = 3
+
+        def cards(self):
+            return []
+
+    top = {key: value for key, value, _ in header.primary(request, setup, Nothing(), observe(request, setup, 3))}
+    start, end = top["ESO TEL AIRM START"], top["ESO TEL AIRM END"]
+    assert start < exposure.airmass < end  # it sets
+    assert exposure.airmass == pytest.approx((start + end) / 2, rel=0.01)
