@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -78,6 +79,18 @@ def test_a_line_is_as_wide_as_slit_image_and_pixel_make_it(bench, ready, width, 
         model = np.convolve(model, np.exp(-0.5 * (x / (blur / FWHM)) ** 2), "same")
     model = np.convolve(model, np.ones(50), "same")
     assert stretched(draw(made).sum(axis=0), model, 0.02) == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.3, 0.45])
+@pytest.mark.parametrize("x", [-0.5, 0.0, 1.3])
+def test_a_line_is_where_its_trace_and_its_place_in_the_slit_put_it(bench, ready, x, part):
+    """A star beyond the middle of the slit (+x here) stands there on the detector, and looks redder."""
+    step = 0.03 * 0.015 / 3.0  # um a pixel
+    place = {"target/sed/emissionline/params/lambda": 630.0 + 1e3 * part * step, "elvis/offset": [x, 0.0]}
+    made = ready(bench({**copy.deepcopy(LINE), **place}, kind="slit", aperture=SLIT))
+    profile = draw(made).sum(axis=0)
+    assert np.average(np.arange(512), weights=profile) == pytest.approx(255.5 + part + x / 0.25, abs=0.02)
+    assert profile.sum() == pytest.approx(electrons(made), rel=0.01)
 
 
 @pytest.mark.parametrize("width", [0.4, 0.8, 2.0])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli import lamps
 from elvis_cli.instrument import Floats, Setup
 from elvis_cli.request import Brightness, Request, Sed, Target
 from elvis_cli.scene import library, spectrum
@@ -21,6 +22,8 @@ MOST = 64
 LEAST = 4
 NEAR = 0.1
 """arcsec: how soon a source beside an aperture matters less."""
+NARROW = 16
+"""Bins: where a line is that all falls within so many is told by its light, not by the bins in which that is."""
 FAR = 0.4
 """arcsec, and so many seeing disks where nothing corrects the seeing: further from an aperture, only what the sources
 give together counts, and their velocities are the mean."""
@@ -72,11 +75,17 @@ def groups(request: Request, setup: Setup, step: float) -> tuple[Group, ...]:
 def density(group: Group, edges: Floats) -> Floats:
     """Return photon/s/m2/um above the atmosphere of a rate of 1, averaged between ``edges`` (um, (n + 1,)): (n,).
 
+    The light of a narrow line is shared by neighbouring bins so that its place is kept.
+
     Raises
     ------
     RequestError
         The spectrum cannot be scaled to its brightness.
     """
+    if group.band is not None and group.band[1] - group.band[0] < NARROW * (edges[1] - edges[0]):
+        near = np.linspace(*group.band, 8 * NARROW + 1)
+        photons = spectrum.between(group.target, near) * np.diff(near)
+        return lamps.comb((near[1:] + near[:-1]) / 2, photons, edges)
     return spectrum.between(group.target, edges)
 
 
