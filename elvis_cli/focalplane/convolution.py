@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,12 +83,11 @@ def kernel(spread: Psf, chip: Chip, index: int, margin: int) -> Image:
     return image
 
 
-@lru_cache(maxsize=8)
 def core_and_halo(spread: Psf, chip: Chip, index: int) -> tuple[Image, Image]:
     """Return the PSF in two parts that go over into each other smoothly and add up to all of it.
 
     The core (2 m + 1, 2 m + 1) is on pixels, the star in the middle; the halo is on elements of ``spread.step`` pixels,
-    shares of the star's light too. It is all 0 where the PSF ends within the core. Both are shared: not to be changed.
+    shares of the star's light too. It is all 0 where the PSF ends within the core.
     """
     margin = math.ceil(min(2.0 * spread.fine_radius, CORE))
 
