@@ -11,14 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from elvis_cli.commands.pipes import stdin
-from elvis_cli.console import say, table, write
+from elvis_cli.console import print_json, say, table, write
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.ob.languages import Language, Output
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+    """Add the commands to the command line."""
     app.command()(ob)
+    app.command()(templates)
 
 
 def ob(
@@ -86,6 +87,27 @@ def ob(
         made = memory.remembering(exposures)
     for exposure in made:
         write(json.dumps(exposure.document, separators=(",", ":")))
+
+
+def templates(
+    instrument: Annotated[str, typer.Argument(help="Instrument.")],
+    name: Annotated[str | None, typer.Argument(help="Template; all are listed if not given.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List an instrument's templates, or a template's parameters: type, range, default, meaning."""
+    from elvis_cli.ob import templates as signatures
+
+    found = signatures.load(instrument)
+    if name is None:
+        listed = found.listing()
+        head: tuple[str, ...] = ("template", "title", "type", "modes")
+    else:
+        listed = found.describe(found.find(name, "/templateName"))
+        head = ("parameter", "type", "allowed", "default", "about")
+    if as_json:
+        print_json([dict(zip(head, row, strict=True)) for row in listed])
+    else:
+        table(head, listed)
 
 
 def _date(text: str | None) -> datetime | None:

@@ -17,7 +17,7 @@ from elvis_cli.ob import sequences, templates
 from elvis_cli.ob import target as targets
 from elvis_cli.ob.members import Members
 from elvis_cli.ob.target import Target
-from elvis_cli.ob.templates import MODE, Parameter, Signatures, Template
+from elvis_cli.ob.templates import MODE, Signatures, Template
 from elvis_cli.ob.visit import Series, Visit
 from elvis_cli.patch import merge
 
@@ -154,7 +154,7 @@ def _series(
     offered = [info.mode for info in plugin.modes()]
     if mode not in offered:
         raise choice_error(f"{pointer}/templateName", mode, offered)
-    times = _timing(plugin.example(mode)["timesnr"])
+    times = signatures.timing(mode)
     keys = {**signatures.keys(mode), **times}
     for name in template.parameters:  # a CCD's number of exposures is the sequence's
         keys.pop(name, None)
@@ -188,15 +188,6 @@ def _series(
         bool(values.get("SEQ.RETURN", True)),
         cards,
     )
-
-
-def _timing(times: Mapping[str, Any]) -> dict[str, Parameter]:
-    """Return DIT and NDIT, by the names that the instrument has for them, as parameters."""
-    dit, count = times
-    return {
-        dit: Parameter(dit, "number", low=1e-6, high=1e6, unit="s"),
-        count: Parameter(count, "integer", low=1, high=1e6),
-    }
 
 
 def _target(members: Members, acquisition: Mapping[str, Any]) -> Target | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from elvis_cli import facts, registry
 from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer, nearest_name
+from elvis_cli.ob.members import allowed as limits
 from elvis_cli.ob.members import brief, number, whole
 
 MODE = "INS.MODE"
@@ -35,6 +36,13 @@ class Parameter:
     unit: str = ""
     options: tuple[str, ...] = ()
     about: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """Return the range or the options as a person reads them."""
+        if self.options:
+            return " ".join(self.options)
+        return limits(self.low, self.high, self.unit) if self.type in ("number", "integer", "numlist") else ""
 
     def check(self, value: Any, pointer: str) -> Any:
         """Return a value as this parameter's type has it.
@@ -175,6 +183,35 @@ class Signatures:
             raise choice_error(pointer, name, self.templates)
         return self.templates[name]
 
+    def listing(self) -> list[tuple[str, ...]]:
+        """Return name, title, type and modes of all templates."""
+        return [(t.id, t.title, t.type, " ".join(t.modes.values())) for t in self.templates.values()]
+
+    def describe(self, template: Template) -> list[tuple[str, ...]]:
+        """Return name, type, what is allowed, default and meaning of a template's parameters; keys of all its modes."""
+        known: dict[str, tuple[Parameter, Any]] = {}
+        for mode in () if template.type == "acquisition" else reversed(template.modes.values()):
+            usual = self.example(mode)
+            known |= {name: (p, usual.get(name)) for name, p in {**self.keys(mode), **self.timing(mode)}.items()}
+        known |= {name: (p, p.default) for name, p in template.parameters.items()}
+        return [
+            (name, p.type, p.allowed, _text(template.keys.get(name, default)), p.about)
+            for name, (p, default) in known.items()
+        ]
+
+    def example(self, mode: str) -> dict[str, Any]:
+        """Return the usual values of a mode's keys, DIT and number of integrations."""
+        document = registry.load(self.instrument).example(mode)
+        return {**document["instrument"], **document["timesnr"]}
+
+    def timing(self, mode: str) -> dict[str, Parameter]:
+        """Return DIT and the number of integrations, by the names that the instrument has for them, as parameters."""
+        dit, count = registry.load(self.instrument).example(mode)["timesnr"]
+        return {
+            dit: Parameter(dit, "number", low=1e-6, high=1e6, unit="s", about="integration time"),
+            count: Parameter(count, "integer", low=1, high=1e6, about="integrations in a file"),
+        }
+
     def overheads(self, keys: Mapping[str, Any]) -> Overheads:
         """Return the times of the instrument in a configuration; a key's option may have times of its own."""
         table = dict(self.tree.get("overheads", {}))
@@ -267,6 +304,14 @@ def _template(name: str, table: Mapping[str, Any]) -> Template:
         dpr.get("sky_category", category),
         dpr.get("tech"),
     )
+
+
+def _text(default: Any) -> str:
+    if isinstance(default, list):
+        return " ".join(map(str, default))
+    if isinstance(default, bool):
+        return "T" if default else "F"
+    return "" if default is None else str(default)
 
 
 def _parameter(name: str, table: Mapping[str, Any]) -> Parameter:

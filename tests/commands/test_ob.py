@@ -104,6 +104,29 @@ def test_blocks_are_translated_whole(elvis):
     assert elvis("ob", stdin=again).out == elvis("ob", stdin=NIGHT).out
 
 
+def test_templates_are_listed(elvis):
+    lines = elvis("templates", "metis").out.decode().splitlines()
+    assert any(line.startswith("METIS_img_lm_obs_GenericOffset\t") for line in lines)
+    rows = json.loads(elvis("templates", "metis", "METIS_ifu_cal_InternalWave", "--json").out)
+    found = {row["parameter"]: row for row in rows}
+    assert (found["SEQ.NEXPO"]["default"], found["SEQ.NEXPO"]["allowed"]) == ("1", "1 to 10000")
+    assert found["INS.WLEN.CEN"]["default"] == "3.39"
+    assert elvis("templates", "metis", "METIS_ifu").code == 65
+    assert elvis("templates", "euclid-vis").out.decode().splitlines() == ["template\ttitle\ttype\tmodes"]
+
+
+def test_the_raw_files_of_a_night(elvis, tmp_path):
+    night = elvis("ob", "--calibrations", "1", stdin=json.dumps(BLOCK)).out
+    result = elvis("batch", "--outdir", str(tmp_path), stdin=night)
+    assert result.code == 0, result.err
+    files = sorted(tmp_path.glob("*.fits"))
+    tops = [fits.getheader(file) for file in files]
+    assert [file.name for file in files] == [top["ARCFILE"] for top in tops]
+    assert [top["ESO DPR TYPE"] for top in tops][:2] == ["OBJECT", "SKY"]
+    assert "DARK" in [top["ESO DPR TYPE"] for top in tops][2:]
+    assert sorted(top["MJD-OBS"] for top in tops) == [top["MJD-OBS"] for top in tops]
+
+
 def test_yaml_is_not_read_by_the_plain_command(elvis_process):
     modules = elvis_process("import sys; from elvis_cli import cli; print('yaml' in sys.modules)")
     assert modules.strip() == "False"
