@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,7 +203,7 @@ def _blur(
     with the power of the pixel's sinc that each carries.
     """
     ny, nx = image.shape
-    core, halo = convolution.core_and_halo(spread, chip, 0)
+    core, halo = _core_and_halo(spread, chip)
     margin = core.shape[0] // 2
     left, right = (min(max(round(x + side * reach), 0), nx) for side in (-1, 1))
     low, high = (min(max(round(y + side * reach), 0), ny) for side in (-1, 1))
@@ -218,6 +219,12 @@ def _blur(
 
     convolution.add_halo(image, x, y, halo, spread.step, coarse)
     return box, near, float(core.sum(dtype=np.float64))
+
+
+@lru_cache(maxsize=8)
+def _core_and_halo(spread: psf.Psf, chip: Chip) -> tuple[Image, Image]:
+    """Return `convolution.core_and_halo`, once for the many channels of a cube; not to be changed."""
+    return convolution.core_and_halo(spread, chip, 0)
 
 
 def aperture_sum(image: Floats | Image, x: float, y: float, radius: float, parts: int = 10) -> float:
