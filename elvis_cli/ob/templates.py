@@ -188,9 +188,9 @@ class Signatures:
         return [(t.id, t.title, t.type, " ".join(t.modes.values())) for t in self.templates.values()]
 
     def describe(self, template: Template) -> list[tuple[str, ...]]:
-        """Return name, type, what is allowed, default and meaning of a template's parameters; keys of all its modes."""
+        """Return name, type, what is allowed, default and meaning of a template's parameters; of keys, the first mode's."""
         known: dict[str, tuple[Parameter, Any]] = {}
-        for mode in () if template.type == "acquisition" else reversed(template.modes.values()):
+        for mode in () if template.type == "acquisition" else list(template.modes.values())[::-1]:
             usual = self.example(mode)
             known |= {name: (p, usual.get(name)) for name, p in {**self.keys(mode), **self.timing(mode)}.items()}
         known |= {name: (p, p.default) for name, p in template.parameters.items()}
@@ -231,10 +231,11 @@ def _keys(key: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Parameter]]
     """Yield a key of a mode, and its older names, as parameters."""
     if table.get("role") == "number":
         low, high = table["range"]
-        yield key, Parameter(key, "number", low=low, high=high, unit=table["unit"])
+        yield key, Parameter(key, "number", low=low, high=high, unit=table["unit"], about=table.get("about", ""))
         return
     refused = table.get("refused", {})
-    yield key, Parameter(key, "option", options=tuple(o for o in table["options"] if o not in refused))
+    offered = tuple(option for option in table["options"] if option not in refused)
+    yield key, Parameter(key, "option", options=offered, about=table.get("about", ""))
     for name, means in table.get("was", {}).items():
         yield name, Parameter(name, "option", options=tuple(means))
 
