@@ -17,8 +17,6 @@ from elvis_cli.ob.target import Target
 from elvis_cli.ob.visit import Series, Shot, Visit
 from elvis_cli.reader import parse_json
 
-LONGEST = 50_000_000
-"""Bytes of a text."""
 _MCDS = re.compile(r"MCDS([0-9]+)", re.IGNORECASE)
 
 

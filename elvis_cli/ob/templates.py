@@ -188,7 +188,7 @@ class Signatures:
         return [(t.id, t.title, t.type, " ".join(t.modes.values())) for t in self.templates.values()]
 
     def describe(self, template: Template) -> list[tuple[str, ...]]:
-        """Return name, type, what is allowed, default and meaning of a template's parameters; of keys, the first mode's."""
+        """Return name, type, range, default and meaning of a template's parameters; of keys, the first mode's."""
         known: dict[str, tuple[Parameter, Any]] = {}
         for mode in () if template.type == "acquisition" else list(template.modes.values())[::-1]:
             usual = self.example(mode)
