@@ -8,6 +8,7 @@ from typing import Any
 
 from elvis_cli.errors import RequestError
 from elvis_cli.ob import ready, templates
+from elvis_cli.ob.members import LONGEST
 from elvis_cli.ob.templates import Template
 from elvis_cli.ob.visit import Series, Shot, Visit
 
@@ -78,7 +79,7 @@ def _visit(night: Visit, series: Sequence[Series]) -> Visit:
     return Visit(
         night.pointer,
         night.id,
-        f"{night.name}, calibrations",
+        f"{night.name[: LONGEST - 14]}, calibrations",
         night.programme,
         None,
         night.instrument,

@@ -13,6 +13,7 @@ from elvis_cli.ob import odl, p2, starlist, templates
 from elvis_cli.ob.block import ObservingBlock
 from elvis_cli.ob.detector_config import DetectorConfig, IRDetectorConfig, VisibleDetectorConfig
 from elvis_cli.ob.languages import Language, Output
+from elvis_cli.ob.members import LONGEST
 from elvis_cli.ob.target import Target
 from elvis_cli.ob.visit import Series, Shot, Visit
 from elvis_cli.reader import parse_json
@@ -115,7 +116,7 @@ def visit(block: ObservingBlock, pointer: str) -> Visit:
         raise choice_error(f"{pointer}/instconfig/mode", mode, known)
     category, kind = DPR.get(block.type, (None, None))
     name = block.name or f"{block.target.name if block.target else block.type}"
-    title = f"{block.pattern.label}, {config.name or mode}"
+    title = f"{block.pattern.label}, {config.name or mode}"[:LONGEST]
     series = Series(
         template=f"{plugin.name}_odl_{block.type}",
         title=title,

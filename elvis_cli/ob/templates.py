@@ -214,7 +214,9 @@ class Signatures:
 
     def overheads(self, keys: Mapping[str, Any]) -> Overheads:
         """Return the times of the instrument in a configuration; a key's option may have times of its own."""
-        table = dict(self.tree.get("overheads", {}))
+        if "overheads" not in self.tree:
+            raise ResourceError(f"{self.instrument} has no templates.toml with overheads: its nights cannot be planned")
+        table = dict(self.tree["overheads"])
         for key, options in table.pop("by", {}).items():
             table |= options.get(str(keys.get(key)), {})
         read = facts.Facts(table, f"{self.instrument}/templates.toml", "overheads", self.tree)

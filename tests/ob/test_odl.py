@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from elvis_cli.errors import RequestError
+from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.ob import alignment, block, detector_config, instrument_config, observing, odl, offset, pattern, target
 from elvis_cli.ob.detector_config import IRDetectorConfig, VisibleDetectorConfig
 from elvis_cli.ob.frames import InstrumentFrame, SkyFrame
@@ -274,6 +274,16 @@ def test_unknown_modes_and_instruments():
     other = dataclasses.replace(made.instconfig, mode="img_3mas")
     with pytest.raises(RequestError, match="/0/instconfig/mode: 'img_3mas' is not a valid choice"):
         observing.visit(dataclasses.replace(made, instconfig=other), "/0")
+
+
+def test_an_instrument_without_overheads_cannot_be_planned(plan):
+    document = {
+        "Targets": {"name": "a", "RA": 75.0, "Dec": -30.0},
+        "InstrumentConfigs": {"instrument": "euclid-vis"},
+        "DetectorConfigs": {"exptime": 10},
+    }
+    with pytest.raises(ResourceError, match=r"no templates.toml with overheads"):
+        plan(document)
 
 
 def test_targets_of_a_document():
