@@ -20,6 +20,8 @@ STEPS = 12
 """Of Newton's iteration from pixels to wavelengths; it ends long before."""
 CLOSE = 1e-4
 """Pixels to which it must lead."""
+PLACES, APART = 65, 8
+"""Places on a trace, and nodes from one to the next, between which it begins."""
 BEYOND = 1.5
 """How far outside the trace, in half lengths, a pixel is followed."""
 
@@ -104,14 +106,10 @@ def on_chip(course: Course, aperture: Aperture, chip: Chip, detector: Detector, 
         return None
     # counted from the chip's corner: the same for every window
     x0, y0 = x0 - x0 % STEP, y0 - y0 % STEP
-    grid = np.meshgrid(*(np.arange(a, b + STEP, STEP).astype(float) for a, b in ((x0, x1), (y0, y1))))
-    shape = grid[0].shape
-    gx, gy = (part.ravel() for part in grid)
-    from scipy.spatial import cKDTree
-
-    _, near = cKDTree(np.stack([x.ravel(), y.ravel()], axis=1)).query(np.stack([gx, gy], axis=1))
-    wave, s = wave.ravel()[near], s.ravel()[near]
+    gx, gy = np.meshgrid(*(np.arange(a, b + STEP, STEP).astype(float) for a, b in ((x0, x1), (y0, y1))))
+    wave, s = _guess(course, aperture, chip, detector, gx, gy)
     cos, sin = rotation(chip)
+    reach = max(BEYOND * half, half + 2 * STEP * course.row)
     for _ in range(STEPS):
         (xl, xs), (yl, ys) = _slopes(trace, wave, s)
         px, py = to_pixels(*trace.place(wave, s), chip, detector)
@@ -119,11 +117,12 @@ def on_chip(course: Course, aperture: Aperture, chip: Chip, detector: Detector, 
         u, v = (gx - px) * pixel, (gy - py) * pixel
         du, dv = cos * u - sin * v, sin * u + cos * v
         determinant = xl * ys - xs * yl
-        dl, ds = (ys * du - xs * dv) / determinant, (xl * dv - yl * du) / determinant
-        wave = np.clip(wave + dl, trace.l0 - BEYOND * trace.lw, trace.l0 + BEYOND * trace.lw)
-        reach = max(BEYOND * half, half + 2 * STEP * course.row)
-        s = np.clip(s + ds, aperture.offset - reach, aperture.offset + reach)
-        if max(np.abs(u).max(), np.abs(v).max()) < CLOSE * pixel:
+        before = wave, s
+        wave = wave + (ys * du - xs * dv) / determinant
+        wave = np.clip(wave, trace.l0 - BEYOND * trace.lw, trace.l0 + BEYOND * trace.lw)
+        s = np.clip(s + (xl * dv - yl * du) / determinant, aperture.offset - reach, aperture.offset + reach)
+        along, across = np.abs(wave - before[0]).max(), np.abs(s - before[1]).max()
+        if along < CLOSE * (trace.wave[1] - trace.wave[0]) / course.length and across < CLOSE * course.row:
             break
     (xl, xs), (yl, ys) = _slopes(trace, wave, s)
     px, py = to_pixels(*trace.place(wave, s), chip, detector)
@@ -132,7 +131,22 @@ def on_chip(course: Course, aperture: Aperture, chip: Chip, detector: Detector, 
     (ml, _), (nl, _) = _slopes(trace, wave, np.full_like(s, aperture.offset))
     density = np.hypot(ml, nl) * pixel / np.abs(xl * ys - xs * yl)
     p = np.where(found, p, np.nan)
-    return Nodes(x0, y0, x1, y1, *(part.reshape(shape) for part in (p, s, density)))
+    return Nodes(x0, y0, x1, y1, p, s, density)
+
+
+def _guess(
+    course: Course, aperture: Aperture, chip: Chip, detector: Detector, gx: Floats, gy: Floats
+) -> tuple[Floats, Floats]:
+    """Return about which wavelengths and s are at pixels: those of the nearest place on the trace's middle."""
+    wave, middle = np.linspace(*course.trace.wave, PLACES), np.full(PLACES, aperture.offset)
+    x, y = to_pixels(*course.trace.place(wave, middle), chip, detector)
+    x1, y1 = to_pixels(*course.trace.place(wave, middle + course.row), chip, detector)
+    ax, ay = x1 - x, y1 - y
+    some = (slice(None, None, APART),) * 2
+    near = np.argmin((gx[some][..., None] - x) ** 2 + (gy[some][..., None] - y) ** 2, axis=-1)
+    near = near.repeat(APART, axis=0).repeat(APART, axis=1)[: gx.shape[0], : gx.shape[1]]
+    rows = ((gx - x[near]) * ax[near] + (gy - y[near]) * ay[near]) / (ax**2 + ay**2)[near]
+    return wave[near], aperture.offset + rows * course.row
 
 
 def _along(course: Course, wave: Floats) -> Floats:

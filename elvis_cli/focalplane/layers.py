@@ -107,12 +107,17 @@ def wings(members: list[tuple[Floats, Floats]]) -> tuple[list[tuple[Floats, Floa
 
 def smoothed(density: Floats, width: float, blur: float) -> Floats:
     """Return what is given every 1/FINE pixel, averaged over a pixel, over ``width`` pixels, and blurred (sigma)."""
-    from scipy import fft
-
-    size = fft.next_fast_len(density.size + math.ceil((width + 1 + 8 * blur) * FINE), real=True)
-    f = fft.rfftfreq(size, 1 / FINE)
+    size = _fast(density.size + math.ceil((width + 1 + 8 * blur) * FINE))
+    f = np.fft.rfftfreq(size, 1 / FINE)
     response = np.sinc(f) * np.sinc(f * width) * np.exp(-2.0 * (math.pi * blur * f) ** 2)
-    return np.asarray(fft.irfft(fft.rfft(density, size) * response, size)[: density.size])
+    return np.asarray(np.fft.irfft(np.fft.rfft(density, size) * response, size)[: density.size])
+
+
+def _fast(length: int) -> int:
+    """Return the least product of 2, 3 and 5 that is not below ``length``: transforms of it are fast."""
+    most = range(length.bit_length())
+    odd = (int(3**b * 5**c) for b in most for c in most)
+    return min(n << (math.ceil(length / n) - 1).bit_length() for n in odd)
 
 
 def gaussian(profile: Floats, sigma: float) -> Floats:
