@@ -158,6 +158,19 @@ def test_a_crowd_is_the_sum_of_its_stars() -> None:
     np.testing.assert_allclose(together, one_by_one, rtol=5e-3, atol=0.3)
 
 
+def test_cores_and_haloes_are_the_stars() -> None:
+    """Within 2e-3 of the brightest star's peak, and all of the light: the halo is given on wide elements."""
+    rng = np.random.default_rng(7)
+    x, y, rate = rng.uniform(-20, 116, 60), rng.uniform(-20, 84, 60), rng.uniform(0, 5, 60)
+    one, together = np.zeros((64, 96), np.float32), np.zeros((64, 96), np.float32)
+    whole = spread(2.5)
+    for place in zip(x, y, rate, strict=True):
+        imager.add_star(one, *place, whole, CHIP, 0)
+    crowd.cores(whole).draw(together, CHIP, x, y, SimpleNamespace(rate=rate))
+    assert np.max(np.abs(together - one)) < 2e-3 * one.max()
+    assert together.sum() == pytest.approx(one.sum(), rel=1e-3)
+
+
 def test_zones_share_a_star_by_distance() -> None:
     grid = zones(2.0, 1.0, 2.0, 3.0, 4.0)
     weights = np.zeros((2, 4))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from elvis_cli import parallel
 from elvis_cli.focalplane.geometry import rotate_stamp
-from elvis_cli.instrument import Chip, Floats
+from elvis_cli.instrument import Chip
 from elvis_cli.psf import Psf
 
 Image = NDArray[np.float32]
@@ -35,37 +35,6 @@ def add_star(image: Image, x: float, y: float, rate: float, spread: Psf, chip: C
         )  # fmt: skip
 
     parallel.for_rows(image.shape[0], work)
-
-
-def add_stars(image: Image, x: Floats, y: Floats, rate: Floats, spread: Psf, chip: Chip) -> None:
-    """Add stars with the one PSF of ``spread`` at pixels (x, y) of ``image`` (ny, nx), one by one.
-
-    Those from which only the coarse grid of the PSF reaches the image are added on that grid.
-    """
-    from elvis_cli.kernels import stamp
-
-    ny, nx = image.shape
-    fine, coarse = rotate_stamp(spread.fine[0], chip), rotate_stamp(spread.coarse[0], chip)
-    step, radius = spread.step, float(spread.fine_radius)
-    away = np.hypot(
-        np.maximum(np.abs(x - (nx - 1) / 2) - nx / 2, 0.0), np.maximum(np.abs(y - (ny - 1) / 2) - ny / 2, 0.0)
-    )
-    near = np.flatnonzero((away <= radius) & (rate > 0))
-
-    def work(_: int, rows: slice) -> None:
-        for n in near:
-            stamp.add_star(
-                image[rows], rows.start, x[n], y[n], rate[n], fine, spread.oversample, coarse, float(step), radius
-            )
-
-    parallel.for_rows(ny, work)
-    far = np.flatnonzero((away > radius) & (rate > 0))
-    nodes = np.zeros((ny // step + 2, nx // step + 2), np.float32)
-    nothing = np.zeros((2, 2), np.float32)
-    for n in far:
-        stamp.add_star(nodes, 0, x[n] / step, y[n] / step, rate[n], nothing, 1, coarse, 1.0, -1.0)
-    if far.size:
-        add_interpolated(image, nodes, 0.0, 0.0, step)
 
 
 def padded(shape: tuple[int, int], margin: int) -> tuple[int, int]:

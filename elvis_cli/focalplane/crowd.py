@@ -23,6 +23,8 @@ PHASES = 8
 PARTS = {"scao": 16}
 """Zones across the array by kind of AO: one star's correction falls off within seconds of arc."""
 USUAL_PARTS = 8
+WIDE = 16
+"""Elements of the PSF's coarse grid up to which the cores of stars with the same PSF reach."""
 BATCH = 32
 """PSFs in memory at a time."""
 
@@ -85,6 +87,62 @@ class Zones:
 
             parallel.for_rows(ny, work)
         _add_near(image, x, y, halo - rate * usual, rate, response)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cores:
+    """One PSF for all stars, in two parts: cores are drawn one by one, haloes together."""
+
+    core: Image
+    """Sampled as the PSF's ``fine`` is."""
+    halo: Image
+    """Sampled as its ``coarse`` is."""
+    oversample: int
+    step: int
+    reach: float
+    """Pixels to which a core reaches."""
+
+    def draw(self, image: Image, chip: Chip, x: Floats, y: Floats, scene: Scene) -> None:
+        """Add the scene's stars, at pixels (x, y) of ``image``, to it."""
+        from elvis_cli.kernels import stamp
+
+        (ny, nx), reach, rate = image.shape, self.reach, scene.rate
+        core, halo = rotate_stamp(self.core, chip), rotate_stamp(self.halo, chip)
+        nothing = np.zeros((2, 2), np.float32)
+        first, last = (np.clip(side, 0, nx).astype(int) for side in (np.floor(x - reach), np.ceil(x + reach) + 1))
+        near = np.flatnonzero((first < last) & (y > -reach) & (y < ny + reach) & (rate > 0))
+
+        def work(_: int, rows: slice) -> None:
+            for n in near:
+                if rows.start - reach <= y[n] <= rows.stop + reach:
+                    part = image[rows, first[n] : last[n]]
+                    stamp.add_star(
+                        part, rows.start, x[n] - first[n], y[n], rate[n], core, self.oversample, nothing, 1.0, reach
+                    )
+
+        parallel.for_rows(ny, work)
+        nodes = np.zeros((ny // self.step + 2, nx // self.step + 2), np.float32)
+        for n in np.flatnonzero(rate > 0):
+            stamp.add_star(nodes, 0, x[n] / self.step, y[n] / self.step, rate[n], nothing, 1, halo, 1.0, -1.0)
+        convolution.add_interpolated(image, nodes, 0.0, 0.0, self.step)
+
+
+def cores(spread: psf.Psf) -> Cores:
+    """Return the first PSF of ``spread`` in two parts that go over into each other within WIDE elements of the halo."""
+    step, oversample = spread.step, spread.oversample
+    reach = float(min(spread.fine_radius, WIDE * step))
+
+    def parted(grid: Image, pitch: float) -> Image:
+        """Return how much of the core each element of a grid has, elements ``pitch`` pixels wide."""
+        offset = (np.arange(len(grid)) - len(grid) // 2) * pitch
+        part = np.clip(2.0 * np.hypot(offset, offset[:, None]) / reach - 1.0, 0.0, 1.0)
+        return np.asarray(0.5 + 0.5 * np.cos(math.pi * part), np.float32)
+
+    middle = spread.fine.shape[-1] // 2
+    half = min(math.ceil(reach) * oversample + 2, middle)
+    fine = spread.fine[0, middle - half : middle + half, middle - half : middle + half]
+    coarse = spread.coarse[0]
+    return Cores(fine * parted(fine, 1.0 / oversample), coarse * (1 - parted(coarse, step)), oversample, step, reach)
 
 
 def everywhere(target: psf.Psf) -> Zones:

@@ -29,8 +29,8 @@ FAR = 1024
 """Pixels from the centre of an extended profile beyond which it is smooth, compared with the core of a PSF."""
 FEW = 8
 """Up to this many stars, each is drawn with its own PSF over the whole frame."""
-MANY = 2e9
-"""Stars times pixels: up to so many, stars with the same PSF are drawn one by one."""
+MANY = 50_000
+"""Up to so many stars with the same PSF are drawn one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +42,8 @@ class Imager:
     light: Light
     psf: psf.Psf
     """At the target, or at each of a few stars."""
-    zones: crowd.Zones | None
-    """PSFs over the field, for many stars."""
+    zones: crowd.Zones | crowd.Cores | None
+    """PSFs over the field, or one of them for all, for many stars."""
     notes: tuple[str, ...] = ()
 
     def illuminate(self, chip: Chip, window: Window, parts: frozenset[str] = PARTS) -> Image:
@@ -59,8 +59,6 @@ class Imager:
             pass
         elif self.zones is not None:
             self.zones.draw(image, chip, x, y, scene)
-        elif len(self.psf.fine) == 1:
-            convolution.add_stars(image, x, y, scene.rate, self.psf, chip)
         else:
             for n, rate in enumerate(scene.rate):
                 add_star(image, float(x[n]), float(y[n]), float(rate), self.psf, chip, n)
@@ -127,11 +125,11 @@ def prepare(
     few = 0 < scene.x.size <= FEW
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
     spread = psf.build(setup, request.sky.airmass, wave, weight, at, guide)
-    zones = None
+    zones: crowd.Zones | crowd.Cores | None = None
     if scene.x.size > FEW and samples is None:
         zones = crowd.build(setup, request.sky.airmass, wave, weight, scene, guide, spread)
-    elif scene.x.size * setup.detector.nx * setup.detector.ny > MANY:
-        zones = crowd.everywhere(spread)
+    elif scene.x.size > FEW:
+        zones = crowd.cores(spread) if scene.x.size < MANY else crowd.everywhere(spread)
     return Imager(setup, scene, light, spread, zones)
 
 
