@@ -7,12 +7,15 @@ hold one of the words. Everything goes through the command line, as the README t
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 ELVIS = (sys.executable, "-m", "elvis_cli.cli")
 FOLDER = Path("gallery")
@@ -34,39 +37,149 @@ img { width: 100% }
 
 FIGURE = '<figure><a href="{0}.png"><img src="{0}.png"></a><figcaption>{0}</figcaption></figure>'
 
-Row = tuple[str, list[str], list[str], list[list[str]]]
-"""Name, the command that prints the request, options of the rendering, options of each picture."""
+WHOLE = ["--window", "full", "--chips", "all"]
+SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("metis", "lss_l_scao"): [{}],
+    ("metis", "lss_m_scao"): [{}],
+    ("metis", "lss_n_scao"): [{}],
+    ("metis", "lms_scao"): [{}, {"INS.WLEN.CEN": 4.7}],
+    ("metis", "lms_extended_scao"): [{}],
+    ("micado", "lss_4mas_scao"): [{}, {"INS.SLIT.NAME": "15000x20"}],
+    ("micado", "lss_4mas_mcao"): [{"INS.FILT1.NAME": "Spec_IJ", "INS.SLIT.NAME": "3000x16"}],
+    ("harmoni", "ifs_scao"): [{}],
+    ("harmoni", "ifs_ltao"): [
+        {"INS.GRAT.NAME": "H+K", "INS.SCALE.NAME": "20x20"},
+        {"INS.GRAT.NAME": "J-short", "INS.SCALE.NAME": "4x4"},
+    ],
+    ("harmoni", "ifs_noao"): [{"INS.GRAT.NAME": "V+R", "INS.SCALE.NAME": "60x30"}],
+    ("eris", "ifs_lgs"): [{}, {"INS.BAND.NAME": "K_long"}],
+    ("eris", "ifs_ngs"): [{"INS.BAND.NAME": "H_middle", "INS.SPXW.NAME": "100mas"}],
+    ("eris", "ifs_noao"): [{"INS.BAND.NAME": "J_long", "INS.SPXW.NAME": "250mas"}],
+    ("eris", "lss_lgs"): [{}],
+    ("crires2", "spec_noao"): [
+        *({"INS.WLEN.CWLEN": nm} for nm in (1027.632, 1228.488, 1567.099, 2147.646, 3340.492, 4368.182)),
+        {"INS.WLEN.CWLEN": 2216.704, "INS.SLIT1.NAME": "w_0.4"},
+    ],
+    ("crires2", "spec_ngs"): [{}],
+}
+"""Of spectrographs: for each mode, keys of the instrument section."""
+CALIBRATIONS = ("arc", "flat", "pinhole", "twilight", "off", "dark", "sky", "std", "detlin")
+CALIBRATED = {
+    ("metis", "lss_l_scao"): [],
+    ("metis", "lms_scao"): [],
+    ("micado", "lss_4mas_scao"): ["--chips", "1,2,5,6"],
+    ("harmoni", "ifs_scao"): ["--chips", "1,2"],
+    ("eris", "ifs_lgs"): [],
+    ("eris", "lss_lgs"): [],
+    ("crires2", "spec_noao"): [],
+}
+
+
+COMPANION = 'companions=[{"separation": 2, "position_angle": 0, "contrast": 3}]'
+
+
+def disc(line: float) -> list[str]:
+    """Return the parameters of a disc with an emission line at ``line`` nm."""
+    lines = [{"wavelength": line, "flux": 1e-17, "width": 10}]
+    return ["--set", f"lines={json.dumps(lines)}", "--set", "contrast=2"]
+
+
+SPECTRAL = {
+    "metis-disc": ["protoplanetary-disc", "metis", "lms_scao", *disc(3805)],
+    "metis-slit-disc": ["protoplanetary-disc", "metis", "lss_m_scao", *disc(4650)],
+    "eris-disc": ["protoplanetary-disc", "eris", "ifs_lgs", *disc(2166)],
+    "micado-cluster": ["globular-cluster", "micado", "lss_4mas_scao"],
+    "harmoni-cluster": ["globular-cluster", "harmoni", "ifs_scao", "--set", "core_radius=0.2"],
+    "harmoni-galaxy": ["clumpy-galaxy", "harmoni", "ifs_ltao"],
+    "eris-grid": ["star-grid", "eris", "ifs_ngs", "--set", "spacing=0.15"],
+    "crires2-companions": ["companions", "crires2", "spec_noao", "--set", COMPANION],
+    "metis-moving": ["moving-target", "metis", "lms_scao"],
+}
+"""Scenes seen by spectrographs: name, instrument, mode, and parameters."""
+ORDERS = ("throughput", "sed", "signals", "maxsignals", "snr", "noise_components", "dispersion", "psf")
+ORDER_FLAGS = {
+    "throughput": ("atmosphere", "telescope", "instrument", "detector", "blaze", "enslittedenergy", "totalinclsky"),
+    "sed": ("target", "sky"),
+    "signals": ("obstarget", "obssky", "obstotal"),
+    "maxsignals": ("maxpixeltarget", "maxpixelsky", "maxpixeltotal"),
+    "snr": ("snr", "noise_components"),
+    "dispersion": ("dispersion",),
+    "psf": ("psf",),
+}
+
+Row = tuple[str, Callable[[], bytes], list[str], list[list[str]]]
+"""Name, what makes the request, options of the rendering, options of each picture."""
+
+
+class Refused(RuntimeError):
+    """The request is for what there is not, such as an arc lamp without lines."""
 
 
 def elvis(*argv: str, stdin: bytes = b"") -> bytes:
-    """Return what a command writes; its last line if it fails."""
+    """Return what a command writes; raises with its last line if it fails, Refused if there is no such frame."""
     done = subprocess.run([*ELVIS, *argv], input=stdin, capture_output=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"elvis {' '.join(argv)}: {done.stderr.decode().splitlines()[-1:]}")
+        failed = Refused if done.returncode == os.EX_DATAERR else RuntimeError
+        raise failed(f"elvis {' '.join(argv)}: {done.stderr.decode().splitlines()[-1:]}")
     return done.stdout
+
+
+def command(*argv: str) -> Callable[[], bytes]:
+    """Return what prints a request."""
+    return partial(elvis, *argv)
+
+
+def example(instrument: str, mode: str, keys: dict[str, Any], output: Mapping[str, Sequence[str]]) -> bytes:
+    """Return the example of a mode with other keys, and flags of the output."""
+    document = json.loads(elvis("example", instrument, "--mode", mode))
+    document["instrument"] |= keys
+    document["output"] = {group: dict.fromkeys(flags, True) for group, flags in output.items()}
+    return json.dumps(document).encode()
 
 
 def rows() -> Iterator[Row]:
     """Yield all that the gallery shows."""
     for mode in json.loads(elvis("instruments", "--json")):
-        yield f"{mode['instrument']}-{mode['mode']}", ["example", mode["instrument"], "--mode", mode["mode"]], [], [[]]
+        where = mode["instrument"], mode["mode"]
+        if where not in SETTINGS:
+            yield "-".join(where), command("example", where[0], "--mode", where[1]), [], [[]]
     for scene in dict.fromkeys(row["scene"] for row in json.loads(elvis("scene", "--json"))):
-        yield f"scene-{scene}", ["scene", scene, "--instrument", "micado"], [], [[]]
-    cluster = ["scene", "globular-cluster", "--instrument", "micado"]
-    whole = ["--window", "full", "--chips", "all"]
-    yield "mosaic-micado", cluster, whole, [[], ["--ext=DET5.IMG"]]
-    yield "mosaic-hawki", ["scene", "globular-cluster", "--instrument", "hawki"], whole, [[]]
+        yield f"scene-{scene}", command("scene", scene, "--instrument", "micado"), [], [[]]
+    cluster = command("scene", "globular-cluster", "--instrument", "micado")
+    yield "mosaic-micado", cluster, WHOLE, [[], ["--ext=DET5.IMG"]]
+    yield "mosaic-hawki", command("scene", "globular-cluster", "--instrument", "hawki"), WHOLE, [[]]
     turned = ["--ra=10", "--dec=-30", "--pa=30"]
     yield "stretch", cluster, turned, [[], ["--stretch=linear"], ["--stretch=sqrt"], ["--limits=zscale"]]
-    target = ["scene", "companions", "--instrument", "micado", *SERIES]
+    target = command("scene", "companions", "--instrument", "micado", *SERIES)
     yield "output", target, [], [*([table] for table in TABLES), ["--ext=PSF", "--stretch=log"]]
+    yield from spectra()
+
+
+def spectra() -> Iterator[Row]:
+    """Yield what spectrographs make."""
+    for where, settings in SETTINGS.items():
+        for keys in settings:
+            name = "-".join((*where, *(str(value).replace(".", "_") for value in keys.values())))
+            yield f"spec-{name}", partial(example, *where, keys, {}), WHOLE, [[]]
+    for where, options in CALIBRATED.items():
+        for kind in CALIBRATIONS:
+            request = partial(example, *where, {}, {})
+            yield f"calib-{'-'.join(where)}-{kind}", request, ["--calibration", kind, *options], [[]]
+    for name, (scene, instrument, mode, *sets) in SPECTRAL.items():
+        argv = ["scene", scene, "--instrument", instrument, "--mode", mode, *sets]
+        yield f"scene-{name}", command(*argv), [], [[]]
+    for instrument, mode in (("crires2", "spec_noao"), ("micado", "lss_4mas_scao"), ("eris", "ifs_lgs")):
+        tables = [[f"--ext={name.upper()}"] for name in ORDERS]
+        yield f"orders-{instrument}", partial(example, instrument, mode, {}, ORDER_FLAGS), [], tables
+        maps = [[], *([f"--ext={name}"] for name in ("WAVE", "ORDER", "APERTURE"))]
+        yield f"map-{instrument}", partial(example, instrument, mode, {}, {}), ["--product", "expected"], maps
 
 
 def make(row: Row) -> Iterator[str]:
     """Render one row; yield the names of its pictures."""
-    name, command, options, pictures = row
+    name, request, options, pictures = row
     with tempfile.NamedTemporaryFile(suffix=".fits") as file:
-        elvis(*options, "--output", file.name, stdin=elvis(*command))
+        elvis(*options, "--output", file.name, stdin=request())
         for chosen in pictures:
             suffix = "".join("-" + option.partition("=")[2].replace(".", "") for option in chosen)
             picture = f"{name}{suffix}.png"
@@ -84,6 +197,8 @@ def main() -> int:
         start = time.perf_counter()
         try:
             told = ", ".join(make(row))
+        except Refused as error:
+            told = f"refused: {error}"
         except RuntimeError as error:
             told, failed = f"FAILED: {error}", failed + 1
         print(f"{time.perf_counter() - start:6.1f} s  {row[0]}: {told}", flush=True)
