@@ -46,7 +46,10 @@ class Layers:
         from elvis_cli.kernels import dispersion
 
         out = np.zeros((s.stop - s.start, p.size), np.float32)
-        chosen = np.flatnonzero(np.isin(self.part, list(parts)) & self.profiles[:, s].any(axis=1))
+        far = math.ceil(float(np.abs(self.shift).max(initial=0.0)) * FINE) + 1
+        near = slice(max(math.floor(p[0]) - far, 0), max(math.ceil(p[-1]) + far + 1, 0))
+        lit = self.spectra[:, near].any(axis=1)[self.which] if self.which.size else np.zeros(0, bool)
+        chosen = np.flatnonzero(lit & np.isin(self.part, list(parts)) & self.profiles[:, s].any(axis=1))
         if chosen.size:
             moved = np.zeros((chosen.size, p.size), np.float32)
             dispersion.moved(moved, self.spectra, self.which[chosen], self.shift[chosen] * FINE, p)
