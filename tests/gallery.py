@@ -68,7 +68,7 @@ CALIBRATED = {
     ("metis", "lss_l_scao"): [],
     ("metis", "lms_scao"): [],
     ("micado", "lss_4mas_scao"): ["--chips", "1,2,5,6"],
-    ("harmoni", "ifs_scao"): ["--chips", "1,2"],
+    ("harmoni", "ifs_scao"): ["--chips", "3,4"],
     ("eris", "ifs_lgs"): [],
     ("eris", "lss_lgs"): [],
     ("crires2", "spec_noao"): [],

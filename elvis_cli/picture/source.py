@@ -28,7 +28,7 @@ _CHIPS = re.compile(r"(CHIP|CCD|DET)[ _.]?\d+([ _.]\w+)?")
 _GAIN = "ESO DET OUT1 CONAD"
 """Electrons per ADU."""
 _ARCSEC = {"deg": 3600.0, "degree": 3600.0, "arcmin": 60.0, "arcsec": 1.0, "mas": 1e-3, "rad": 206264.806}
-_OPTICS = re.compile(r"ESO INS \w+ NAME")
+_OPTICS = re.compile(r"ESO INS (\w+ NAME|WLEN (CWLEN|CEN))")
 _MAPS = ("um", "1")
 """Units of what is not light: a spectrograph's wavelengths, orders and apertures."""
 _NOTHING = ("", "open", "free", "clear", "none", "empty", "nond")

@@ -86,7 +86,7 @@ def fit(
     elif kind in (Kind.ASINH, Kind.LOG):
         low = max(sky - below * noise, values.min())
         peak = (np.quantile(values, _LIT) if spectra else _peak(image, pixel, float(sky))) - sky
-        high = sky + max(peak if kind is Kind.LOG else _BURNT * peak, 20.0 * noise)
+        high = sky + max(_BURNT * peak if kind is Kind.ASINH and not spectra else peak, 20.0 * noise)
     else:
         low, high = max(sky - below * noise, values.min()), max(bright, sky + 5.0 * noise)
     if kind is Kind.LOG and low < 1e-30:  # no sky worth the name: noise about zero, or the wings of a PSF
