@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from elvis_cli import parallel, setups, snr, spectra
 from elvis_cli.errors import RequestError
-from elvis_cli.instrument import Setup
+from elvis_cli.instrument import Floats, Setup
 from elvis_cli.request import Request
 from elvis_cli.spectra import Spectrum
 from elvis_cli.spectrograph import Aperture, Spectrograph
@@ -143,6 +143,9 @@ class Spectrometer(Protocol):
     def samples(self, number: int, reach: int, /) -> spectra.Samples:
         """Return what falls on the detector along one of the setup's traces, ``reach`` pixels around the target."""
 
+    def beyond(self, near: Collection[int], /) -> tuple[Floats, Floats]:
+        """Return wavelengths (um) and how much of the scene's light is in other apertures than ``near``."""
+
 
 def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Prediction:
     """Return the ETC's prediction for a spectrograph, NDIT or NEXPO solved if need be: 0 where nothing reaches it.
@@ -184,7 +187,11 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         trace = spectrograph.traces[number]
         if found.wave.size:
             parts.setdefault((trace.order, trace.aperture), []).append(found)
-    orders = _orders({key: spectra.join(some) for key, some in parts.items()}, setup)
+    shared = setup.kind == "ifu" or any(aperture.fibre for aperture in spectrograph.apertures)
+    orders = _orders({key: spectra.join(some) for key, some in parts.items()}, shared)
+    if shared:
+        wave, more = spectrometer.beyond({spectrograph.traces[number].aperture for number in numbers})
+        orders = tuple(replace(one, enslitted=one.enslitted + np.interp(one.wave, wave, more)) for one in orders)
     if not orders:
         raise RequestError("/instrument", "no order falls on a chip")
     inside, notes = chosen(orders, request)
@@ -227,10 +234,8 @@ def near(spectrograph: Spectrograph, target: tuple[float, float], reach: float) 
     return [number for number, trace in enumerate(spectrograph.traces) if gaps[trace.aperture] <= most]
 
 
-def _orders(parts: Mapping[tuple[int, int], Spectrum], setup: Setup) -> tuple[Spectrum, ...]:
+def _orders(parts: Mapping[tuple[int, int], Spectrum], shared: bool) -> tuple[Spectrum, ...]:
     """Return the spectra by order; of several slits the target is in one, slices and fibres share it."""
-    assert setup.spectrograph is not None
-    shared = setup.kind == "ifu" or any(aperture.fibre for aperture in setup.spectrograph.apertures)
     found = []
     for order in sorted({order for order, _ in parts}):
         several = [part for (number, _), part in parts.items() if number == order]

@@ -38,7 +38,9 @@ def ready(micado):
 
         sky = SimpleNamespace(sky_model="none", wave=[1.0, 3.0], target=[1e4, 1e4], groups={"optics": [0.5, 0.5]})
         psf = SimpleNamespace(fwhm=0.2)
-        return SimpleNamespace(samples=lambda number, reach: light[number], light=sky, psf=psf), setup, request
+        made = SimpleNamespace(samples=lambda number, reach: light[number], light=sky, psf=psf)
+        made.beyond = lambda near: ([1.0, 3.0], [0.1 * (len(apertures) - len(near)), 0.0])
+        return made, setup, request
 
     return run
 

@@ -105,12 +105,12 @@ def test_a_star_outside_leaves_the_slit_dark(bench, ready):
     assert draw(made).sum() < 1e-6 * electrons(made)
 
 
-def slices(bench, changes=None, count=8):
+def slices(bench, changes=None, count=8, width=0.5):
     """Return an integral field of 4 x 10 arcsec, each slice's trace of its own."""
     traces = [
         bench.trace((0.60, 0.66), [[0.05 * n], [3.0]], [[-1.57 + 0.42 * n, 0.03]], aperture=n) for n in range(count)
     ]
-    aperture = {"kind": "slices", "width": (0.5, "arcsec"), "length": (10.0, "arcsec"), "count": (count, "1")}
+    aperture = {"kind": "slices", "width": (width, "arcsec"), "length": (10.0, "arcsec"), "count": (count, "1")}
     return bench(changes, kind="ifu", aperture=aperture, traces=traces)
 
 
@@ -121,6 +121,15 @@ def test_slices_share_the_light_of_the_field(bench, ready, x, share):
     inside = (math.erf((2.0 - x) / sigma / math.sqrt(2)) + math.erf((2.0 + x) / sigma / math.sqrt(2))) / 2
     assert inside == pytest.approx(share, abs=1e-3)
     assert draw(made).sum() / electrons(made) == pytest.approx(inside, rel=0.01)
+
+
+def test_slices_far_from_the_target_count_as_its_light_too(bench, ready):
+    """The prediction looks 8 arcsec around the target, the field is 24 arcsec wide."""
+    galaxy = {"morphologytype": "extended", "extendedtype": "sersic", "index": 1, "radius": 6}
+    made = ready(slices(bench, {"target/morphology": galaxy}, width=3.0))
+    share = draw(made, {"galaxies"}).sum() / electrons(made)
+    assert 0.5 < share < 0.7
+    assert np.median(made.prediction.inside.enslitted) == pytest.approx(share, rel=0.01)
 
 
 def test_each_slice_has_the_light_that_falls_into_it(bench, ready):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -226,15 +226,21 @@ class Spectrometer:
             total=np.interp(wave, light.wave, light.total, left=0.0, right=0.0) * efficiency,
         )
 
-    def _inside(self, number: int) -> Floats:
-        """Return the fraction of the scene's light in an aperture at each wavelength of the plane."""
+    def beyond(self, near: Collection[int]) -> tuple[Floats, Floats]:
+        """Return two wavelengths (um) and the fraction of the scene's light in all apertures but some, by number."""
+        ends = [0, self.plane.wave.size - 1]
+        far = [self._inside(n, ends) for n in range(len(self.spectrograph.apertures)) if n not in near]
+        return self.plane.wave[ends], np.asarray(sum(far, np.zeros(2)))
+
+    def _inside(self, number: int, waves: Sequence[int] | None = None) -> Floats:
+        """Return the fraction of the scene's light in an aperture at wavelengths of the plane: some, by number, or all."""
         aperture = self.spectrograph.apertures[number]
         scenes = [group.scene for group in self.groups]
         whole = sum(float(np.sum(scene.rate)) + sum(one.rate for one in scene.extended) for scene in scenes)
         whole = (whole + sum(float(np.sum(rate)) for scene in scenes for _, rate in scene.galaxies)) or 1.0
         return np.array([
             sum(self.plane.inside(images[n], aperture) for images in self._images.values()) / whole
-            for n in range(self.plane.wave.size)
+            for n in (range(self.plane.wave.size) if waves is None else waves)
         ])  # fmt: skip
 
     @cached_property
