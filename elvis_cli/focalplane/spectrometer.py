@@ -19,6 +19,7 @@ from elvis_cli.focalplane.aperture import Plane
 from elvis_cli.focalplane.course import FINE, STEP, Course, Nodes
 from elvis_cli.focalplane.imager import PARTS
 from elvis_cli.focalplane.layers import FEW, PITCH, SIGMA, Layers, Pile, smoothed, wings
+from elvis_cli.focalplane.views import Samples, Wavelengths
 from elvis_cli.instrument import Chip, Detector, Floats, Setup
 from elvis_cli.optics import Light
 from elvis_cli.product import observation
@@ -51,43 +52,6 @@ class Uniform:
     """Of the light (`imager.PARTS`)."""
     density: Callable[[Floats], Floats]
     """Electrons/s/um/arcsec2 averaged between edges (n + 1,), um, without the orders' own efficiency: (n,)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Wavelengths:
-    """What each pixel of a window (ny, nx) of a chip sees; where traces overlap, the later."""
-
-    wave: Image
-    """um; NaN where there is no trace."""
-    order: NDArray[np.int16]
-    """0 where there is none."""
-    aperture: NDArray[np.int16]
-    """-1 where there is none."""
-    s: Image
-    """arcsec along the aperture."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Samples:
-    """The light around the target along one trace, pixel by pixel, wherever chips are; noiseless."""
-
-    wave: Floats
-    """um (n,)."""
-    dispersion: Floats
-    """um per pixel (n,)."""
-    chip: NDArray[np.int64]
-    """Number of the chip (n,); 0 in a gap."""
-    s: Floats
-    """arcsec (m,) of the pixels along the aperture; the target is at ``centre``."""
-    centre: float
-    target: Image
-    """Electrons/s/pixel of the scene (n, m)."""
-    background: Image
-    """The same of sky and warm optics."""
-    enslitted: Floats
-    """Fraction of the scene's light that is inside the aperture (n,)."""
-    total: Floats
-    """Throughput from the atmosphere to the detector (n,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,7 +197,7 @@ class Spectrometer:
         return self.plane.wave[ends], np.asarray(sum(far, np.zeros(2)))
 
     def _inside(self, number: int, waves: Sequence[int] | None = None) -> Floats:
-        """Return the fraction of the scene's light in an aperture at wavelengths of the plane: some, by number, or all."""
+        """Return the fraction of the scene's light in an aperture, at all wavelengths of the plane or some."""
         aperture = self.spectrograph.apertures[number]
         scenes = [group.scene for group in self.groups]
         whole = sum(float(np.sum(scene.rate)) + sum(one.rate for one in scene.extended) for scene in scenes)
