@@ -25,7 +25,8 @@ class Aperture:
     length: float
     """Along the aperture, the coordinate s of its traces; a fibre's diameter."""
     width: float
-    """Across, in the direction of dispersion; a fibre's diameter."""
+    """Across, in the direction of dispersion; a fibre's diameter. What stands 90 deg beyond +s, at +x for an angle of
+    0, falls where redder light of the middle does, in all traces."""
     angle: float = 0.0
     """From the field's +y axis to +s, deg, towards +x."""
     offset: float = 0.0
