@@ -66,7 +66,9 @@ AXES = [
 ]
 
 
-@pytest.mark.parametrize(("axis", "more", "wavelength"), AXES, ids=[f"{axis[0]} {axis[1]} {axis[3]:g}" for axis, _, _ in AXES])
+@pytest.mark.parametrize(
+    ("axis", "more", "wavelength"), AXES, ids=[f"{axis[0]} {axis[1]} {axis[3]:g}" for axis, _, _ in AXES]
+)
 def test_every_spectral_axis(tmp_path, axis, more, wavelength):
     values = write(tmp_path / "cube.fits", axis, **more)
     read = request(elvis={"cube": cubes.cube(tmp_path / "cube.fits")}).extras.cube

@@ -48,7 +48,7 @@ class Layers:
         out = np.zeros((s.stop - s.start, p.size), np.float32)
         far = math.ceil(float(np.abs(self.shift).max(initial=0.0)) * FINE) + 1
         near = slice(max(math.floor(p[0]) - far, 0), max(math.ceil(p[-1]) + far + 1, 0))
-        lit = self.spectra[:, near].any(axis=1)[self.which] if self.which.size else np.zeros(0, bool)
+        lit = np.any(self.spectra[:, near], axis=1)[self.which] if self.which.size else np.zeros(0, bool)
         chosen = np.flatnonzero(lit & np.isin(self.part, list(parts)) & self.profiles[:, s].any(axis=1))
         if chosen.size:
             moved = np.zeros((chosen.size, p.size), np.float32)
