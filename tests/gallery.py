@@ -80,17 +80,22 @@ COMPANION = 'companions=[{"separation": 2, "position_angle": 0, "contrast": 3}]'
 
 def disc(line: float) -> list[str]:
     """Return the parameters of a disc with an emission line at ``line`` nm."""
-    lines = [{"wavelength": line, "flux": 1e-17, "width": 10}]
+    lines = [{"wavelength": line, "flux": 1e-15, "width": 10}]
     return ["--set", f"lines={json.dumps(lines)}", "--set", "contrast=2"]
 
 
+def bright(mag: float) -> list[str]:
+    """Return the parameter that sets the magnitude of all of a scene."""
+    return ["--set", f"/target/brightness/mag={mag:g}"]
+
+
 SPECTRAL = {
-    "metis-disc": ["protoplanetary-disc", "metis", "lms_scao", *disc(3805)],
-    "metis-slit-disc": ["protoplanetary-disc", "metis", "lss_m_scao", *disc(4650)],
+    "metis-disc": ["protoplanetary-disc", "metis", "lms_scao", *disc(3805), *bright(4)],
+    "metis-slit-disc": ["protoplanetary-disc", "metis", "lss_m_scao", *disc(4650), *bright(4)],
     "eris-disc": ["protoplanetary-disc", "eris", "ifs_lgs", *disc(2166)],
-    "micado-cluster": ["globular-cluster", "micado", "lss_4mas_scao"],
-    "harmoni-cluster": ["globular-cluster", "harmoni", "ifs_scao", "--set", "core_radius=0.2"],
-    "harmoni-galaxy": ["clumpy-galaxy", "harmoni", "ifs_ltao"],
+    "micado-cluster": ["globular-cluster", "micado", "lss_4mas_scao", "--set", "core_radius=0.3", *bright(9)],
+    "harmoni-cluster": ["globular-cluster", "harmoni", "ifs_scao", "--set", "core_radius=0.2", *bright(11)],
+    "harmoni-galaxy": ["clumpy-galaxy", "harmoni", "ifs_ltao", *bright(17)],
     "eris-grid": ["star-grid", "eris", "ifs_ngs", "--set", "spacing=0.15"],
     "crires2-companions": ["companions", "crires2", "spec_noao", "--set", COMPANION],
     "metis-moving": ["moving-target", "metis", "lms_scao"],

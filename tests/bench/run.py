@@ -69,6 +69,29 @@ def universe(stars: int, galaxies: int) -> dict[str, Any]:
     return {name: values.round(4).tolist() for name, values in columns.items()}
 
 
+def spectra() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
+    """Return the spectrographs' cases."""
+    whole = {"window": "full", "chips": "all"}
+    crowded = {"scene": {"name": "globular-cluster", "core_radius": 0.3}}
+    return {
+        "metis long slit L 2048 x 2048": (example("metis", "lss_l_scao"), {}),
+        "metis LMS 4 x 2048 x 2048": (example("metis", "lms_scao"), {}),
+        "eris SPIFFIER 2048 x 2048": (example("eris", "ifs_lgs"), {}),
+        "crires2 3 x 2048 x 2048": (example("crires2", "spec_noao"), {}),
+        "micado long slit HK 9 x 4096 x 4096": (example("micado", "lss_4mas_scao", **whole), {}),
+        "micado long slit HK, globular cluster, 4096 x 4096": (example("micado", "lss_4mas_scao", **crowded), {}),
+        "harmoni 8 x 4096 x 4096": (example("harmoni", "ifs_scao", **whole), {}),
+    }
+
+
+BUDGET = {
+    "metis long slit L 2048 x 2048": (3.0, None),
+    "metis LMS 4 x 2048 x 2048": (6.0, 1500.0),
+    "micado long slit HK 9 x 4096 x 4096": (25.0, 2500.0),
+}
+"""Seconds and MiB that a case may take on two cores."""
+
+
 def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
     """Return name -> (request, extra environment)."""
     return {
@@ -77,8 +100,6 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
         "fors 2 x 2048 x 1024": (example("fors"), {}),
         "metis LM 2048 x 2048": (example("metis"), {}),
         "metis N 2048 x 2048, 5000 integrations": (example("metis", "img_n_scao"), {}),
-        "metis long slit 2048 x 2048": (example("metis", "lss_l_scao"), {}),
-        "metis LMS 4 x 2048 x 2048": (example("metis", "lms_scao"), {}),
         "hawki 4 x 2048 x 2048": (example("hawki"), {}),
         "micado 4096 x 4096, 1e5 stars": (
             example("micado", window="full", chips=[5], catalogue=crowd(100_000, 16.3)),
@@ -96,6 +117,7 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
             example("euclid-vis", catalogue=universe(2000, 10_000), offset=[0, 0]),
             {},
         ),
+        **spectra(),
         "micado 9 x 4096 x 4096": (example("micado", window="full"), {}),
         "micado 9 x 4096 x 4096, 1e6 stars": (
             example("micado", window="full", catalogue=crowd(1_000_000, 51.0), truth=False),
@@ -171,6 +193,14 @@ def night(count: int) -> dict[str, Any]:
     return {"case": f"batch of {count}, killed halfway and started again", "first": first, "second": second}
 
 
+def within(name: str) -> str:
+    """Return what a case may take, as the table tells it."""
+    if name not in BUDGET:
+        return ""
+    seconds, memory = BUDGET[name]
+    return f"  budget {seconds:g} s" + (f", {memory:g} MiB" if memory else "")
+
+
 def main() -> None:
     """Run the cases and print the table, then the same as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -200,11 +230,13 @@ def main() -> None:
                 "wall_max_s": round(max(walls), 3),
                 "peak_MiB": round(statistics.median(memory for _, memory, _ in runs), 1),
                 "output_MB": round(runs[0][2] / 1e6, 1),
+                "budget_s": BUDGET.get(name, (None, None))[0],
+                "budget_MiB": BUDGET.get(name, (None, None))[1],
             })  # fmt: skip
             row = rows[-1]
             print(
                 f"{name:52s} {row['wall_s']:8.3f} s  ({row['wall_min_s']:.3f} .. {row['wall_max_s']:.3f})"
-                f" {row['peak_MiB']:8.1f} MiB {row['output_MB']:8.1f} MB",
+                f" {row['peak_MiB']:8.1f} MiB {row['output_MB']:8.1f} MB{within(name)}",
                 flush=True,
             )
     if not arguments.only or arguments.only in "batch":
