@@ -8,6 +8,7 @@ lists. Without ObservingBlocks the first of each list makes one block for each t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -24,6 +25,11 @@ LISTS = {"Targets": "target", "OffsetPatterns": "pattern", "InstrumentConfigs": 
 BLOCKS = "ObservingBlocks"
 DEEPEST = 30
 """Levels of a document."""
+_DECIMAL = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9]\d*)$"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]\d+)?$|[-+]?\.(inf|nan)$"),
+}
+"""Numbers of YAML; its version 1.1 would make 200 of the right ascension 00:03:20, and 8 of 010."""
 Patterns = Callable[[str], Mapping[str, Any]]
 """Returns the offset patterns of an instrument."""
 
@@ -39,10 +45,18 @@ def parse(text: str) -> Any:
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """Numbers, texts, true and false; a date stays the text that it is."""
+        """Numbers, texts, true and false; a date, and what YAML 1.1 reads to base 60, stays the text that it is."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            found = super().construct_mapping(node, deep)
+            if len(found) < len(node.value):
+                keys = [str(key.value) for key, _ in node.value]
+                twice = next((key for key in keys if keys.count(key) > 1), keys[0])
+                raise RequestError("", f"not YAML: line {node.start_mark.line + 1}: {brief(twice)} is given twice")
+            return found
 
     Loader.yaml_implicit_resolvers = {
-        first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        first: [(tag, _DECIMAL.get(tag, form)) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in Loader.yaml_implicit_resolvers.items()
     }
     try:

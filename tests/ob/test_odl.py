@@ -191,11 +191,29 @@ def test_what_is_wrong_is_named(change, message):
         ("Targets: []\nTarget: 1", "/Target: is not known here.*'Targets'"),
         ("a: !!python/object:os.system x", "not YAML"),
         ("[" * 500, "not YAML|nested too deeply"),
+        ("- Targets:\n  - {name: T, RA: 1.0, RA: 2.0}", "line 2: 'RA' is given twice"),
     ],
 )
 def test_texts_that_are_none(text, message):
     with pytest.raises(RequestError, match=message):
         odl.read(odl.parse(text), observing.patterns)
+
+
+@pytest.mark.parametrize("text", ["00:03:20", "-00:01:02", "12:34:56.7", "010", "1:2", "2026-01-01", "1e3", "0x10"])
+def test_numbers_to_base_60_and_the_like_stay_texts(text):
+    assert odl.parse(f"RA: {text}") == {"RA": text}
+    assert odl.parse(odl.to_yaml([{"RA": text}])) == [{"RA": text}]
+
+
+@pytest.mark.parametrize("value", [200, -3, 0, 0.5, -1.0e-7, 1e300, True, None, "yes", "1.5e3", "00:03:20"])
+def test_plain_values_go_round(value):
+    assert odl.parse(odl.to_yaml([{"a": value}])) == [{"a": value}]
+
+
+def test_sexagesimal_coordinates_need_no_quotes():
+    text = "Targets: [{name: T, RA: 00:03:20, Dec: -00:01:02}]"
+    (found,) = odl.targets(odl.parse(text), observing.patterns)
+    assert (found.ra, found.dec) == pytest.approx((50 / 60, -62 / 3600))
 
 
 def test_without_blocks_every_target_gets_one(plan):
