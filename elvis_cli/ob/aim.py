@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from elvis_cli import embedded
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane.geometry import deproject, field_to_sky, project, sky_to_field
-from elvis_cli.instrument import Site
+from elvis_cli.instrument import Setup, Site
 from elvis_cli.ob import ephemeris
 from elvis_cli.ob.offset import Place, TelescopeOffset
 from elvis_cli.ob.target import Target
@@ -41,6 +42,12 @@ def position_angle(target: Target, time: datetime, origin: datetime, site: Site)
         return angle + now.parallactic
     then = ephemeris.sight(*follow(target, origin, origin), origin, site)
     return angle + (now.parallactic - now.altitude) - (then.parallactic - then.altitude)
+
+
+def aligned(shot: Shot, setup: Setup) -> Shot:
+    """Return a shot whose motions along the slit are motions along the field's axes."""
+    slit = setup.spectrograph.apertures[0].angle if setup.spectrograph else 0.0
+    return replace(shot, move=shot.move and shot.move.aligned(slit), chop=shot.chop and shot.chop.aligned(slit))
 
 
 def point(

@@ -64,10 +64,18 @@ class InstrumentFrame(Frame):
         return field_to_sky(dx, dy, position_angle + self.angle)
 
 
+@dataclass(frozen=True, slots=True)
+class SlitFrame(InstrumentFrame):
+    """+y is along the slit, +x across it; the field's axes where there is none. `aligned` says how that is turned."""
+
+    name: str = "SlitFrame"
+
+
 SKY = SkyFrame()
 KINDS: dict[str, type[SkyFrame] | type[InstrumentFrame]] = {
     "SkyFrame": SkyFrame,
     "InstrumentFrame": InstrumentFrame,
+    "SlitFrame": SlitFrame,
 }
 
 

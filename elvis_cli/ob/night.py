@@ -168,8 +168,9 @@ class _Run:
     def expose(self, series: Series, clock: _Clock, number: int) -> Iterator[Exposure]:
         """Yield the files of a series; ``number`` files were there before."""
         started: datetime | None = None
-        for n, shot in enumerate(series.shots, start=1):
-            made = self.ready(series, shot)
+        for n, asked in enumerate(series.shots, start=1):
+            made = self.ready(series, asked)
+            shot = aim.aligned(asked, made.setup)
             if shot.move is not None and self.target is not None:
                 angle = aim.position_angle(self.target, clock.now, self.origin, made.setup.site)
                 before, self.place = self.place, self.place.moved(shot.move, angle)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 from elvis_cli.focalplane.geometry import sky_to_field
 from elvis_cli.ob import frames
-from elvis_cli.ob.frames import Frame
+from elvis_cli.ob.frames import Frame, InstrumentFrame, SlitFrame
 from elvis_cli.ob.members import Members
 
 FURTHEST = 36000.0
@@ -34,6 +35,14 @@ class TelescopeOffset:
         """Return dx, dy in arcsec."""
         scale = self.frame.scale if self.unit == "pixel" else 1.0
         return self.dx * scale, self.dy * scale
+
+    def aligned(self, slit: float) -> TelescopeOffset:
+        """Return the offset along the field's axes if it is one along a slit, ``slit`` deg from +y towards +x."""
+        if not isinstance(self.frame, SlitFrame):
+            return self
+        (dx, dy), turn = self.arcsec(), math.radians(slit - self.frame.angle)
+        x, y = dx * math.cos(turn) + dy * math.sin(turn), dy * math.cos(turn) - dx * math.sin(turn)
+        return replace(self, dx=x, dy=y, unit="arcsec", frame=InstrumentFrame())
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` makes this of."""

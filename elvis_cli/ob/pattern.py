@@ -8,7 +8,7 @@ from typing import Any
 
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.ob import offset as offsets
-from elvis_cli.ob.frames import Frame, InstrumentFrame
+from elvis_cli.ob.frames import Frame, SlitFrame
 from elvis_cli.ob.members import Members
 from elvis_cli.ob.offset import TelescopeOffset
 
@@ -84,11 +84,9 @@ def box5(dx: float = 10.0, dy: float = 10.0) -> tuple[TelescopeOffset, ...]:
 
 
 def abba(throw: float = 2.5) -> tuple[TelescopeOffset, ...]:
-    """Return nods along the detector's y, where slits are: half the throw up, down, down, up."""
+    """Return nods along the slit, or the field's y where there is none: half the throw up, down, down, up."""
     half = throw / 2
-    return tuple(
-        _star(dy=sign * half, frame=InstrumentFrame(), posname="A" if sign > 0 else "B") for sign in (1, -1, -1, 1)
-    )
+    return tuple(_star(dy=sign * half, frame=SlitFrame(), posname="A" if sign > 0 else "B") for sign in (1, -1, -1, 1))
 
 
 def mosaic(nx: int = 2, ny: int = 2, dx: float = 10.0, dy: float = 10.0) -> tuple[TelescopeOffset, ...]:

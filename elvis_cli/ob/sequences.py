@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.random import Generator
 
-from elvis_cli.ob.frames import InstrumentFrame
+from elvis_cli.ob.frames import InstrumentFrame, SlitFrame
 from elvis_cli.ob.offset import TelescopeOffset
 from elvis_cli.ob.visit import Shot
 
@@ -75,10 +75,10 @@ def _sky(values: Values, rng: Generator) -> Iterator[Shot]:
 
 
 def _nod(values: Values, rng: Generator) -> Iterator[Shot]:
-    """Yield the two ends of a nod along the slit, which is along the field's y: A B, B A, ...; both jitter alike."""
+    """Yield the two ends of a nod along the slit: A B, B A, ...; both jitter alike."""
     for cycle, name, jitter in _nods(values, rng):
         y = (values["SEQ.NOD.THROW"] / 2) * (1 if name == "A" else -1) + jitter
-        move = TelescopeOffset(0.0, y, frame=InstrumentFrame(), posname=name)
+        move = TelescopeOffset(0.0, y, frame=SlitFrame(), posname=name)
         cards = {"ESO SEQ NODPOS": name, "ESO SEQ NODTHROW": values["SEQ.NOD.THROW"], "ESO SEQ NODCYCLE": cycle}
         yield from _times(Shot(move, cards=cards), values["SEQ.NEXPO"])
 
@@ -126,11 +126,11 @@ def _chop_nod(values: Values, rng: Generator) -> Iterator[Shot]:
 def _chop_nod_slit(values: Values, rng: Generator) -> Iterator[Shot]:
     """Yield the same along the slit."""
     throw = values["SEQ.CHOP.THROW"]
-    chop = TelescopeOffset(0.0, throw, frame=InstrumentFrame())
+    chop = TelescopeOffset(0.0, throw, frame=SlitFrame())
     for cycle, name, jitter in _nods(values, rng):
         y = jitter - (throw if name == "B" else 0.0)
         cards = {"ESO SEQ NODPOS": name, "ESO SEQ NODTHROW": throw, "ESO SEQ NODCYCLE": cycle}
-        move = TelescopeOffset(0.0, y, frame=InstrumentFrame(), posname=name)
+        move = TelescopeOffset(0.0, y, frame=SlitFrame(), posname=name)
         yield from _chop(Shot(move, cards=cards), values, chop)
 
 
