@@ -89,6 +89,8 @@ def requests() -> list[dict[str, Any]]:
 
 
 REQUESTS = requests()
+OFTEN = [d for d in REQUESTS if d.get("instrumentName") in ("fors", "metis", "hawki", "micado")]
+"""Those that render in a tenth of a second; the others are as right to try, but not as often."""
 
 
 def places(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
@@ -145,7 +147,7 @@ MUTATION = st.tuples(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    document = copy.deepcopy(draw(st.sampled_from(REQUESTS)))
+    document = copy.deepcopy(draw(st.sampled_from(OFTEN * 12 + REQUESTS)))
     for index, operation, value, name in draw(st.lists(MUTATION, min_size=1, max_size=3)):
         everywhere = list(places(document))
         if everywhere:
@@ -155,7 +157,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    text = bytearray(json.dumps(draw(st.sampled_from(REQUESTS))).encode())
+    text = bytearray(json.dumps(draw(st.sampled_from(OFTEN * 12 + REQUESTS))).encode())
     for where, what in draw(st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=3)), max_size=3)):
         at = where % len(text)
         text[at : at + 1] = what
@@ -198,7 +200,7 @@ def test_damaged_text(elvis: Any, request: bytes) -> None:
 @pytest.mark.parametrize("document", REQUESTS, ids=lambda d: str(d.get("instrumentName", "v1")))
 def test_the_requests_before_mutation_are_right(elvis: Any, document: dict[str, Any]) -> None:
     result = check(elvis, json.dumps(document).encode())
-    if document.get("application", {}).get("instrument") == "crires":  # these were damaged on the way
+    if "instrumentName" not in document and document["instrument"].get("name"):  # CRIRES, damaged on the way
         assert result.code == 65
     elif document.get("instrumentName") not in registry.names():
         assert result.code == 69
