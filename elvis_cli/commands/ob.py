@@ -55,7 +55,7 @@ def ob(
     if to is not None:
         write(observing.translate(text, language, to, resolve=resolve).rstrip("\n"))
         return
-    from elvis_cli.ob import night
+    from elvis_cli.ob import conditions, night
     from elvis_cli.ob import schedule as shown
 
     options = night.Options(
@@ -73,7 +73,7 @@ def ob(
         cli.note(told)
     exposures = tuple(night.plan(visits, options))  # all of them, or none: a wrong block is found before a line is out
     cli.note(note for visit in visits if visit.target for note in visit.target.notes())
-    cli.note(note for exposure in exposures for note in exposure.notes)
+    cli.note(conditions.told(breach for exposure in exposures for breach in exposure.breaches))
     if check:
         say(f"elvis: valid: {shown.summary(visits, exposures)}")
         return

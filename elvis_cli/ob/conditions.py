@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.instrument import Setup, Site
 from elvis_cli.ob import ephemeris, weather
 from elvis_cli.ob.visit import Visit
-from elvis_cli.product.observation import isot
+from elvis_cli.product.observation import apparent, isot
 
 HIGHEST = 3.0
 """Airmass beyond which there is no sky model."""
@@ -20,7 +21,41 @@ OLDER = ("moon_fli", "moon_target_sep", "moon_sun_sep", "almanac")
 """Names of the same things in older generations of ETC JSON."""
 
 
-def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tuple[dict[str, Any], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """What a block did not want, at one exposure."""
+
+    block: str
+    what: str
+    excess: float
+    """The more, the worse."""
+    text: str
+
+
+def told(breaches: Iterable[Breach]) -> list[str]:
+    """Return the worst of each kind in each block, for a person."""
+    kinds: dict[tuple[str, str], list[Breach]] = {}
+    for one in breaches:
+        kinds.setdefault((one.block, one.what), []).append(one)
+    notes = []
+    for (block, _), found in kinds.items():
+        worst = max(found, key=lambda one: one.excess)
+        notes.append(f"{block}: {worst.text}" + (f" (worst of {len(found)} exposures)" if len(found) > 1 else ""))
+    return notes
+
+
+def late(visit: Visit, start: datetime, site: Site) -> tuple[Breach, ...]:
+    """Return whether a block starts outside its time constraints."""
+    found = []
+    if visit.windows and not any(a <= start <= b for a, b in visit.windows):
+        found.append(f"it starts at {isot(start)[:16]}, outside its absolute time constraints")
+    hour = 0.0 if site.space else apparent(0.0, 0.0, start, site).sidereal_time / 15.0 % 24.0
+    if visit.sidereal and not any(a <= hour <= b if a <= b else not b < hour < a for a, b in visit.sidereal):
+        found.append(f"it starts at {hour:.2f} h sidereal time, outside its sidereal time constraints")
+    return tuple(Breach(visit.name, text, 0.0, text) for text in found)
+
+
+def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tuple[dict[str, Any], tuple[Breach, ...]]:
     """Return the ``sky`` section for ICRS ra, dec (deg) at a time, and what breaks the block's constraints.
 
     Raises
@@ -45,21 +80,19 @@ def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tu
         "moon_alt": round(moon.altitude, 3),
     }
     limits, when = visit.constraints, isot(time)[:16]
-    notes = [
-        f"{visit.name}: {what} {value:.3g} at {when}, the constraint is {limits[key]}"
+    breaches = [
+        Breach(visit.name, what, excess, f"{what} {value:.3g} at {when}, the constraint is {limits[key]:g}")
         for key, what, value, worse in (
             ("airmass", "airmass", airmass, 1),
             ("fli", "lunar illumination", moon.illumination if moon.altitude > 0 else 0.0, 1),
             ("moonDistance", "distance of the Moon", distance, -1),
         )
-        if isinstance(limits.get(key), (int, float)) and worse * (value - limits[key]) > 0
+        if key in limits and (excess := worse * (value - limits[key])) > 0
     ]
     if moon.sun_altitude > TWILIGHT:
-        notes.append(f"{visit.name}: the Sun stands at {moon.sun_altitude:.0f} deg at {when}; the sky is a night's")
-    windows = [(parse_date(a, visit.pointer), parse_date(b, visit.pointer)) for a, b in visit.windows]
-    if windows and not any(a <= time <= b for a, b in windows):
-        notes.append(f"{visit.name}: {when} is outside its absolute time constraints")
-    return found, tuple(notes)
+        text = f"the Sun stands at {moon.sun_altitude:.0f} deg at {when}; the sky is a night's"
+        breaches.append(Breach(visit.name, "Sun", moon.sun_altitude, text))
+    return found, tuple(breaches)
 
 
 def drift(document: Mapping[str, Any], setup: Setup, time: datetime, seed: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from elvis_cli.errors import RequestError
 from elvis_cli.ob import aim, conditions, ephemeris, ready
+from elvis_cli.ob.conditions import Breach
 from elvis_cli.ob.offset import Place
 from elvis_cli.ob.ready import Ready
 from elvis_cli.ob.visit import Series, Shot, Visit
@@ -66,7 +67,8 @@ class Exposure:
     """Seconds of overheads between the file before and this one, by name."""
     airmass: float | None
     document: Mapping[str, Any] = field(repr=False)
-    notes: tuple[str, ...] = ()
+    breaches: tuple[Breach, ...] = ()
+    """Of what its block wanted."""
 
     @property
     def wall(self) -> float:
@@ -130,6 +132,7 @@ class _Run:
         self.began = self.origin = datetime.min
         """Start of the block; and when it has its target, whose coordinates hold then."""
         self._made: dict[str, Ready] = {}
+        self._late: tuple[Breach, ...] = ()
         self._stars: dict[str, Any] | None = None
 
     def ready(self, series: Series, shot: Shot | None) -> Ready:
@@ -158,6 +161,8 @@ class _Run:
     def slew(self, clock: _Clock) -> None:
         """Go to the target."""
         self.began = clock.now
+        if self.visit.series:
+            self._late = conditions.late(self.visit, clock.now, self.ready(self.visit.series[0], None).setup.site)
         if self.visit.series and self.visit.slews:
             overheads = self.ready(self.visit.series[0], None).overheads
             clock.spend("preset", overheads.preset)
@@ -178,12 +183,13 @@ class _Run:
                     clock.spend("offset", made.overheads.offset)
             started = started or clock.now
             spent, clock.spent = clock.spent, {}
-            document, notes = self._document(series, shot, made, clock.now, number + n)
+            document, breaches = self._document(series, shot, made, clock.now, number + n)
             document["elvis"]["template"] = _template(series, shot, started, n)
             airmass = document["sky"].get("airmass") if self._sees(series, made) else None
             kind = document["elvis"]["template"].get("type") or series.calibration or ""
             yield Exposure(number + n, self.visit.name, series.template, kind, clock.now, made.shutter, made.readout,
-                           spent, airmass, document, notes)  # fmt: skip
+                           spent, airmass, document, self._late + breaches)  # fmt: skip
+            self._late = ()
             clock.go(made.shutter + made.readout)
         if series.returns and self.place != Place():
             self.place = Place()
@@ -195,8 +201,8 @@ class _Run:
 
     def _document(
         self, series: Series, shot: Shot, made: Ready, time: datetime, number: int
-    ) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Return the request of one file, and what its user should know."""
+    ) -> tuple[dict[str, Any], tuple[Breach, ...]]:
+        """Return the request of one file, and what its block did not want."""
         visit, target, site = self.visit, self.target, made.setup.site
         document = merge(made.document, {})
         block: dict[str, Any] = document["elvis"]
@@ -204,7 +210,7 @@ class _Run:
             block["seed"] = self.options.seed
         block |= {"exposure": number, "date": isot(time)}
         keywords = {**visit.cards, **series.cards, **shot.cards}
-        notes: tuple[str, ...] = ()
+        breaches: tuple[Breach, ...] = ()
         if target is not None:
             middle = time + timedelta(seconds=made.shutter / 2)
             at = aim.follow(target, middle, self.origin)
@@ -216,7 +222,7 @@ class _Run:
                 block["catalogue"] = self._stars
                 block |= {"motion": moving} if (moving := aim.motion(target)) else {}
             if self._sees(series, made):
-                found, notes = conditions.sky(at, middle, site, visit)
+                found, breaches = conditions.sky(at, middle, site, visit)
                 document["sky"] |= found
                 hour_angle = ephemeris.sight(*at, middle, site).hour_angle
                 keywords["ESO TEL HA"] = [round(hour_angle, 6), "[deg] hour angle, middle of the exposure"]
@@ -232,7 +238,7 @@ class _Run:
             "template": series.number,
         }
         document["elvis"]["keywords"] = {**(block.get("keywords") or {}), **keywords}
-        return document, notes
+        return document, breaches
 
 
 def _template(series: Series, shot: Shot, started: datetime, number: int) -> dict[str, Any]:

@@ -8,13 +8,14 @@ block does not say (brightness, scene, window). It counts on a container for all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from elvis_cli import registry, streams
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.ob import sequences, templates
 from elvis_cli.ob import target as targets
+from elvis_cli.ob.conditions import parse_date
 from elvis_cli.ob.members import Members
 from elvis_cli.ob.target import Target
 from elvis_cli.ob.templates import MODE, Signatures, Template
@@ -26,6 +27,7 @@ PATCH = "elvis"
 ROTATOR = {"SKY": "pa", "ELEV": "vertical", "STAT": "stationary"}
 MOST = 20000
 """Files of one template."""
+T = TypeVar("T")
 
 
 def looks_like(document: Any) -> bool:
@@ -98,8 +100,9 @@ def _block(members: Members, patch: Mapping[str, Any], seed: int) -> Visit:
         slews=target is not None and kind == "OB",
         acquires=acquisition is not None,
         request=_conditions(members, patch),
-        constraints=members.table("constraints"),
-        windows=_windows(members),
+        constraints=_constraints(members),
+        windows=tuple(_windows(members, ("absoluteTimeConstraints", "ATCs"), parse_date)),
+        sidereal=tuple(_windows(members, ("siderealTimeConstraints", "STCs"), targets.sexagesimal)),
     )
 
 
@@ -238,10 +241,16 @@ def _conditions(members: Members, patch: Mapping[str, Any]) -> dict[str, Any]:
     return merge(base, patch)
 
 
-def _windows(members: Members) -> tuple[tuple[str, str], ...]:
-    listed = members.items("absoluteTimeConstraints") or members.items("ATCs")
-    found = []
-    for n, one in enumerate(listed):
-        window = Members(one, f"{members.at('absoluteTimeConstraints')}/{n}")
-        found.append((window.text("from"), window.text("to")))
-    return tuple(found)
+def _constraints(members: Members) -> dict[str, float]:
+    limits = Members(members.table("constraints"), members.at("constraints"))
+    ranges = {"airmass": (1.0, 10.0), "fli": (0.0, 1.0), "moonDistance": (0.0, 180.0)}
+    return {key: limits.number(key, low=low, high=high) for key, (low, high) in ranges.items() if key in limits}
+
+
+def _windows(members: Members, names: Sequence[str], read: Callable[[str, str], T]) -> Iterator[tuple[T, T]]:
+    """Yield the intervals under either of the names that p2's tools have for them."""
+    for name in names:
+        for n, one in enumerate(members.items(name)):
+            window = Members(one, f"{members.at(name)}/{n}")
+            begin, end = (read(window.text(key), window.at(key)) for key in ("from", "to"))
+            yield begin, end

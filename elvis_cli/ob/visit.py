@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from elvis_cli.ob.offset import TelescopeOffset
@@ -71,8 +72,10 @@ class Visit:
     """Seconds of exposures for the acquisition."""
     request: Mapping[str, Any] = field(default_factory=dict)
     """Merge patch to the requests: what the block does not say of the simulation."""
-    constraints: Mapping[str, Any] = field(default_factory=dict)
+    constraints: Mapping[str, float] = field(default_factory=dict)
     """As p2 has them: airmass, fli, moonDistance."""
-    windows: tuple[tuple[str, str], ...] = ()
-    """Absolute time constraints, ISO 8601 UTC."""
+    windows: tuple[tuple[datetime, datetime], ...] = ()
+    """Absolute time constraints of its start, UTC."""
+    sidereal: tuple[tuple[float, float], ...] = ()
+    """Sidereal ones, hours; from the evening over 0 h to the morning if the second is less."""
     cards: Mapping[str, Any] = field(default_factory=dict)

@@ -70,10 +70,10 @@ def test_a_target_below_the_horizon_is_refused(make, plan):
 
 def test_daylight_and_moon_are_noted(make, plan):
     (day,) = plan(make("HAWKI_img_obs_GenericOffset"), start=datetime(2026, 6, 20, 15))
-    assert any("the Sun stands at" in note for note in day.notes)
+    assert any("the Sun stands at" in one.text for one in day.breaches)
     limits = {"moonDistance": 179, "fli": 0.0}
     (night,) = plan(make("HAWKI_img_obs_GenericOffset", constraints=limits), start=START)
-    assert len(night.notes) == 2
+    assert len(night.breaches) == 2
     sky = night.document["sky"]
     assert (0.9 < sky["fli"] <= 1.0, 0 < sky["moonDistance"] < 180) == (True, True)  # the full Moon of 3 January 2026
 

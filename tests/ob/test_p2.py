@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from datetime import datetime
 from itertools import pairwise
 
 import pytest
@@ -219,10 +220,23 @@ def test_constraints_become_conditions_and_broken_ones_notes(make, plan):
     exposure = plan(block)[0]
     assert exposure.document["seeing"]["turbulence_category"] == 20
     assert exposure.document["sky"]["waterVapour"] == 1.5
-    assert any("airmass" in note and "constraint is 1.0001" in note for note in exposure.notes)
-    late = make("METIS_img_lm_obs_GenericOffset", {},
-                absoluteTimeConstraints=[{"from": "2030-01-01T00:00", "to": "2030-01-02T00:00"}])  # fmt: skip
-    assert any("time constraints" in note for note in plan(late)[0].notes)
+    assert any("airmass" in one.text and "constraint is 1.0001" in one.text for one in exposure.breaches)
+
+
+@pytest.mark.parametrize(
+    ("key", "begin", "end", "kept"),
+    [
+        ("absoluteTimeConstraints", "2026-01-01T00:00", "2026-01-02T00:00", True),
+        ("ATCs", "2026-01-01T04:01:00", "2026-01-02T00:00", False),
+        ("siderealTimeConstraints", "05:00", "07:00", True),
+        ("STCs", "23:00", "07:00", True),
+        ("STCs", "07:00", "23:00:00", False),
+    ],
+)
+def test_time_constraints_are_of_the_start_of_a_block(make, plan, key, begin, end, kept):
+    block = make("METIS_img_lm_obs_GenericOffset", {"SEQ.NEXPO": 2}, {}, **{key: [{"from": begin, "to": end}]})
+    exposures = plan(block, start=datetime(2026, 1, 1, 4))  # 6.0 h sidereal time
+    assert [len(one.breaches) for one in exposures] == [int(not kept), 0]
 
 
 def test_a_calibration_block_needs_no_target(make, plan):

@@ -1,4 +1,4 @@
-"""Where the light of a nodded star falls in a spectrograph's frames: along the slit by the throw, or in other slices."""
+"""Where the light of a nodded star falls in a spectrograph: along the slit by the throw, or in other slices."""
 
 import json
 from functools import partial
