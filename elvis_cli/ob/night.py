@@ -144,19 +144,29 @@ class _Run:
         return self._made[key]
 
     def best(self, near: datetime) -> datetime:
-        """Return when the visit may start so that its target is highest in its middle, nearest to a time."""
+        """Return when the visit may start so that its target is highest in its middle, nearest to a time.
+
+        Where that is in daylight: in the night of the year in which it is about midnight. Within the first absolute
+        time constraint, if there is one.
+        """
         if self.target is None or not self.visit.series:
             return near
         first = self.ready(self.visit.series[0], None)
         if first.setup.site.space:
             return near
+        windows = self.visit.windows[:1]
+        near = windows[0][0] + (windows[0][1] - windows[0][0]) / 2 if windows else near
         at = self.target.at(ephemeris.decimal_year(near))
         angle = ephemeris.sight(*at, near, first.setup.site).hour_angle
         culmination = near - timedelta(hours=((angle + 180.0) % 360.0 - 180.0) / SIDEREAL)
+        if not windows and ephemeris.moon(culmination, first.setup.site).sun_altitude > conditions.TWILIGHT:
+            nights = (culmination + timedelta(hours=n * 360.0 / SIDEREAL) for n in range(-182, 183, 2))
+            culmination = min(nights, key=lambda time: ephemeris.moon(time, first.setup.site).sun_altitude)
         slewing = first.overheads.preset + first.overheads.acquisition if self.visit.slews else 0.0
         files = [(self.ready(series, shot), shot) for series in self.visit.series for shot in series.shots]
         light = sum(one.shutter + one.readout for one, _ in files)
-        return culmination - timedelta(seconds=min(slewing + light / 2, 6 * 3600.0))
+        start = culmination - timedelta(seconds=min(slewing + light / 2, 6 * 3600.0))
+        return min(max(start, windows[0][0]), windows[0][1]) if windows else start
 
     def slew(self, clock: _Clock) -> None:
         """Go to the target."""

@@ -50,6 +50,22 @@ def test_without_a_start_the_target_is_high(make, plan):
     assert sum(hours) / len(hours) == pytest.approx(0, abs=1.5)
 
 
+@pytest.mark.parametrize("ra", ["00:00:00", "12:00:00", "17:45:40", "23:59:59"])
+def test_without_a_start_it_is_night(make, plan, ra):
+    target = {"name": "T", "ra": ra, "dec": "-29:00:28"}
+    exposures = plan(make("HAWKI_img_obs_GenericOffset", {"SEQ.NOFFSET": 30}, target=target))
+    assert [one.breaches for one in exposures] == [()] * 30
+    assert exposures[15].airmass == pytest.approx(1.0, abs=0.02)
+
+
+def test_without_a_start_it_is_within_its_time_constraints(make, plan):
+    window = {"from": "2030-07-01T02:00:00", "to": "2030-07-01T02:10:00"}
+    target = {"name": "T", "ra": "17:45:40", "dec": "-29:00:28"}
+    (exposure,) = plan(make("HAWKI_img_obs_GenericOffset", target=target, absoluteTimeConstraints=[window]))
+    assert exposure.breaches == ()
+    assert exposure.document["elvis"]["obs"]["start"].startswith("2030-07-01T02:")
+
+
 def test_the_headers_agree_with_the_plan(make, plan):
     import json
 
