@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import ao, parallel, pupil
+from elvis_cli import parallel, pupil
+from elvis_cli.ao import corrected
+from elvis_cli.ao.wavefront import Wavefront, integral, product, seeing_limited
 from elvis_cli.errors import ElvisError
 from elvis_cli.instrument import Floats, Setup, Telescope
 from elvis_cli.turbulence import ARCSEC, KOLMOGOROV, REFERENCE, Air, Real, air
-from elvis_cli.wavefront import Wavefront, integral, product, seeing_limited
 
 Stack = NDArray[np.float32]
 
@@ -86,7 +87,7 @@ class _Grid:
 
 
 def build(
-    setup: Setup, airmass: float, wave: Floats, weight: Floats, positions: Floats, guide: Floats = ao.NOWHERE
+    setup: Setup, airmass: float, wave: Floats, weight: Floats, positions: Floats, guide: Floats = corrected.NOWHERE
 ) -> Psf:
     """Return the PSF at ``positions`` (n, 2), arcsec in the field; ``guide`` is the natural guide star's place.
 
@@ -111,7 +112,7 @@ def build(
         atmosphere = air(setup, airmass)
         wavefronts = [seeing_limited(atmosphere, 1.5 * aperture.diameter)]
     elif setup.psf == "ao":
-        budget = ao.Corrected(setup, airmass, aperture.diameter, guide)
+        budget = corrected.Corrected(setup, airmass, aperture.diameter, guide)
         atmosphere = budget.air
         wavefronts = parallel.gather(budget.towards, list(np.asarray(positions, float)))
     elif setup.psf == "diffraction":

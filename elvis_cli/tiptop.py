@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from elvis_cli.ao.tilt import light
+from elvis_cli.ao.tomography import EDGE
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.instrument import Floats, Setup
 from elvis_cli.request import PsfCube, Request
-from elvis_cli.tilt import light
-from elvis_cli.tomography import EDGE
 from elvis_cli.turbulence import ARCSEC
 
 PATIENCE = 1200.0

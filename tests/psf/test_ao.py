@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from elvis_cli import ao, wavefront
+from elvis_cli.ao import corrected, wavefront
+from elvis_cli.ao.loop import Loop
 from elvis_cli.errors import ElvisError
-from elvis_cli.loop import Loop
 from elvis_cli.turbulence import REFERENCE
 
 DIAMETER = 39.1
 
 
 def rms(setup, at=(0.0, 0.0), airmass=1.1547) -> float:
-    return math.sqrt(ao.Corrected(setup, airmass, DIAMETER).towards(np.array(at)).variance)
+    return math.sqrt(corrected.Corrected(setup, airmass, DIAMETER).towards(np.array(at)).variance)
 
 
 def ideal(setup, **changes):
@@ -42,7 +42,7 @@ def test_servo_lag_is_the_gradient_along_the_wind(make) -> None:
     frame, gain = 2e-4, 0.5
     lagging = ideal(setup, rate=1 / frame, gain=gain, delay=1.0)
     found = rms(lagging, airmass=1.0) ** 2 - rms(ideal(setup), airmass=1.0) ** 2
-    budget = ao.Corrected(lagging, 1.0, DIAMETER)
+    budget = corrected.Corrected(lagging, 1.0, DIAMETER)
     f = np.linspace(0.0, budget.cutoff, 5000)
     wind2 = float(np.sum(budget.air.weight * budget.air.wind**2))
     lost = 0.5 * (2 * math.pi * f * frame / gain) ** 2 * wind2
@@ -59,7 +59,7 @@ def test_angular_anisoplanatism(make) -> None:
 
 
 def test_anisoplanatism_has_the_direction_of_the_star(make) -> None:
-    budget = ao.Corrected(make(), 1.0, DIAMETER)
+    budget = corrected.Corrected(make(), 1.0, DIAMETER)
     shift = np.array([0.0, 4.0])
     even, odd = budget.towards(np.array([8.0, 0.0])).structure(shift)
     assert odd is None
@@ -74,7 +74,7 @@ def test_anisoplanatism_has_the_direction_of_the_star(make) -> None:
 
 def test_structure_function_is_that_of_the_spectrum(make) -> None:
     """Far apart the two ends know nothing of each other: D tends to twice the variance."""
-    wavefront = ao.Corrected(make(), 1.0, DIAMETER).towards(np.array([3.0, 1.0]))
+    wavefront = corrected.Corrected(make(), 1.0, DIAMETER).towards(np.array([3.0, 1.0]))
     even, odd = wavefront.structure(np.array([0.0, 24.0, 27.0]))
     assert even[0, 0] == pytest.approx(0.0, abs=1.0)
     assert odd is not None
@@ -112,7 +112,7 @@ def test_a_faint_natural_star_beside_lasers_moves_the_image(make, kind) -> None:
     setup = replace(setup, ao=replace(setup.ao, kind=kind))
 
     def jitter(magnitude: float, at: float = 0.0) -> float:
-        budget = ao.Corrected(replace(setup, guide_star_mag=magnitude), 1.0, DIAMETER)
+        budget = corrected.Corrected(replace(setup, guide_star_mag=magnitude), 1.0, DIAMETER)
         return budget.towards(np.array([at, 0.0])).jitter
 
     assert rises([jitter(m) for m in (10, 14, 17, 20, 24)])
@@ -126,15 +126,15 @@ def test_cone_effect(make) -> None:
     setup = make("mcao", "VLT")
     system = replace(setup.ao, kind="ltao", lasers=1, pitch=0.2, dm_pitches=(), dm_heights=(0.0,))
     one = ideal(replace(setup, ao=system), laser_photons=1e12)
-    near = ao.Corrected(one, 1.0, 8.0).towards(np.zeros(2)).variance
-    none = ao.Corrected(replace(one, ao=replace(one.ao, kind="scao")), 1.0, 8.0).towards(np.zeros(2)).variance
+    near = corrected.Corrected(one, 1.0, 8.0).towards(np.zeros(2)).variance
+    none = corrected.Corrected(replace(one, ao=replace(one.ao, kind="scao")), 1.0, 8.0).towards(np.zeros(2)).variance
     assert math.sqrt(near - none) == pytest.approx(148.0, rel=0.1)
 
 
 def test_ground_layer_correction_leaves_the_high_layers(make) -> None:
     setup = make("mcao")
     setup = replace(setup, ao=replace(setup.ao, kind="glao", asterism_radius=120.0))
-    open_loop = 0.5 * float(wavefront.seeing_limited(ao.air(setup, 1.0), 200.0).isotropic[-1])
+    open_loop = 0.5 * float(wavefront.seeing_limited(corrected.air(setup, 1.0), 200.0).isotropic[-1])
     left = rms(setup, airmass=1.0) ** 2
     aloft = sum(w for h, w in zip(setup.turbulence.height, setup.turbulence.weight, strict=True) if h > 2000)
     assert 0.5 * aloft < left / open_loop < 2 * aloft
@@ -158,4 +158,4 @@ def test_product_is_the_matrix_product() -> None:
 def test_an_unknown_kind_is_an_error(make) -> None:
     setup = make()
     with pytest.raises(ElvisError, match="scao, ltao, mcao, glao"):
-        ao.Corrected(replace(setup, ao=replace(setup.ao, kind="xao")), 1.0, DIAMETER)
+        corrected.Corrected(replace(setup, ao=replace(setup.ao, kind="xao")), 1.0, DIAMETER)

@@ -235,7 +235,7 @@ def test_wavelengths_are_averaged_by_weight(make) -> None:
 
 def test_the_same_bits_with_one_thread_and_two(make, build) -> None:
     code = (
-        "import sys, hashlib, numpy as np; from elvis_cli.wavefront import product;"
+        "import sys, hashlib, numpy as np; from elvis_cli.ao.wavefront import product;"
         "r = np.random.default_rng(1); a = r.normal(size=(512, 90)).astype('f4'); "
         "b = r.normal(size=(90, 400)).astype('f4');"
         "print(hashlib.sha256(product(a, b).tobytes()).hexdigest())"

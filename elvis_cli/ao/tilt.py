@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from elvis_cli.ao.loop import Loop
 from elvis_cli.instrument import AoSystem, Floats
-from elvis_cli.loop import Loop
 from elvis_cli.turbulence import ARCSEC, Air, Real
 
 GAINS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)

@@ -8,7 +8,7 @@ atmosphere is untouched (fitting error). The disc has the area of the square |fx
 mirror corrects as many modes as it has actuators.
 
 The lasers of LTAO, MCAO and GLAO stand about the field centre, and what they cannot tell, image motion, natural guide
-stars do (`elvis_cli.tilt`).
+stars do (`elvis_cli.ao.tilt`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import math
 
 import numpy as np
 
+from elvis_cli.ao.loop import Loop
+from elvis_cli.ao.tilt import Tilt, light, part
+from elvis_cli.ao.tomography import ANGLES, RADII, Tomography, nodes
+from elvis_cli.ao.wavefront import Wavefront, integral
 from elvis_cli.errors import ElvisError
 from elvis_cli.instrument import Floats, Setup
-from elvis_cli.loop import Loop
-from elvis_cli.tilt import Tilt, light, part
-from elvis_cli.tomography import ANGLES, RADII, Tomography, nodes
 from elvis_cli.turbulence import ARCSEC, REFERENCE, Real, air, fitting
-from elvis_cli.wavefront import Wavefront, integral
 
 ALIASING = {"sh": 0.073, "pyramid": 0.02}
 """Aliased variance, rad2, over (d/r0)^(5/3): Rigaut et al. 1998 (SPIE 3353, 1038) for the Shack-Hartmann; a

@@ -1,0 +1,1 @@
+"""Adaptive optics: what they leave of a wavefront."""
