@@ -7,8 +7,10 @@ aperture's width; each aperture takes from it strips across its width, each a pr
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,11 +118,11 @@ class Plane:
         drawn = [one(number) for number in range(low, high + 1)]
         return [drawn[min(max(number, low), high) - low] for number in range(last + 1)]
 
-    def profiles(self, image: Image, aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
+    def profiles(self, images: Sequence[Image], aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
         """Return the light of ``count`` strips of an aperture, per arcsec along it, averaged over ``row`` arcsec.
 
-        ``s`` (m,) is where, in the coordinate of the aperture's traces: (count, m). A fibre shows its own shape,
-        whatever fell into it.
+        ``s`` (m,) is where, in the coordinate of the aperture's traces: (images, count, m). A fibre shows its own
+        shape, whatever fell into it.
         """
         t, along = self._place(aperture)
         q = self.setup.pixel_scale
@@ -131,26 +133,25 @@ class Plane:
             max(math.floor((place - size / 2 - start) / q) - 1, 0)
             for place, size, start in ((t, aperture.width, self.origin[0]), (along, aperture.length, self.origin[1]))
         )
-        image = image[
-            bottom : bottom + math.ceil(aperture.length / q) + 4, left : left + math.ceil(aperture.width / q) + 4
-        ]
+        near = (
+            slice(bottom, bottom + math.ceil(aperture.length / q) + 4),
+            slice(left, left + math.ceil(aperture.width / q) + 4),
+        )
+        stack = np.stack([image[near] for image in images])
         t, along = t - self.origin[0] - left * q, along - self.origin[1] - bottom * q
         if aperture.fibre:
-            light = float(np.sum(image * inside(image.shape, q, t, along, half)))
-            return light * disc(half, edges, s - aperture.offset, row)
-        sums = np.concatenate([np.zeros((image.shape[0], 1)), np.cumsum(image, axis=1, dtype=float)], axis=1)
-        cuts = _interpolated(sums, (t + edges) / q)
-        lines = np.diff(cuts, axis=1).T
-        sums = np.concatenate([np.zeros((count, 1)), np.cumsum(lines, axis=1)], axis=1)
+            light = np.sum(stack * inside(stack.shape[1:], q, t, along, half), axis=(1, 2))
+            return np.asarray(light[:, None, None] * disc(half, edges, s - aperture.offset, row))
+        lines = np.diff(_interpolated(_summed(stack), (t + edges) / q), axis=-1).swapaxes(1, 2)
+        sums = _summed(lines)
         ends = [np.clip(s - aperture.offset + side * row / 2, -half, half) for side in (-1, 1)]
         low, high = (_interpolated(sums, (along + end) / q) for end in ends)
         return np.asarray((high - low) / row)
 
     def inside(self, image: Image, aperture: Aperture) -> float:
         """Return the light of ``image`` within an aperture."""
-        return float(self.profiles(image, aperture, 1, np.array([aperture.offset]), aperture.length)[0, 0]) * (
-            aperture.length
-        )
+        mean = self.profiles([image], aperture, 1, np.array([aperture.offset]), aperture.length)
+        return float(mean[0, 0, 0]) * aperture.length
 
     def _place(self, aperture: Aperture) -> tuple[float, float]:
         """Return where the centre of an aperture is across and along."""
@@ -252,9 +253,16 @@ def _restricted(camera: imager.Imager, scene: Scene) -> imager.Imager:
     return replace(camera, scene=scene, psf=spread)
 
 
+def _summed(values: NDArray[Any]) -> Floats:
+    """Return the sums (..., n + 1) up to each place of the last axis."""
+    sums = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
+    np.cumsum(values, axis=-1, dtype=float, out=sums[..., 1:])
+    return sums
+
+
 def _interpolated(table: Floats, at: Floats) -> Floats:
-    """Return ``table`` (m, n) at fractional columns ``at`` (k,), its ends beyond: (m, k)."""
-    at = np.clip(at, 0.0, table.shape[1] - 1)
-    low = np.minimum(at.astype(int), table.shape[1] - 2)
+    """Return ``table`` (..., n) at fractional columns ``at`` (k,), its ends beyond: (..., k)."""
+    at = np.clip(at, 0.0, table.shape[-1] - 1)
+    low = np.minimum(at.astype(int), table.shape[-1] - 2)
     part = at - low
-    return np.asarray(table[:, low] * (1.0 - part) + table[:, low + 1] * part)
+    return np.asarray(table[..., low] * (1.0 - part) + table[..., low + 1] * part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,11 @@ class Layers:
     spectra: Image
     """(b, n) electrons/s/pixel (of what is uniform: and arcsec2) at the samples of the course, averaged over a pixel
     and a strip."""
+
+    @property
+    def nbytes(self) -> int:
+        """What they hold in memory."""
+        return self.profiles.nbytes + self.spectra.nbytes
 
     def straight(self, s: slice, p: Floats, parts: Collection[str]) -> Image:
         """Return the sum of the layers of some parts, electrons/s/pixel/arcsec, at samples ``s`` (of profiles).
@@ -85,7 +91,7 @@ class Pile:
         """Return what was added, blurred along the aperture."""
         profiles = np.array(self.profiles) if self.profiles else np.zeros((0, 1))
         if self.blur and self.profiles:
-            profiles = np.array([gaussian(profile, self.blur / PITCH) for profile in profiles])
+            profiles = gaussian(profiles, self.blur / PITCH)
         spectra = np.array(self.spectra, np.float32) if self.spectra else np.zeros((0, 1), np.float32)
         return Layers(
             np.array(self.part, np.str_), profiles.astype(np.float32), np.array(self.which, np.int64),
@@ -116,6 +122,7 @@ def smoothed(density: Floats, width: float, blur: float) -> Floats:
     return np.asarray(np.fft.irfft(np.fft.rfft(density, size) * response, size)[: density.size])
 
 
+@cache
 def _fast(length: int) -> int:
     """Return the least product of 2, 3 and 5 that is not below ``length``: transforms of it are fast."""
     most = range(length.bit_length())
@@ -123,8 +130,13 @@ def _fast(length: int) -> int:
     return min(n << (math.ceil(length / n) - 1).bit_length() for n in odd)
 
 
-def gaussian(profile: Floats, sigma: float) -> Floats:
-    """Return a profile blurred by a Gaussian, ``sigma`` in samples."""
+def gaussian(profiles: Floats, sigma: float) -> Floats:
+    """Return profiles (n, m) blurred by a Gaussian, ``sigma`` in samples; beyond their ends is nothing."""
     reach = math.ceil(5 * sigma)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return np.convolve(profile, kernel / kernel.sum(), mode="same")
+    kernel /= kernel.sum()
+    wide = np.pad(profiles, ((0, 0), (reach, reach)))
+    blurred = np.zeros_like(profiles)
+    for first, weight in enumerate(kernel):
+        blurred += weight * wide[:, first : first + profiles.shape[1]]
+    return blurred

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +41,8 @@ SCENE = frozenset(("stars", "galaxies"))
 """Parts of the light that are not background."""
 RESOLUTION = 6000
 """Of the sky's table (`elvis_cli.sky`)."""
-KEPT = 2**25
-"""Bytes of a trace's layers up to which they are made once."""
+KEPT = 2**28
+"""Bytes of all traces' layers up to which they are made once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,10 +203,15 @@ class Spectrometer:
         scenes = [group.scene for group in self.groups]
         whole = sum(float(np.sum(scene.rate)) + sum(one.rate for one in scene.extended) for scene in scenes)
         whole = (whole + sum(float(np.sum(rate)) for scene in scenes for _, rate in scene.galaxies)) or 1.0
-        return np.array([
-            sum(self.plane.inside(images[n], aperture) for images in self._images.values()) / whole
-            for n in (range(self.plane.wave.size) if waves is None else waves)
-        ])  # fmt: skip
+        some = range(self.plane.wave.size) if waves is None else waves
+        return np.array([self.plane.inside(self._whole[n], aperture) / whole for n in some])
+
+    @cached_property
+    def _whole(self) -> list[NDArray[Any]]:
+        """The plane of the apertures with the light of all groups at each wavelength."""
+        drawn = list(self._images.values())
+        empty = np.zeros((self.plane.setup.detector.ny, self.plane.setup.detector.nx))
+        return [sum((images[n] for images in drawn), empty) for n in range(self.plane.wave.size)]
 
     @cached_property
     def _images(self) -> dict[tuple[int, str], list[Image]]:
@@ -279,22 +285,22 @@ class Spectrometer:
             if not hat.any():
                 continue
             for part in ("stars", "galaxies"):
-                members = [
-                    (plane.profiles(images[n], aperture, count, s, course.row), spectra[member] * hat)
-                    for (member, kind), images in self._images.items()
-                    if kind == part and member in spectra
-                ]
+                own = {m: images[n] for (m, kind), images in self._images.items() if kind == part and m in spectra}
+                if not own:
+                    continue
+                profiles = plane.profiles(list(own.values()), aperture, count, s, course.row)
+                members = [(each, spectra[member] * hat) for member, each in zip(own, profiles, strict=True)]
                 if len(members) > FEW:
                     members, rest = wings(members)
                     pile.add(part, rest[0], centres, rest[1])
-                for profiles, spectrum in members:
-                    pile.add(part, profiles, centres, spectrum)
+                for each, spectrum in members:
+                    pile.add(part, each, centres, spectrum)
         for electrons, source in zip(order.uniform, self.uniform, strict=True):
             pieces = count if aperture.fibre else 1
-            profiles = apertures.uniform(aperture, pieces, s, course.row)
-            pile.add(source.part, profiles, centres if pieces > 1 else np.zeros(1), spread(electrons, wide / pieces))
+            even = apertures.uniform(aperture, pieces, s, course.row)
+            pile.add(source.part, even, centres if pieces > 1 else np.zeros(1), spread(electrons, wide / pieces))
         made = pile.layers()
-        if made.profiles.nbytes + made.spectra.nbytes < KEPT:
+        if sum(one.nbytes for one in known.values()) + made.nbytes < KEPT:
             known[number] = made
         return made
 
