@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from elvis_cli import conditions, filters, infrared, spectrographs
+from elvis_cli import conditions, filters, infrared
 from elvis_cli.errors import RequestError, ResourceError, choice_error
 from elvis_cli.facts import Facts
 from elvis_cli.filters import Filter
@@ -61,6 +61,8 @@ def build(
     scale = facts.number("pixel_scale", "arcsec")
     spectrograph = None
     if "spectrograph" in facts:
+        from elvis_cli.spectrograph import build as spectrographs
+
         spectrograph = spectrographs.make(facts.part("spectrograph"), folder, scale, binning)
         band = spectrographs.band(spectrograph, band)
     names, unusual = describe(in_beam, peak)

@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from elvis_cli import grating
-from elvis_cli.grating import Setting
 from elvis_cli.instrument import Curve
-from elvis_cli.spectrograph import Trace
+from elvis_cli.spectrograph import Trace, grating
+from elvis_cli.spectrograph.grating import Setting
 
 FIRST = 109.536
 

@@ -19,6 +19,7 @@ import csv
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def curvature(orders: dict[int, np.ndarray]) -> float:
     return float(np.median([(mean[2] - mean[0]) / sum(PITCH) for mean in spread]))
 
 
-def traces(orders: dict[int, np.ndarray], cross: float) -> list[dict]:
+def traces(orders: dict[int, np.ndarray], cross: float) -> list[dict[str, Any]]:
     """Return the traces of a setting; ``cross`` is the cross-dispersion, pixels per nm."""
     bend = curvature(orders)
     middle = {m: float(limits[1].mean()) for m, limits in orders.items()}

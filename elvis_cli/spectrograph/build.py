@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from elvis_cli import grating
 from elvis_cli.errors import ResourceError
 from elvis_cli.facts import EVERYWHERE, Facts
 from elvis_cli.instrument import Curve, Value
-from elvis_cli.spectrograph import Aperture, Spectrograph, Trace
+from elvis_cli.spectrograph import Aperture, Spectrograph, Trace, grating
 
 Units = tuple[float, float, float]
 """Of a trace file: factor on its s, its wavelength 0 in um, and its unit of wavelength in um."""
