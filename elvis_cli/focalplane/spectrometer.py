@@ -300,7 +300,7 @@ class Spectrometer:
             even = apertures.uniform(aperture, pieces, s, course.row)
             pile.add(source.part, even, centres if pieces > 1 else np.zeros(1), spread(electrons, wide / pieces))
         made = pile.layers()
-        if sum(one.nbytes for one in known.values()) + made.nbytes < KEPT:
+        if sum(one.nbytes for one in tuple(known.values())) + made.nbytes < KEPT:
             known[number] = made
         return made
 
