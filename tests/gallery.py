@@ -75,6 +75,7 @@ CALIBRATED = {
 }
 
 
+H_BAND = ["--set", "/instrument/INS.GRAT.NAME=H"]
 COMPANION = 'companions=[{"separation": 2, "position_angle": 0, "contrast": 3}]'
 
 
@@ -94,11 +95,11 @@ SPECTRAL = {
     "metis-slit-disc": ["protoplanetary-disc", "metis", "lss_m_scao", *disc(4650), *bright(4)],
     "eris-disc": ["protoplanetary-disc", "eris", "ifs_lgs", *disc(2166)],
     "micado-cluster": ["globular-cluster", "micado", "lss_4mas_scao", "--set", "core_radius=0.3", *bright(9)],
-    "harmoni-cluster": ["globular-cluster", "harmoni", "ifs_scao", "--set", "core_radius=0.2", *bright(11)],
-    "harmoni-galaxy": ["clumpy-galaxy", "harmoni", "ifs_ltao", *bright(17)],
-    "eris-grid": ["star-grid", "eris", "ifs_ngs", "--set", "spacing=0.15"],
-    "crires2-companions": ["companions", "crires2", "spec_noao", "--set", COMPANION],
-    "metis-moving": ["moving-target", "metis", "lms_scao"],
+    "harmoni-cluster": ["globular-cluster", "harmoni", "ifs_scao", "--set", "core_radius=0.2", *bright(10), *H_BAND],
+    "harmoni-galaxy": ["clumpy-galaxy", "harmoni", "ifs_ltao", *bright(15), *H_BAND],
+    "eris-grid": ["star-grid", "eris", "ifs_ngs", "--set", "spacing=0.15", *bright(13)],
+    "crires2-companions": ["companions", "crires2", "spec_noao", "--set", COMPANION, *bright(7)],
+    "metis-moving": ["moving-target", "metis", "lms_scao", *bright(6)],
 }
 """Scenes seen by spectrographs: name, instrument, mode, and parameters."""
 ORDERS = ("throughput", "sed", "signals", "maxsignals", "snr", "noise_components", "dispersion", "psf")

@@ -26,6 +26,8 @@ _SMALLEST = 480
 _WIDE = 30.0
 """Ratio of the brighter to the typical values above which an axis is logarithmic by itself."""
 _ROW = 34
+_PARTS = 1.5
+"""Below which numbers without a unit are fractions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def draw(
         for column in group:
             _curve(picture, area, x, y, curves.x.values, column.values, _colour(curves, column))
         pen.rectangle(area, outline=sheet.LINE)
-        label = group[0].label if len(group) == 1 else group[0].unit or "fraction"
+        label = group[0].label if len(group) == 1 else group[0].unit or ("fraction" if y.high < _PARTS else "ratio")
         label = sheet.shortened(label, sheet.NORMAL, each + _SPACE)
         sheet.write_upwards(picture, (_MARGIN + 8, top + each / 2), label, sheet.NORMAL, sheet.FAINT)
     for at, text in below:
@@ -197,35 +199,31 @@ def _curve(
     colour: sheet.Colour,
 ) -> None:
     left, top, right, bottom = area
-    across, up = _thinned(x.place(along), y.place(values), 4 * (right - left))
+    across, up = x.place(along), y.place(values)
+    good = np.flatnonzero(np.isfinite(across + up))
+    runs = np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if good.size else []
+    group = good.size // (4 * (right - left))
 
     def paint(mask: ImageDraw.ImageDraw, fine: int) -> None:
-        xs = across * (right - left) * fine
-        ys = (1.0 - up.clip(-4.0, 5.0)) * (bottom - top) * fine
-        good = np.flatnonzero(np.isfinite(xs + ys))
-        for run in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if good.size else ():
-            points = np.stack([xs[run], ys[run]], axis=1).ravel().tolist()
-            if run.size == 1:
-                points = [points[0] - fine, points[1], points[0] + fine, points[1]]
-            mask.line(points, fill=255, width=round(1.7 * fine), joint="curve" if run.size < 4000 else None)
+        for run in runs:
+            points = np.stack(_thinned(across[run], up[run], group), axis=1)
+            points = (points * [right - left, top - bottom] + [0, bottom - top]) * fine
+            if len(points) == 1:
+                points = points + np.array([[-fine, 0.0], [fine, 0.0]])
+            many = len(points) >= 4000
+            mask.line(points.ravel().tolist(), fill=255, width=round(1.7 * fine), joint=None if many else "curve")
 
     sheet.smooth(picture, (left, top, right, bottom), colour, paint)
 
 
-def _thinned(across: Floats, up: Floats, most: int) -> tuple[Floats, Floats]:
-    """Return the points; of very many the lowest and highest of each group, so that no line is lost."""
-    group = across.size // most
-    if group < 4:
-        return across, up
-    count = across.size // group * group
-    blocks = up[:count].reshape(-1, group)
-    good = np.isfinite(blocks)
-    low = np.where(good, blocks, np.inf).min(axis=1)
-    high = np.where(good, blocks, -np.inf).max(axis=1)
-    ends = np.stack([low, high], axis=1)
-    ends[low > high] = np.nan
-    middle = across[:count].reshape(-1, group)[:, group // 2]
-    return np.repeat(middle, 2), ends.ravel()
+def _thinned(across: Floats, up: Floats, group: int) -> tuple[Floats, Floats]:
+    """Return the points; of very many the lowest and highest of each ``group``, so that no line is lost."""
+    if group < 4 or across.size < group:
+        return across, up.clip(-4.0, 5.0)
+    starts = np.arange(0, across.size, group)
+    ends = np.stack([np.minimum.reduceat(up, starts), np.maximum.reduceat(up, starts)], axis=1)
+    middle = across[np.minimum(starts + group // 2, across.size - 1)]
+    return np.repeat(middle, 2), ends.ravel().clip(-4.0, 5.0)
 
 
 def _legend(pen: ImageDraw.ImageDraw, curves: Curves, left: int, right: int) -> None:

@@ -110,6 +110,21 @@ def test_gaps_are_gaps():
         assert drawn[left + round((x - x0) / (x1 - x0) * width)] == seen
 
 
+@pytest.mark.parametrize("count", [50, 40_000])
+def test_orders_are_not_joined(count):
+    orders = [np.linspace(low, low + 0.1, count) for low in (1.0, 1.5)]
+    x = np.concatenate([orders[0], [np.nan], orders[1]])
+    values = np.where(x < 1.3, 1.0, 5.0)
+    values[count] = np.nan
+    picture = plot.draw(curves(column(values), x=x), 900, Kind.LINEAR)
+    ((left, top, width, height), (x0, x1, *_)) = next(areas(picture))
+    near = closeness(picture, CURVES[0])[top : top + height, left : left + width] < 60
+    drawn = x0 + np.flatnonzero(near.any(axis=0)) / width * (x1 - x0)
+    assert not ((drawn > 1.11) & (drawn < 1.49)).any()
+    assert (drawn < 1.1).sum() > 0.15 * width
+    assert (drawn > 1.5).sum() > 0.15 * width
+
+
 def test_one_row_is_bars():
     table = plot.Curves("t", column([30.0], "a", "electron"), (column([60.0], "b", "electron"), column([7.0], "n")))
     picture = plot.draw(table, 800)
