@@ -13,6 +13,7 @@ from elvis_cli import parallel, setups, snr, spectra
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import Floats, Setup
 from elvis_cli.request import Request
+from elvis_cli.scene.spectrum import gaussian
 from elvis_cli.spectra import Spectrum
 from elvis_cli.spectrograph import Aperture, Spectrograph
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 REACH = 32
 """Pixels to either side of the target from which its light is taken, or half the aperture if that is more."""
+LOST = 1e-3
+"""Part of the light in the aperture below which the user is told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +57,8 @@ class Prediction:
     limit: float | None
     """Magnitude, in the target's band and system, at which a target like this has a median S/N of snr.LIMIT."""
     sky_model: str
+    endless: bool = False
+    """The target has no end: its fractions are areas, arcsec2."""
     remarks: tuple[str, ...] = ()
 
     @property
@@ -97,6 +102,7 @@ class Prediction:
         npix = np.median(inside.npix)
         middle = {name: float(np.median(getattr(inside, name))) for name in ("target", "sky", "dark")}
         pixel = {name: electrons / npix if npix > 0 else 0.0 for name, electrons in middle.items()}
+        part = "[arcsec2] of the sky" if self.endless else "fraction of the light"
         cards: list[tuple[str, object, str]] = [
             ("ESO SIM SNR", round(self.snr, 4), f"median S/N per spectral pixel, all {self.count_key}"),
             ("ESO SIM SNR SINGLE", round(self.snr_single, 4), "the same of one integration"),
@@ -109,8 +115,8 @@ class Prediction:
             ("ESO SIM BEST SNR", round(ratio, 4), "median S/N of that order, all integrations"),
             ("ESO SIM APER DIAM", self.aperture_pix, "[pixel] aperture's length or diameter"),
             ("ESO SIM APER NPIX", round(float(npix), 2), "pixels in the aperture"),
-            ("ESO SIM APER ENSLIT", round(float(np.median(inside.enslitted)), 6), "fraction of the light in the slit"),
-            ("ESO SIM APER ENCIRC", round(float(np.median(inside.encircled)), 6), "fraction in the aperture"),
+            ("ESO SIM APER ENSLIT", round(float(np.median(inside.enslitted)), 6), f"{part} in the slit"),
+            ("ESO SIM APER ENCIRC", round(float(np.median(inside.encircled)), 6), f"{part} in the aperture"),
             ("ESO SIM TARG ELEC", middle["target"], "[e] target, per integration"),
             ("ESO SIM TARG RATE", self.target_rate, "[e/s] target, on the chips"),
             ("ESO SIM SKY MODEL", self.sky_model, "where the sky comes from"),
@@ -194,14 +200,17 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         orders = tuple(replace(one, enslitted=one.enslitted + np.interp(one.wave, wave, more)) for one in orders)
     if not orders:
         raise RequestError("/instrument", "no order falls on a chip")
-    inside, notes = chosen(orders, request)
+    width = line_width(spectrograph.apertures[0].width / spectrograph.across, spectrograph.blur)
+    endless = request.target.morphology.kind == "infinite"
+    inside, notes = chosen(orders, request, width)
+    if not endless and (most := max(float(one.enslitted.max()) for one in orders)) < LOST:
+        notes += (f"at most {most:.1g} of the target's light falls into the aperture",)
     tabled, missing = listed(orders, request)
     single = float(np.median(inside.single))
     count = setup.count if setup.count is not None else snr.solve_count(single, setup.snr_goal or 0.0)
     brightness, limit = request.target.brightness, None
     if single > 0 and count > 0 and brightness.kind == "mag":
         limit = brightness.mag - 2.5 * math.log10(limiting_factor(inside, count))
-    width = line_width(spectrograph.apertures[0].width / spectrograph.across, spectrograph.blur)
     return Prediction(
         orders=orders,
         listed=tabled,
@@ -218,6 +227,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         resolution=float(np.median(inside.wave / inside.dispersion)) / width,
         limit=limit,
         sky_model=spectrometer.light.sky_model,
+        endless=endless,
         remarks=(*notes, *missing),
     )
 
@@ -250,19 +260,31 @@ def aperture_pixels(fwhm: float, setup: Setup, request: Request) -> int:
     return snr.Aperture.around(fwhm, setup).diameter
 
 
-def chosen(orders: Sequence[Spectrum], request: Request) -> tuple[Spectrum, tuple[str, ...]]:
+def chosen(orders: Sequence[Spectrum], request: Request, width: float) -> tuple[Spectrum, tuple[str, ...]]:
     """Return the spectral pixels, of all orders, where the signal-to-noise ratio is meant, and notes.
 
-    Real requests ask for it where their setting does not see; the ETC takes them, and so do we, loudly.
+    An emission line's, unless the request says where, is meant within its FWHM on the detector, where a narrow one is
+    ``width`` pixels wide. Real requests ask for it where their setting does not see; the ETC takes them, and so do we,
+    loudly.
     """
     everything = spectra.join(orders)
-    if request.timing.wave is None:
+    wave, half = everything.wave, everything.dispersion / 2
+    asked, sed = request.timing.wave, request.target.sed
+    if asked is not None:
+        low, high = asked
+    elif sed.kind == "emissionline" and request.extras.catalogue is None:
+        centre, sigma = gaussian(sed)
+        broad = math.hypot(sigma * math.sqrt(2 * math.log(2)), width * half[np.abs(wave - centre).argmin()])
+        low, high = centre - broad, centre + broad
+    else:
         return everything, ()
-    low, high = request.timing.wave
-    inside = (everything.wave >= low) & (everything.wave <= high)
-    if inside.any():
-        return everything.where(inside), ()
-    seen = f"{1e3 * everything.wave.min():.6g} to {1e3 * everything.wave.max():.6g} nm"
+    for beyond in (0.0, half):  # between the middles of two pixels there is none
+        inside = (wave + beyond >= low) & (wave - beyond <= high)
+        if inside.any():
+            return everything.where(inside), ()
+    if asked is None:  # which the scene has told
+        return everything, ()
+    seen = f"{1e3 * wave.min():.6g} to {1e3 * wave.max():.6g} nm"
     text = f"timesnr: no order sees {1e3 * low:g} to {1e3 * high:g} nm, what is seen lies within {seen}"
     return everything, (f"{text}: the S/N is the median over all of that",)
 
@@ -271,6 +293,7 @@ def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectr
     """Return the orders that the request's ``orders_list`` (older: ``order``) names, all without one, and notes."""
     given = request.keys.get("orders_list", request.keys.get("order"))
     named = list(given.values()) if isinstance(given, Mapping) else given if isinstance(given, list) else []
+    named = [int(order) if str(order).isdecimal() else order for order in named if order is not None]
     found = tuple(spectrum for spectrum in orders if spectrum.order in named)
     missing = [str(order) for order in named if order not in {spectrum.order for spectrum in found}]
     note = (f"orders {', '.join(missing)[:80]} do not fall on the chips: no tables of them",) if missing else ()
@@ -279,7 +302,7 @@ def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectr
 
 def limiting_factor(inside: Spectrum, count: int) -> float:
     """Return how much brighter the target must be for a median of snr.LIMIT after ``count`` integrations."""
-    low, high = -20.0, 20.0
+    low, high = -40.0, 40.0
     for _ in range(50):
         middle = (low + high) / 2
         reached = float(np.median(inside.scaled(10.0**middle))) * math.sqrt(count) >= snr.LIMIT

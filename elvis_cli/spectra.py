@@ -200,7 +200,7 @@ def extract(
     dark = np.array([chips[n].dark if n > 0 else 0.0 for n in numbers])[which] * dit
     ron2 = np.array([chips[n].ron ** 2 if n > 0 else 0.0 for n in numbers])[which]
     shot = detector.sampling.shot
-    target = np.where(lit[:, None], samples.target * dit, 0.0)
+    target = np.where(lit[:, None], np.maximum(samples.target, 0.0) * dit, 0.0)  # a transform's nought is not quite 0
     sky = np.where(lit[:, None], samples.background * dit, 0.0)
     level = target + sky + dark[:, None]
     variance = shot * level + ron2[:, None]

@@ -85,6 +85,51 @@ def test_a_window_that_no_order_sees_is_told_of(ready, asked):
     assert p.inside.wave.size == 40
 
 
+def test_a_window_within_a_pixel_is_that_pixel_s(ready):
+    window = {"wavelengthmin": 2010.2, "wavelengthmax": 2010.3}
+    p = extraction.predict(*ready([samples()], changes={"timesnr": {"DET.DIT": 60, "DET.NDIT": 1, **window}}))
+    np.testing.assert_allclose(p.inside.wave, 2.01)
+    assert p.notes == ()
+
+
+def test_of_a_line_the_ratio_is_meant_where_it_shines(ready):
+    """Within the width on the detector: its own 3 nm, and 4 pixels of 1 nm of the slit, in quadrature."""
+    line = {"sedtype": "emissionline", "emissionline": {"params": {"lambda": 1010.05, "fwhm": 1.5}}}
+    line |= {"redshift": {"redshift": 1.0}}
+    flux = {"target/sed": line, "target/brightness": {"brightnesstype": "flux", "flux": 1e-18}}
+    p = extraction.predict(*ready([samples()], changes=flux))
+    assert p.inside.wave.min() == pytest.approx(2.018)
+    assert p.inside.wave.max() == pytest.approx(2.022)
+    asked = flux | {"timesnr": {"DET.DIT": 60, "DET.NDIT": 1, "wavelengthmin": 2000, "wavelengthmax": 2005.5}}
+    assert extraction.predict(*ready([samples()], changes=asked)).inside.wave.max() == pytest.approx(2.005)
+    beyond = flux | {"target/sed": line | {"redshift": {"redshift": 3.0}}}
+    assert extraction.predict(*ready([samples()], changes=beyond)).inside.wave.size == 40
+
+
+def test_light_beside_the_aperture_is_told_of(ready):
+    lost = samples(rate=1e-9)
+    lost.enslitted[:] = 2e-7
+    (note,) = extraction.predict(*ready([lost])).notes
+    assert "2e-07 of the target's light falls into the aperture" in note
+    endless = {"target/morphology": {"morphologytype": "extended", "extendedtype": "infinite"}}
+    p = extraction.predict(*ready([lost], changes=endless))
+    assert p.notes == ()
+    assert [text for key, _, text in p.cards() if key == "ESO SIM APER ENSLIT"] == ["[arcsec2] of the sky in the slit"]
+
+
+@pytest.mark.parametrize("given", [["3"], [3, None], {"0": "3"}, [3.0]])
+def test_orders_may_be_named_in_any_way(ready, given):
+    spectrometer, setup, request = ready([samples(), samples(begin=2.2)])
+    p = extraction.predict(spectrometer, setup, replace(request, keys={**request.keys, "orders_list": given}))
+    assert ([order.order for order in p.listed], p.notes) == ([3], ())
+
+
+def test_nothing_is_never_less_than_nothing(ready):
+    """Where there is no light a transform leaves a little of either sign."""
+    p = extraction.predict(*ready([samples(rate=-1e-7)]))
+    assert str(p.snr) == "0.0"
+
+
 def test_what_nothing_reaches(ready):
     p = extraction.predict(*ready([samples(rate=1e-9)], changes={"timesnr": {"DET.DIT": 60, "snr": 1e5}}))
     assert p.count == 0
@@ -139,6 +184,8 @@ def test_the_limit_has_the_ratio_five(ready):
     p = extraction.predict(*ready([samples(), samples(begin=2.2, rate=0.5)]))
     factor = 10 ** (-0.4 * (p.limit - 20.0))
     assert np.median(p.inside.scaled(factor)) * math.sqrt(p.count) == pytest.approx(snr.LIMIT, rel=1e-6)
+    bright, faint = (extraction.predict(*ready([samples(rate=rate)])).limit for rate in (1.0, 1e-22))
+    assert bright - faint == pytest.approx(55.0, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def reach(sed: Sed) -> tuple[float, float] | None:
         return sed.uploaded[0][0], sed.uploaded[0][-1]
     if sed.kind != "emissionline":
         return None
-    centre, sigma = _gaussian(sed)
+    centre, sigma = gaussian(sed)
     return centre - 6 * sigma, centre + 6 * sigma
 
 
@@ -186,7 +186,7 @@ def _narrow(target: Target, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
     return _line(target.sed, target.brightness, edges)
 
 
-def _gaussian(sed: Sed) -> tuple[float, float]:
+def gaussian(sed: Sed) -> tuple[float, float]:
     """Return observed centre and sigma of a line, um."""
     shift = _shift(sed)
     return sed.line_wavelength * 1e-3 * shift, max(sed.line_fwhm * 1e-3 * shift, 1e-9) / math.sqrt(8 * math.log(2))
@@ -194,7 +194,7 @@ def _gaussian(sed: Sed) -> tuple[float, float]:
 
 def _line(sed: Sed, brightness: Brightness, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
     """Return a Gaussian line, integrated over each bin."""
-    centre, sigma = _gaussian(sed)
+    centre, sigma = gaussian(sed)
     notes: tuple[str, ...] = ()
     if brightness.kind == "flux":
         photons = brightness.flux * bands.PHOTONS * centre
