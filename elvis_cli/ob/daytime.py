@@ -27,7 +27,10 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
     known: set[str] = set()
     for visit, series in ((v, s) for v in visits for s in v.series if s.calibration is None):
         taken: list[Series] = []
-        for kind, template in _templates(visit.instrument, series.mode):
+        found = list(_templates(visit.instrument, series.mode))
+        if not found:
+            notes.append(f"calibrations: {visit.instrument} has no templates for those of {series.mode}")
+        for kind, template in found:
             shot = series.shots[0] if series.shots else Shot()
             keys = {} if kind in ("dark", "bias") else series.keys
             time = [shot.dit, shot.count, dict(series.timing)]
@@ -44,7 +47,7 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
             taken.append(one)
         if taken:
             made.append(_visit(visit, taken))
-    return made, notes
+    return made, list(dict.fromkeys(notes))
 
 
 def _templates(instrument: str, mode: str) -> Iterator[tuple[str, Template]]:

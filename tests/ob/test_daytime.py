@@ -3,8 +3,10 @@
 import json
 from collections import Counter
 
-from elvis_cli import reader
-from elvis_cli.ob import daytime, night, observing
+import pytest
+
+from elvis_cli import pipeline, reader, registry
+from elvis_cli.ob import daytime, night, observing, templates
 from elvis_cli.ob.languages import Language
 from elvis_cli.ob.night import Options
 
@@ -51,4 +53,15 @@ def test_an_odl_block_has_calibrations_too():
     }
     exposures, _ = calibrated(document, 1)
     kinds = Counter(e.document["elvis"].get("calibration") for e in exposures)
-    assert kinds == {None: 1, "bias": 1}
+    assert kinds == {None: 1, "bias": 1, "flat": 1}
+
+
+@pytest.mark.parametrize("instrument", [name for name in registry.names() if templates.load(name).templates])
+def test_every_mode_that_a_block_can_have_has_calibrations(instrument):
+    for template in templates.load(instrument).templates.values():
+        for mode in template.modes.values() if template.type == "science" else ():
+            kinds = {kind for kind, _ in daytime._templates(instrument, mode)}
+            spectra = registry.load(instrument).example(mode)
+            assert kinds & {"dark", "bias"}, mode
+            if pipeline.configure(reader.read(json.dumps(spectra))).spectrograph is not None:
+                assert kinds >= {"dark", "flat", "arc"}, mode
