@@ -95,6 +95,12 @@ def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tu
     return found, tuple(breaches)
 
 
+def height(at: tuple[float, float], time: datetime, site: Site) -> dict[str, float]:
+    """Return the airmass of ICRS ra, dec (deg) for the ``sky`` section, nothing where it is too low for one."""
+    airmass = ephemeris.sight(*at, time, site).airmass
+    return {"airmass": round(max(1.0, airmass), 4)} if airmass <= HIGHEST else {}
+
+
 def drift(document: Mapping[str, Any], setup: Setup, time: datetime, seed: int) -> dict[str, Any]:
     """Return a merge patch with seeing, water and airglow of this time."""
     section, block = document.get("sky") or {}, document.get("elvis") or {}

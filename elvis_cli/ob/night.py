@@ -236,6 +236,8 @@ class _Run:
                 document["sky"] |= found
                 hour_angle = ephemeris.sight(*at, middle, site).hour_angle
                 keywords["ESO TEL HA"] = [round(hour_angle, 6), "[deg] hour angle, middle of the exposure"]
+            elif not site.space:  # a lamp does not mind, but the header has it
+                document["sky"] |= conditions.height(at, middle, site)
         if not self.options.steady and not site.space:
             document = merge(document, conditions.drift(document, made.setup, time, self.options.effective_seed))
         name = visit.target.name if visit.target else (series.calibration or "none").upper()

@@ -1,9 +1,11 @@
 """The plan of a night: times, overheads, conditions."""
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
 
+from elvis_cli import pipeline, reader
 from elvis_cli.errors import RequestError
 from elvis_cli.ob import schedule, templates
 from elvis_cli.product.observation import observe
@@ -67,16 +69,20 @@ def test_without_a_start_it_is_within_its_time_constraints(make, plan):
 
 
 def test_the_headers_agree_with_the_plan(make, plan):
-    import json
-
-    from elvis_cli import pipeline, reader
-
     exposure = plan(make("HAWKI_img_obs_GenericOffset", MOVES), start=START + timedelta(hours=2))[3]
     request = reader.read(json.dumps(exposure.document))
     seen = observe(request, pipeline.configure(request), 3)
     assert seen.start == exposure.start
     assert seen.notes == ()  # airmass of the request and of the geometry agree
     assert request.sky.airmass == exposure.airmass > 1.0
+
+
+def test_a_calibration_beside_a_target_knows_where_the_telescope_stands(make, plan):
+    (exposure,) = plan(make("METIS_spec_lm_cal_rsrf"), start=START + timedelta(hours=2))
+    request = reader.read(json.dumps(exposure.document))
+    assert request.sky.airmass > 1.0
+    assert observe(request, pipeline.configure(request), 1).notes == ()
+    plan(make("METIS_spec_lm_cal_rsrf"), start=datetime(2026, 6, 20, 4))  # below the horizon, which no lamp minds
 
 
 def test_a_target_below_the_horizon_is_refused(make, plan):
