@@ -82,6 +82,8 @@ class Calibration:
     pinholes: tuple[tuple[float, ...], tuple[float, ...]]
     """x and y in the field, arcsec."""
     standard: Target | None
+    offered: tuple[str, ...]
+    """All kinds that the instrument's mode has."""
 
 
 def make(
@@ -97,9 +99,9 @@ def make(
         The instrument cannot take such a frame.
     """
     reason = _lacking(name, facts)
+    offered = [each for each in KINDS if not _lacking(each, facts)]
     if reason:
-        allowed = [each for each in KINDS if not _lacking(each, facts)]
-        raise RequestError(POINTER, f"no {name!r} here: {reason}", found=name, allowed=allowed)
+        raise RequestError(POINTER, f"no {name!r} here: {reason}", found=name, allowed=offered)
     kind, table = KINDS[name], facts.part("calibration", name)
     light, names = kind.light, table.tree.get("lamps", kind.lamps)
     shining = tuple(_lamp(each, facts, find) for each in names)
@@ -113,6 +115,7 @@ def make(
         time=facts.part("timing").number("dit", "s") if name == "detlin" else 0.0,
         pinholes=(tuple(map(float, x)), tuple(map(float, y))),
         standard=_standard(request, facts) if light == "star" else None,
+        offered=tuple(offered),
     )
     cards = {"ESO DPR CATG": table.text("category", kind.category), "ESO DPR TYPE": table.text("type", kind.type)}
     if "technique" in table:
@@ -141,8 +144,11 @@ def arranged(request: Request, setup: Setup) -> tuple[Request, Setup]:
     low, high = setup.band
     if made.light == "lines" and not any(np.any((lamp.wave > low) & (lamp.wave < high)) for lamp in made.lamps):
         names = " + ".join(lamp.name for lamp in made.lamps)
-        reason = f"{names}: no line between {low:.4g} and {high:.4g} um"
-        raise RequestError(POINTER, reason, found=made.name, allowed=[each for each in KINDS if each != made.name])
+        wave = np.concatenate([lamp.wave for lamp in made.lamps])
+        near = wave[np.abs(wave - (low + high) / 2).argmin()]
+        reason = f"{names}: no line between {low:.4g} and {high:.4g} um, the nearest is at {near:.5g}"
+        allowed = [each for each in made.offered if each != made.name]
+        raise RequestError(POINTER, reason, found=made.name, allowed=allowed)
     x, y = made.pinholes
     holes = Catalogue(x, y, (0.0,) * len(x))
     warm = next((lamp.temperature for lamp in made.lamps if lamp.temperature), 1000.0)

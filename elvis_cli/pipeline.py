@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from elvis_cli import etc_output, optical_models, optics, provenance, registry, snr
+from elvis_cli import etc_output, optical_models, optics, pointers, provenance, registry, snr
 from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.focalplane import imager
@@ -41,7 +41,8 @@ class Observation:
 
 def configure(request: Request) -> Setup:
     """Return the Setup of a request; its values name the shipped tables too."""
-    setup = registry.load(request.instrument).configure(request)
+    with pointers.of(request.document):
+        setup = registry.load(request.instrument).configure(request)
     values = (*setup.values, *provenance.tables(request))
     if request.extras.calibration and setup.calibration is None:
         raise ResourceError(f"{setup.instrument} takes no calibration frames", allowed="the target's")
@@ -62,6 +63,12 @@ def prepare(request: Request) -> Observation:
         No such instrument, or data are missing.
 
     """
+    with pointers.of(request.document):
+        return _prepare(request)
+
+
+def _prepare(request: Request) -> Observation:
+    """Return the observation that a request describes."""
     setup = configure(request)
     if request.extras.psf is not None:
         from elvis_cli import userpsf
@@ -77,12 +84,10 @@ def prepare(request: Request) -> Observation:
     light = optics.detect(request, setup)
     camera, prediction = _predicted(request, setup, light)
     if prediction.count < 1:
-        raise RequestError(
-            "/timesnr/snr",
-            f"a signal-to-noise ratio of {setup.snr_goal:g} cannot be reached: "
-            f"{snr.MAX_COUNT} integrations are the most, one of {setup.dit:g} s gives {prediction.snr_single:.3g}",
-            found=setup.snr_goal,
-        )
+        once = f"one of {setup.dit:g} s gives {prediction.snr_single:.3g}"
+        why = "; ".join([f"{snr.MAX_COUNT} integrations are the most, {once}", *prediction.notes])
+        reason = f"a signal-to-noise ratio of {setup.snr_goal:g} cannot be reached: {why}"
+        raise RequestError("/timesnr/snr", reason, found=setup.snr_goal)
     if setup.count is None:  # what moves leaves a trail over all the integrations that were found
         setup = replace(setup, count=prediction.count)
         camera = _camera(request, setup, light)

@@ -176,7 +176,7 @@ class TomlInstrument:
             means = {option: option for option in allowed} if called == key else table["was"][called]
             name = _named(means, found)
             if name is None:
-                raise choice_error(where, found, list(means))
+                raise choice_error(where, found, filter(None, means))
             options[key] = means[name] if isinstance(table["default"], str) else float(means[name])
         return options
 

@@ -130,8 +130,10 @@ def test_lines_of_an_arc_lie_where_their_wavelengths_do(bench, ready, blur):
 
 def test_an_arc_without_lines_in_the_band_is_refused(bench, ready):
     tables = {**LAMPS, "calibration": {"arc": {"lamps": ["blue"]}}}
-    with pytest.raises(RequestError, match=r"blue: no line between 0\.6 and 0\.66 um"):
+    with pytest.raises(RequestError, match=r"blue: no line between 0\.6 and 0\.66 um, the nearest is at") as refused:
         taken(bench, ready, "arc", spectrum=True, tables=tables)
+    assert "flat" in refused.value.details["allowed"]
+    assert not {"arc", "pinhole"} & set(refused.value.details["allowed"])  # of which this bench has no mask
 
 
 @pytest.mark.parametrize(("name", "reason"), [("arc", "no lamp of lines"), ("pinhole", "no mask of pinholes")])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli import parallel, pipeline, reader
+from elvis_cli import parallel, pipeline, reader, registry
+from elvis_cli.errors import RequestError
 
 WINDOW = {"x0": 1948, "y0": 1948, "nx": 150, "ny": 140}
 CROWD = {
@@ -141,6 +142,13 @@ def test_a_closed_beam_is_dark(micado, expected, predict):
 def test_an_unreachable_goal_is_refused(micado):
     document = micado({"instrument/INS.FILT2.NAME": "block", "timesnr": {"DET.DIT": 60, "snr": 10}})
     with pytest.raises(Exception, match="cannot be reached"):
+        pipeline.predict(reader.read(json.dumps(document)))
+
+
+def test_a_goal_is_refused_with_the_reason():
+    document = registry.load("eris").example("lss_noao")
+    document |= {"timesnr": {"DET.DIT": 2, "snr": 10}, "elvis": {"offset": [20, 0]}}
+    with pytest.raises(RequestError, match=r"cannot be reached: .* gives 0; at most 0 of the target's light"):
         pipeline.predict(reader.read(json.dumps(document)))
 
 
