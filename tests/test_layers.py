@@ -29,12 +29,13 @@ def test_a_line_is_averaged_over_pixel_and_strip_and_blurred(width, blur):
 
 def test_the_wings_of_a_crowd_hold_what_the_cores_do_not():
     rng = np.random.default_rng(0)
-    members = [(10.0 ** rng.uniform(-5.0, 0.0, (3, 40)), rng.uniform(0.5, 1.5, 60)) for _ in range(12)]
-    cores, (profile, spectrum) = layers.wings(members)
-    before = sum(strips.sum() * own for strips, own in members)
-    after = sum(strips.sum() * own for strips, own in cores) + profile.sum() * spectrum
-    assert after == pytest.approx(before, rel=1e-12)
-    along = sum(strips * own.sum() for strips, own in members)
-    kept = sum(strips * own.sum() for strips, own in cores) + profile * spectrum.sum()
-    assert kept == pytest.approx(along, rel=1e-12)
-    assert all((core[core > 0] >= layers.WING * core.max()).all() for core, _ in cores)
+    strips = [10.0 ** rng.uniform(-5.0, 0.0, (3, 40)) for _ in range(12)]
+    spectra = [rng.uniform(0.5, 1.5, 60).astype(np.float32) for _ in range(12)]
+    cores, profile, spectrum = layers.wings(strips, spectra)
+    before = sum(one.sum() * own for one, own in zip(strips, spectra, strict=True))
+    after = sum(one.sum() * own for one, own in zip(cores, spectra, strict=True)) + profile.sum() * spectrum
+    assert after == pytest.approx(before, rel=1e-6)
+    along = sum(one * own.sum(dtype=float) for one, own in zip(strips, spectra, strict=True))
+    kept = sum(one * own.sum(dtype=float) for one, own in zip(cores, spectra, strict=True))
+    assert kept + profile * spectrum.sum(dtype=float) == pytest.approx(along, rel=1e-6)
+    assert all((core[core > 0] >= layers.WING * core.max()).all() for core in cores)

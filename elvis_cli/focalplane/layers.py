@@ -22,11 +22,13 @@ FEW = 8
 """Spectra that keep the wings of their sources to themselves; beyond, what is fainter than WING of a profile's peak
 has the mean spectrum of all wings."""
 WING = 2e-3
+BLOCK = 2048
+"""Samples along the dispersion that are summed at once: hats leave most layers dark in most of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layers:
-    """The layers of one trace; layer r has the profile ``profiles[r]`` and the spectrum ``spectra[which[r]]``."""
+    """The layers of one trace: r is ``profiles[r]`` times ``spectra[which[r]]``, moved by ``shift[r]``, times a hat."""
 
     part: NDArray[np.str_]
     """Part of the light (`imager.PARTS`) of each layer (r,)."""
@@ -38,11 +40,15 @@ class Layers:
     spectra: Image
     """(b, n) electrons/s/pixel (of what is uniform: and arcsec2) at the samples of the course, averaged over a pixel
     and a strip."""
+    hat: NDArray[np.int64]
+    """Which of ``hats`` (r,)."""
+    hats: Image
+    """(h, n): weights of the wavelengths for which profiles were made; 1 where they hold for all."""
 
     @property
     def nbytes(self) -> int:
         """What they hold in memory."""
-        return self.profiles.nbytes + self.spectra.nbytes
+        return self.profiles.nbytes + self.spectra.nbytes + self.hats.nbytes
 
     def straight(self, s: slice, p: Floats, parts: Collection[str]) -> Image:
         """Return the sum of the layers of some parts, electrons/s/pixel/arcsec, at samples ``s`` (of profiles).
@@ -53,13 +59,17 @@ class Layers:
 
         out = np.zeros((s.stop - s.start, p.size), np.float32)
         far = math.ceil(float(np.abs(self.shift).max(initial=0.0)) * FINE) + 1
-        near = slice(max(math.floor(p[0]) - far, 0), max(math.ceil(p[-1]) + far + 1, 0))
-        lit = np.any(self.spectra[:, near], axis=1)[self.which] if self.which.size else np.zeros(0, bool)
-        chosen = np.flatnonzero(lit & np.isin(self.part, list(parts)) & self.profiles[:, s].any(axis=1))
-        if chosen.size:
-            moved = np.zeros((chosen.size, p.size), np.float32)
-            dispersion.moved(moved, self.spectra, self.which[chosen], self.shift[chosen] * FINE, p)
-            dispersion.outer(out, np.ascontiguousarray(self.profiles[chosen, s]), moved)
+        wanted = np.isin(self.part, list(parts)) & self.profiles[:, s].any(axis=1)
+        for first in range(0, p.size if wanted.any() else 0, BLOCK):
+            at = p[first : first + BLOCK]
+            near = slice(max(math.floor(at[0]) - far, 0), max(math.ceil(at[-1]) + far + 1, 0))
+            bright, held = (np.asarray(np.any(some[:, near], axis=1)) for some in (self.spectra, self.hats))
+            chosen = np.flatnonzero(wanted & bright[self.which] & held[self.hat])
+            moved = np.zeros((chosen.size, at.size), np.float32)
+            shift = self.shift[chosen] * FINE
+            dispersion.moved(moved, self.spectra, self.which[chosen], self.hats, self.hat[chosen], shift, at)
+            profiles = np.ascontiguousarray(self.profiles[chosen, s])
+            dispersion.outer(out[:, first : first + BLOCK], profiles, moved)
         return out
 
 
@@ -69,23 +79,31 @@ class Pile:
 
     blur: float
     """Standard deviation of the optics' blur, pixels."""
+    hats: Floats
+    """(h, n)."""
 
     def __post_init__(self) -> None:
         self.part: list[str] = []
         self.profiles: list[Floats] = []
         self.which: list[int] = []
         self.shift: list[float] = []
-        self.spectra: list[Floats] = []
+        self.hat: list[int] = []
+        self.spectra: list[Image] = []
 
-    def add(self, part: str, profiles: Floats, shifts: Floats, spectrum: Floats) -> None:
-        """Add the strips (k, m) of one spectrum."""
-        if not spectrum.any() or not profiles.any():
+    def spectrum(self, values: Floats | Image) -> int:
+        """Add a spectrum (n,) and return its number."""
+        self.spectra.append(np.asarray(values, np.float32))
+        return len(self.spectra) - 1
+
+    def add(self, part: str, profiles: Floats, shifts: Floats, spectrum: int, hat: int) -> None:
+        """Add the strips (k, m) of a spectrum under a hat."""
+        if not profiles.any():
             return
         self.part += [part] * len(profiles)
         self.profiles += list(profiles)
-        self.which += [len(self.spectra)] * len(profiles)
+        self.which += [spectrum] * len(profiles)
+        self.hat += [hat] * len(profiles)
         self.shift += list(shifts)
-        self.spectra.append(spectrum)
 
     def layers(self) -> Layers:
         """Return what was added, blurred along the aperture."""
@@ -95,23 +113,23 @@ class Pile:
         spectra = np.array(self.spectra, np.float32) if self.spectra else np.zeros((0, 1), np.float32)
         return Layers(
             np.array(self.part, np.str_), profiles.astype(np.float32), np.array(self.which, np.int64),
-            np.array(self.shift, float), spectra,
+            np.array(self.shift, float), spectra, np.array(self.hat, np.int64), self.hats.astype(np.float32),
         )  # fmt: skip
 
 
-def wings(members: list[tuple[Floats, Floats]]) -> tuple[list[tuple[Floats, Floats]], tuple[Floats, Floats]]:
-    """Return the strips and spectra of many members without their wings, and those of all wings together.
+def wings(profiles: list[Floats], spectra: list[Image]) -> tuple[list[Floats], Floats, Image]:
+    """Return the strips (k, m) of many sources without their wings, the wings together and their mean spectrum (n,).
 
-    A member is (strips (k, m), spectrum (n,)). No light is lost; how the wings' spectra differ along the aperture is.
+    No light is lost; how the wings' spectra differ along the aperture is.
     """
-    cores, profile, spectrum = [], np.zeros_like(members[0][0]), np.zeros_like(members[0][1])
-    for strips, own in members:
+    cores, together, mean = [], np.zeros_like(profiles[0]), np.zeros(spectra[0].size)
+    for strips, spectrum in zip(profiles, spectra, strict=True):
         faint = np.where(strips < WING * strips.max(), strips, 0.0)
-        cores.append((strips - faint, own))
-        profile += faint * own.sum()
-        spectrum += own * faint.sum()
-    total = profile.sum()
-    return cores, (profile, spectrum / total if total > 0 else spectrum)
+        cores.append(strips - faint)
+        together += faint * float(spectrum.sum(dtype=float))
+        mean += faint.sum() * spectrum
+    total = together.sum()
+    return cores, together, (mean / total if total > 0 else mean).astype(np.float32)
 
 
 def smoothed(density: Floats, width: float, blur: float) -> Floats:

@@ -277,28 +277,31 @@ class Spectrometer:
             counts = np.interp(course.edges, order.edges, np.concatenate([[0.0], np.cumsum(electrons)]))
             return smoothed(np.diff(counts) * lit * FINE, width, blur)
 
-        pile = Pile(blur)
+        # the last hat is that of what is the same at all wavelengths
+        hats = np.stack([*(self._hat(course.wave, n) for n in range(plane.wave.size)), np.ones(course.wave.size)])
+        pile = Pile(blur, hats)
         centres = ((np.arange(count) + 0.5) / count - 0.5) * wide
-        spectra = {n: spread(electrons, wide / count) for n, electrons in enumerate(order.groups) if electrons.any()}
-        for n in range(plane.wave.size):
-            hat = self._hat(course.wave, n)
-            if not hat.any():
-                continue
+        spectra = {
+            n: pile.spectrum(spread(electrons, wide / count))
+            for n, electrons in enumerate(order.groups)
+            if electrons.any()
+        }
+        for n in np.flatnonzero(hats[:-1].any(axis=1)).tolist():
             for part in ("stars", "galaxies"):
                 own = {m: images[n] for (m, kind), images in self._images.items() if kind == part and m in spectra}
                 if not own:
                     continue
-                profiles = plane.profiles(list(own.values()), aperture, count, s, course.row)
-                members = [(each, spectra[member] * hat) for member, each in zip(own, profiles, strict=True)]
-                if len(members) > FEW:
-                    members, rest = wings(members)
-                    pile.add(part, rest[0], centres, rest[1])
-                for each, spectrum in members:
-                    pile.add(part, each, centres, spectrum)
+                profiles = list(plane.profiles(list(own.values()), aperture, count, s, course.row))
+                if len(profiles) > FEW:
+                    profiles, rest, mean = wings(profiles, [pile.spectra[spectra[m]] for m in own])
+                    pile.add(part, rest, centres, pile.spectrum(mean), n)
+                for member, each in zip(own, profiles, strict=True):
+                    pile.add(part, each, centres, spectra[member], n)
         for electrons, source in zip(order.uniform, self.uniform, strict=True):
             pieces = count if aperture.fibre else 1
             even = apertures.uniform(aperture, pieces, s, course.row)
-            pile.add(source.part, even, centres if pieces > 1 else np.zeros(1), spread(electrons, wide / pieces))
+            filled = pile.spectrum(spread(electrons, wide / pieces))
+            pile.add(source.part, even, centres if pieces > 1 else np.zeros(1), filled, len(hats) - 1)
         made = pile.layers()
         if sum(one.nbytes for one in tuple(known.values())) + made.nbytes < KEPT:
             known[number] = made

@@ -26,20 +26,29 @@ def outer(out: Image, profiles: Image, spectra: Image) -> None:
 
 
 @njit(cache=True, nogil=True)
-def moved(out: Image, spectra: Image, which: NDArray[np.int64], shift: Floats, at: Floats) -> None:
-    """Write spectra[which[r]], moved by ``shift[r]`` samples, at places ``at`` (samples), to row r of ``out``.
+def moved(
+    out: Image,
+    spectra: Image,
+    which: NDArray[np.int64],
+    hats: Image,
+    hat: NDArray[np.int64],
+    shift: Floats,
+    at: Floats,
+) -> None:
+    """Write spectra[which[r]] times hats[hat[r]], moved by ``shift[r]`` samples, at ``at`` (samples), to out[r].
 
     Linear between samples, 0 outside.
     """
     count = spectra.shape[1]
     for r in range(out.shape[0]):
-        row, line = spectra[which[r]], out[r]
+        row, weight, line = spectra[which[r]], hats[hat[r]], out[r]
         for j in range(at.size):
             place = at[j] - shift[r]
             k = math.floor(place)
             if 0 <= k < count - 1:
                 t = np.float32(place - k)
-                line[j] = (np.float32(1.0) - t) * row[k] + t * row[k + 1]
+                value = (np.float32(1.0) - t) * row[k] + t * row[k + 1]
+                line[j] = value * ((np.float32(1.0) - t) * weight[k] + t * weight[k + 1])
 
 
 @njit(cache=True, nogil=True)
