@@ -24,6 +24,7 @@ from elvis_cli.focalplane.views import Samples, Wavelengths
 from elvis_cli.instrument import Chip, Detector, Floats, Setup
 from elvis_cli.optics import Light
 from elvis_cli.product import observation
+from elvis_cli.product.spectral import resolving_power
 from elvis_cli.psf import Psf
 from elvis_cli.request import Request, Window
 from elvis_cli.scene import spectral
@@ -367,7 +368,7 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spect
     plane = apertures.lay(request, setup, scene, light, movement, graph)
     thermal = sum((light.density[name] for name in light.density if name != "sky"), np.zeros_like(light.wave))
     uniform = fillers(light, light.density["sky"], thermal)
-    resolution = finest / max(2.0, min(a.width for a in graph.apertures) / graph.across)
+    resolution = resolving_power(setup)
     notes: tuple[str, ...] = ()
     if resolution > RESOLUTION:
         notes += (

@@ -12,7 +12,8 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from elvis_cli.product.spectral import TECHNIQUES
+from elvis_cli import pipeline, reader, registry
+from elvis_cli.product.spectral import TECHNIQUES, cards
 
 SLIT = {"kind": "slit", "width": (1.0, "arcsec"), "length": (40.0, "arcsec")}
 
@@ -97,3 +98,11 @@ def test_fitsverify_finds_nothing_to_complain_about(bench, elvis, tmp_path):
         path.write_bytes(elvis(*argv, stdin=json.dumps(document)).out)
         run = subprocess.run(["fitsverify", path], capture_output=True, text=True, check=False)
         assert "0 warning(s) and 0 error(s)" in run.stdout
+
+
+def test_the_note_about_the_sky_has_the_header_s_resolving_power():
+    document = registry.load("eris").example("ifs_ngs")
+    document["instrument"]["INS.BAND.NAME"] = "J_short"
+    ready = pipeline.prepare(reader.read(json.dumps(document)))
+    power = {key: value for key, value, _ in cards(ready.setup)}["SPEC_RES"]
+    assert any(f"a table of R = 6000, the spectrum's R is {power:.0f}" in note for note in ready.notes)
