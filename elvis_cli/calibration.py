@@ -20,11 +20,12 @@ import numpy as np
 
 from elvis_cli import lamps
 from elvis_cli.errors import RequestError
+from elvis_cli.extras import Catalogue
 from elvis_cli.facts import Facts, read
 from elvis_cli.instrument import Setup
 from elvis_cli.lamps import Lamp
 from elvis_cli.optics import Light
-from elvis_cli.request import Brightness, Catalogue, Morphology, Request, Sed, SkyConditions, Target
+from elvis_cli.request import Brightness, Morphology, Request, Sed, SkyConditions, Target
 from elvis_cli.scene import templates
 from elvis_cli.snr import Exposed
 

@@ -42,6 +42,39 @@ def unused(request: Request) -> tuple[str, ...]:
     return (f"{', '.join(given)}: not used, there is no atmosphere",) if given else ()
 
 
+def zenith_seeing(facts: Facts, request: Request) -> tuple[float, tuple[str, ...]]:
+    """Return the zenith seeing (FWHM at 500 nm, arcsec) that the request's section asks for, and notes."""
+    asked = request.seeing
+    given = request.extras.atmosphere.seeing or asked.seeing
+    if given is not None:
+        return given, ()
+    category = turbulence_category(facts, request)
+    if category is None and asked.iq is not None:
+        wave = asked.iq_wavelength or 0.5
+        seeing = asked.iq * (wave / 0.5) ** 0.2 * request.sky.airmass**-0.6
+        return seeing, (f"image quality {asked.iq:g} arcsec at {wave:g} um taken as {seeing:.2f} arcsec zenith seeing",)
+    categories: Mapping[str, float] = facts.value("categories", "arcsec")
+    if category is None or f"{category:g}" not in categories:
+        raise choice_error("/seeing/turbulence_category", category, [float(c) for c in categories])
+    if "max_airmass" in facts and request.sky.airmass > (most := facts.value("max_airmass", "1")[f"{category:g}"]):
+        raise RequestError(
+            "/sky/airmass",
+            f"{request.sky.airmass:g} is too far from the zenith for turbulence category {category:g}",
+            found=request.sky.airmass,
+            allowed=f"<= {most:g}",
+        )
+    return float(categories[f"{category:g}"]), ()
+
+
+def turbulence_category(facts: Facts, request: Request) -> float | None:
+    """Return the turbulence category (%), the form's default if need be; None where the seeing is given without one."""
+    asked = request.seeing
+    if asked.turbulence_category is not None:
+        return asked.turbulence_category
+    given = (asked.seeing, asked.iq, request.extras.atmosphere.seeing)
+    return facts.number("default_category", "%") if given == (None, None, None) else None
+
+
 def turbulence(site: Facts, usual: str, category: float | None, seeing: float, request: Request) -> Turbulence:
     """Return the profile above a site at the zenith ``seeing``, arcsec.
 

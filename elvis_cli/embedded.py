@@ -18,7 +18,7 @@ from typing import Any
 import elvis_schemas
 
 from elvis_cli.errors import RequestError
-from elvis_cli.request import Catalogue, Cube, Exposed, Image, Model, Previous, PsfCube, Window
+from elvis_cli.extras import Catalogue, Cube, Exposed, Image, Model, Previous, PsfCube, Window
 
 _SHAPE = ("radius", "index", "ellipticity", "angle")
 PACKED = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE, "velocity", "id")

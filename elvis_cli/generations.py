@@ -16,28 +16,21 @@ from typing import Any, TypeVar
 
 from elvis_cli import embedded
 from elvis_cli.errors import RequestError
-from elvis_cli.request import (
+from elvis_cli.extras import (
     Ao,
     Atmosphere,
     Block,
-    Brightness,
     Cube,
     Extras,
     GuideStar,
-    Morphology,
     Motion,
     NamedScene,
     Pointing,
-    Request,
-    Sed,
-    Seeing,
-    SkyConditions,
     Standard,
-    Target,
     Template,
-    Timing,
     Window,
 )
+from elvis_cli.request import Brightness, Morphology, Request, Sed, Seeing, SkyConditions, Target, Timing
 
 DIT = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "DET1.UIT1", "dit")
 COUNT = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", "ndit/ndit", "ndit")

@@ -7,9 +7,10 @@ from dataclasses import replace
 from elvis_cli import sampling
 from elvis_cli.detector.names import canonical
 from elvis_cli.errors import RequestError
+from elvis_cli.extras import Window
 from elvis_cli.facts import Facts
 from elvis_cli.instrument import Detector
-from elvis_cli.request import Request, Window
+from elvis_cli.request import Request
 
 MOST = 2**26
 """Numbers in the reads of one chip."""

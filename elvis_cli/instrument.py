@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.request import PsfCube, Request, Window
+from elvis_cli.extras import PsfCube, Window
+from elvis_cli.request import Request
 from elvis_cli.sampling import Sampling
 
 if TYPE_CHECKING:

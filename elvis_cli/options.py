@@ -153,7 +153,7 @@ def collect(
         str | None, typer.Option(metavar="FILE|tiptop", help="PSF in place of the built-in one: FITS image or cube.")
     ] = None,
     readout: Annotated[
-        str | None, typer.Option(metavar="single|cds|utr[:N]", help="How an infrared array is sampled.")
+        str | None, typer.Option(metavar="single|cds|mcds:N|utr[:N]", help="How an infrared array is sampled.")
     ] = None,
     reads: Annotated[
         bool | None, typer.Option("--reads/--no-reads", help="Keep the reads of an infrared array: extension READS.")

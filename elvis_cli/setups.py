@@ -12,6 +12,7 @@ import numpy as np
 
 from elvis_cli import conditions, filters, infrared
 from elvis_cli.errors import RequestError, ResourceError, choice_error
+from elvis_cli.extras import Window
 from elvis_cli.facts import Facts
 from elvis_cli.filters import Filter
 from elvis_cli.instrument import (
@@ -25,7 +26,7 @@ from elvis_cli.instrument import (
     Surface,
     Telescope,
 )
-from elvis_cli.request import Request, Window
+from elvis_cli.request import Request
 
 FAINT = 0.01
 """Peak throughput of the coloured optics below which the user is told that nearly nothing arrives."""
@@ -69,10 +70,12 @@ def build(
     notes += unusual
     site = conditions.make_site(shared["site"], facts.part("sky"))
     air = not site.space
-    seeing, seeing_note = zenith_seeing(facts.part("seeing"), request) if air else (0.0, conditions.unused(request))
+    seeing, seeing_note = (
+        conditions.zenith_seeing(facts.part("seeing"), request) if air else (0.0, conditions.unused(request))
+    )
     ao = conditions.corrected(make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None, request)
     window, chips = frame(facts.part("frame"), detector, request)
-    category = turbulence_category(facts.part("seeing"), request) if ao else None
+    category = conditions.turbulence_category(facts.part("seeing"), request) if ao else None
     usual = facts.text("turbulence", "median")
     turbulence = conditions.NONE
     if air:
@@ -289,39 +292,6 @@ def _quadrant(facts: Facts, name: str, binning: int) -> Quadrant:
         ron=own("ron", "electron"),
         bias=own("bias", "adu"),
     )  # fmt: skip
-
-
-def zenith_seeing(facts: Facts, request: Request) -> tuple[float, tuple[str, ...]]:
-    """Return the zenith seeing (FWHM at 500 nm, arcsec) that the request's section asks for, and notes."""
-    asked = request.seeing
-    given = request.extras.atmosphere.seeing or asked.seeing
-    if given is not None:
-        return given, ()
-    category = turbulence_category(facts, request)
-    if category is None and asked.iq is not None:
-        wave = asked.iq_wavelength or 0.5
-        seeing = asked.iq * (wave / 0.5) ** 0.2 * request.sky.airmass**-0.6
-        return seeing, (f"image quality {asked.iq:g} arcsec at {wave:g} um taken as {seeing:.2f} arcsec zenith seeing",)
-    categories: Mapping[str, float] = facts.value("categories", "arcsec")
-    if category is None or f"{category:g}" not in categories:
-        raise choice_error("/seeing/turbulence_category", category, [float(c) for c in categories])
-    if "max_airmass" in facts and request.sky.airmass > (most := facts.value("max_airmass", "1")[f"{category:g}"]):
-        raise RequestError(
-            "/sky/airmass",
-            f"{request.sky.airmass:g} is too far from the zenith for turbulence category {category:g}",
-            found=request.sky.airmass,
-            allowed=f"<= {most:g}",
-        )
-    return float(categories[f"{category:g}"]), ()
-
-
-def turbulence_category(facts: Facts, request: Request) -> float | None:
-    """Return the turbulence category (%), the form's default if need be; None where the seeing is given without one."""
-    asked = request.seeing
-    if asked.turbulence_category is not None:
-        return asked.turbulence_category
-    given = (asked.seeing, asked.iq, request.extras.atmosphere.seeing)
-    return facts.number("default_category", "%") if given == (None, None, None) else None
 
 
 def aperture_diameter(facts: Facts, request: Request) -> int:

@@ -20,8 +20,9 @@ import numpy as np
 from elvis_cli.ao.tilt import light
 from elvis_cli.ao.tomography import EDGE
 from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.extras import PsfCube
 from elvis_cli.instrument import Floats, Setup
-from elvis_cli.request import PsfCube, Request
+from elvis_cli.request import Request
 from elvis_cli.turbulence import ARCSEC
 
 PATIENCE = 1200.0

@@ -9,9 +9,10 @@ import numpy as np
 
 from elvis_cli import pupil
 from elvis_cli.errors import RequestError
+from elvis_cli.extras import PsfCube
 from elvis_cli.instrument import Floats, Setup
 from elvis_cli.psf import Psf, disc, power_of_two
-from elvis_cli.request import PsfCube, Request
+from elvis_cli.request import Request
 from elvis_cli.turbulence import ARCSEC
 
 ABSOLUTE = (0.5, 1.001)

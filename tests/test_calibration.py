@@ -14,9 +14,9 @@ from astropy.io import fits
 
 from elvis_cli import calibration, lamps, options, pipeline, reader, registry
 from elvis_cli.errors import RequestError
+from elvis_cli.extras import Window
 from elvis_cli.facts import Facts, read
 from elvis_cli.focalplane.course import to_pixels
-from elvis_cli.request import Window
 
 SLIT = {"kind": "slit", "width": (1.0, "arcsec"), "length": (40.0, "arcsec")}
 LAMPS = {

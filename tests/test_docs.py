@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from elvis_cli import cli, errors, registry
-from elvis_cli.request import Extras
+from elvis_cli.extras import Extras
 from elvis_cli.scene import library
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

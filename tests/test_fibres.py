@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from elvis_cli.extras import Window
 from elvis_cli.focalplane.course import to_pixels
-from elvis_cli.request import Window
 
 STARS, SKY = frozenset({"stars"}), frozenset({"background"})
 DIAMETER = 1.0

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from elvis_cli import pipeline, reader, registry
+from elvis_cli.extras import Window
 from elvis_cli.focalplane import crowd, imager
 from elvis_cli.optics import black_body
-from elvis_cli.request import Window
 from elvis_cli.scene.component import Picture
 from elvis_cli.scene.morphology import Sersic
 

@@ -22,10 +22,13 @@ def prepared(document):
     return pipeline.prepare(reader.read(json.dumps(document)))
 
 
-@pytest.mark.parametrize(("name", "reads"), [("single", 1), ("cds", 2), ("utr:16", 16)])
-def test_noise_and_prediction_are_those_of_the_sampling(micado, name, reads):
+@pytest.mark.parametrize(
+    ("name", "sampling"),
+    [("single", Sampling(1)), ("cds", Sampling(2)), ("utr:16", Sampling(16)), ("mcds:4", Sampling(8, 0.0))],
+)
+def test_noise_and_prediction_are_those_of_the_sampling(micado, name, sampling):
     usual, asked = prepared(micado()), prepared(micado({"elvis": {"readout": name}}))
-    sampling, chip = Sampling(reads), asked.setup.detector.chips[0]
+    chip = asked.setup.detector.chips[0]
     assert asked.setup.detector.sampling == sampling
     assert chip.ron == pytest.approx(usual.setup.detector.chips[0].ron * sampling.noise / 2**0.5)
     assert asked.prediction.ron == chip.ron

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from elvis_cli.errors import RequestError
+from elvis_cli.extras import Catalogue, Pointing, Window
 from elvis_cli.reader import read
-from elvis_cli.request import Catalogue, Pointing, Request, Window
+from elvis_cli.request import Request
 
 CORPUS = sorted((Path(__file__).parent / "data" / "etc").glob("*.json"))
 

@@ -59,8 +59,21 @@ def test_share_of_a_charge_is_one_on_average(reads):
     assert Sampling(reads).share(arrival).mean() == pytest.approx(1, rel=1e-3)
 
 
-def test_share_is_the_fit_of_a_jump():
-    sampling = Sampling(6)
+@pytest.mark.parametrize("n", [1, 2, 4, 16])
+@pytest.mark.parametrize("step", [0.0, 0.02])
+def test_groups_at_both_ends(n, step):
+    sampling, between = Sampling(2 * n, step), 1 - (n - 1) * step
+    assert sampling.noise == pytest.approx((2 / n) ** 0.5 / between)  # Fowler & Gatley 1990
+    assert sampling.weights() @ (1e4 + 70 * sampling.times()) == pytest.approx(70)
+    assert sampling.weights() @ sampling.times() ** 2 == pytest.approx(1)
+    arrival = (np.arange(200_000) + 0.5) / 200_000
+    share = sampling.share(arrival)
+    assert share.mean() == pytest.approx(1, rel=1e-3)
+    assert (share**2).mean() == pytest.approx(sampling.shot, rel=1e-3)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(6), Sampling(6, 0.05)])
+def test_share_is_the_fit_of_a_jump(sampling):
     for u in (0.1, 0.45, 0.99):
         assert sampling.share(np.array([u])) == pytest.approx(sampling.weights() @ (sampling.times() > u))
 
@@ -75,7 +88,16 @@ def test_clipped_ramp():
 
 @pytest.mark.parametrize(
     ("text", "dit", "least", "reads"),
-    [("single", 1, None, 1), ("cds", 1, 1, 2), ("utr:8", 9, 1, 8), ("utr:8", 9, None, 8), ("utr", 9, 1, 10)],
+    [
+        ("single", 1, None, 1),
+        ("cds", 1, 1, 2),
+        ("mcds:1", 1, 1, 2),
+        ("mcds:4", 9, 1, 8),
+        ("mcds:4", 9, None, 8),
+        ("utr:8", 9, 1, 8),
+        ("utr:8", 9, None, 8),
+        ("utr", 9, 1, 10),
+    ],
 )
 def test_names(text, dit, least, reads):
     sampling = parse(text, dit, least)
@@ -91,6 +113,9 @@ def test_names(text, dit, least, reads):
         ("utr:999", None, "no ramp"),
         ("utr:12", 1, "up to 11"),
         ("utr", None, "how many"),
+        ("mcds:6", 1, "up to 11"),
+        ("mcds:0", 1, "no ramp"),
+        ("mcds", 1, "no way"),
     ],
 )
 def test_what_cannot_be(text, least, words):

@@ -12,8 +12,9 @@ import jsonschema
 import pytest
 
 from elvis_cli import generations, registry
+from elvis_cli.extras import Extras
 from elvis_cli.reader import read
-from elvis_cli.request import Extras, Morphology, Request, Sed, SkyConditions
+from elvis_cli.request import Morphology, Request, Sed, SkyConditions
 from elvis_cli.scene import bands
 
 CORPUS = sorted((Path(__file__).parent / "data" / "etc").glob("*.json"))

@@ -7,8 +7,9 @@ import pytest
 
 from elvis_cli import registry, setups
 from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.extras import Extras, Window
 from elvis_cli.facts import Facts
-from elvis_cli.request import Extras, Request, Seeing, SkyConditions, Target, Timing, Window
+from elvis_cli.request import Request, Seeing, SkyConditions, Target, Timing
 
 
 def node(value, unit="1"):

@@ -10,8 +10,8 @@ import pytest
 from scipy.optimize import curve_fit
 
 from elvis_cli import refraction
+from elvis_cli.extras import Window
 from elvis_cli.focalplane.course import to_pixels
-from elvis_cli.request import Window
 
 SLIT = {"kind": "slit", "width": (20.0, "arcsec"), "length": (40.0, "arcsec")}
 FWHM = math.sqrt(8 * math.log(2))

@@ -7,7 +7,8 @@ import pytest
 
 from elvis_cli import registry
 from elvis_cli.errors import RequestError, ResourceError
-from elvis_cli.request import Extras, Request, Seeing, SkyConditions, Target, Timing
+from elvis_cli.extras import Extras
+from elvis_cli.request import Request, Seeing, SkyConditions, Target, Timing
 from elvis_cli.toml_instrument import TomlInstrument
 
 

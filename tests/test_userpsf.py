@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from elvis_cli import embedded, psf, reader, registry, uploads, userpsf
 from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.request import PsfCube
+from elvis_cli.extras import PsfCube
 
 
 def gaussian(fwhm, size=65, at=(0.0, 0.0), total=1.0):

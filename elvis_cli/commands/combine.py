@@ -13,9 +13,10 @@ from elvis_cli import etc_output, pipeline, reader
 from elvis_cli.commands.split import part
 from elvis_cli.detector.layout import areas, quadrants
 from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.extras import Catalogue
 from elvis_cli.instrument import Chip, Setup
 from elvis_cli.product import fits, replay
-from elvis_cli.request import Catalogue, Request
+from elvis_cli.request import Request
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,11 +12,12 @@ import numpy as np
 from elvis_cli import pipeline, reader
 from elvis_cli.embedded import PACKED, packed
 from elvis_cli.errors import RequestError
+from elvis_cli.extras import Catalogue
 from elvis_cli.focalplane.convolution import REACH
 from elvis_cli.focalplane.galaxies import LIGHT, Profiles
 from elvis_cli.focalplane.geometry import field_to_pixel
 from elvis_cli.instrument import Floats, Setup
-from elvis_cli.request import Catalogue, Request
+from elvis_cli.request import Request
 from elvis_cli.scene import library
 
 

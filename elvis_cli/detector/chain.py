@@ -46,9 +46,10 @@ from numpy.typing import NDArray
 from elvis_cli.detector.names import OPTICAL, canonical, stage_of
 from elvis_cli.detector.stage import Image, Readout, Stage
 from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.extras import Extras, Window
 from elvis_cli.instrument import Chip, Detector, Setup
 from elvis_cli.parallel import for_rows
-from elvis_cli.request import Extras, Request, Window
+from elvis_cli.request import Request
 
 DRAWN = {
     "stars": "point sources",

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from elvis_cli import streams
 from elvis_cli.detector.layout import Area, areas, quadrants, with_scans
 from elvis_cli.errors import RequestError, ResourceError, nearest_name
+from elvis_cli.extras import Model, Previous, Window
 from elvis_cli.instrument import Chip, Detector
 from elvis_cli.parallel import ROWS
-from elvis_cli.request import Model, Previous, Window
 from elvis_cli.sampling import Sampling
 
 Image = NDArray[np.float32]

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from elvis_cli import parallel, refraction
 from elvis_cli.errors import ResourceError
+from elvis_cli.extras import Window
 from elvis_cli.focalplane import imager
 from elvis_cli.focalplane.geometry import sky_to_field
 from elvis_cli.instrument import Chip, Floats, Setup, Site
 from elvis_cli.optics import Light
 from elvis_cli.psf import Psf
-from elvis_cli.request import Request, Window
+from elvis_cli.request import Request
 from elvis_cli.scene.compose import Scene
 from elvis_cli.spectrograph import Aperture, Spectrograph
 

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import parallel
+from elvis_cli.extras import Window
 from elvis_cli.focalplane import convolution
 from elvis_cli.focalplane.geometry import field_to_pixel, rotation
 from elvis_cli.instrument import Chip, Floats, Setup
 from elvis_cli.psf import Psf
-from elvis_cli.request import Window
 from elvis_cli.scene.component import Galaxies
 
 Image = NDArray[np.float32]

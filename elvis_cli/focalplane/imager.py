@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import psf
+from elvis_cli.extras import Window
 from elvis_cli.focalplane import convolution, crowd, galaxies
 from elvis_cli.focalplane.convolution import add_star
 from elvis_cli.focalplane.geometry import field_to_pixel, rotation
 from elvis_cli.instrument import Chip, Floats, Setup
 from elvis_cli.optics import Light
-from elvis_cli.request import Request, Window
+from elvis_cli.request import Request
 from elvis_cli.scene.component import Picture, Profile
 from elvis_cli.scene.compose import Scene
 from elvis_cli.scene.morphology import Sersic

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from elvis_cli import parallel
 from elvis_cli.constants import LIGHT
+from elvis_cli.extras import Window
 from elvis_cli.focalplane import aperture as apertures
 from elvis_cli.focalplane import course as tracing
 from elvis_cli.focalplane import imager
@@ -26,7 +27,7 @@ from elvis_cli.optics import Light
 from elvis_cli.product import observation
 from elvis_cli.product.spectral import resolving_power
 from elvis_cli.psf import Psf
-from elvis_cli.request import Request, Window
+from elvis_cli.request import Request
 from elvis_cli.scene import spectral
 from elvis_cli.scene.compose import Scene
 from elvis_cli.spectrograph import Aperture, Spectrograph, Trace

@@ -18,9 +18,6 @@ from elvis_cli.ob.target import Target
 from elvis_cli.ob.visit import Series, Shot, Visit
 from elvis_cli.reader import parse_json
 
-_MCDS = re.compile(r"MCDS([0-9]+)", re.IGNORECASE)
-
-
 DPR = {
     "Science": ("SCIENCE", "OBJECT"),
     "Telluric": ("CALIB", "STD"),
@@ -125,7 +122,7 @@ def visit(block: ObservingBlock, pointer: str) -> Visit:
         mode=mode,
         keys=config.keys,
         timing={},
-        shots=tuple(_shots(block, pointer)),
+        shots=tuple(_shots(block)),
         category=category,
         object_type=kind,
         sky_type=kind and "SKY",
@@ -157,30 +154,23 @@ def _calibration(block: ObservingBlock) -> str | None:
     return "dark" if dark else "flat"
 
 
-def _shots(block: ObservingBlock, pointer: str) -> Iterator[Shot]:
+def _shots(block: ObservingBlock) -> Iterator[Shot]:
     for _ in range(block.pattern.repeat):
         for offset in block.pattern.offsets:
             move = None if block.target is None or not block.target.placed else offset
-            for n, config in enumerate(block.detconfig):
-                elvis = _readout(config, f"{pointer}/detconfig/{n}")
+            for config in block.detconfig:
+                elvis = _readout(config)
                 for _ in range(config.nexp):
                     sky = not offset.guide or offset.posname.casefold().startswith("sky")
                     yield Shot(move, sky, None, config.exptime, config.integrations, elvis)
                     move = None
 
 
-def _readout(config: DetectorConfig, pointer: str) -> dict[str, Any]:
+def _readout(config: DetectorConfig) -> dict[str, Any]:
     """Return how a detector is read out, as the block ``elvis`` of a request has it."""
     found: dict[str, Any] = {}
     if isinstance(config, IRDetectorConfig) and config.readoutmode:
-        if _MCDS.fullmatch(config.readoutmode):
-            raise RequestError(
-                f"{pointer}/readoutmode",
-                f"{config.readoutmode} is not simulated",
-                found=config.readoutmode,
-                allowed="CDS, SINGLE, UTR, UTR:n",
-            )
-        found["readout"] = config.readoutmode.casefold()
+        found["readout"] = re.sub(r"(?<=mcds)(?=\d)", ":", config.readoutmode.casefold())
     if isinstance(config, VisibleDetectorConfig) and config.window:
         x1, x2, y1, y2 = (int(part) for part in re.split("[:,]", config.window))
         found["window"] = {"x0": x1 - 1, "y0": y1 - 1, "nx": x2 - x1 + 1, "ny": y2 - y1 + 1}

@@ -231,8 +231,9 @@ def _sampling(sampling: Sampling) -> list[Card]:
             ("ESO DET NCORRS", 2, "read-out mode: double correlated sampling"),
             ("ESO DET NCORRS NAME", "Double", "read-out mode"),
         ]
+    name = "FowlerNsamp" if sampling.step is not None else "Uncorr" if sampling.reads == 1 else "NonDest"
     return [
-        ("ESO DET NCORRS NAME", "Uncorr" if sampling.reads == 1 else "NonDest", "read-out mode"),
+        ("ESO DET NCORRS NAME", name, "read-out mode"),
         ("ESO DET NDSAMPLES", sampling.reads, "reads of one integration"),
     ]
 

@@ -23,8 +23,9 @@ from datetime import UTC, datetime, timedelta
 import erfa  # type: ignore[import-untyped]
 
 from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.extras import Pointing
 from elvis_cli.instrument import Setup, Site
-from elvis_cli.request import Pointing, Request
+from elvis_cli.request import Request
 
 EPOCH = datetime(2026, 1, 1, 4, 0, 0)
 """UTC start of an exposure whose request has no date: midnight in Chile."""

@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from elvis_cli.detector.layout import areas
+from elvis_cli.extras import Window
 from elvis_cli.instrument import Chip, Quadrant, Setup
-from elvis_cli.request import Window
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,9 +8,9 @@ a distortion of the user's, of which it knows nothing. Reference: Calabretta & G
 
 from __future__ import annotations
 
+from elvis_cli.extras import Window
 from elvis_cli.focalplane.geometry import field_to_pixel, field_to_sky, pixel_to_field, rotation
 from elvis_cli.instrument import Chip, Setup
-from elvis_cli.request import Window
 
 
 def cards(

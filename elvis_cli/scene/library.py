@@ -16,10 +16,11 @@ import elvis_schemas
 import numpy as np
 
 from elvis_cli.errors import RequestError
+from elvis_cli.extras import Catalogue, NamedScene
+from elvis_cli.extras import Cube as DataCube
 from elvis_cli.focalplane.geometry import project, sky_to_field
 from elvis_cli.instrument import Floats
-from elvis_cli.request import Catalogue, NamedScene, Request, Sed
-from elvis_cli.request import Cube as DataCube
+from elvis_cli.request import Request, Sed
 from elvis_cli.scene import frame, spectrum, starlight, templates
 from elvis_cli.scene.component import Component, Cube, Galaxies, Picture, Points, Profile
 from elvis_cli.scene.morphology import Sersic

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 
 from elvis_cli.detector import chain
+from elvis_cli.extras import Extras, Window
 from elvis_cli.instrument import Chip, Curve, Detector, Quadrant, Setup, Site, Telescope, Turbulence
-from elvis_cli.request import (
-    Extras,
-    Request,
-    Seeing,
-    SkyConditions,
-    Target,
-    Timing,
-    Window,
-)
+from elvis_cli.request import Request, Seeing, SkyConditions, Target, Timing
 
 TRACKS = {"rate": 0.05, "probability": [0, 0.5, 1], "length": [2, 20, 600], "energy": [400, 2500, 60000]}
 STAGES = {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from elvis_cli.request import Model
+from elvis_cli.extras import Model
 
 TABLE = {"calibration_lamp": {"level": 50, "corner": 0.8}}
 

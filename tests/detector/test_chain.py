@@ -7,7 +7,7 @@ import pytest
 from elvis_cli import detector, parallel
 from elvis_cli.detector import chain
 from elvis_cli.errors import RequestError, ResourceError
-from elvis_cli.request import Model
+from elvis_cli.extras import Model
 
 EFFECTS = tuple(name for name in chain.NAMES if name not in chain.LIGHT)
 FIXED = ("flat_field", "hot_pixels", "dead_pixels")

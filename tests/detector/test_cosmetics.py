@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from elvis_cli.errors import ResourceError
-from elvis_cli.request import Model
+from elvis_cli.extras import Model
 
 LIST = {"chip": [1, 1, 2], "x": [5, 70, 6], "y": [7, 80, 8], "value": [43512, 0, 247617]}
 

@@ -3,7 +3,7 @@ import pytest
 
 from elvis_cli.detector.persistence import Parameters, decode, encode, integrate, returned, system
 from elvis_cli.errors import ResourceError
-from elvis_cli.request import Exposed, Previous, Window
+from elvis_cli.extras import Exposed, Previous, Window
 
 TAU, SHARE = (1.0, 10.0, 100.0, 1e3, 1e4), (0.307, 0.175, 0.188, 0.136, 0.194)
 TABLE = {"amplitude": 0.003, "tau": TAU, "share": SHARE}

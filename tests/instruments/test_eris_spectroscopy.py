@@ -9,9 +9,9 @@ import pytest
 
 from elvis_cli import optics, pipeline, reader, registry
 from elvis_cli.errors import RequestError
+from elvis_cli.extras import Window
 from elvis_cli.focalplane import spectrometer
 from elvis_cli.focalplane.spectrometer import FINE, SIGMA, Uniform, smoothed
-from elvis_cli.request import Window
 from elvis_cli.scene.compose import compose
 
 # range (um), R at a wavelength (um): user manual v117.1

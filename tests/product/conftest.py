@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from elvis_cli.extras import Extras, Window
 from elvis_cli.instrument import Chip, Curve, Detector, Setup, Site, Telescope, Turbulence, Value
 from elvis_cli.product import fits
-from elvis_cli.request import Extras, Request, Seeing, SkyConditions, Target, Timing, Window
+from elvis_cli.request import Request, Seeing, SkyConditions, Target, Timing
 
 PLACES = ((-63.94, 63.94, 0), (0, 63.94, 90), (63.94, 63.94, 180), (67.94, 0, 270), (0, 0, 0))
 PLACES += ((-63.94, 0, 90), (-63.94, -63.94, 0), (0, -63.94, 180), (63.94, -63.94, 270))

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elvis_cli import __version__
+from elvis_cli.extras import Catalogue, Window
 from elvis_cli.product import fits
-from elvis_cli.request import Catalogue, Window
 
 KINDS = pytest.mark.parametrize("kind", ["ir", "ccd"])
 

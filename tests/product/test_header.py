@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from astropy.io import fits as afits
 
+from elvis_cli.extras import Pointing
 from elvis_cli.product import header
 from elvis_cli.product.observation import observe
-from elvis_cli.request import Pointing
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from astropy.time import Time
 from astropy.utils import iers
 
 from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.extras import Pointing
 from elvis_cli.product.observation import EPOCH, observe, parallactic_angle
-from elvis_cli.request import Pointing
 
 
 def altaz(observation, site):

@@ -13,11 +13,11 @@ from astropy.wcs import WCS
 from PIL import Image
 
 from elvis_cli.errors import RequestError, ResourceError, UsageError
+from elvis_cli.extras import Pointing, Window
 from elvis_cli.focalplane.geometry import field_to_pixel, sky_to_field
 from elvis_cli.picture import Kind
 from elvis_cli.picture.sheet import COLOURS, GAP
 from elvis_cli.product import fits, preview
-from elvis_cli.request import Pointing, Window
 
 FULL = Window(0, 0, 512, 512)
 SCALE = 0.004

@@ -9,9 +9,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from elvis_cli.extras import Window
 from elvis_cli.focalplane.geometry import field_to_sky, pixel_to_field
 from elvis_cli.product import wcs
-from elvis_cli.request import Window
 
 
 def astropy_wcs(setup, chip, window, ra=150.1, dec=-30.0, angle=0.0):
