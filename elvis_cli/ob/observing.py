@@ -43,7 +43,8 @@ def read(text: bytes, language: Language, seed: int, *, resolve: bool = False) -
         return list(p2.read(document, seed))
     if found is Language.STARLIST:
         raise RequestError("", "a starlist has targets only, no instrument: --to odl makes a document of it")
-    return [visit(block, f"/{n}") for n, block in enumerate(odl.read(document, patterns, resolve=resolve))]
+    blocks = odl.read(document, patterns, resolve=resolve)
+    return [visit(block, pointer) for block, pointer in zip(blocks, odl.pointers(document), strict=True)]
 
 
 def parse(text: bytes, language: Language) -> tuple[Language, Any]:

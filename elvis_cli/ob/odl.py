@@ -100,6 +100,12 @@ def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[O
     return tuple(made)
 
 
+def pointers(document: Any) -> tuple[str, ...]:
+    """Return where the blocks of a document, or the targets that they are made of, stand in it, as `read` has them."""
+    lists = _collect(document)
+    return tuple(pointer for _, pointer in lists[BLOCKS] or lists["Targets"] or [(None, "")])
+
+
 def targets(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[Target, ...]:
     """Return the targets in the lists of a document, or those of its blocks."""
     listed = _collect(document)["Targets"]

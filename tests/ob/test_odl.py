@@ -276,6 +276,15 @@ def test_read_out_and_window_reach_the_request(plan):
     assert plan(document)[0].document["elvis"]["readout"] == "mcds:16"
 
 
+def test_what_the_instrument_refuses_is_said_of_its_block(plan):
+    document = yaml.safe_load(NIGHT)
+    at = next(n for n, part in enumerate(document) if "ObservingBlocks" in part)
+    number = len(document[at]["ObservingBlocks"]) - 1
+    document[at]["ObservingBlocks"][number]["instconfig"] = {"instrument": "micado", "keys": {"INS.FILT2.NAME": "X"}}
+    with pytest.raises(RequestError, match=f"^/{at}/ObservingBlocks/{number}"):
+        plan(document)
+
+
 def test_all_files_of_a_pattern_are_there(plan):
     document = yaml.safe_load(NIGHT)
     exposures = [e for e in plan(document) if e.block == "first"]
