@@ -110,11 +110,14 @@ def merge(pieces: Sequence[Piece]) -> tuple[dict[str, Any], dict[int, list[tuple
 
 
 def _catalogue(requests: Sequence[Request]) -> dict[str, Any]:
-    """Return all sources once, in the order of their numbers; as it is if all have the same and no numbers."""
+    """Return all sources once, in the order of their numbers; as it is if all have the same."""
+    blocks = [request.document["elvis"].get("catalogue") for request in requests]
+    if all(block == blocks[0] for block in blocks):
+        return dict(blocks[0])
     parts = [request.extras.catalogue for request in requests]
     known = [catalogue for catalogue in parts if catalogue is not None]
     if any(catalogue.id is None for catalogue in known):
-        return dict(requests[0].document["elvis"]["catalogue"])
+        raise RequestError("/elvis/catalogue", "the parts have different sources, and no numbers (id) to tell them by")
     rows: dict[int, tuple[Catalogue, int]] = {}
     for catalogue in known:
         for row, number in enumerate(catalogue.id or ()):

@@ -39,12 +39,14 @@ def split(request: Request, margin: float | None = None) -> Iterator[dict[str, A
 
     A source of the catalogue goes to every detector (its window) that it touches: those within ``margin`` arcsec,
     by default as far as the near PSF is drawn, and for a galaxy as far as its profile is. Sources keep their numbers;
-    without them they are numbered from 0. A detector that none touches gets the nearest one.
+    without them they are numbered from 0. A detector that none touches gets the nearest one. What is in the aperture of
+    a spectrograph may be on any chip: there each gets the catalogue as it is.
     """
     setup = pipeline.configure(request)
     far = (REACH if margin is None else margin / setup.pixel_scale) + 0.5
     catalogue = request.extras.catalogue
-    places = None if catalogue is None else _places(request, catalogue, setup)
+    shared = setup.spectrograph is not None
+    places = None if catalogue is None or shared else _places(request, catalogue, setup)
     for number in setup.chips:
         document = copy.deepcopy(dict(request.document))
         block = document["elvis"] = {**(document.get("elvis") or {})}
