@@ -106,14 +106,9 @@ def _calibrate(request: Request, setup: Setup) -> Observation:
     chain.check(request, setup)
     drawn, seen = calibration.seen(request, setup)
     drawn, light = calibration.exposed(drawn, seen, optics.detect(drawn, seen))
-    scene = compose(drawn, seen, light)
-    camera: imager.Imager | Spectrometer
-    if seen.spectrograph is not None:
-        from elvis_cli.focalplane import spectrometer
-
-        camera = calibration.lined(spectrometer.prepare(drawn, seen, scene, light))
-    else:
-        camera = imager.prepare(drawn, seen, scene, light)
+    camera = _camera(drawn, seen, light)
+    if not isinstance(camera, imager.Imager):
+        camera = calibration.lined(camera)
     told = calibration.told(request, setup, light.sky_model)
     when = observation.observe(request, setup, told.count)
     above = camera.notes if drawn.sky == request.sky else ()  # of the sky, which a lamp does not shine through
