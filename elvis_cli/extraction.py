@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from elvis_cli import parallel, setups, snr, spectra
 from elvis_cli.errors import RequestError
-from elvis_cli.instrument import Floats, Setup
+from elvis_cli.instrument import Setup
 from elvis_cli.request import Request
 from elvis_cli.scene.spectrum import gaussian
 from elvis_cli.spectra import Spectrum
 from elvis_cli.spectrograph import Aperture, Spectrograph
 
 if TYPE_CHECKING:
-    from elvis_cli.optics import Light
-    from elvis_cli.psf import Psf
+    from elvis_cli.focalplane.spectrometer import Spectrometer
 
 REACH = 32
 """Pixels to either side of the target from which its light is taken, or half the aperture if that is more."""
@@ -135,24 +134,6 @@ class Prediction:
         return cards
 
 
-class Spectrometer(Protocol):
-    """What is needed of `elvis_cli.focalplane.spectrometer.Spectrometer`."""
-
-    @property
-    def psf(self) -> Psf:
-        """The target's, in the middle of the band."""
-
-    @property
-    def light(self) -> Light:
-        """Above and behind the atmosphere."""
-
-    def samples(self, number: int, reach: int, /) -> spectra.Samples:
-        """Return what falls on the detector along one of the setup's traces, ``reach`` pixels around the target."""
-
-    def beyond(self, near: Collection[int], /) -> tuple[Floats, Floats]:
-        """Return wavelengths (um) and how much of the scene's light is in other apertures than ``near``."""
-
-
 def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Prediction:
     """Return the ETC's prediction for a spectrograph, NDIT or NEXPO solved if need be: 0 where nothing reaches it.
 
@@ -176,7 +157,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         trace, samples = spectrograph.traces[number], spectrometer.samples(number, reach)
         aperture, s = spectrograph.apertures[trace.aperture], samples.s - samples.centre
         pixel = float(np.ptp(s)) / (s.size - 1) if s.size > 1 else setup.pixel_scale
-        place = spectra.away(aperture, *request.extras.offset)
+        place = aperture.within(*request.extras.offset)
         weight = spectra.weights(aperture, s, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu")
         efficiency, light = trace.efficiency.at(samples.wave), spectrometer.light
         everything = np.interp(samples.wave, light.wave, light.target) * efficiency * samples.dispersion
@@ -200,7 +181,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         orders = tuple(replace(one, enslitted=one.enslitted + np.interp(one.wave, wave, more)) for one in orders)
     if not orders:
         raise RequestError("/instrument", "no order falls on a chip")
-    width = line_width(spectrograph.apertures[0].width / spectrograph.across, spectrograph.blur)
+    width = spectrograph.line_width(spectrograph.apertures[0])
     endless = request.target.morphology.kind == "infinite"
     inside, notes = chosen(orders, request, width)
     if not endless and (most := max(float(one.enslitted.max()) for one in orders)) < LOST:
@@ -236,7 +217,7 @@ def near(spectrograph: Spectrograph, target: tuple[float, float], reach: float) 
     """Return the traces, by index, of the apertures within ``reach`` (arcsec) of the target, or of the nearest."""
 
     def gap(aperture: Aperture) -> float:
-        across, along = spectra.away(aperture, *target)
+        across, along = aperture.within(*target)
         return max(abs(across) - aperture.width / 2, abs(along) - aperture.length / 2)
 
     gaps = [gap(aperture) for aperture in spectrograph.apertures]
@@ -308,19 +289,3 @@ def limiting_factor(inside: Spectrum, count: int) -> float:
         reached = float(np.median(inside.scaled(10.0**middle))) * math.sqrt(count) >= snr.LIMIT
         low, high = (low, middle) if reached else (middle, high)
     return float(10.0**high)
-
-
-def line_width(width: float, blur: float) -> float:
-    """Return the FWHM of a line: a slit's image, ``width`` wide, blurred by a Gaussian of FWHM ``blur``."""
-    if blur <= 0.0 or width <= 0.0:
-        return max(width, blur)
-    sigma = blur / 2.3548200450309493 * math.sqrt(2.0)
-
-    def light(x: float) -> float:
-        return math.erf((x + width / 2) / sigma) - math.erf((x - width / 2) / sigma)
-
-    low, high = 0.0, width + blur
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if light(middle) > light(0.0) / 2 else (low, middle)
-    return low + high

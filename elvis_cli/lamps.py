@@ -71,14 +71,12 @@ def brightest(density: Floats, light: Light, setup: Setup) -> float:
 
 def brightest_line(wave: Floats, strength: Floats, setup: Setup) -> float:
     """Return the most electrons/s that a pixel gets of a uniform source of lines of electrons/s/arcsec2."""
-    from elvis_cli.extraction import line_width
-
     graph, most = setup.spectrograph, 0.0
     assert graph is not None
     for trace, aperture, _, _, _ in _traces(setup):
         inside = (wave >= trace.wave[0]) & (wave <= trace.wave[1])
         detected = float((strength[inside] * trace.efficiency.at(wave[inside])).max(initial=0.0))
-        share = 1.0 / max(line_width(aperture.width / graph.across, graph.blur), 1.0)
+        share = 1.0 / max(graph.line_width(aperture), 1.0)
         most = max(most, detected * aperture.width * share)
     return most * setup.pixel_scale
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.focalplane.views import Samples
 from elvis_cli.instrument import Detector, Floats
 from elvis_cli.spectrograph import Aperture
 
@@ -24,46 +25,6 @@ FAINT = 1e-6
 """Of the most light there: below this nothing is told of the fraction."""
 PARTS = 16
 """Strips of a slice, across, in which a round aperture is cut."""
-
-
-class Samples(Protocol):
-    """What is needed of a trace: n pixels along the dispersion, m across it."""
-
-    @property
-    def wave(self) -> Floats:
-        """Of each pixel along the trace, um (n,)."""
-
-    @property
-    def dispersion(self) -> Floats:
-        """um/pixel, above 0 (n,)."""
-
-    @property
-    def chip(self) -> NDArray[Any]:
-        """Number of the chip (n,), 0 = on none."""
-
-    @property
-    def s(self) -> Floats:
-        """Places of the rows along the aperture, arcsec, ascending (m,)."""
-
-    @property
-    def centre(self) -> float:
-        """Where the target is among them."""
-
-    @property
-    def target(self) -> NDArray[Any]:
-        """Electrons/s/pixel (n, m)."""
-
-    @property
-    def background(self) -> NDArray[Any]:
-        """Sky and warm optics, electrons/s/pixel (n, m)."""
-
-    @property
-    def enslitted(self) -> Floats:
-        """Fraction of the target's light inside the aperture (n,)."""
-
-    @property
-    def total(self) -> Floats:
-        """Throughput from the atmosphere to the detector, the order's efficiency included (n,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,13 +119,6 @@ def disc(s: Floats, pixel: float, x: float, width: float, radius: float) -> Floa
     across = x + width * ((np.arange(PARTS) + 0.5) / PARTS - 0.5)
     chord = np.sqrt(np.maximum(radius**2 - across**2, 0.0))
     return np.asarray(rows(s, pixel, chord).mean(axis=0))
-
-
-def away(aperture: Aperture, x: float, y: float) -> tuple[float, float]:
-    """Return how far across and along an aperture, from its middle, a place in the field is, arcsec."""
-    angle = math.radians(aperture.angle)
-    dx, dy = x - aperture.x, y - aperture.y
-    return dx * math.cos(angle) - dy * math.sin(angle), dx * math.sin(angle) + dy * math.cos(angle)
 
 
 def weights(

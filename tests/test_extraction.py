@@ -188,21 +188,6 @@ def test_the_limit_has_the_ratio_five(ready):
     assert bright - faint == pytest.approx(55.0, abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("width", "blur", "expected"),
-    [(4.0, 0.0, 4.0), (0.0, 2.0, 2.0), (4.0, 0.5, 4.0), (0.1, 2.0, 2.0), (0.0, 0.0, 0.0)],
-)
-def test_line_width(width, blur, expected):
-    """A wide slit keeps its width, a narrow one has the blur's."""
-    assert extraction.line_width(width, blur) == pytest.approx(expected, rel=2e-3)
-
-
-def test_line_width_is_that_of_the_profile():
-    x = np.linspace(-6, 6, 6001)
-    line = np.convolve(abs(x) <= 1.0, np.exp(-4 * math.log(2) * (x / 2.0) ** 2), "same")
-    assert np.ptp(x[line >= line.max() / 2]) == pytest.approx(extraction.line_width(2.0, 2.0), abs=4e-3)
-
-
 def test_cards_are_those_of_images_and_more(ready, predict, micado):
     p, image = extraction.predict(*ready([samples()])), predict(micado())
     spectral = {key: value for key, value, _ in p.cards()}

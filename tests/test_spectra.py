@@ -63,13 +63,6 @@ def test_slices_of_a_circle_have_its_area(radius, width):
     assert area == pytest.approx(math.pi * radius**2, rel=0.01)
 
 
-def test_a_turned_aperture_counts_along_itself():
-    turned = Aperture(1.0, 2.0, 10.0, 0.4, angle=90.0)  # s points to +x
-    across, along = spectra.away(turned, 1.5, 2.25)
-    assert (across, along) == (pytest.approx(-0.25), pytest.approx(0.5))
-    assert spectra.away(Aperture(1.0, 2.0, 10.0, 0.4), 1.5, 2.25) == (0.5, 0.25)
-
-
 def test_a_fibre_gives_all_or_nothing():
     s = samples().s
     fibre = Aperture(0.0, 0.0, 1.0, 1.0, fibre=True)

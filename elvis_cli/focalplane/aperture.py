@@ -19,7 +19,7 @@ from elvis_cli import parallel, refraction
 from elvis_cli.errors import ResourceError
 from elvis_cli.extras import Window
 from elvis_cli.focalplane import imager
-from elvis_cli.focalplane.geometry import sky_to_field
+from elvis_cli.focalplane.geometry import sky_to_field, turned
 from elvis_cli.instrument import Chip, Floats, Setup, Site
 from elvis_cli.optics import Light
 from elvis_cli.psf import Psf
@@ -125,7 +125,7 @@ class Plane:
         ``s`` (m,) is where, in the coordinate of the aperture's traces: (images, count, m). A fibre shows its own
         shape, whatever fell into it.
         """
-        t, along = self._place(aperture)
+        t, along = turned(aperture.x, aperture.y, aperture.angle)
         q = self.setup.pixel_scale
         edges = np.linspace(-0.5, 0.5, count + 1) * aperture.width
         half = aperture.length / 2
@@ -153,14 +153,6 @@ class Plane:
         """Return the light of ``image`` within an aperture."""
         mean = self.profiles([image], aperture, 1, np.array([aperture.offset]), aperture.length)
         return float(mean[0, 0, 0]) * aperture.length
-
-    def _place(self, aperture: Aperture) -> tuple[float, float]:
-        """Return where the centre of an aperture is across and along."""
-        angle = math.radians(aperture.angle)
-        return (
-            aperture.x * math.cos(angle) - aperture.y * math.sin(angle),
-            aperture.x * math.sin(angle) + aperture.y * math.cos(angle),
-        )
 
 
 def inside(shape: tuple[int, ...], pixel: float, x: float, y: float, radius: float) -> Floats:
@@ -206,25 +198,19 @@ def lay(
     if len(angles) > 1 or min(angles) % 90.0:
         raise ResourceError("apertures must share one angle, a multiple of 90 deg: the position angle turns the field")
     angle = min(angles)
-    turned = math.radians(angle)
     widest = max(strips(a, spectrograph.across) for a in spectrograph.apertures)
     width = min(a.width for a in spectrograph.apertures) / widest
     finest = min(setup.pixel_scale / 2, width)
     q = width / math.ceil(width / finest)
     across, along = [], []
     for a in spectrograph.apertures:
-        t, u = (
-            a.x * math.cos(turned) - a.y * math.sin(turned),
-            a.x * math.sin(turned) + a.y * math.cos(turned),
-        )
+        t, u = turned(a.x, a.y, angle)
         across += [t - a.width / 2, t + a.width / 2]
         along += [u - a.length / 2, u + a.length / 2]
     nx, ny = (math.ceil((max(ends) - min(ends)) / q - 1e-6) + 2 for ends in (across, along))
     origin = (max(across) + min(across) - nx * q) / 2, (max(along) + min(along) - ny * q) / 2
     centre = origin[0] + nx * q / 2, origin[1] + ny * q / 2
-    # from across and along back to the field
-    x = centre[0] * math.cos(turned) + centre[1] * math.sin(turned)
-    y = -centre[0] * math.sin(turned) + centre[1] * math.cos(turned)
+    x, y = turned(*centre, -angle)
     chip = Chip(1, "", x / q, y / q, -angle % 360.0, 1.0, 0.0, 0.0)
     detector = replace(setup.detector, nx=nx, ny=ny, pixel_mm=1.0, chips=(chip,))
     virtual = replace(setup, pixel_scale=q, plate_scale=q, detector=detector, distortion=0.0, spectrograph=None)

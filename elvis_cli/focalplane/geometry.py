@@ -83,6 +83,12 @@ def sky_to_field(east: Coordinate, north: Coordinate, position_angle: float) -> 
     return -east * cos + north * sin, east * sin + north * cos
 
 
+def turned(x: Coordinate, y: Coordinate, angle: float) -> tuple[Coordinate, Coordinate]:
+    """Return x, y on axes of which the second stands ``angle`` (deg) from +y towards +x."""
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return x * cos - y * sin, x * sin + y * cos
+
+
 def project(ra: Floats, dec: Floats, ra0: float, dec0: float) -> tuple[Floats, Floats]:
     """Return tangent-plane offsets (East, North), arcsec, about (ra0, dec0); all in deg; NaN for what is behind.
 

@@ -16,8 +16,6 @@ from elvis_cli.instrument import Floats
 Image = NDArray[np.float32]
 PITCH = 0.5
 """Pixels between the samples of a straightened trace: what it shows is blurred by a pixel at least."""
-SIGMA = math.sqrt(8.0 * math.log(2.0))
-"""FWHM of a Gaussian over its standard deviation."""
 FEW = 8
 """Spectra that keep the wings of their sources to themselves; beyond, what is fainter than WING of a profile's peak
 has the mean spectrum of all wings."""

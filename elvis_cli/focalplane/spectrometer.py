@@ -20,23 +20,20 @@ from elvis_cli.focalplane import imager
 from elvis_cli.focalplane.aperture import Plane
 from elvis_cli.focalplane.course import FINE, STEP, Course, Nodes
 from elvis_cli.focalplane.imager import PARTS
-from elvis_cli.focalplane.layers import FEW, PITCH, SIGMA, Layers, Pile, smoothed, wings
+from elvis_cli.focalplane.layers import FEW, PITCH, Layers, Pile, smoothed, wings
 from elvis_cli.focalplane.views import Samples, Wavelengths
-from elvis_cli.instrument import Chip, Detector, Floats, Setup
+from elvis_cli.instrument import Chip, Floats, Setup
 from elvis_cli.optics import Light
 from elvis_cli.product import observation
-from elvis_cli.product.spectral import resolving_power
 from elvis_cli.psf import Psf
 from elvis_cli.request import Request
 from elvis_cli.scene import spectral
 from elvis_cli.scene.compose import Scene
-from elvis_cli.spectrograph import Aperture, Spectrograph, Trace
+from elvis_cli.spectrograph import SIGMA, Aperture, Spectrograph, Trace
 
 Image = NDArray[np.float32]
 EDGE = 3
 """Samples beside those that are needed: the cubic's reach, and one."""
-ROWS = 32
-"""Pixels beside the target, along the aperture, of which `Spectrometer.samples` tells."""
 TELLABLE = 10
 """Parts of a pixel's velocity that still count."""
 SCENE = frozenset(("stars", "galaxies"))
@@ -97,11 +94,10 @@ class Spectrometer:
         from elvis_cli.kernels import dispersion
 
         image = np.zeros((window.ny, window.nx), np.float32)
-        detector = self.setup.detector
         drawn = [
             (number, nodes)
             for number in range(len(self.courses))
-            if (nodes := self._nodes(number, chip, detector)) is not None
+            if (nodes := self._nodes(number, chip)) is not None
             and nodes.x0 < window.x0 + window.nx
             and nodes.x1 > window.x0
             and nodes.y0 < window.y0 + window.ny
@@ -134,7 +130,7 @@ class Spectrometer:
             np.full(shape, np.nan, np.float32),
         )  # fmt: skip
         for number, course in enumerate(self.courses):
-            nodes = self._nodes(number, chip, self.setup.detector)
+            nodes = self._nodes(number, chip)
             if nodes is None:
                 continue
             aperture = self.spectrograph.apertures[course.trace.aperture]
@@ -149,16 +145,13 @@ class Spectrometer:
             found.s[lit] = s[lit]
         return found
 
-    def samples(self, number: int, reach: int = ROWS) -> Samples:
+    def samples(self, number: int, reach: int) -> Samples:
         """Return the light around the target, ``reach`` pixels to either side, along trace ``number``."""
         course, graph = self.courses[number], self.spectrograph
         aperture = graph.apertures[course.trace.aperture]
-        angle = math.radians(aperture.angle)
-        dx, dy = self.scene.centre[0] - aperture.x, self.scene.centre[1] - aperture.y
-        half = aperture.length / 2
-        centre = aperture.offset + dx * math.sin(angle) + dy * math.cos(angle)
+        centre = aperture.offset + aperture.within(*self.scene.centre)[1]
         rows = centre + np.arange(-reach, reach + 1) * course.row
-        rows = rows[np.abs(rows - aperture.offset) <= half]
+        rows = rows[np.abs(rows - aperture.offset) <= aperture.length / 2]
         if not rows.size:
             rows = np.array([aperture.offset])
         p = np.arange(0.5, course.length, 1.0)
@@ -258,11 +251,15 @@ class Spectrometer:
         count = 2 * math.ceil(beyond / pitch) + 1
         return np.asarray(aperture.offset + (np.arange(count) - count // 2) * pitch, float), pitch
 
+    @cached_property
+    def _made(self) -> dict[int, Layers]:
+        """The layers of some traces, kept."""
+        return {}
+
     def _layers(self, number: int) -> Layers:
         """Return the layers of a trace."""
-        known: dict[int, Layers] = self.__dict__.setdefault("_layered", {})
-        if number in known:
-            return known[number]
+        if number in self._made:
+            return self._made[number]
         course, graph, plane = self.courses[number], self.spectrograph, self.plane
         aperture = graph.apertures[course.trace.aperture]
         order = self._orders[course.trace.order]
@@ -305,8 +302,8 @@ class Spectrometer:
             filled = pile.spectrum(spread(electrons, wide / pieces))
             pile.add(source.part, even, centres if pieces > 1 else np.zeros(1), filled, len(hats) - 1)
         made = pile.layers()
-        if sum(one.nbytes for one in tuple(known.values())) + made.nbytes < KEPT:
-            known[number] = made
+        if sum(one.nbytes for one in tuple(self._made.values())) + made.nbytes < KEPT:
+            self._made[number] = made
         return made
 
     def _hat(self, wave: Floats, number: int) -> Floats:
@@ -315,14 +312,19 @@ class Spectrometer:
         weights[number] = 1.0
         return np.interp(wave, self.plane.wave, weights)
 
-    def _nodes(self, number: int, chip: Chip, detector: Detector) -> Nodes | None:
-        known: dict[tuple[int, int], Nodes | None] = self.__dict__.setdefault("_known", {})
-        if (number, chip.id) not in known:
-            course = self.courses[number]
-            aperture = self.spectrograph.apertures[course.trace.aperture]
-            slack = aperture.width / self.spectrograph.across / 2 + 3.0 * self.spectrograph.blur + 4.0
-            known[number, chip.id] = tracing.on_chip(course, aperture, chip, detector, slack)
-        return known[number, chip.id]
+    @cached_property
+    def _found(self) -> dict[tuple[int, int], Nodes | None]:
+        """The nodes of some traces on some chips, kept."""
+        return {}
+
+    def _nodes(self, number: int, chip: Chip) -> Nodes | None:
+        """Return the nodes of a trace on a chip, None where it does not touch it."""
+        key = number, chip.id
+        if key not in self._found:
+            course, graph = self.courses[number], self.spectrograph
+            aperture = graph.apertures[course.trace.aperture]
+            self._found[key] = tracing.on_chip(course, aperture, chip, self.setup.detector, _slack(graph, aperture))
+        return self._found[key]
 
     def _rectified(
         self, number: int, nodes: Nodes, layers: Layers, low: int, high: int, window: Window, parts: frozenset[str]
@@ -369,7 +371,7 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spect
     plane = apertures.lay(request, setup, scene, light, movement, graph)
     thermal = sum((light.density[name] for name in light.density if name != "sky"), np.zeros_like(light.wave))
     uniform = fillers(light, light.density["sky"], thermal)
-    resolution = resolving_power(setup)
+    resolution = graph.resolving_power(setup.band, setup.detector.pixel_mm)
     notes: tuple[str, ...] = ()
     if resolution > RESOLUTION:
         notes += (
@@ -382,7 +384,12 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spect
 
 def _course(trace: Trace, graph: Spectrograph, pixel: float) -> Course:
     aperture = graph.apertures[trace.aperture]
-    return tracing.follow(trace, aperture, pixel, aperture.width / graph.across / 2 + 3.0 * graph.blur + 4.0)
+    return tracing.follow(trace, aperture, pixel, _slack(graph, aperture))
+
+
+def _slack(graph: Spectrograph, aperture: Aperture) -> float:
+    """Return how many pixels beyond its ends a trace still has light."""
+    return aperture.width / graph.across / 2 + 3.0 * graph.blur + 4.0
 
 
 def fillers(light: Light, above: Floats, thermal: Floats) -> tuple[Uniform, ...]:

@@ -33,11 +33,11 @@ class Samples:
     wave: Floats
     """um (n,)."""
     dispersion: Floats
-    """um per pixel (n,)."""
+    """um per pixel, above 0 (n,)."""
     chip: NDArray[np.int64]
     """Number of the chip (n,); 0 in a gap."""
     s: Floats
-    """arcsec (m,) of the pixels along the aperture; the target is at ``centre``."""
+    """arcsec (m,) of the pixels along the aperture, ascending; the target is at ``centre``."""
     centre: float
     target: Image
     """Electrons/s/pixel of the scene (n, m)."""
@@ -46,4 +46,4 @@ class Samples:
     enslitted: Floats
     """Fraction of the scene's light that is inside the aperture (n,)."""
     total: Floats
-    """Throughput from the atmosphere to the detector (n,)."""
+    """Throughput from the atmosphere to the detector, the order's efficiency included (n,)."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-from elvis_cli.focalplane.geometry import field_to_sky
+from elvis_cli.focalplane.geometry import field_to_sky, turned
 from elvis_cli.ob.members import Members
 
 
@@ -47,8 +46,7 @@ class SkyFrame(Frame):
 
     def offset(self, dx: float, dy: float, position_angle: float) -> tuple[float, float]:
         """Return (East, North), arcsec."""
-        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-        return dx * cos + dy * sin, -dx * sin + dy * cos
+        return turned(dx, dy, -self.angle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from elvis_cli.focalplane.geometry import sky_to_field
+from elvis_cli.focalplane.geometry import sky_to_field, turned
 from elvis_cli.ob import frames
 from elvis_cli.ob.frames import Frame, InstrumentFrame, SlitFrame
 from elvis_cli.ob.members import Members
@@ -40,8 +39,7 @@ class TelescopeOffset:
         """Return the offset along the field's axes if it is one along a slit, ``slit`` deg from +y towards +x."""
         if not isinstance(self.frame, SlitFrame):
             return self
-        (dx, dy), turn = self.arcsec(), math.radians(slit - self.frame.angle)
-        x, y = dx * math.cos(turn) + dy * math.sin(turn), dy * math.cos(turn) - dx * math.sin(turn)
+        x, y = turned(*self.arcsec(), self.frame.angle - slit)
         return replace(self, dx=x, dy=y, unit="arcsec", frame=InstrumentFrame())
 
     def to_dict(self) -> dict[str, Any]:

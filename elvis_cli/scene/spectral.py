@@ -149,11 +149,9 @@ def _distance(shape: Points | Galaxies, setup: Setup) -> Floats:
     """Return how far each source is from the nearest aperture, arcsec."""
     found = np.full(shape.x.size, np.inf)
     for aperture in setup.spectrograph.apertures if setup.spectrograph else ():
-        angle = np.radians(aperture.angle)
-        dx, dy = shape.x - aperture.x, shape.y - aperture.y
-        along = np.abs(dx * np.sin(angle) + dy * np.cos(angle)) - aperture.length / 2
-        across = np.abs(dx * np.cos(angle) - dy * np.sin(angle)) - aperture.width / 2
-        found = np.minimum(found, np.hypot(np.maximum(along, 0.0), np.maximum(across, 0.0)))
+        across, along = (np.abs(at) for at in aperture.within(shape.x, shape.y))
+        beyond = np.maximum(across - aperture.width / 2, 0.0), np.maximum(along - aperture.length / 2, 0.0)
+        found = np.minimum(found, np.hypot(*beyond))
     return found if np.isfinite(found).all() else np.zeros(shape.x.size)
 
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.focalplane.geometry import Coordinate, turned
 from elvis_cli.instrument import Curve, Floats
+
+SIGMA = math.sqrt(8.0 * math.log(2.0))
+"""FWHM of a Gaussian over its standard deviation."""
+PLACES = 9
+"""Along a trace, where its resolving power is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +40,9 @@ class Aperture:
     fibre: bool = False
     """Round, and scrambling: its image does not remember where in it the light fell."""
 
-    def within(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    def within(self, x: Coordinate, y: Coordinate) -> tuple[Coordinate, Coordinate]:
         """Return how far places in the field (arcsec) are from the centre, across and along."""
-        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-        dx, dy = x - self.x, y - self.y
-        return dx * cos - dy * sin, dx * sin + dy * cos
+        return turned(x - self.x, y - self.y, self.angle)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,3 +94,31 @@ class Spectrograph:
     """Part of the differential refraction that is corrected: 0 none, 1 all."""
     reference: float = 0.0
     """Wavelength (um) that the guiding keeps in the middle of the aperture; 0 = middle of the band."""
+
+    def line_width(self, aperture: Aperture) -> float:
+        """Return the FWHM (pixels) of a line: the image of an aperture, blurred."""
+        width, blur = aperture.width / self.across, self.blur
+        if blur <= 0.0 or width <= 0.0:
+            return max(width, blur)
+        scale = blur / SIGMA * math.sqrt(2.0)
+
+        def light(x: float) -> float:
+            return math.erf((x + width / 2) / scale) - math.erf((x - width / 2) / scale)
+
+        low, high = 0.0, width + blur
+        for _ in range(50):
+            middle = (low + high) / 2
+            low, high = (middle, high) if light(middle) > light(0.0) / 2 else (low, middle)
+        return low + high
+
+    def resolving_power(self, band: tuple[float, float], pixel: float) -> float:
+        """Return that of the aperture's own image, median of all traces: a point sharper than the aperture does better.
+
+        ``band`` is the range in um that is looked at, ``pixel`` the side of a pixel in mm.
+        """
+        powers = []
+        for trace in self.traces:
+            wave = np.linspace(max(trace.wave[0], band[0]), min(trace.wave[1], band[1]), PLACES)
+            aperture = self.apertures[trace.aperture]
+            powers.append(wave / (trace.dispersion(wave, aperture.offset, pixel) * self.line_width(aperture)))
+        return float(np.median(powers))

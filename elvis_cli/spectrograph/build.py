@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from elvis_cli.errors import ResourceError
 from elvis_cli.facts import EVERYWHERE, Facts
+from elvis_cli.focalplane.geometry import turned
 from elvis_cli.instrument import Curve, Value
 from elvis_cli.spectrograph import Aperture, Spectrograph, Trace, grating
 
@@ -67,13 +67,11 @@ def _apertures(facts: Facts) -> tuple[Aperture, ...]:
     if kind != "slices":
         raise ResourceError(f"{facts.file}: {facts.path}.kind: no {kind!r}: slit, slices, fibres", file=facts.file)
     count, columns = (int(facts.number(n, "1")) if n in facts else 1 for n in ("count", "columns"))
-    right, up = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     stack = (
         ((k - (count - 1) / 2) * width, (c - (columns - 1) / 2) * length) for c in range(columns) for k in range(count)
     )
-    return tuple(
-        Aperture(x + t * right + s * up, y - t * up + s * right, length, width, angle, offset + s) for t, s in stack
-    )
+    turn = ((*turned(t, s, -angle), s) for t, s in stack)
+    return tuple(Aperture(x + dx, y + dy, length, width, angle, offset + s) for dx, dy, s in turn)
 
 
 def _all_traces(facts: Facts, folder: Path, apertures: int) -> tuple[Trace, ...]:

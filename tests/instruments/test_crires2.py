@@ -222,7 +222,7 @@ def test_the_central_pixel_of_k2217_gets_what_the_etc_of_2020_gave_it():
     for number, trace in enumerate(setup.spectrograph.traces):
         if trace.order not in CENTRAL:
             continue
-        found = ready.imager.samples(number)
+        found = ready.imager.samples(number, 32)
         lit = found.chip > 0
         row = int(np.argmin(np.abs(found.s - found.centre)))
         photons = np.interp(found.wave, light.wave, light.flux) * light.area * found.dispersion
@@ -251,6 +251,6 @@ def test_the_total_throughput_of_m_is_the_etc_s():
     """v118, M4187: 0.0793 at 4999.7 nm, the part of the light in the slit included."""
     ready = pipeline.prepare(corpus("crires2_v118_Mband_michelangelo"))
     number = next(n for n, t in enumerate(ready.setup.spectrograph.traces) if t.wave[0] < 4.9997 < t.wave[1])
-    found = ready.imager.samples(number)
+    found = ready.imager.samples(number, 32)
     total = np.interp(4.9997, found.wave, found.total * found.enslitted)
     assert total == pytest.approx(0.0793, rel=0.1)

@@ -11,8 +11,11 @@ from elvis_cli import optics, pipeline, reader, registry
 from elvis_cli.errors import RequestError
 from elvis_cli.extras import Window
 from elvis_cli.focalplane import spectrometer
-from elvis_cli.focalplane.spectrometer import FINE, SIGMA, Uniform, smoothed
+from elvis_cli.focalplane.course import FINE
+from elvis_cli.focalplane.layers import smoothed
+from elvis_cli.focalplane.spectrometer import Uniform
 from elvis_cli.scene.compose import compose
+from elvis_cli.spectrograph import SIGMA
 
 # range (um), R at a wavelength (um): user manual v117.1
 GRATINGS = {
@@ -266,7 +269,7 @@ def test_a_star_stands_in_the_slitlet_and_column_where_it_is():
 
 def test_the_slit_loses_what_falls_beside_it():
     made = star("lss_ngs")
-    found = made.samples(0)
+    found = made.samples(0, 32)
     at = np.interp([3.1, 3.5, 4.0], found.wave, found.enslitted)
     assert at[0] > at[1] > at[2]  # the image grows with the wavelength
     assert 0.45 < at[2] < at[0] < 0.75
@@ -280,7 +283,7 @@ def test_the_slit_loses_what_falls_beside_it():
     across = draw(star("lss_ngs", y=0.3), window, "stars").sum() / draw(made, window, "stars").sum()
     assert along == pytest.approx(1.0, rel=0.02)
     assert across < 0.1
-    seeing = star("lss_noao").samples(0)
+    seeing = star("lss_noao").samples(0, 32)
     assert np.interp(3.5, seeing.wave, seeing.enslitted) < 0.25
 
 
