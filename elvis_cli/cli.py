@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
@@ -20,7 +20,7 @@ import typer
 from elvis_cli import __version__
 from elvis_cli.commands import batch, ob, survey
 from elvis_cli.commands.pipes import OutputFile, binary_stdin, check_stdout, sink, stdin
-from elvis_cli.console import Console, cell, print_json, table, write
+from elvis_cli.console import begin, cell, note, print_json, table, write
 from elvis_cli.errors import ElvisError, UsageError, expected
 from elvis_cli.options import Options, request_options
 from elvis_cli.options import limits as read_limits
@@ -48,9 +48,6 @@ class _Terminated(BaseException):
         self.exit_code = 128 + number
 
 
-_console = Console(as_json=False)
-
-
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -70,10 +67,9 @@ def _terminate(number: int, _frame: object) -> NoReturn:
 
 def run(argv: list[str]) -> int:
     """Run one command line on this process's standard streams and return its exit code."""
-    global _console  # noqa: PLW0603 - there is one stderr
-    _console = Console(_wants_json(argv))
+    console = begin(_wants_json(argv))
     try:
-        return app(args=argv, prog_name="elvis", standalone_mode=False) or _console.done()
+        return app(args=argv, prog_name="elvis", standalone_mode=False) or console.done()
     except (KeyboardInterrupt, typer.Abort):
         return 128 + signal.SIGINT
     except _Terminated as stop:
@@ -84,7 +80,7 @@ def run(argv: list[str]) -> int:
         failure = error
     except Exception as error:
         failure = _translate(error)
-    return _console.fail(failure)
+    return console.fail(failure)
 
 
 def _translate(error: Exception) -> ElvisError:
@@ -188,7 +184,7 @@ def preview(
             )
         else:
             notes = picture.png(source, out, size or 1024, extension=ext, kind=stretch, limits=between)
-    _console.note(notes)
+    note(notes)
 
 
 @app.command()
@@ -201,8 +197,8 @@ def validate(options: Options) -> None:
 
     made = pipeline.prepare(request)
     setup, prediction = made.setup, made.prediction
-    _console.note(made.notes)
-    _console.note(
+    note(made.notes)
+    note(
         [
             f"valid: {setup.instrument} {setup.mode} {setup.filter_name}, chips {', '.join(map(str, setup.chips))}, "
             f"{setup.window.nx} x {setup.window.ny} pixels, {setup.count_key} {prediction.count} x {setup.dit:g} s, "
@@ -325,18 +321,13 @@ def _render(text: bytes | str, options: Options, output: Path | None) -> None:
 
     with sink(output) as out, _progress() as progress:
         notes = pipeline.render(request, out, progress)
-    _console.note(notes)
+    note(notes)
 
 
 def _read(text: bytes | str, options: Options) -> Request:
     request = options.read(text)
-    _console.note(request.warnings)
+    note(request.warnings)
     return request
-
-
-def note(lines: Iterable[str]) -> None:
-    """Say on stderr what the user should know."""
-    _console.note(lines)
 
 
 @contextmanager

@@ -39,6 +39,21 @@ class Console:
         return 0
 
 
+_console = Console(as_json=False)
+
+
+def begin(as_json: bool) -> Console:
+    """Return what stderr is from now on: there is one."""
+    global _console  # noqa: PLW0603
+    _console = Console(as_json)
+    return _console
+
+
+def note(lines: Iterable[str]) -> None:
+    """Say on stderr what the user should know."""
+    _console.note(lines)
+
+
 def say(line: str) -> None:
     """Write one printable line to stderr, whatever the text in it was made of."""
     if sys.stderr is not None:  # else print would choose stdout

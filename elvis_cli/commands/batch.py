@@ -18,7 +18,7 @@ import typer
 
 from elvis_cli import parallel
 from elvis_cli.commands.pipes import binary_stdin
-from elvis_cli.console import write
+from elvis_cli.console import note, write
 from elvis_cli.errors import IncompleteError, OutputError, UsageError
 from elvis_cli.options import Options, request_options
 
@@ -49,8 +49,6 @@ def batch(
 
     Prints a JSON line about each, in their order. Exit code 1 if any failed.
     """
-    from elvis_cli import cli
-
     stdin = binary_stdin()
     _make(outdir)
     from elvis_cli.product.output import sweep
@@ -75,9 +73,9 @@ def batch(
                 counts[outcome.status] += 1
                 step(counts)
                 if counts[work.FAILED] <= TOLD and outcome.message:
-                    cli.note([f"line {outcome.line}: failed: {outcome.message}"])
+                    note([f"line {outcome.line}: failed: {outcome.message}"])
                 elif counts.total() <= TOLD:
-                    cli.note(outcome.notes)
+                    note(outcome.notes)
         now = False
     finally:
         workers.close(now=now)
@@ -86,7 +84,7 @@ def batch(
     summary += f" in {time.monotonic() - begin:.1f} s"
     if counts[work.FAILED]:
         raise IncompleteError(summary)
-    cli.note([summary])
+    note([summary])
 
 
 def _make(outdir: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from elvis_cli.commands.pipes import stdin
-from elvis_cli.console import print_json, say, table, write
+from elvis_cli.console import note, print_json, say, table, write
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.ob.languages import Language, Output
 
@@ -48,7 +48,6 @@ def ob(
     to: Annotated[Output | None, typer.Option(help="Print the targets or the blocks in this language.")] = None,
 ) -> None:
     """Print a request for each exposure of the Observing Blocks on stdin, one in a line."""
-    from elvis_cli import cli
     from elvis_cli.ob import observing
 
     text = stdin()
@@ -70,10 +69,10 @@ def ob(
 
         more, told = daytime.calibrations(visits, calibrations, options.request)
         visits += more
-        cli.note(told)
+        note(told)
     exposures = tuple(night.plan(visits, options))  # all of them, or none: a wrong block is found before a line is out
-    cli.note(note for visit in visits if visit.target for note in visit.target.notes())
-    cli.note(conditions.told(breach for exposure in exposures for breach in exposure.breaches))
+    note(line for visit in visits if visit.target for line in visit.target.notes())
+    note(conditions.told(breach for exposure in exposures for breach in exposure.breaches))
     if check:
         say(f"elvis: valid: {shown.summary(visits, exposures)}")
         return

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from elvis_cli.commands.pipes import OutputFile, check_stdout, sink, stdin
-from elvis_cli.console import say, write
+from elvis_cli.console import note, say, write
 from elvis_cli.errors import UsageError
 
 
@@ -33,11 +33,10 @@ def split(
     ] = None,
 ) -> None:
     """Print a request for each detector of each request on stdin, one in a line, with the sources that touch it."""
-    from elvis_cli import cli
     from elvis_cli.commands import split as splits
 
     for line, notes in splits.lines(stdin(), margin):
-        cli.note(notes)
+        note(notes)
         write(line)
 
 
@@ -49,14 +48,12 @@ def combine(
     ] = False,
 ) -> None:
     """Put the files of single detectors together: the focal plane as one FITS file."""
-    from elvis_cli import cli
-
     check_stdout(output)
     from elvis_cli.commands.combine import combine as together
 
     with sink(output) as out:
         notes = together(files, out, allow_missing=allow_missing)
-    cli.note(notes)
+    note(notes)
 
 
 def catalog(
