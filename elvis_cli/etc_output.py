@@ -39,6 +39,8 @@ ELECTRONS = {
     "signals": ("obstarget", "obssky", "obstotal"),
     "maxsignals": ("maxpixeltarget", "maxpixelsky", "maxpixeltotal"),
 }
+ENERGIES = {"target": "J s-1 m-2 m-1", "sky": "J s-1 m-2 m-1 arcsec-2"}
+"""Units of `sed`."""
 MAP_PIXELS = 2**22
 """Frames with more pixels than this get no S/N map: it would double the file, and is kept until the frame is out."""
 CORE = 64.0

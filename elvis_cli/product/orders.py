@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from elvis_cli import etc_output
 from elvis_cli.product.fits import Table
-from elvis_cli.request import Request
 
 if TYPE_CHECKING:
     from elvis_cli.extraction import Prediction
@@ -24,23 +23,18 @@ if TYPE_CHECKING:
     from elvis_cli.spectra import Spectrum
 
 Columns = dict[str, "Floats"]
-ENERGY = "J s-1 m-2 m-1"
 UNITS = {
-    "sed/target": ENERGY,
-    "sed/sky": f"{ENERGY} arcsec-2",
+    **{f"sed/{flag}": unit for flag, unit in etc_output.ENERGIES.items()},
     "dispersion/dispersion": "nm pixel-1",
     **{f"{group}/{flag}": "electron" for group, flags in etc_output.ELECTRONS.items() for flag in flags},
 }
-
-
 WHERE = {"signals": "in the aperture", "maxsignals": "in the brightest pixel"}
 
 
-def tables(series: frozenset[str], request: Request, light: Light, prediction: Prediction) -> Iterator[Table]:
+def tables(series: frozenset[str], light: Light, prediction: Prediction) -> Iterator[Table]:
     """Yield the tables that ``series`` asks for, group by group."""
-    endless = request.target.morphology.kind == "infinite"
     groups: dict[str, Callable[[Spectrum], Columns]] = {
-        "throughput": lambda spectrum: throughput(spectrum, light, endless=endless),
+        "throughput": lambda spectrum: throughput(spectrum, light, endless=prediction.endless),
         "sed": lambda spectrum: sed(spectrum, light),
         "signals": signals,
         "maxsignals": maxsignals,

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from elvis_cli.optics import Light
     from elvis_cli.psf import Psf
 
-ENERGY = "J s-1 m-2 m-1"
 ELECTRON = "electron"
 
 
@@ -44,13 +43,12 @@ def extensions(
     if not isinstance(prediction, Prediction):
         from elvis_cli.product import orders
 
-        yield from orders.tables(series, request, light, prediction)
+        yield from orders.tables(series, light, prediction)
         return
     infinite = request.target.morphology.kind == "infinite"
     parts = etc_output.throughput(light, 1.0 if infinite else prediction.encircled)
     yield from _spectral("throughput", parts, {}, light, series)
-    units = {"target": ENERGY, "sky": f"{ENERGY} arcsec-2"}
-    yield from _spectral("sed", etc_output.sed(light), units, light, series)
+    yield from _spectral("sed", etc_output.sed(light), etc_output.ENERGIES, light, series)
     yield from _row("SIGNALS", dict(pick(etc_output.signals(prediction), "signals", series)), "in the aperture")
     brightest = dict(pick(etc_output.maxsignals(prediction), "maxsignals", series))
     yield from _row("MAXSIGNALS", brightest, "in the brightest pixel")

@@ -43,7 +43,7 @@ def ready(document):
 
 @pytest.fixture(scope="module")
 def tables(ready):
-    found = list(orders.tables(ready.series, ready.request, ready.imager.light, ready.prediction))
+    found = list(orders.tables(ready.series, ready.imager.light, ready.prediction))
     return {(each.name, {key: value for key, value, _ in each.cards}["EXTVER"]): each for each in found}
 
 
