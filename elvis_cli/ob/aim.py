@@ -15,12 +15,9 @@ from elvis_cli.errors import RequestError
 from elvis_cli.focalplane.geometry import deproject, field_to_sky, project, sky_to_field
 from elvis_cli.instrument import Setup, Site
 from elvis_cli.ob import ephemeris
-from elvis_cli.ob.offset import Place, TelescopeOffset
+from elvis_cli.ob.offset import FURTHEST, Place, TelescopeOffset
 from elvis_cli.ob.target import Target
 from elvis_cli.ob.visit import Shot
-
-FURTHEST = 36000.0
-"""arcsec between target and pointing."""
 
 
 def follow(target: Target, time: datetime, origin: datetime) -> tuple[float, float]:

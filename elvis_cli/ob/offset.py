@@ -11,7 +11,7 @@ from elvis_cli.ob.frames import Frame, InstrumentFrame, SlitFrame
 from elvis_cli.ob.members import Members
 
 FURTHEST = 36000.0
-"""arcsec."""
+"""arcsec from the target."""
 KEYS = ("dx", "dy", "dr", "unit", "frame", "relative", "posname", "guide")
 
 

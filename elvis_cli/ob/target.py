@@ -13,6 +13,7 @@ import numpy as np
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.focalplane.geometry import deproject
 from elvis_cli.ob.members import Members, brief, number
+from elvis_cli.ob.offset import FURTHEST
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -184,8 +185,8 @@ def from_dict(node: Any, pointer: str, *, resolve: bool = False) -> Target:
         _year(members, "epoch", 2000.0),
         members.choice("rotmode", ROTATOR) if "rotmode" in members else None,
         members.maybe("PA", 0.0, 360.0, unit="deg"),
-        members.number("RAOffset", 0.0, -36000, 36000, unit="arcsec"),
-        members.number("DecOffset", 0.0, -36000, 36000, unit="arcsec"),
+        members.number("RAOffset", 0.0, -FURTHEST, FURTHEST, unit="arcsec"),
+        members.number("DecOffset", 0.0, -FURTHEST, FURTHEST, unit="arcsec"),
         members.number("PMRA", 0.0, -100, 100, unit="arcsec/yr"),
         members.number("PMDec", 0.0, -100, 100, unit="arcsec/yr"),
         _magnitudes(members),
