@@ -38,7 +38,7 @@ def draw(
     ``pixel`` is the pitch in um, ``time`` in s. The number is Poisson(rate * area * time); directions and middles are
     uniform, the latter over an area larger by half the longest track on each side, so that tracks come in over the
     border as often as they leave. One uniform deviate gives both length and energy (linear in their logarithms between
-    the quantiles): the long path is the one with the large charge, as in the Euclid VIS simulators (VIS-PP, ELViS).
+    the quantiles): the long path is the one with the large charge, as in the simulators VIS-PP and ELViS.
     """
     margin = parameters.length[-1] / pixel / 2
     height, width = (side + 2 * margin for side in shape)

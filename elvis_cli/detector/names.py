@@ -1,8 +1,8 @@
-"""The names that the Euclid VIS simulator's configuration gives to the stages (``"FITS_STARS": 1``), and ours."""
+"""The names that the configuration of another simulator, VIS-PP, gives to the stages (``"FITS_STARS": 1``); ours."""
 
 from __future__ import annotations
 
-EUCLID = {
+ALIASES = {
     "STARS": "stars",
     "GHOSTS": "ghosts",
     "GALAXIES": "galaxies",
@@ -57,4 +57,4 @@ def stage_of(model: str) -> str:
 
 def canonical(name: str) -> str:
     """Return our name of a stage that may be written FITS_..."""
-    return EUCLID.get(name.removeprefix("FITS_"), name) if name.startswith("FITS_") else name
+    return ALIASES.get(name.removeprefix("FITS_"), name) if name.startswith("FITS_") else name

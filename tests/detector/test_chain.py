@@ -285,10 +285,10 @@ def test_stages_of_calibrations_wait_to_be_asked(developed):
 
 
 def test_every_name_of_the_euclid_simulator_is_a_stage():
-    from elvis_cli.detector.names import EUCLID, canonical
+    from elvis_cli.detector.names import ALIASES, canonical
 
-    assert len(EUCLID) == 28
-    assert {canonical(f"FITS_{name}") for name in EUCLID} <= set(chain.NAMES)
+    assert len(ALIASES) == 28
+    assert {canonical(f"FITS_{name}") for name in ALIASES} <= set(chain.NAMES)
     assert canonical("FITS_NONE") == "FITS_NONE"
 
 
