@@ -85,7 +85,6 @@ def strips(aperture: Aperture, across: float) -> int:
 class Plane:
     """The plane of the apertures, at some wavelengths."""
 
-    spectrograph: Spectrograph
     setup: Setup
     """Its pixels: those of its only chip, square, one a "mm"."""
     wave: Floats
@@ -225,7 +224,7 @@ def lay(
     nearest = np.argmin(np.abs(np.log(wave[:, None] / spread)), axis=1)
     moved = [movement.at(float(w)) for w in wave]
     chips = tuple(replace(chip, x_mm=chip.x_mm - dx / q, y_mm=chip.y_mm - dy / q) for dx, dy in moved)
-    return Plane(spectrograph, virtual, wave, tuple(made[n] for n in nearest), chips, origin)
+    return Plane(virtual, wave, tuple(made[n] for n in nearest), chips, origin)
 
 
 def _restricted(camera: imager.Imager, scene: Scene) -> imager.Imager:

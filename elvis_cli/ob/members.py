@@ -10,6 +10,8 @@ from elvis_cli.errors import RequestError, choice_error, json_pointer, nearest_n
 
 LONGEST = 200
 """Characters of a text."""
+DEEPEST = 30
+"""Levels of a document."""
 
 
 class Members:

@@ -15,7 +15,7 @@ from typing import Any
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.ob import block as blocks
 from elvis_cli.ob.block import ObservingBlock
-from elvis_cli.ob.members import Members, brief
+from elvis_cli.ob.members import DEEPEST, Members, brief
 from elvis_cli.ob.target import Target
 from elvis_cli.ob.target import from_dict as read_target
 
@@ -23,8 +23,6 @@ LISTS = {"Targets": "target", "OffsetPatterns": "pattern", "InstrumentConfigs": 
          "DetectorConfigs": "detconfig", "Alignments": "align"}  # fmt: skip
 """Lists of a document, and the component of a block that stands in each."""
 BLOCKS = "ObservingBlocks"
-DEEPEST = 30
-"""Levels of a document."""
 _DECIMAL = {
     "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9]\d*)$"),
     "tag:yaml.org,2002:float": re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]\d+)?$|[-+]?\.(inf|nan)$"),

@@ -16,7 +16,7 @@ from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.ob import sequences, templates
 from elvis_cli.ob import target as targets
 from elvis_cli.ob.conditions import parse_date
-from elvis_cli.ob.members import Members
+from elvis_cli.ob.members import DEEPEST, Members
 from elvis_cli.ob.target import Target
 from elvis_cli.ob.templates import MODE, Signatures, Template
 from elvis_cli.ob.visit import Series, Visit
@@ -50,7 +50,7 @@ def read(document: Any, seed: int) -> Iterator[Visit]:
 
 
 def _tree(node: Any, pointer: str, patch: Mapping[str, Any], seed: int, depth: int) -> Iterator[Visit]:
-    if depth > 30:
+    if depth > DEEPEST:
         raise RequestError(pointer, "nested too deeply")
     if isinstance(node, list):
         for n, child in enumerate(node):
@@ -147,12 +147,10 @@ def _series(
     template: Template, given: dict[str, Any], number: int, pointer: str, signatures: Signatures, seed: int, block: int
 ) -> Series:
     where = f"{pointer}/parameters"
-    asked = given.get(MODE)
-    if asked is not None and MODE in template.parameters:
+    asked = given.get(MODE) if MODE in template.parameters else None
+    if asked is not None:
         asked = template.parameters[MODE].check(asked, f"{where}/{MODE}")
-    mode = template.modes[asked or next(iter(template.modes))] if MODE in template.parameters else next(
-        iter(template.modes.values())
-    )  # fmt: skip
+    mode = template.modes[asked or next(iter(template.modes))]
     plugin = registry.load(signatures.instrument)
     offered = [info.mode for info in plugin.modes()]
     if mode not in offered:
