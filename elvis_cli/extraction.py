@@ -276,7 +276,7 @@ def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectr
     named = list(given.values()) if isinstance(given, Mapping) else given if isinstance(given, list) else []
     named = [int(order) if str(order).isdecimal() else order for order in named if order is not None]
     found = tuple(spectrum for spectrum in orders if spectrum.order in named)
-    missing = [str(order) for order in named if order not in {spectrum.order for spectrum in found}]
+    missing = [str(order) for order in named if order not in [spectrum.order for spectrum in found]]
     note = (f"orders {', '.join(missing)[:80]} do not fall on the chips: no tables of them",) if missing else ()
     return found if named else orders, note
 

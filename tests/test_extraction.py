@@ -124,6 +124,14 @@ def test_orders_may_be_named_in_any_way(ready, given):
     assert ([order.order for order in p.listed], p.notes) == ([3], ())
 
 
+def test_what_is_no_order_is_told_of(ready):
+    spectrometer, setup, request = ready([samples()])
+    asked = replace(request, keys={**request.keys, "orders_list": [3, {"a": 1}, [1], "x"]})
+    p = extraction.predict(spectrometer, setup, asked)
+    assert [order.order for order in p.listed] == [3]
+    assert p.notes == ("orders {'a': 1}, [1], x do not fall on the chips: no tables of them",)
+
+
 def test_nothing_is_never_less_than_nothing(ready):
     """Where there is no light a transform leaves a little of either sign."""
     p = extraction.predict(*ready([samples(rate=-1e-7)]))
