@@ -143,7 +143,8 @@ def collect(
     ] = None,
     sed_unit: Annotated[Unit, typer.Option(help="Unit of its wavelengths (m is the ETC's).")] = Unit.M,
     catalogue: Annotated[
-        Path | None, typer.Option(help="Stars: an ECSV, FITS or CSV table of x, y or ra, dec; mag; temperature or sed.")
+        Path | None,
+        typer.Option(help="Stars: an ECSV, FITS or CSV table of x, y or ra, dec; mag; sed, velocity, radius ..."),
     ] = None,
     image: Annotated[Path | None, typer.Option(help="Template in the target's place: a FITS image with a WCS.")] = None,
     cube: Annotated[

@@ -20,6 +20,8 @@ from elvis_cli.instrument import ModeInfo, Setup
 from elvis_cli.request import Request
 
 MODE_KEY = "ins_configuration"
+ORDER_KEYS = ("orders_list", "order")
+"""Keys of every spectrograph: of which orders the tables are wanted (`order`: first generation)."""
 
 
 class TomlInstrument:
@@ -91,8 +93,8 @@ class TomlInstrument:
         """Return the keys of the request's ``instrument`` section that this instrument does not have."""
         asked = self._mode(request)[0]
         mode = asked if isinstance(asked, str) and asked in self.document["modes"] else self.document["default_mode"]
-        keys = self.keys(mode)
-        known = {MODE_KEY, *keys, *self.document.get("spare_keys", [])}
+        keys, kind = self.keys(mode), self._patch(mode).get("kind", self.document.get("kind", "imager"))
+        known = {MODE_KEY, *keys, *self.document.get("spare_keys", []), *(() if kind == "imager" else ORDER_KEYS)}
         known |= {old for table in keys.values() for old in table.get("was", {})}
         return tuple(key for key in request.keys if key not in known)
 

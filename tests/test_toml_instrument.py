@@ -64,6 +64,26 @@ def test_unknown_keys_are_named_and_noted(fors):
     assert "/instrument/INS~1GRIS: unknown key, ignored" in fors.configure(asked).notes
 
 
+SPECTROGRAPHS = [
+    ("crires2", None),
+    ("eris", "ifs_ngs"),
+    ("harmoni", None),
+    ("metis", "lss_l_scao"),
+    ("micado", "lss_4mas_scao"),
+]
+
+
+@pytest.mark.parametrize(("name", "mode"), SPECTROGRAPHS)
+def test_every_spectrograph_knows_which_orders_are_listed(name, mode):
+    plugin = registry.load(name)
+    keys = {**plugin.example(mode)["instrument"], "orders_list": [1], "order": 1}
+    assert plugin.unknown_keys(request(keys)) == ()
+
+
+def test_an_image_has_no_orders(fors):
+    assert fors.unknown_keys(request({"orders_list": [1]})) == ("orders_list",)
+
+
 def test_null_and_missing_keys_take_the_form_s_default(fors):
     for keys in ({}, {"INS.FILT1.NAME": None, "ins_configuration": None}):
         setup = fors.configure(request(keys))
