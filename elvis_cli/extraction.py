@@ -274,11 +274,11 @@ def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectr
     """Return the orders that the request's ``orders_list`` (older: ``order``) names, all without one, and notes."""
     given = request.keys.get("orders_list", request.keys.get("order"))
     named = list(given.values()) if isinstance(given, Mapping) else given if isinstance(given, list) else []
-    named = [int(order) if str(order).isdecimal() else order for order in named if order is not None]
-    found = tuple(spectrum for spectrum in orders if spectrum.order in named)
-    missing = [str(order) for order in named if order not in [spectrum.order for spectrum in found]]
+    names = [str(order).removesuffix(".0") for order in named if order is not None]
+    found = tuple(spectrum for spectrum in orders if str(spectrum.order) in names)
+    missing = [name for name in names if name not in {str(spectrum.order) for spectrum in found}]
     note = (f"orders {', '.join(missing)[:80]} do not fall on the chips: no tables of them",) if missing else ()
-    return found if named else orders, note
+    return found if names else orders, note
 
 
 def limiting_factor(inside: Spectrum, count: int) -> float:
