@@ -189,6 +189,10 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
     tabled, missing = listed(orders, request)
     single = float(np.median(inside.single))
     count = setup.count if setup.count is not None else snr.solve_count(single, setup.snr_goal or 0.0)
+    if setup.count is None and count > 0 and request.generation == 1:
+        count = solve_once(inside, setup.snr_goal or 0.0, count)
+        text = f"timesnr: {setup.count_key} {count} as by the first generation's ETC, which counts the read noise once"
+        notes += (f"{text}; with that of every integration the S/N is {single * math.sqrt(count):.4g}",)
     brightness, limit = request.target.brightness, None
     if single > 0 and count > 0 and brightness.kind == "mag":
         limit = brightness.mag - 2.5 * math.log10(limiting_factor(inside, count))
@@ -279,6 +283,20 @@ def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectr
     missing = [name for name in names if name not in {str(spectrum.order) for spectrum in found}]
     note = (f"orders {', '.join(missing)[:80]} do not fall on the chips: no tables of them",) if missing else ()
     return found if names else orders, note
+
+
+def solve_once(inside: Spectrum, goal: float, most: int) -> int:
+    """Return the least number of integrations, up to ``most``, whose median S/N reaches ``goal`` by the ETC of 2020.
+
+    It counts the read noise once in a sequence: its answers for K2217, 107 and 16 integrations, are met like that and
+    in no other way.
+    """
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        reached = float(np.median(inside.once(middle))) >= goal
+        low, high = (low, middle) if reached else (middle, high)
+    return high
 
 
 def limiting_factor(inside: Spectrum, count: int) -> float:

@@ -89,6 +89,12 @@ class Spectrum:
         variance = self.shot * (target + self.sky + self.dark) + self.ron2
         return np.divide(target, np.sqrt(np.maximum(variance, 0.0)), out=np.zeros_like(target), where=variance > 0)
 
+    def once(self, count: int) -> Floats:
+        """Return the ratio after ``count`` integrations whose read noise counts as that of one."""
+        variance = count * self.shot * (self.target + self.sky + self.dark) + self.ron2
+        root = np.sqrt(np.maximum(variance, 0.0))
+        return np.divide(count * self.target, root, out=np.zeros_like(self.target), where=variance > 0)
+
     def noise(self) -> dict[str, Floats]:
         """Return the electrons rms in the aperture by origin, and their quadratic sum."""
         light = {"target": self.target, "sky": self.sky, "dark": self.dark}
