@@ -288,8 +288,7 @@ def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectr
 def solve_once(inside: Spectrum, goal: float, most: int) -> int:
     """Return the least number of integrations, up to ``most``, whose median S/N reaches ``goal`` by the ETC of 2020.
 
-    It counts the read noise once in a sequence: its answers for K2217, 107 and 16 integrations, are met like that and
-    in no other way.
+    It counts the read noise once in a sequence: two of its answers, 107 and 16 integrations, are met like that alone.
     """
     low, high = 0, most
     while high - low > 1:
