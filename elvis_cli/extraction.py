@@ -288,7 +288,7 @@ def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectr
 def solve_once(inside: Spectrum, goal: float, most: int) -> int:
     """Return the least number of integrations, up to ``most``, whose median S/N reaches ``goal`` by the ETC of 2020.
 
-    It counts the read noise once in a sequence: two of its answers, 107 and 16 integrations, are met like that alone.
+    It counts the read noise once in a sequence: its answers 107 and 16 come out as 107 and 15, else as 214 and 17.
     """
     low, high = 0, most
     while high - low > 1:
