@@ -22,6 +22,7 @@ from elvis_cli import lamps
 from elvis_cli.errors import RequestError
 from elvis_cli.extras import Catalogue
 from elvis_cli.facts import Facts, read
+from elvis_cli.focalplane.uniform import Uniform
 from elvis_cli.instrument import Setup
 from elvis_cli.lamps import Lamp
 from elvis_cli.optics import Light
@@ -207,8 +208,6 @@ def lined(spectra: Spectrometer) -> Spectrometer:
     made = spectra.setup.calibration
     if made is None or made.light != "lines":
         return spectra
-    from elvis_cli.focalplane.spectrometer import Uniform
-
     wave, strength = lamps.lines(made.lamps, spectra.light)
     most = lamps.brightest_line(wave, strength, spectra.setup)
     if most > 0.0:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from elvis_cli.focalplane.aperture import Plane
 from elvis_cli.focalplane.course import FINE, STEP, Course, Nodes
 from elvis_cli.focalplane.imager import PARTS
 from elvis_cli.focalplane.layers import FEW, PITCH, Layers, Pile, smoothed, wings
+from elvis_cli.focalplane.uniform import Uniform, background
 from elvis_cli.focalplane.views import Samples, Wavelengths
 from elvis_cli.instrument import Chip, Floats, Setup
 from elvis_cli.optics import Light
@@ -42,16 +43,6 @@ RESOLUTION = 6000
 """Of the sky's table (`elvis_cli.sky`)."""
 KEPT = 2**28
 """Bytes of all traces' layers up to which they are made once."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Uniform:
-    """A source that fills the field: sky, warm optics, a lamp."""
-
-    part: str
-    """Of the light (`imager.PARTS`)."""
-    density: Callable[[Floats], Floats]
-    """Electrons/s/um/arcsec2 averaged between edges (n + 1,), um, without the orders' own efficiency: (n,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,15 +125,20 @@ class Spectrometer:
             if nodes is None:
                 continue
             aperture = self.spectrograph.apertures[course.trace.aperture]
-            p, s = np.full(shape, np.nan), np.full(shape, np.nan)
+            left, right = max(nodes.x0, window.x0), min(nodes.x1, window.x0 + window.nx)
+            low, high = max(nodes.y0, window.y0), min(nodes.y1, window.y0 + window.ny)
+            if left >= right or low >= high:
+                continue
+            cut = slice(low - window.y0, high - window.y0), slice(left - window.x0, right - window.x0)
+            p, s = np.full((2, high - low, right - left), np.nan)
             half = aperture.length / 2
             limits = 0.0, course.length, aperture.offset - half, aperture.offset + half
             box = nodes.x0, nodes.y0, nodes.x1, nodes.y1
-            dispersion.locate(p, s, window.y0, window.x0, box, STEP, (nodes.p, nodes.s, nodes.density), limits)
+            dispersion.locate(p, s, low, left, box, STEP, (nodes.p, nodes.s, nodes.density), limits)
             lit = np.isfinite(p)
-            found.wave[lit] = np.interp(p[lit], course.p, course.wave)
-            found.order[lit], found.aperture[lit] = course.trace.order, course.trace.aperture
-            found.s[lit] = s[lit]
+            found.wave[cut][lit] = np.interp(p[lit], course.p, course.wave)
+            found.order[cut][lit], found.aperture[cut][lit] = course.trace.order, course.trace.aperture
+            found.s[cut][lit] = s[lit]
         return found
 
     def samples(self, number: int, reach: int) -> Samples:
@@ -369,8 +365,6 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spect
     finest = max(float((c.wave[1:-1] / np.gradient(c.wave, c.p)[1:-1]).max()) for c in courses)
     groups = spectral.groups(request, setup, LIGHT * 1e-3 / finest / TELLABLE)
     plane = apertures.lay(request, setup, scene, light, movement, graph)
-    thermal = sum((light.density[name] for name in light.density if name != "sky"), np.zeros_like(light.wave))
-    uniform = fillers(light, light.density["sky"], thermal)
     resolution = graph.resolving_power(setup.band, setup.detector.pixel_mm)
     notes: tuple[str, ...] = ()
     if resolution > RESOLUTION:
@@ -379,7 +373,7 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spect
         )
     if scene.x.size > imager.FEW and setup.psf in ("ao", "cube"):
         notes += ("the target's PSF is that of all stars in the apertures",)
-    return Spectrometer(setup, graph, scene, groups, light, plane, courses, uniform, notes)
+    return Spectrometer(setup, graph, scene, groups, light, plane, courses, background(light), notes)
 
 
 def _course(trace: Trace, graph: Spectrograph, pixel: float) -> Course:
@@ -390,12 +384,3 @@ def _course(trace: Trace, graph: Spectrograph, pixel: float) -> Course:
 def _slack(graph: Spectrograph, aperture: Aperture) -> float:
     """Return how many pixels beyond its ends a trace still has light."""
     return aperture.width / graph.across / 2 + 3.0 * graph.blur + 4.0
-
-
-def fillers(light: Light, above: Floats, thermal: Floats) -> tuple[Uniform, ...]:
-    """Return sky and warm optics as uniform sources."""
-
-    def between(values: Floats, edges: Floats) -> Floats:
-        return np.interp((edges[1:] + edges[:-1]) / 2, light.wave, values, left=0.0, right=0.0)
-
-    return Uniform("background", partial(between, above)), Uniform("thermal", partial(between, thermal))

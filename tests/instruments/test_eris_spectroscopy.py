@@ -13,7 +13,7 @@ from elvis_cli.extras import Window
 from elvis_cli.focalplane import spectrometer
 from elvis_cli.focalplane.course import FINE
 from elvis_cli.focalplane.layers import smoothed
-from elvis_cli.focalplane.spectrometer import Uniform
+from elvis_cli.focalplane.uniform import Uniform
 from elvis_cli.scene.compose import compose
 from elvis_cli.spectrograph import SIGMA
 
