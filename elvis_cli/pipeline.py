@@ -88,9 +88,11 @@ def _prepare(request: Request) -> Observation:
         why = "; ".join([f"{snr.MAX_COUNT} integrations are the most, {once}", *prediction.notes])
         reason = f"a signal-to-noise ratio of {setup.snr_goal:g} cannot be reached: {why}"
         raise RequestError("/timesnr/snr", reason, found=setup.snr_goal)
-    if setup.count is None:  # what moves leaves a trail over all the integrations that were found
+    if setup.count is None:
         setup = replace(setup, count=prediction.count)
-        camera = _camera(request, setup, light)
+        # what moves leaves a trail over all the integrations that were found; a later exposure begins after them
+        if camera.scene.moving or request.extras.exposure > 1:
+            camera = _camera(request, setup, light)
     when = observation.observe(request, setup, prediction.count)
     series, told = etc_output.wanted(request.output, setup)
     notes = [*setup.notes, *light.notes, *camera.scene.notes, *camera.notes, *when.notes, *told, *prediction.notes]

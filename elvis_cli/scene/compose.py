@@ -61,6 +61,8 @@ class Scene:
     sources: Sources
     galaxies: tuple[tuple[Galaxies, Floats], ...] = ()
     """Many at once, and the electrons/s of each."""
+    moving: bool = False
+    """Whether it depends on how long the exposure is."""
     notes: tuple[str, ...] = ()
 
 
@@ -102,9 +104,10 @@ def assemble(
     extended: list[Extended] = []
     galaxies: list[tuple[Galaxies, Floats]] = []
     numbers: list[NDArray[np.int64]] = []
-    numbered = False
+    numbered = moving = False
     for component, rates in parts:
         shape, (vx, vy) = component.shape, component.motion
+        moving |= (vx, vy) != (0.0, 0.0)
         way = began + seconds / 2  # to the middle of the exposure, s
         if isinstance(shape, Points):
             x, y, mag = shape.x, shape.y, shape.mag
@@ -144,6 +147,7 @@ def assemble(
             np.concatenate(numbers) if numbered else None,
         ),
         galaxies=tuple(galaxies),
+        moving=moving,
         notes=tuple(dict.fromkeys(notes)),
     )
 
