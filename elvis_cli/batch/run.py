@@ -91,7 +91,7 @@ class Names:
                     f"the name {name} is that of line {first} already",
                     allowed="another date; or --name with {line} or {id}",
                 )
-        except Exception as error:
+        except Exception as error:  # whatever it is, the other requests go on
             return failed(line, identity, error)
         return Job(line, text, identity, name)
 
@@ -101,7 +101,7 @@ def _outcome(job: Job, future: Future[Outcome]) -> Outcome:
         return future.result()
     except CancelledError:
         return failed(job.line, job.id, ElvisError("the cluster gave it up"))
-    except Exception as error:
+    except Exception as error:  # a process or a machine that died
         return failed(job.line, job.id, ElvisError(f"lost: {type(error).__name__}: {error}"))
 
 

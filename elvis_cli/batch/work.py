@@ -77,7 +77,7 @@ def make(settings: Settings, job: Job) -> Outcome:
     path = Path(settings.folder, job.name)
     try:
         made = _make(settings, job, path)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the other requests go on
         made = failed(job.line, job.id, error, str(path))
     return replace(made, seconds=round(time.perf_counter() - begin, 3))
 

@@ -51,6 +51,7 @@ def moved(
                 line[j] = value * ((np.float32(1.0) - t) * weight[k] + t * weight[k + 1])
 
 
+# As in `stamp`: a kernel kept on disk does not notice when one that it imports from elsewhere changes.
 @njit(cache=True, nogil=True)
 def _cubic(t):  # type: ignore[no-untyped-def]
     """Return the four Catmull-Rom weights at fraction ``t`` between the second and third sample."""

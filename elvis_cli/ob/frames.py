@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from elvis_cli.ob.members import Members
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(ABC):
     """Axes in which the telescope is told to move: `SkyFrame` or `InstrumentFrame`."""
 
     name: str
@@ -28,12 +29,12 @@ class Frame:
         """Return all that `from_dict` needs; nothing is left to a name that a reader might not know."""
         return {"class": self.kind, "name": self.name, "scale": self.scale, "angle": self.angle}
 
+    @abstractmethod
     def offset(self, dx: float, dy: float, position_angle: float) -> tuple[float, float]:
         """Return (East, North), arcsec, of a motion of the telescope by (dx, dy), arcsec, in this frame.
 
         ``position_angle`` (deg) is that of the detector's +y.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
