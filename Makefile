@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench fuzz gallery data clean
+.PHONY: all install example test lint format bench fuzz bytes gallery data clean
 
 all: lint test
 
@@ -42,13 +42,17 @@ bench: install
 fuzz: install
 	ELVIS_FUZZ=10 $(BIN)/python -m pytest -q tests/test_filter_fuzz.py
 
+# Write the hashes of the frames anew, after bytes were changed on purpose: see tests/test_same_bytes.py.
+bytes: install
+	$(BIN)/python -m tests.test_same_bytes
+
 # Every mode, scene and kind of picture, to be looked at: gallery/index.html.
 gallery: install
 	$(BIN)/python tests/gallery.py
 
 # Rebuild the shipped tables from public packages (needs the package index; byte for byte the same).
 data: install
-	$(BIN)/python -m elvis_cli.data.build
+	$(BIN)/python -m elvis_cli.data._build.build
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis micado.fits micado.png gallery
