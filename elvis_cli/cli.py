@@ -19,15 +19,15 @@ import typer
 
 from elvis_cli import __version__
 from elvis_cli.commands import batch, ob, survey
-from elvis_cli.commands.pipes import OutputFile, binary_stdin, check_stdout, sink, stdin
-from elvis_cli.console import begin, cell, note, print_json, table, write
+from elvis_cli.commands.console import begin, cell, note, print_json, table, write
+from elvis_cli.commands.options import Options, request_options
+from elvis_cli.commands.options import limits as read_limits
+from elvis_cli.commands.standard_streams import OutputFile, binary_stdin, check_stdout, sink, stdin
 from elvis_cli.errors import ElvisError, UsageError, expected
-from elvis_cli.options import Options, request_options
-from elvis_cli.options import limits as read_limits
-from elvis_cli.picture import Kind
+from elvis_cli.preview.stretch_kind import StretchKind
 
 if TYPE_CHECKING:
-    from elvis_cli.request import Request
+    from elvis_cli.model.request import Request
 
 app = typer.Typer(
     name="elvis",
@@ -123,7 +123,7 @@ def elvis(
     Exit codes: 0; 2 wrong command line; 65 the request is wrong; 69 no such instrument or a resource is missing;
     70 a fault of elvis; 74 the output cannot be written.
     """
-    from elvis_cli import parallel
+    from elvis_cli.base import parallel
 
     parallel.set_threads(threads)
     if ctx.invoked_subcommand is None:
@@ -159,7 +159,7 @@ def preview(
         typer.Option(metavar="NAME[,VERSION]", help="Extension to draw; the mosaic of all chips if not given."),
     ] = None,
     stretch: Annotated[
-        Kind | None, typer.Option(help="From values to brightness: asinh if not given; or the y axis of curves.")
+        StretchKind | None, typer.Option(help="From values to brightness: asinh if not given; or the y axis of curves.")
     ] = None,
     limits: Annotated[
         str | None, typer.Option(metavar="LOW,HIGH|zscale", help="Values of black and white; robust ones if not given.")
@@ -171,8 +171,8 @@ def preview(
         check_stdout(output)
     source = binary_stdin() if file == "-" else file
     between = read_limits(limits)
-    from elvis_cli.picture.terminal import has_colour
-    from elvis_cli.product import preview as picture
+    from elvis_cli.preview import draw as picture
+    from elvis_cli.preview.terminal import has_colour
 
     with sink(output) as out:
         if terminal:
@@ -193,7 +193,7 @@ def validate(options: Options) -> None:
     """Check the request on stdin; say on stderr what it would render."""
     request = _read(stdin(), options)
     from elvis_cli import pipeline
-    from elvis_cli.snr import Exposed
+    from elvis_cli.prediction.imaging import Exposed
 
     made = pipeline.prepare(request)
     setup, prediction = made.setup, made.prediction
@@ -225,7 +225,7 @@ def explain(options: Options, as_json: AsJson = False) -> None:
 @app.command()
 def instruments(as_json: AsJson = False) -> None:
     """List the installed instruments: mode, pixel scale, frame size, filters."""
-    from elvis_cli import registry
+    from elvis_cli.instrument import registry
 
     modes = [mode for name in registry.names() for mode in registry.load(name).modes()]
     if as_json:
@@ -244,7 +244,7 @@ def example(
     mode: Annotated[str | None, typer.Option(help="Mode of the instrument; its default if not given.")] = None,
 ) -> None:
     """Print a complete valid request."""
-    from elvis_cli import registry
+    from elvis_cli.instrument import registry
 
     print_json(registry.load(name).example(mode))
 

@@ -9,31 +9,39 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from elvis_cli import etc_output, optical_models, optics, pointers, provenance, registry, snr
-from elvis_cli.detector import chain
+from elvis_cli.detector import chain, steps
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.focalplane import imager
 from elvis_cli.focalplane.geometry import nearest_chip
-from elvis_cli.instrument import Chip, Setup, Value
-from elvis_cli.product import fits, observation, outputs, truth
-from elvis_cli.request import Request
-from elvis_cli.scene.compose import compose
+from elvis_cli.instrument import optical_models, registry
+from elvis_cli.light import budget
+from elvis_cli.light.compose import compose
+from elvis_cli.model.detector import Chip
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
+from elvis_cli.model.sourced_value import SourcedValue
+from elvis_cli.prediction import imaging
+from elvis_cli.prediction import series as etc_output
+from elvis_cli.product import etc_tables, fits, truth
+from elvis_cli.request import key_aliases
+from elvis_cli.scene import provenance
+from elvis_cli.sky import pointing
 
 if TYPE_CHECKING:
-    from elvis_cli import extraction
     from elvis_cli.focalplane.spectrometer import Spectrometer
+    from elvis_cli.prediction import spectroscopy
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Observation:
+class PreparedExposure:
     """A request made ready: nothing is drawn yet, everything is known."""
 
     request: Request
     setup: Setup
     imager: imager.Imager | Spectrometer
-    prediction: snr.Prediction | extraction.Prediction | snr.Exposed
+    prediction: imaging.Prediction | spectroscopy.Prediction | imaging.Exposed
     series: frozenset[str]
     """What the ETC's ``output`` section asks for."""
     notes: tuple[str, ...]
@@ -41,18 +49,18 @@ class Observation:
 
 def configure(request: Request) -> Setup:
     """Return the Setup of a request; its values name the shipped tables too."""
-    with pointers.of(request.document):
+    with key_aliases.of(request.document):
         setup = registry.load(request.instrument).configure(request)
     values = (*setup.values, *provenance.tables(request))
-    if request.extras.calibration and setup.calibration is None:
+    if request.elvis.calibration and setup.calibration is None:
         raise ResourceError(f"{setup.instrument} takes no calibration frames", allowed="the target's")
     notes = setup.notes
-    if request.extras.wavemap and setup.spectrograph is None:
+    if request.elvis.wavemap and setup.spectrograph is None:
         notes += ("/elvis/wavemap: not used, an image has no wavelengths",)
     return replace(setup, values=values, notes=notes, distortion=optical_models.distortion(request))
 
 
-def prepare(request: Request) -> Observation:
+def prepare(request: Request) -> PreparedExposure:
     """Return the observation that a request describes.
 
     Raises
@@ -63,62 +71,62 @@ def prepare(request: Request) -> Observation:
         No such instrument, or data are missing.
 
     """
-    with pointers.of(request.document):
+    with key_aliases.of(request.document):
         return _prepare(request)
 
 
-def _prepare(request: Request) -> Observation:
+def _prepare(request: Request) -> PreparedExposure:
     """Return the observation that a request describes."""
     setup = configure(request)
-    if request.extras.psf is not None:
-        from elvis_cli import userpsf
+    if request.elvis.psf is not None:
+        from elvis_cli.optics import user_psf
 
-        setup = userpsf.adopt(setup, request)
+        setup = user_psf.adopt(setup, request)
     if setup.calibration is not None:
-        from elvis_cli import calibration
+        from elvis_cli.light import calibration
 
         request, setup = calibration.arranged(request, setup)
-        if request.extras.calibration != "std":
+        if request.elvis.calibration != "std":
             return _calibrate(request, setup)
     chain.check(request, setup)
-    light = optics.detect(request, setup)
+    light = budget.detect(request, setup)
     camera, prediction = _predicted(request, setup, light)
     if prediction.count < 1:
         once = f"one of {setup.dit:g} s gives {prediction.snr_single:.3g}"
-        why = "; ".join([f"{snr.MAX_COUNT} integrations are the most, {once}", *prediction.notes])
+        why = "; ".join([f"{imaging.MAX_COUNT} integrations are the most, {once}", *prediction.notes])
         reason = f"a signal-to-noise ratio of {setup.snr_goal:g} cannot be reached: {why}"
         raise RequestError("/timesnr/snr", reason, found=setup.snr_goal)
     if setup.count is None:
         setup = replace(setup, count=prediction.count)
         # what moves leaves a trail over all the integrations that were found; a later exposure begins after them
-        if camera.scene.moving or request.extras.exposure > 1:
+        if camera.scene.moving or request.elvis.exposure > 1:
             camera = _camera(request, setup, light)
-    when = observation.observe(request, setup, prediction.count)
+    when = pointing.observe(request, setup, prediction.count)
     series, told = etc_output.wanted(request.output, setup)
     notes = [*setup.notes, *light.notes, *camera.scene.notes, *camera.notes, *when.notes, *told, *prediction.notes]
     if request.timing.wave is not None and setup.spectrograph is None:
         notes.append("/timesnr: the ratio of an image is that of its whole band, not between wavelengths")
-    return Observation(request, setup, camera, prediction, series, tuple(notes))
+    return PreparedExposure(request, setup, camera, prediction, series, tuple(notes))
 
 
-def _calibrate(request: Request, setup: Setup) -> Observation:
+def _calibrate(request: Request, setup: Setup) -> PreparedExposure:
     """Return a calibration frame without a target."""
-    from elvis_cli import calibration
+    from elvis_cli.light import calibration
 
     chain.check(request, setup)
     drawn, seen = calibration.seen(request, setup)
-    drawn, light = calibration.exposed(drawn, seen, optics.detect(drawn, seen))
+    drawn, light = calibration.exposed(drawn, seen, budget.detect(drawn, seen))
     camera = _camera(drawn, seen, light)
     if not isinstance(camera, imager.Imager):
         camera = calibration.lined(camera)
     told = calibration.told(request, setup, light.sky_model)
-    when = observation.observe(request, setup, told.count)
+    when = pointing.observe(request, setup, told.count)
     above = camera.notes if drawn.sky == request.sky else ()  # of the sky, which a lamp does not shine through
     notes = [*setup.notes, *light.notes, *above, *when.notes, *told.notes]
-    return Observation(request, setup, camera, told, frozenset(), tuple(notes))
+    return PreparedExposure(request, setup, camera, told, frozenset(), tuple(notes))
 
 
-def _camera(request: Request, setup: Setup, light: optics.Light) -> imager.Imager | Spectrometer:
+def _camera(request: Request, setup: Setup, light: budget.PhotonBudget) -> imager.Imager | Spectrometer:
     """Return what draws the frames."""
     scene = compose(request, setup, light)
     if setup.spectrograph is not None:
@@ -129,24 +137,24 @@ def _camera(request: Request, setup: Setup, light: optics.Light) -> imager.Image
 
 
 def _predicted(
-    request: Request, setup: Setup, light: optics.Light
-) -> tuple[imager.Imager | Spectrometer, snr.Prediction | extraction.Prediction]:
+    request: Request, setup: Setup, light: budget.PhotonBudget
+) -> tuple[imager.Imager | Spectrometer, imaging.Prediction | spectroscopy.Prediction]:
     """Return what draws the frames, and the prediction."""
     camera = _camera(request, setup, light)
     if not isinstance(camera, imager.Imager):
-        from elvis_cli import extraction
+        from elvis_cli.prediction import spectroscopy
 
-        return camera, extraction.predict(camera, setup, request)
-    aperture = snr.Aperture.around(camera.psf.fwhm, setup)
+        return camera, spectroscopy.predict(camera, setup, request)
+    aperture = imaging.Aperture.around(camera.psf.fwhm, setup)
     encircled = camera.concentration(aperture.diameter)
     chip = nearest_chip(setup, *camera.scene.centre)
-    return camera, snr.predict(
+    return camera, imaging.predict(
         setup, chip, light, camera.psf, encircled, camera.brightest(), aperture, request.target.brightness
     )
 
 
 def frames(
-    ready: Observation, progress: Progress | None = None, rates: dict[int, NDArray[Any]] | None = None
+    ready: PreparedExposure, progress: Progress | None = None, rates: dict[int, NDArray[Any]] | None = None
 ) -> Iterator[tuple[Chip, NDArray[Any]] | fits.Image]:
     """Yield each chip's frame (ny, nx), one at a time: ADU, or electrons/s for the product "expected".
 
@@ -160,22 +168,22 @@ def frames(
             progress(done, len(setup.chips))
         chip = setup.detector.chip(number)
         draw = cache(partial(_draw, ready, chip))
-        parts = chain.drawn(request.extras, setup.detector)
+        parts = steps.drawn(request.elvis, setup.detector)
         if rates is not None and etc_output.mapped(ready.series, setup):
-            rates[number] = draw(chain.PARTS)  # the ETC knows no switches
-        if request.extras.product == "expected":
+            rates[number] = draw(steps.PARTS)  # the ETC knows no switches
+        if request.elvis.product == "expected":
             yield chip, draw(parts)
             continue
-        unit = partial(chain.unit, chain.sequence(setup.detector, request.extras.order))
+        unit = partial(steps.unit, steps.sequence(setup.detector, request.elvis.order))
         for name, image in chain.develop(draw, setup, chip, setup.window, request, ready.prediction.count):
-            yield outputs.kept(name, unit(name), chip, image) if name else (chip, image)
+            yield etc_tables.kept(name, unit(name), chip, image) if name else (chip, image)
     if progress:
         progress(len(setup.chips), len(setup.chips))
 
 
-def _draw(ready: Observation, chip: Chip, parts: frozenset[str]) -> NDArray[Any]:
+def _draw(ready: PreparedExposure, chip: Chip, parts: frozenset[str]) -> NDArray[Any]:
     """Return some parts of the light on a chip, electrons/s."""
-    if parts == chain.PARTS:
+    if parts == steps.PARTS:
         return ready.imager.illuminate(chip, ready.setup.window)
     return ready.imager.illuminate(chip, ready.setup.window, parts)
 
@@ -188,18 +196,20 @@ def render(request: Request, out: BinaryIO, progress: Progress | None = None) ->
     return ready.notes
 
 
-def extensions(ready: Observation, rates: dict[int, NDArray[Any]]) -> Iterator[fits.Table | fits.Image]:
+def extensions(ready: PreparedExposure, rates: dict[int, NDArray[Any]]) -> Iterator[fits.Table | fits.Image]:
     """Yield what follows the frames; ``rates`` are those that `frames` has been given."""
     request, setup, camera = ready.request, ready.setup, ready.imager
     yield from truth.extensions(request, setup, camera.scene.sources)
-    wanted = request.extras.wavemap
-    if wanted if wanted is not None else request.extras.product == "expected":
+    wanted = request.elvis.wavemap
+    if wanted if wanted is not None else request.elvis.product == "expected":
         yield from _wavemap(ready)
-    if not isinstance(ready.prediction, snr.Exposed):
-        yield from outputs.extensions(ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates)
+    if not isinstance(ready.prediction, imaging.Exposed):
+        yield from etc_tables.extensions(
+            ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates
+        )
 
 
-def _wavemap(ready: Observation) -> Iterator[fits.Image]:
+def _wavemap(ready: PreparedExposure) -> Iterator[fits.Image]:
     """Yield the map of wavelengths, of a spectrograph."""
     if isinstance(ready.imager, imager.Imager):
         return
@@ -208,7 +218,7 @@ def _wavemap(ready: Observation) -> Iterator[fits.Image]:
     yield from wavemap.extensions(ready.imager, ready.setup)
 
 
-def predict(request: Request) -> snr.Prediction | extraction.Prediction:
+def predict(request: Request) -> imaging.Prediction | spectroscopy.Prediction:
     """Return the ETC's prediction for a request.
 
     Raises
@@ -217,12 +227,12 @@ def predict(request: Request) -> snr.Prediction | extraction.Prediction:
         It asks for a frame without a target.
     """
     prediction = prepare(request).prediction
-    if isinstance(prediction, snr.Exposed):
+    if isinstance(prediction, imaging.Exposed):
         raise RequestError("/elvis/calibration", "there is no target, so no signal-to-noise ratio")
     return prediction
 
 
-def explain(request: Request) -> tuple[Value, ...]:
+def explain(request: Request) -> tuple[SourcedValue, ...]:
     """Return every number and table that rendering this request uses, with unit and source."""
     return configure(request).values
 
@@ -232,7 +242,7 @@ def warm() -> None:
     import io
     import json
 
-    from elvis_cli import reader
+    from elvis_cli.request import parse
 
     galaxy = {"target": {"morphology": {"morphologytype": "extended", "extendedtype": "sersic"}}}
     crowd = {"elvis": {"catalogue": {**{key: [20.0] * 10 for key in ("x", "y", "mag")}, "radius": [0, 20] * 5}}}
@@ -241,4 +251,4 @@ def warm() -> None:
             document = registry.load(name).example()
             document["target"] |= scene.get("target", {})
             document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}, **scene.get("elvis", {})}
-            render(reader.read(json.dumps(document)), io.BytesIO())
+            render(parse.read(json.dumps(document)), io.BytesIO())

@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from elvis_cli import cli, pipeline, reader, registry
-from elvis_cli.toml_instrument import TomlInstrument
+from elvis_cli import cli, pipeline
+from elvis_cli.instrument import registry
+from elvis_cli.instrument.toml_plugin import TomlInstrument
+from elvis_cli.model.request import Request
+from elvis_cli.request import parse
 
 Document = dict[str, Any]
 FORS: Document = {
@@ -85,7 +88,7 @@ def micado() -> Callable[..., Document]:
 @pytest.fixture
 def predict() -> Callable[[Document], Any]:
     """Return the ETC's prediction for a document."""
-    return lambda document: pipeline.predict(reader.read(json.dumps(document)))
+    return lambda document: pipeline.predict(parse.read(json.dumps(document)))
 
 
 @pytest.fixture
@@ -94,7 +97,7 @@ def render() -> Callable[[Document], bytes]:
 
     def run(document: Document) -> bytes:
         out = io.BytesIO()
-        pipeline.render(reader.read(json.dumps(document)), out)
+        pipeline.render(parse.read(json.dumps(document)), out)
         return out.getvalue()
 
     return run
@@ -257,6 +260,18 @@ def bench(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 @pytest.fixture
-def ready() -> Callable[[Document], pipeline.Observation]:
+def ready() -> Callable[[Document], pipeline.PreparedExposure]:
     """Return the observation of a document, nothing drawn yet."""
-    return lambda document: pipeline.prepare(reader.read(json.dumps(document)))
+    return lambda document: pipeline.prepare(parse.read(json.dumps(document)))
+
+
+@pytest.fixture(scope="session")
+def request_with() -> Callable[..., Request]:
+    """Return a request; keyword arguments are keys of the block ``elvis``, ``mag`` and ``band`` the target's."""
+
+    def make(mag: float = 15.0, band: str = "K", target: dict[str, Any] | None = None, **elvis: Any) -> Request:
+        brightness = {"brightnesstype": "mag", "mag": mag, "magband": band, "magsys": "vega"}
+        document = {"instrumentName": "x", "target": {"brightness": brightness, **(target or {})}, "elvis": elvis}
+        return parse.read(json.dumps(document))
+
+    return make

@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli import __version__, parallel, registry
+from elvis_cli import __version__
+from elvis_cli.base import parallel
+from elvis_cli.instrument import registry
 
 CORPUS = Path(__file__).parent / "data" / "etc"
 COMMAND = [sys.executable, "-m", "elvis_cli.cli"]
@@ -26,9 +28,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 SMALL = "--window=480,480,64,64"
 
 
-def example(name: str = "fors", **extras: Any) -> str:
+def example(name: str = "fors", **elvis_block: Any) -> str:
     document = registry.load(name).example()
-    return json.dumps({**document, **({"elvis": extras} if extras else {})})
+    return json.dumps({**document, **({"elvis": elvis_block} if elvis_block else {})})
 
 
 def process(*argv: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
@@ -226,7 +228,7 @@ class TestErrors:
         def fault(*_: Any, **__: Any) -> None:
             raise ZeroDivisionError("first\nsecond")
 
-        monkeypatch.setattr("elvis_cli.reader.read", fault)
+        monkeypatch.setattr("elvis_cli.request.parse.read", fault)
         result = elvis(stdin="{}")
         assert (result.code, result.out, len(result.err.splitlines())) == (70, b"", 1)
         assert "ZeroDivisionError" in result.err

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from elvis_cli import pipeline, reader
+from elvis_cli import pipeline
 from elvis_cli.focalplane.geometry import field_to_pixel
 from elvis_cli.focalplane.imager import aperture_sum
+from elvis_cli.request import parse
 
 SEEDS = 50
 # the ETC's formula knows nothing of these
@@ -21,14 +22,14 @@ def measure(document, step, half, mag):
     x, y = (a.ravel() for a in np.meshgrid(places, places))
     document["elvis"]["skip"] = SKIP
     document["elvis"]["catalogue"] = {"x": x.tolist(), "y": y.tolist(), "mag": [mag] * x.size}
-    request = reader.read(json.dumps(document))
+    request = parse.read(json.dumps(document))
     ready = pipeline.prepare(request)
     setup, prediction = ready.setup, ready.prediction
     chip = setup.detector.chip(setup.chips[0])
     px, py = field_to_pixel(setup, chip, x, y)
     sums = []
     for seed in range(SEEDS):
-        seeded = replace(ready, request=replace(request, extras=replace(request.extras, seed=seed)))
+        seeded = replace(ready, request=replace(request, elvis=replace(request.elvis, seed=seed)))
         ((_, image),) = pipeline.frames(seeded)
         electrons = (image - setup.detector.bias) * chip.gain - prediction.sky - prediction.dark
         places = zip(px - setup.window.x0, py - setup.window.y0, strict=True)
@@ -66,7 +67,7 @@ def test_photon_transfer(name, request):
         pair = []
         for seed in (1, 2):
             document["elvis"]["seed"] = seed
-            ready = pipeline.prepare(reader.read(json.dumps(document)))
+            ready = pipeline.prepare(parse.read(json.dumps(document)))
             ((chip, image),) = pipeline.frames(ready)
             pair.append(image.astype(float))
         mean.append(np.mean(pair) - ready.setup.detector.bias)

@@ -7,13 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from elvis_cli import pipeline, reader, registry
-from elvis_cli.detector import chain
+from elvis_cli import pipeline
+from elvis_cli.detector import chain, steps
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
 
 SEEDS = 30
 # the ETC's formula knows nothing of these
 SKIP = ["cosmic_rays", "hot_pixels", "dead_pixels", "nonlinearity"]
-STARLESS = chain.PARTS - {"stars"}
+STARLESS = steps.PARTS - {"stars"}
 
 
 def measure(document, number, window):
@@ -24,12 +26,12 @@ def measure(document, number, window):
     """
     x0, y0, nx, ny = window
     document["elvis"] = {"chips": [number], "window": {"x0": x0, "y0": y0, "nx": nx, "ny": ny}, "skip": SKIP}
-    ready = pipeline.prepare(reader.read(json.dumps(document)))
+    ready = pipeline.prepare(parse.read(json.dumps(document)))
     setup, camera, prediction = ready.setup, ready.imager, ready.prediction
     chip = setup.detector.chip(number)
-    light = {parts: camera.illuminate(chip, setup.window, parts) for parts in (chain.PARTS, STARLESS)}
+    light = {parts: camera.illuminate(chip, setup.window, parts) for parts in (steps.PARTS, STARLESS)}
     empty = (light[STARLESS] + np.float64(chip.dark)) * setup.dit
-    target = (light[chain.PARTS] - light[STARLESS]).astype(float) * setup.dit
+    target = (light[steps.PARTS] - light[STARLESS]).astype(float) * setup.dit
     variance = (setup.detector.sampling.shot * (empty + target) + chip.ron**2) / prediction.count
     pixels, wanted = bins(camera.wavelengths(chip, setup.window), prediction, number)
     used, size = pixels >= 0, len(wanted)
@@ -40,7 +42,7 @@ def measure(document, number, window):
     information, errors, mean = summed(target**2 / variance), [], 0.0
     lit = information > 0  # a column of pixels may miss a spectral pixel by a hair, and its neighbour have two
     for seed in range(SEEDS):
-        seeded = reader.read(json.dumps(document | {"elvis": document["elvis"] | {"seed": seed}}))
+        seeded = parse.read(json.dumps(document | {"elvis": document["elvis"] | {"seed": seed}}))
         *_, (_, image) = chain.develop(light.__getitem__, setup, chip, setup.window, seeded, prediction.count)
         electrons = (image - setup.detector.bias) * chip.gain - empty
         estimate = summed(target * electrons / variance)[lit] / information[lit]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from elvis_cli import cli, errors, registry
-from elvis_cli.extras import Extras
+from elvis_cli import cli, errors
+from elvis_cli.instrument import registry
+from elvis_cli.model.elvis_block import ElvisBlock
 from elvis_cli.scene import library
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -42,7 +43,7 @@ def test_every_described_option_exists(name):
     assert name in option_names()
 
 
-@pytest.mark.parametrize("name", sorted(Extras.__dataclass_fields__))
+@pytest.mark.parametrize("name", sorted(ElvisBlock.__dataclass_fields__))
 def test_every_key_of_the_block_is_described(name):
     assert f'"{name}"' in README
 

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli import parallel, pipeline, reader, registry
+from elvis_cli import pipeline
+from elvis_cli.base import parallel
 from elvis_cli.errors import RequestError
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
 
 WINDOW = {"x0": 1948, "y0": 1948, "nx": 150, "ny": 140}
 CROWD = {
@@ -34,10 +37,10 @@ def expected(render):
     return run
 
 
-@pytest.mark.parametrize("extras", [{}, {"catalogue": CROWD}])
+@pytest.mark.parametrize("elvis_block", [{}, {"catalogue": CROWD}])
 @pytest.mark.parametrize("threads", [2, 5])
-def test_threads_do_not_change_a_byte(threads, extras, micado, render):
-    document = micado({"elvis": {"window": WINDOW, "chips": [5], "seed": 3, **extras}})
+def test_threads_do_not_change_a_byte(threads, elvis_block, micado, render):
+    document = micado({"elvis": {"window": WINDOW, "chips": [5], "seed": 3, **elvis_block}})
     try:
         parallel.set_threads(1)
         one = render(document)
@@ -47,11 +50,11 @@ def test_threads_do_not_change_a_byte(threads, extras, micado, render):
         parallel.set_threads(0)
 
 
-@pytest.mark.parametrize("extras", [{}, {"catalogue": CROWD}])
-def test_a_chip_alone_is_the_chip_among_others(extras, micado, render):
+@pytest.mark.parametrize("elvis_block", [{}, {"catalogue": CROWD}])
+def test_a_chip_alone_is_the_chip_among_others(elvis_block, micado, render):
     window = {"x0": 3900, "y0": 1900, "nx": 100, "ny": 90}
-    among = images(render(micado({"elvis": {"window": window, "chips": [4, 5, 6], **extras}})))
-    alone = images(render(micado({"elvis": {"window": window, "chips": [5], **extras}})))
+    among = images(render(micado({"elvis": {"window": window, "chips": [4, 5, 6], **elvis_block}})))
+    alone = images(render(micado({"elvis": {"window": window, "chips": [5], **elvis_block}})))
     np.testing.assert_array_equal(among[1], alone[0])
     assert not np.array_equal(among[0], among[1])
 
@@ -59,8 +62,8 @@ def test_a_chip_alone_is_the_chip_among_others(extras, micado, render):
 def test_seeds_and_exposures_differ(micado, render):
     fixed = ["flat_field", "hot_pixels", "dead_pixels"]
     first, seed, exposure = (
-        images(render(micado({"elvis": {"window": WINDOW, "chips": [5], "skip": fixed, **extras}})))[0]
-        for extras in ({}, {"seed": 1}, {"exposure": 2})
+        images(render(micado({"elvis": {"window": WINDOW, "chips": [5], "skip": fixed, **elvis_block}})))[0]
+        for elvis_block in ({}, {"seed": 1}, {"exposure": 2})
     )
     for other in (seed, exposure):
         assert abs(np.corrcoef(first[:, :50].ravel(), other[:, :50].ravel())[0, 1]) < 0.1
@@ -142,18 +145,18 @@ def test_a_closed_beam_is_dark(micado, expected, predict):
 def test_an_unreachable_goal_is_refused(micado):
     document = micado({"instrument/INS.FILT2.NAME": "block", "timesnr": {"DET.DIT": 60, "snr": 10}})
     with pytest.raises(Exception, match="cannot be reached"):
-        pipeline.predict(reader.read(json.dumps(document)))
+        pipeline.predict(parse.read(json.dumps(document)))
 
 
 def test_a_goal_is_refused_with_the_reason():
     document = registry.load("eris").example("lss_noao")
     document |= {"timesnr": {"DET.DIT": 2, "snr": 10}, "elvis": {"offset": [20, 0]}}
     with pytest.raises(RequestError, match=r"cannot be reached: .* gives 0; at most 0 of the target's light"):
-        pipeline.predict(reader.read(json.dumps(document)))
+        pipeline.predict(parse.read(json.dumps(document)))
 
 
 def test_explain_tells_units_and_sources(micado):
-    values = pipeline.explain(reader.read(json.dumps(micado())))
+    values = pipeline.explain(parse.read(json.dumps(micado())))
     assert {"detectors", "telescope", "ao", "site"} <= {value.name.split(".")[0].split("[")[0] for value in values}
     assert all(value.source for value in values)
 
@@ -168,9 +171,9 @@ def test_a_trail_lasts_for_the_integrations_that_a_ratio_needs(micado):
     elvis = {"window": WINDOW, "chips": [5], "motion": {"rate": 2.0, "angle": 30.0}}
     document = micado({"target/brightness/mag": 25, "elvis": elvis})
     document["timesnr"] = {"DET.DIT": 60, "snr": 30}
-    solved = pipeline.prepare(reader.read(json.dumps(document)))
+    solved = pipeline.prepare(parse.read(json.dumps(document)))
     document["timesnr"] = {"DET.DIT": 60, "DET.NDIT": solved.prediction.count}
-    given = pipeline.prepare(reader.read(json.dumps(document)))
+    given = pipeline.prepare(parse.read(json.dumps(document)))
     assert solved.prediction.count > 1
     for axis in ("x", "y", "rate"):
         np.testing.assert_array_equal(getattr(solved.imager.scene, axis), getattr(given.imager.scene, axis))
@@ -179,8 +182,8 @@ def test_a_trail_lasts_for_the_integrations_that_a_ratio_needs(micado):
 
 def test_an_image_has_one_ratio(micado):
     asked = {"timesnr": {"DET.DIT": 60, "snr": 50, "wavelengthmin": 2100, "wavelengthmax": 2200}}
-    told = pipeline.prepare(reader.read(json.dumps(micado(asked))))
-    plain = pipeline.prepare(reader.read(json.dumps(micado({"timesnr": {"DET.DIT": 60, "snr": 50}}))))
+    told = pipeline.prepare(parse.read(json.dumps(micado(asked))))
+    plain = pipeline.prepare(parse.read(json.dumps(micado({"timesnr": {"DET.DIT": 60, "snr": 50}}))))
     assert told.prediction.count == plain.prediction.count
     assert [note for note in told.notes if note not in plain.notes] == [
         "/timesnr: the ratio of an image is that of its whole band, not between wavelengths"

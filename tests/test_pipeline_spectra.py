@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli import parallel, registry
+from elvis_cli.base import parallel
 from elvis_cli.focalplane.imager import PARTS
+from elvis_cli.instrument import registry
 
 SPECTRA = {
     "slit": ("metis", "lss_l_scao", 1, {"x0": 950, "y0": 900, "nx": 150, "ny": 140}),
@@ -18,9 +19,9 @@ CELL = {"x0": 37, "y0": 61, "nx": 70, "ny": 50}
 """Of the window, across a border of the blocks of rows that threads share."""
 
 
-def document(kind, **extras):
+def document(kind, **elvis_block):
     name, mode, chip, window = SPECTRA[kind]
-    return {**registry.load(name).example(mode), "elvis": {"chips": [chip], "window": window, **extras}}
+    return {**registry.load(name).example(mode), "elvis": {"chips": [chip], "window": window, **elvis_block}}
 
 
 def shaped(kind, product):

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from scipy import ndimage, special
 
-from elvis_cli import registry
+from elvis_cli.instrument import registry
 
 SEPARATIONS = [0, 2, 5, 10, 20]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from elvis_cli import pipeline
 from elvis_cli.errors import RequestError, UsageError, nearest_name
+from elvis_cli.model.request import Request
 from elvis_cli.product import header
-from elvis_cli.product.observation import observe
-from elvis_cli.request import Request
+from elvis_cli.sky.pointing import observe
 
 DEFAULT = "{ARCFILE}"
 """The archive's name: INSTRUME.YYYY-MM-DDThh:mm:ss.sss.fits."""
@@ -87,12 +87,12 @@ def keywords(request: Request, *, exact: bool) -> dict[str, object]:
     """
     setup = pipeline.configure(request)
     if setup.calibration is not None:
-        from elvis_cli import calibration
+        from elvis_cli.light import calibration
 
         request, setup = calibration.arranged(request, setup)
     count = setup.count
     if count is None:
-        late = request.extras.date is None and request.extras.exposure > 1
+        late = request.elvis.date is None and request.elvis.exposure > 1
         count = pipeline.prepare(request).prediction.count if exact or late else 1
     cards = header.primary(request, setup, _Counted(count), observe(request, setup, count))
     return {_keyword(keyword): value for keyword, value, _ in cards}

@@ -15,8 +15,8 @@ from elvis_cli.batch.naming import Template
 from elvis_cli.batch.pool import Pool
 from elvis_cli.batch.work import Job, Outcome, failed
 from elvis_cli.errors import ElvisError, RequestError
+from elvis_cli.model.request import Request
 from elvis_cli.product.fits import embedded
-from elvis_cli.request import Request
 
 
 def run(lines: Iterable[bytes], read: Callable[[bytes], Request], template: Template, pool: Pool) -> Iterator[Outcome]:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from elvis_cli import __version__, errors
 from elvis_cli.errors import OutputError, ResourceError
-from elvis_cli.request import Request
+from elvis_cli.model.request import Request
 
 MADE, SKIPPED, FAILED = "made", "skipped", "failed"
 
@@ -97,7 +97,7 @@ def make_remotely(settings: Settings, job: Job) -> Outcome:
     """Make the file on a worker of a Dask cluster, one at a time in each process, with the threads of the worker."""
     from distributed import get_worker
 
-    from elvis_cli import parallel
+    from elvis_cli.base import parallel
 
     with _one:
         parallel.set_threads(get_worker().state.nthreads)
@@ -105,14 +105,15 @@ def make_remotely(settings: Settings, job: Job) -> Outcome:
 
 
 def _make(settings: Settings, job: Job, path: Path) -> Outcome:
-    from elvis_cli import pipeline, reader
-    from elvis_cli.product.output import file_sink
+    from elvis_cli import pipeline
+    from elvis_cli.product.sinks import file_sink
+    from elvis_cli.request import parse
 
     if settings.version != __version__:
         raise ResourceError(f"this is ELVIS {__version__}, and the batch is of {settings.version}")
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent} is not here: the folder must be shared by all machines", path=str(path))
-    request = reader.read(job.text, settings.overrides)
+    request = parse.read(job.text, settings.overrides)
     if not settings.overwrite and (found := _there(path, request)):
         return replace(found, line=job.line, id=job.id)
     with file_sink(path, durable=True) as out:
@@ -124,9 +125,9 @@ def _make(settings: Settings, job: Job, path: Path) -> Outcome:
 
 def _there(path: Path, request: Request) -> Outcome | None:
     """Return the outcome of a request whose file is there and whole."""
-    from elvis_cli.product import whole
+    from elvis_cli.product import integrity
 
-    found = whole.examine(path)
+    found = integrity.examine(path)
     if found is None:
         return None
     if not found.of(request):

@@ -22,7 +22,7 @@ def main(threads: int) -> None:
         warnings.simplefilter("ignore")
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand between the outcomes
-    from elvis_cli import parallel
+    from elvis_cli.base import parallel
     from elvis_cli.batch.work import make
 
     parallel.set_threads(threads)

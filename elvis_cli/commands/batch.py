@@ -16,11 +16,11 @@ from typing import Annotated, BinaryIO, Protocol
 
 import typer
 
-from elvis_cli import parallel
-from elvis_cli.commands.pipes import binary_stdin
-from elvis_cli.console import note, write
+from elvis_cli.base import parallel
+from elvis_cli.commands.console import note, write
+from elvis_cli.commands.options import Options, request_options
+from elvis_cli.commands.standard_streams import binary_stdin
 from elvis_cli.errors import IncompleteError, OutputError, UsageError
-from elvis_cli.options import Options, request_options
 
 TOLD = 100
 """Notes and failures that are told on stderr; the manifest has all."""
@@ -51,7 +51,7 @@ def batch(
     """
     stdin = binary_stdin()
     _make(outdir)
-    from elvis_cli.product.output import sweep
+    from elvis_cli.product.sinks import sweep
 
     sweep(outdir)
     from elvis_cli.batch import naming, pool, run, work

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from elvis_cli.commands.pipes import stdin
-from elvis_cli.console import note, print_json, say, table, write
+from elvis_cli.commands.console import note, print_json, say, table, write
+from elvis_cli.commands.standard_streams import stdin
 from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.ob.languages import Language, Output
+from elvis_cli.observing.languages import Language, Output
 
 
 def register(app: typer.Typer) -> None:
@@ -48,40 +48,40 @@ def ob(
     to: Annotated[Output | None, typer.Option(help="Print the targets or the blocks in this language.")] = None,
 ) -> None:
     """Print a request for each exposure of the Observing Blocks on stdin, one in a line."""
-    from elvis_cli.ob import observing
+    from elvis_cli.observing import load
 
     text = stdin()
     if to is not None:
-        write(observing.translate(text, language, to, resolve=resolve).rstrip("\n"))
+        write(load.translate(text, language, to, resolve=resolve).rstrip("\n"))
         return
-    from elvis_cli.ob import conditions, night
-    from elvis_cli.ob import schedule as shown
+    from elvis_cli.observing import constraints, plan
+    from elvis_cli.observing import schedule as shown
 
-    options = night.Options(
+    options = plan.Options(
         start=_date(start),
         seed=seed,
         steady=steady,
         request=_patch(request),
     )
-    visits = observing.read(text, language, options.effective_seed, resolve=resolve)
+    visits = load.read(text, language, options.effective_seed, resolve=resolve)
     if calibrations:
-        from elvis_cli.ob import daytime
+        from elvis_cli.observing import daytime
 
         more, told = daytime.calibrations(visits, calibrations, options.request)
         visits += more
         note(told)
-    exposures = tuple(night.plan(visits, options))  # all of them, or none: a wrong block is found before a line is out
+    exposures = tuple(plan.plan(visits, options))  # all of them, or none: a wrong block is found before a line is out
     note(line for visit in visits if visit.target for line in visit.target.notes())
-    note(conditions.told(breach for exposure in exposures for breach in exposure.breaches))
+    note(constraints.told(breach for exposure in exposures for breach in exposure.breaches))
     if check:
         say(f"elvis: valid: {shown.summary(visits, exposures)}")
         return
     if schedule:
         table(shown.HEAD, [shown.row(exposure) for exposure in exposures])
         return
-    made: Iterable[night.Exposure] = exposures
+    made: Iterable[plan.Exposure] = exposures
     if persistence:
-        from elvis_cli.ob import memory
+        from elvis_cli.observing import persistence as memory
 
         made = memory.remembering(exposures)
     for exposure in made:
@@ -94,7 +94,7 @@ def templates(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List an instrument's templates, or a template's parameters: type, range, default, meaning."""
-    from elvis_cli.ob import templates as signatures
+    from elvis_cli.observing import templates as signatures
 
     found = signatures.load(instrument)
     if name is None:
@@ -110,7 +110,7 @@ def templates(
 
 
 def _date(text: str | None) -> datetime | None:
-    from elvis_cli.ob.conditions import parse_date
+    from elvis_cli.observing.constraints import parse_date
 
     try:
         return None if text is None else parse_date(text, "--start")
@@ -121,7 +121,7 @@ def _date(text: str | None) -> datetime | None:
 def _patch(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
-    from elvis_cli.reader import parse_json
+    from elvis_cli.request.parse import parse_json
 
     try:
         found = parse_json(path.read_bytes())

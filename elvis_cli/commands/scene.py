@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from elvis_cli import reader, registry
 from elvis_cli.errors import UsageError, choice_error
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
 from elvis_cli.scene import library
 
 _TARGETS: dict[str, dict[str, Any]] = {
@@ -69,13 +70,13 @@ def document(name: str, instrument: str | None, mode: str | None, settings: Iter
         except ValueError:
             value = text
         _put(request, key if key.startswith("/") else f"/elvis/scene/{key}", value)
-    reader.read(json.dumps(request))
+    parse.read(json.dumps(request))
     return request
 
 
 def _side(request: dict[str, Any]) -> float:
     """Return the smaller side of the window, arcsec."""
-    setup = registry.load(request["instrumentName"]).configure(reader.read(json.dumps(request)))
+    setup = registry.load(request["instrumentName"]).configure(parse.read(json.dumps(request)))
     return min(setup.window.nx, setup.window.ny) * setup.pixel_scale
 
 

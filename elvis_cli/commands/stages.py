@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
-from elvis_cli.detector import chain
+from elvis_cli.detector import steps
 from elvis_cli.errors import ElvisError
-from elvis_cli.instrument import Detector
+from elvis_cli.model.detector import Detector
 
 SCANS = ("pre_overscan", "parallel_overscan")
 """Stages of detectors whose quadrants have pre- and overscans."""
@@ -20,18 +20,19 @@ def listing(instrument: str | None, mode: str | None, order: str | None) -> Sequ
     """Return the stages of an instrument's detector as it is by default, or (None) all that there are."""
     if instrument is None:
         return describe()
-    from elvis_cli import reader, registry
+    from elvis_cli.instrument import registry
+    from elvis_cli.request import parse
 
     plugin = registry.load(instrument)
     example = plugin.example(mode)
 
     def detector(*also: str) -> Detector:
         document = {**example, "elvis": {**example.get("elvis", {}), "also": list(also)}}
-        return plugin.configure(reader.read(json.dumps(document))).detector
+        return plugin.configure(parse.read(json.dumps(document))).detector
 
     shown = detector()
-    for name in chain.sequence(shown, order):
-        if name not in shown.stages and name not in chain.DRAWN and not chain.stage(name).own:
+    for name in steps.sequence(shown, order):
+        if name not in shown.stages and name not in steps.DRAWN and not steps.stage(name).own:
             with suppress(ElvisError):  # the instrument does not have it, whoever asks
                 asked = detector(name)
                 if name in asked.stages:
@@ -46,9 +47,9 @@ def describe(detector: Detector | None = None, order: str | None = None) -> tupl
     With a detector, those of its order that it has, with the parameters' values.
     """
     described = []
-    names = chain.NAMES if detector is None else chain.sequence(detector, order)
+    names = steps.NAMES if detector is None else steps.sequence(detector, order)
     for name in names:
-        made = None if name in chain.DRAWN else chain.stage(name)
+        made = None if name in steps.DRAWN else steps.stage(name)
         if made and detector is not None and not made.own and name not in detector.stages:
             continue
         if name in SCANS and detector is not None and not detector.quadrants:
@@ -57,8 +58,8 @@ def describe(detector: Detector | None = None, order: str | None = None) -> tupl
         described.append(
             {
                 "name": name,
-                "title": made.title if made else chain.DRAWN[name],
-                "unit": chain.unit(names, name),
+                "title": made.title if made else steps.DRAWN[name],
+                "unit": steps.unit(names, name),
                 "from": "focal plane" if not made else "chip or detector" if made.own else "stages table",
                 "when": "asked for" if detector and name in detector.optional else "always",
                 "parameters": [

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from elvis_cli.commands.pipes import OutputFile, check_stdout, sink, stdin
-from elvis_cli.console import note, say, write
+from elvis_cli.commands.console import note, say, write
+from elvis_cli.commands.standard_streams import OutputFile, check_stdout, sink, stdin
 from elvis_cli.errors import UsageError
 
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def plan() -> None:
     """Print a request for each exposure of the survey on stdin, one in a line."""
-    from elvis_cli.commands import plan as plans
+    from elvis_cli.survey import plan as plans
 
     for document in plans.plan(stdin()):
         write(json.dumps(document, separators=(",", ":")))
@@ -33,7 +33,7 @@ def split(
     ] = None,
 ) -> None:
     """Print a request for each detector of each request on stdin, one in a line, with the sources that touch it."""
-    from elvis_cli.commands import split as splits
+    from elvis_cli.survey import split as splits
 
     for line, notes in splits.lines(stdin(), margin):
         note(notes)
@@ -49,7 +49,7 @@ def combine(
 ) -> None:
     """Put the files of single detectors together: the focal plane as one FITS file."""
     check_stdout(output)
-    from elvis_cli.commands.combine import combine as together
+    from elvis_cli.survey.combine import combine as together
 
     with sink(output) as out:
         notes = together(files, out, allow_missing=allow_missing)
@@ -61,7 +61,7 @@ def catalog(
     output: OutputFile = None,
 ) -> None:
     """Merge catalogues: ECSV on stdout, or FITS if the output is named so; counts on stderr."""
-    from elvis_cli.commands import catalog as catalogs
+    from elvis_cli.survey import catalog as catalogs
 
     if output is not None and output.suffix.casefold() not in (".fits", ".fit", ".ecsv"):
         raise UsageError(f"--output: {output.name} is neither .fits nor .ecsv")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from elvis_cli import parallel
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.base import parallel
+from elvis_cli.base.parameters import number
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 BLOCK = 128
 """Columns of one block of work."""

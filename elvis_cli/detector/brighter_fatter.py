@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.detector.stage import Image, Readout, Stage, number
-from elvis_cli.parallel import for_rows
+from elvis_cli.base.parallel import for_rows
+from elvis_cli.base.parameters import number
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 REACH = 5
 """Pixels beyond which charge moves no boundary."""

@@ -23,7 +23,7 @@ integration: shot noise is Poisson(count * mean) / count, read noise falls with 
 in ``count`` and within the full well of its integration, adc rounds to 1/count. Full well, non-linearity and the ADC's
 clipping act on the mean rather than on each integration, which is inexact only for pixels within about one sigma of
 those limits (one sigma = sqrt of the full well). How the array is sampled between two resets is in the noise
-(`elvis_cli.sampling`); single reads are only made when they are to be kept (`elvis_cli.detector.ramp`). CCD:
+(`elvis_cli.model.sampling`); single reads are only made when they are to be kept (`elvis_cli.detector.ramp`). CCD:
 ``count`` is the number of exposures; a frame is one of them.
 
 Whole-image effects (bleeding, charge transfer, overscans) are stages that set ``image`` instead of ``rows``, and may
@@ -34,190 +34,34 @@ sake of the processor's cache. A stage's module is only imported for a detector 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.detector.names import OPTICAL, canonical, stage_of
-from elvis_cli.detector.stage import Image, Readout, Stage
-from elvis_cli.errors import RequestError, choice_error
-from elvis_cli.extras import Extras, Window
-from elvis_cli.instrument import Chip, Detector, Setup
-from elvis_cli.parallel import for_rows
-from elvis_cli.request import Request
+from elvis_cli.base.parallel import for_rows
+from elvis_cli.detector.stage import Image, Readout
+from elvis_cli.detector.steps import DRAWN, Step, configure, select, sequence
+from elvis_cli.model.detector import Chip
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
+from elvis_cli.request.stage_aliases import stage_of
 
-DRAWN = {
-    "stars": "point sources",
-    "galaxies": "extended sources",
-    "thermal": "emission of warm telescope and instrument",
-    "background": "sky",
-}
-"""What the focal plane draws."""
-PARTS = frozenset(DRAWN)
-LIGHT = (*DRAWN, "ghosts", "faint_galaxies", "calibration_lamp")
-"""Sources of light: `Extras.stages` does not choose among them."""
-NAMES = (
-    "stars",
-    "ghosts",
-    "galaxies",
-    "faint_galaxies",
-    "calibration_lamp",
-    "thermal",
-    "background",
-    "shutter",
-    "intrapixel",
-    "flat_field",
-    "reference_pixels",
-    "dark",
-    "hot_pixels",
-    "persistence",
-    "dead_pixels",
-    "shot_noise",
-    "cosmic_rays",
-    "brighter_fatter",
-    "bleeding",
-    "full_well",
-    "charge_injection",
-    "trap_pumping",
-    "cosmetics",
-    "pre_overscan",
-    "parallel_overscan",
-    "cti_charge_injection",
-    "cti",
-    "nonlinearity",
-    "ipc",
-    "rtn",
-    "reset",
-    "read_noise",
-    "correlated_noise",
-    "reference_correction",
-    "crosstalk",
-    "gain",
-    "bias",
-    "adc",
-)
-"""The usual order; a stage's name is that of its module."""
-OWN = frozenset(
-    ("dark", "shot_noise", "full_well", "pre_overscan", "parallel_overscan", "read_noise", "gain", "bias", "adc")
-)
-"""Stages whose parameters are numbers of the chip or the detector: they need no table."""
 Draw = Callable[[frozenset[str]], Image]
 RowFunction = Callable[[Image, int, Any, Readout], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A stage of one chip; ``stage`` is None for a part of the light that is drawn."""
-
-    name: str
-    stage: Stage[Any] | None
-    parameters: Any
-    runs: bool
-    keep: bool
-
-
-def stage(name: str) -> Stage[Any]:
-    """Return the stage with this name."""
-    found: Stage[Any] = import_module(f"elvis_cli.detector.{name}").STAGE
-    return found
-
-
-def unit(names: Sequence[str], name: str) -> str:
-    """Return the unit of the image after a stage of an order."""
-    last = name not in names  # the reads of a ramp
-    return "adu" if "gain" in names and (last or names.index(name) >= names.index("gain")) else "electron"
-
-
-def sequence(detector: Detector, order: str | None) -> tuple[str, ...]:
-    """Return the names of a detector's stages in one of its orders (None: its usual one).
-
-    Raises
-    ------
-    RequestError
-        The detector has no such order.
-    """
-    orders = detector.orders or {"usual": NAMES}
-    if order is None:
-        return next(iter(orders.values()))
-    if order not in orders:
-        raise choice_error("/elvis/order", order, orders)
-    return orders[order]
-
-
-def select(extras: Extras, detector: Detector) -> tuple[Step, ...]:
-    """Return the stages of the detector in their order, without parameters, and which of them are to run and be kept.
-
-    Raises
-    ------
-    RequestError
-        An unknown order, or an unknown name, at /elvis/<key>/i.
-    """
-    names = sequence(detector, extras.order)
-    given: dict[str, set[str]] = {}
-    for key in ("stages", "skip", "only", "also", "keep"):
-        known = (*names, "all") if key == "keep" else names
-        asked = getattr(extras, key)
-        for i, name in enumerate(asked or ()):
-            if canonical(name) not in known:
-                raise choice_error(f"/elvis/{key}/{i}", name, known)
-        given[key] = {canonical(name) for name in asked or ()}
-    wanted = given["also"] | given["only"] | given["stages"]
-    steps = []
-    for name in names:
-        runs = name not in detector.optional or name in wanted
-        if extras.only is not None:
-            runs &= name in given["only"] | given["also"]
-        if extras.stages is not None and name not in LIGHT:
-            runs &= name in given["stages"] | given["also"]
-        runs &= name not in given["skip"]
-        steps.append(Step(name, None, None, runs, name in given["keep"] or (runs and "all" in given["keep"])))
-    return tuple(steps)
-
-
-def configure(readout: Readout, extras: Extras) -> list[Step]:
-    """Return the steps of a chip that run or are kept, each with its parameters.
-
-    Raises
-    ------
-    RequestError
-        An unknown stage or order, or a stage asked for by name that this instrument has no parameters for.
-    ResourceError
-        The instrument's parameters are wrong.
-    """
-    detector, steps = readout.detector, []
-    _check_models(readout, extras)
-    for step in select(extras, detector):
-        made = parameters = None
-        if step.runs and (step.name in OWN or step.name in detector.stages or step.name in readout.models):
-            made = stage(step.name)
-            parameters = made.configure(readout)
-        if parameters is not None or (step.runs and step.name in DRAWN):
-            steps.append(replace(step, stage=made, parameters=parameters))
-            continue
-        if step.runs:
-            _refuse_if_asked(step.name, extras, readout)
-        if step.keep and "all" not in extras.keep:  # as it was, since nothing happens to it
-            steps.append(replace(step, runs=False))
-    return steps
-
-
-def drawn(extras: Extras, detector: Detector) -> frozenset[str]:
-    """Return the parts of the light that are to be drawn."""
-    return frozenset(step.name for step in select(extras, detector) if step.runs) & PARTS
-
-
 def check(request: Request, setup: Setup) -> None:
     """Raise what `expose` would raise for one of the chips, before anything is rendered."""
-    if request.extras.product == "expected":
-        select(request.extras, setup.detector)
+    if request.elvis.product == "expected":
+        select(request.elvis, setup.detector)
         return
     for number in setup.chips:
-        configure(_readout(setup, setup.detector.chip(number), setup.window, request, 1), request.extras)
+        configure(_readout(setup, setup.detector.chip(number), setup.window, request, 1), request.elvis)
 
 
 def expose(
@@ -257,11 +101,11 @@ def develop(
     """
     readout = _readout(setup, chip, window, request, count)
     image: NDArray[Any] = np.zeros((window.ny, window.nx), np.float32)
-    steps, run = configure(readout, request.extras), partial(_develop, draw)
-    if request.extras.reads:
+    steps, run = configure(readout, request.elvis), partial(_develop, draw)
+    if request.elvis.reads:
         from elvis_cli.detector import ramp
 
-        yield from ramp.develop(steps, sequence(setup.detector, request.extras.order), run, image, readout)
+        yield from ramp.develop(steps, sequence(setup.detector, request.elvis.order), run, image, readout)
     else:
         yield from run(steps, image, readout)
 
@@ -316,32 +160,6 @@ def _keep_light(
             yield step.name, image + draw(parts) * np.float32(readout.dit) if parts else image
 
 
-def _check_models(readout: Readout, extras: Extras) -> None:
-    """Raise if a model is of no stage of the detector, or an image has not the chip's shape."""
-    names = [name for name in sequence(readout.detector, extras.order) if name not in DRAWN]
-    for name in extras.models:
-        if name in OPTICAL:
-            continue
-        if stage_of(name) not in names:
-            raise choice_error(f"/elvis/models/{name}", name, [*names, *OPTICAL])
-        if stage(stage_of(name)).array:
-            readout.array(stage_of(name))
-
-
-def _refuse_if_asked(name: str, extras: Extras, readout: Readout) -> None:
-    """Raise if a stage that has no parameters was asked for by name."""
-    detector = readout.detector
-    for key in ("stages", "only", "also"):
-        asked = [canonical(n) for n in getattr(extras, key) or ()]
-        if name in asked:
-            raise RequestError(
-                f"/elvis/{key}/{asked.index(name)}",
-                f"{readout.instrument} ({detector.name}) has no parameters for the stage {name!r}",
-                found=name,
-                allowed=[n for n in sequence(detector, extras.order) if n in OWN | PARTS or n in detector.stages],
-            )
-
-
 def _readout(setup: Setup, chip: Chip, window: Window, request: Request, count: int) -> Readout:
     return Readout(
         instrument=setup.instrument,
@@ -350,10 +168,10 @@ def _readout(setup: Setup, chip: Chip, window: Window, request: Request, count: 
         window=window,
         dit=setup.dit,
         count=1 if setup.detector.kind == "ccd" else count,
-        seed=request.extras.seed,
-        exposure=request.extras.exposure,
-        previous=request.extras.previous,
-        models={stage_of(name): model for name, model in request.extras.models.items()},
+        seed=request.elvis.seed,
+        exposure=request.elvis.exposure,
+        previous=request.elvis.previous,
+        models={stage_of(name): model for name, model in request.elvis.models.items()},
     )
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import streams
+from elvis_cli.base import random_streams
+from elvis_cli.base.parameters import number
 from elvis_cli.detector.layout import Area
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
     """Replace what the rows hold by the injected charge."""
     for number_, area in enumerate(readout.areas(image)):
         place = injected(area, parameters)
-        random = streams.generator(readout.key(STAGE.name), 0, readout.chip.id, STAGE.name, number_)
+        random = random_streams.generator(readout.key(STAGE.name), 0, readout.chip.id, STAGE.name, number_)
         width = area.quadrant.nx
         columns = parameters.level + parameters.scatter * random.standard_normal(width)
         columns = columns[area.first_x : area.first_x + area.nx]

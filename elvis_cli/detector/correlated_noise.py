@@ -6,8 +6,8 @@ time. It is made in the Fourier domain and lasts one read: what is slower is the
 every read. Two streams at half the rate for even and odd columns (alternating-column noise) are one stream whose power
 goes as 1/f + 1/(F - f), F the highest frequency: so one transform an output makes both.
 
-The reads of a ramp are independent, and their noise counts as their weights in the frame (`elvis_cli.sampling`). A
-window shows its part of the whole chip's read: the noise of a pixel does not depend on the window.
+The reads of a ramp are independent, and their noise counts as their weights in the frame (`elvis_cli.model.sampling`).
+A window shows its part of the whole read of the chip: the noise of a pixel does not depend on the window.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from elvis_cli.detector.stage import Image, Readout, Stage, number
-from elvis_cli.parallel import gather
+from elvis_cli.base.parallel import gather
+from elvis_cli.base.parameters import number
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elvis_cli.detector.stage import Image, Readout, Stage, numbers
+from elvis_cli.base.parameters import numbers
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 
 @dataclass(frozen=True, slots=True)

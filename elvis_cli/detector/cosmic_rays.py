@@ -8,7 +8,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from elvis_cli.detector.stage import Image, Readout, Stage, number, numbers
+from elvis_cli.base.parameters import number, numbers
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from elvis_cli.base.parameters import choice, number, numbers
 from elvis_cli.detector import transfer
-from elvis_cli.detector.stage import Image, Readout, Stage, choice, number, numbers
+from elvis_cli.detector.stage import Image, Readout, Stage
 from elvis_cli.detector.transfer import Traps
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from elvis_cli.base.parameters import read
 from elvis_cli.detector import charge_injection, cti, transfer
-from elvis_cli.detector.stage import Image, Readout, Stage, read
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.base.parameters import number
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 
 @dataclass(frozen=True, slots=True)

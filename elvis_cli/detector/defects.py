@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base.parallel import ROWS
+from elvis_cli.base.random_streams import generator
 from elvis_cli.detector.stage import Readout
-from elvis_cli.parallel import ROWS
-from elvis_cli.streams import generator
 
 
 def defects(

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from elvis_cli import streams
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.base import random_streams
+from elvis_cli.base.parameters import number
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
     """Add the galaxies; they are the same in every exposure of a seed."""
     from scipy.ndimage import gaussian_filter
 
-    random = streams.generator(readout.seed, 0, readout.chip.id, STAGE.name, 0)
+    random = random_streams.generator(readout.seed, 0, readout.chip.id, STAGE.name, 0)
     x, y, mag = draw((readout.detector.ny, readout.detector.nx), parameters, random)
     x, y = x - readout.window.x0, y - readout.window.y0
     light = 10 ** (-0.4 * (mag - parameters.zero_point)) * readout.dit

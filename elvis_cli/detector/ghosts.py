@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.base.parameters import number
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 FINE = 4
 """Pixels of an element in which ghosts are drawn: they are rings of tens of pixels."""

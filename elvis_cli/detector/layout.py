@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.extras import Window
-from elvis_cli.instrument import Detector, Quadrant
+from elvis_cli.model.detector import Detector, Quadrant
+from elvis_cli.model.elvis_block import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.detector.stage import Image, Readout, Stage, number, numbers
+from elvis_cli.base.parameters import number, numbers
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 Floats = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """The reads of an infrared array one by one, and the frame that is fitted to them.
 
 As everywhere in the chain, a read is the mean of the same read of all integrations. Without this module the frame is
-made at once, with the same mean and the same noise (`elvis_cli.sampling`), at the cost of one read.
+made at once, with the same mean and the same noise (`elvis_cli.model.sampling`), at the cost of one read.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base.parallel import for_rows
 from elvis_cli.detector import shot_noise
 from elvis_cli.detector.stage import Image, Readout
-from elvis_cli.parallel import for_rows
 
 if TYPE_CHECKING:
-    from elvis_cli.detector.chain import Step
+    from elvis_cli.detector.steps import Step
 
 NAME = "READS"
 """Of the extension."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from elvis_cli.base.parameters import number, one_or_more
 from elvis_cli.detector.reference_pixels import border
-from elvis_cli.detector.stage import Image, Readout, Stage, number, one_or_more
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from elvis_cli.base.parameters import number
 from elvis_cli.detector.defects import defects
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 Floats = NDArray[np.float64]
 DRAWN = 16

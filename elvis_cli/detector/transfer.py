@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import parallel
+from elvis_cli.base import parallel
 from elvis_cli.detector.layout import Area
 
 Floats = NDArray[np.float64]

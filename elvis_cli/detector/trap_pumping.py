@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import streams
-from elvis_cli.detector.stage import Image, Readout, Stage, number
+from elvis_cli.base import random_streams
+from elvis_cli.base.parameters import number
+from elvis_cli.detector.stage import Image, Readout, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def intensity(tau: NDArray[np.float64], parameters: Parameters) -> NDArray[np.fl
 def traps(readout: Readout, parameters: Parameters) -> tuple[NDArray[Any], ...]:
     """Return row and column of the pixels that lose, on the chip, the rows of those that gain, and tau (s)."""
     detector = readout.detector
-    random = streams.generator(readout.key(STAGE.name), 0, readout.chip.id, STAGE.name, 0)
+    random = random_streams.generator(readout.key(STAGE.name), 0, readout.chip.id, STAGE.name, 0)
     count = random.poisson(parameters.density * detector.nx * detector.ny)
     y, x = random.integers(1, detector.ny - 1, count), random.integers(0, detector.nx, count)
     other = y + 2 * random.integers(0, 2, count) - 1

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import parallel
+from elvis_cli.base import parallel
 from elvis_cli.focalplane.geometry import rotate_stamp
-from elvis_cli.instrument import Chip
-from elvis_cli.psf import Psf
+from elvis_cli.model.detector import Chip
+from elvis_cli.optics.make_psf import Psf
 
 Image = NDArray[np.float32]
 REACH = 1024

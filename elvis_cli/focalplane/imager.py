@@ -10,18 +10,20 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import psf
-from elvis_cli.extras import Window
-from elvis_cli.focalplane import convolution, crowd, galaxies
+from elvis_cli.base.arrays import Floats
+from elvis_cli.focalplane import convolution, many_galaxies, many_stars
 from elvis_cli.focalplane.convolution import add_star
 from elvis_cli.focalplane.geometry import field_to_pixel, rotation
-from elvis_cli.instrument import Chip, Floats, Setup
-from elvis_cli.optics import Light
-from elvis_cli.request import Request
+from elvis_cli.light.budget import PhotonBudget
+from elvis_cli.light.compose import Scene
+from elvis_cli.model.detector import Chip
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
+from elvis_cli.optics import make_psf
 from elvis_cli.scene.component import Picture, Profile
-from elvis_cli.scene.compose import Scene
-from elvis_cli.scene.morphology import Sersic
-from elvis_cli.scene.picture import on_pixels
+from elvis_cli.scene.image_template import on_pixels
+from elvis_cli.scene.sersic import Sersic
 
 Image = NDArray[np.float32]
 PARTS = frozenset(("stars", "galaxies", "thermal", "background"))
@@ -40,10 +42,10 @@ class Imager:
 
     setup: Setup
     scene: Scene
-    light: Light
-    psf: psf.Psf
+    light: PhotonBudget
+    psf: make_psf.Psf
     """At the target, or at each of a few stars."""
-    zones: crowd.Zones | crowd.Cores | None
+    zones: many_stars.Zones | many_stars.Cores | None
     """PSFs over the field, or one of them for all, for many stars."""
     notes: tuple[str, ...] = ()
 
@@ -67,7 +69,7 @@ class Imager:
             sx, sy = field_to_pixel(setup, chip, source.shape.x, source.shape.y)
             add_extended(image, sx - window.x0, sy - window.y0, source.rate, source.shape, setup, self.psf, chip)
         for shapes, rates in scene.galaxies if "galaxies" in parts else ():
-            galaxies.draw(image, galaxies.on_chip(shapes, rates, setup, chip, window), self.psf, chip)
+            many_galaxies.draw(image, many_galaxies.on_chip(shapes, rates, setup, chip, window), self.psf, chip)
         return image
 
     def _level(self, parts: frozenset[str]) -> float:
@@ -109,7 +111,7 @@ class Imager:
 
 
 def prepare(
-    request: Request, setup: Setup, scene: Scene, light: Light, samples: tuple[Floats, Floats] | None = None
+    request: Request, setup: Setup, scene: Scene, light: PhotonBudget, samples: tuple[Floats, Floats] | None = None
 ) -> Imager:
     """Return the Imager of an observation.
 
@@ -122,20 +124,27 @@ def prepare(
     wave, weight = light.psf_samples() if samples is None else samples
     asterism = setup.ao is not None and setup.ao.kind in ("mcao", "glao")
     x, y = (0.0, 0.0) if asterism else scene.centre
-    guide = np.array(setup.guide_stars[0][:2] if setup.guide_stars else (x + request.seeing.separation, y))
+    guide = np.array(setup.guide_stars[0][:2] if setup.guide_stars else (x + request.image_quality.separation, y))
     few = 0 < scene.x.size <= FEW
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
-    spread = psf.build(setup, request.sky.airmass, wave, weight, at, guide)
-    zones: crowd.Zones | crowd.Cores | None = None
+    spread = make_psf.build(setup, request.sky.airmass, wave, weight, at, guide)
+    zones: many_stars.Zones | many_stars.Cores | None = None
     if scene.x.size > FEW and samples is None:
-        zones = crowd.build(setup, request.sky.airmass, wave, weight, scene, guide, spread)
+        zones = many_stars.build(setup, request.sky.airmass, wave, weight, scene, guide, spread)
     elif scene.x.size > FEW:
-        zones = crowd.cores(spread) if scene.x.size < MANY else crowd.everywhere(spread)
+        zones = many_stars.cores(spread) if scene.x.size < MANY else many_stars.everywhere(spread)
     return Imager(setup, scene, light, spread, zones)
 
 
 def add_extended(
-    image: Image, x: float, y: float, rate: float, shape: Profile | Picture, setup: Setup, spread: psf.Psf, chip: Chip
+    image: Image,
+    x: float,
+    y: float,
+    rate: float,
+    shape: Profile | Picture,
+    setup: Setup,
+    spread: make_psf.Psf,
+    chip: Chip,
 ) -> None:
     """Add an extended source of ``rate`` electrons/s, convolved with the PSF, at pixel (x, y) of ``image``."""
     if isinstance(shape, Profile):
@@ -152,7 +161,9 @@ def add_extended(
     image[box] += near
 
 
-def add_profile(image: Image, x: float, y: float, rate: float, profile: Sersic, spread: psf.Psf, chip: Chip) -> None:
+def add_profile(
+    image: Image, x: float, y: float, rate: float, profile: Sersic, spread: make_psf.Psf, chip: Chip
+) -> None:
     """Add a Sersic profile (radius in pixels, chip axes), convolved with the PSF, at pixel (x, y) of ``image``.
 
     Far from its centre the profile is so smooth that the core of the PSF leaves it unchanged.
@@ -191,7 +202,7 @@ def _blur(
     y: float,
     rate: float,
     reach: float,
-    spread: psf.Psf,
+    spread: make_psf.Psf,
     chip: Chip,
     draw: Callable[[tuple[int, int], float, float, int], list[tuple[Image, int]]],
 ) -> tuple[tuple[slice, slice], Image, float]:
@@ -221,7 +232,7 @@ def _blur(
 
 
 @lru_cache(maxsize=8)
-def _core_and_halo(spread: psf.Psf, chip: Chip) -> tuple[Image, Image]:
+def _core_and_halo(spread: make_psf.Psf, chip: Chip) -> tuple[Image, Image]:
     """Return `convolution.core_and_halo`, once for the many channels of a cube; not to be changed."""
     return convolution.core_and_halo(spread, chip, 0)
 

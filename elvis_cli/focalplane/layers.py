@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.focalplane.course import FINE
-from elvis_cli.instrument import Floats
+from elvis_cli.base.arrays import Floats
+from elvis_cli.focalplane.trace import FINE
 
 Image = NDArray[np.float32]
 PITCH = 0.5

@@ -11,26 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import parallel
-from elvis_cli.constants import LIGHT
-from elvis_cli.extras import Window
-from elvis_cli.focalplane import aperture as apertures
-from elvis_cli.focalplane import course as tracing
+from elvis_cli.base import parallel
+from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import LIGHT
 from elvis_cli.focalplane import imager
-from elvis_cli.focalplane.aperture import Plane
-from elvis_cli.focalplane.course import FINE, STEP, Course, Nodes
+from elvis_cli.focalplane import slit_plane as apertures
+from elvis_cli.focalplane import trace as tracing
 from elvis_cli.focalplane.imager import PARTS
 from elvis_cli.focalplane.layers import FEW, PITCH, Layers, Pile, smoothed, wings
-from elvis_cli.focalplane.uniform import Uniform, background
-from elvis_cli.focalplane.views import Samples, Wavelengths
-from elvis_cli.instrument import Chip, Floats, Setup
-from elvis_cli.optics import Light
-from elvis_cli.product import observation
-from elvis_cli.psf import Psf
-from elvis_cli.request import Request
-from elvis_cli.scene import spectral
-from elvis_cli.scene.compose import Scene
-from elvis_cli.spectrograph import SIGMA, Aperture, Spectrograph, Trace
+from elvis_cli.focalplane.samples import Samples, Wavelengths
+from elvis_cli.focalplane.slit_plane import Plane
+from elvis_cli.focalplane.trace import FINE, STEP, Nodes, SampledTrace
+from elvis_cli.light import groups as spectral
+from elvis_cli.light.budget import PhotonBudget
+from elvis_cli.light.compose import Scene
+from elvis_cli.light.uniform import Uniform, background
+from elvis_cli.model.detector import Chip
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
+from elvis_cli.model.spectrograph import SIGMA, Aperture, Spectrograph, Trace
+from elvis_cli.optics.make_psf import Psf
+from elvis_cli.sky import pointing
 
 Image = NDArray[np.float32]
 EDGE = 3
@@ -40,7 +42,7 @@ TELLABLE = 10
 SCENE = frozenset(("stars", "galaxies"))
 """Parts of the light that are not background."""
 RESOLUTION = 6000
-"""Of the sky's table (`elvis_cli.sky`)."""
+"""Of the sky's table (`elvis_cli.sky.local`)."""
 KEPT = 2**28
 """Bytes of all traces' layers up to which they are made once."""
 
@@ -65,9 +67,9 @@ class Spectrometer:
     scene: Scene
     """All of it, with the rates that an image would have."""
     groups: tuple[spectral.Group, ...]
-    light: Light
+    light: PhotonBudget
     plane: Plane
-    courses: tuple[Course, ...]
+    courses: tuple[SampledTrace, ...]
     """The traces in units of pixels."""
     uniform: tuple[Uniform, ...]
     notes: tuple[str, ...] = ()
@@ -219,13 +221,13 @@ class Spectrometer:
     @cached_property
     def _orders(self) -> dict[int, _Order]:
         """The spectra by order."""
-        together: dict[int, list[Course]] = {}
+        together: dict[int, list[SampledTrace]] = {}
         for course in self.courses:
             together.setdefault(course.trace.order, []).append(course)
         made = parallel.gather(self._order, list(together.values()))
         return dict(zip(together, made, strict=True))
 
-    def _order(self, members: list[Course]) -> _Order:
+    def _order(self, members: list[SampledTrace]) -> _Order:
         low, high = min(c.wave[0] for c in members), max(c.wave[-1] for c in members)
         finest = min(float(np.diff(c.wave).min()) for c in members)
         edges = np.linspace(low, high, math.ceil((high - low) / finest) + 1)
@@ -240,7 +242,7 @@ class Spectrometer:
             groups.append(spectral.density(group, edges) * passed * width)
         return _Order(edges, tuple(groups), tuple(source.density(edges) * width for source in self.uniform))
 
-    def _grid(self, course: Course, aperture: Aperture) -> tuple[Floats, float]:
+    def _grid(self, course: SampledTrace, aperture: Aperture) -> tuple[Floats, float]:
         """Return the samples of s (arcsec) of a rectified image, and their pitch."""
         pitch = course.row * PITCH
         beyond = aperture.length / 2 + course.row * (0.5 + 1.5 * self.spectrograph.blur) + EDGE * pitch
@@ -349,7 +351,7 @@ class Spectrometer:
         return rectified, (float(grid[i0]), first_p + j0 * PITCH), (pitch, PITCH)
 
 
-def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spectrometer:
+def prepare(request: Request, setup: Setup, scene: Scene, light: PhotonBudget) -> Spectrometer:
     """Return the Spectrometer of an observation; ``scene`` is all of it.
 
     Raises
@@ -359,7 +361,7 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spect
     """
     graph = setup.spectrograph
     assert graph is not None
-    when = observation.observe(request, setup, setup.count or 1)
+    when = pointing.observe(request, setup, setup.count or 1)
     movement = apertures.drift(graph, setup, request.sky.airmass, when.parallactic, when.position_angle)
     courses = tuple(_course(trace, graph, setup.detector.pixel_mm) for trace in graph.traces)
     finest = max(float((c.wave[1:-1] / np.gradient(c.wave, c.p)[1:-1]).max()) for c in courses)
@@ -376,7 +378,7 @@ def prepare(request: Request, setup: Setup, scene: Scene, light: Light) -> Spect
     return Spectrometer(setup, graph, scene, groups, light, plane, courses, background(light), notes)
 
 
-def _course(trace: Trace, graph: Spectrograph, pixel: float) -> Course:
+def _course(trace: Trace, graph: Spectrograph, pixel: float) -> SampledTrace:
     aperture = graph.apertures[trace.aperture]
     return tracing.follow(trace, aperture, pixel, _slack(graph, aperture))
 

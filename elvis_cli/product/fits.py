@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 
 from elvis_cli import __version__
 from elvis_cli.errors import ResourceError
-from elvis_cli.instrument import Chip, Setup
+from elvis_cli.model.detector import Chip
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
 from elvis_cli.product import header
-from elvis_cli.product.observation import observe
 from elvis_cli.product.quadrants import split
-from elvis_cli.request import Request
+from elvis_cli.sky.pointing import observe
 
 BLOCK = 2880
 """Bytes of a FITS block."""
@@ -140,7 +141,7 @@ def write(
     _write_table(out, Table(VALUES_EXTENSION, values))
     effective = {
         "VERSION": [__version__],
-        "SEED": [str(request.extras.seed)],
+        "SEED": [str(request.elvis.seed)],
         "REQUEST": [embedded(request)],
     }
     _write_table(out, Table(REQUEST_EXTENSION, effective))

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from elvis_cli import __version__
-from elvis_cli.instrument import Chip, Setup
-from elvis_cli.product import spectral, wcs
-from elvis_cli.product.observation import Observation, isot
+from elvis_cli.model.detector import Chip
+from elvis_cli.model.request import Request
+from elvis_cli.model.sampling import Sampling
+from elvis_cli.model.setup import Setup
+from elvis_cli.product import spectrograph_cards, wcs
 from elvis_cli.product.quadrants import Part
-from elvis_cli.request import Request
-from elvis_cli.sampling import Sampling
-from elvis_cli.turbulence import coherence_time, fried
+from elvis_cli.sky.pointing import ExposureGeometry, isot
+from elvis_cli.sky.turbulence import coherence_time, fried
 
 Card = tuple[str, object, str]
 """Keyword without HIERARCH ("ESO DET DIT" or "EXPTIME"), value, comment."""
@@ -32,7 +33,7 @@ _DOTTED = re.compile(r"(?=.{1,40}$)[A-Z][A-Z0-9]*(\.[A-Z0-9_-]+)+")
 
 
 class Predicted(Protocol):
-    """What the headers need of `elvis_cli.snr.Prediction`."""
+    """What the headers need of `elvis_cli.prediction.imaging.Prediction`."""
 
     @property
     def count(self) -> int:
@@ -42,7 +43,7 @@ class Predicted(Protocol):
         """Return the HIERARCH ESO SIM cards of the predicted S/N."""
 
 
-def primary(request: Request, setup: Setup, prediction: Predicted, observation: Observation) -> list[Card]:
+def primary(request: Request, setup: Setup, prediction: Predicted, observation: ExposureGeometry) -> list[Card]:
     """Return the primary header below NAXIS, without CHECKSUM; ``setup.header`` wins over what is written here."""
     count = prediction.count
     cards = [
@@ -50,7 +51,7 @@ def primary(request: Request, setup: Setup, prediction: Predicted, observation: 
         *_exposure(request, setup, observation, count),
         *_detector(setup, count),
         ("ESO INS MODE", setup.mode, "instrument mode"),
-        *spectral.cards(setup),
+        *spectrograph_cards.cards(setup),
         *_keys(request),
         *_telescope(request, setup, observation),
         *_simulation(request, setup),
@@ -68,7 +69,7 @@ def primary(request: Request, setup: Setup, prediction: Predicted, observation: 
     return sorted(own.values(), key=_order)
 
 
-def extension(request: Request, setup: Setup, chip: Chip, part: Part, observation: Observation) -> list[Card]:
+def extension(request: Request, setup: Setup, chip: Chip, part: Part, observation: ExposureGeometry) -> list[Card]:
     """Return the header of one chip's image, or part of it, below GCOUNT, without BZERO and CHECKSUM."""
     window, quadrant = part.window, part.quadrant
     extname = f"{chip.extname}.{quadrant.name}" if quadrant else chip.extname
@@ -76,7 +77,7 @@ def extension(request: Request, setup: Setup, chip: Chip, part: Part, observatio
     ron = quadrant.ron if quadrant and quadrant.ron is not None else chip.ron
     detector, binning = setup.detector, setup.detector.binning
     ccd = detector.kind == "ccd"
-    unit = ("electron/s", "expected rate, no noise") if request.extras.product == "expected" else ("adu", "raw counts")
+    unit = ("electron/s", "expected rate, no noise") if request.elvis.product == "expected" else ("adu", "raw counts")
     name = "ESO DET CHIP1" if ccd else "ESO DET CHIP"
     pixel = detector.pixel_mm * 1000.0 / binning
     return [
@@ -120,13 +121,13 @@ def _quadrant(part: Part) -> list[Card]:
     ]
 
 
-def remarks(request: Request, observation: Observation, notes: Sequence[str]) -> list[str]:
+def remarks(request: Request, observation: ExposureGeometry, notes: Sequence[str]) -> list[str]:
     """Return the texts of the COMMENT cards of the primary header."""
     seen = dict.fromkeys((*notes, *request.warnings, *observation.notes))
     return ["SIMULATED DATA, made by ELVIS: no telescope took this exposure.", *(f"Note: {note}" for note in seen)]
 
 
-def _standard(request: Request, setup: Setup, observation: Observation) -> list[Card]:
+def _standard(request: Request, setup: Setup, observation: ExposureGeometry) -> list[Card]:
     start = observation.start
     seconds = (start - start.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
     return [
@@ -151,20 +152,20 @@ def _standard(request: Request, setup: Setup, observation: Observation) -> list[
     ]
 
 
-def _sidereal(setup: Setup, observation: Observation) -> list[Card]:
+def _sidereal(setup: Setup, observation: ExposureGeometry) -> list[Card]:
     if setup.site.space:
         return []
     return [("LST", round(observation.sidereal_time * 240.0, 3), "[s] local sidereal time at start")]
 
 
-def _exposure(request: Request, setup: Setup, observation: Observation, count: int) -> list[Card]:
-    number = request.extras.exposure
+def _exposure(request: Request, setup: Setup, observation: ExposureGeometry, count: int) -> list[Card]:
+    number = request.elvis.exposure
     files = max(number, 1 if setup.detector.kind == "ir" else count)
     first = isot(observation.first)
     name, arm = _target_name(request), "spec" if setup.spectrograph else "img"
     return [
         ("ESO DPR CATG", "SCIENCE", "observation category"),
-        ("ESO DPR TECH", spectral.TECHNIQUES[setup.kind], "observation technique"),
+        ("ESO DPR TECH", spectrograph_cards.TECHNIQUES[setup.kind], "observation technique"),
         ("ESO DPR TYPE", "OBJECT", "observation type"),
         ("ESO OBS ID", 0, "observation block; 0 when simulated without one"),
         ("ESO OBS NAME", f"{name} {setup.filter_name}", "name of the block"),
@@ -182,7 +183,7 @@ def _exposure(request: Request, setup: Setup, observation: Observation, count: i
 
 def _template(request: Request) -> Iterable[Card]:
     """Yield what an Observing Block says of its exposure, which wins over all else."""
-    block, template = request.extras.obs, request.extras.template
+    block, template = request.elvis.obs, request.elvis.template
     if block:
         yield "OBJECT", block.target, ""
         yield "ESO OBS ID", block.id, "observation block"
@@ -200,7 +201,7 @@ def _template(request: Request) -> Iterable[Card]:
         for name, value in (("CATG", template.category), ("TYPE", template.type), ("TECH", template.tech)):
             if value is not None:
                 yield f"ESO DPR {name}", value, ""
-    for keyword, given in request.extras.keywords.items():
+    for keyword, given in request.elvis.keywords.items():
         if keyword not in _OURS and not keyword.startswith("ESO SIM "):
             yield keyword, *(given if isinstance(given, (list, tuple)) else (given, ""))
 
@@ -245,7 +246,7 @@ def _keys(request: Request) -> Iterable[Card]:
             yield f"ESO {key.replace('.', ' ')}", value, "as requested"
 
 
-def _telescope(request: Request, setup: Setup, observation: Observation) -> Iterable[Card]:
+def _telescope(request: Request, setup: Setup, observation: ExposureGeometry) -> Iterable[Card]:
     if not setup.site.space:
         yield from _ground(request, setup, observation)
     yield "ESO TEL TARG ALPHA", float(_sexagesimal(observation.ra / 15.0)), "hhmmss.sss right ascension"
@@ -253,7 +254,7 @@ def _telescope(request: Request, setup: Setup, observation: Observation) -> Iter
     yield "ESO ADA POSANG", observation.position_angle, "[deg] position angle of +y, North through East"
 
 
-def _ground(request: Request, setup: Setup, observation: Observation) -> Iterable[Card]:
+def _ground(request: Request, setup: Setup, observation: ExposureGeometry) -> Iterable[Card]:
     site, airmass = setup.site, request.sky.airmass
     yield "ESO TEL GEOELEV", site.elevation, "[m] elevation above sea level"
     yield "ESO TEL GEOLAT", site.latitude, "[deg] latitude, North positive"
@@ -262,7 +263,7 @@ def _ground(request: Request, setup: Setup, observation: Observation) -> Iterabl
     yield "ESO TEL AZ", _degrees(observation.azimuth + 180.0) % 360.0, "[deg] azimuth at start, S=0 W=90"
     for when, altitude in (("START", observation.altitude), ("END", observation.altitude_end)):
         # A block's exposure is simulated at the airmass of its middle, and stands where its date puts it.
-        known = request.extras.obs is not None and altitude > 10.0
+        known = request.elvis.obs is not None and altitude > 10.0
         at = round(1.0 / math.sin(math.radians(altitude)), 6) if known else airmass
         yield f"ESO TEL AIRM {when}", at, "airmass" if known else "airmass, as simulated"
         yield f"ESO TEL AMBI FWHM {when}", setup.seeing, "[arcsec] zenith seeing at 500 nm"
@@ -276,8 +277,8 @@ def _ground(request: Request, setup: Setup, observation: Observation) -> Iterabl
 
 def _simulation(request: Request, setup: Setup) -> Iterable[Card]:
     yield "ESO SIM VERSION", __version__, "version of ELVIS"
-    yield "ESO SIM SEED", request.extras.seed, "random seed"
-    yield "ESO SIM PRODUCT", request.extras.product, "raw or expected"
+    yield "ESO SIM SEED", request.elvis.seed, "random seed"
+    yield "ESO SIM PRODUCT", request.elvis.product, "raw or expected"
     yield "ESO SIM GENERATION", request.generation, "generation of the ETC JSON"
     if not setup.site.space:
         sky = request.sky
@@ -299,19 +300,19 @@ def _simulation(request: Request, setup: Setup) -> Iterable[Card]:
             yield "ESO SIM AO GSX", setup.guide_stars[0][0], "[arcsec] first guide star in the field, +x West"
             yield "ESO SIM AO GSY", setup.guide_stars[0][1], "[arcsec] first guide star in the field, +y North"
         else:
-            yield "ESO SIM AO GSSEP", request.seeing.separation, "[arcsec] guide star to target"
-    if request.extras.stages is not None:
-        yield "ESO SIM STAGES", " ".join(request.extras.stages), "detector stages that were run"
-    if request.extras.skip:
-        yield "ESO SIM SKIP", " ".join(request.extras.skip), "detector stages left out"
-    if request.extras.only is not None:
-        yield "ESO SIM ONLY", " ".join(request.extras.only), "stages that were run, light included"
-    if request.extras.also:
-        yield "ESO SIM ALSO", " ".join(request.extras.also), "stages that were run since they were asked for"
-    if request.extras.order is not None:
-        yield "ESO SIM ORDER", request.extras.order, "order of the stages"
-    if request.extras.models:
-        yield "ESO SIM MODELS", " ".join(request.extras.models), "stages with the user's own model"
+            yield "ESO SIM AO GSSEP", request.image_quality.separation, "[arcsec] guide star to target"
+    if request.elvis.stages is not None:
+        yield "ESO SIM STAGES", " ".join(request.elvis.stages), "detector stages that were run"
+    if request.elvis.skip:
+        yield "ESO SIM SKIP", " ".join(request.elvis.skip), "detector stages left out"
+    if request.elvis.only is not None:
+        yield "ESO SIM ONLY", " ".join(request.elvis.only), "stages that were run, light included"
+    if request.elvis.also:
+        yield "ESO SIM ALSO", " ".join(request.elvis.also), "stages that were run since they were asked for"
+    if request.elvis.order is not None:
+        yield "ESO SIM ORDER", request.elvis.order, "order of the stages"
+    if request.elvis.models:
+        yield "ESO SIM MODELS", " ".join(request.elvis.models), "stages with the user's own model"
 
 
 def _target_name(request: Request) -> str:
@@ -321,10 +322,10 @@ def _target_name(request: Request) -> str:
         name = name.get(key) if isinstance(name, Mapping) else None
     if isinstance(name, str) and name.strip():
         return name.strip()
-    if request.extras.scene or request.extras.image or request.extras.cube:
-        return request.extras.scene.name if request.extras.scene else "image" if request.extras.image else "cube"
-    if request.extras.catalogue and not request.extras.motion:
-        return f"catalogue of {len(request.extras.catalogue.x)} stars"
+    if request.elvis.scene or request.elvis.image or request.elvis.cube:
+        return request.elvis.scene.name if request.elvis.scene else "image" if request.elvis.image else "cube"
+    if request.elvis.catalogue and not request.elvis.motion:
+        return f"catalogue of {len(request.elvis.catalogue.x)} stars"
     sed = request.target.sed
     spectrum = f"{sed.catalog} {sed.id}" if sed.kind == "template" else sed.kind
     return f"{request.target.morphology.kind} {spectrum}"

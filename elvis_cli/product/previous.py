@@ -11,9 +11,9 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from elvis_cli.detector.persistence import encode
-from elvis_cli.embedded import pack
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.product.fits import VALUES_EXTENSION
+from elvis_cli.request.payload import pack
 
 
 def read_previous(path: Path, gap: float) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from elvis_cli.detector.layout import areas
-from elvis_cli.extras import Window
-from elvis_cli.instrument import Chip, Quadrant, Setup
+from elvis_cli.model.detector import Chip, Quadrant
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.setup import Setup
 
 
 @dataclass(frozen=True, slots=True, eq=False)

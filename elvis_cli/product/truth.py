@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.focalplane.geometry import deproject, field_to_pixel, field_to_sky
-from elvis_cli.instrument import Setup
+from elvis_cli.base.geometry import deproject, field_to_sky
+from elvis_cli.focalplane.geometry import field_to_pixel
+from elvis_cli.light.compose import Sources
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
 from elvis_cli.product.fits import Table
-from elvis_cli.product.observation import observe
-from elvis_cli.request import Request
-from elvis_cli.scene.compose import Sources
+from elvis_cli.sky.pointing import observe
 
 EXTENSION = "TRUTH"
 
@@ -27,7 +28,7 @@ def extensions(request: Request, setup: Setup, sources: Sources) -> Iterator[Tab
     Y (1-based pixels of the chip's window, without pre- and overscans), or APERTURE (from 1), S and T (arcsec, along it
     as in its traces and across). Places are those at the middle of the exposure.
     """
-    if not request.extras.truth:
+    if not request.elvis.truth:
         return
     row, places, units = (_on_chips if setup.spectrograph is None else _in_apertures)(setup, sources)
     observation = observe(request, setup, setup.count or 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elvis_cli.instrument import Setup
+from elvis_cli.model.setup import Setup
 from elvis_cli.product import header, wcs
 from elvis_cli.product.fits import Image
 

@@ -8,9 +8,11 @@ a distortion of the user's, of which it knows nothing. Reference: Calabretta & G
 
 from __future__ import annotations
 
-from elvis_cli.extras import Window
-from elvis_cli.focalplane.geometry import field_to_pixel, field_to_sky, pixel_to_field, rotation
-from elvis_cli.instrument import Chip, Setup
+from elvis_cli.base.geometry import field_to_sky
+from elvis_cli.focalplane.geometry import field_to_pixel, pixel_to_field, rotation
+from elvis_cli.model.detector import Chip
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.setup import Setup
 
 
 def cards(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elvis_cli.constants import LIGHT, PLANCK
+from elvis_cli.base.constants import LIGHT, PLANCK
 from elvis_cli.errors import choice_error
 
 if TYPE_CHECKING:
-    from elvis_cli.instrument import Floats
+    from elvis_cli.base.arrays import Floats
 
 ESO_ZERO_POINTS = {
     "U": 4.18023e-9,

@@ -1,7 +1,7 @@
 """What a scene is made of: a shape in the field, a spectrum, a brightness, perhaps a motion.
 
 Positions are arcsec in the field, +x West and +y North at position angle 0. A generator (cluster, galaxy, disc ...)
-returns components; `elvis_cli.scene.compose` turns them into electrons per second.
+returns components; `elvis_cli.light.compose` turns them into electrons per second.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.instrument import Floats
-from elvis_cli.request import Brightness, Sed
-from elvis_cli.scene.morphology import Sersic
+from elvis_cli.base.arrays import Floats
+from elvis_cli.model.request import Brightness, Sed
+from elvis_cli.scene.sersic import Sersic
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from elvis_cli.instrument import Floats
+from elvis_cli.base.arrays import Floats
 
 R_V = 3.1
 CHANGE = 2.7

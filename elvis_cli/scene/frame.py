@@ -7,16 +7,16 @@ from dataclasses import replace
 
 from numpy.random import Generator
 
-from elvis_cli import streams
+from elvis_cli.base import random_streams
+from elvis_cli.base.arrays import Floats
+from elvis_cli.base.geometry import sky_to_field
 from elvis_cli.errors import RequestError
-from elvis_cli.focalplane.geometry import sky_to_field
-from elvis_cli.instrument import Floats
-from elvis_cli.request import Brightness, Request
+from elvis_cli.model.request import Brightness, Request
 
 
 def turned(request: Request) -> float:
     """Return the position angle of the field's +y, deg."""
-    return request.extras.pointing.position_angle if request.extras.pointing else 0.0
+    return request.elvis.pointing.position_angle if request.elvis.pointing else 0.0
 
 
 def axis(request: Request, position_angle: float) -> float:
@@ -33,7 +33,7 @@ def towards(request: Request, distance: float, position_angle: float) -> tuple[f
 def place(request: Request, east: Floats, north: Floats) -> tuple[Floats, Floats]:
     """Return the field coordinates (arcsec) of sky offsets (arcsec) from the target's place."""
     x, y = sky_to_field(east, north, turned(request))
-    return request.extras.offset[0] + x, request.extras.offset[1] + y
+    return request.elvis.offset[0] + x, request.elvis.offset[1] + y
 
 
 def part(brightness: Brightness, fraction: float) -> Brightness:
@@ -50,4 +50,4 @@ def magnitude(request: Request, pointer: str) -> Brightness:
 
 def rng(request: Request, name: str) -> Generator:
     """Return the random stream of a scene: the same in every exposure."""
-    return streams.generator(request.extras.seed, 0, 0, f"scene {name}", 0)
+    return random_streams.generator(request.elvis.seed, 0, 0, f"scene {name}", 0)

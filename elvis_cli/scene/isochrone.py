@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from elvis_cli.instrument import Floats
+from elvis_cli.base.arrays import Floats
 
 # Initial mass (Msun), log Teff (K), log g (cgs), M_g, M_r (PS1, AB).
 _TABLE = np.array([

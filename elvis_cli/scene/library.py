@@ -15,15 +15,15 @@ from typing import Any
 import elvis_schemas
 import numpy as np
 
+from elvis_cli.base.arrays import Floats
+from elvis_cli.base.geometry import project, sky_to_field
 from elvis_cli.errors import RequestError
-from elvis_cli.extras import Catalogue, NamedScene
-from elvis_cli.extras import Cube as DataCube
-from elvis_cli.focalplane.geometry import project, sky_to_field
-from elvis_cli.instrument import Floats
-from elvis_cli.request import Request, Sed
+from elvis_cli.model.elvis_block import Catalogue, NamedScene
+from elvis_cli.model.elvis_block import Cube as DataCube
+from elvis_cli.model.request import Request, Sed
 from elvis_cli.scene import frame, spectrum, starlight, templates
 from elvis_cli.scene.component import Component, Cube, Galaxies, Picture, Points, Profile
-from elvis_cli.scene.morphology import Sersic
+from elvis_cli.scene.sersic import Sersic
 
 
 def components(request: Request) -> tuple[Component, ...]:
@@ -34,37 +34,38 @@ def components(request: Request) -> tuple[Component, ...]:
     RequestError
         Parts of the request contradict each other, or a scene's parameters do.
     """
-    extras = request.extras
-    given = [name for name in ("scene", "image", "cube") if getattr(extras, name)]
+    elvis_block = request.elvis
+    given = [name for name in ("scene", "image", "cube") if getattr(elvis_block, name)]
     if len(given) > 1:
         raise RequestError(f"/elvis/{given[1]}", f"stands where the {given[0]} does: give one of them")
-    if extras.scene:
-        made = generate(request, extras.scene)
-    elif extras.image:
+    if elvis_block.scene:
+        made = generate(request, elvis_block.scene)
+    elif elvis_block.image:
         made = (picture(request),)
-    elif extras.cube:
-        made = (cube(request, extras.cube),)
-    elif extras.catalogue and not extras.motion:
+    elif elvis_block.cube:
+        made = (cube(request, elvis_block.cube),)
+    elif elvis_block.catalogue and not elvis_block.motion:
         made = ()
     else:
         made = () if request.target.morphology.kind == "infinite" else (target(request),)
-    replaced = next((name for name in ("scene", "image", "cube", "catalogue") if getattr(extras, name)), None)
+    replaced = next((name for name in ("scene", "image", "cube", "catalogue") if getattr(elvis_block, name)), None)
     if replaced and request.target.morphology.kind != "point" and not any(c.name == "target" for c in made):
         raise RequestError(
             f"/elvis/{replaced}", "stands in the target's place: the target's morphology must be point", allowed="point"
         )
-    if extras.motion:
+    if elvis_block.motion:
         if not made or any(component.motion != (0.0, 0.0) for component in made):
             reason = "the scene has a rate and an angle of its own" if made else "an infinite target cannot move"
             raise RequestError("/elvis/motion", reason)
-        x, y = frame.towards(request, extras.motion.rate / 3600.0, extras.motion.angle)
-        if extras.motion.tracked and extras.catalogue:  # galaxies leave none
+        x, y = frame.towards(request, elvis_block.motion.rate / 3600.0, elvis_block.motion.angle)
+        if elvis_block.motion.tracked and elvis_block.catalogue:  # galaxies leave none
             stars = (
-                replace(c, motion=(-x, -y)) if c.name == "star" else c for c in catalogue(request, extras.catalogue)
+                replace(c, motion=(-x, -y)) if c.name == "star" else c
+                for c in catalogue(request, elvis_block.catalogue)
             )
             return (*made, *stars)
-        made = made if extras.motion.tracked else tuple(replace(component, motion=(x, y)) for component in made)
-    return (*made, *catalogue(request, extras.catalogue)) if extras.catalogue else made
+        made = made if elvis_block.motion.tracked else tuple(replace(component, motion=(x, y)) for component in made)
+    return (*made, *catalogue(request, elvis_block.catalogue)) if elvis_block.catalogue else made
 
 
 def generate(request: Request, scene: NamedScene) -> tuple[Component, ...]:
@@ -89,7 +90,7 @@ def parameters(name: str) -> dict[str, Mapping[str, Any]]:
 def target(request: Request) -> Component:
     """Return the ETC's own target, a point or a Sersic profile."""
     shape, brightness = request.target.morphology, request.target.brightness
-    x, y = request.extras.offset
+    x, y = request.elvis.offset
     made: Points | Profile
     if shape.kind == "point":
         made = Points(np.array([x]), np.array([y]), np.array([brightness.mag]), np.zeros(1, np.int64))
@@ -101,11 +102,11 @@ def target(request: Request) -> Component:
 
 def picture(request: Request) -> Component:
     """Return the embedded image; elements that are negative or no number are dark."""
-    image = request.extras.image
+    image = request.elvis.image
     assert image is not None
     pixels = np.frombuffer(image.data, "<f4").reshape(image.shape).astype(np.float32)
     pixels = np.where(np.isfinite(pixels) & (pixels > 0), pixels, np.float32(0))
-    x, y = request.extras.offset
+    x, y = request.elvis.offset
     shape = Picture(pixels, image.scale, x, y, image.position_angle - frame.turned(request))
     return Component(shape, (request.target.sed,), request.target.brightness, name="image")
 
@@ -123,7 +124,7 @@ def cube(request: Request, found: DataCube) -> Component:
         near = slice(max(n - 1, 0), n + 2)
         peak = np.where(np.arange(points.size)[near] == n, density[n], 0.0)
         seds.append(Sed("channel", uploaded=(tuple(points[near].tolist()), tuple(peak.tolist()))))
-    x, y = request.extras.offset
+    x, y = request.elvis.offset
     shape = Cube(images.astype(np.float32, copy=False), found.scale, x, y, found.position_angle - frame.turned(request))
     return Component(shape, tuple(seds), request.target.brightness, name="cube")
 
@@ -182,11 +183,11 @@ def places(request: Request, stars: Catalogue) -> tuple[Floats, Floats]:
     x, y = np.asarray(stars.x), np.asarray(stars.y)
     if stars.celestial:
         return _in_field(request, x, y)
-    return x + request.extras.offset[0], y + request.extras.offset[1]
+    return x + request.elvis.offset[0], y + request.elvis.offset[1]
 
 
 def _in_field(request: Request, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
-    pointing = request.extras.pointing
+    pointing = request.elvis.pointing
     assert pointing is not None
     east, north = project(ra, dec, pointing.ra, pointing.dec)
     behind = np.flatnonzero(~np.isfinite(east))

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.constants import LIGHT
-from elvis_cli.instrument import Floats
-from elvis_cli.request import Brightness, Sed
+from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import LIGHT
+from elvis_cli.model.request import Brightness, Sed
 from elvis_cli.scene import spectrum
 from elvis_cli.scene.component import Component, Cube, Picture
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from elvis_cli.constants import LIGHT
+from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import LIGHT
+from elvis_cli.base.spectral_grid import bin_edges
 from elvis_cli.errors import RequestError
-from elvis_cli.instrument import Floats
-from elvis_cli.request import Brightness, Sed, Target
+from elvis_cli.model.request import Brightness, Sed, Target
 from elvis_cli.scene import bands, dust, templates
-from elvis_cli.sky import bin_edges
 
 SAMPLES = 2000
 """Points per unit of ln(wavelength) where a spectrum is a formula."""

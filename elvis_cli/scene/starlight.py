@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.instrument import Floats
-from elvis_cli.request import Brightness, Sed, Target
+from elvis_cli.base.arrays import Floats
+from elvis_cli.model.request import Brightness, Sed, Target
 from elvis_cli.scene import bands, spectrum, stars, templates
 
 STEP = 0.01

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from elvis_cli.constants import FIRST_RADIATION, SECOND_RADIATION
+from elvis_cli.base.constants import FIRST_RADIATION, SECOND_RADIATION
 from elvis_cli.errors import RequestError, choice_error, nearest_name
 from elvis_cli.scene import stars
 
 if TYPE_CHECKING:
-    from elvis_cli.instrument import Floats
+    from elvis_cli.base.arrays import Floats
 
 _ELLIPTICAL, _SPIRAL, _STARBURST, _DUSTY = (
     "COSMOS/Ell7_A_0",

@@ -4,15 +4,17 @@ import json
 
 import pytest
 
-from elvis_cli import pipeline, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.batch.naming import Template, keywords
 from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.instrument import registry
 from elvis_cli.product import header
-from elvis_cli.product.observation import observe
+from elvis_cli.request import parse
+from elvis_cli.sky.pointing import observe
 
 
 def read(document):
-    return reader.read(json.dumps(document))
+    return parse.read(json.dumps(document))
 
 
 def written(request):

@@ -7,10 +7,10 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from elvis_cli import reader
 from elvis_cli.batch.naming import Template
 from elvis_cli.batch.run import run
 from elvis_cli.batch.work import Outcome
+from elvis_cli.request import parse
 
 
 class Slow:
@@ -40,7 +40,7 @@ class Quick(Slow):
 
 
 def outcomes(lines, pool, template="{line}.fits"):
-    return list(run(lines, reader.read, Template(template), pool))
+    return list(run(lines, parse.read, Template(template), pool))
 
 
 def test_outcomes_come_in_the_order_of_the_requests(night):
@@ -56,7 +56,7 @@ def test_outcomes_come_in_the_order_of_the_requests(night):
 
 def test_each_is_told_as_soon_as_it_and_those_before_are_done(night):
     lines, pool = queue.SimpleQueue(), Slow()
-    told = run(iter(lines.get, None), reader.read, Template(), pool)
+    told = run(iter(lines.get, None), parse.read, Template(), pool)
     first, second = night(2)
     lines.put(first)
     threading.Thread(target=lambda: (pool.arrived.get(), pool.finish(0))).start()

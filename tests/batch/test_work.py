@@ -7,11 +7,12 @@ import time
 
 import pytest
 
-from elvis_cli import parallel, reader
+from elvis_cli.base import parallel
 from elvis_cli.batch.naming import Template
 from elvis_cli.batch.run import Names
 from elvis_cli.batch.work import Job, Settings, make, shared
-from elvis_cli.product.whole import examine
+from elvis_cli.product.integrity import examine
+from elvis_cli.request import parse
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_a_file_that_a_cluster_made_must_be_here(one, tmp_path):
 
 def test_a_warm_process_makes_four_megapixel_frames_a_second_on_two_cores(micado, tmp_path):
     """Processor time, which the machine's other work hardly changes: 2 cores / 4 frames = 0.5 s."""
-    names, settings = Names(reader.read, Template()), Settings(str(tmp_path), {})
+    names, settings = Names(parse.read, Template()), Settings(str(tmp_path), {})
     texts = [json.dumps(micado({"elvis/date": f"2026-11-20T05:{n:02d}:00"})).encode() for n in range(6)]
     used = parallel.threads()
     parallel.set_threads(1)

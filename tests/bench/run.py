@@ -29,12 +29,12 @@ WARM = 20
 INFRARED = ["ipc", "rtn", "reset", "correlated_noise", "reference_correction"]
 
 
-def example(instrument: str, mode: str | None = None, **extras: Any) -> dict[str, Any]:
+def example(instrument: str, mode: str | None = None, **elvis_block: Any) -> dict[str, Any]:
     """Return the plugin's own example (of a mode) with an ``elvis`` block."""
     argv = [ELVIS, "example", instrument, *(("--mode", mode) if mode else ())]
     out = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     document = json.loads(out)
-    document["elvis"] = {**document.get("elvis", {}), **extras}
+    document["elvis"] = {**document.get("elvis", {}), **elvis_block}
     return document
 
 

@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli import pipeline, reader, registry
+from elvis_cli import pipeline
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
 
 SIZE = 2048
 STAMP = 64
 
 
-def observation(count: int) -> pipeline.Observation:
+def observation(count: int) -> pipeline.PreparedExposure:
     """Return ``count`` stars of MICADO's example on the middle of a chip, one PSF for all."""
     rng = np.random.default_rng(2)
     half = 0.004 * (SIZE / 2 - STAMP)
@@ -30,12 +32,12 @@ def observation(count: int) -> pipeline.Observation:
         "window": {"x0": corner, "y0": corner, "nx": SIZE, "ny": SIZE},
         "catalogue": {"x": x.tolist(), "y": y.tolist(), "mag": rng.uniform(18, 24, count).tolist()},
     }
-    ready = pipeline.prepare(reader.read(json.dumps(document)))
+    ready = pipeline.prepare(parse.read(json.dumps(document)))
     zones = replace(ready.imager.zones, cores=ready.imager.psf.fine[:1], pitch=0.0)  # type: ignore[type-var]
     return replace(ready, imager=replace(ready.imager, zones=zones))
 
 
-def ours(ready: pipeline.Observation) -> tuple[NDArray[np.float32], float]:
+def ours(ready: pipeline.PreparedExposure) -> tuple[NDArray[np.float32], float]:
     """Return the stars on the frame (no background) and the seconds it took."""
     chip = ready.setup.detector.chip(ready.setup.chips[0])
     begin = time.perf_counter()
@@ -44,7 +46,7 @@ def ours(ready: pipeline.Observation) -> tuple[NDArray[np.float32], float]:
     return image - np.float32(ready.imager.light.background_rate), seconds
 
 
-def theirs(ready: pipeline.Observation, galsim: Any) -> tuple[NDArray[np.float32], float]:
+def theirs(ready: pipeline.PreparedExposure, galsim: Any) -> tuple[NDArray[np.float32], float]:
     """Return the same by GalSim."""
     from elvis_cli.focalplane.geometry import field_to_pixel
 

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from elvis_cli import registry
-from elvis_cli.product.output import sweep
-from elvis_cli.product.whole import examine
+from elvis_cli.instrument import registry
+from elvis_cli.product.integrity import examine
+from elvis_cli.product.sinks import sweep
 
 ELVIS = [str(Path(sys.executable).with_name("elvis"))]
 
 
-def request(number, instrument="micado", mode=None, size=64, **extras):
+def request(number, instrument="micado", mode=None, size=64, **elvis_block):
     document = registry.load(instrument).example(mode)
     own = {
         "date": f"2026-11-20T05:{number:02d}:00",
         "seed": number,
         "window": {"x0": 0, "y0": 0, "nx": size, "ny": size},
     }
-    document["elvis"] = {**document.get("elvis", {}), **own, **extras}
+    document["elvis"] = {**document.get("elvis", {}), **own, **elvis_block}
     return json.dumps(document).encode() + b"\n"
 
 

@@ -14,10 +14,10 @@ import pytest
 from astropy.io import fits
 
 from elvis_cli.errors import ElvisError
-from elvis_cli.ob import night, observing
-from elvis_cli.ob.languages import Language
+from elvis_cli.observing import load, plan
+from elvis_cli.observing.languages import Language
 
-HERE = Path(__file__).parents[1] / "ob"
+HERE = Path(__file__).parents[1] / "observing"
 NIGHT = (HERE / "night.yaml").read_text()
 BLOCK: dict[str, Any] = {
     "obId": 7, "itemType": "OB", "name": "block", "runId": "110.A-0001(B)",
@@ -200,8 +200,8 @@ def test_two_thousand_mutated_blocks(elvis):
         text = yaml.safe_dump(document, allow_unicode=True) if n % 40 == 0 else json.dumps(document)
         if n % 10:  # what the command does, without parsing a command line each time
             try:
-                visits = observing.read(text.encode(), Language.AUTO, 0)
-                code = 0 * len(list(night.plan(visits, night.Options())))
+                visits = load.read(text.encode(), Language.AUTO, 0)
+                code = 0 * len(list(plan.plan(visits, plan.Options())))
             except ElvisError as error:
                 code = error.exit_code
         else:

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from elvis_cli import reader, registry
 from elvis_cli.commands import scene
 from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
 from elvis_cli.scene import library
 
 
@@ -42,7 +43,7 @@ def test_modes_and_settings(elvis):
     document = json.loads(printed.out)
     assert document["instrument"]["ins_configuration"] == mode
     assert (document["elvis"]["scene"]["n"], document["elvis"]["seed"]) == (3, 9)
-    assert reader.read(printed.out).extras.scene.parameters["n"] == 3
+    assert parse.read(printed.out).elvis.scene.parameters["n"] == 3
 
 
 def test_lengths_go_with_the_field():

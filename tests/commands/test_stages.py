@@ -1,12 +1,12 @@
 import json
 
 from elvis_cli.commands import stages
-from elvis_cli.detector import chain
+from elvis_cli.detector import steps
 
 
 def test_all_stages_without_an_instrument(elvis):
     listed = json.loads(elvis("stages", "--json").out)
-    assert [stage["name"] for stage in listed] == list(chain.NAMES)
+    assert [stage["name"] for stage in listed] == list(steps.NAMES)
     assert {stage["unit"] for stage in listed} == {"electron", "adu"}
 
 
@@ -30,6 +30,6 @@ def test_unknown_orders_and_instruments(elvis):
 
 def test_description_is_json_and_complete():
     described = json.loads(json.dumps(stages.describe(), allow_nan=False))
-    assert [d["name"] for d in described] == list(chain.NAMES)
+    assert [d["name"] for d in described] == list(steps.NAMES)
     assert all(d["title"] for d in described)
     assert {p["name"] for d in described for p in d["parameters"]} >= {"rms", "fraction", "rate", "beta", "level"}

@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from elvis_cli.base.curve import Curve
 from elvis_cli.detector import chain
-from elvis_cli.extras import Extras, Window
-from elvis_cli.instrument import Chip, Curve, Detector, Quadrant, Setup, Site, Telescope, Turbulence
-from elvis_cli.request import Request, Seeing, SkyConditions, Target, Timing
+from elvis_cli.model.atmosphere import Site, Turbulence
+from elvis_cli.model.detector import Chip, Detector, Quadrant
+from elvis_cli.model.elvis_block import ElvisBlock, Window
+from elvis_cli.model.request import ImageQuality, Request, SkyConditions, Target, Timing
+from elvis_cli.model.setup import Setup
+from elvis_cli.model.telescope import Telescope
 
 TRACKS = {"rate": 0.05, "probability": [0, 0.5, 1], "length": [2, 20, 600], "energy": [400, 2500, 60000]}
 STAGES = {
@@ -42,9 +46,21 @@ def detector(kind="ir", **changes):
 
 
 def exposure(
-    shape, *, kind="ir", dit=10.0, count=1, chip=1, x0=0, y0=0, ron=None, gain=None, dark=None, extras=None, **changes
+    shape,
+    *,
+    kind="ir",
+    dit=10.0,
+    count=1,
+    chip=1,
+    x0=0,
+    y0=0,
+    ron=None,
+    gain=None,
+    dark=None,
+    elvis_block=None,
+    **changes,
 ):
-    """What the chain wants to know; ``extras`` are keys of Extras, others of Detector."""
+    """What the chain wants to know; ``elvis_block`` are keys of Extras, others of Detector."""
     array = detector(kind, **changes)
     own = {k: v for k, v in (("ron", ron), ("gain", gain), ("dark", dark)) if v is not None}
     window = Window(x0, y0, shape[1], shape[0])
@@ -76,7 +92,15 @@ def exposure(
         header={},
     )
     request = Request(
-        "test", 3, Target(), SkyConditions(), Seeing(), {}, Timing(dit, count), {}, Extras(**(extras or {}))
+        "test",
+        3,
+        Target(),
+        SkyConditions(),
+        ImageQuality(),
+        {},
+        Timing(dit, count),
+        {},
+        ElvisBlock(**(elvis_block or {})),
     )
     return setup, replace(array.chip(chip), **own), window, request, count
 

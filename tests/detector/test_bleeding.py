@@ -5,7 +5,7 @@ FULL = {"bleeding": {"full_well": 1000}}
 
 
 def bled(expose, rate, **changes):
-    frame = expose(rate, kind="ccd", dit=1, stages=FULL, extras={"stages": ("bleeding",)}, **changes)
+    frame = expose(rate, kind="ccd", dit=1, stages=FULL, elvis_block={"stages": ("bleeding",)}, **changes)
     return frame.astype(float)
 
 

@@ -50,7 +50,7 @@ def test_flux_and_flat_light_are_kept(expose):
 def test_without_coefficients_nothing_moves(expose):
     rate = np.random.default_rng(1).poisson(spot(1e5)).astype(np.float32)
     table = {"brighter_fatter": {"a_00": 0, "a_10": 0, "a_01": 0}}
-    frame = expose(rate, kind="ccd", dit=1, stages=table, extras={"stages": ("brighter_fatter",)})
+    frame = expose(rate, kind="ccd", dit=1, stages=table, elvis_block={"stages": ("brighter_fatter",)})
     np.testing.assert_array_equal(frame, rate)
 
 
@@ -73,7 +73,7 @@ def test_variance_of_flats_bends_as_published(expose):
     ratios, neighbours = [], []
     for mu in (5e3, 2e4, 5e4):
         change = {"kind": "ccd", "dit": 1, "stages": table}
-        flat = expose(np.full((1600, 1600), mu), **change, extras={"stages": ("shot_noise", "brighter_fatter")})
+        flat = expose(np.full((1600, 1600), mu), **change, elvis_block={"stages": ("shot_noise", "brighter_fatter")})
         flat = flat.astype(float) - flat.mean(dtype=float)
         variance = flat.var()
         assert variance / mu == pytest.approx(

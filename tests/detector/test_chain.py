@@ -4,12 +4,13 @@ import pkgutil
 import numpy as np
 import pytest
 
-from elvis_cli import detector, parallel
-from elvis_cli.detector import chain
+from elvis_cli import detector
+from elvis_cli.base import parallel
+from elvis_cli.detector import steps
 from elvis_cli.errors import RequestError, ResourceError
-from elvis_cli.extras import Model
+from elvis_cli.model.elvis_block import Model
 
-EFFECTS = tuple(name for name in chain.NAMES if name not in chain.LIGHT)
+EFFECTS = tuple(name for name in steps.NAMES if name not in steps.LIGHT)
 FIXED = ("flat_field", "hot_pixels", "dead_pixels")
 
 
@@ -22,11 +23,11 @@ def _threads():
 def test_every_stage_module_is_in_the_chain():
     modules = [importlib.import_module(f"elvis_cli.detector.{m.name}") for m in pkgutil.iter_modules(detector.__path__)]
     stages = {m.STAGE.name: m.__name__.rsplit(".", 1)[1] for m in modules if hasattr(m, "STAGE")}
-    assert set(stages) == set(chain.NAMES) - chain.PARTS
-    assert len(set(chain.NAMES)) == len(chain.NAMES)
+    assert set(stages) == set(steps.NAMES) - steps.PARTS
+    assert len(set(steps.NAMES)) == len(steps.NAMES)
     assert all(stage == module for stage, module in stages.items())
     assert all((m.STAGE.rows is None) != (m.STAGE.image is None) for m in modules if hasattr(m, "STAGE"))
-    assert {m.STAGE.name for m in modules if hasattr(m, "STAGE") and m.STAGE.own} == chain.OWN
+    assert {m.STAGE.name for m in modules if hasattr(m, "STAGE") and m.STAGE.own} == steps.OWN
 
 
 # --- selection -------------------------------------------------------------------------------------------------------
@@ -34,9 +35,9 @@ def test_every_stage_module_is_in_the_chain():
 
 def test_without_stages_the_expected_electrons_pass_unchanged(expose):
     rate = np.random.default_rng(1).uniform(0, 100, (130, 70)).astype(np.float32)
-    for extras in ({"stages": ()}, {"skip": EFFECTS}):
+    for elvis_block in ({"stages": ()}, {"skip": EFFECTS}):
         for kind in ("ir", "ccd"):
-            frame = expose(rate, kind=kind, dit=7.5, extras=extras)
+            frame = expose(rate, kind=kind, dit=7.5, elvis_block=elvis_block)
             assert frame.dtype == np.float32
             np.testing.assert_array_equal(frame, rate * np.float32(7.5))
 
@@ -44,44 +45,44 @@ def test_without_stages_the_expected_electrons_pass_unchanged(expose):
 def test_noiseless_chain_is_linear(expose):
     noiseless = {"skip": ("shot_noise", "cosmic_rays", "read_noise", "nonlinearity", "bias", "adc")}
     rate = np.random.default_rng(1).uniform(0, 100, (130, 70)).astype(np.float32)
-    one = expose(rate, dark=0, stages={"flat_field": {"rms": 0.02}}, extras=noiseless)
-    three = expose(3 * rate, dark=0, stages={"flat_field": {"rms": 0.02}}, extras=noiseless)
+    one = expose(rate, dark=0, stages={"flat_field": {"rms": 0.02}}, elvis_block=noiseless)
+    three = expose(3 * rate, dark=0, stages={"flat_field": {"rms": 0.02}}, elvis_block=noiseless)
     np.testing.assert_allclose(three, 3 * one, rtol=1e-6)
 
 
 def test_order_of_the_request_does_not_matter(expose):
     rate = np.full((70, 70), 50.0)
-    a = expose(rate, extras={"stages": ("gain", "bias", "shot_noise")})
-    np.testing.assert_array_equal(a, expose(rate, extras={"stages": ("shot_noise", "bias", "gain")}))
+    a = expose(rate, elvis_block={"stages": ("gain", "bias", "shot_noise")})
+    np.testing.assert_array_equal(a, expose(rate, elvis_block={"stages": ("shot_noise", "bias", "gain")}))
 
 
 def test_a_stage_left_out_does_not_change_the_others(expose):
     rate = np.full((70, 70), 50.0)
-    with_noise = expose(rate, extras={"stages": ("shot_noise", "read_noise")})
-    without = expose(rate, extras={"stages": ("shot_noise",)})
-    noise = expose(np.zeros((70, 70)), extras={"stages": ("read_noise",)})
+    with_noise = expose(rate, elvis_block={"stages": ("shot_noise", "read_noise")})
+    without = expose(rate, elvis_block={"stages": ("shot_noise",)})
+    noise = expose(np.zeros((70, 70)), elvis_block={"stages": ("read_noise",)})
     np.testing.assert_allclose(with_noise - without, noise, atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("extras", "pointer", "nearest"),
+    ("elvis_block", "pointer", "nearest"),
     [
         ({"stages": ("gain", "readnoise")}, "/elvis/stages/1", "read_noise"),
         ({"skip": ("Cosmic_Ray",)}, "/elvis/skip/0", "cosmic_rays"),
     ],
 )
-def test_unknown_names(expose, extras, pointer, nearest):
+def test_unknown_names(expose, elvis_block, pointer, nearest):
     with pytest.raises(RequestError) as error:
-        expose(np.zeros((4, 4)), extras=extras)
+        expose(np.zeros((4, 4)), elvis_block=elvis_block)
     assert error.value.details["pointer"] == pointer
     assert error.value.details["nearest"] == nearest
-    assert error.value.details["allowed"] == list(chain.NAMES)
+    assert error.value.details["allowed"] == list(steps.NAMES)
 
 
 def test_stage_that_the_instrument_does_not_describe(expose):
     assert expose(np.zeros((4, 4)), stages={}).shape == (4, 4)
     with pytest.raises(RequestError, match="no parameters") as error:
-        expose(np.zeros((4, 4)), stages={}, extras={"stages": ("gain", "flat_field")})
+        expose(np.zeros((4, 4)), stages={}, elvis_block={"stages": ("gain", "flat_field")})
     assert error.value.details["pointer"] == "/elvis/stages/1"
     assert "flat_field" not in error.value.details["allowed"]
 
@@ -118,7 +119,9 @@ def test_chips_do_not_depend_on_one_another(expose):
     np.testing.assert_array_equal(expose(rate, chip=2), together[1])
 
 
-@pytest.mark.parametrize("other", [{"chip": 2}, {"extras": {"seed": 1}}, {"extras": {"exposure": 2}}], ids=str)
+@pytest.mark.parametrize(
+    "other", [{"chip": 2}, {"elvis_block": {"seed": 1}}, {"elvis_block": {"exposure": 2}}], ids=str
+)
 def test_chips_seeds_and_exposures_are_independent(expose, other):
     rate, stages = np.full((400, 400), 50.0), {}
     a = expose(rate, stages=stages).astype(float)
@@ -127,16 +130,16 @@ def test_chips_seeds_and_exposures_are_independent(expose, other):
 
 
 def test_noise_of_different_blocks_and_stages_is_independent(expose):
-    shot = expose(np.full((512, 400), 50.0), extras={"stages": ("shot_noise",)}).astype(float)
-    read = expose(np.zeros((512, 400)), extras={"stages": ("read_noise",)}).astype(float)
+    shot = expose(np.full((512, 400), 50.0), elvis_block={"stages": ("shot_noise",)}).astype(float)
+    read = expose(np.zeros((512, 400)), elvis_block={"stages": ("read_noise",)}).astype(float)
     assert abs(np.corrcoef(shot.ravel(), read.ravel())[0, 1]) < 0.01
     rows = parallel.ROWS
     assert abs(np.corrcoef(shot[:rows].ravel(), shot[rows : 2 * rows].ravel())[0, 1]) < 0.03
 
 
 def test_fixed_patterns_of_a_window_are_the_cut_of_the_full_frame(expose):
-    full = expose(np.full((500, 400), 20.0), extras={"stages": FIXED})
-    cut = expose(np.full((210, 130), 20.0), x0=77, y0=101, extras={"stages": FIXED})
+    full = expose(np.full((500, 400), 20.0), elvis_block={"stages": FIXED})
+    cut = expose(np.full((210, 130), 20.0), x0=77, y0=101, elvis_block={"stages": FIXED})
     np.testing.assert_array_equal(cut, full[101:311, 77:207])
 
 
@@ -150,8 +153,10 @@ def test_photon_transfer_curve_gives_gain_and_read_noise(expose, kind, gain, ron
     def flat(level, exposure):
         rate = np.full((700, 700), level)
         stages = {"flat_field": {"rms": 0.01}}
-        extras = {"exposure": exposure}
-        return expose(rate, kind=kind, dit=10, gain=gain, ron=ron, dark=0, stages=stages, extras=extras).astype(float)
+        elvis_block = {"exposure": exposure}
+        return expose(
+            rate, kind=kind, dit=10, gain=gain, ron=ron, dark=0, stages=stages, elvis_block=elvis_block
+        ).astype(float)
 
     signal, variance = [], []
     for level in (0.0, 500.0, 1500.0, 3000.0, 5000.0):
@@ -180,7 +185,7 @@ def test_ccd_never_wraps_round(expose):
 def mean_of_integrations(expose, level, n=25):
     """The aggregate, and the same as an honest loop over single integrations."""
     rate, stages = np.full((160, 160), level), {"nonlinearity": {"beta": 6e-7}}
-    loop = [expose(rate, dit=1, stages=stages, extras={"exposure": k}).astype(float) for k in range(n)]
+    loop = [expose(rate, dit=1, stages=stages, elvis_block={"exposure": k}).astype(float) for k in range(n)]
     return expose(rate, dit=1, count=n, stages=stages).astype(float), np.mean(loop, axis=0)
 
 
@@ -220,28 +225,28 @@ def developed(develop):
 
 
 def test_detector_names_the_order(developed):
-    one = developed(orders=ORDERS, dit=1, extras={"keep": ("all",)})
-    two = developed(orders=ORDERS, dit=1, extras={"keep": ("all",), "order": "two"})
+    one = developed(orders=ORDERS, dit=1, elvis_block={"keep": ("all",)})
+    two = developed(orders=ORDERS, dit=1, elvis_block={"keep": ("all",), "order": "two"})
     assert [name for name in one if name] == list(ORDERS["one"])
     assert [name for name in two if name] == list(ORDERS["two"])
     assert two["dark"].mean() < one["dark"].mean()
     with pytest.raises(RequestError) as error:
-        developed(orders=ORDERS, extras={"order": "tow"})
+        developed(orders=ORDERS, elvis_block={"order": "tow"})
     assert error.value.details["pointer"] == "/elvis/order"
     assert error.value.details["nearest"] == "two"
 
 
 def test_orders_agree_where_their_stages_commute(developed):
     """Additions among themselves, and factors among themselves."""
-    extras = {"only": ("stars", "galaxies", "thermal", "background", "dark", "gain", "bias")}
-    one = developed(orders=ORDERS, dit=1, extras=extras | {"order": "one"})
-    two = developed(orders=ORDERS, dit=1, extras=extras | {"order": "two"})
+    elvis_block = {"only": ("stars", "galaxies", "thermal", "background", "dark", "gain", "bias")}
+    one = developed(orders=ORDERS, dit=1, elvis_block=elvis_block | {"order": "one"})
+    two = developed(orders=ORDERS, dit=1, elvis_block=elvis_block | {"order": "two"})
     np.testing.assert_allclose(one[None], two[None], rtol=1e-6)
 
 
 def test_kept_images_differ_by_their_stage_and_end_in_the_frame(developed):
     change = {"kind": "ccd", "dit": 10, "stages": {"flat_field": {"rms": 0.02}}}
-    kept = developed(**change, extras={"keep": ("all",)})
+    kept = developed(**change, elvis_block={"keep": ("all",)})
     plain = developed(**change)[None]
     np.testing.assert_array_equal(kept[None], plain)  # keeping changes nothing
     np.testing.assert_array_equal(kept["adc"], plain)
@@ -254,24 +259,24 @@ def test_kept_images_differ_by_their_stage_and_end_in_the_frame(developed):
 
 
 def test_keep_of_a_stage_that_does_not_run_is_the_image_at_its_place(developed):
-    kept = developed(dit=1, stages={}, extras={"keep": ("dark", "flat_field", "background"), "skip": ("dark",)})
+    kept = developed(dit=1, stages={}, elvis_block={"keep": ("dark", "flat_field", "background"), "skip": ("dark",)})
     np.testing.assert_array_equal(kept["dark"], kept["background"])
     np.testing.assert_array_equal(kept["flat_field"], kept["background"])
 
 
 def test_parts_of_the_light_are_switched(developed):
     change = {"dit": 1, "stages": {}}
-    assert developed(**change, extras={"stages": ()})[None].mean() == 65
-    assert developed(**change, extras={"stages": (), "skip": ("stars", "background")})[None].mean() == 9
-    assert developed(**change, extras={"only": ("galaxies",)})[None].mean() == 8
-    assert developed(**change, extras={"only": ("FITS_GALAXIES", "FITS_STARS")})[None].mean() == 48
-    assert not developed(**change, extras={"only": ()})[None].any()
+    assert developed(**change, elvis_block={"stages": ()})[None].mean() == 65
+    assert developed(**change, elvis_block={"stages": (), "skip": ("stars", "background")})[None].mean() == 9
+    assert developed(**change, elvis_block={"only": ("galaxies",)})[None].mean() == 8
+    assert developed(**change, elvis_block={"only": ("FITS_GALAXIES", "FITS_STARS")})[None].mean() == 48
+    assert not developed(**change, elvis_block={"only": ()})[None].any()
 
 
 @pytest.mark.parametrize("key", ["skip", "only", "also", "keep"])
 def test_unknown_names_in_every_list(developed, key):
     with pytest.raises(RequestError) as error:
-        developed(extras={key: ("dark", "darc")})
+        developed(elvis_block={key: ("dark", "darc")})
     assert error.value.details["pointer"] == f"/elvis/{key}/1"
     assert error.value.details["nearest"] == "dark"
 
@@ -279,16 +284,18 @@ def test_unknown_names_in_every_list(developed, key):
 def test_stages_of_calibrations_wait_to_be_asked(developed):
     change = {"dit": 1, "stages": {"charge_injection": {"level": 9e4, "first": 0, "on": 2}}}
     change["optional"] = ("charge_injection",)
-    for extras, there in (({}, 0), ({"also": ("FITS_CHARGEINJECTION",)}, 1), ({"only": ("charge_injection",)}, 1)):
-        made = developed(**change, extras=extras | {"skip": ("full_well", "gain", "bias", "adc", "read_noise")})[None]
+    for elvis_block, there in (({}, 0), ({"also": ("FITS_CHARGEINJECTION",)}, 1), ({"only": ("charge_injection",)}, 1)):
+        made = developed(
+            **change, elvis_block=elvis_block | {"skip": ("full_well", "gain", "bias", "adc", "read_noise")}
+        )[None]
         assert (made[0].mean() == 9e4) == there
 
 
 def test_every_name_of_the_euclid_simulator_is_a_stage():
-    from elvis_cli.detector.names import ALIASES, canonical
+    from elvis_cli.request.stage_aliases import ALIASES, canonical
 
     assert len(ALIASES) == 28
-    assert {canonical(f"FITS_{name}") for name in ALIASES} <= set(chain.NAMES)
+    assert {canonical(f"FITS_{name}") for name in ALIASES} <= set(steps.NAMES)
     assert canonical("FITS_NONE") == "FITS_NONE"
 
 
@@ -301,7 +308,7 @@ def test_models_replace_parameters_and_images(developed):
     }
     change = {"dit": 2, "nx": 60, "ny": 70, "stages": {}}
     only = ("stars", "flat_field", "dark", "gain")
-    made = developed(**change, extras={"only": only, "models": models})[None]
+    made = developed(**change, elvis_block={"only": only, "models": models})[None]
     np.testing.assert_allclose(made, (80 * flat + 10) / 4, rtol=1e-6)
 
 
@@ -316,14 +323,14 @@ def test_models_replace_parameters_and_images(developed):
 )
 def test_wrong_models_are_refused(developed, models, pointer):
     with pytest.raises(RequestError) as error:
-        developed(extras={"models": models})
+        developed(elvis_block={"models": models})
     assert error.value.details["pointer"] == pointer
 
 
 def test_amplifiers_have_their_own_figures(ccd, expose):
     own = tuple({"gain": g, "bias": b, "ron": r} for g, b, r in ((1, 500, 3), (2, 600, 6), (3, 700, 9), (4, 800, 12)))
     change = ccd(nx=200, ny=200, own=own)
-    frame = expose(np.zeros((400, 400)), **change, extras={"stages": ("read_noise", "gain", "bias")}).astype(float)
+    frame = expose(np.zeros((400, 400)), **change, elvis_block={"stages": ("read_noise", "gain", "bias")}).astype(float)
     quarters = frame[:200, :200], frame[:200, 200:], frame[200:, 200:], frame[200:, :200]
     for quarter, figures in zip(quarters, own, strict=True):
         assert quarter.mean() == pytest.approx(figures["bias"], abs=0.1)
@@ -340,7 +347,7 @@ def test_raw_frames_of_a_ccd_give_its_parameters_back(ccd, expose):
     scans = {"E": (slice(0, 300), slice(355, 380)), "G": (slice(340, 640), slice(384, 405))}
 
     def flat(level, exposure, dit=100.0, dark=0.0):
-        made = expose(np.full((600, 600), level), **change, dit=dit, dark=dark, extras={"exposure": exposure})
+        made = expose(np.full((600, 600), level), **change, dit=dit, dark=dark, elvis_block={"exposure": exposure})
         assert made.shape == (640, 760)
         return made.astype(float)
 

@@ -5,7 +5,7 @@ TABLE = {"level": 1.5e5, "first": 16, "on": 4, "off": 6}
 
 
 def injected(expose, rate, table, **changes):
-    change = {"dit": 1, "extras": {"stages": ("charge_injection",)}} | changes
+    change = {"dit": 1, "elvis_block": {"stages": ("charge_injection",)}} | changes
     return expose(rate, **change | {"stages": {"charge_injection": table}}).astype(float)
 
 

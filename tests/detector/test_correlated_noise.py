@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from elvis_cli import parallel
+from elvis_cli.base import parallel
 from elvis_cli.detector.correlated_noise import pink
 from elvis_cli.errors import ResourceError
-from elvis_cli.sampling import Sampling
+from elvis_cli.model.sampling import Sampling
 
 NONE = {"columns": 64, "c_pink": 0, "u_pink": 0, "acn": 0, "pedestal": 0, "row_overhead": 12, "frame_overhead": 1}
 ONLY = {"stages": ("correlated_noise",)}
@@ -41,10 +41,10 @@ def test_alternating_noise_is_two_independent_streams_of_slope_one():
     assert abs(np.mean(even * odd)) / 4 < 0.05
 
 
-def frame(expose, *, shape=(2048, 2048), sampling=1, stages=None, extras=ONLY, **changes):
+def frame(expose, *, shape=(2048, 2048), sampling=1, stages=None, elvis_block=ONLY, **changes):
     window = {key: changes.pop(key) for key in ("x0", "y0", "count", "chip") if key in changes}
     table = {"correlated_noise": NONE | changes} | (stages or {})
-    return expose(np.zeros(shape), dark=0, sampling=Sampling(sampling), stages=table, extras=extras, **window)
+    return expose(np.zeros(shape), dark=0, sampling=Sampling(sampling), stages=table, elvis_block=elvis_block, **window)
 
 
 def test_each_output_has_its_own_noise(expose):
@@ -75,7 +75,7 @@ def test_alternating_columns(expose):
 
 
 def test_pedestal_is_one_level_of_its_own(expose):
-    levels = [frame(expose, shape=(4, 4), pedestal=4, extras=ONLY | {"seed": n}) for n in range(400)]
+    levels = [frame(expose, shape=(4, 4), pedestal=4, elvis_block=ONLY | {"seed": n}) for n in range(400)]
     assert max(np.ptp(level) for level in levels) == 0
     assert np.std([level[0, 0] for level in levels]) == pytest.approx(4, rel=0.15)
 
@@ -101,7 +101,7 @@ def test_window_is_the_cut_of_the_whole_chip_for_any_number_of_threads(expose):
 
 def test_chips_and_exposures_differ(expose):
     base = frame(expose, shape=(64, 64), u_pink=5)
-    for other in ({"chip": 2}, {"extras": ONLY | {"exposure": 2}}):
+    for other in ({"chip": 2}, {"elvis_block": ONLY | {"exposure": 2}}):
         assert not np.any(frame(expose, shape=(64, 64), u_pink=5, **other) == base)
 
 

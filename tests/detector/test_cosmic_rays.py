@@ -28,7 +28,7 @@ def test_quantiles_of_length_and_energy():
 
 def test_charge_per_pixel_is_rate_times_mean_energy_up_to_the_border(expose):
     stages = {"cosmic_rays": {"rate": 30, "probability": [0, 1], "length": [200, 200], "energy": [1000, 1000]}}
-    frame = expose(np.zeros((400, 400)), dit=500, full_well=1e9, stages=stages, extras=ONLY)
+    frame = expose(np.zeros((400, 400)), dit=500, full_well=1e9, stages=stages, elvis_block=ONLY)
     expected = 30 * 500 * (0.0015**2) * 1000
     assert frame.mean(dtype=float) == pytest.approx(expected, rel=0.05)
     border = np.concatenate([frame[:5].ravel(), frame[-5:].ravel(), frame[:, :5].ravel(), frame[:, -5:].ravel()])
@@ -37,8 +37,8 @@ def test_charge_per_pixel_is_rate_times_mean_energy_up_to_the_border(expose):
 
 def test_scales_with_time_and_stays_the_mean_per_integration(expose):
     stages = {"cosmic_rays": {"rate": 1, "probability": [0, 1], "length": [1, 1], "energy": [1e4, 1e4]}}
-    one = expose(np.zeros((1024, 1024)), dit=100, full_well=1e9, stages=stages, extras=ONLY)
-    many = expose(np.zeros((1024, 1024)), dit=100, count=20, full_well=1e9, stages=stages, extras=ONLY)
+    one = expose(np.zeros((1024, 1024)), dit=100, full_well=1e9, stages=stages, elvis_block=ONLY)
+    many = expose(np.zeros((1024, 1024)), dit=100, count=20, full_well=1e9, stages=stages, elvis_block=ONLY)
     hits = 1 * 100 * (1024 * 0.0015) ** 2
     assert one.sum(dtype=float) / 1e4 == pytest.approx(hits, abs=4 * hits**0.5)
     assert many.sum(dtype=float) * 20 / 1e4 == pytest.approx(20 * hits, abs=4 * (20 * hits) ** 0.5)
@@ -46,14 +46,14 @@ def test_scales_with_time_and_stays_the_mean_per_integration(expose):
 
 def test_hit_fills_at_most_one_integration(expose):
     stages = {"cosmic_rays": {"rate": 1, "probability": [0, 1], "length": [1, 1], "energy": [1e6, 1e6]}}
-    frame = expose(np.zeros((256, 256)), dit=10, count=50, full_well=8e4, stages=stages, extras=ONLY)
+    frame = expose(np.zeros((256, 256)), dit=10, count=50, full_well=8e4, stages=stages, elvis_block=ONLY)
     # a pixel hit twice in different integrations may hold twice as much
     assert np.median(frame[frame > 0]) == pytest.approx(8e4 / 50, rel=1e-3)
 
 
 def test_differs_between_exposures_and_chips(expose):
-    def hits(chip=1, **extras):
-        return expose(np.zeros((512, 512)), dit=1000, chip=chip, extras=ONLY | extras) > 0
+    def hits(chip=1, **elvis_block):
+        return expose(np.zeros((512, 512)), dit=1000, chip=chip, elvis_block=ONLY | elvis_block) > 0
 
     base = hits()
     assert base.any()
@@ -83,7 +83,7 @@ def test_covered_part_of_a_quadrant(expose):
         "rate": 1.42, "probability": [0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1],
         "length": list(pixels * 12), "energy": [1e3, 3.3e3, 6e3, 1.22e4, 3.7e4, 3e5, 1.4e6, 5e6],
     }  # fmt: skip
-    change = {"kind": "ccd", "pixel_mm": 0.012, "stages": {"cosmic_rays": table}, "extras": ONLY}
+    change = {"kind": "ccd", "pixel_mm": 0.012, "stages": {"cosmic_rays": table}, "elvis_block": ONLY}
     covered = [(expose(np.zeros((2066, 2048)), dit=dit, **change) > 0).mean() for dit in (565, 56.5)]
     assert covered[0] == pytest.approx(0.014, rel=0.1)
     assert covered[1] == pytest.approx(covered[0] / 10, rel=0.15)

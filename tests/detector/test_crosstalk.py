@@ -8,7 +8,9 @@ MATRIX = [0, 1e-4, 2e-4, 0, 0, 0, 0, 0, 0, 0, 0, 5e-5, 0, 0, 0, 0]
 
 
 def coupled(expose, ccd, rate, **changes):
-    change = ccd(stages={"crosstalk": {"matrix": MATRIX}}) | {"dit": 1, "extras": {"stages": ("crosstalk",)}} | changes
+    change = (
+        ccd(stages={"crosstalk": {"matrix": MATRIX}}) | {"dit": 1, "elvis_block": {"stages": ("crosstalk",)}} | changes
+    )
     return expose(rate, **change).astype(float)
 
 

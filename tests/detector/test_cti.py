@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from elvis_cli import parallel
+from elvis_cli.base import parallel
 from elvis_cli.errors import ResourceError
 
 CDM03 = {
@@ -28,7 +28,7 @@ def _threads():
 
 
 def clocked(expose, ccd, rate, table, stages=ALL, **changes):
-    made = expose(rate, **ccd(stages={"cti": table}, **changes), dit=1, extras={"stages": stages})
+    made = expose(rate, **ccd(stages={"cti": table}, **changes), dit=1, elvis_block={"stages": stages})
     return made.astype(float)
 
 
@@ -37,7 +37,7 @@ def test_published_packet_of_cdm03(expose):
     rate = np.zeros((1200, 3))
     rate[1000, 1] = 1e4
     table = {key: value for key, value in CDM03.items() if not key.startswith("serial")}
-    frame = expose(rate, kind="ccd", nx=3, ny=1200, dit=1, stages={"cti": table}, extras={"stages": ("cti",)})
+    frame = expose(rate, kind="ccd", nx=3, ny=1200, dit=1, stages={"cti": table}, elvis_block={"stages": ("cti",)})
     assert frame[1000, 1] == pytest.approx(9986.823095, abs=1e-3)
     assert frame[1001, 1] == pytest.approx(4.428550, abs=1e-5)
 

@@ -9,7 +9,7 @@ def test_trail_behind_the_lines_is_the_sum_of_the_exponentials(expose, ccd):
     """All rows make the full number of transfers; the first line shields the next ones."""
     change = ccd(ny=100) | {"stages": STAGES, "dit": 1}
     names = ("charge_injection", "cti_charge_injection")
-    frame = expose(np.zeros((200, 64)), **change, extras={"stages": names}).astype(float)
+    frame = expose(np.zeros((200, 64)), **change, elvis_block={"stages": names}).astype(float)
     volume, k = (3e4 / 2e5) ** 0.58, np.arange(1, 21)
     trail = sum(100 * rho * volume * (1 - np.exp(-1 / tau)) * np.exp(-(k - 1) / tau)
                 for rho, tau in zip(TRAPS["parallel_density"], TRAPS["parallel_tau"], strict=True))  # fmt: skip
@@ -22,6 +22,6 @@ def test_trail_behind_the_lines_is_the_sum_of_the_exponentials(expose, ccd):
 def test_light_beside_the_lines_is_left_alone(expose, ccd):
     change = ccd(ny=100) | {"stages": STAGES, "dit": 1}
     rate = np.random.default_rng(1).uniform(0, 9, (200, 64)).astype(np.float32)
-    frame = expose(rate, **change, extras={"stages": ("charge_injection", "cti_charge_injection")})
+    frame = expose(rate, **change, elvis_block={"stages": ("charge_injection", "cti_charge_injection")})
     np.testing.assert_array_equal(frame[:30], rate[:30])
     assert np.all(frame[40:60] > rate[40:60])

@@ -5,7 +5,7 @@ STAGES = {"dead_pixels": {"fraction": 0.01}, "hot_pixels": {"fraction": 0.01, "l
 
 
 def frame(expose, shape, *names, **more):
-    return expose(np.full(shape, 8), dit=1, stages=STAGES, extras={"stages": ("dead_pixels", *names)}, **more)
+    return expose(np.full(shape, 8), dit=1, stages=STAGES, elvis_block={"stages": ("dead_pixels", *names)}, **more)
 
 
 def test_fraction_is_dead_and_the_rest_untouched(expose):
@@ -22,7 +22,7 @@ def test_dead_pixels_have_no_dark_current(expose):
 
 def test_dead_and_hot_pixels_are_different_ones(expose):
     dead = frame(expose, (512, 512)) == 0
-    hot = expose(np.zeros((512, 512)), stages=STAGES, extras={"stages": ("hot_pixels",)}) > 0
+    hot = expose(np.zeros((512, 512)), stages=STAGES, elvis_block={"stages": ("hot_pixels",)}) > 0
     assert np.count_nonzero(dead & hot) < 60  # 26 by chance
 
 

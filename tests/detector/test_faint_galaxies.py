@@ -17,7 +17,7 @@ def test_counts_rise_with_the_slope():
 
 
 def test_mean_light_is_the_integral_of_the_counts(expose):
-    frame = expose(np.zeros((1800, 1800)), dit=100, stages={"faint_galaxies": TABLE}, extras={"stages": ()})
+    frame = expose(np.zeros((1800, 1800)), dit=100, stages={"faint_galaxies": TABLE}, elvis_block={"stages": ()})
     expected = Parameters(**TABLE).surface() * 100
     number = Parameters(**TABLE).number(1800**2)
     assert frame.mean(dtype=float) == pytest.approx(expected, rel=6 / number**0.5)
@@ -28,7 +28,9 @@ def test_mean_light_is_the_integral_of_the_counts(expose):
 
 def test_they_stay_from_exposure_to_exposure_and_in_windows(expose):
     change = {"dit": 10, "stages": {"faint_galaxies": TABLE}}
-    full = expose(np.zeros((600, 600)), **change, extras={"stages": ()})
-    np.testing.assert_array_equal(full, expose(np.zeros((600, 600)), **change, extras={"stages": (), "exposure": 2}))
-    cut = expose(np.zeros((200, 200)), x0=100, y0=150, **change, extras={"stages": ()})
+    full = expose(np.zeros((600, 600)), **change, elvis_block={"stages": ()})
+    np.testing.assert_array_equal(
+        full, expose(np.zeros((600, 600)), **change, elvis_block={"stages": (), "exposure": 2})
+    )
+    cut = expose(np.zeros((200, 200)), x0=100, y0=150, **change, elvis_block={"stages": ()})
     np.testing.assert_allclose(cut[20:-20, 20:-20], full[170:330, 120:280], atol=1e-5)

@@ -3,12 +3,12 @@ import numpy as np
 
 def test_charge_stops_at_the_full_well(expose):
     rate = np.array([[0, 10, 119.9, 120, 1e6]])
-    frame = expose(rate, dit=1000, extras={"stages": ("full_well",)})
+    frame = expose(rate, dit=1000, elvis_block={"stages": ("full_well",)})
     np.testing.assert_allclose(frame, [[0, 1e4, 1.199e5, 1.2e5, 1.2e5]])
 
 
 def test_limit_is_per_integration(expose):
-    frame = expose([[1e5, 2e5]], dit=1, count=100, extras={"stages": ("full_well",)})
+    frame = expose([[1e5, 2e5]], dit=1, count=100, elvis_block={"stages": ("full_well",)})
     np.testing.assert_array_equal(frame, [[1e5, 1.2e5]])
 
 

@@ -5,7 +5,7 @@ TABLE = {"ratio": 5e-5, "outer": 60, "inner": 20, "y": 120}
 
 
 def with_ghosts(expose, rate, table=TABLE):
-    return expose(rate, dit=1, stages={"ghosts": table}, extras={"stages": ()}).astype(float)
+    return expose(rate, dit=1, stages={"ghosts": table}, elvis_block={"stages": ()}).astype(float)
 
 
 def test_ghost_has_its_share_of_the_light_at_its_place(expose):

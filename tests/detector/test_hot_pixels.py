@@ -8,7 +8,7 @@ STAGES = {"hot_pixels": {"fraction": 0.01, "low": 2, "high": 200}}
 
 
 def frame(expose, shape=(1024, 1024), **more):
-    return expose(np.zeros(shape), stages=STAGES, extras=ONLY | more.pop("extras", {}), **more)
+    return expose(np.zeros(shape), stages=STAGES, elvis_block=ONLY | more.pop("elvis_block", {}), **more)
 
 
 def test_fraction_and_currents(expose):
@@ -29,7 +29,7 @@ def test_evenly_spread_over_the_chip(expose):
 
 def test_fixed_on_the_chip_and_window_is_a_cut(expose):
     full = frame(expose, shape=(400, 300))
-    np.testing.assert_array_equal(full, frame(expose, shape=(400, 300), extras={"seed": 3, "exposure": 2}))
+    np.testing.assert_array_equal(full, frame(expose, shape=(400, 300), elvis_block={"seed": 3, "exposure": 2}))
     np.testing.assert_array_equal(frame(expose, shape=(200, 100), x0=31, y0=70), full[70:270, 31:131])
     other = frame(expose, shape=(400, 300), chip=2)
     both = np.count_nonzero((full > 0) & (other > 0))

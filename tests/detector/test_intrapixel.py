@@ -15,7 +15,7 @@ def star(x, y, size=24):
 
 
 def detected(expose, rate, table, **changes):
-    change = {"dit": 1, "stages": {"intrapixel": table}, "extras": {"stages": ("intrapixel",)}} | changes
+    change = {"dit": 1, "stages": {"intrapixel": table}, "elvis_block": {"stages": ("intrapixel",)}} | changes
     return expose(rate, **change).astype(float)
 
 

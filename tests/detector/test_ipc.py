@@ -41,12 +41,14 @@ def test_shot_noise_correlates_as_the_kernel_does_and_read_noise_does_not(expose
     """Autocorrelation of white noise through a kernel: the kernel's own (Moore et al. 2004: 2 edge at distance 1)."""
     stages = {"ipc": {"edge": EDGE, "corner": CORNER}}
     kernel = np.array([[CORNER, EDGE, CORNER], [EDGE, 1 - 4 * (EDGE + CORNER), EDGE], [CORNER, EDGE, CORNER]])
-    flat = expose(np.full((1000, 1000), 100.0), stages=stages, extras={"stages": ("shot_noise", "ipc")}).astype(float)
+    flat = expose(np.full((1000, 1000), 100.0), stages=stages, elvis_block={"stages": ("shot_noise", "ipc")}).astype(
+        float
+    )
     flat -= flat.mean()
     assert flat.var() / 1000 == pytest.approx((kernel**2).sum(), rel=0.01)
     for a, b, shifted in ((flat[:, 1:], flat[:, :-1], kernel[:, 1:] * kernel[:, :-1]),
                           (flat[1:, 1:], flat[:-1, :-1], kernel[1:, 1:] * kernel[:-1, :-1])):  # fmt: skip
         assert (a * b).mean() / 1000 == pytest.approx(shifted.sum(), abs=0.004)
     names = ("ipc", "read_noise")
-    dark = expose(np.zeros((500, 500)), dark=0, stages=stages, extras={"stages": names}).astype(float)
+    dark = expose(np.zeros((500, 500)), dark=0, stages=stages, elvis_block={"stages": names}).astype(float)
     assert abs((dark[:, 1:] * dark[:, :-1]).mean()) / dark.var() < 0.01

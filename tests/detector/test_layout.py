@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from elvis_cli.detector import layout
-from elvis_cli.extras import Window
-from elvis_cli.instrument import Quadrant
+from elvis_cli.model.detector import Quadrant
+from elvis_cli.model.elvis_block import Window
 
 
 @pytest.fixture

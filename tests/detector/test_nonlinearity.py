@@ -33,7 +33,7 @@ def test_curve_of_deviations_is_what_is_measured(expose):
     knots = np.linspace(0, 2e5, 101)
     table = {"nonlinearity": {"electrons": list(knots), "deviation": list(excess(knots))}}
     level = np.linspace(30000, 190000, 500)[None]
-    frame = expose(level, dit=1, stages=table, extras={"stages": ("nonlinearity",)}).astype(float)
+    frame = expose(level, dit=1, stages=table, elvis_block={"stages": ("nonlinearity",)}).astype(float)
     np.testing.assert_allclose(frame - level, excess(level), atol=0.05)
     assert np.all(np.diff(frame[0]) > 0)
     assert np.abs((frame - level) / 2e5).max() < 5e-4 * 2

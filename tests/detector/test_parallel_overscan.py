@@ -2,7 +2,7 @@ import numpy as np
 
 
 def test_rows_follow_those_with_light(expose, ccd):
-    frame = expose(np.full((80, 64), 1.0), **ccd(), dit=1, extras={"stages": ("parallel_overscan",)})
+    frame = expose(np.full((80, 64), 1.0), **ccd(), dit=1, elvis_block={"stages": ("parallel_overscan",)})
     assert frame[:40].all()
     assert frame[52:].all()
     assert not frame[40:52].any()
@@ -11,7 +11,7 @@ def test_rows_follow_those_with_light(expose, ccd):
 def test_it_carries_the_parallel_trail_alone(expose, ccd):
     traps = {"model": "arctic", "parallel_density": [2.0], "parallel_tau": [3.0], "parallel_well": 2e5, "beta": 0.5}
     stages = ("pre_overscan", "parallel_overscan", "cti")
-    frame = expose(np.full((80, 64), 1e3), **ccd(stages={"cti": traps}), dit=1, extras={"stages": stages})
+    frame = expose(np.full((80, 64), 1e3), **ccd(stages={"cti": traps}), dit=1, elvis_block={"stages": stages})
     trail = frame[40:46, 5:37].mean(axis=1)
     assert np.all(np.diff(trail) < 0)
     assert trail[0] > 1

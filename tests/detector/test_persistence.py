@@ -3,7 +3,7 @@ import pytest
 
 from elvis_cli.detector.persistence import Parameters, decode, encode, integrate, returned, system
 from elvis_cli.errors import ResourceError
-from elvis_cli.extras import Exposed, Previous, Window
+from elvis_cli.model.elvis_block import Exposed, Previous, Window
 
 TAU, SHARE = (1.0, 10.0, 100.0, 1e3, 1e4), (0.307, 0.175, 0.188, 0.136, 0.194)
 TABLE = {"amplitude": 0.003, "tau": TAU, "share": SHARE}
@@ -71,10 +71,10 @@ def exposed(expose, before, here, *, gap=30.0, chip=1, **more):
     """Expose a dark window ``here`` = (x0, y0, nx, ny) after an exposure of the window ``before`` to 1e5 electrons."""
     data = encode(np.full((before[3], before[2]), 1e5, np.float32)).tobytes()
     previous = Previous(60.0, 1, gap, (Exposed(1, Window(*before), data),))
-    extras = {"stages": ("persistence",), "previous": previous}
+    elvis_block = {"stages": ("persistence",), "previous": previous}
     rate = np.zeros((here[3], here[2]))
     setting = {"x0": here[0], "y0": here[1], "stages": {"persistence": TABLE}, "dark": 0, "chip": chip}
-    return expose(rate, dit=60.0, extras=extras, **setting, **more)
+    return expose(rate, dit=60.0, elvis_block=elvis_block, **setting, **more)
 
 
 def test_image_of_the_previous_exposure_where_windows_overlap(expose):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from elvis_cli import parallel
+from elvis_cli.base import parallel
 from elvis_cli.detector import chain
-from elvis_cli.sampling import Sampling
+from elvis_cli.model.sampling import Sampling
 
 ALL = {
     "nonlinearity": {"beta": 6e-7},
@@ -33,9 +33,9 @@ def reads(expose, monkeypatch):
         kept.update(chain.develop(lambda _: rate, *rest))
         return kept[None]
 
-    def run(rate, *, extras=None, **more):
+    def run(rate, *, elvis_block=None, **more):
         monkeypatch.setattr(chain, "expose", develop)
-        frame = expose(rate, extras={"reads": True, **(extras or {})}, **more)
+        frame = expose(rate, elvis_block={"reads": True, **(elvis_block or {})}, **more)
         monkeypatch.undo()
         return kept["READS"], frame
 
@@ -43,8 +43,8 @@ def reads(expose, monkeypatch):
 
 
 def test_frame_is_the_fit_of_its_reads(reads):
-    extras = {"skip": ("bias", "adc", "hot_pixels", "cosmic_rays")}
-    cube, frame = reads(np.full((200, 150), 40.0), sampling=Sampling(7), stages=ALL, extras=extras)
+    elvis_block = {"skip": ("bias", "adc", "hot_pixels", "cosmic_rays")}
+    cube, frame = reads(np.full((200, 150), 40.0), sampling=Sampling(7), stages=ALL, elvis_block=elvis_block)
     assert cube.shape == (7, 200, 150)
     assert cube.dtype == frame.dtype == np.float32
     slope = np.polyfit(np.arange(7) / 6, cube.reshape(7, -1), 1)[0]
@@ -53,15 +53,15 @@ def test_frame_is_the_fit_of_its_reads(reads):
 
 
 def test_noiseless_ramp_is_straight(reads):
-    extras = {"stages": ()}
-    cube, frame = reads(np.full((9, 9), 40.0), dit=10, sampling=Sampling(5), extras=extras)
+    elvis_block = {"stages": ()}
+    cube, frame = reads(np.full((9, 9), 40.0), dit=10, sampling=Sampling(5), elvis_block=elvis_block)
     for i in range(5):
         np.testing.assert_allclose(cube[i], 100 * i)
     np.testing.assert_allclose(frame, 400, rtol=1e-6)
 
 
 def test_charge_only_grows_by_what_poisson_says(reads):
-    cube, _ = reads(np.full((300, 300), 40.0), dit=10, sampling=Sampling(5), extras={"stages": ("shot_noise",)})
+    cube, _ = reads(np.full((300, 300), 40.0), dit=10, sampling=Sampling(5), elvis_block={"stages": ("shot_noise",)})
     steps = np.diff(cube.astype(float), axis=0)
     assert steps.min() >= 0
     assert not cube[0].any()
@@ -75,11 +75,11 @@ def test_charge_only_grows_by_what_poisson_says(reads):
 def test_read_noise_falls_as_published(expose, reads, n, noise, at_once):
     """Rauscher 2007 eq. 1: noise of the frame in units of that of a read, 5 electrons."""
     setting = {"ron": 5 * Sampling(n).noise, "sampling": Sampling(n), "stages": {}}
-    extras = {"stages": ("read_noise",)}
+    elvis_block = {"stages": ("read_noise",)}
     if at_once:
-        frame = expose(np.zeros((300, 300)), extras=extras, **setting)
+        frame = expose(np.zeros((300, 300)), elvis_block=elvis_block, **setting)
     else:
-        cube, frame = reads(np.zeros((300, 300)), extras=extras, **setting)
+        cube, frame = reads(np.zeros((300, 300)), elvis_block=elvis_block, **setting)
         assert cube.std(dtype=float) == pytest.approx(5, rel=0.01)
     assert frame.std(dtype=float) / 5 == pytest.approx(noise, rel=0.02)
 
@@ -90,7 +90,7 @@ def test_shot_noise_grows_as_published(expose, reads, n, factor, at_once):
     """The second term of the same: variance of the frame over its electrons."""
     rate, setting = (
         np.full((500, 500), 40.0),
-        {"dit": 10, "sampling": Sampling(n), "extras": {"stages": ("shot_noise",)}},
+        {"dit": 10, "sampling": Sampling(n), "elvis_block": {"stages": ("shot_noise",)}},
     )
     frame = expose(rate, **setting) if at_once else reads(rate, **setting)[1]
     assert frame.mean(dtype=float) == pytest.approx(400, rel=0.001)
@@ -101,7 +101,7 @@ def test_shot_noise_grows_as_published(expose, reads, n, factor, at_once):
 @pytest.mark.parametrize("n", [1, 2, 6])
 def test_at_once_equals_read_by_read(expose, reads, n, count):
     rate, names = np.full((256, 256), 30.0), ("shot_noise", "nonlinearity", "ipc", "rtn", "reset", "read_noise")
-    setting = {"dit": 10, "count": count, "sampling": Sampling(n), "stages": ALL, "extras": {"stages": names}}
+    setting = {"dit": 10, "count": count, "sampling": Sampling(n), "stages": ALL, "elvis_block": {"stages": names}}
     at_once, (_, slow) = expose(rate, **setting).astype(float), reads(rate, **setting)
     assert at_once.mean() == pytest.approx(slow.mean(dtype=float), abs=4 * at_once.std() / 256 * 1.5)
     assert at_once.std() == pytest.approx(slow.std(dtype=float), rel=0.02)
@@ -110,7 +110,7 @@ def test_at_once_equals_read_by_read(expose, reads, n, count):
 @pytest.mark.parametrize("level", [0.5, 1.0, 1.7, 30.0])
 def test_saturated_ramps_are_fitted_as_they_are(expose, reads, level):
     names = ("full_well", "nonlinearity")
-    setting = {"dit": 1, "sampling": Sampling(9), "stages": ALL, "extras": {"stages": names}}
+    setting = {"dit": 1, "sampling": Sampling(9), "stages": ALL, "elvis_block": {"stages": names}}
     rate = np.full((4, 4), level * 1.2e5)
     cube, frame = reads(rate, **setting)
     straight = 1.2e5 * np.minimum(level * np.arange(9) / 8, 1)
@@ -124,8 +124,8 @@ HITS = {"cosmic_rays": {"rate": 3, "probability": [0, 1], "length": [1, 1], "ene
 
 
 def hits(reads, n=6, **more):
-    extras = {"stages": ("cosmic_rays", "full_well")}
-    return reads(np.zeros((256, 256)), dit=100, sampling=Sampling(n), stages=HITS, extras=extras, **more)
+    elvis_block = {"stages": ("cosmic_rays", "full_well")}
+    return reads(np.zeros((256, 256)), dit=100, sampling=Sampling(n), stages=HITS, elvis_block=elvis_block, **more)
 
 
 def test_only_reads_after_a_hit_see_it(reads):
@@ -141,7 +141,7 @@ def test_only_reads_after_a_hit_see_it(reads):
 
 def test_hit_is_in_the_frame_as_the_fit_has_it_at_once_too(expose, reads):
     """A jump before the read k counts the sum of the later weights."""
-    setting = {"dit": 100, "sampling": Sampling(6), "stages": HITS, "extras": {"stages": ("cosmic_rays",)}}
+    setting = {"dit": 100, "sampling": Sampling(6), "stages": HITS, "elvis_block": {"stages": ("cosmic_rays",)}}
     at_once, (cube, frame) = expose(np.zeros((256, 256)), **setting), hits(reads)
     np.testing.assert_allclose(at_once, frame, atol=0.5)
     last = np.cumsum(Sampling(6).weights()[::-1])[::-1][1:]
@@ -154,9 +154,9 @@ def test_hit_is_in_the_frame_as_the_fit_has_it_at_once_too(expose, reads):
 def test_hit_fills_a_pixel_to_the_full_well(expose, reads):
     table = {"cosmic_rays": HITS["cosmic_rays"] | {"energy": [1e6, 1e6]}}
     setting = {"dit": 100, "sampling": Sampling(6), "stages": table, "full_well": 8e4}
-    cube, frame = reads(np.zeros((128, 128)), extras={"stages": ("cosmic_rays", "full_well")}, **setting)
+    cube, frame = reads(np.zeros((128, 128)), elvis_block={"stages": ("cosmic_rays", "full_well")}, **setting)
     assert cube.max() == 8e4
-    at_once = expose(np.zeros((128, 128)), extras={"stages": ("cosmic_rays", "full_well")}, **setting)
+    at_once = expose(np.zeros((128, 128)), elvis_block={"stages": ("cosmic_rays", "full_well")}, **setting)
     whole = (cube[-1] == 8e4) & ((np.diff(cube, axis=0) > 0).sum(axis=0) == 1)
     assert whole.sum() > 5
     # at once, a fit above the full well passes for a straight ramp

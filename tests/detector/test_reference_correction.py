@@ -12,8 +12,8 @@ NAMES = ("read_noise", "correlated_noise")
 
 
 def frame(expose, *more, shape=(2048, 2048), seed=0, **place):
-    extras = {"stages": (*NAMES, *more), "seed": seed}
-    return expose(np.zeros(shape), dark=0, ron=4, stages=TABLES, extras=extras, **place)
+    elvis_block = {"stages": (*NAMES, *more), "seed": seed}
+    return expose(np.zeros(shape), dark=0, ron=4, stages=TABLES, elvis_block=elvis_block, **place)
 
 
 def test_correction_lowers_the_correlated_noise(expose):
@@ -31,7 +31,7 @@ def test_each_output_has_the_median_of_its_own_reference_pixels_taken_off(expose
     rate = np.repeat(np.arange(32.0), 64) * np.ones((2048, 1))
     rate[1000, 1000] = 1e4
     rate[0, 7] = 1e6  # one bad reference pixel does not matter
-    corrected = expose(rate, dit=1, dark=0, stages=stages, extras={"stages": ("reference_correction",)})
+    corrected = expose(rate, dit=1, dark=0, stages=stages, elvis_block={"stages": ("reference_correction",)})
     assert np.count_nonzero(corrected) == 2
 
 
@@ -46,7 +46,7 @@ def test_windows_use_the_reference_pixels_that_they_have(expose):
 
 
 def test_reference_pixels_have_their_own_noise(expose):
-    image = expose(np.zeros((2048, 2048)), dark=0, ron=10, stages=TABLES, extras={"stages": ("read_noise",)})
+    image = expose(np.zeros((2048, 2048)), dark=0, ron=10, stages=TABLES, elvis_block={"stages": ("read_noise",)})
     border = np.ones(image.shape, bool)
     border[4:-4, 4:-4] = False
     assert image[border].std(dtype=float) == pytest.approx(8, rel=0.02)

@@ -5,7 +5,7 @@ STAGES = {"reference_pixels": {"border": 64}}
 
 
 def frame(expose, shape, *names, **more):
-    return expose(np.full(shape, 8), dit=1, stages=STAGES, extras={"stages": ("reference_pixels", *names)}, **more)
+    return expose(np.full(shape, 8), dit=1, stages=STAGES, elvis_block={"stages": ("reference_pixels", *names)}, **more)
 
 
 def test_border_is_dark_and_the_rest_untouched(expose):

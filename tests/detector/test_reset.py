@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 
-from elvis_cli.sampling import Sampling
+from elvis_cli.model.sampling import Sampling
 
 
 def frame(expose, sampling, **more):
     stages = {"reset": {"level": 5000, "ktc": 29}}
-    extras = {"stages": ("reset",)}
-    return expose(np.zeros((300, 300)), dark=0, sampling=Sampling(sampling), stages=stages, extras=extras, **more)
+    elvis_block = {"stages": ("reset",)}
+    return expose(
+        np.zeros((300, 300)), dark=0, sampling=Sampling(sampling), stages=stages, elvis_block=elvis_block, **more
+    )
 
 
 def test_single_reads_show_level_and_noise_of_the_reset(expose):

@@ -5,7 +5,7 @@ import pytest
 
 from elvis_cli.detector.rtn import telegraph
 from elvis_cli.errors import ResourceError
-from elvis_cli.sampling import Sampling
+from elvis_cli.model.sampling import Sampling
 
 ONLY = {"stages": ("rtn",)}
 TABLE = {"fraction": 0.05, "low": 10, "high": 50, "fast": 1, "slow": 100}
@@ -25,13 +25,15 @@ def test_times_in_the_levels_are_exponential_with_their_means():
         assert np.mean(np.array(dwells) > mean) == pytest.approx(np.exp(-1), abs=0.02)
 
 
-def frame(expose, *, shape=(1024, 1024), sampling=1, dit=1.0, extras=ONLY, **more):
+def frame(expose, *, shape=(1024, 1024), sampling=1, dit=1.0, elvis_block=ONLY, **more):
     table = TABLE | more.pop("table", {})
-    return expose(np.zeros(shape), dit=dit, sampling=Sampling(sampling), stages={"rtn": table}, extras=extras, **more)
+    return expose(
+        np.zeros(shape), dit=dit, sampling=Sampling(sampling), stages={"rtn": table}, elvis_block=elvis_block, **more
+    )
 
 
 def test_pixels_and_steps_are_fixed_on_the_chip(expose):
-    first, second = (frame(expose, extras=ONLY | {"exposure": n}) for n in (1, 2))
+    first, second = (frame(expose, elvis_block=ONLY | {"exposure": n}) for n in (1, 2))
     both = (first > 0) & (second > 0)
     np.testing.assert_array_equal(first[both], second[both])
     assert np.mean(first > 0) == pytest.approx(0.025, rel=0.05)  # half are up, as levels are alike on average
@@ -43,7 +45,7 @@ def test_pixels_and_steps_are_fixed_on_the_chip(expose):
 
 def test_window_has_the_pixels_of_the_chip(expose):
     slow = {"table": {"fast": 1e8, "slow": 1e8}, "sampling": 1}
-    full = sum(frame(expose, extras=ONLY | {"exposure": n}, **slow) > 0 for n in range(12)) > 0
+    full = sum(frame(expose, elvis_block=ONLY | {"exposure": n}, **slow) > 0 for n in range(12)) > 0
     part = frame(expose, shape=(200, 200), x0=300, y0=500, **slow) > 0
     assert part.sum() > 500
     assert np.count_nonzero(part & ~full[500:700, 300:500]) < 0.005 * part.sum()

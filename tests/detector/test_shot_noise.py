@@ -47,5 +47,5 @@ def test_negative_expectation_counts_as_zero():
 
 
 def test_left_out_the_mean_passes(expose):
-    frame = expose(np.full((4, 4), 3.3), dit=1, dark=0.5, extras={"stages": ("dark",)})
+    frame = expose(np.full((4, 4), 3.3), dit=1, dark=0.5, elvis_block={"stages": ("dark",)})
     np.testing.assert_allclose(frame, 3.8, rtol=1e-6)

@@ -3,7 +3,7 @@ import pytest
 
 
 def shut(expose, rate, table, **changes):
-    frame = expose(rate, dit=565, stages={"shutter": table}, extras={"stages": ("shutter",)}, **changes)
+    frame = expose(rate, dit=565, stages={"shutter": table}, elvis_block={"stages": ("shutter",)}, **changes)
     return frame.astype(float) / 565
 
 

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from elvis_cli.detector.stage import number, numbers, read
+from elvis_cli.base.parameters import number, numbers, read
 from elvis_cli.errors import ResourceError
 
 

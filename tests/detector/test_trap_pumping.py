@@ -7,7 +7,7 @@ TABLE = {"density": 0.002, "low": 1e-3, "high": 1e-1, "cycles": 4000, "phase": 0
 
 
 def pumped(expose, rate, table=TABLE, **changes):
-    change = {"dit": 1, "stages": {"trap_pumping": table}, "extras": {"stages": ("trap_pumping",)}} | changes
+    change = {"dit": 1, "stages": {"trap_pumping": table}, "elvis_block": {"stages": ("trap_pumping",)}} | changes
     return expose(rate, **change).astype(float)
 
 
@@ -34,7 +34,7 @@ def test_traps_belong_to_the_chip(expose):
     flat = np.full((400, 300), 5000.0)
     one = pumped(expose, flat, nx=300, ny=400)
     other_seed = {"stages": ("trap_pumping",), "seed": 9}
-    np.testing.assert_array_equal(one, pumped(expose, flat, nx=300, ny=400, extras=other_seed))
+    np.testing.assert_array_equal(one, pumped(expose, flat, nx=300, ny=400, elvis_block=other_seed))
     assert np.any(one != pumped(expose, flat, nx=300, ny=400, chip=2))
     cut = pumped(expose, flat[:200, :100], nx=300, ny=400, x0=20, y0=100)
     np.testing.assert_array_equal(cut[2:-2], one[102:298, 20:120])

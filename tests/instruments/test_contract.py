@@ -9,9 +9,10 @@ import elvis_instruments
 import numpy as np
 import pytest
 
-from elvis_cli import reader, registry
-from elvis_cli.facts import EVERYWHERE
-from elvis_cli.instrument import Curve
+from elvis_cli.base.curve import Curve
+from elvis_cli.instrument import registry
+from elvis_cli.instrument.sourced_table import EVERYWHERE
+from elvis_cli.request import parse
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [f for f in Path(elvis_instruments.__path__[0]).iterdir() if f.is_dir() and f.name[0] != "_"]
@@ -19,7 +20,7 @@ MODES = [(name, mode.mode) for name in registry.names() for mode in registry.loa
 
 
 def configure(plugin, document):
-    return plugin.configure(reader.read(json.dumps(document), strict=True))
+    return plugin.configure(parse.read(json.dumps(document), strict=True))
 
 
 def test_entry_points_and_folders_agree():
@@ -39,7 +40,7 @@ def test_plugin_and_entry_point_have_one_name(name):
 def test_the_example_of_every_mode_configures(name, mode):
     plugin = registry.load(name)
     document = plugin.example(mode)
-    assert plugin.unknown_keys(reader.read(json.dumps(document))) == ()
+    assert plugin.unknown_keys(parse.read(json.dumps(document))) == ()
     setup = configure(plugin, document)
     info = next(m for m in plugin.modes() if m.mode == mode)
     assert (setup.instrument, setup.mode) == (name, mode)

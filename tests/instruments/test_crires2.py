@@ -8,8 +8,12 @@ import elvis_instruments
 import numpy as np
 import pytest
 
-from elvis_cli import extraction, pipeline, psf, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
+from elvis_cli.instrument import registry
+from elvis_cli.optics import make_psf
+from elvis_cli.prediction import spectroscopy
+from elvis_cli.request import parse
 
 CORPUS = Path(__file__).parents[1] / "data" / "etc"
 TABLE = Path(elvis_instruments.__path__[0]) / "_build" / "crires2_settings.csv"
@@ -42,7 +46,7 @@ def setup_of(plugin):
         document = plugin.example("spec_ngs")
         del document["instrument"]["INS.WLEN.CWLEN"]
         document["instrument"].update({"settingkey": setting, **instrument})
-        return plugin.configure(reader.read(json.dumps(document)))
+        return plugin.configure(parse.read(json.dumps(document)))
 
     return make
 
@@ -55,7 +59,7 @@ def corpus(name, **changes):
         for step in path:
             place = place[step]
         place[last] = value
-    return reader.read(json.dumps(document))
+    return parse.read(json.dumps(document))
 
 
 def detector_of(trace, setup):
@@ -139,7 +143,7 @@ class TestKeys:
         old = plugin.configure(corpus(self.V1))
         document = plugin.example("spec_ngs")
         document["instrument"]["INS.WLEN.CWLEN"] = 2216.704
-        new = plugin.configure(reader.read(json.dumps(document)))
+        new = plugin.configure(parse.read(json.dumps(document)))
         assert old.mode == new.mode == "spec_ngs"
         for setup in (old, new):
             assert setup.header["ESO INS WLEN ID"] == "K2217"
@@ -198,9 +202,9 @@ def strehl(plugin, seeing, mag, separation):
     document = plugin.example("spec_ngs")
     document["seeing"] = {"SEQ.NGS.MAG": mag, "separation": separation}
     document["elvis"] = {"atmosphere": {"seeing": seeing}}
-    setup = plugin.configure(reader.read(json.dumps(document)))
+    setup = plugin.configure(parse.read(json.dumps(document)))
     one = np.ones(1)
-    return psf.build(setup, 1.2, 2.2 * one, one, np.zeros((1, 2)), np.array([0.0, separation])).strehl
+    return make_psf.build(setup, 1.2, 2.2 * one, one, np.zeros((1, 2)), np.array([0.0, separation])).strehl
 
 
 def test_macao_reaches_half_the_diffraction_limit_with_a_bright_star_and_less_with_all_others(plugin):
@@ -246,7 +250,7 @@ def test_the_etc_s_numbers_of_integrations(setting, temperature, mag, airmass, c
         sky__airmass=airmass,
     )
     prediction = pipeline.predict(request)
-    assert isinstance(prediction, extraction.Prediction)
+    assert isinstance(prediction, spectroscopy.Prediction)
     assert count / 1.3 < prediction.count < count * 1.3
 
 

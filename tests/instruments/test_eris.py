@@ -7,9 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from elvis_cli import optics, pipeline, psf, pupil, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
-from elvis_cli.turbulence import ARCSEC
+from elvis_cli.instrument import registry
+from elvis_cli.light import budget
+from elvis_cli.optics import make_psf, pupil
+from elvis_cli.request import parse
+from elvis_cli.sky.turbulence import ARCSEC
 
 WINDOW = {"x0": 768, "y0": 768, "nx": 512, "ny": 512}
 # magnitudes at which a star may be no brighter: SLOW 1.6 s and FAST 0.034 s, each at 13 and 27 mas (user manual v117.1)
@@ -45,12 +49,12 @@ def star(band, mag):
 
 
 def ready(made):
-    return pipeline.prepare(reader.read(json.dumps(made)))
+    return pipeline.prepare(parse.read(json.dumps(made)))
 
 
 def refused(made):
     with pytest.raises(RequestError) as error:
-        registry.load("eris").configure(reader.read(json.dumps(made)))
+        registry.load("eris").configure(parse.read(json.dumps(made)))
     return error.value
 
 
@@ -66,7 +70,7 @@ def test_the_second_generation_names_the_same_modes(old, kind, ao):
     made["instrument"]["ins_configuration"] = old
     del made["seeing"]
     made["seeingiqao"] = {"mode": ao if ao == "noao" else f"ao{ao}", "params": {"gsmag": 9.5}, "aperturepix": 11}
-    setup = registry.load("eris").configure(reader.read(json.dumps(made)))
+    setup = registry.load("eris").configure(parse.read(json.dumps(made)))
     assert (setup.mode, setup.aperture_pix, setup.guide_star_mag) == (f"{kind}_{ao}", 11, 9.5)
     assert (setup.ao is None) == (ao == "noao")
 
@@ -75,12 +79,12 @@ def test_an_ao_mode_that_is_missing_or_beside_the_point_is_told():
     plugin = registry.load("eris")
     made = document()
     made["instrument"]["ins_configuration"] = "nixIMG"
-    setup = plugin.configure(reader.read(json.dumps(made)))
+    setup = plugin.configure(parse.read(json.dumps(made)))
     assert setup.mode == "img_lgs"
     assert "/seeingiqao/mode: not given, taken as aolgs" in setup.notes
     made["instrument"]["ins_configuration"] = "img_ngs"
     made["seeingiqao"] = {"mode": "noao"}
-    setup = plugin.configure(reader.read(json.dumps(made)))
+    setup = plugin.configure(parse.read(json.dumps(made)))
     assert setup.mode == "img_ngs"
     assert "/seeingiqao/mode: not used, the mode is img_ngs" in setup.notes
 
@@ -105,7 +109,7 @@ def test_what_the_form_does_not_offer_is_refused(changes, pointer):
 @pytest.mark.parametrize("dit", [1.6, 150, 180, 900])
 def test_integration_times_of_the_form(dit):
     made = document(timesnr={"DET.DIT": dit})
-    assert registry.load("eris").configure(reader.read(json.dumps(made))).dit == dit
+    assert registry.load("eris").configure(parse.read(json.dumps(made))).dit == dit
 
 
 # ---- light
@@ -210,7 +214,7 @@ def test_faint_guide_stars_and_required_strehl():
 
 
 def masked(mode="sam_ngs", **keys):
-    return registry.load("eris").configure(reader.read(json.dumps(document(mode, keys=keys))))
+    return registry.load("eris").configure(parse.read(json.dumps(document(mode, keys=keys))))
 
 
 @pytest.mark.parametrize(("name", "camera"), list(itertools.product(("SAM-7", "SAM-23"), ("13mas-JHK", "13mas-LM"))))
@@ -247,9 +251,9 @@ def test_interferogram_has_the_holes_envelope_and_the_baselines_width(name):
     """The first dark ring is that of one hole, 1.22 lambda/d; the middle fringe is as wide as the holes' places say."""
     keys = {"INS.NXPW.NAME": name, "INS.NXFW.NAME": "Br-g"}
     setup = masked(**keys)
-    light = optics.detect(reader.read(json.dumps(document("sam_ngs", keys=keys))), setup)
+    light = budget.detect(parse.read(json.dumps(document("sam_ngs", keys=keys))), setup)
     wave, weight = light.psf_samples()
-    made = psf.build(setup, 1.0, wave, weight, np.zeros((1, 2)))
+    made = make_psf.build(setup, 1.0, wave, weight, np.zeros((1, 2)))
     radius = np.hypot(*np.indices(made.fine[0].shape) - made.fine.shape[1] // 2) / made.oversample * made.pixel_scale
     width = 0.014 if name == "SAM-7" else 0.03
     rings = np.arange(0.0, 2.0 if name == "SAM-23" else 0.8, width)
@@ -282,7 +286,7 @@ def phase_plate(name):
     camera = "13mas-LM" if name.startswith("Br-a") else "13mas-JHK"
     keys = {"INS.NXFW.NAME": name, "INS.NXCW.NAME": camera}
     setup = masked("app_ngs", **keys)
-    return setup, psf.build(setup, 1.0, np.array([setup.filter_centre]), np.ones(1), np.zeros((1, 2))), keys
+    return setup, make_psf.build(setup, 1.0, np.array([setup.filter_centre]), np.ones(1), np.zeros((1, 2))), keys
 
 
 @pytest.mark.parametrize(("name", "leak", "side"), [("Br-g", 12.8, 13.0), ("IB-2.48", 2.8, 30.9), ("Br-a", 1.4, 16.1)])
@@ -290,7 +294,7 @@ def test_phase_plate_has_the_manuals_three_peaks(name, leak, side):
     """Peaks over that of a star without the plate, %, and where they are: 20 lambda/D away, turned by PUP_ANGLE."""
     setup, made, keys = phase_plate(name)
     plain = masked("img_ngs", **keys)
-    star = psf.build(plain, 1.0, np.array([plain.filter_centre]), np.ones(1), np.zeros((1, 2))).fine[0].max()
+    star = make_psf.build(plain, 1.0, np.array([plain.filter_centre]), np.ones(1), np.zeros((1, 2))).fine[0].max()
     part = next(s for s in setup.surfaces if s.name == "APP").throughput.at(np.array([setup.filter_centre]))[0]
     image, middle = made.fine[0], made.fine.shape[1] // 2
     assert 100 * part * image[middle, middle] / star == pytest.approx(leak, rel=0.05)

@@ -7,15 +7,18 @@ from functools import cache
 import numpy as np
 import pytest
 
-from elvis_cli import optics, pipeline, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
-from elvis_cli.extras import Window
 from elvis_cli.focalplane import spectrometer
-from elvis_cli.focalplane.course import FINE
 from elvis_cli.focalplane.layers import smoothed
-from elvis_cli.focalplane.uniform import Uniform
-from elvis_cli.scene.compose import compose
-from elvis_cli.spectrograph import SIGMA
+from elvis_cli.focalplane.trace import FINE
+from elvis_cli.instrument import registry
+from elvis_cli.light import budget
+from elvis_cli.light.compose import compose
+from elvis_cli.light.uniform import Uniform
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.spectrograph import SIGMA
+from elvis_cli.request import parse
 
 # range (um), R at a wavelength (um): user manual v117.1
 GRATINGS = {
@@ -58,13 +61,13 @@ def document(mode="ifs_ngs", grating=None, scale=None, **sections):
 
 
 def configure(*args, **sections):
-    return registry.load("eris").configure(reader.read(json.dumps(document(*args, **sections))))
+    return registry.load("eris").configure(parse.read(json.dumps(document(*args, **sections))))
 
 
 def observe(*args, **sections):
-    request = reader.read(json.dumps(document(*args, **sections)))
+    request = parse.read(json.dumps(document(*args, **sections)))
     setup = pipeline.configure(request)
-    light = optics.detect(request, setup)
+    light = budget.detect(request, setup)
     return spectrometer.prepare(request, setup, compose(request, setup, light), light)
 
 
@@ -80,7 +83,7 @@ def draw(made, window, *parts):
 
 def refused(made):
     with pytest.raises(RequestError) as error:
-        registry.load("eris").configure(reader.read(json.dumps(made)))
+        registry.load("eris").configure(parse.read(json.dumps(made)))
     return error.value
 
 
@@ -100,7 +103,7 @@ def test_the_form_s_default_is_spiffier_in_j_at_25_mas(name):
     made = document("ifs_lgs", "J_low", "25mas")
     if name == "proto_format_a":
         made = {k: made[k] for k in ("target", "instrumentName")} | {"instrument": {"ins_configuration": "ifs_lgs"}}
-    setup = registry.load("eris").configure(reader.read(json.dumps(made)))
+    setup = registry.load("eris").configure(parse.read(json.dumps(made)))
     assert (setup.mode, setup.kind, setup.pixel_scale, setup.filter_name) == ("ifs_lgs", "ifu", 0.0125, "J_low")
     assert setup.header["ESO INS3 SPGW NAME"] == "J_low"
     assert setup.header["ESO INS3 SPXW NAME"] == "25mas"
@@ -115,7 +118,7 @@ def test_the_second_generation_names_the_mode_with_the_ao(old, kind, ao, means):
     del made["seeing"]
     if ao:
         made["seeingiqao"] = {"mode": ao, "params": {"gsmag": 9.5, "turbulence_category": 30}, "aperturepix": 11}
-    setup = registry.load("eris").configure(reader.read(json.dumps(made)))
+    setup = registry.load("eris").configure(parse.read(json.dumps(made)))
     assert setup.mode == f"{kind}_{means}"
     assert (setup.ao is None) == (ao == "noao")
     assert ("/seeingiqao/mode: not given, taken as aolgs" in setup.notes) == (ao is None)

@@ -10,8 +10,13 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from elvis_cli import pipeline, reader, registry, sky
-from elvis_cli.focalplane.geometry import deproject, field_to_pixel, field_to_sky, pixel_to_field
+from elvis_cli import pipeline
+from elvis_cli.base import spectral_grid
+from elvis_cli.base.geometry import deproject, field_to_sky
+from elvis_cli.focalplane.geometry import field_to_pixel, pixel_to_field
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
+from elvis_cli.sky import local
 
 PRESCAN, OVERSCAN, ROWS = 51, 29, 20
 DETID = {
@@ -38,12 +43,12 @@ def document(**changes):
 
 @pytest.fixture(scope="module")
 def ready():
-    return pipeline.prepare(reader.read(json.dumps(document())))
+    return pipeline.prepare(parse.read(json.dumps(document())))
 
 
 def rendered(**changes):
     out = io.BytesIO()
-    pipeline.render(reader.read(json.dumps(document(**changes))), out)
+    pipeline.render(parse.read(json.dumps(document(**changes))), out)
     return fits.open(io.BytesIO(out.getvalue()), checksum=True)
 
 
@@ -173,22 +178,22 @@ class TestLight:
     def test_zodiacal_light(self, ready, option, factor):
         made = document()
         made["instrument"]["SKY.ZODIACAL"] = option
-        light = pipeline.prepare(reader.read(json.dumps(made))).imager.light
+        light = pipeline.prepare(parse.read(json.dumps(made))).imager.light
         assert light.background_rate == pytest.approx(factor * ready.imager.light.background_rate, rel=1e-6)
 
     def test_there_is_no_atmosphere(self, ready):
         assert np.all(ready.imager.light.atmosphere == 1.0)
         made = document()
         made["sky"] = {"airmass": 2.0, "fli": 1.0}
-        other = pipeline.prepare(reader.read(json.dumps(made)))
+        other = pipeline.prepare(parse.read(json.dumps(made)))
         assert other.imager.light.background_rate == ready.imager.light.background_rate
         assert any("/sky/airmass, /sky/fli: not used" in note for note in other.notes)
         assert not any("not used" in note for note in ready.notes)
 
     def test_the_sky_has_the_brightness_asked_for(self, ready):
         site = ready.setup.site
-        wave = sky.grid(0.6, 0.8)
-        above = sky.load(reader.read(json.dumps(document())).sky, site, wave)
+        wave = spectral_grid.grid(0.6, 0.8)
+        above = local.load(parse.read(json.dumps(document())).sky, site, wave)
         magnitude, at = site.zodiacal
         photons = np.interp(at, wave, above.emission) * 6.62607015e-34 * at  # f_nu, W/m2/Hz/arcsec2
         assert -2.5 * np.log10(photons / 3631e-26) == pytest.approx(magnitude, abs=1e-6)
@@ -206,7 +211,7 @@ class TestLight:
 
     def test_short_exposure(self):
         setup = registry.load("euclid-vis").configure(
-            reader.read(json.dumps(registry.load("euclid-vis").example("img_short")))
+            parse.read(json.dumps(registry.load("euclid-vis").example("img_short")))
         )
         assert setup.dit == 89.52
 

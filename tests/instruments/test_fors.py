@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from elvis_cli import filters, reader, registry
 from elvis_cli.focalplane import geometry
+from elvis_cli.instrument import filters, registry
+from elvis_cli.request import parse
 
 # user manual, table of curves: half-power points (nm), mean between them, equivalent width (nm)
 BROAD = {
@@ -38,7 +39,7 @@ def setup():
     def make(**keys):
         document = plugin.example()
         document["instrument"].update(keys)
-        return plugin.configure(reader.read(json.dumps(document)))
+        return plugin.configure(parse.read(json.dumps(document)))
 
     return make
 

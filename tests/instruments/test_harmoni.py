@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from elvis_cli import pipeline, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
 
 # HSIM 60c354a: range (um), R, collecting area (m2), means over it: grating, optics (LTAO, SCAO, NOAO), telescope, QE,
 # and the total with LTAO but without the atmosphere
@@ -40,7 +42,7 @@ def document(mode="ifs_ltao", grating="K", scale="10x10", **block):
 
 
 def configure(*args, **keys):
-    return registry.load("harmoni").configure(reader.read(json.dumps(document(*args, **keys))))
+    return registry.load("harmoni").configure(parse.read(json.dumps(document(*args, **keys))))
 
 
 @pytest.mark.parametrize(("mode", "name"), CASES)
@@ -126,7 +128,7 @@ def test_each_chip_has_the_halves_of_38_slices_side_by_side():
 
 @pytest.fixture(scope="module")
 def spectra():
-    return pipeline.prepare(reader.read(json.dumps(document()))).imager
+    return pipeline.prepare(parse.read(json.dumps(document()))).imager
 
 
 def windowed(spectra, *window):
@@ -172,7 +174,7 @@ def test_short_integrations_have_the_greater_read_noise():
     noise = []
     for dit in (60, 120, 121, 600):
         made["timesnr"]["DET.DIT"] = dit
-        setup = registry.load("harmoni").configure(reader.read(json.dumps(made)))
+        setup = registry.load("harmoni").configure(parse.read(json.dumps(made)))
         noise.append(setup.detector.chips[0].ron)
     assert noise == [15, 15, 6, 6]
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elvis_cli import filters, pipeline, psf, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane import geometry
+from elvis_cli.instrument import filters, registry
+from elvis_cli.optics import make_psf
+from elvis_cli.request import parse
 
 # half-power points (um), mean between them, equivalent width (um): IRDB dev_master f0a5f30, HAWKI/filters
 FILTERS = {
@@ -34,7 +37,7 @@ def configure(mode="img_noao", dit=10, name="Ks"):
     document = plugin.example(mode)
     document["instrument"]["INS.FILT.NAME"] = name
     document["timesnr"] = {"DET.DIT": dit, "DET.NDIT": 1}
-    return plugin.configure(reader.read(json.dumps(document), strict=True))
+    return plugin.configure(parse.read(json.dumps(document), strict=True))
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -106,7 +109,7 @@ def test_their_line_without_flux_is_refused_with_the_reason(elvis):
 def sharpness(mode, wave, seeing, name="Ks"):
     """Return FWHM and diameter of half the light, arcsec, at zenith."""
     setup = replace(configure(mode, name=name), seeing=seeing)
-    made = psf.build(setup, 1.0, np.array([wave]), np.ones(1), np.zeros((1, 2)))
+    made = make_psf.build(setup, 1.0, np.array([wave]), np.ones(1), np.zeros((1, 2)))
     diameter = np.linspace(1.0, 40.0, 400)
     half = np.interp(0.5, [made.encircled(d) for d in diameter], diameter)
     return made.fwhm, half * setup.pixel_scale
@@ -115,7 +118,7 @@ def sharpness(mode, wave, seeing, name="Ks"):
 @pytest.mark.parametrize("wave", [1.02, 1.26, 1.62, 2.14])
 def test_seeing_is_near_the_etc_s_image_quality(wave):
     fwhm, _ = sharpness("img_noao", wave, 0.8)
-    assert fwhm == pytest.approx(psf.image_quality(0.8, 1.0, wave, configure().telescope), rel=0.15)
+    assert fwhm == pytest.approx(make_psf.image_quality(0.8, 1.0, wave, configure().telescope), rel=0.15)
 
 
 @pytest.mark.parametrize(("wave", "smaller"), [(1.02, 0.15), (2.14, 0.30)])
@@ -133,6 +136,6 @@ def test_graal_sharpens_k_by_a_fifth():
 
 def test_a_bright_star_saturates_with_a_note():
     document = json.loads((CORPUS / "proto_hawki_point_source.json").read_text())
-    assert any("saturates" in note for note in pipeline.prepare(reader.read(json.dumps(document))).notes)
+    assert any("saturates" in note for note in pipeline.prepare(parse.read(json.dumps(document))).notes)
     document["target"]["brightness"]["mag"] = 20
-    assert not any("saturates" in note for note in pipeline.prepare(reader.read(json.dumps(document))).notes)
+    assert not any("saturates" in note for note in pipeline.prepare(parse.read(json.dumps(document))).notes)

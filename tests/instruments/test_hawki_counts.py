@@ -9,7 +9,9 @@ import json
 import numpy as np
 import pytest
 
-from elvis_cli import optics, reader, registry
+from elvis_cli.instrument import registry
+from elvis_cli.light import budget
+from elvis_cli.request import parse
 from elvis_cli.scene import bands
 
 # star of Vega's spectrum, 15 mag in its own filter, e/s; background e/s/pixel; throughput, atmosphere to detector
@@ -24,9 +26,9 @@ def detect(name):
     plugin = registry.load("hawki")
     document = plugin.example()
     document["instrument"]["INS.FILT.NAME"] = name
-    request = reader.read(json.dumps(document))
+    request = parse.read(json.dumps(document))
     setup = plugin.configure(request)
-    return setup, optics.detect(request, setup)
+    return setup, budget.detect(request, setup)
 
 
 def vega(setup, light, magnitude=15.0):

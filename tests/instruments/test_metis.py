@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli import filters, pipeline, psf, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
+from elvis_cli.instrument import filters, registry
+from elvis_cli.optics import make_psf
+from elvis_cli.request import parse
 
 # half-power points (um), mean between them, equivalent width (um): IRDB dev_master f0a5f30, METIS/filters
 FILTERS = {
@@ -38,14 +41,14 @@ WINDOW = {"x0": 900, "y0": 900, "nx": 128, "ny": 128}
 BAD = ["flat_field", "hot_pixels", "dead_pixels", "cosmic_rays"]
 
 
-def read(mode="img_lm_scao", dit=None, ndit=None, extras=None, seeing=None, mag=None, **keys):
+def read(mode="img_lm_scao", dit=None, ndit=None, elvis_block=None, seeing=None, mag=None, **keys):
     document = registry.load("metis").example(mode)
     document["target"]["brightness"]["mag"] = mag or document["target"]["brightness"]["mag"]
     document["instrument"].update(keys)
     document["timesnr"] = {k: v for k, v in (("DET.DIT", dit), ("DET.NDIT", ndit)) if v is not None}
     document["seeing"].update(seeing or {})
-    document["elvis"] = extras or {}
-    return reader.read(json.dumps(document), strict=True)
+    document["elvis"] = elvis_block or {}
+    return parse.read(json.dumps(document), strict=True)
 
 
 def configure(*args, **keys):
@@ -132,7 +135,7 @@ def test_the_sixth_mirror_makes_the_reference_s_telescope():
 
 def sharpness(wave, mode="img_lm_scao", **guide_star):
     setup = replace(configure(mode, seeing=guide_star), seeing=0.644)
-    made = psf.build(setup, 1.0, np.array([wave]), np.ones(1), np.zeros((1, 2)))
+    made = make_psf.build(setup, 1.0, np.array([wave]), np.ones(1), np.zeros((1, 2)))
     return made.strehl, made.fwhm
 
 
@@ -149,9 +152,9 @@ def test_scao_is_nearly_perfect_in_n_and_falls_with_a_faint_guide_star():
 
 
 def test_thousands_of_integrations_cost_no_more_and_average_the_noise():
-    extras = {"window": WINDOW, "skip": BAD}
+    elvis_block = {"window": WINDOW, "skip": BAD}
     keys = {"INS.FILT1.NAME": "PAH_8.6"}
-    image, _, header = frame("img_n_scao", dit=0.011, ndit=5454, mag=25, extras=extras, **keys)
+    image, _, header = frame("img_n_scao", dit=0.011, ndit=5454, mag=25, elvis_block=elvis_block, **keys)
     assert header["EXPTIME"] == pytest.approx(60.0, abs=0.01)
     assert header["ESO DPR TECH"] == "IMAGE,N"
     expected = np.sqrt((image.mean() * 201.0 + 300.0**2) / 5454)
@@ -159,17 +162,19 @@ def test_thousands_of_integrations_cost_no_more_and_average_the_noise():
 
 
 def test_the_background_saturates_when_the_integration_is_too_long():
-    extras = {"window": WINDOW, "skip": ["dead_pixels", "read_noise"]}
-    image, notes, _ = frame("img_n_scao", dit=0.04, ndit=1, extras=extras)
+    elvis_block = {"window": WINDOW, "skip": ["dead_pixels", "read_noise"]}
+    image, notes, _ = frame("img_n_scao", dit=0.04, ndit=1, elvis_block=elvis_block)
     assert (image == round(2.8e6 / 201.0)).all()
     assert any(note.startswith("the background alone saturates every pixel: 5.8") for note in notes)
-    image, notes, _ = frame("img_n_scao", dit=0.011, ndit=1, extras={**extras, "skip": [*extras["skip"], *BAD[:2]]})
+    image, notes, _ = frame(
+        "img_n_scao", dit=0.011, ndit=1, elvis_block={**elvis_block, "skip": [*elvis_block["skip"], *BAD[:2]]}
+    )
     assert image.max() < 2.8e6 / 201.0
     assert not any("saturates" in note for note in notes)
 
 
 @pytest.mark.parametrize(("mode", "border"), [("img_lm_scao", 64), ("img_n_scao", 28)])
 def test_the_border_sees_no_light(mode, border):
-    extras = {"window": {"x0": 0, "y0": 900, "nx": 128, "ny": 64}, "skip": BAD[1:]}
-    image, _, _ = frame(mode, extras=extras)
+    elvis_block = {"window": {"x0": 0, "y0": 900, "nx": 128, "ny": 64}, "skip": BAD[1:]}
+    image, _, _ = frame(mode, elvis_block=elvis_block)
     assert image[:, border:].min() > 2 * abs(image[:, :border]).max()

@@ -7,8 +7,11 @@ import json
 import pytest
 from astropy.io import fits
 
-from elvis_cli import calibration, pipeline, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
+from elvis_cli.instrument import registry
+from elvis_cli.model import calibration
+from elvis_cli.request import parse
 
 # DO category: DPR CATG (None: any), TECH, TYPE. AstarVienna/METIS_Pipeline, metis_classification.py.
 RULES = {
@@ -61,12 +64,12 @@ def refused(mode):
     return {"bias", "arc"} if mode.startswith("img") else {"bias", "twilight"}
 
 
-def read(mode, frame, **extras):
+def read(mode, frame, **elvis_block):
     document = registry.load("metis").example(mode)
-    document["elvis"] = {**extras, **({"calibration": frame} if frame else {})}
+    document["elvis"] = {**elvis_block, **({"calibration": frame} if frame else {})}
     if mode.startswith("lms"):
         document["instrument"]["INS.WLEN.CEN"] = 4.7  # where there are lasers
-    return reader.read(json.dumps(document), strict=True)
+    return parse.read(json.dumps(document), strict=True)
 
 
 def classes(header):

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from elvis_cli import optics, reader, registry
-from elvis_cli.filters import half_power
+from elvis_cli.instrument import registry
+from elvis_cli.instrument.filters import half_power
+from elvis_cli.light import budget
+from elvis_cli.request import parse
 from elvis_cli.scene import bands
 
 # filter: star of Vega's spectrum, 15 mag in its own filter, e/s; background e/s/pixel; its origin; mean throughput
@@ -21,9 +23,9 @@ def detect(mode, name):
     plugin = registry.load("metis")
     document = plugin.example(mode)
     document["instrument"]["INS.FILT1.NAME"] = name
-    request = reader.read(json.dumps(document))
+    request = parse.read(json.dumps(document))
     setup = plugin.configure(request)
-    return setup, optics.detect(request, setup)
+    return setup, budget.detect(request, setup)
 
 
 def vega(setup, light, magnitude=15.0):
@@ -78,7 +80,7 @@ def test_other_filters_scale_from_the_pinned_ones(mode, name):
         common = width * np.prod(behind) * setup.detector.qe.at(centre)[0]
         clear = vega(setup, replace(light, total=light.total / light.atmosphere))
         warm = sum(light.background[s.name] for s in setup.surfaces if s.group == "telescope")
-        ratios.append((warm / common / optics.black_body(centre, 280.15)[0], clear / common * centre[0] ** 3))
+        ratios.append((warm / common / budget.black_body(centre, 280.15)[0], clear / common * centre[0] ** 3))
     (warm, star), (warm_here, star_here) = ratios
     assert warm_here / warm == pytest.approx(1.0, abs=0.3)
     assert star_here / star == pytest.approx(1.0, abs=0.3)

@@ -7,12 +7,15 @@ from functools import cache
 import numpy as np
 import pytest
 
-from elvis_cli import optics, pipeline, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
-from elvis_cli.extras import Window
 from elvis_cli.focalplane import spectrometer
+from elvis_cli.instrument import registry
+from elvis_cli.light import budget
+from elvis_cli.light.compose import compose
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.request import parse
 from elvis_cli.scene import bands
-from elvis_cli.scene.compose import compose
 
 LMS = ("lms_scao", "lms_extended_scao")
 
@@ -22,7 +25,7 @@ def read(mode, mag=12, **keys):
     document["instrument"].update(keys)
     document["target"]["sed"]["spectrum"] = {"spectrumtype": "blackbody", "params": {"temperature": 9600}}
     document["target"]["brightness"]["mag"] = mag
-    return reader.read(json.dumps(document), strict=True)
+    return parse.read(json.dumps(document), strict=True)
 
 
 def configure(mode, **keys):
@@ -34,7 +37,7 @@ def observe(mode):
     """Return the setup, light and spectrometer of a star of 12 mag."""
     request = read(mode)
     setup = pipeline.configure(request)
-    light = optics.detect(request, setup)
+    light = budget.detect(request, setup)
     return setup, light, spectrometer.prepare(request, setup, compose(request, setup, light), light)
 
 

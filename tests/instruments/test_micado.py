@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from elvis_cli import filters, reader, registry
 from elvis_cli.focalplane import geometry
+from elvis_cli.instrument import filters, registry
+from elvis_cli.request import parse
 
 # half-power points (um) and mean between them: IRDB dev_master f0a5f30, MICADO/filters
 FILTERS = {
@@ -52,7 +53,7 @@ def setup():
     def make(mode="img_4mas_scao", **keys):
         document = plugin.example(mode)
         document["instrument"].update(keys)
-        return plugin.configure(reader.read(json.dumps(document)))
+        return plugin.configure(parse.read(json.dumps(document)))
 
     return make
 

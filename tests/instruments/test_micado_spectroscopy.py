@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from elvis_cli import pipeline, reader, registry
+from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
-from elvis_cli.focalplane import course
+from elvis_cli.focalplane import trace as course
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
 
 # 10 m + n: wavelengths (um), dispersion (nm/pixel) smallest, mean, largest; IRDB MICADO/TRACE_MICADO.fits, 15 um pixels
 TRACES = {
@@ -47,11 +49,11 @@ def document(setting="Spec_HK", slit="3000x48", mode="lss_4mas_scao", mag=12.0, 
 
 
 def configure(*args, **keys):
-    return registry.load("micado").configure(reader.read(json.dumps(document(*args, **keys))))
+    return registry.load("micado").configure(parse.read(json.dumps(document(*args, **keys))))
 
 
 def ready(*args, **keys):
-    return pipeline.prepare(reader.read(json.dumps(document(*args, **keys))))
+    return pipeline.prepare(parse.read(json.dumps(document(*args, **keys))))
 
 
 @pytest.fixture(scope="module")

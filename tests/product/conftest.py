@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from elvis_cli.extras import Extras, Window
-from elvis_cli.instrument import Chip, Curve, Detector, Setup, Site, Telescope, Turbulence, Value
+from elvis_cli.base.curve import Curve
+from elvis_cli.model.atmosphere import Site, Turbulence
+from elvis_cli.model.detector import Chip, Detector
+from elvis_cli.model.elvis_block import ElvisBlock, Window
+from elvis_cli.model.request import ImageQuality, Request, SkyConditions, Target, Timing
+from elvis_cli.model.setup import Setup
+from elvis_cli.model.sourced_value import SourcedValue
+from elvis_cli.model.telescope import Telescope
 from elvis_cli.product import fits
-from elvis_cli.request import Request, Seeing, SkyConditions, Target, Timing
 
 PLACES = ((-63.94, 63.94, 0), (0, 63.94, 90), (63.94, 63.94, 180), (67.94, 0, 270), (0, 0, 0))
 PLACES += ((-63.94, 0, 90), (-63.94, -63.94, 0), (0, -63.94, 180), (63.94, -63.94, 270))
@@ -21,7 +26,7 @@ PLACES += ((-63.94, 0, 90), (-63.94, -63.94, 0), (0, -63.94, 180), (63.94, -63.9
 
 @dataclass(frozen=True)
 class StandIn:
-    """Takes the place of elvis_cli.snr.Prediction."""
+    """Takes the place of elvis_cli.prediction.imaging.Prediction."""
 
     count: int = 3
 
@@ -80,22 +85,22 @@ def _setup(kind: str = "ir", **changes: Any) -> Setup:
         window=Window(2016, 1000, 64, 48),
         chips=(5,) if ir else (1, 2),
         header={"ESO INS FILT1 NAME": ("Ks", "filter"), "INSTRUME": "MICADO" if ir else "FORS2"},
-        values=(Value("detector.ron", 12.0, "electron", "irdb: µ-electronics", assumed=True),),
+        values=(SourcedValue("detector.ron", 12.0, "electron", "irdb: µ-electronics", assumed=True),),
     )
     return replace(setup, **changes)
 
 
-def _request(document: dict[str, Any] | None = None, airmass: float = 1.2, **extras: Any) -> Request:
+def _request(document: dict[str, Any] | None = None, airmass: float = 1.2, **elvis_block: Any) -> Request:
     return Request(
         instrument="micado",
         generation=3,
         target=Target(),
         sky=SkyConditions(airmass=airmass),
-        seeing=Seeing(),
+        image_quality=ImageQuality(),
         keys={"INS.FILT2.NAME": "open", "ins_configuration": "img_4mas_scao"},
         timing=Timing(60.0, 3),
         output={},
-        extras=Extras(**extras),
+        elvis=ElvisBlock(**elvis_block),
         document={"instrumentName": "micado", "elvis": {"seed": 7}} if document is None else document,
         warnings=("/target/colour: not known",),
     )

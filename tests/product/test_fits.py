@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elvis_cli import __version__
-from elvis_cli.extras import Catalogue, Window
+from elvis_cli.model.elvis_block import Catalogue, Window
 from elvis_cli.product import fits
 
 KINDS = pytest.mark.parametrize("kind", ["ir", "ccd"])

@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 from astropy.io import fits as afits
 
-from elvis_cli.extras import Pointing
+from elvis_cli.model.elvis_block import Pointing
 from elvis_cli.product import header
-from elvis_cli.product.observation import observe
+from elvis_cli.sky.pointing import observe
 
 
 @pytest.fixture
 def opened(setup, request_for, written):
-    def make(kind="ir", count=3, changes=None, **extras):
+    def make(kind="ir", count=3, changes=None, **elvis_block):
         made = setup(kind, **(changes or {}))
-        return afits.open(io.BytesIO(written(request_for(**extras), made, count=count)))
+        return afits.open(io.BytesIO(written(request_for(**elvis_block), made, count=count)))
 
     return make
 

@@ -8,8 +8,10 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from elvis_cli import pipeline, reader, registry
+from elvis_cli import pipeline
+from elvis_cli.instrument import registry
 from elvis_cli.product import truth
+from elvis_cli.request import parse
 
 
 def opened(render, micado, elvis, **more):
@@ -103,7 +105,7 @@ def test_in_a_spectrograph_places_are_in_its_apertures():
     small = {"x0": 1000, "y0": 1000, "nx": 64, "ny": 64}
     document["elvis"] = {"catalogue": {"x": x, "y": y, "mag": [10.0] * 4}, "truth": True, "window": small, "chips": [1]}
     out = io.BytesIO()
-    pipeline.render(reader.read(json.dumps(document)), out)
+    pipeline.render(parse.read(json.dumps(document)), out)
     with fits.open(io.BytesIO(out.getvalue())) as hdus:
         rows = hdus[truth.EXTENSION].data
         found = {int(row["APERTURE"]): (row["S"], row["T"]) for row in rows}

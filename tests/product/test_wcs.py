@@ -9,8 +9,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from elvis_cli.extras import Window
-from elvis_cli.focalplane.geometry import field_to_sky, pixel_to_field
+from elvis_cli.base.geometry import field_to_sky
+from elvis_cli.focalplane.geometry import pixel_to_field
+from elvis_cli.model.elvis_block import Window
 from elvis_cli.product import wcs
 
 

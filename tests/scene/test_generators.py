@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from elvis_cli.request import Brightness, Sed, Target
+from elvis_cli.model.request import Brightness, Sed, Target
 from elvis_cli.scene import isochrone, library, spectrum, starlight
 from elvis_cli.scene.bands import load
 from elvis_cli.scene.component import Picture, Points

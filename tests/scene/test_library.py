@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from elvis_cli.embedded import pack
+from elvis_cli.base.geometry import deproject, project
 from elvis_cli.errors import RequestError
-from elvis_cli.extras import NamedScene
-from elvis_cli.focalplane.geometry import deproject, project
+from elvis_cli.model.elvis_block import NamedScene
+from elvis_cli.request.payload import pack
 from elvis_cli.scene import library
 from elvis_cli.scene.component import Component, Galaxies, Picture, Points, Profile
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from elvis_cli.request import Sed
+from elvis_cli.model.request import Sed
 from elvis_cli.scene import library, rotation, spectrum
 from elvis_cli.scene.component import Cube, Picture
 from elvis_cli.scene.generators.protoplanetary_disc import receding

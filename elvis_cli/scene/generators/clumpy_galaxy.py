@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from elvis_cli.errors import RequestError
-from elvis_cli.request import Request
+from elvis_cli.model.request import Request
 from elvis_cli.scene import cosmology, frame
 from elvis_cli.scene.component import Component, Galaxies, Profile
-from elvis_cli.scene.morphology import Sersic
+from elvis_cli.scene.sersic import Sersic
 
 THICKNESS = 0.2
 """Axis ratio of the disc seen edge-on: young discs are thick (Elmegreen & Elmegreen 2006, ApJ 650, 644)."""
@@ -65,7 +65,7 @@ def components(
         else request.target.sed
         for name in (DISC, CLUMP)
     )
-    x0, y0 = request.extras.offset
+    x0, y0 = request.elvis.offset
 
     major = rng.gamma(2.0, radius / kpc / 1.678, clumps)
     angle = 2.0 * np.pi * rng.random(clumps)

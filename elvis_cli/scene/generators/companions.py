@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from elvis_cli.request import Request, Sed
+from elvis_cli.model.request import Request, Sed
 from elvis_cli.scene import frame, library, starlight
 from elvis_cli.scene.component import Component, Points
 
@@ -17,7 +17,7 @@ def components(request: Request, *, companions: Sequence[Mapping[str, float]]) -
     ``contrast`` (mag) is how much fainter than the target one is; with ``temperature`` (K) it has its own spectrum,
     with ``velocity`` (km/s) it moves away from the target.
     """
-    brightness, (x0, y0) = frame.magnitude(request, "/elvis/scene"), request.extras.offset
+    brightness, (x0, y0) = frame.magnitude(request, "/elvis/scene"), request.elvis.offset
     made = [library.target(request)]
     for companion in companions:
         dx, dy = frame.towards(request, companion["separation"], companion["position_angle"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
-from elvis_cli.instrument import Floats
-from elvis_cli.request import Request
+from elvis_cli.model.request import Request
 from elvis_cli.scene import frame, isochrone, starlight
 from elvis_cli.scene.component import Component, Points
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from elvis_cli.request import Request
+from elvis_cli.model.request import Request
 from elvis_cli.scene import frame, library
 from elvis_cli.scene.component import Component, Points
 

@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
-from elvis_cli.instrument import Floats
-from elvis_cli.request import Request
+from elvis_cli.model.request import Request
 from elvis_cli.scene import frame, rotation
 from elvis_cli.scene.component import Component, Picture, Points
 
@@ -65,7 +65,7 @@ def components(
     if not image.any():
         raise RequestError("/elvis/scene/rings", "leave no light in the disc")
 
-    target, (x, y) = request.target, request.extras.offset
+    target, (x, y) = request.target, request.elvis.offset
     ratio = 10.0 ** (-0.4 * contrast)
     star = frame.part(target.brightness, 1.0 / (1.0 + ratio))
     dust = target.sed

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elvis_cli.request import Request
+from elvis_cli.model.request import Request
 from elvis_cli.scene import frame
 from elvis_cli.scene.component import Component, Points
 
@@ -15,7 +15,7 @@ def components(
     request: Request, *, n: int, spacing: float, magnitudes: Sequence[float] | None = None
 ) -> tuple[Component, ...]:
     """Return n x n stars ``spacing`` arcsec apart, along the field's axes; magnitudes change from row to row."""
-    brightness, (x, y) = frame.magnitude(request, "/elvis/scene"), request.extras.offset
+    brightness, (x, y) = frame.magnitude(request, "/elvis/scene"), request.elvis.offset
     step = (np.arange(n) - (n - 1) / 2.0) * spacing
     first, last = magnitudes or (brightness.mag, brightness.mag)
     points = Points(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from elvis_cli import pupil
-from elvis_cli.facts import Facts, read
-from elvis_cli.setups import make_telescope
+from elvis_cli.optics import pupil
+from elvis_cli.instrument.sourced_table import SourcedTable, read
+from elvis_cli.instrument.configure import make_telescope
 
 HERE = Path(__file__).parents[1]
 INNER, OUTER, EDGE = 2.2, 10.0, 1.5
@@ -26,7 +26,7 @@ PENALTY, STEPS = 0.01, 25
 def solve() -> tuple[np.ndarray, float, float]:
     """Return amplitudes (2 ORDER + 1, ORDER) in rad, Strehl ratio and mean intensity of the zone over the peak."""
     tree = read(HERE / "_telescopes" / "vlt_ut4.toml")
-    telescope = make_telescope(Facts(tree, "vlt_ut4.toml", root=tree))
+    telescope = make_telescope(SourcedTable(tree, "vlt_ut4.toml", root=tree))
     mask, step = pupil.raster(telescope)
     coarse = mask.reshape(len(mask) // 4, 4, -1, 4).mean(axis=(1, 3))
     axis = (np.arange(len(coarse)) - (len(coarse) - 1) / 2) * (4 * step / telescope.diameter)

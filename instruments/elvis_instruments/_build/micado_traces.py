@@ -1,6 +1,6 @@
 """Write MICADO's trace files from the fits of its public trace tables, and derive the order that has none.
 
-The fit of order 7 in the cross-disperser's first order is useless (3.4 mm rms). Light of wavelength l in order m of the
+The fit of order 7 in the cross-disperser's first order is useless (3.4 mm rms). PhotonBudget of wavelength l in order m of the
 main grating and n of the cross-disperser leaves them at angles that depend on m l and n l alone, so one polynomial in
 (m l, n l, s) describes all orders: it reproduces the seven good fits within 1 um rms, and order 6 (n = 1), when left
 out, within 3 um. Order 7 (n = 1) is taken from it. Run it from the project's root with the file of the fits:

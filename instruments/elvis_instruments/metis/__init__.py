@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from elvis_cli.toml_instrument import TomlInstrument
+from elvis_cli.plugin import TomlInstrument
 
 PLUGIN = TomlInstrument(Path(__file__).parent)

@@ -1,1 +1,0 @@
-"""Adaptive optics: what they leave of a wavefront."""

@@ -1,0 +1,58 @@
+"""Standard input and output of the commands: binary, all or nothing, never a terminal."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from elvis_cli.commands.console import say
+from elvis_cli.errors import OutputError, UsageError
+
+HELP = """elvis makes detector frames of what an ETC request describes: ETC JSON on stdin, FITS on stdout.
+
+  elvis example micado | elvis > micado.fits
+  elvis < etc.json > out.fits
+  elvis instruments
+  elvis --help"""
+
+OutputFile = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout, all or nothing.")
+]
+
+
+def sink(output: Path | None) -> AbstractContextManager[BinaryIO]:
+    """Return what takes bytes for a file, or for stdout, all or nothing."""
+    from elvis_cli.product.sinks import file_sink, stdout_sink
+
+    return file_sink(output) if output else stdout_sink()
+
+
+def stdin(help_too: bool = False) -> bytes:
+    """Return all of stdin; a terminal gets help or is refused."""
+    if help_too and sys.stdin is not None and sys.stdin.isatty():
+        for line in HELP.splitlines():
+            say(line)
+        raise typer.Exit(UsageError.exit_code)
+    return binary_stdin().read()
+
+
+def binary_stdin() -> BinaryIO:
+    """Return stdin, which must not be a terminal."""
+    if sys.stdin is None:
+        raise UsageError("stdin is closed")
+    if sys.stdin.isatty():
+        raise UsageError("stdin is a terminal: give a file by < or a pipe")
+    return sys.stdin.buffer
+
+
+def check_stdout(output: Path | None) -> None:
+    """Refuse to write binary to a terminal."""
+    if output is None:
+        if sys.stdout is None:
+            raise OutputError("stdout is closed")
+        if sys.stdout.isatty():
+            raise UsageError("stdout is a terminal and the output is binary: redirect it, or give -o FILE")

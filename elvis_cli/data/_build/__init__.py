@@ -1,0 +1,1 @@
+"""Rebuild the shipped tables; not in the wheel."""

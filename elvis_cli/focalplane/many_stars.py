@@ -1,0 +1,261 @@
+"""Many stars at once: cores drawn one by one, haloes by FFT, the PSF interpolated over the field."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base import parallel
+from elvis_cli.base.arrays import Floats
+from elvis_cli.focalplane import convolution
+from elvis_cli.focalplane.convolution import REACH
+from elvis_cli.focalplane.geometry import pixel_to_field, rotate_stamp
+from elvis_cli.light.compose import Scene
+from elvis_cli.model.detector import Chip
+from elvis_cli.model.setup import Setup
+from elvis_cli.optics import make_psf
+
+Image = NDArray[np.float32]
+HALF = 24
+"""Half size of a core, pixels; the taper from core to halo runs from half of it to all of it."""
+PHASES = 8
+"""Places of the star within a pixel for which a core is tabulated."""
+PARTS = {"scao": 16}
+"""Zones across the array by kind of AO: one star's correction falls off within seconds of arc."""
+USUAL_PARTS = 8
+WIDE = 16
+"""Elements of the PSF's coarse grid up to which the cores of stars with the same PSF reach."""
+BATCH = 32
+"""PSFs in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Zones:
+    """PSFs on a square grid over the field, the same whichever chips are drawn."""
+
+    target: make_psf.Psf
+    """The target's PSF: the haloes of all stars, but for their share of the light, are like its own."""
+    cores: Image
+    """The middle of each zone's PSF (zones, n, n), sampled as ``target.fine`` is."""
+    pitch: float
+    """arcsec; 0 = one zone only."""
+    places: NDArray[np.int64]
+    """Grid place of each zone, ascending, as `_place` numbers them."""
+
+    def weights(self, x: Floats, y: Floats) -> list[tuple[NDArray[np.int64], Floats]]:
+        """Return, for each of the zones around every star, its number and its bilinear weight; x, y in arcsec."""
+        if not self.pitch:
+            return [(np.zeros(x.size, np.int64), np.ones(x.size))]
+        u, v = x / self.pitch, y / self.pitch
+        iu, iv = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
+        return [
+            (
+                np.searchsorted(self.places, _place(iu + a, iv + b)),
+                np.abs((1 - a) - (u - iu)) * np.abs((1 - b) - (v - iv)),
+            )
+            for b in (0, 1)
+            for a in (0, 1)
+        ]
+
+    def draw(self, image: Image, chip: Chip, x: Floats, y: Floats, scene: Scene) -> None:
+        """Add the scene's stars, at pixels (x, y) of ``image``, to it."""
+        from elvis_cli.kernels import stamp
+
+        ny, nx = image.shape
+        response, far = convolution.core_and_halo(self.target, chip, 0)
+        _add_far(image, x, y, scene.rate, far, self.target.step)
+        margin = response.shape[0] // 2
+        near = (x > -margin) & (x < nx + margin) & (y > -margin) & (y < ny + margin) & (scene.rate > 0)
+        if not near.any():
+            return
+        x, y, rate = x[near], y[near], scene.rate[near]
+        oversample = self.target.oversample
+        bank = _bank(self.cores, oversample, chip)
+        left_out = 1.0 - bank[:, 0, 0].sum(axis=(1, 2), dtype=np.float64)  # by each zone's core
+        usual = 1.0 - float(_bank(self.target.fine[:1], oversample, chip, phases=1)[0, 0, 0].sum(dtype=np.float64))
+        halo = np.zeros(x.size)
+        for zone, weight in self.weights(scene.x[near], scene.y[near]):
+            halo += rate * weight * left_out[zone]
+            use = np.flatnonzero(weight > 0)
+            use = use[np.argsort(zone[use], kind="stable")]  # one zone's cores fit the processor's cache
+            arguments = x[use], y[use], (rate * weight)[use], zone[use]
+
+            def work(
+                _: int, rows: slice, arguments: tuple[Floats, Floats, Floats, NDArray[np.int64]] = arguments
+            ) -> None:
+                stamp.add_cores(image[rows], rows.start, *arguments, bank)
+
+            parallel.for_rows(ny, work)
+        _add_near(image, x, y, halo - rate * usual, rate, response)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cores:
+    """One PSF for all stars, in two parts: cores are drawn one by one, haloes together."""
+
+    core: Image
+    """Sampled as the PSF's ``fine`` is."""
+    halo: Image
+    """Sampled as its ``coarse`` is."""
+    oversample: int
+    step: int
+    reach: float
+    """Pixels to which a core reaches."""
+
+    def draw(self, image: Image, chip: Chip, x: Floats, y: Floats, scene: Scene) -> None:
+        """Add the scene's stars, at pixels (x, y) of ``image``, to it."""
+        from elvis_cli.kernels import stamp
+
+        (ny, nx), reach, rate = image.shape, self.reach, scene.rate
+        core, halo = rotate_stamp(self.core, chip), rotate_stamp(self.halo, chip)
+        nothing = np.zeros((2, 2), np.float32)
+        first, last = (np.clip(side, 0, nx).astype(int) for side in (np.floor(x - reach), np.ceil(x + reach) + 1))
+        near = np.flatnonzero((first < last) & (y > -reach) & (y < ny + reach) & (rate > 0))
+
+        def work(_: int, rows: slice) -> None:
+            for n in near:
+                if rows.start - reach <= y[n] <= rows.stop + reach:
+                    part = image[rows, first[n] : last[n]]
+                    stamp.add_star(
+                        part, rows.start, x[n] - first[n], y[n], rate[n], core, self.oversample, nothing, 1.0, reach
+                    )
+
+        parallel.for_rows(ny, work)
+        nodes = np.zeros((ny // self.step + 2, nx // self.step + 2), np.float32)
+        for n in np.flatnonzero(rate > 0):
+            stamp.add_star(nodes, 0, x[n] / self.step, y[n] / self.step, rate[n], nothing, 1, halo, 1.0, -1.0)
+        convolution.add_interpolated(image, nodes, 0.0, 0.0, self.step)
+
+
+def cores(spread: make_psf.Psf) -> Cores:
+    """Return the first PSF of ``spread`` in two parts that go over into each other within WIDE elements of the halo."""
+    step, oversample = spread.step, spread.oversample
+    reach = float(min(spread.fine_radius, WIDE * step))
+
+    def parted(grid: Image, pitch: float) -> Image:
+        """Return how much of the core each element of a grid has, elements ``pitch`` pixels wide."""
+        offset = (np.arange(len(grid)) - len(grid) // 2) * pitch
+        part = np.clip(2.0 * np.hypot(offset, offset[:, None]) / reach - 1.0, 0.0, 1.0)
+        return np.asarray(0.5 + 0.5 * np.cos(math.pi * part), np.float32)
+
+    middle = spread.fine.shape[-1] // 2
+    half = min(math.ceil(reach) * oversample + 2, middle)
+    fine = spread.fine[0, middle - half : middle + half, middle - half : middle + half]
+    coarse = spread.coarse[0]
+    return Cores(fine * parted(fine, 1.0 / oversample), coarse * (1 - parted(coarse, step)), oversample, step, reach)
+
+
+def everywhere(target: make_psf.Psf) -> Zones:
+    """Return the target's PSF as that of the whole field."""
+    return Zones(target, target.fine[:1], 0.0, np.zeros(0, np.int64))
+
+
+def build(
+    setup: Setup,
+    airmass: float,
+    wave: Floats,
+    weight: Floats,
+    scene: Scene,
+    guide: Floats,
+    target: make_psf.Psf,
+) -> Zones:
+    """Return the zones that the stars on or near the detector need; ``target`` is the target's PSF.
+
+    Without AO, and where no star is near, that one is enough.
+    """
+    nowhere = everywhere(target)
+    if setup.psf != "ao" or setup.ao is None:
+        return nowhere
+    corners = np.array([
+        pixel_to_field(setup, chip, float(x), float(y))
+        for chip in setup.detector.chips
+        for x in (0, setup.detector.nx - 1)
+        for y in (0, setup.detector.ny - 1)
+    ])  # fmt: skip
+    pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(setup.ao.kind, USUAL_PARTS)
+    margin = math.sqrt(2.0) * (REACH + 1) * setup.pixel_scale  # however the chip is turned
+    low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin
+    near = (scene.x > low[0]) & (scene.x < high[0]) & (scene.y > low[1]) & (scene.y < high[1])
+    if not near.any():
+        return nowhere
+    u, v = (np.floor(at[near] / pitch).astype(np.int64) for at in (scene.x, scene.y))
+    every = np.concatenate([_place(u + i, v + j) for i in (0, 1) for j in (0, 1)])
+    places, first = np.unique(every, return_index=True)
+    grid = np.stack([np.concatenate([u, u, u + 1, u + 1]), np.concatenate([v, v + 1, v, v + 1])], axis=1)
+    cores = []
+    for begin in range(0, len(first), BATCH):
+        spread = make_psf.build(setup, airmass, wave, weight, grid[first[begin : begin + BATCH]] * pitch, guide)
+        half, middle = (HALF + 3) * spread.oversample, spread.fine.shape[1] // 2
+        cores.append(spread.fine[:, middle - half : middle + half, middle - half : middle + half].copy())
+    return Zones(target, np.concatenate(cores), pitch, places)
+
+
+def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one number for each place (u, v) of the grid of zones, ascending with u, then with v."""
+    return u * 2**32 + v
+
+
+def _taper(r: Floats) -> Floats:
+    """Return 1 inside half of HALF, 0 outside HALF, a cosine between."""
+    return 0.5 + 0.5 * np.cos(math.pi * np.clip(2 * r / HALF - 1, 0.0, 1.0))
+
+
+def _bank(cores: Image, oversample: int, chip: Chip, phases: int = PHASES) -> Image:
+    """Return tapered cores (zones, phases + 1, phases + 1, s, s), the star right of and above the centre by a phase."""
+    from elvis_cli.kernels import stamp
+
+    size = 2 * HALF + 1
+    bank = np.zeros((len(cores), phases + 1, phases + 1, size, size), np.float32)
+    nothing = np.zeros((2, 2), np.float32)
+    grid = np.arange(size) - HALF
+    place = [n / phases for n in range(phases + 1)]
+    taper = [[_taper(np.hypot(grid - dx, grid[:, None] - dy)) for dx in place] for dy in place]
+
+    def work(zone: int) -> None:
+        fine = rotate_stamp(cores[zone], chip)
+        for j, dy in enumerate(place):
+            for i, dx in enumerate(place):
+                core = bank[zone, j, i]
+                stamp.add_star(core, 0, HALF + dx, HALF + dy, 1.0, fine, oversample, nothing, 1.0, 2.0 * HALF)
+                core *= taper[j][i]
+
+    parallel.gather(work, range(len(cores)))
+    return bank
+
+
+def _add_far(image: Image, x: Floats, y: Floats, rate: Floats, halo: Image, step: int) -> None:
+    """Add ``rate`` electrons/s a star, spread like the far halo of the PSF.
+
+    No mirror corrects what falls so far out: it is the same all over the field.
+    """
+    from elvis_cli.kernels import stamp
+
+    def draw(size: tuple[int, int], px: float, py: float) -> list[Image]:
+        points = np.zeros(size, np.float32)
+        stamp.deposit(points, (x - x[0]) / step + px, (y - y[0]) / step + py, rate)
+        return [points]
+
+    convolution.add_halo(image, float(x[0]), float(y[0]), halo, step, draw)
+
+
+def _add_near(image: Image, x: Floats, y: Floats, more: Floats, rate: Floats, response: Image) -> None:
+    """Add ``rate`` electrons/s a star, spread like the near PSF ``response`` of one zone without its core.
+
+    ``more`` is what the star's own core leaves out beyond what that zone's does, electrons/s.
+    """
+    from elvis_cli.kernels import stamp
+
+    margin = response.shape[0] // 2
+    middle = slice(margin - HALF, margin + HALF + 1)
+    grid = np.arange(-HALF, HALF + 1)
+    response[middle, middle] *= 1.0 - _taper(np.hypot(grid, grid[:, None])).astype(np.float32)
+    light = float(response.sum(dtype=np.float64))
+    if light <= 0.0:
+        return
+    ny, nx = image.shape
+    points = np.zeros(convolution.padded(image.shape, margin), np.float32)
+    stamp.deposit(points, x + margin, y + margin, np.maximum(rate + more / light, 0.0))
+    image += convolution.convolve([(points, 2)], response)[:ny, :nx]

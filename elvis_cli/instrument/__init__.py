@@ -1,0 +1,1 @@
+"""An instrument: plugin data and a request -> Setup."""

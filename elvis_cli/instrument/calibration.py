@@ -1,0 +1,114 @@
+"""Calibration frames that an instrument takes, from its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from elvis_cli.errors import RequestError
+from elvis_cli.instrument.sourced_table import SourcedTable, read
+from elvis_cli.model.calibration import KINDS, POINTER, Calibration, Lamp
+from elvis_cli.model.request import Brightness, Morphology, Request, Sed, Target
+from elvis_cli.scene import templates
+
+
+def make(
+    name: str, request: Request, facts: SourcedTable, find: Callable[[str, str], Path]
+) -> tuple[Calibration, dict[str, str]]:
+    """Return the calibration ``name`` and its header cards.
+
+    ``facts`` is the instrument, ``find`` looks for a file in a shared folder.
+
+    Raises
+    ------
+    RequestError
+        The instrument cannot take such a frame.
+    """
+    reason = _lacking(name, facts)
+    offered = [each for each in KINDS if not _lacking(each, facts)]
+    if reason:
+        raise RequestError(POINTER, f"no {name!r} here: {reason}", found=name, allowed=offered)
+    kind, table = KINDS[name], facts.part("calibration", name)
+    light, names = kind.light, table.tree.get("lamps", kind.lamps)
+    shining = tuple(_lamp(each, facts, find) for each in names)
+    fill = table.number("fill", "1") if "fill" in table else max((lamp.fill for lamp in shining), default=0.0)
+    x, y = (table.value(axis, "arcsec") if light == "pinholes" else () for axis in ("x", "y"))
+    made = Calibration(
+        name=name,
+        light=light,
+        lamps=shining,
+        fill=request.elvis.lamp or fill,
+        time=facts.part("timing").number("dit", "s") if name == "detlin" else 0.0,
+        pinholes=(tuple(map(float, x)), tuple(map(float, y))),
+        standard=_standard(request, facts) if light == "star" else None,
+        offered=tuple(offered),
+    )
+    cards = {"ESO DPR CATG": table.text("category", kind.category), "ESO DPR TYPE": table.text("type", kind.type)}
+    if "technique" in table:
+        cards["ESO DPR TECH"] = table.text("technique")
+    arm = "spec" if "spectrograph" in facts else "img"
+    cards["ESO TPL ID"] = table.text("template", f"{facts.text('name').upper()}_{arm}_cal_{name}")
+    cards["ESO TPL NAME"] = f"Calibration: {name}"
+    if light != "star":
+        cards["OBJECT"] = cards["ESO DPR TYPE"]
+    return made, cards
+
+
+def _lacking(name: str, facts: SourcedTable) -> str:
+    """Return why an instrument cannot take a calibration, "" if it can."""
+    table, who = facts.part("calibration", name), facts.text("name")
+    if "refused" in table:
+        return table.text("refused")
+    if name == "arc" and "spectrograph" not in facts:
+        return "an image has no wavelengths, a lamp of lines would make one more flat"
+    if name == "arc" and not table.tree.get("lamps"):
+        return f"{who} has no lamp of lines in this mode"
+    if name == "bias" and facts.part("detectors", facts.text("detector")).text("kind") != "ccd":
+        return "an infrared array has no bias frames, only darks"
+    if name == "pinhole" and "x" not in table:
+        return f"{who} has no mask of pinholes in this mode"
+    return ""
+
+
+def _lamp(name: str, facts: SourcedTable, find: Callable[[str, str], Path]) -> Lamp:
+    """Return a lamp of the instrument's ``[lamps.NAME]``, else of the shared files."""
+    table = facts.part("lamps", name)
+    if not table.tree:
+        tree = read(find("_lamps", f"{name}.toml"))
+        table = SourcedTable(tree, f"{name}.toml", f"lamps.{name}", tree, facts.ledger)
+    lines, none = table.curve("lines") if "lines" in table else None, np.zeros(0)
+    return Lamp(
+        table.text("name"),
+        none if lines is None else lines.wave,
+        none if lines is None else lines.value,
+        table.number("temperature", "K") if "temperature" in table else 0.0,
+        table.number("fill", "1") if "fill" in table else 0.5,
+    )
+
+
+def _standard(request: Request, facts: SourcedTable) -> Target:
+    """Return the standard star: what the request says of it, else the instrument, else the request's target."""
+    asked, table = request.elvis.standard, facts.part("standard")
+    star = replace(request.target, morphology=Morphology())
+    if table.tree:
+        brightness = Brightness("mag", table.number("mag", "mag"), table.text("band"), table.text("system", "vega"))
+        star = Target(brightness=brightness, sed=_template(table.text("sed")))
+    if asked.sed is not None:
+        star = replace(star, sed=_template(asked.sed))
+        try:
+            templates.find(star.sed.catalog, star.sed.id)
+        except RequestError as error:
+            details = {key: error.details[key] for key in ("allowed", "nearest")}
+            raise RequestError("/elvis/standard/sed", error.details["reason"], found=asked.sed, **details) from None
+    given = {key: value for key in ("mag", "band", "system") if (value := getattr(asked, key)) is not None}
+    if given and star.brightness.kind != "mag":
+        raise RequestError("/elvis/standard", "the brightness of the target, whose part it takes, is no magnitude")
+    return replace(star, brightness=replace(star.brightness, **given))
+
+
+def _template(name: str) -> Sed:
+    catalog, _, identity = name.partition(":")
+    return Sed(catalog=catalog, id=identity)

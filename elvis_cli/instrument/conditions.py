@@ -1,0 +1,148 @@
+"""Turbulence and adaptive optics as the request wants them: category, then what the block ``elvis`` changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.instrument.sourced_table import SourcedTable
+from elvis_cli.model.atmosphere import Site, Turbulence
+from elvis_cli.model.request import Request
+from elvis_cli.model.telescope import AoSystem
+from elvis_cli.sky.turbulence import coherence_time, fried
+
+NONE = Turbulence((), (), (), math.inf)
+"""No atmosphere."""
+
+
+def make_site(facts: SourcedTable, sky: SourcedTable) -> Site:
+    """Return the observatory of a site file; in space ``sky``, the instrument's table, tells of the zodiacal light."""
+    name = facts.text("name")
+    if not facts.tree.get("space", False):
+        return Site(
+            name=name,
+            latitude=facts.number("latitude", "deg"),
+            longitude=facts.number("longitude", "deg"),
+            elevation=facts.number("elevation", "m"),
+            temperature=facts.number("temperature", "K"),
+            pressure=facts.number("pressure", "hPa"),
+            humidity=facts.number("humidity", "1"),
+        )
+    stray = 1.0 + sky.number("stray", "1")
+    zodiacal = sky.number("zodiacal", "mag/arcsec2") - 2.5 * math.log10(stray), sky.number("wavelength", "um")
+    return Site(name, *(0.0,) * 6, space=True, zodiacal=zodiacal)
+
+
+def unused(request: Request) -> tuple[str, ...]:
+    """Return a note if a request to an instrument in space speaks of atmosphere or Moon."""
+    sky, asked = request.sky, request.image_quality
+    given = [f"/sky/{key}" for key, used in (("airmass", sky.airmass != 1.0), ("fli", sky.fli != 0.0)) if used]
+    given += ["/seeing"] if (asked.turbulence_category, asked.seeing, asked.iq) != (None, None, None) else []
+    return (f"{', '.join(given)}: not used, there is no atmosphere",) if given else ()
+
+
+def zenith_seeing(facts: SourcedTable, request: Request) -> tuple[float, tuple[str, ...]]:
+    """Return the zenith seeing (FWHM at 500 nm, arcsec) that the request's section asks for, and notes."""
+    asked = request.image_quality
+    given = request.elvis.atmosphere.seeing or asked.seeing
+    if given is not None:
+        return given, ()
+    category = turbulence_category(facts, request)
+    if category is None and asked.iq is not None:
+        wave = asked.iq_wavelength or 0.5
+        seeing = asked.iq * (wave / 0.5) ** 0.2 * request.sky.airmass**-0.6
+        return seeing, (f"image quality {asked.iq:g} arcsec at {wave:g} um taken as {seeing:.2f} arcsec zenith seeing",)
+    categories: Mapping[str, float] = facts.value("categories", "arcsec")
+    if category is None or f"{category:g}" not in categories:
+        raise choice_error("/seeing/turbulence_category", category, [float(c) for c in categories])
+    if "max_airmass" in facts and request.sky.airmass > (most := facts.value("max_airmass", "1")[f"{category:g}"]):
+        raise RequestError(
+            "/sky/airmass",
+            f"{request.sky.airmass:g} is too far from the zenith for turbulence category {category:g}",
+            found=request.sky.airmass,
+            allowed=f"<= {most:g}",
+        )
+    return float(categories[f"{category:g}"]), ()
+
+
+def turbulence_category(facts: SourcedTable, request: Request) -> float | None:
+    """Return the turbulence category (%), the form's default if need be; None where the seeing is given without one."""
+    asked = request.image_quality
+    if asked.turbulence_category is not None:
+        return asked.turbulence_category
+    given = (asked.seeing, asked.iq, request.elvis.atmosphere.seeing)
+    return facts.number("default_category", "%") if given == (None, None, None) else None
+
+
+def turbulence(site: SourcedTable, usual: str, category: float | None, seeing: float, request: Request) -> Turbulence:
+    """Return the profile above a site at the zenith ``seeing``, arcsec.
+
+    ``site`` is its turbulence file, ``usual`` the instrument's profile, and ``category`` (%) the turbulence category
+    that the seeing comes from, None where the seeing was given: the category may have a profile and, of its own, a
+    coherence time.
+
+    Raises
+    ------
+    RequestError
+        There is no such profile above this site.
+    """
+    asked = request.elvis.atmosphere
+    profiles: Mapping[str, str] = site.value("category_profiles") if "category_profiles" in site else {}
+    name = asked.profile or (usual if category is None else profiles.get(f"{category:g}", usual))
+    if name not in site.part("profiles"):
+        raise choice_error("/elvis/atmosphere/profile", name, list(site.part("profiles")))
+    found = make(site, name)
+    tau = asked.coherence_time
+    if tau is None and asked.profile is None and category is not None and "category_coherence_times" in site:
+        tau = site.value("category_coherence_times", "ms").get(f"{category:g}")
+    scale = asked.wind_scale * (coherence_time(found, fried(seeing)) / (tau * 1e-3) if tau else 1.0)
+    return replace(
+        found,
+        wind=tuple(v * scale for v in found.wind),
+        outer_scale=asked.outer_scale or found.outer_scale,
+    )
+
+
+def make(site: SourcedTable, name: str) -> Turbulence:
+    """Return one profile of a turbulence file; weights are normalised."""
+    table = site.part("profiles", name)
+    weight = [float(w) for w in table.value("weight")]
+    return Turbulence(
+        height=tuple(float(h) for h in table.value("height", "m")),
+        weight=tuple(w / sum(weight) for w in weight),
+        wind=tuple(float(v) for v in table.value("wind", "m/s")),
+        outer_scale=site.number("outer_scale", "m"),
+        name=name,
+    )
+
+
+def corrected(system: AoSystem | None, request: Request) -> AoSystem | None:
+    """Return the instrument's adaptive optics with what the request changes in it.
+
+    Raises
+    ------
+    RequestError
+        There is none to change, or it has one guide star only.
+    """
+    asked = request.elvis.ao
+    if asked is None:
+        return system
+    if system is None:
+        raise RequestError("/elvis/ao", "this mode has no adaptive optics")
+    if system.kind == "scao" and len(asked.guide_stars) > 1:
+        raise RequestError("/elvis/ao/guide_star", "this mode has one guide star", allowed="{x, y, mag}")
+    return replace(
+        system,
+        rate=system.rate if asked.rate is None else asked.rate,
+        residual=system.residual if asked.ncpa is None else asked.ncpa,
+        jitter=system.jitter if asked.jitter is None else asked.jitter,
+    )
+
+
+def guide_stars(usual: float, request: Request) -> tuple[tuple[float, float, float], ...]:
+    """Return x, y (arcsec in the field) and magnitude of the guide stars asked for; ``usual`` is the magnitude."""
+    asked = request.elvis.ao
+    stars = asked.guide_stars if asked else ()
+    return tuple((star.x, star.y, usual if star.mag is None else star.mag) for star in stars)

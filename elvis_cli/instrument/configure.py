@@ -1,0 +1,367 @@
+"""Build the Setup of a request from an instrument's facts: each function makes one part of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elvis_cli.base.curve import Curve
+from elvis_cli.errors import RequestError, ResourceError, choice_error
+from elvis_cli.instrument import conditions, filters, readout
+from elvis_cli.instrument.filters import Filter
+from elvis_cli.instrument.sourced_table import SourcedTable
+from elvis_cli.model.detector import Chip, Detector, Quadrant
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
+from elvis_cli.model.telescope import AoSystem, PupilMask, Surface, Telescope
+
+FAINT = 0.01
+"""Peak throughput of the coloured optics below which the user is told that nearly nothing arrives."""
+
+
+def build(
+    request: Request,
+    facts: SourcedTable,
+    shared: Mapping[str, SourcedTable],
+    mode: str,
+    options: Mapping[str, Any],
+    notes: tuple[str, ...],
+    folder: Path,
+) -> Setup:
+    """Return the Setup; ``facts`` is the instrument with the patches of mode and options, ``shared`` the common files.
+
+    ``folder`` is the plugin's own.
+
+    Raises
+    ------
+    RequestError
+        The seeing, the exposure, the window or the chips asked for do not exist.
+    ResourceError
+        A figure is missing from the data files.
+    """
+    binning = int(facts.number("binning", "1"))
+    timing = facts.part("timing")
+    dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
+    detector = make_detector(facts.part("detectors", facts.text("detector")), binning, dit)
+    in_beam = [filters.load(facts, name, options) for name in facts.tree["filters_in_beam"]]
+    surfaces = make_surfaces(facts, shared["telescope"], in_beam)
+    band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
+    scale = facts.number("pixel_scale", "arcsec")
+    spectrograph = None
+    if "spectrograph" in facts:
+        from elvis_cli.instrument import spectrograph as spectrographs
+
+        spectrograph = spectrographs.make(facts.part("spectrograph"), folder, scale, binning)
+        band = spectrographs.band(spectrograph, band)
+    names, unusual = describe(in_beam, peak)
+    notes += unusual
+    site = conditions.make_site(shared["site"], facts.part("sky"))
+    air = not site.space
+    seeing, seeing_note = (
+        conditions.zenith_seeing(facts.part("seeing"), request) if air else (0.0, conditions.unused(request))
+    )
+    ao = conditions.corrected(make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None, request)
+    window, chips = frame(facts.part("frame"), detector, request)
+    category = conditions.turbulence_category(facts.part("seeing"), request) if ao else None
+    usual = facts.text("turbulence", "median")
+    turbulence = conditions.NONE
+    if air:
+        turbulence = conditions.turbulence(shared["turbulence"], usual, category, seeing, request)
+    telescope = make_telescope(shared["telescope"])
+    own = facts.part("detectors", facts.text("detector"))
+    detector = readout.completed(detector, shared.get("family"), window, request)
+    detector = readout.sampled(detector, own, dit, window, request)
+    count = request.timing.count
+    if count is None and request.timing.snr is None:
+        count = int(timing.number("count", "1"))
+    guide = request.image_quality.guide_star_mag
+    guide = guide if guide is not None else ao.default_guide_star_mag if ao else 0.0
+    stars = conditions.guide_stars(guide, request)
+    centre = filters.centre(in_beam, band)
+    mask = make_pupil_mask(facts.part("pupil_masks"), [f.name for f in in_beam], centre)
+    aperture = aperture_diameter(facts.part("seeing"), request)
+    values = tuple({value.name: value for value in facts.ledger}.values())
+    assumed = sum(value.assumed for value in values)
+    if assumed:
+        notes += (f"{assumed} of {len(values)} figures of {facts.text('name')} are assumed: see `elvis explain`",)
+    return Setup(
+        instrument=facts.text("name"),
+        mode=mode,
+        kind=facts.text("kind"),
+        site=site,
+        telescope=telescope,
+        surfaces=surfaces,
+        band=band,
+        filter_name=names,
+        filter_centre=centre,
+        pixel_scale=scale * binning,
+        plate_scale=scale * binning / detector.pixel_mm,
+        detector=detector,
+        psf=facts.text("psf"),
+        seeing=seeing,
+        turbulence=turbulence,
+        ao=ao,
+        guide_star_mag=min((mag for _, _, mag in stars), default=guide),
+        guide_stars=stars,
+        dit=dit,
+        count=count,
+        count_key=timing.text("count_key"),
+        snr_goal=request.timing.snr,
+        aperture_pix=aperture,
+        window=window,
+        chips=chips,
+        pupil_mask=mask,
+        jitter=facts.number("jitter", "arcsec") if "jitter" in facts else 0.0,
+        header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ').upper()}": v for k, v in options.items()}},
+        spectrograph=spectrograph,
+        values=values,
+        notes=(*notes, *seeing_note),
+    )
+
+
+def describe(in_beam: Sequence[Filter], peak: float) -> tuple[str, tuple[str, ...]]:
+    """Return what the filters in the beam are called together, and notes; ``peak`` is the throughput of all optics."""
+    names = " + ".join(f.name for f in in_beam if f.transmission.value.min() != 1.0) or "open"
+    notes: tuple[str, ...] = ()
+    if in_beam and not any(f.cuts for f in in_beam):
+        notes += (f"no colour filter in the beam ({names})",)
+    grey = math.prod(float(f.transmission.value[0]) for f in in_beam if f.cuts is None)
+    if peak < FAINT * grey or peak == 0.0:
+        notes += (f"the optics pass at most {peak:.2g} of the light with {names}",)
+    return names, notes
+
+
+def make_telescope(facts: SourcedTable) -> Telescope:
+    """Return the collecting area and pupil of a telescope file."""
+    return Telescope(
+        name=facts.text("name"),
+        area=facts.number("area", "m2"),
+        diameter=facts.number("diameter", "m"),
+        inner=facts.number("inner", "m"),
+        spider_width=facts.number("spider_width", "m"),
+        spider_angles=tuple(float(a) for a in facts.value("spider_angles", "deg")),
+        segments=tuple(float(s) for s in facts.value("segments", "m")) if "segments" in facts else (),
+        mirror=facts.number("mirror", "m") if "mirror" in facts else 0.0,
+    )
+
+
+def make_pupil_mask(facts: SourcedTable, in_beam: list[str], centre: float) -> PupilMask | None:
+    """Return the mask that a wheel's element in the beam is, if any; ``centre`` (um) is the filter's wavelength."""
+    name = next((name for name in in_beam if name in facts), None)
+    if name is None:
+        return None
+    table = facts.part(name)
+    sines = table.value("sines", "rad") if "sines" in table else ()
+    return PupilMask(
+        name=name,
+        angle=table.number("angle", "deg"),
+        holes=tuple((float(x), float(y), float(r)) for x, y, r in table.value("holes", "m"))
+        if "holes" in table
+        else (),
+        sines=tuple(tuple(float(a) for a in row) for row in sines),
+        grating=table.number("grating", "1") if "grating" in table else 0.0,
+        leak=float(table.curve("leak").at(np.array([centre]))[0]) if "leak" in table else 0.0,
+    )
+
+
+def make_ao(facts: SourcedTable) -> AoSystem:
+    """Return an adaptive-optics system; the names in the table are the fields of AoSystem."""
+    found: dict[str, Any] = {}
+    for item in dataclasses.fields(AoSystem):
+        if item.name not in facts:
+            if item.default is dataclasses.MISSING:
+                raise ResourceError(f"{facts.file}: {facts.path}.{item.name} is missing", file=facts.file)
+            continue
+        raw = facts.tree[item.name]
+        value = raw if isinstance(raw, str) else facts.value(item.name)
+        found[item.name] = frozen(value)
+    return AoSystem(**found)
+
+
+def frozen(value: Any) -> Any:
+    """Return lists, and lists in them, as tuples."""
+    return tuple(frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def make_surface(facts: SourcedTable) -> Surface:
+    """Return an optical element, or ``count`` equal ones in a row as one.
+
+    What is not transmitted or reflected is emitted (Kirchhoff) unless the table gives ``emissivity``, that of one
+    element. A row of n equal elements of throughput t and emissivity e emits
+    e (1 + t + ... + t^(n-1)) = e (1 - t^n) / (1 - t).
+    """
+    one = facts.curve("throughput")
+    count = int(facts.number("count", "1")) if "count" in facts else 1
+    throughput = Curve(one.wave, one.value**count, one.outside)
+    if "emissivity" in facts:
+        emissivity = facts.curve("emissivity")
+        t = one.at(emissivity.wave)
+        row = np.where(t < 1.0, (1.0 - t**count) / np.where(t < 1.0, 1.0 - t, 1.0), count)
+        emissivity = Curve(emissivity.wave, emissivity.value * row, emissivity.outside)
+    else:
+        emissivity = Curve(one.wave, 1.0 - throughput.value)
+    return Surface(facts.text("name"), facts.text("group"), throughput, emissivity, facts.number("temperature", "K"))
+
+
+def make_surfaces(facts: SourcedTable, telescope: SourcedTable, in_beam: list[Filter]) -> tuple[Surface, ...]:
+    """Return the telescope's mirrors, then the ``optics`` list of the mode; "filters" in it stands for the wheels."""
+    dark = Curve(np.array([0.0, 1.0]), np.zeros(2))
+    surfaces = [make_surface(telescope.part("surfaces", name)) for name in telescope.part("surfaces")]
+    for name in facts.tree.get("optics", ["filters"]):
+        if name == "filters":
+            cold = facts.number("filter_temperature", "K")
+            surfaces += [Surface(f.name, "filter", f.transmission, dark, cold) for f in in_beam]
+        else:
+            surfaces.append(make_surface(facts.part("surfaces", name)))
+    return tuple(surfaces)
+
+
+def make_detector(facts: SourcedTable, binning: int, dit: float) -> Detector:
+    """Return the detector as read out: sizes and dark current are per binned pixel.
+
+    The read noise may depend on the integration time ``dit``, s.
+    """
+    pixel = facts.number("pixel", "mm")
+
+    def of_chip(number: str, name: str, unit: str) -> float:
+        table = facts.part("chips", number)
+        return (table if name in table else facts).against(name, unit, "dit", dit)
+
+    chips = tuple(
+        Chip(
+            id=int(number),
+            extname=facts.part("chips", number).text("extname"),
+            x_mm=of_chip(number, "x", "mm"),
+            y_mm=of_chip(number, "y", "mm"),
+            rotation=of_chip(number, "rotation", "deg"),
+            gain=of_chip(number, "gain", "electron/adu"),
+            ron=of_chip(number, "ron", "electron"),
+            dark=of_chip(number, "dark", "electron/s") * binning**2,
+            header=tuple(facts.part("chips", number, "header").tree.items()),
+        )
+        for number in facts.part("chips")
+    )
+    stages, orders = facts.part("stages"), facts.tree.get("order", {})
+    orders = orders if isinstance(orders, Mapping) else {"usual": orders}
+    return Detector(
+        name=facts.text("name"),
+        kind=facts.text("kind"),
+        nx=int(facts.number("nx", "pixel")) // binning,
+        ny=int(facts.number("ny", "pixel")) // binning,
+        pixel_mm=pixel * binning,
+        binning=binning,
+        full_well=facts.number("full_well", "electron"),
+        bias=facts.number("bias", "adu"),
+        adc_max=facts.number("adc_max", "adu"),
+        qe=facts.curve("qe"),
+        chips=chips,
+        stages={stage: {name: stages.part(stage).value(name) for name in stages.part(stage)} for stage in stages},
+        orders={name: tuple(names) for name, names in orders.items()},
+        optional=tuple(facts.tree.get("optional", ())),
+        quadrants=tuple(_quadrant(facts.part("quadrants", name), name, binning) for name in facts.part("quadrants")),
+        extensions=facts.text("extensions", "chips"),
+    )
+
+
+def _quadrant(facts: SourcedTable, name: str, binning: int) -> Quadrant:
+    """Return a part of a chip; what its table does not say are the chip's own figures."""
+
+    def own(key: str, unit: str) -> float | None:
+        return facts.number(key, unit) if key in facts else None
+
+    x0, y0, nx, ny, rows = (int(facts.number(key, "pixel")) // binning for key in ("x0", "y0", "nx", "ny", "rows"))
+    return Quadrant(
+        name, x0, y0, nx, ny, facts.text("corner"),
+        prescan=int(facts.number("prescan", "pixel")),
+        overscan=int(facts.number("overscan", "pixel")),
+        rows=rows,
+        gain=own("gain", "electron/adu"),
+        ron=own("ron", "electron"),
+        bias=own("bias", "adu"),
+    )  # fmt: skip
+
+
+def aperture_diameter(facts: SourcedTable, request: Request) -> int:
+    """Return the diameter (pixels) of the aperture for the signal-to-noise ratio; 0 is automatic.
+
+    With a list ``apertures`` it is one of them, the ``default_aperture`` where the request gives none. The
+    ``first_aperture`` is what requests of the first generation mean that give none.
+    """
+    asked = request.image_quality.aperture_pix
+    if asked is None and request.generation == 1 and "first_aperture" in facts:
+        return int(facts.number("first_aperture", "pixel"))
+    if "apertures" not in facts:
+        return asked or 0
+    if asked is None:
+        return int(facts.number("default_aperture", "pixel"))
+    if asked not in (allowed := facts.value("apertures", "pixel")):
+        raise choice_error("/seeing/aperturepix", asked, allowed)
+    return asked
+
+
+def integration_time(timing: SourcedTable, detector: SourcedTable, request: Request) -> float:
+    """Return the integration time (s) asked for, else the form's default.
+
+    Raises
+    ------
+    RequestError
+        It is shorter than the detector's ``min_dit``, where there is one, or longer than the ``free_dit`` up to
+        which any time goes and none of the ``long_dits``.
+    """
+    dit = timing.number("dit", "s") if request.timing.dit is None else request.timing.dit
+    if "min_dit" in detector and dit < (least := detector.number("min_dit", "s")):
+        raise RequestError(
+            f"/timesnr/{timing.text('dit_key')}",
+            f"{detector.text('name')} cannot be read out after {dit:g} s",
+            found=dit,
+            allowed=f">= {least:g} s",
+        )
+    if "free_dit" in timing and dit > (most := timing.number("free_dit", "s")):
+        allowed = timing.value("long_dits", "s")
+        if dit not in allowed:
+            raise RequestError(
+                f"/timesnr/{timing.text('dit_key')}",
+                f"{dit:g} s: beyond {most:g} s some integration times are offered only",
+                found=dit,
+                allowed=[f"<= {most:g} s", *allowed],
+            )
+    return dit
+
+
+def frame(facts: SourcedTable, detector: Detector, request: Request) -> tuple[Window, tuple[int, ...]]:
+    """Return the part of each chip, and the chips, to be rendered.
+
+    The default frame is ``chips`` and the central ``window`` = [columns, rows] of each; without ``window`` all of it.
+    """
+    numbers = [chip.id for chip in detector.chips]
+    full = Window(0, 0, detector.nx, detector.ny)
+    asked = request.elvis.window
+    usual = tuple(int(c) for c in facts.tree.get("chips", numbers))
+    if isinstance(asked, Window):
+        window = asked
+        inside = 0 <= window.x0 <= detector.nx - window.nx and 0 <= window.y0 <= detector.ny - window.ny
+        if window.nx < 1 or window.ny < 1 or not inside:
+            raise RequestError(
+                "/elvis/window",
+                f"{window.nx} x {window.ny} at ({window.x0}, {window.y0}) is not within the chip",
+                found=dataclasses.asdict(window),
+                allowed=f"x0 + nx <= {detector.nx}, y0 + ny <= {detector.ny}, all of them >= 0",
+            )
+    elif asked is None and "window" in facts:
+        columns, rows = (min(n, most) for n, most in zip(facts.tree["window"], (full.nx, full.ny), strict=True))
+        window = Window((full.nx - columns) // 2, (full.ny - rows) // 2, columns, rows)
+    elif asked is None or asked == "full":
+        window, usual = full, tuple(numbers) if asked else usual
+    else:
+        raise choice_error("/elvis/window", asked, ["full", "{x0, y0, nx, ny}"])
+    chips = usual if request.elvis.chips is None else request.elvis.chips or tuple(numbers)
+    for chip in chips:
+        if chip not in numbers:
+            raise choice_error("/elvis/chips", chip, numbers)
+    return window, chips

@@ -1,0 +1,132 @@
+"""Build the Spectrograph of a Setup from the table ``[spectrograph]`` of an instrument and its trace files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elvis_cli.base.curve import Curve
+from elvis_cli.base.geometry import rotate
+from elvis_cli.errors import ResourceError
+from elvis_cli.instrument import grating
+from elvis_cli.instrument.sourced_table import EVERYWHERE, SourcedTable
+from elvis_cli.model.sourced_value import SourcedValue
+from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
+
+Units = tuple[float, float, float]
+"""Of a trace file: factor on its s, its wavelength 0 in um, and its unit of wavelength in um."""
+
+
+def make(facts: SourcedTable, folder: Path, pixel_scale: float, binning: int) -> Spectrograph:
+    """Return the spectrograph of the table ``facts``, whose trace files are looked for in ``folder``.
+
+    ``pixel_scale`` is that of an unbinned pixel, arcsec.
+
+    Raises
+    ------
+    ResourceError
+        A figure or a trace file is missing or makes no sense.
+    """
+    apertures = _apertures(facts.part("aperture"))
+    across = facts.number("across", "arcsec") if "across" in facts else pixel_scale
+    orders = facts.tree.get("orders")
+    traces = [t for t in _all_traces(facts, folder, len(apertures)) if orders is None or t.order in orders]
+    if not traces:
+        raise ResourceError(f"{facts.file}: {facts.path}.traces: no traces", file=facts.file)
+    return Spectrograph(
+        apertures=apertures,
+        traces=tuple(traces),
+        across=across * binning,
+        blur=facts.number("blur", "pixel") / binning if "blur" in facts else 0.0,
+        adc=facts.number("adc", "1") if "adc" in facts else 0.0,
+        reference=facts.number("reference", "um") if "reference" in facts else 0.0,
+    )
+
+
+def band(spectrograph: Spectrograph, optics: tuple[float, float]) -> tuple[float, float]:
+    """Return the range (um) of the traces as far as the ``optics`` pass it, or of the traces if they pass nothing."""
+    lo = min(trace.wave[0] for trace in spectrograph.traces)
+    hi = max(trace.wave[1] for trace in spectrograph.traces)
+    low, high = max(lo, optics[0]), min(hi, optics[1])
+    return (low, high) if low < high else (lo, hi)
+
+
+def _apertures(facts: SourcedTable) -> tuple[Aperture, ...]:
+    kind = facts.text("kind")
+    width = facts.number("width", "arcsec")
+    angle = facts.number("angle", "deg") if "angle" in facts else 0.0
+    if kind == "fibres":
+        places = zip(facts.value("x", "arcsec"), facts.value("y", "arcsec"), strict=True)
+        return tuple(Aperture(float(x), float(y), width, width, angle, fibre=True) for x, y in places)
+    x, y, offset = (facts.number(name, "arcsec") if name in facts else 0.0 for name in ("x", "y", "offset"))
+    length = facts.number("length", "arcsec")
+    if kind == "slit":
+        return (Aperture(x, y, length, width, angle, offset),)
+    if kind != "slices":
+        raise ResourceError(f"{facts.file}: {facts.path}.kind: no {kind!r}: slit, slices, fibres", file=facts.file)
+    count, columns = (int(facts.number(n, "1")) if n in facts else 1 for n in ("count", "columns"))
+    stack = (
+        ((k - (count - 1) / 2) * width, (c - (columns - 1) / 2) * length) for c in range(columns) for k in range(count)
+    )
+    turn = ((*rotate(t, s, -angle), s) for t, s in stack)
+    return tuple(Aperture(x + dx, y + dy, length, width, angle, offset + s) for dx, dy, s in turn)
+
+
+def _all_traces(facts: SourcedTable, folder: Path, apertures: int) -> tuple[Trace, ...]:
+    """Return the traces of all files, or where there is a ``centre`` those of the grating turned there."""
+    units = (
+        facts.number("scale", "1") if "scale" in facts else 1.0,
+        facts.number("middle", "um") if "middle" in facts else 0.0,
+        facts.number("dispersion", "um") if "dispersion" in facts else 1.0,
+    )
+    settings = [_traces(facts, folder / name, apertures, units) for name in facts.tree.get("traces", [])]
+    traces = tuple(trace for setting in settings for trace in setting.traces)
+    if "blaze" not in facts:
+        return traces
+    first, peak = facts.part("blaze").number("first", "um"), facts.part("blaze").number("peak", "1")
+    if "centre" in facts:
+        centre = facts.number("centre", "um")
+        try:
+            traces = grating.turned(settings, grating.order(first, centre), centre)
+        except ValueError as error:
+            raise ResourceError(f"{facts.file}: {facts.path}.traces: {error}", file=facts.file) from error
+    return tuple(grating.blazed(trace, first, peak) for trace in traces)
+
+
+def _traces(facts: SourcedTable, file: Path, apertures: int, units: Units) -> grating.Setting:
+    """Return the traces of a file and note it in the ledger."""
+    try:
+        found: Mapping[str, Any] = json.loads(file.read_bytes())
+        traces = tuple(_trace(entry, units) for entry in found["traces"])
+        at, order = float(found.get("at", 0.0)), int(found.get("order", 0))
+        source, assumed = str(found["source"]), bool(found.get("assumed", False))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResourceError(f"cannot read {file}: {error!r}", file=str(file)) from error
+    if any(not 0 <= trace.aperture < apertures for trace in traces):
+        raise ResourceError(f"{file}: a trace of an aperture that does not exist", file=str(file))
+    facts.ledger.append(
+        SourcedValue(f"{facts.path}.traces.{file.stem}", f"{len(traces)} traces", "mm", source, assumed)
+    )
+    return grating.Setting(at, order, traces)
+
+
+def _trace(entry: Mapping[str, Any], units: Units) -> Trace:
+    scale, middle, step = units
+    efficiency = entry.get("efficiency", {"wave": EVERYWHERE, "value": (1.0, 1.0)})
+    low, high = entry["wave"]
+    return Trace(
+        order=int(entry["order"]),
+        aperture=int(entry.get("aperture", 0)),
+        wave=(middle + step * low, middle + step * high),
+        l0=middle + step * entry["l0"],
+        lw=step * entry["lw"],
+        s0=float(entry["s0"]) * scale,
+        sw=float(entry["sw"]) * scale,
+        x=np.array(entry["x_mm"], float),
+        y=np.array(entry["y_mm"], float),
+        efficiency=Curve(middle + step * np.array(efficiency["wave"], float), np.array(efficiency["value"], float)),
+    )

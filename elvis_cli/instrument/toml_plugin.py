@@ -1,0 +1,285 @@
+"""An instrument from a folder of TOML files: a plugin is data plus ``PLUGIN = TomlInstrument(Path(__file__).parent)``.
+
+``instrument.toml`` (and the files that it includes) describes the instrument with its defaults. A mode and every option
+of a key is a patch: tables that are laid over that description, in the order in which the keys stand in the file.
+A Setup is built from the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer
+from elvis_cli.instrument import configure as setups
+from elvis_cli.instrument.sourced_table import SourcedTable, overlay, read
+from elvis_cli.model.plugin import ModeInfo
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
+
+MODE_KEY = "ins_configuration"
+ORDER_KEYS = ("orders_list", "order")
+"""Keys of every spectrograph: of which orders the tables are wanted (`order`: first generation)."""
+
+
+class TomlInstrument:
+    """The Instrument protocol from data alone; nothing is read before it is asked for.
+
+    Shared files are looked for in the folder's ``_sites``, ``_telescopes``, ``_detectors`` and ``_lamps``, then in
+    ELVIS's own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def document(self) -> Mapping[str, Any]:
+        """The tables of instrument.toml and the files that it includes."""
+        document = read(self.folder / "instrument.toml")
+        for name in document.get("include", []):
+            document = overlay(document, read(self.folder / name))
+        for needed in ("name", "default_mode", "modes", "keys"):
+            if needed not in document:
+                raise ResourceError(f"{self.folder / 'instrument.toml'}: {needed} is missing", file=str(self.folder))
+        return document
+
+    @property
+    def name(self) -> str:
+        """The plugin's name, as in ``instrumentName``."""
+        return str(self.document["name"])
+
+    def modes(self) -> tuple[ModeInfo, ...]:
+        """Return the modes, for `elvis instruments`."""
+        return tuple(self._mode_info(mode) for mode in self.document["modes"])
+
+    def example(self, mode: str | None = None) -> dict[str, Any]:
+        """Return a complete valid request for ``mode`` (None: the default mode) from the form's defaults."""
+        mode = self._known_mode(mode or self.document["default_mode"])
+        defaults = self._defaults(mode)
+        facts = self._facts(mode, defaults)
+        timing = facts.part("timing")
+        request: dict[str, Any] = {
+            "target": {
+                "morphology": {"morphologytype": "point"},
+                "sed": {
+                    "sedtype": "spectrum",
+                    "spectrum": {"spectrumtype": "template", "params": {"catalog": "MARCS", "id": "5750:4.5"}},
+                    "extinctionav": 0,
+                },
+                "brightness": {"brightnesstype": "mag", "magband": "V", "mag": 20, "magsys": "vega"},
+            },
+            "sky": {"airmass": 1.2, "fli": 0.5, "waterVapour": 2.5, "moonDistance": 30},
+            "seeing": {"turbulence_category": 50, "aperturepix": 0},
+            "instrument": {MODE_KEY: mode, **defaults},
+            "timesnr": {timing.text("dit_key"): timing.value("dit"), timing.text("count_key"): timing.value("count")},
+            "output": {"snr": {"snr": True, "noise_components": True}},
+            "instrumentName": self.name,
+        }
+        if read(self._find("_sites", f"{facts.text('site')}.toml")).get("space", False):
+            request["sky"] = {"airmass": 1, "fli": 0, "waterVapour": 0.05, "moonDistance": 180}
+            request["seeing"] = {"aperturepix": 0}
+        request = overlay(request, self.document.get("example", {}))
+        return overlay(request, self._patch(mode).get("example", {}))
+
+    def keys(self, mode: str) -> Mapping[str, Any]:
+        """Return the keys of the ``instrument`` section in a mode, which may replace, add and be ``without`` some."""
+        patch = self._patch(mode)
+        keys = overlay(self.document["keys"], patch.get("keys", {}))
+        return {key: table for key, table in keys.items() if key not in patch.get("without", [])}
+
+    def unknown_keys(self, request: Request) -> tuple[str, ...]:
+        """Return the keys of the request's ``instrument`` section that this instrument does not have."""
+        asked = self._mode(request)[0]
+        mode = asked if isinstance(asked, str) and asked in self.document["modes"] else self.document["default_mode"]
+        keys, kind = self.keys(mode), self._patch(mode).get("kind", self.document.get("kind", "imager"))
+        known = {MODE_KEY, *keys, *self.document.get("spare_keys", []), *(() if kind == "imager" else ORDER_KEYS)}
+        known |= {old for table in keys.values() for old in table.get("was", {})}
+        return tuple(key for key in request.keys if key not in known)
+
+    def configure(self, request: Request) -> Setup:
+        """Return the Setup for a request.
+
+        Raises
+        ------
+        RequestError
+            A key of the ``instrument``, ``seeing`` or ``elvis`` section has a value that this instrument does not have.
+        ResourceError
+            The data files are incomplete.
+        """
+        chosen, mode_notes = self._mode(request)
+        mode = self._known_mode(chosen)
+        options = self._options(mode, request.keys)
+        facts = self._facts(mode, options)
+        unknown = [f"{json_pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
+        notes = (*mode_notes, *unknown, *self._remarks(mode, request.keys, options))
+        if request.elvis.calibration is None:
+            return setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+        from elvis_cli.instrument import calibration
+
+        made, cards = calibration.make(request.elvis.calibration, request, facts, self._find)
+        setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+        return replace(setup, calibration=made, header={**setup.header, **cards})
+
+    def _mode(self, request: Request) -> tuple[object, list[str]]:
+        """Return the mode asked for, or the default, and notes.
+
+        The second generation of ETC JSON says in /seeingiqao/mode what the third makes part of the mode's name:
+        ``mode_aliases`` names the mode of each pair, the first of a table where the request says nothing of it; its
+        table "" is for requests that name no mode, which else have the default.
+        """
+        asked, ao = request.keys.get(MODE_KEY), request.image_quality.ao_mode
+        aliases = self.document.get("mode_aliases", {})
+        if asked is None:
+            asked = "" if ao is not None and "" in aliases else self.document["default_mode"]
+        if not isinstance(asked, str):
+            return asked, []
+        where = "/seeingiqao/mode"
+        if asked not in aliases:
+            means = [table.get(ao) for table in aliases.values()]
+            spare = ao is not None and asked in self.document["modes"] and means and asked not in means
+            return asked, [f"{where}: not used, the mode is {asked}"] if spare else []
+        pairs = aliases[asked]
+        if ao is None:
+            ao = next(iter(pairs))
+            return pairs[ao], [f"{where}: not given, taken as {ao}"]
+        if ao not in pairs:
+            raise choice_error(where, ao, pairs)
+        return pairs[ao], []
+
+    def _known_mode(self, mode: object) -> str:
+        modes = self.document["modes"]
+        where = json_pointer("instrument", MODE_KEY)
+        if mode in self.document.get("later_modes", []):
+            raise RequestError(where, f"{mode!r} is not supported yet", found=mode, allowed=list(modes))
+        if not isinstance(mode, str) or mode not in modes:
+            raise choice_error(where, mode, modes)
+        return mode
+
+    def _defaults(self, mode: str) -> dict[str, Any]:
+        return {key: table["default"] for key, table in self.keys(mode).items()}
+
+    def _options(self, mode: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the option (or number) of every key, the default where the request has none (or null)."""
+        options = self._defaults(mode)
+        for key, table in self.keys(mode).items():
+            called = next((name for name in (key, *table.get("was", {})) if keys.get(name) is not None), None)
+            if called is None:
+                continue
+            found, where = keys[called], json_pointer("instrument", called)
+            if table.get("role") == "number":
+                options[key] = _within(key, table, found)
+                continue
+            refused = table.get("refused", {})
+            allowed = [option for option in table["options"] if option not in refused]
+            if isinstance(found, str) and found in refused:
+                raise RequestError(where, f"{found!r} {refused[found]}", found=found, allowed=allowed)
+            means = {option: option for option in allowed} if called == key else table["was"][called]
+            name = _named(means, found)
+            if name is None:
+                raise choice_error(where, found, filter(None, means))
+            options[key] = means[name] if isinstance(table["default"], str) else float(means[name])
+        return options
+
+    def _remarks(self, mode: str, keys: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
+        """Return what the user should know of the options in force, and which older keys newer ones overrule."""
+        told = []
+        for key, table in self.keys(mode).items():
+            remark = table.get("notes", {}).get(options[key])
+            told += [f"{json_pointer('instrument', key)}: {remark}"] if remark else []
+            given = [name for name in (key, *table.get("was", {})) if keys.get(name) is not None]
+            told += [f"{json_pointer('instrument', old)}: not used, {given[0]} is given" for old in given[1:]]
+        return told
+
+    def _patch(self, mode: str) -> Mapping[str, Any]:
+        """Return what a mode lays over the description: the ``parts`` that it names, then its own tables."""
+        own, patch = self.document["modes"][mode], dict[str, Any]()
+        for part in own.get("parts", []):
+            if part not in self.document.get("parts", {}):
+                raise ResourceError(f"{self.name}: mode {mode}: there is no part {part!r}", file=str(self.folder))
+            patch = overlay(patch, self.document["parts"][part])
+        return overlay(patch, own)
+
+    def _facts(self, mode: str, options: Mapping[str, Any]) -> SourcedTable:
+        """Return the instrument as these options make it, with an empty ledger."""
+        tree, keys = overlay(self.document, self._patch(mode)), self.keys(mode)
+        for key, option in options.items():
+            if "card" in keys[key]:
+                tree = overlay(tree, {"header": {keys[key]["card"]: option}})
+            if keys[key].get("role") == "number":
+                patch: Any = {"value": option, "unit": keys[key]["unit"], "source": f"the request's {key}"}
+                for name in reversed(keys[key]["sets"].split(".")):
+                    patch = {name: patch}
+                tree = overlay(tree, patch)
+                continue
+            choices = keys[key]["options"]
+            if isinstance(choices, Mapping):
+                tree = overlay(tree, choices[_named(choices, option)])
+        tree["filters_in_beam"] = [options[k] for k, t in keys.items() if t.get("role") == "filter"]
+        return SourcedTable(tree, f"{self.name}/instrument.toml", root=self.document)
+
+    def _shared(self, facts: SourcedTable) -> dict[str, SourcedTable]:
+        """Return the site, its turbulence, the telescope, and where there are such the AO system and the ``family``."""
+        site, telescope = facts.text("site"), facts.text("telescope")
+        files = {
+            "site": ("_sites", f"{site}.toml"),
+            "turbulence": ("_sites", f"{site}_turbulence.toml"),
+            "telescope": ("_telescopes", f"{telescope}.toml"),
+        }
+        if "ao" in facts:
+            files["ao"] = ("", "ao.toml")
+        if "family" in (detector := facts.part("detectors", facts.text("detector"))):
+            files["family"] = ("_detectors", f"{detector.text('family')}.toml")
+        shared: dict[str, SourcedTable] = {}
+        for what, (folder, name) in files.items():
+            if what == "turbulence" and shared["site"].tree.get("space", False):
+                continue
+            tree = read(self._find(folder, name))
+            shared[what] = SourcedTable(tree, name, what, tree, facts.ledger)
+        return shared
+
+    def _find(self, folder: str, name: str) -> Path:
+        import elvis_instruments  # here, so that listing the plugins does not need it
+
+        places = [self.folder / folder / name, *(Path(p) / folder / name for p in elvis_instruments.__path__)]
+        for place in places:
+            if place.is_file():
+                return place
+        raise ResourceError(
+            f"{self.name}: there is no {name} in {' or '.join(str(p.parent) for p in places)}", file=name
+        )
+
+    def _mode_info(self, mode: str) -> ModeInfo:
+        facts = self._facts(mode, self._defaults(mode))
+        detector = facts.part("detectors", facts.text("detector"))
+        binning = int(facts.number("binning", "1"))
+        columns, rows = (int(detector.number(n, "pixel")) // binning for n in ("nx", "ny"))
+        wheels = [table for table in self.keys(mode).values() if table.get("role") == "filter"]
+        return ModeInfo(
+            instrument=self.name,
+            mode=mode,
+            title=facts.text("title"),
+            pixel_scale=facts.number("pixel_scale", "arcsec") * binning,
+            frame=(len(detector.part("chips").tree), columns, rows),
+            filters=tuple(dict.fromkeys(f for t in wheels for f in t["options"])),
+        )
+
+
+def _named(options: Iterable[str], found: object) -> str | None:
+    """Return the option that is meant, by its name or by the number that the name is; None where there is none."""
+    if isinstance(found, str):
+        return found if found in options else None
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        return None
+    return next((name for name in options if name.replace(".", "").isdecimal() and float(name) == found), None)
+
+
+def _within(key: str, table: Mapping[str, Any], found: object) -> float:
+    """Return the number of a key, checked against the ``range`` of its table."""
+    low, high = table["range"]
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not low <= found <= high:
+        allowed = f"{low:g} to {high:g} {table['unit']}"
+        raise RequestError(json_pointer("instrument", key), f"{found!r} is out of range", found=found, allowed=allowed)
+    return float(found)

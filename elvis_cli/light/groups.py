@@ -1,0 +1,163 @@
+"""The scene as a spectrograph sees it: groups of sources that share one spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.light import lamps
+from elvis_cli.light.compose import Scene, assemble
+from elvis_cli.model.request import Brightness, Request, Sed, Target
+from elvis_cli.model.setup import Setup
+from elvis_cli.scene import library, spectrum
+from elvis_cli.scene.component import Component, Cube, Galaxies, Points
+
+SINGLE = 24
+"""Sources of a component that keep their own velocity, be it as odd as it may: those that matter most."""
+MOST = 64
+"""Groups that the velocities of a component's other sources may make, or LEAST for each spectrum."""
+LEAST = 4
+NEAR = 0.1
+"""arcsec: how soon a source beside an aperture matters less."""
+NARROW = 16
+"""Bins: where a line is that all falls within so many is told by its light, not by the bins in which that is."""
+FAR = 0.4
+"""arcsec, and so many seeing disks where nothing corrects the seeing: further from an aperture, only what the sources
+give together counts, and their velocities are the mean."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Sources with the same spectrum."""
+
+    scene: Scene
+    """As `compose.compose` makes it, but a rate (or a surface) of 1 is ``target``, its spectrum and its brightness."""
+    target: Target
+    """Spectrum, all velocities included, and brightness (per arcsec2 where ``scene.surface`` is not 0)."""
+    band: tuple[float, float] | None = None
+    """um: there is no light outside; None = anywhere."""
+
+
+def groups(request: Request, setup: Setup, step: float) -> tuple[Group, ...]:
+    """Return the scene of a request as groups; their order is that of the scene.
+
+    ``step`` (km/s) is how finely velocities are told apart, a small part of what a pixel spans. Sources that matter
+    most (brightest, nearest to an aperture) keep their own. What has no light in the band is left out.
+
+    Raises
+    ------
+    RequestError
+        Parts of the request contradict each other.
+    """
+    components = library.components(request)
+    if request.target.morphology.kind == "infinite" and not components:
+        return (Group(assemble(request, setup, (), 1.0), request.target, spectrum.reach(request.target.sed)),)
+    parts: dict[tuple[Sed, Brightness], list[tuple[Component, Brightness]]] = {}
+    for component in components:
+        brightness = component.brightness
+        for sed, one in _split(component, setup, step):
+            key = sed, replace(brightness, mag=0.0, flux=0.0)
+            parts.setdefault(key, []).append((one, brightness))
+    made = []
+    for (sed, _), members in parts.items():
+        band = spectrum.reach(sed)
+        if band and (band[1] <= setup.band[0] or band[0] >= setup.band[1]):
+            continue
+        reference = members[0][1]
+        rated = [(one, np.array([_ratio(brightness, reference)])) for one, brightness in members]
+        made.append(Group(assemble(request, setup, rated), Target(sed=sed, brightness=reference), band))
+    return tuple(made)
+
+
+def density(group: Group, edges: Floats) -> Floats:
+    """Return photon/s/m2/um above the atmosphere of a rate of 1, averaged between ``edges`` (um, (n + 1,)): (n,).
+
+    The light of a narrow line is shared by neighbouring bins so that its place is kept.
+
+    Raises
+    ------
+    RequestError
+        The spectrum cannot be scaled to its brightness.
+    """
+    if group.band is not None and group.band[1] - group.band[0] < NARROW * (edges[1] - edges[0]):
+        near = np.linspace(*group.band, 8 * NARROW + 1)
+        photons = spectrum.between(group.target, near) * np.diff(near)
+        return lamps.comb((near[1:] + near[:-1]) / 2, photons, edges)
+    return spectrum.between(group.target, edges)
+
+
+def _split(component: Component, setup: Setup, step: float) -> Iterator[tuple[Sed, Component]]:
+    """Yield each spectrum of a component, velocity included, and those of its sources that have it."""
+    shape, motion = component.shape, component.velocity
+    if isinstance(shape, Cube):
+        for sed, image in zip(component.seds, shape.images, strict=True):
+            if image.any():
+                yield spectrum.moving(sed, motion), replace(component, shape=shape.plane(image))
+        return
+    if not isinstance(shape, Points | Galaxies):
+        yield spectrum.moving(component.seds[0], motion), component
+        return
+    velocity = np.zeros(shape.x.size)
+    if shape.velocity is not None:
+        velocity = _binned(shape, setup, step)
+    values, which = np.unique(velocity, return_inverse=True)
+    keys, member = np.unique(shape.sed * values.size + which, return_inverse=True)
+    order = np.argsort(member, kind="stable")
+    for key, rows in zip(keys, np.split(order, np.cumsum(np.bincount(member))[:-1]), strict=True):
+        sed = spectrum.moving(component.seds[key // values.size], motion)
+        yield spectrum.moving(sed, float(values[key % values.size])), _rows(component, shape, rows)
+
+
+def _rows(component: Component, shape: Points | Galaxies, rows: NDArray[np.int64]) -> Component:
+    """Return a component's sources ``rows``, as of one spectrum."""
+    columns = {name: getattr(shape, name) for name in shape.__slots__}
+    taken = {name: column[rows] for name, column in columns.items() if column is not None}
+    taken["sed"] = np.zeros(rows.size, np.int64)
+    return replace(
+        component,
+        shape=replace(shape, **taken),
+        seds=component.seds[:1],
+        id=None if component.id is None else component.id[rows],
+    )
+
+
+def _binned(shape: Points | Galaxies, setup: Setup, step: float) -> Floats:
+    """Return each source's velocity (km/s): its own, or the nearest multiple of ``step`` or of what it must be."""
+    assert shape.velocity is not None
+    distance = _distance(shape, setup)
+    weight = 10.0 ** (-0.4 * (shape.mag - shape.mag.min())) / (1.0 + (distance / NEAR) ** 2)
+    far = distance > FAR * (1.0 if setup.psf != "seeing" else max(1.0, setup.seeing / FAR))
+    own = np.argsort(-np.where(far, 0.0, weight), kind="stable")[:SINGLE]
+    result = shape.velocity.astype(float)
+    if far.any():
+        result[far] = np.average(shape.velocity[far], weights=10.0 ** (-0.4 * (shape.mag[far] - shape.mag.min())))
+    rest = np.setdiff1d(np.flatnonzero(~far), own)
+    most = max(MOST, LEAST * np.unique(shape.sed[rest]).size)
+    while rest.size:
+        steps = np.rint(shape.velocity[rest] / step)
+        if np.unique(np.stack([steps, shape.sed[rest]]), axis=1).shape[1] <= most:
+            result[rest] = steps * step
+            break
+        step *= 2.0
+    return result
+
+
+def _distance(shape: Points | Galaxies, setup: Setup) -> Floats:
+    """Return how far each source is from the nearest aperture, arcsec."""
+    found = np.full(shape.x.size, np.inf)
+    for aperture in setup.spectrograph.apertures if setup.spectrograph else ():
+        across, along = (np.abs(at) for at in aperture.within(shape.x, shape.y))
+        beyond = np.maximum(across - aperture.width / 2, 0.0), np.maximum(along - aperture.length / 2, 0.0)
+        found = np.minimum(found, np.hypot(*beyond))
+    return found if np.isfinite(found).all() else np.zeros(shape.x.size)
+
+
+def _ratio(brightness: Brightness, reference: Brightness) -> float:
+    """Return how many times as bright as another of its kind, its band and its system a brightness is."""
+    if brightness.kind == "mag":
+        return float(10.0 ** (-0.4 * (brightness.mag - reference.mag)))
+    return brightness.flux / reference.flux if reference.flux else 1.0

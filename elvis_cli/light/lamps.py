@@ -1,0 +1,108 @@
+"""Lamps: what they shine, and how bright an operator sets them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.light.budget import PhotonBudget, black_body
+from elvis_cli.model.calibration import Lamp
+from elvis_cli.model.setup import Setup
+from elvis_cli.model.spectrograph import Aperture, Trace
+
+POINTS = 65
+"""Places along a trace at which its dispersion is looked at."""
+
+
+def capacity(setup: Setup) -> float:
+    """Return the electrons that a pixel can hold and the ADC can tell."""
+    detector = setup.detector
+    return min([detector.full_well, *((detector.adc_max - detector.bias) * chip.gain for chip in detector.chips)])
+
+
+def instead(light: PhotonBudget, density: Mapping[str, Floats], setup: Setup) -> PhotonBudget:
+    """Return the light with other uniform sources: electrons/s/um/arcsec2 (n,) on ``light.wave`` by origin."""
+    pixel = setup.pixel_scale**2
+    rates = {origin: float(np.sum(values * light.width)) * pixel for origin, values in density.items()}
+    return replace(light, density=dict(density), background=rates)
+
+
+def continuum(lamps: tuple[Lamp, ...], light: PhotonBudget) -> Floats:
+    """Return the lamps' black bodies as detected, any unit (n,), on ``light.wave``."""
+    shapes = [black_body(light.wave, lamp.temperature) for lamp in lamps if lamp.temperature]
+    return np.asarray(sum(shapes, np.zeros_like(light.wave)) * light.total)
+
+
+def lines(lamps: tuple[Lamp, ...], light: PhotonBudget) -> tuple[Floats, Floats]:
+    """Return wavelengths (um, ascending) and strengths as detected of the lamps' lines within the band."""
+    wave = np.concatenate([lamp.wave for lamp in lamps])
+    strength = np.concatenate([lamp.strength for lamp in lamps])
+    order = np.argsort(wave, kind="stable")
+    wave, strength = wave[order], strength[order]
+    return wave, strength * np.interp(wave, light.wave, light.total, left=0.0, right=0.0)
+
+
+def brightest(density: Floats, light: PhotonBudget, setup: Setup) -> float:
+    """Return the most that a pixel gets of a uniform source: electrons/s, for electrons/s/um/arcsec2 (n,)."""
+    if setup.spectrograph is None:
+        return float(np.sum(density * light.width)) * setup.pixel_scale**2
+    return max(
+        float(np.max(np.interp(wave, light.wave, density) * efficiency * dispersion)) * aperture.width
+        for _, aperture, wave, dispersion, efficiency in _traces(setup)
+    ) * setup.pixel_scale  # fmt: skip
+
+
+def brightest_line(wave: Floats, strength: Floats, setup: Setup) -> float:
+    """Return the most electrons/s that a pixel gets of a uniform source of lines of electrons/s/arcsec2."""
+    graph, most = setup.spectrograph, 0.0
+    assert graph is not None
+    for trace, aperture, _, _, _ in _traces(setup):
+        inside = (wave >= trace.wave[0]) & (wave <= trace.wave[1])
+        detected = float((strength[inside] * trace.efficiency.at(wave[inside])).max(initial=0.0))
+        share = 1.0 / max(graph.line_width(aperture), 1.0)
+        most = max(most, detected * aperture.width * share)
+    return most * setup.pixel_scale
+
+
+def brightest_point(light: PhotonBudget, setup: Setup) -> float:
+    """Return the most that a pixel gets of the target as a point seen by a perfect pupil, electrons/s.
+
+    The peak of the image is area / wavelength^2 per sr, but not more than all of it in a pixel.
+    """
+    pixel = math.radians(setup.pixel_scale / 3600.0)
+    wave = light.wave * 1e-6
+    if setup.spectrograph is None:
+        share = np.minimum(setup.telescope.area * (pixel / wave) ** 2, 1.0)
+        return float(np.sum(light.target * light.width * share))
+    share = np.minimum(setup.telescope.diameter * pixel / wave, 1.0)
+    return max(
+        float(np.max(np.interp(wave, light.wave, light.target * share) * efficiency * dispersion))
+        for _, _, wave, dispersion, efficiency in _traces(setup)
+    )
+
+
+def comb(wave: Floats, strength: Floats, edges: Floats) -> Floats:
+    """Return lines per um averaged between ``edges`` (n + 1,): each shared by two bins so that its place is kept."""
+    middle, found = (edges[1:] + edges[:-1]) / 2, np.zeros(edges.size - 1)
+    at = np.interp(wave, middle, np.arange(middle.size), left=-1.0, right=-1.0)
+    inside = at >= 0.0
+    low = np.minimum(at[inside].astype(int), max(middle.size - 2, 0))
+    part = at[inside] - low
+    np.add.at(found, low, strength[inside] * (1.0 - part))
+    np.add.at(found, np.minimum(low + 1, middle.size - 1), strength[inside] * part)
+    return found / np.diff(edges)
+
+
+def _traces(setup: Setup) -> Iterator[tuple[Trace, Aperture, Floats, Floats, Floats]]:
+    """Yield each trace, its aperture, and wavelengths (um) with their dispersion (um/pixel) and efficiency."""
+    graph = setup.spectrograph
+    assert graph is not None
+    for trace in graph.traces:
+        wave = np.linspace(*trace.wave, POINTS)
+        aperture = graph.apertures[trace.aperture]
+        dispersion = trace.dispersion(wave, aperture.offset, setup.detector.pixel_mm)
+        yield trace, aperture, wave, dispersion, trace.efficiency.at(wave)

@@ -1,0 +1,125 @@
+"""What a spectrograph is: apertures that cut the sky, and traces that say where their light falls on the focal plane.
+
+A plugin describes one in the table ``[spectrograph]`` of its instrument.toml (see the README of `elvis_instruments`);
+`elvis_cli.focalplane` renders it. Slits, image slicers and fibre bundles differ in their apertures only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.base.curve import Curve
+from elvis_cli.base.geometry import Coordinate, rotate
+
+SIGMA = math.sqrt(8.0 * math.log(2.0))
+"""FWHM of a Gaussian over its standard deviation."""
+PLACES = 9
+"""Along a trace, where its resolving power is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aperture:
+    """A slit, one slice of an image slicer, or one fibre; lengths are arcsec on the sky."""
+
+    x: float
+    y: float
+    """Centre in the field: +x West, +y North at position angle 0."""
+    length: float
+    """Along the aperture, the coordinate s of its traces; a fibre's diameter."""
+    width: float
+    """Across, in the direction of dispersion; a fibre's diameter. What stands 90 deg beyond +s, at +x for an angle of
+    0, falls where redder light of the middle does, in all traces."""
+    angle: float = 0.0
+    """From the field's +y axis to +s, deg, towards +x."""
+    offset: float = 0.0
+    """s at the centre."""
+    fibre: bool = False
+    """Round, and scrambling: its image does not remember where in it the light fell."""
+
+    def within(self, x: Coordinate, y: Coordinate) -> tuple[Coordinate, Coordinate]:
+        """Return how far places in the field (arcsec) are from the centre, across and along."""
+        return rotate(x - self.x, y - self.y, self.angle)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """One order of one aperture on the focal plane.
+
+    x = sum_ij X[i, j] u^i w^j mm, likewise y, with u = (wavelength - l0) / lw (um) and w = (s - s0) / sw (arcsec).
+    """
+
+    order: int
+    aperture: int
+    """Index into the spectrograph's apertures."""
+    wave: tuple[float, float]
+    """um: from where to where there is light."""
+    l0: float
+    lw: float
+    s0: float
+    sw: float
+    x: Floats
+    y: Floats
+    """Coefficients (i, j), mm; the focal plane of the Setup's chips."""
+    efficiency: Curve
+    """Of this order alone, blaze and grating: 0..1; the Setup's surfaces hold what all orders share."""
+
+    def place(self, wave: NDArray[np.float64], s: NDArray[np.float64]) -> tuple[Floats, Floats]:
+        """Return x, y (mm) of light of ``wave`` (um) at ``s`` (arcsec)."""
+        u, w = (wave - self.l0) / self.lw, (s - self.s0) / self.sw
+        polynomial = np.polynomial.polynomial.polyval2d
+        return np.asarray(polynomial(u, w, self.x), float), np.asarray(polynomial(u, w, self.y), float)
+
+    def dispersion(self, wave: Floats, s: float, pixel: float) -> Floats:
+        """Return um per pixel (of ``pixel`` mm) at ``wave`` (n,) um and ``s`` arcsec."""
+        step, places = 1e-4 * (self.wave[1] - self.wave[0]), np.full(wave.size, s)
+        (x0, y0), (x1, y1) = self.place(wave - step, places), self.place(wave + step, places)
+        return np.asarray(2 * step * pixel / np.hypot(x1 - x0, y1 - y0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spectrograph:
+    """Everything between the focal plane of the telescope and that of the detector."""
+
+    apertures: tuple[Aperture, ...]
+    traces: tuple[Trace, ...]
+    across: float
+    """arcsec of an aperture's width on one (binned) pixel along the dispersion."""
+    blur: float = 0.0
+    """FWHM of the spectrograph's own image of a point, (binned) pixels."""
+    adc: float = 0.0
+    """Part of the differential refraction that is corrected: 0 none, 1 all."""
+    reference: float = 0.0
+    """Wavelength (um) that the guiding keeps in the middle of the aperture; 0 = middle of the band."""
+
+    def line_width(self, aperture: Aperture) -> float:
+        """Return the FWHM (pixels) of a line: the image of an aperture, blurred."""
+        width, blur = aperture.width / self.across, self.blur
+        if blur <= 0.0 or width <= 0.0:
+            return max(width, blur)
+        scale = blur / SIGMA * math.sqrt(2.0)
+
+        def light(x: float) -> float:
+            return math.erf((x + width / 2) / scale) - math.erf((x - width / 2) / scale)
+
+        low, high = 0.0, width + blur
+        for _ in range(50):
+            middle = (low + high) / 2
+            low, high = (middle, high) if light(middle) > light(0.0) / 2 else (low, middle)
+        return low + high
+
+    def resolving_power(self, band: tuple[float, float], pixel: float) -> float:
+        """Return that of the aperture's own image, median of all traces: a point sharper than the aperture does better.
+
+        ``band`` is the range in um that is looked at, ``pixel`` the side of a pixel in mm.
+        """
+        powers = []
+        for trace in self.traces:
+            wave = np.linspace(max(trace.wave[0], band[0]), min(trace.wave[1], band[1]), PLACES)
+            aperture = self.apertures[trace.aperture]
+            powers.append(wave / (trace.dispersion(wave, aperture.offset, pixel) * self.line_width(aperture)))
+        return float(np.median(powers))

@@ -1,0 +1,1 @@
+"""Observing Blocks -> the exposures of a night, each a complete request."""

@@ -1,0 +1,189 @@
+"""Text in any of the languages -> visits: which language it is, and what KeckODL's blocks mean here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.instrument import registry
+from elvis_cli.observing import odl, p2, starlist, templates
+from elvis_cli.observing.block import ObservingBlock
+from elvis_cli.observing.checked_object import LONGEST
+from elvis_cli.observing.detector_config import DetectorConfig, IRDetectorConfig, VisibleDetectorConfig
+from elvis_cli.observing.languages import Language, Output
+from elvis_cli.observing.target import Target
+from elvis_cli.observing.visit import Series, Shot, Visit
+from elvis_cli.request.parse import parse_json
+
+DPR = {
+    "Science": ("SCIENCE", "OBJECT"),
+    "Telluric": ("CALIB", "STD"),
+    "StandardStar": ("CALIB", "STD"),
+    "Focus": ("TECHNICAL", "FOCUS"),
+    "Unknown": ("SCIENCE", "OBJECT"),
+}
+"""DPR CATG and TYPE of the types of a block."""
+
+
+def read(text: bytes, language: Language, seed: int, *, resolve: bool = False) -> list[Visit]:
+    """Return the visits that a text describes.
+
+    Raises
+    ------
+    RequestError
+        It is in no language that is known here, or what it says is wrong.
+    ResourceError
+        There is no such instrument, or a name cannot be resolved.
+    """
+    found, document = parse(text, language)
+    if found is Language.P2:
+        return list(p2.read(document, seed))
+    if found is Language.STARLIST:
+        raise RequestError("", "a starlist has targets only, no instrument: --to odl makes a document of it")
+    blocks = odl.read(document, patterns, resolve=resolve)
+    return [visit(block, pointer) for block, pointer in zip(blocks, odl.pointers(document), strict=True)]
+
+
+def parse(text: bytes, language: Language) -> tuple[Language, Any]:
+    """Return the language of a text, and what it says: a document, or the targets of a starlist."""
+    try:
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RequestError("", f"not UTF-8: {error.reason} at byte {error.start}") from None
+    if not decoded.strip():
+        raise RequestError("", "there is no Observing Block")
+    if language is Language.STARLIST or (language is Language.AUTO and starlist.looks_like(decoded)):
+        return Language.STARLIST, starlist.read(decoded)
+    document = _document(decoded)
+    if language is Language.AUTO:
+        language = Language.P2 if p2.looks_like(document) else Language.ODL
+    return language, document
+
+
+def targets(text: bytes, language: Language, *, resolve: bool = False) -> tuple[Target, ...]:
+    """Return the targets of a starlist or an ODL document, in their order."""
+    found, document = parse(text, language)
+    if found is Language.STARLIST:
+        made: tuple[Target, ...] = document
+        return made
+    if found is Language.P2:
+        return tuple(one.target for one in p2.read(document, 0) if one.target is not None)
+    return odl.targets(document, patterns, resolve=resolve)
+
+
+def translate(text: bytes, language: Language, to: Output, *, resolve: bool = False) -> str:
+    """Return blocks of the Observing Description Language, or the targets of any, in a language."""
+    found, document = parse(text, language)
+    if to is Output.STARLIST:
+        return starlist.write(targets(text, language, resolve=resolve))
+    if found is Language.ODL and any(odl.BLOCKS in part for part in _parts(document)):
+        made = odl.document(odl.read(document, patterns, resolve=resolve))
+    else:
+        made = odl.targets_document(targets(text, language, resolve=resolve))
+    return odl.to_yaml(made) if to is Output.ODL else json.dumps(made, indent=2)
+
+
+def _parts(document: Any) -> list[Mapping[str, Any]]:
+    entries = document if isinstance(document, list) else [document]
+    return [entry for entry in entries if isinstance(entry, Mapping)]
+
+
+def patterns(instrument: str) -> Mapping[str, Any]:
+    """Return an instrument's own offset patterns, none if there is no such instrument."""
+    return templates.load(instrument).patterns if instrument in registry.names() else {}
+
+
+def visit(block: ObservingBlock, pointer: str) -> Visit:
+    """Return what a block of the Observing Description Language means for an instrument of ELVIS.
+
+    Raises
+    ------
+    RequestError
+        The mode does not exist, or the detector cannot be read out so.
+    ResourceError
+        There is no such instrument.
+    """
+    config = block.instconfig
+    plugin = registry.load(config.instrument)
+    mode = config.mode or str(plugin.example()["instrument"]["ins_configuration"])
+    known = [info.mode for info in plugin.modes()]
+    if mode not in known:
+        raise choice_error(f"{pointer}/instconfig/mode", mode, known)
+    category, kind = DPR.get(block.type, (None, None))
+    name = block.name or f"{block.target.name if block.target else block.type}"
+    title = f"{block.pattern.label}, {config.name or mode}"[:LONGEST]
+    series = Series(
+        template=f"{plugin.name}_odl_{block.type}",
+        title=title,
+        number=1,
+        pointer=pointer,
+        mode=mode,
+        keys=config.keys,
+        timing={},
+        shots=tuple(_shots(block)),
+        category=category,
+        object_type=kind,
+        sky_type=kind and "SKY",
+        sky_category=category,
+        calibration=_calibration(block),
+    )
+    align = block.align
+    return Visit(
+        pointer=pointer,
+        id=block.id,
+        name=name,
+        programme=block.programme or "SIMULATED",
+        target=block.target,
+        instrument=plugin.name,
+        series=(series,),
+        slews=align is not None and block.target is not None and block.target.placed,
+        acquires=align is not None and align.kind != "Blind",
+        alignment=align.exposures() if align else 0.0,
+        request=block.request,
+        cards=block.header(),
+    )
+
+
+def _calibration(block: ObservingBlock) -> str | None:
+    """Return the calibration of a block without a place on the sky: a dark if its detector says so, else a flat."""
+    if block.type != "Calibration" or (block.target is not None and block.target.placed):
+        return None
+    dark = any(isinstance(one, VisibleDetectorConfig) and one.dark for one in block.detconfig)
+    return "dark" if dark else "flat"
+
+
+def _shots(block: ObservingBlock) -> Iterator[Shot]:
+    for _ in range(block.pattern.repeat):
+        for offset in block.pattern.offsets:
+            move = None if block.target is None or not block.target.placed else offset
+            for config in block.detconfig:
+                elvis = _readout(config)
+                for _ in range(config.nexp):
+                    sky = not offset.guide or offset.posname.casefold().startswith("sky")
+                    yield Shot(move, sky, None, config.exptime, config.integrations, elvis)
+                    move = None
+
+
+def _readout(config: DetectorConfig) -> dict[str, Any]:
+    """Return how a detector is read out, as the block ``elvis`` of a request has it."""
+    found: dict[str, Any] = {}
+    if isinstance(config, IRDetectorConfig) and config.readoutmode:
+        found["readout"] = re.sub(r"(?<=mcds)(?=\d)", ":", config.readoutmode.casefold())
+    if isinstance(config, VisibleDetectorConfig) and config.window:
+        x1, x2, y1, y2 = (int(part) for part in re.split("[:,]", config.window))
+        found["window"] = {"x0": x1 - 1, "y0": y1 - 1, "nx": x2 - x1 + 1, "ny": y2 - y1 + 1}
+    return found
+
+
+def _document(text: str) -> Any:
+    """Return what JSON, JSON lines or YAML says."""
+    first = text.lstrip()[:1]
+    if first not in "{[":
+        return odl.parse(text)
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and all(line.lstrip()[0] == "{" and line.rstrip()[-1] == "}" for line in lines):
+        return [parse_json(line) for line in lines]
+    return parse_json(text)

@@ -1,0 +1,190 @@
+"""The Keck Observing Description Language: objects in YAML or JSON -> Observing Blocks, and back.
+
+A document is a list (or one object) whose entries hold lists: Targets, OffsetPatterns, InstrumentConfigs,
+DetectorConfigs, Alignments, ObservingBlocks. A component of a block is an object, or the name of one that is in the
+lists. Without ObservingBlocks the first of each list makes one block for each target.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.observing import block as blocks
+from elvis_cli.observing.block import ObservingBlock
+from elvis_cli.observing.checked_object import DEEPEST, Members, brief
+from elvis_cli.observing.target import Target
+from elvis_cli.observing.target import from_dict as read_target
+
+LISTS = {"Targets": "target", "OffsetPatterns": "pattern", "InstrumentConfigs": "instconfig",
+         "DetectorConfigs": "detconfig", "Alignments": "align"}  # fmt: skip
+"""Lists of a document, and the component of a block that stands in each."""
+BLOCKS = "ObservingBlocks"
+_DECIMAL = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9]\d*)$"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]\d+)?$|[-+]?\.(inf|nan)$"),
+}
+"""Numbers of YAML; its version 1.1 would make 200 of the right ascension 00:03:20, and 8 of 010."""
+Patterns = Callable[[str], Mapping[str, Any]]
+"""Returns the offset patterns of an instrument."""
+
+
+def parse(text: str) -> Any:
+    """Return what a document in YAML (or JSON, which is YAML too) says.
+
+    Raises
+    ------
+    RequestError
+        It is not YAML, or says more than once the same.
+    """
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """Numbers, texts, true and false; a date, and what YAML 1.1 reads to base 60, stays the text that it is."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            found = super().construct_mapping(node, deep)
+            if len(found) < len(node.value):
+                keys = [str(key.value) for key, _ in node.value]
+                twice = next((key for key in keys if keys.count(key) > 1), keys[0])
+                raise RequestError("", f"not YAML: line {node.start_mark.line + 1}: {brief(twice)} is given twice")
+            return found
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, _DECIMAL.get(tag, form)) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in Loader.yaml_implicit_resolvers.items()
+    }
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader)):
+            raise RequestError("", "anchors and aliases cannot be used in YAML")
+        found = yaml.load(text, Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
+        raise RequestError("", f"not YAML: {place}{error.problem}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise RequestError("", f"not YAML: {' '.join(str(error).split())[:120]}") from None
+    except RecursionError:
+        raise RequestError("", "nested too deeply") from None
+    _shallow(found, 0)
+    return found
+
+
+def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[ObservingBlock, ...]:
+    """Return the blocks of a document.
+
+    Raises
+    ------
+    RequestError
+        A component is wrong, or named and not there.
+    """
+    lists = _collect(document)
+    named: dict[str, dict[str, Any]] = {}
+    for key, part in LISTS.items():
+        named[part] = {str(node.get("name", "")): node for node, _ in lists[key] if isinstance(node, Mapping)}
+    if not lists[BLOCKS]:
+        return tuple(_default(lists, patterns, resolve))
+    made = []
+    for node, pointer in lists[BLOCKS]:
+        members = Members(node, pointer, blocks.KEYS)
+        whole = dict(members.node)
+        for part, known in named.items():
+            if part in whole:
+                whole[part] = _named(whole[part], known, members.at(part), free=part in ("pattern", "align"))
+        made.append(_block(whole, pointer, patterns, resolve))
+    return tuple(made)
+
+
+def pointers(document: Any) -> tuple[str, ...]:
+    """Return where the blocks of a document, or the targets that they are made of, stand in it, as `read` has them."""
+    lists = _collect(document)
+    return tuple(pointer for _, pointer in lists[BLOCKS] or lists["Targets"] or [(None, "")])
+
+
+def targets(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[Target, ...]:
+    """Return the targets in the lists of a document, or those of its blocks."""
+    listed = _collect(document)["Targets"]
+    if listed:
+        return tuple(read_target(node, pointer, resolve=resolve) for node, pointer in listed)
+    return tuple(one.target for one in read(document, patterns, resolve=resolve) if one.target is not None)
+
+
+def targets_document(made: Iterable[Target]) -> list[dict[str, Any]]:
+    """Return targets as a document."""
+    return [{"Targets": [one.to_dict() for one in made]}]
+
+
+def document(made: Iterable[ObservingBlock]) -> list[dict[str, Any]]:
+    """Return blocks as a document."""
+    return [{BLOCKS: [one.to_dict() for one in made]}]
+
+
+def to_yaml(made: list[dict[str, Any]]) -> str:
+    """Return a document as YAML."""
+    import yaml
+
+    text: str = yaml.safe_dump(json.loads(json.dumps(made)), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _collect(document: Any) -> dict[str, list[tuple[Any, str]]]:
+    """Return the members of all lists of a kind, each with its pointer."""
+    found: dict[str, list[tuple[Any, str]]] = {key: [] for key in (*LISTS, BLOCKS)}
+    entries = document if isinstance(document, list) else [document]
+    if not entries:
+        raise RequestError("", "holds no Observing Block")
+    for n, entry in enumerate(entries):
+        start = f"/{n}" if isinstance(document, list) else ""
+        members = Members(entry, start, (*LISTS, BLOCKS))
+        for key in found:
+            found[key] += [(node, f"{members.at(key)}/{i}") for i, node in enumerate(members.items(key))]
+    return found
+
+
+def _default(lists: Mapping[str, list[tuple[Any, str]]], patterns: Patterns, resolve: bool) -> Iterable[ObservingBlock]:
+    for key in ("InstrumentConfigs", "DetectorConfigs"):
+        if not lists[key]:
+            raise RequestError(f"/{key}", "is missing", allowed="a list")
+    for node, _ in lists["Targets"] or [(None, "")]:
+        whole = {
+            "type": "Calibration" if node is None else "Science",
+            "target": node,
+            "pattern": lists["OffsetPatterns"][0][0] if lists["OffsetPatterns"] else "Stare",
+            "instconfig": lists["InstrumentConfigs"][0][0],
+            "detconfig": [config for config, _ in lists["DetectorConfigs"]],
+            "align": lists["Alignments"][0][0] if lists["Alignments"] else None,
+        }
+        yield _block(whole, "", patterns, resolve)
+
+
+def _block(node: Mapping[str, Any], pointer: str, patterns: Patterns, resolve: bool) -> ObservingBlock:
+    config = node.get("instconfig")
+    if isinstance(config, list) and len(config) == 1:
+        config = config[0]
+    instrument = config.get("instrument") if isinstance(config, Mapping) else None
+    own = patterns(instrument) if isinstance(instrument, str) else {}
+    return blocks.from_dict(node, pointer, own, resolve=resolve)
+
+
+def _named(found: Any, known: Mapping[str, Any], pointer: str, *, free: bool) -> Any:
+    """Return the components for the names among ``found``; other words may be left (``free``) to who reads them."""
+    if isinstance(found, list):
+        return [_named(one, known, f"{pointer}/{n}", free=free) for n, one in enumerate(found)]
+    if not isinstance(found, str) or (free and found not in known):
+        return found
+    if found not in known:
+        raise choice_error(pointer, found, known)
+    return known[found]
+
+
+def _shallow(node: Any, depth: int) -> None:
+    if depth > DEEPEST:
+        raise RequestError("", "nested too deeply")
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        _shallow(child, depth + 1)
+    if isinstance(node, (bytes, set)):
+        raise RequestError("", f"{brief(node)} cannot be used")

@@ -1,0 +1,255 @@
+"""Observing Blocks of ESO's phase-2 tool (p2): JSON of one block, of a tree of containers, or a block a line.
+
+A block is what p2's interface returns, with its templates in it: {obId, itemType, name, runId, target, constraints,
+obsDescription, templates: [{templateName, type, parameters: [{name, value}]}]}. Containers (Folder, Group,
+Concatenation, TimeLink) hold ``children``. One key is ours: ``elvis``, a merge patch to the requests, for all that a
+block does not say (brightness, scene, window). It counts on a container for all that is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from elvis_cli.base import random_streams
+from elvis_cli.base.merge import merge
+from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.instrument import registry
+from elvis_cli.observing import sequences, templates
+from elvis_cli.observing import target as targets
+from elvis_cli.observing.checked_object import DEEPEST, Members
+from elvis_cli.observing.constraints import parse_date
+from elvis_cli.observing.target import Target
+from elvis_cli.observing.templates import MODE, Signatures, Template
+from elvis_cli.observing.visit import Series, Visit
+
+CONTAINERS = ("Folder", "Group", "Concatenation", "TimeLink")
+PATCH = "elvis"
+ROTATOR = {"SKY": "pa", "ELEV": "vertical", "STAT": "stationary"}
+MOST = 20000
+"""Files of one template."""
+T = TypeVar("T")
+
+
+def looks_like(document: Any) -> bool:
+    """Return whether a document has the shape of a p2 block or container."""
+    one = document[0] if isinstance(document, list) and document else document
+    return isinstance(one, Mapping) and any(key in one for key in ("obId", "itemType", "templates", "children"))
+
+
+def read(document: Any, seed: int) -> Iterator[Visit]:
+    """Yield the blocks of a document in the order of its tree.
+
+    Raises
+    ------
+    RequestError
+        A block is incomplete; a template or a parameter does not exist, or has a wrong value.
+    ResourceError
+        There is no such instrument.
+    """
+    yield from _tree(document, "", {}, seed, 0)
+
+
+def _tree(node: Any, pointer: str, patch: Mapping[str, Any], seed: int, depth: int) -> Iterator[Visit]:
+    if depth > DEEPEST:
+        raise RequestError(pointer, "nested too deeply")
+    if isinstance(node, list):
+        for n, child in enumerate(node):
+            yield from _tree(child, f"{pointer}/{n}", patch, seed, depth + 1)
+        return
+    members = Members(node, pointer)
+    patch = merge(patch, members.table(PATCH))
+    if "children" in members or members.node.get("itemType") in CONTAINERS:
+        for n, child in enumerate(members.items("children")):
+            yield from _tree(child, f"{members.at('children')}/{n}", patch, seed, depth + 1)
+        return
+    yield _block(members, patch, seed)
+
+
+def _block(members: Members, patch: Mapping[str, Any], seed: int) -> Visit:
+    kind = members.choice("itemType", ("OB", "CB"), "OB")
+    listed = members.items("templates")
+    if not listed:
+        raise RequestError(members.at("templates"), "is missing: a block needs its templates", allowed="a list")
+    number = members.whole("obId", 0, 0, 2**63 - 1)
+    signatures = _instrument(members, listed)
+    series: list[Series] = []
+    acquisition: dict[str, Any] | None = None
+    for n, node in enumerate(listed):
+        where = f"{members.at('templates')}/{n}"
+        template, given = _template(node, where, signatures)
+        if template.type == "acquisition":
+            if n:
+                raise RequestError(where, f"{template.id} is an acquisition template: it must be the first, and alone")
+            acquisition = template.values(given, {}, f"{where}/parameters")
+            continue
+        series.append(_series(template, given, n + 1, where, signatures, seed, number))
+    target = _target(members, acquisition or {}) if "target" in members else None
+    needs = [one for one in series if one.calibration in (None, "std")]
+    if needs and (target is None or not target.placed):
+        raise RequestError(
+            members.at("target"), f"is missing: {needs[0].template} needs one", allowed="{name, ra, dec}"
+        )
+    return Visit(
+        members.pointer,
+        number,
+        members.text("name", f"OB {number}"),
+        members.text("runId", members.text("programme", "SIMULATED")),
+        None if kind == "CB" else target,
+        signatures.instrument,
+        tuple(series),
+        slews=target is not None and kind == "OB",
+        acquires=acquisition is not None,
+        request=_conditions(members, patch),
+        constraints=_constraints(members),
+        windows=tuple(_windows(members, ("absoluteTimeConstraints", "ATCs"), parse_date)),
+        sidereal=tuple(_windows(members, ("siderealTimeConstraints", "STCs"), targets.sexagesimal)),
+    )
+
+
+def _instrument(members: Members, listed: list[Any]) -> Signatures:
+    """Return the signatures of the block's instrument: the one it names, or that of its templates' names."""
+    if "instrument" in members:
+        found = members.text("instrument").casefold()
+        found = templates.prefixes().get(found, found)
+    else:
+        first = Members(listed[0], members.at("templates") + "/0")
+        prefix = first.text("templateName").partition("_")[0]
+        found = templates.prefixes().get(prefix.casefold(), "")
+        if not found:
+            raise choice_error(first.at("templateName"), first.text("templateName"), _all())
+    made = templates.load(found)
+    if not made.templates:
+        raise RequestError(members.at("instrument"), f"{found} has no templates", found=found)
+    return made
+
+
+def _all() -> list[str]:
+    return [name for instrument in set(templates.prefixes().values()) for name in templates.load(instrument).templates]
+
+
+def _template(node: Any, pointer: str, signatures: Signatures) -> tuple[Template, dict[str, Any]]:
+    members = Members(node, pointer)
+    template = signatures.find(members.need("templateName"), members.at("templateName"))
+    given = members.node.get("parameters", {})
+    if isinstance(given, Mapping):
+        return template, {str(key): value for key, value in given.items()}
+    values: dict[str, Any] = {}
+    for n, one in enumerate(members.items("parameters")):
+        parameter = Members(one, f"{members.at('parameters')}/{n}")
+        name = parameter.text("name")
+        if name in values:
+            raise RequestError(parameter.at("name"), f"{name!r} is given twice")
+        values[name] = parameter.node.get("value")
+    return template, values
+
+
+def _series(
+    template: Template, given: dict[str, Any], number: int, pointer: str, signatures: Signatures, seed: int, block: int
+) -> Series:
+    where = f"{pointer}/parameters"
+    asked = given.get(MODE) if MODE in template.parameters else None
+    if asked is not None:
+        asked = template.parameters[MODE].check(asked, f"{where}/{MODE}")
+    mode = template.modes[asked or next(iter(template.modes))]
+    plugin = registry.load(signatures.instrument)
+    offered = [info.mode for info in plugin.modes()]
+    if mode not in offered:
+        raise choice_error(f"{pointer}/templateName", mode, offered)
+    times = signatures.timing(mode)
+    keys = {**signatures.keys(mode), **times}
+    for name in template.parameters:  # a CCD's number of exposures is the sequence's
+        keys.pop(name, None)
+    values = template.values(given, keys, where)
+    chosen = {name: values.pop(name) for name in list(values) if name in keys}
+    timing = {name: chosen.pop(name) for name in list(chosen) if name in times}
+    rng = random_streams.generator(seed, number, block % 2**32, f"jitter {template.id}", 0)
+    shots = sequences.shots(template.sequence, values, rng)
+    if len(shots) > MOST:
+        raise RequestError(where, f"makes {len(shots)} files", allowed=f"at most {MOST}")
+    cards = {
+        f"ESO {name.replace('.', ' ')}": value
+        for name, value in values.items()
+        if name.startswith("SEQ.") and isinstance(value, (str, int, float))
+    }
+    return Series(
+        template.id,
+        template.title,
+        number,
+        pointer,
+        mode,
+        chosen,
+        timing,
+        shots,
+        template.category,
+        template.object_type,
+        template.sky_type,
+        template.sky_category,
+        template.tech,
+        template.calibration,
+        bool(values.get("SEQ.RETURN", True)),
+        cards,
+    )
+
+
+def _target(members: Members, acquisition: Mapping[str, Any]) -> Target | None:
+    inner = Members(members.node["target"], members.at("target"))
+    if "ra" not in inner and "dec" not in inner:
+        return None
+    equinox = inner.text("equinox", "J2000")
+    node: dict[str, Any] = {
+        "name": inner.text("name", "unnamed") or "unnamed",
+        "RA": inner.need("ra"),
+        "Dec": inner.need("dec"),
+        "epoch": inner.number("epoch", 2000.0, 1800, 2200),
+        "PMRA": inner.number("properMotionRa", 0.0, -100, 100, unit="arcsec/yr"),
+        "PMDec": inner.number("properMotionDec", 0.0, -100, 100, unit="arcsec/yr"),
+        "rotmode": ROTATOR[acquisition.get("INS.DROT.MODE", "SKY")],
+        "PA": acquisition.get("TEL.ROT.OFFANGLE", 0.0) % 360.0,
+        "RAOffset": acquisition.get("TEL.TARG.OFFSETALPHA", 0.0),
+        "DecOffset": acquisition.get("TEL.TARG.OFFSETDELTA", 0.0),
+        "ddec": 3600.0 * inner.number("differentialDec", 0.0, -200, 200, unit="arcsec/s"),
+    }
+    if equinox not in ("J2000", "J2000.0", "2000", "2000.0"):
+        node |= {"frame": "fk4" if equinox.startswith("B") else "fk5", "equinox": equinox}
+    try:
+        made = targets.from_dict(node, "")
+    except RequestError as error:  # say it in p2's words
+        names = {"RA": "ra", "Dec": "dec", "equinox": "equinox"}
+        last = error.details["pointer"].rpartition("/")[2]
+        raise RequestError(
+            inner.at(names.get(last, last)), error.details["reason"], found=error.details["found"],
+            allowed=error.details["allowed"],
+        ) from None  # fmt: skip
+    rate = inner.number("differentialRa", 0.0, -200, 200, unit="arcsec/s")
+    return targets.with_rate(made, 3600.0 * rate)
+
+
+def _conditions(members: Members, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the patch, with the conditions of the constraints where it says nothing of them."""
+    limits = Members(members.table("constraints"), members.at("constraints"))
+    water = limits.maybe("waterVapour", 0.05, 30, unit="mm")
+    atm = str(limits.node.get("atm", "")).rstrip("%")
+    base: dict[str, Any] = {}
+    if water is not None:
+        base["sky"] = {"waterVapour": water}
+    if atm.replace(".", "", 1).isdigit():
+        base["seeing"] = {"turbulence_category": float(atm)}
+    elif "seeing" in limits and str(limits.node["seeing"]).replace(".", "", 1).isdigit():
+        base["elvis"] = {"atmosphere": {"seeing": limits.number("seeing", low=0.05, high=5, unit="arcsec")}}
+    return merge(base, patch)
+
+
+def _constraints(members: Members) -> dict[str, float]:
+    limits = Members(members.table("constraints"), members.at("constraints"))
+    ranges = {"airmass": (1.0, 10.0), "fli": (0.0, 1.0), "moonDistance": (0.0, 180.0)}
+    return {key: limits.number(key, low=low, high=high) for key, (low, high) in ranges.items() if key in limits}
+
+
+def _windows(members: Members, names: Sequence[str], read: Callable[[str, str], T]) -> Iterator[tuple[T, T]]:
+    """Yield the intervals under either of the names that p2's tools have for them."""
+    for name in names:
+        for n, one in enumerate(members.items(name)):
+            window = Members(one, f"{members.at(name)}/{n}")
+            begin, end = (read(window.text(key), window.at(key)) for key in ("from", "to"))
+            yield begin, end

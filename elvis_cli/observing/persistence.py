@@ -1,0 +1,73 @@
+"""What each exposure's detector remembers of the one before: the light that fell on it then, without its noise."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from elvis_cli.base.merge import merge
+from elvis_cli.observing.plan import Exposure
+from elvis_cli.request.payload import pack
+
+_NOWHERE = {"chip": 1, "window": {"x0": 0, "y0": 0, "nx": 1, "ny": 1}, "data": pack(b"\0")}
+"""A pixel that got no light."""
+LONGEST = 1e6
+"""Seconds after which all is forgotten."""
+
+
+def remembering(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
+    """Yield the exposures of a night, each with the block ``previous`` of the one before on the same detector.
+
+    Each line of a night is then complete: it can be rendered without the one before, in any order. The exposure before
+    is drawn without its own memory, which is a second-order effect.
+
+    Raises
+    ------
+    RequestError
+        A detector has no figures for persistence.
+    """
+    exposures = list(exposures)
+    for document in {_detector(one.document): one.document for one in exposures}.values():
+        _check(document)
+    last: Exposure | None = None
+    for exposure in exposures:
+        made = exposure
+        if last is not None and _detector(last.document) == _detector(exposure.document):
+            gap = (exposure.start - last.start) / timedelta(seconds=1) - last.shutter
+            if gap <= LONGEST:
+                block = {**_light(last.document), "gap": round(gap, 3)}
+                made = replace(exposure, document=merge(exposure.document, {"elvis": {"previous": block}}))
+        yield made
+        last = exposure
+
+
+def _detector(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    return document["instrumentName"], document["instrument"].get("ins_configuration")
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    """Raise if a detector has no memory; before the first exposure is out."""
+    from elvis_cli import pipeline
+    from elvis_cli.request import parse
+
+    nothing = {"dit": 1, "count": 1, "gap": 0, "chips": [_NOWHERE]}
+    pipeline.configure(parse.read(json.dumps(merge(document, {"elvis": {"previous": nothing}}))))
+
+
+def _light(document: Mapping[str, Any]) -> dict[str, Any]:
+    from astropy.io import fits
+
+    from elvis_cli import pipeline
+    from elvis_cli.product import previous
+    from elvis_cli.request import parse
+
+    out = io.BytesIO()
+    changes = {"product": "expected", "truth": False, "keep": None, "reads": None}
+    pipeline.render(parse.read(json.dumps(merge(document, {"elvis": changes}))), out)
+    out.seek(0)
+    with fits.open(out) as hdus:
+        return previous.block("the exposure before", hdus)

@@ -1,0 +1,272 @@
+"""Visits -> the exposures of a night, each a complete request with its time, place and conditions.
+
+Time runs through the visits: slew and acquisition, a new configuration, motions of the telescope, read-outs, and the
+light itself, as the instrument's table ``overheads`` has it. Offsets are of the telescope: where it moves East, a star
+moves West on the detector.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from elvis_cli.base.merge import merge
+from elvis_cli.errors import RequestError
+from elvis_cli.observing import constraints, ephemeris, pointing, template_request
+from elvis_cli.observing.constraints import Breach
+from elvis_cli.observing.offset import Place
+from elvis_cli.observing.template_request import Ready
+from elvis_cli.observing.visit import Series, Shot, Visit
+from elvis_cli.sky.pointing import EPOCH, isot
+
+LONGEST = 366.0
+"""Days of a plan."""
+SIDEREAL = 15.04107
+"""deg by which the sky turns in an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the whole night has in common."""
+
+    start: datetime | None = None
+    """None = the first target is highest in the middle of its block, in the night of `EPOCH`."""
+    seed: int | None = None
+    steady: bool = False
+    """No drift of seeing, water and airglow."""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    """Merge patch to all requests."""
+
+    @property
+    def effective_seed(self) -> int:
+        """The seed given, or that of the patch."""
+        block = self.request.get("elvis")
+        asked = block.get("seed") if isinstance(block, Mapping) else None
+        return self.seed if self.seed is not None else asked if isinstance(asked, int) and asked >= 0 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One file of the night."""
+
+    number: int
+    """From 1."""
+    block: str
+    template: str
+    type: str
+    start: datetime
+    """UTC."""
+    shutter: float
+    """Seconds of light."""
+    readout: float
+    """Seconds from its end until the next thing can happen."""
+    before: Mapping[str, float]
+    """Seconds of overheads between the file before and this one, by name."""
+    airmass: float | None
+    document: Mapping[str, Any] = field(repr=False)
+    breaches: tuple[Breach, ...] = ()
+    """Of what its block wanted."""
+
+    @property
+    def wall(self) -> float:
+        """All seconds since the file before, and its own."""
+        return sum(self.before.values()) + self.shutter + self.readout
+
+
+def plan(visits: Sequence[Visit], options: Options) -> Iterator[Exposure]:
+    """Yield the exposures of visits, one after another.
+
+    Raises
+    ------
+    RequestError
+        A target cannot be observed when its turn comes, or the instrument refuses what a block asks for.
+    """
+    clock: _Clock | None = None
+    number = 0
+    configured: tuple[str, str] | None = None
+    for visit in visits:
+        run = _Run(visit, options)
+        clock = clock or _Clock(_whole_ms(options.start or run.best(EPOCH)))
+        run.slew(clock)
+        for series in visit.series:
+            made = run.ready(series, None)
+            setting = visit.instrument, json.dumps(made.document["instrument"], sort_keys=True)
+            if configured not in (None, setting):
+                clock.spend("setup", made.overheads.setup)
+            configured = setting
+            for exposure in run.expose(series, clock, number):
+                number += 1
+                yield exposure
+
+
+class _Clock:
+    """The time, and what passed since the last file."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now, self.first = now, now
+        self.spent: dict[str, float] = {}
+
+    def spend(self, name: str, seconds: float) -> None:
+        """Let time pass without light."""
+        if seconds > 0:
+            self.spent[name] = self.spent.get(name, 0.0) + seconds
+            self.go(seconds)
+
+    def go(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(milliseconds=round(seconds * 1000))
+        if (self.now - self.first).total_seconds() > LONGEST * 86400:
+            raise RequestError("", f"the blocks take more than {LONGEST:g} days")
+
+
+class _Run:
+    """One visit under way."""
+
+    def __init__(self, visit: Visit, options: Options) -> None:
+        self.visit, self.options = visit, options
+        self.target = visit.target if visit.target is not None and visit.target.placed else None
+        self.place = Place()
+        self.began = self.origin = datetime.min
+        """Start of the block; and when it has its target, whose coordinates hold then."""
+        self._made: dict[str, Ready] = {}
+        self._late: tuple[Breach, ...] = ()
+        self._stars: dict[str, Any] | None = None
+
+    def ready(self, series: Series, shot: Shot | None) -> Ready:
+        """Return what the files of a series, or those like one of them, have in common."""
+        own = shot if shot is not None and (shot.dit is not None or shot.elvis) else None
+        key = json.dumps([series.number, own and [own.dit, own.count, dict(own.elvis)]])
+        if key not in self._made:
+            self._made[key] = template_request.make(self.visit, series, own, self.options.request)
+        return self._made[key]
+
+    def best(self, near: datetime) -> datetime:
+        """Return when the visit may start so that its target is highest in its middle, nearest to a time.
+
+        Where that is in daylight: in the night of the year in which it is about midnight. Within the first absolute
+        time constraint, if there is one.
+        """
+        if self.target is None or not self.visit.series:
+            return near
+        first = self.ready(self.visit.series[0], None)
+        if first.setup.site.space:
+            return near
+        windows = self.visit.windows[:1]
+        near = windows[0][0] + (windows[0][1] - windows[0][0]) / 2 if windows else near
+        at = self.target.at(ephemeris.decimal_year(near))
+        angle = ephemeris.sight(*at, near, first.setup.site).hour_angle
+        culmination = near - timedelta(hours=((angle + 180.0) % 360.0 - 180.0) / SIDEREAL)
+        if not windows and ephemeris.moon(culmination, first.setup.site).sun_altitude > constraints.TWILIGHT:
+            nights = (culmination + timedelta(hours=n * 360.0 / SIDEREAL) for n in range(-182, 183, 2))
+            culmination = min(nights, key=lambda time: ephemeris.moon(time, first.setup.site).sun_altitude)
+        slewing = first.overheads.preset + first.overheads.acquisition if self.visit.slews else 0.0
+        files = [(self.ready(series, shot), shot) for series in self.visit.series for shot in series.shots]
+        light = sum(one.shutter + one.readout for one, _ in files)
+        start = culmination - timedelta(seconds=min(slewing + light / 2, 6 * 3600.0))
+        return min(max(start, windows[0][0]), windows[0][1]) if windows else start
+
+    def slew(self, clock: _Clock) -> None:
+        """Go to the target."""
+        self.began = clock.now
+        if self.visit.series:
+            self._late = constraints.late(self.visit, clock.now, self.ready(self.visit.series[0], None).setup.site)
+        if self.visit.series and self.visit.slews:
+            overheads = self.ready(self.visit.series[0], None).overheads
+            clock.spend("preset", overheads.preset)
+            if self.visit.acquires:
+                clock.spend("acquisition", overheads.acquisition + self.visit.alignment)
+        self.origin = clock.now
+
+    def expose(self, series: Series, clock: _Clock, number: int) -> Iterator[Exposure]:
+        """Yield the files of a series; ``number`` files were there before."""
+        started: datetime | None = None
+        for n, asked in enumerate(series.shots, start=1):
+            made = self.ready(series, asked)
+            shot = pointing.aligned(asked, made.setup)
+            if shot.move is not None and self.target is not None:
+                angle = pointing.position_angle(self.target, clock.now, self.origin, made.setup.site)
+                before, self.place = self.place, self.place.moved(shot.move, angle)
+                if self.place != before:
+                    clock.spend("offset", made.overheads.offset)
+            started = started or clock.now
+            spent, clock.spent = clock.spent, {}
+            document, breaches = self._document(series, shot, made, clock.now, number + n)
+            document["elvis"]["template"] = _template(series, shot, started, n)
+            airmass = document["sky"].get("airmass") if self._sees(series, made) else None
+            kind = document["elvis"]["template"].get("type") or series.calibration or ""
+            yield Exposure(number + n, self.visit.name, series.template, kind, clock.now, made.shutter, made.readout,
+                           spent, airmass, document, self._late + breaches)  # fmt: skip
+            self._late = ()
+            clock.go(made.shutter + made.readout)
+        if series.returns and self.place != Place():
+            self.place = Place()
+            clock.spend("offset", self.ready(series, None).overheads.offset)
+
+    def _sees(self, series: Series, made: Ready) -> bool:
+        """Return whether there is light of the sky, through the air."""
+        return self.target is not None and not made.setup.site.space and series.calibration in (None, "std", "sky")
+
+    def _document(
+        self, series: Series, shot: Shot, made: Ready, time: datetime, number: int
+    ) -> tuple[dict[str, Any], tuple[Breach, ...]]:
+        """Return the request of one file, and what its block did not want."""
+        visit, target, site = self.visit, self.target, made.setup.site
+        document = merge(made.document, {})
+        block: dict[str, Any] = document["elvis"]
+        if self.options.seed is not None:
+            block["seed"] = self.options.seed
+        block |= {"exposure": number, "date": isot(time)}
+        keywords = {**visit.cards, **series.cards, **shot.cards}
+        breaches: tuple[Breach, ...] = ()
+        if target is not None:
+            middle = time + timedelta(seconds=made.shutter / 2)
+            at = pointing.follow(target, middle, self.origin)
+            angle = pointing.position_angle(target, middle, self.origin, site)
+            block |= pointing.point(target, at, self.place, shot.chop, angle, visit.pointer)
+            keywords |= pointing.cards(shot, self.place, angle)
+            if block.get("catalogue"):
+                self._stars = self._stars or pointing.fixed(target, block["catalogue"], self.origin, site)
+                block["catalogue"] = self._stars
+                block |= {"motion": moving} if (moving := pointing.motion(target)) else {}
+            if self._sees(series, made):
+                found, breaches = constraints.sky(at, middle, site, visit)
+                document["sky"] |= found
+                hour_angle = ephemeris.sight(*at, middle, site).hour_angle
+                keywords["ESO TEL HA"] = [round(hour_angle, 6), "[deg] hour angle, middle of the exposure"]
+            elif not site.space:  # a lamp does not mind, but the header has it
+                document["sky"] |= constraints.height(at, middle, site)
+        if not self.options.steady and not site.space:
+            document = merge(document, constraints.drift(document, made.setup, time, self.options.effective_seed))
+        name = visit.target.name if visit.target else (series.calibration or "none").upper()
+        document["elvis"]["obs"] = {
+            "id": visit.id,
+            "name": visit.name,
+            "programme": visit.programme,
+            "target": name,
+            "start": isot(self.began),
+            "template": series.number,
+        }
+        document["elvis"]["keywords"] = {**(block.get("keywords") or {}), **keywords}
+        return document, breaches
+
+
+def _template(series: Series, shot: Shot, started: datetime, number: int) -> dict[str, Any]:
+    """Return the block ``template`` of a request."""
+    found = {
+        "id": series.template,
+        "name": series.title,
+        "start": isot(started),
+        "nexp": len(series.shots),
+        "expno": number,
+        "category": series.sky_category if shot.sky else series.category,
+        "type": series.sky_type if shot.sky else series.object_type,
+        "tech": series.tech,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _whole_ms(time: datetime) -> datetime:
+    return time.replace(microsecond=0) + timedelta(milliseconds=round(time.microsecond / 1000))

@@ -1,0 +1,144 @@
+"""Where the telescope points and how the field is turned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from elvis_cli.base.geometry import deproject, field_to_sky, project, sky_to_field
+from elvis_cli.errors import RequestError
+from elvis_cli.model.atmosphere import Site
+from elvis_cli.model.setup import Setup
+from elvis_cli.observing import ephemeris
+from elvis_cli.observing.offset import FURTHEST, Place, TelescopeOffset
+from elvis_cli.observing.target import Target
+from elvis_cli.observing.visit import Shot
+from elvis_cli.request import payload
+
+
+def follow(target: Target, time: datetime, origin: datetime) -> tuple[float, float]:
+    """Return where the telescope points without offsets: ICRS ra, dec, deg; rates count from ``origin``."""
+    return target.at(ephemeris.decimal_year(time), (time - origin) / timedelta(hours=1))
+
+
+def position_angle(target: Target, time: datetime, origin: datetime, site: Site) -> float:
+    """Return the position angle (deg) of the detector's +y without offsets.
+
+    pa: that of the target. vertical: that of the zenith, and the target's further on. stationary: the rotator has
+    stood still since ``origin`` at a Nasmyth focus, where the field turns by the parallactic angle less the altitude.
+    """
+    angle, mode = target.pa or 0.0, target.rotmode or "pa"
+    if mode == "pa" or site.space:
+        return angle
+    now = ephemeris.sight(*follow(target, time, origin), time, site)
+    if mode == "vertical":
+        return angle + now.parallactic
+    then = ephemeris.sight(*follow(target, origin, origin), origin, site)
+    return angle + (now.parallactic - now.altitude) - (then.parallactic - then.altitude)
+
+
+def aligned(shot: Shot, setup: Setup) -> Shot:
+    """Return a shot whose motions along the slit are motions along the field's axes."""
+    slit = setup.spectrograph.apertures[0].angle if setup.spectrograph else 0.0
+    return replace(shot, move=shot.move and shot.move.aligned(slit), chop=shot.chop and shot.chop.aligned(slit))
+
+
+def point(
+    target: Target, at: tuple[float, float], place: Place, chop: TelescopeOffset | None, angle: float, pointer: str
+) -> dict[str, Any]:
+    """Return ``pointing`` and ``offset`` of a request: where the field centre is, and the target in it.
+
+    ``at`` is the pointing without offsets, ``angle`` the position angle without them; the chopper looks on from the
+    telescope's place.
+
+    Raises
+    ------
+    RequestError
+        The offsets lead too far away.
+    """
+    angle += place.rotation
+    east, north = place.east, place.north
+    if chop is not None:
+        chopped = chop.frame.offset(*chop.arcsec(), angle)
+        east, north = east + chopped[0], north + chopped[1]
+    ra, dec = _sky(east, north, at)
+    ra, dec = round(ra, 9) % 360.0, round(dec, 9)
+    # Coordinates that have offsets of their own are not where the telescope points.
+    star = _sky(-target.ra_offset, -target.dec_offset, at)
+    away = project(np.float64(star[0]), np.float64(star[1]), ra, dec)  # type: ignore[arg-type]
+    x, y = sky_to_field(float(away[0]), float(away[1]), angle)
+    if not math.hypot(x, y) < FURTHEST:
+        raise RequestError(pointer, "the offsets lead more than 10 deg away from the target")
+    turned = round((angle + 180.0) % 360.0 - 180.0, 9)
+    return {
+        "pointing": {"ra": ra, "dec": dec, "position_angle": turned},
+        "offset": [round(x, 9), round(y, 9)],
+    }
+
+
+def motion(target: Target) -> dict[str, Any] | None:
+    """Return the block ``motion`` of a target with rates, which the telescope follows; None if it has none."""
+    east = target.dra * 15.0 * math.cos(math.radians(target.dec or 0.0))
+    rate = math.hypot(east, target.ddec)
+    if rate == 0.0:
+        return None
+    angle = math.degrees(math.atan2(east, target.ddec))
+    return {"rate": round(min(rate, 3.6e6), 6), "angle": round(angle, 6), "tracked": True}
+
+
+def fixed(target: Target, catalogue: Mapping[str, Any], origin: datetime, site: Site) -> dict[str, Any]:
+    """Return a catalogue with places on the sky: x, y count from the target as the field is at ``origin``.
+
+    So its stars stay where they are while the field turns, the telescope nods, and the target moves.
+    """
+    found = payload.catalogue(catalogue, pointed=True)
+    if found.celestial:
+        return dict(catalogue)
+    angle = position_angle(target, origin, origin, site)
+    star = _sky(-target.ra_offset, -target.dec_offset, follow(target, origin, origin))
+    east, north = field_to_sky(np.asarray(found.x), np.asarray(found.y), angle)
+    places = zip(("ra", "dec"), deproject(east, north, *star), strict=True)
+    kept = {key: value for key, value in catalogue.items() if key not in ("x", "y")}
+    return kept | {key: payload.packed(np.asarray(column)) for key, column in places}
+
+
+def cards(shot: Shot, place: Place, angle: float) -> dict[str, Any]:
+    """Return what the header says of the offsets, commanded and cumulative; ``angle`` as in `point`."""
+    x, y = place.on_detector(angle)
+    cumulative = (
+        ("RAOFF", "A", place.east, "East"),
+        ("DECOFF", "D", place.north, "North"),
+        ("INSTXOFF", "X", x, "along x of the field"),
+        ("INSTYOFF", "Y", y, "along y of the field"),
+    )
+    found: dict[str, Any] = {}
+    for keyword, axis, value, where in cumulative:
+        found[keyword] = [_micro(value), f"[arcsec] telescope from the target, {where}"]
+        found[f"ESO SEQ CUMOFFSET{axis}"] = [_micro(value), f"[arcsec] cumulative offset, {where}"]
+    found["ESO SEQ CUMOFFSETR"] = [_micro(place.rotation), "[deg] cumulative turn of the field"]
+    if shot.move is not None:
+        axes = "AD" if shot.move.frame.kind == "SkyFrame" else "XY"
+        how = "from the place before" if shot.move.relative else "from the target"
+        for axis, value in zip((*axes, "R"), (*shot.move.arcsec(), shot.move.dr), strict=True):
+            unit = "deg" if axis == "R" else "arcsec"
+            found[f"ESO SEQ RELOFFSET{axis}"] = [_micro(value), f"[{unit}] commanded, {how}"]
+        found["ESO SEQ GUIDE"] = [shot.move.guide, "whether the telescope guides here"]
+        if shot.move.posname:
+            found["ESO SEQ POSNAME"] = [shot.move.posname, "name of the place"]
+    return found
+
+
+def _sky(east: float, north: float, at: tuple[float, float]) -> tuple[float, float]:
+    if east == north == 0.0:
+        return at
+    ra, dec = deproject(np.float64(east), np.float64(north), *at)  # type: ignore[arg-type]
+    return float(ra), float(dec)
+
+
+def _micro(value: float) -> float:
+    return round(value, 6) + 0.0

@@ -1,0 +1,267 @@
+"""What is pointed at: a place on the sky that may move, or none (calibrations)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from elvis_cli.base.geometry import deproject
+from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.observing.checked_object import Members, brief, number
+from elvis_cli.observing.offset import FURTHEST
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+NOWHERE = ("none", "domeflat", "domeflats")
+"""Names of targets without coordinates."""
+ROTATOR = ("pa", "stationary", "vertical")
+WRAPS = {"n": "north", "north": "north", "s": "south", "south": "south", "shortest": "shortest", "none": "none"}
+FRAMES = ("icrs", "fk5", "fk4")
+BANDS = ("B", "V", "R", "I", "u", "g", "r", "i", "z", "Y", "J", "H", "K", "Ks", "L", "M", "N")
+KEYS = {
+    "name": "name",
+    "RA": "ra",
+    "Dec": "dec",
+    "equinox": "equinox",
+    "frame": "frame",
+    "epoch": "epoch",
+    "rotmode": "rotmode",
+    "PA": "pa",
+    "RAOffset": "ra_offset",
+    "DecOffset": "dec_offset",
+    "PMRA": "pmra",
+    "PMDec": "pmdec",
+    "mag": "mag",
+    "wrap": "wrap",
+    "dra": "dra",
+    "ddec": "ddec",
+    "comment": "comment",
+}
+"""The names in files and those of the members here."""
+_SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[:hd\s]+(\d{1,2})(?:[:m'\s]+(\d{1,2}(?:\.\d*)?))?[s\"]?")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A name, coordinates, how they change, and how the field is turned."""
+
+    name: str
+    ra: float | None = None
+    dec: float | None = None
+    """deg, in ``frame``; None = there are none."""
+    equinox: float = 2000.0
+    """Year of the coordinate system; 2000 in ICRS."""
+    frame: str = "icrs"
+    epoch: float = 2000.0
+    """Year in which a star with a proper motion is at ra, dec."""
+    rotmode: str | None = None
+    """pa, stationary or vertical; None = pa."""
+    pa: float | None = None
+    """deg, North through East; None = 0."""
+    ra_offset: float = 0.0
+    dec_offset: float = 0.0
+    """From the coordinates to where the telescope points, arcsec on the sky."""
+    pmra: float = 0.0
+    """arcsec/yr on the sky (mu_alpha cos dec)."""
+    pmdec: float = 0.0
+    mag: Mapping[str, float] = field(default_factory=dict)
+    """Vega magnitudes by band."""
+    wrap: str | None = None
+    dra: float = 0.0
+    """Rate in right ascension, seconds of time per hour (Keck's arcsec/hr / 15)."""
+    ddec: float = 0.0
+    """Rate in declination, arcsec per hour."""
+    comment: str = ""
+
+    @property
+    def placed(self) -> bool:
+        """Whether it has coordinates."""
+        return self.ra is not None and self.dec is not None
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was not given and is taken as usual."""
+        if not self.placed:
+            return ()
+        missing = [f"{name} = {value}" for name, given, value in (("rotmode", self.rotmode, "pa"), ("PA", self.pa, 0))
+                   if given is None]  # fmt: skip
+        return (f"target {self.name}: not given, so taken: {', '.join(missing)}",) if missing else ()
+
+    def at(self, year: float, hours: float = 0.0) -> tuple[float, float]:
+        """Return ICRS right ascension and declination (deg) in a ``year``, ``hours`` after the start of its block.
+
+        A straight line in space, without the change of its distance: each rate counts by itself, and with it the
+        offsets of the pointing.
+
+        Raises
+        ------
+        RequestError
+            It has no coordinates.
+        """
+        ra, dec = self.icrs()
+        years = year - self.epoch
+        ra, dec = _step(ra, dec, self.pmra * years, self.pmdec * years)
+        east = self.dra * 15.0 * math.cos(math.radians(dec)) * hours
+        return _step(ra, dec, east + self.ra_offset, self.ddec * hours + self.dec_offset)
+
+    def icrs(self) -> tuple[float, float]:
+        """Return the coordinates as they are written, in ICRS, deg."""
+        if self.ra is None or self.dec is None:
+            raise RequestError("", f"the target {self.name} has no coordinates")
+        if self.frame == "icrs":
+            return self.ra, self.dec
+        found = self.coord().icrs
+        return float(found.ra.deg), float(found.dec.deg)
+
+    def coord(self) -> SkyCoord:
+        """Return the coordinates as they are written, as astropy has them."""
+        from astropy.coordinates import FK4, FK5, ICRS, SkyCoord
+
+        frame = {"icrs": ICRS, "fk5": FK5, "fk4": FK4}[self.frame]
+        made = frame() if self.frame == "icrs" else frame(equinox=f"{'JB'[self.frame == 'fk4']}{self.equinox}")
+        return SkyCoord(self.ra, self.dec, unit="deg", frame=made)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` makes this of; what is not known is left out."""
+        found = {key: getattr(self, name) for key, name in KEYS.items()}
+        found["mag"] = dict(self.mag)
+        return {key: value for key, value in found.items() if value is not None}
+
+    def header(self) -> dict[str, Any]:
+        """Return the cards of Keck's dictionary."""
+        cards = {
+            "TNAME": self.name,
+            "TRA": self.ra,
+            "TDEC": self.dec,
+            "TEQUINOX": self.equinox,
+            "TEPOCH": self.epoch,
+            "TFRAME": self.frame,
+            "TROTMODE": self.rotmode or "pa",
+            "TPA": self.pa or 0.0,
+            "TRAOFF": self.ra_offset,
+            "TDECOFF": self.dec_offset,
+            "TPMRA": self.pmra,
+            "TPMDEC": self.pmdec,
+            **{f"T{band.upper()}MAG": value for band, value in self.mag.items()},
+            "TDRA": self.dra,
+            "TDDEC": self.ddec,
+            "TCOMMENT": self.comment,
+        }
+        return {key: value for key, value in cards.items() if value is not None}
+
+
+def from_dict(node: Any, pointer: str, *, resolve: bool = False) -> Target:
+    """Return the target that an object describes; ``resolve`` asks for missing coordinates by name (network).
+
+    Raises
+    ------
+    RequestError
+        The name is missing, or the coordinates, or a member is wrong.
+    ResourceError
+        The name cannot be resolved.
+    """
+    members = Members(node, pointer, (*KEYS, "objecttype", "obstime"))
+    name = members.text("name")
+    frame = members.choice("frame", FRAMES, "icrs")
+    ra, dec = _coordinates(members)
+    if ra is None and name.casefold() not in NOWHERE:
+        if not resolve:
+            reason = "is missing (--resolve asks for it by the name of the target)"
+            raise RequestError(members.at("RA" if "RA" not in members else "Dec"), reason, allowed="0 to 360 deg")
+        ra, dec = from_name(name)
+        frame = "icrs"
+    equinox = 2000.0 if frame == "icrs" else round(_year(members, "equinox", 2000.0), 6)
+    return Target(
+        name,
+        ra,
+        dec,
+        equinox,
+        frame,
+        _year(members, "epoch", 2000.0),
+        members.choice("rotmode", ROTATOR) if "rotmode" in members else None,
+        members.maybe("PA", 0.0, 360.0, unit="deg"),
+        members.number("RAOffset", 0.0, -FURTHEST, FURTHEST, unit="arcsec"),
+        members.number("DecOffset", 0.0, -FURTHEST, FURTHEST, unit="arcsec"),
+        members.number("PMRA", 0.0, -100, 100, unit="arcsec/yr"),
+        members.number("PMDec", 0.0, -100, 100, unit="arcsec/yr"),
+        _magnitudes(members),
+        WRAPS[members.choice("wrap", WRAPS)] if "wrap" in members else None,
+        members.number("dra", 0.0, -1e5, 1e5, unit="s of time per hour"),
+        members.number("ddec", 0.0, -1e6, 1e6, unit="arcsec/hr"),
+        members.text("comment", ""),
+    )
+
+
+def from_name(name: str) -> tuple[float, float]:
+    """Return the ICRS coordinates (deg) that Sesame (CDS) knows for a name; asks the network.
+
+    Raises
+    ------
+    ResourceError
+        It does not know it, or does not answer.
+    """
+    from astropy.coordinates import SkyCoord
+    from astropy.coordinates.name_resolve import NameResolveError
+
+    try:
+        found = SkyCoord.from_name(name).icrs
+    except (NameResolveError, OSError) as error:
+        raise ResourceError(
+            f"the name {name!r} could not be resolved ({str(error)[:120]}): give RA and Dec", name=name
+        ) from None
+    return float(found.ra.deg), float(found.dec.deg)
+
+
+def sexagesimal(text: str, pointer: str) -> float:
+    """Return the number in "hh:mm:ss.s" or "dd mm ss.s", in hours or degrees."""
+    match = _SEXAGESIMAL.fullmatch(text.strip())
+    minute, second = (float(match[n] or 0) for n in (3, 4)) if match else (60.0, 60.0)
+    if not match or minute >= 60 or second >= 60:
+        raise RequestError(pointer, f"{brief(text)} is no sexagesimal number", allowed="12:34:56.7 or 12 34 56.7")
+    return (-1.0 if match[1] == "-" else 1.0) * (float(match[2]) + minute / 60 + second / 3600)
+
+
+def _coordinates(members: Members) -> tuple[float | None, float | None]:
+    ra, dec = members.node.get("RA"), members.node.get("Dec")
+    if ra is None or dec is None:
+        if ra is not None or dec is not None:
+            members.need("Dec" if dec is None else "RA")
+        return None, None
+    texts = isinstance(ra, str) and isinstance(dec, str)
+    if isinstance(ra, str) != isinstance(dec, str):
+        raise RequestError(members.at("RA"), "RA and Dec are one a text and one a number", allowed="both of one kind")
+    if texts:
+        ra, dec = 15.0 * sexagesimal(ra, members.at("RA")), sexagesimal(dec, members.at("Dec"))
+    return number(ra, members.at("RA"), 0.0, 360.0, "deg"), number(dec, members.at("Dec"), -90.0, 90.0, "deg")
+
+
+def _year(members: Members, name: str, default: float) -> float:
+    """Return a year; J2000 and B1950 are taken too."""
+    found = members.node.get(name)
+    if isinstance(found, str) and found[:1] in ("J", "B"):
+        return number(found[1:], members.at(name), 1800, 2200, "year")
+    return members.number(name, default, 1800, 2200, unit="year")
+
+
+def _magnitudes(members: Members) -> dict[str, float]:
+    given = members.table("mag")
+    inner = Members(given, members.at("mag"), BANDS)
+    return {band: inner.number(band, low=-30, high=60, unit="mag") for band in inner.node}
+
+
+def _step(ra: float, dec: float, east: float, north: float) -> tuple[float, float]:
+    if east == north == 0.0:
+        return ra, dec
+    lon, lat = deproject(np.float64(east), np.float64(north), ra, dec)  # type: ignore[arg-type]
+    return float(lon), float(lat)
+
+
+def with_rate(target: Target, east: float) -> Target:
+    """Return the target with a rate on the sky to the East (arcsec per hour) as its rate in right ascension."""
+    cos = math.cos(math.radians(target.dec or 0.0))
+    return replace(target, dra=east / 15.0 / cos if cos > 1e-6 else 0.0)

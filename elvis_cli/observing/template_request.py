@@ -1,0 +1,119 @@
+"""A series of a visit made ready: the request that all its files have in common, checked by the instrument."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from elvis_cli.base.merge import merge
+from elvis_cli.errors import RequestError
+from elvis_cli.instrument import registry
+from elvis_cli.model.setup import Setup
+from elvis_cli.observing import templates
+from elvis_cli.observing.constraints import OLDER
+from elvis_cli.observing.templates import Overheads
+from elvis_cli.observing.visit import Series, Shot, Visit
+from elvis_cli.request import parse
+
+OURS = ("pointing", "offset", "date", "exposure", "calibration", "obs", "template")
+"""Members of a request's block ``elvis`` that the plan writes."""
+BANDS = {"B": ("B", 0.44), "V": ("V", 0.55), "R": ("R", 0.64), "I": ("I", 0.8), "u": ("sdss_u", 0.36),
+         "g": ("sdss_g", 0.47), "r": ("sdss_r", 0.62), "i": ("sdss_i", 0.75), "z": ("sdss_z", 0.89), "Y": ("Y", 1.02),
+         "J": ("J", 1.25), "H": ("H", 1.65), "K": ("K", 2.2), "Ks": ("VISTA_Ks", 2.15), "L": ("L", 3.5),
+         "M": ("M", 4.8), "N": ("N", 10.0)}  # fmt: skip
+"""The ETC's names of a target's bands, and um."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """What all files of a series, or some of them, have in common."""
+
+    document: Mapping[str, Any]
+    setup: Setup
+    overheads: Overheads
+    count: int
+    """Integrations in a file."""
+
+    @property
+    def shutter(self) -> float:
+        """Seconds of light in a file."""
+        return self.setup.dit * (self.count if self.setup.detector.kind == "ir" else 1)
+
+    @property
+    def readout(self) -> float:
+        """Seconds to read it out."""
+        further = self.count - 1 if self.setup.detector.kind == "ir" else 0
+        return self.overheads.readout + further * self.overheads.integration
+
+
+def make(visit: Visit, series: Series, shot: Shot | None, patch: Mapping[str, Any]) -> Ready:
+    """Return what the files of a series have in common; ``shot`` is one that is exposed in a way of its own.
+
+    The instrument's example comes first, then ``patch``, then the visit's own, then what the series says.
+
+    Raises
+    ------
+    RequestError
+        The instrument refuses what the series asks for, or a patch says what the plan does.
+    """
+    plugin = registry.load(visit.instrument)
+    document = plugin.example(series.mode)
+    dit_key, count_key = document["timesnr"]
+    document["output"] = {}
+    patch = merge(merge({}, patch), visit.request)
+    _free(patch.get("elvis"), visit.pointer)
+    document = merge(document, {key: value for key, value in patch.items() if key != "instrumentName"})
+    for name in ("instrument", "timesnr", "sky", "elvis"):
+        if not isinstance(document.setdefault(name, {}), dict):
+            raise RequestError(f"{visit.pointer}/{name}", "must be an object")
+    for old in OLDER:
+        document["sky"].pop(old, None)
+    document["instrument"] |= {"ins_configuration": series.mode, **series.keys}
+    document["timesnr"] |= series.timing
+    if shot is not None:
+        if shot.dit is not None:
+            document["timesnr"] |= {dit_key: shot.dit, count_key: shot.count or 1}
+        document["elvis"] |= shot.elvis
+    if series.calibration:
+        document["elvis"]["calibration"] = series.calibration
+    document["elvis"] = {"window": "full", "chips": "all", **document["elvis"]}
+    try:
+        request = parse.read(json.dumps(document))
+        setup = plugin.configure(request)
+        if setup.calibration is not None:
+            from elvis_cli.light import calibration
+
+            _, setup = calibration.arranged(request, setup)
+    except RequestError as error:
+        raise RequestError(
+            series.pointer, f"{series.template} asks for what cannot be: {error.message}", found=error.details["found"]
+        ) from None
+    if setup.detector.kind != "ir":
+        document["timesnr"][count_key] = 1  # further exposures are files of their own
+    elif setup.count is None:
+        raise RequestError(series.pointer, f"{series.template} needs {count_key}, not a signal-to-noise ratio")
+    _brighten(document, patch, visit, setup)
+    overheads = templates.load(visit.instrument).overheads(request.keys)
+    return Ready(document, setup, overheads, setup.count or 1)
+
+
+def _free(block: Any, pointer: str) -> None:
+    """Raise if a patch says what follows from the block."""
+    for key in OURS:
+        if isinstance(block, Mapping) and key in block:
+            raise RequestError(f"{pointer}/elvis/{key}", "follows from the block: a patch cannot say it")
+
+
+def _brighten(document: dict[str, Any], patch: Mapping[str, Any], visit: Visit, setup: Setup) -> None:
+    """Give the target the magnitude of its band next to the filter, if it has some and the patch says nothing."""
+    magnitudes = visit.target.mag if visit.target else {}
+    told = patch.get("target")
+    if not magnitudes or (isinstance(told, Mapping) and told.get("brightness")):
+        return
+    band = min(magnitudes, key=lambda name: abs(math.log(BANDS[name][1] / setup.filter_centre)))
+    name, system = BANDS[band][0], "AB" if BANDS[band][0].startswith("sdss") else "vega"
+    brightness = {"brightnesstype": "mag", "magband": name, "mag": magnitudes[band], "magsys": system}
+    document["target"] = {**document.get("target", {}), "brightness": brightness}

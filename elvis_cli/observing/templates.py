@@ -1,0 +1,330 @@
+"""Template signatures: which templates an instrument has, and which parameters they take.
+
+They are data: ``templates.toml`` in the instrument's folder, and ``_templates/sequences.toml``, the parameters of the
+sequences that templates are made of. The keys of the instrument's modes are parameters of their templates too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer, nearest_name
+from elvis_cli.instrument import registry, sourced_table
+from elvis_cli.observing.checked_object import allowed as limits
+from elvis_cli.observing.checked_object import brief, number, whole
+
+MODE = "INS.MODE"
+"""The parameter that chooses one of several modes."""
+MOST = 2000
+"""Items of a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: its type, its range and what holds if it is not given."""
+
+    name: str
+    type: str
+    """number, integer, boolean, keyword, option (a keyword that may be a number), string, numlist or keywordlist."""
+    default: Any = None
+    low: float = -1e9
+    high: float = 1e9
+    unit: str = ""
+    options: tuple[str, ...] = ()
+    about: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """Return the range or the options as a person reads them."""
+        if self.options:
+            return " ".join(self.options)
+        return limits(self.low, self.high, self.unit) if self.type in ("number", "integer", "numlist") else ""
+
+    def check(self, value: Any, pointer: str) -> Any:
+        """Return a value as this parameter's type has it.
+
+        Raises
+        ------
+        RequestError
+            It has the wrong type or is out of range.
+        """
+        match self.type:
+            case "number":
+                found: Any = number(self._no_text(value, pointer), pointer, self.low, self.high, self.unit)
+            case "integer":
+                found = whole(self._no_text(value, pointer), pointer, int(self.low), int(self.high))
+            case "boolean":
+                known = {True: True, False: False, "T": True, "F": False, "true": True, "false": False}
+                if not isinstance(value, (bool, str)) or value not in known:
+                    raise RequestError(pointer, f"{brief(value)} has the wrong type", allowed="T or F")
+                found = known[value]
+            case "keyword":
+                found = self._word(value, pointer)
+            case "option":  # its name, or the number that the name is
+                same = [o for o in self.options if o.replace(".", "").isdecimal() and _equal(o, value)]
+                found = value if same else self._word(value, pointer)
+            case "numlist":
+                parts = self._parts(value, pointer)
+                found = [number(part, f"{pointer}/{n}", self.low, self.high, self.unit) for n, part in enumerate(parts)]
+            case "keywordlist":
+                found = [self._word(part, f"{pointer}/{n}") for n, part in enumerate(self._parts(value, pointer))]
+            case _:
+                found = value
+                if not isinstance(value, str) or len(value) > 200:
+                    raise RequestError(pointer, f"{brief(value)} has the wrong type", allowed="a text")
+        return found
+
+    def _no_text(self, value: Any, pointer: str) -> Any:
+        if isinstance(value, str):
+            raise RequestError(
+                pointer, f"{brief(value)} has the wrong type", found=value[:60], allowed=f"a {self.type}"
+            )
+        return value
+
+    def _parts(self, value: Any, pointer: str) -> list[Any]:
+        parts = value.split() if isinstance(value, str) else value
+        parts = [parts] if isinstance(parts, (int, float)) and not isinstance(parts, bool) else parts
+        if not isinstance(parts, (list, tuple)) or not 1 <= len(parts) <= MOST:
+            raise RequestError(pointer, f"{brief(value)} has the wrong type", allowed=f"a list of 1 to {MOST} items")
+        return list(parts)
+
+    def _word(self, value: Any, pointer: str) -> str:
+        if not isinstance(value, str) or value not in self.options:
+            raise choice_error(pointer, value, self.options)
+        return value
+
+
+def _equal(option: str, value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and float(option) == value
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One template of an instrument."""
+
+    id: str
+    title: str
+    type: str
+    """acquisition, science or calib."""
+    sequence: str
+    modes: Mapping[str, str]
+    """The instrument's modes by the words of INS.MODE, the usual one first."""
+    parameters: Mapping[str, Parameter]
+    """Those besides the keys of the mode."""
+    keys: Mapping[str, Any]
+    """Keys of the mode whose default is another than the mode's."""
+    calibration: str | None
+    category: str | None
+    """DPR CATG and TYPE of object and sky; None = the calibration's own."""
+    object_type: str | None
+    sky_type: str | None
+    sky_category: str | None
+    tech: str | None
+    """DPR TECH; None = the mode's."""
+
+    def values(self, given: Mapping[str, Any], keys: Mapping[str, Parameter], pointer: str) -> dict[str, Any]:
+        """Return the values of all parameters: those given, checked, and the defaults; ``keys`` are the mode's.
+
+        A key of the instrument that is not given is left out.
+
+        Raises
+        ------
+        RequestError
+            A parameter does not exist, or its value is wrong.
+        """
+        known = {**keys, **self.parameters}
+        found = {name: p.default for name, p in self.parameters.items() if p.default is not None} | dict(self.keys)
+        for name, value in given.items():
+            where = pointer + json_pointer(name)
+            if name not in known:
+                raise RequestError(
+                    where, f"{self.id} has no such parameter", allowed=list(known), nearest=nearest_name(name, known)
+                )
+            if value is not None:
+                found[name] = known[name].check(value, where)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Overheads:
+    """Seconds that pass without light."""
+
+    preset: float
+    """To slew to a target and start guiding and the active optics."""
+    acquisition: float
+    """To put the target where it belongs."""
+    setup: float
+    """To change the instrument's configuration."""
+    offset: float
+    """To move the telescope, and guide again."""
+    readout: float
+    """To read out and write a file."""
+    integration: float
+    """To start each further integration of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """All that an instrument says of its templates."""
+
+    instrument: str
+    templates: Mapping[str, Template]
+    patterns: Mapping[str, Any]
+    """Offset patterns of its own, as `elvis_cli.observing.pattern` reads them."""
+    tree: Mapping[str, Any]
+
+    def find(self, name: Any, pointer: str) -> Template:
+        """Return the template of a name, or raise RequestError naming the nearest."""
+        if not isinstance(name, str) or name not in self.templates:
+            raise choice_error(pointer, name, self.templates)
+        return self.templates[name]
+
+    def listing(self) -> list[tuple[str, ...]]:
+        """Return name, title, type and modes of all templates."""
+        return [(t.id, t.title, t.type, " ".join(t.modes.values())) for t in self.templates.values()]
+
+    def describe(self, template: Template) -> list[tuple[str, ...]]:
+        """Return name, type, range, default and meaning of a template's parameters; of keys, the first mode's."""
+        known: dict[str, tuple[Parameter, Any]] = {}
+        for mode in () if template.type == "acquisition" else list(template.modes.values())[::-1]:
+            usual = self.example(mode)
+            known |= {name: (p, usual.get(name)) for name, p in {**self.keys(mode), **self.timing(mode)}.items()}
+        known |= {name: (p, p.default) for name, p in template.parameters.items()}
+        return [
+            (name, p.type, p.allowed, _text(template.keys.get(name, default)), p.about)
+            for name, (p, default) in known.items()
+        ]
+
+    def example(self, mode: str) -> dict[str, Any]:
+        """Return the usual values of a mode's keys, DIT and number of integrations."""
+        document = registry.load(self.instrument).example(mode)
+        return {**document["instrument"], **document["timesnr"]}
+
+    def timing(self, mode: str) -> dict[str, Parameter]:
+        """Return DIT and the number of integrations, by the names that the instrument has for them, as parameters."""
+        dit, count = registry.load(self.instrument).example(mode)["timesnr"]
+        return {
+            dit: Parameter(dit, "number", low=1e-6, high=1e6, unit="s", about="integration time"),
+            count: Parameter(count, "integer", low=1, high=1e6, about="integrations in a file"),
+        }
+
+    def overheads(self, keys: Mapping[str, Any]) -> Overheads:
+        """Return the times of the instrument in a configuration; a key's option may have times of its own."""
+        if "overheads" not in self.tree:
+            raise ResourceError(f"{self.instrument} has no templates.toml with overheads: its nights cannot be planned")
+        table = dict(self.tree["overheads"])
+        for key, options in table.pop("by", {}).items():
+            table |= options.get(str(keys.get(key)), {})
+        read = sourced_table.SourcedTable(table, f"{self.instrument}/templates.toml", "overheads", self.tree)
+        return Overheads(**{name: read.number(name, "s") for name in Overheads.__dataclass_fields__})
+
+    def keys(self, mode: str) -> dict[str, Parameter]:
+        """Return the keys of a mode as parameters."""
+        plugin: Any = registry.load(self.instrument)
+        table = plugin.keys(mode) if hasattr(plugin, "keys") else {}
+        return {name: p for key, one in table.items() for name, p in _keys(key, one)}
+
+
+def _keys(key: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Parameter]]:
+    """Yield a key of a mode, and its older names, as parameters."""
+    if table.get("role") == "number":
+        low, high = table["range"]
+        yield key, Parameter(key, "number", low=low, high=high, unit=table["unit"], about=table.get("about", ""))
+        return
+    refused = table.get("refused", {})
+    offered = tuple(option for option in table["options"] if option not in refused)
+    yield key, Parameter(key, "option", options=offered, about=table.get("about", ""))
+    for name, means in table.get("was", {}).items():
+        yield name, Parameter(name, "option", options=tuple(means))
+
+
+@cache
+def load(instrument: str) -> Signatures:
+    """Return the signatures of an instrument; none if it has no templates.toml.
+
+    Raises
+    ------
+    ResourceError
+        There is no such instrument, or its file is wrong.
+    """
+    plugin: Any = registry.load(instrument)
+    folder = getattr(plugin, "folder", None)
+    path = None if folder is None else Path(folder) / "templates.toml"
+    tree = sourced_table.read(path) if path and path.is_file() else {}
+    made = {name: _template(name, table) for name, table in tree.get("templates", {}).items()}
+    return Signatures(instrument, made, tree.get("patterns", {}), tree)
+
+
+@cache
+def prefixes() -> Mapping[str, str]:
+    """Return the instruments that have templates, by what the templates' names begin with."""
+    found: dict[str, str] = {}
+    for name in registry.names():
+        try:
+            made = load(name).templates
+        except ResourceError:  # a stranger's package that does not work: asked for by name it says so
+            continue
+        found |= {template.partition("_")[0].casefold(): name for template in made}
+    return found
+
+
+@cache
+def sequences() -> Mapping[str, Any]:
+    """Return the tables of the shared file of sequences."""
+    import elvis_instruments
+
+    return sourced_table.read(Path(elvis_instruments.__path__[0]) / "_templates" / "sequences.toml")
+
+
+def _template(name: str, table: Mapping[str, Any]) -> Template:
+    shared = sequences()
+    own = table.get("parameters", {})
+    modes = table["modes"] if isinstance(table["modes"], Mapping) else {mode: mode for mode in table["modes"]}
+    names = [n for n in shared["sequences"][table["sequence"]] if n not in table.get("without", ())]
+    parameters = {n: _parameter(n, {**shared["parameters"].get(n, {}), **own.get(n, {})}) for n in (*names, *own)}
+    if len(modes) > 1:
+        parameters[MODE] = Parameter(MODE, "keyword", next(iter(modes)), options=tuple(modes))
+    # A calibration calls itself what it is (elvis_cli.light.calibration).
+    own_names = {} if "calibration" in table else {"category": "SCIENCE", "object": "OBJECT", "sky": "SKY"}
+    dpr = own_names | table.get("dpr", {})
+    category = dpr.get("category")
+    return Template(
+        name,
+        table["title"],
+        table.get("type", "science"),
+        table["sequence"],
+        modes,
+        parameters,
+        table.get("keys", {}),
+        table.get("calibration"),
+        category,
+        dpr.get("object"),
+        dpr.get("sky"),
+        dpr.get("sky_category", category),
+        dpr.get("tech"),
+    )
+
+
+def _text(default: Any) -> str:
+    if isinstance(default, list):
+        return " ".join(map(str, default))
+    if isinstance(default, bool):
+        return "T" if default else "F"
+    return "" if default is None else str(default)
+
+
+def _parameter(name: str, table: Mapping[str, Any]) -> Parameter:
+    return Parameter(
+        name,
+        table["type"],
+        table.get("default"),
+        table.get("min", -1e9),
+        table.get("max", 1e9),
+        table.get("unit", ""),
+        tuple(table.get("options", ())),
+        table.get("about", ""),
+    )

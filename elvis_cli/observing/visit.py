@@ -1,0 +1,81 @@
+"""An Observing Block as the night carries it out, whatever language it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from elvis_cli.observing.offset import TelescopeOffset
+from elvis_cli.observing.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One file: the motion of the telescope before it, and what it is taken of."""
+
+    move: TelescopeOffset | None = None
+    """None = the telescope stays."""
+    sky: bool = False
+    chop: TelescopeOffset | None = None
+    """Where the chopper looks, from where the telescope does."""
+    dit: float | None = None
+    """s; None = the series's."""
+    count: int | None = None
+    elvis: Mapping[str, Any] = field(default_factory=dict)
+    """Members of the request's block: how the detector is read out."""
+    cards: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One template of a block."""
+
+    template: str
+    title: str
+    number: int
+    """In the block, from 1."""
+    pointer: str
+    mode: str
+    keys: Mapping[str, Any]
+    """Of the ``instrument`` section, as far as the block gives them."""
+    timing: Mapping[str, Any]
+    """DIT and NDIT by the instrument's own names, as far as the block gives them."""
+    shots: tuple[Shot, ...]
+    category: str | None = "SCIENCE"
+    object_type: str | None = "OBJECT"
+    sky_type: str | None = "SKY"
+    sky_category: str | None = "SCIENCE"
+    tech: str | None = None
+    calibration: str | None = None
+    """The calibration that each shot is, in place of light from the sky."""
+    returns: bool = True
+    """Whether the telescope goes back to the target."""
+    cards: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A block: slew, acquisition, and its templates."""
+
+    pointer: str
+    id: int
+    name: str
+    programme: str
+    target: Target | None
+    instrument: str
+    series: tuple[Series, ...]
+    slews: bool = True
+    acquires: bool = True
+    alignment: float = 0.0
+    """Seconds of exposures for the acquisition."""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    """Merge patch to the requests: what the block does not say of the simulation."""
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    """As p2 has them: airmass, fli, moonDistance."""
+    windows: tuple[tuple[datetime, datetime], ...] = ()
+    """Absolute time constraints of its start, UTC."""
+    sidereal: tuple[tuple[float, float], ...] = ()
+    """Sidereal ones, hours; from the evening over 0 h to the morning if the second is less."""
+    cards: Mapping[str, Any] = field(default_factory=dict)

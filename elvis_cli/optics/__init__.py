@@ -1,0 +1,1 @@
+"""Telescope and instrument: throughput, pupil, adaptive optics, point-spread function."""

@@ -1,0 +1,1 @@
+"""Adaptive optics: the wavefront error that they leave."""

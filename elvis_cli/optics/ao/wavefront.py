@@ -1,0 +1,80 @@
+"""The second moments of a wavefront: structure functions and spectra of the optical path difference, nm2.
+
+Path differences do not depend on the wavelength, so that one structure function serves all of them:
+D(rad2) = (2 pi / lambda)^2 D(nm2). Spectra are W(f) in nm2 m2, spatial frequencies f in 1/m, shifts rho in m.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.sky.turbulence import Air, Real, von_karman
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wavefront:
+    """The second moments of a residual wavefront."""
+
+    shift: Floats
+    """m, ascending from 0: abscissa of ``isotropic``."""
+    isotropic: Floats
+    """Structure function of the part that is the same in all directions, nm2."""
+    spectrum: tuple[Floats, Floats] | None = None
+    """The rest: W at (fx, fy) = (i, j) df and at (i, -j) df, as (j, i) arrays, nm2 m2."""
+    df: float = 0.0
+    """1/m."""
+    variance: float = math.inf
+    """All that is left of the wavefront error, nm2."""
+    jitter: float = 0.0
+    """Image motion on top of it, arcsec rms per axis."""
+
+    def structure(self, rho: Floats) -> tuple[Real, Real | None]:
+        """Return the parts e, o of D(rho[i], rho[j]) = e + o and D(rho[i], -rho[j]) = e - o, as (j, i) arrays, nm2.
+
+        ``rho`` is in m; o is None where it vanishes.
+        """
+        even = np.interp(np.hypot(rho, rho[:, None]), self.shift, self.isotropic).astype(np.float32)
+        if self.spectrum is None:
+            return even, None
+        plus, minus = self.spectrum
+        weight = quadrant_weights(len(plus), self.df)
+        phase = 2 * math.pi * self.df * np.outer(np.arange(len(plus)), rho)
+        cos, sin = ((weight[:, None] * wave).astype(np.float32) for wave in (np.cos(phase), np.sin(phase)))
+        mean, half = ((0.5 * part).astype(np.float32) for part in (plus + minus, plus - minus))
+        even += np.float32(2.0 * integral(mean, mean, self.df)) - 2.0 * product(product(cos.T, mean), cos)
+        return even, 2.0 * product(product(sin.T, half), sin) if half.any() else None
+
+
+def quadrant_weights(size: int, step: float) -> Floats:
+    """Return the weights along one axis of a symmetric function that is given at (i, j) and (i, -j) ``step``."""
+    weight = np.full(size, 2.0 * step)
+    weight[0] = step  # both quadrants hold the axes
+    return weight
+
+
+def integral(plus: Real, minus: Real, step: float) -> float:
+    """Return the integral over the plane of a symmetric function, given at (i, j) ``step`` and (i, -j) ``step``."""
+    weight = quadrant_weights(len(plus), step)
+    return 0.5 * float(np.sum(weight[:, None] * weight * (plus + minus)))
+
+
+def product(a: Real, b: Real) -> Real:
+    """Return the matrix product a b, a few rows of ``a`` at a time.
+
+    BLAS shares large products between threads, and rounding then depends on their number; below 2^18
+    multiplications it does not (OpenBLAS, interface/gemm.c), and nothing is lost by the wait for other threads.
+    """
+    rows = max(1, (1 << 18) // (a.shape[1] * b.shape[1]))
+    whole = len(a) // rows * rows
+    parts = np.ascontiguousarray(a[:whole]).reshape(-1, rows, a.shape[1]) @ b
+    return np.concatenate([parts.reshape(whole, b.shape[1]), a[whole:] @ b])
+
+
+def seeing_limited(atmosphere: Air, longest: float) -> Wavefront:
+    """Return the uncorrected wavefront, for shifts up to ``longest`` m (von Karman)."""
+    shift = np.concatenate(([0.0], np.geomspace(1e-4, longest, 1500)))
+    return Wavefront(shift, von_karman(shift, atmosphere))

@@ -1,0 +1,310 @@
+"""The prediction for a spectrograph: signal-to-noise ratio of every order, and NDIT or NEXPO for a requested one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from elvis_cli.base import parallel
+from elvis_cli.errors import RequestError
+from elvis_cli.instrument import configure
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
+from elvis_cli.model.spectrograph import Aperture, Spectrograph
+from elvis_cli.prediction import extraction, imaging
+from elvis_cli.prediction.extraction import Spectrum
+from elvis_cli.scene.spectrum import gaussian
+
+if TYPE_CHECKING:
+    from elvis_cli.focalplane.spectrometer import Spectrometer
+
+REACH = 32
+"""Pixels to either side of the target from which its light is taken, or half the aperture if that is more."""
+LOST = 1e-3
+"""Part of the light in the aperture below which the user is told."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What the ETC says of one request of a spectrograph. Electrons are per integration unless said otherwise.
+
+    Scalars are medians over ``inside``, the spectral pixels that were asked for.
+    """
+
+    orders: tuple[Spectrum, ...]
+    """Their spectra, ascending."""
+    listed: tuple[Spectrum, ...]
+    """Those of which tables are written."""
+    inside: Spectrum
+    """All orders' pixels in the range of wavelengths that was asked for, or all; without profiles."""
+    count: int
+    """NDIT or NEXPO, as asked or as solved for the requested S/N; 0 where nothing reaches it."""
+    count_key: str
+    solved: bool
+    dit: float
+    aperture_pix: int
+    iq: float
+    """FWHM, arcsec."""
+    target_rate: float
+    """Electrons/s of the target on the chips, within the rows about it."""
+    brightest: float
+    """Electrons in the brightest pixel of all traces, background included."""
+    full_well: float
+    resolution: float
+    limit: float | None
+    """Magnitude, in the target's band and system, at which a target like this has a median S/N of snr.LIMIT."""
+    sky_model: str
+    endless: bool = False
+    """The target has no end: its fractions are areas, arcsec2."""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def snr_single(self) -> float:
+        """S/N of one integration."""
+        return float(np.median(self.inside.single))
+
+    @property
+    def snr(self) -> float:
+        """After all ``count`` integrations."""
+        return self.snr_single * math.sqrt(self.count)
+
+    @property
+    def optimal(self) -> float:
+        """S/N of optimal extraction after all integrations."""
+        return float(np.median(np.sqrt(self.inside.ideal))) * math.sqrt(self.count)
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the brightest pixel exceeds the full well."""
+        return self.brightest > self.full_well
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know."""
+        if not self.saturated:
+            return self.remarks
+        over = np.concatenate([spectrum.peak for spectrum in self.orders]) > self.full_well
+        what = f"the brightest pixel saturates: {self.brightest:.3g} e in {self.dit:g} s"
+        return *self.remarks, f"{what}, full well {self.full_well:g} e; {over.mean():.2%} of the spectral pixels do"
+
+    def best(self) -> tuple[int, float]:
+        """Return the order with the greatest median S/N after all integrations, and that."""
+        ratios = {s.order: float(np.median(s.single)) for s in self.orders}
+        order = max(ratios, key=lambda number: (ratios[number], -number))
+        return order, ratios[order] * math.sqrt(self.count)
+
+    def cards(self) -> list[tuple[str, object, str]]:
+        """Return (keyword, value, comment) for the HIERARCH ESO SIM block."""
+        inside, (order, ratio) = self.inside, self.best()
+        npix = np.median(inside.npix)
+        middle = {name: float(np.median(getattr(inside, name))) for name in ("target", "sky", "dark")}
+        pixel = {name: electrons / npix if npix > 0 else 0.0 for name, electrons in middle.items()}
+        part = "[arcsec2] of the sky" if self.endless else "fraction of the light"
+        cards: list[tuple[str, object, str]] = [
+            ("ESO SIM SNR", round(self.snr, 4), f"median S/N per spectral pixel, all {self.count_key}"),
+            ("ESO SIM SNR SINGLE", round(self.snr_single, 4), "the same of one integration"),
+            ("ESO SIM SNR OPT", round(self.optimal, 4), "by optimal extraction, all of them"),
+            ("ESO SIM SNR WMIN", round(1e3 * float(inside.wave.min()), 4), "[nm] from here"),
+            ("ESO SIM SNR WMAX", round(1e3 * float(inside.wave.max()), 4), "[nm] to here"),
+            ("ESO SIM SNR SOLVED", self.solved, f"{self.count_key} solved for the requested S/N"),
+            ("ESO SIM SNR COUNT", self.count, f"{self.count_key}"),
+            ("ESO SIM BEST ORDER", order, "order with the greatest median S/N"),
+            ("ESO SIM BEST SNR", round(ratio, 4), "median S/N of that order, all integrations"),
+            ("ESO SIM APER DIAM", self.aperture_pix, "[pixel] aperture's length or diameter"),
+            ("ESO SIM APER NPIX", round(float(npix), 2), "pixels in the aperture"),
+            ("ESO SIM APER ENSLIT", round(float(np.median(inside.enslitted)), 6), f"{part} in the slit"),
+            ("ESO SIM APER ENCIRC", round(float(np.median(inside.encircled)), 6), f"{part} in the aperture"),
+            ("ESO SIM TARG ELEC", middle["target"], "[e] target, per integration"),
+            ("ESO SIM TARG RATE", self.target_rate, "[e/s] target, on the chips"),
+            ("ESO SIM SKY MODEL", self.sky_model, "where the sky comes from"),
+            ("ESO SIM SKY ELEC", pixel["sky"], "[e/pixel] background"),
+            ("ESO SIM SKY RATE", pixel["sky"] / self.dit, "[e/s/pixel] sky and warm optics"),
+            ("ESO SIM DARK ELEC", pixel["dark"], "[e/pixel] dark current per integration"),
+            ("ESO SIM SPEC DISP", 1e3 * float(np.median(inside.dispersion)), "[nm/pixel] dispersion"),
+            ("ESO SIM SPEC R", round(self.resolution, 1), "resolving power"),
+            ("ESO SIM IQ FWHM", round(self.iq, 6), "[arcsec] image quality"),
+            ("ESO SIM THRU MEAN", round(float(np.mean(inside.total)), 6), "atmosphere to detector"),
+            ("ESO SIM PEAK ELEC", self.brightest, "[e] brightest pixel per integration"),
+            ("ESO SIM PEAK SATUR", self.saturated, "brightest pixel above the full well"),
+        ]
+        if self.limit is not None:
+            cards.append(("ESO SIM LIMIT MAG", round(self.limit, 4), f"[mag] a like target at S/N = {imaging.LIMIT:g}"))
+        return cards
+
+
+def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Prediction:
+    """Return the ETC's prediction for a spectrograph, NDIT or NEXPO solved if need be: 0 where nothing reaches it.
+
+    Pixels that the optics leave dark, outside a filter or beyond a dichroic, do not count.
+
+    Raises
+    ------
+    RequestError
+        No order falls on a chip.
+    """
+    spectrograph, detector = setup.spectrograph, setup.detector
+    assert spectrograph is not None  # a spectrometer has one
+    fwhm = spectrometer.psf.fwhm
+    diameter = aperture_pixels(fwhm, setup, request)
+    reach = max(REACH, diameter // 2 + 1)
+    passed = np.prod(list(spectrometer.light.groups.values()), axis=0)
+    dark = configure.FAINT * passed.max()
+
+    def follow(number: int) -> tuple[Spectrum, float]:
+        """Return the spectrum in a trace, and all electrons/s of the target there."""
+        trace, samples = spectrograph.traces[number], spectrometer.samples(number, reach)
+        aperture, s = spectrograph.apertures[trace.aperture], samples.s - samples.centre
+        pixel = float(np.ptp(s)) / (s.size - 1) if s.size > 1 else setup.pixel_scale
+        place = aperture.within(*request.elvis.offset)
+        weight = extraction.weights(aperture, s, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu")
+        efficiency, light = trace.efficiency.at(samples.wave), spectrometer.light
+        everything = np.interp(samples.wave, light.wave, light.target) * efficiency * samples.dispersion
+        found = extraction.extract(trace.order, samples, weight, efficiency, everything, detector, setup.dit)
+        rate = np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0).sum()
+        lit = np.interp(samples.wave, light.wave, passed) * efficiency >= dark
+        return found.where((found.chip > 0) & lit), float(rate)
+
+    numbers = near(spectrograph, request.elvis.offset, setup.pixel_scale * reach)
+    # one alone first: it makes what they share
+    made = [follow(numbers[0]), *parallel.gather(follow, numbers[1:])]
+    parts: dict[tuple[int, int], list[Spectrum]] = {}
+    for number, (found, _) in zip(numbers, made, strict=True):
+        trace = spectrograph.traces[number]
+        if found.wave.size:
+            parts.setdefault((trace.order, trace.aperture), []).append(found)
+    shared = setup.kind == "ifu" or any(aperture.fibre for aperture in spectrograph.apertures)
+    orders = _orders({key: extraction.join(some) for key, some in parts.items()}, shared)
+    if shared:
+        wave, more = spectrometer.beyond({spectrograph.traces[number].aperture for number in numbers})
+        orders = tuple(replace(one, enslitted=one.enslitted + np.interp(one.wave, wave, more)) for one in orders)
+    if not orders:
+        raise RequestError("/instrument", "no order falls on a chip")
+    width = spectrograph.line_width(spectrograph.apertures[0])
+    endless = request.target.morphology.kind == "infinite"
+    inside, notes = chosen(orders, request, width)
+    if not endless and (most := max(float(one.enslitted.max()) for one in orders)) < LOST:
+        notes += (f"at most {most:.1g} of the target's light falls into the aperture",)
+    tabled, missing = listed(orders, request)
+    single = float(np.median(inside.single))
+    count = setup.count if setup.count is not None else imaging.solve_count(single, setup.snr_goal or 0.0)
+    if setup.count is None and count > 0 and request.generation == 1:
+        count = solve_once(inside, setup.snr_goal or 0.0, count)
+        text = f"timesnr: {setup.count_key} {count} as by the first generation's ETC, which counts the read noise once"
+        notes += (f"{text}; with that of every integration the S/N is {single * math.sqrt(count):.4g}",)
+    brightness, limit = request.target.brightness, None
+    if single > 0 and count > 0 and brightness.kind == "mag":
+        limit = brightness.mag - 2.5 * math.log10(limiting_factor(inside, count))
+    return Prediction(
+        orders=orders,
+        listed=tabled,
+        inside=inside,
+        count=count,
+        count_key=setup.count_key,
+        solved=setup.count is None,
+        dit=setup.dit,
+        aperture_pix=diameter,
+        iq=fwhm,
+        target_rate=sum(rate for _, rate in made),
+        brightest=max(float(found.peak.max(initial=0.0)) for found, _ in made),
+        full_well=detector.full_well,
+        resolution=float(np.median(inside.wave / inside.dispersion)) / width,
+        limit=limit,
+        sky_model=spectrometer.light.sky_model,
+        endless=endless,
+        remarks=(*notes, *missing),
+    )
+
+
+def near(spectrograph: Spectrograph, target: tuple[float, float], reach: float) -> list[int]:
+    """Return the traces, by index, of the apertures within ``reach`` (arcsec) of the target, or of the nearest."""
+
+    def gap(aperture: Aperture) -> float:
+        across, along = aperture.within(*target)
+        return max(abs(across) - aperture.width / 2, abs(along) - aperture.length / 2)
+
+    gaps = [gap(aperture) for aperture in spectrograph.apertures]
+    most = max(reach, min(gaps))
+    return [number for number, trace in enumerate(spectrograph.traces) if gaps[trace.aperture] <= most]
+
+
+def _orders(parts: Mapping[tuple[int, int], Spectrum], shared: bool) -> tuple[Spectrum, ...]:
+    """Return the spectra by order; of several slits the target is in one, slices and fibres share it."""
+    found = []
+    for order in sorted({order for order, _ in parts}):
+        several = [part for (number, _), part in parts.items() if number == order]
+        found.append(extraction.add(several) if shared else max(several, key=extraction.light))
+    return tuple(found)
+
+
+def aperture_pixels(fwhm: float, setup: Setup, request: Request) -> int:
+    """Return the aperture's size in pixels; the first generation's is the central pixel unless it says otherwise."""
+    if request.generation == 1 and request.image_quality.aperture_pix is None:
+        return 1
+    return imaging.Aperture.around(fwhm, setup).diameter
+
+
+def chosen(orders: Sequence[Spectrum], request: Request, width: float) -> tuple[Spectrum, tuple[str, ...]]:
+    """Return the spectral pixels, of all orders, where the signal-to-noise ratio is meant, and notes.
+
+    An emission line's, unless the request says where, is meant within its FWHM on the detector, where a narrow one is
+    ``width`` pixels wide. Real requests ask for it where their setting does not see; the ETC takes them, and so do we,
+    loudly.
+    """
+    everything = extraction.join(orders)
+    wave, half = everything.wave, everything.dispersion / 2
+    asked, sed = request.timing.wave, request.target.sed
+    if asked is not None:
+        low, high = asked
+    elif sed.kind == "emissionline" and request.elvis.catalogue is None:
+        centre, sigma = gaussian(sed)
+        broad = math.hypot(sigma * math.sqrt(2 * math.log(2)), width * half[np.abs(wave - centre).argmin()])
+        low, high = centre - broad, centre + broad
+    else:
+        return everything, ()
+    for beyond in (0.0, half):  # between the middles of two pixels there is none
+        inside = (wave + beyond >= low) & (wave - beyond <= high)
+        if inside.any():
+            return everything.where(inside), ()
+    if asked is None:  # which the scene has told
+        return everything, ()
+    seen = f"{1e3 * wave.min():.6g} to {1e3 * wave.max():.6g} nm"
+    text = f"timesnr: no order sees {1e3 * low:g} to {1e3 * high:g} nm, what is seen lies within {seen}"
+    return everything, (f"{text}: the S/N is the median over all of that",)
+
+
+def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectrum, ...], tuple[str, ...]]:
+    """Return the orders that the request's ``orders_list`` (older: ``order``) names, all without one, and notes."""
+    given = request.keys.get("orders_list", request.keys.get("order"))
+    named = list(given.values()) if isinstance(given, Mapping) else given if isinstance(given, list) else []
+    names = [str(order).removesuffix(".0") for order in named if order is not None]
+    found = tuple(spectrum for spectrum in orders if str(spectrum.order) in names)
+    missing = [name for name in names if name not in {str(spectrum.order) for spectrum in found}]
+    note = (f"orders {', '.join(missing)[:80]} do not fall on the chips: no tables of them",) if missing else ()
+    return found if names else orders, note
+
+
+def solve_once(inside: Spectrum, goal: float, most: int) -> int:
+    """Return the least number of integrations, up to ``most``, whose median S/N reaches ``goal`` by the ETC of 2020.
+
+    It counts the read noise once in a sequence: its answers 107 and 16 come out as 107 and 15, else as 214 and 17.
+    """
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        reached = float(np.median(inside.once(middle))) >= goal
+        low, high = (low, middle) if reached else (middle, high)
+    return high
+
+
+def limiting_factor(inside: Spectrum, count: int) -> float:
+    """Return how much brighter the target must be for a median of snr.LIMIT after ``count`` integrations."""
+    low, high = -40.0, 40.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        reached = float(np.median(inside.scaled(10.0**middle))) * math.sqrt(count) >= imaging.LIMIT
+        low, high = (low, middle) if reached else (middle, high)
+    return float(10.0**high)

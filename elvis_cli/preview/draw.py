@@ -1,0 +1,137 @@
+"""Pictures of a FITS file, for looking at and not for measuring: a PNG, or characters for a terminal."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+from typing import BinaryIO
+
+import numpy as np
+from PIL.PngImagePlugin import PngInfo
+
+from elvis_cli import __version__
+from elvis_cli.errors import UsageError
+from elvis_cli.preview import image, mosaic, plot, source, stretch, terminal
+from elvis_cli.preview.sheet import Picture
+from elvis_cli.preview.stretch_kind import StretchKind
+
+Limits = tuple[float, float] | str | None
+"""The values of black and white, "zscale", or None for robust ones."""
+File = BinaryIO | bytes | str | os.PathLike[str]
+
+_SMALL = 512
+"""Frames smaller than this are enlarged by a whole factor."""
+_SMALLEST = 64
+_LARGEST = 1e30
+
+
+def png(
+    file: File,
+    out: BinaryIO,
+    max_size: int = 1024,
+    *,
+    extension: str | None = None,
+    kind: StretchKind | None = None,
+    limits: Limits = None,
+) -> tuple[str, ...]:
+    """Write a PNG of a FITS file (its bytes, a binary file, or a path) to ``out``; return notes.
+
+    An image, or the mosaic of chips, is at most ``max_size`` pixels wide and high, the plot of a table as wide; both
+    say in the PNG's text chunks where on the picture they are (Area: left, top, width, height), and with which limits.
+    ``extension`` is the EXTNAME of what to draw, ``kind`` the stretch (asinh for images; linear or, for wide ranges,
+    logarithmic for curves).
+
+    Raises
+    ------
+    UsageError
+        ``max_size`` is below 64, there is no such extension, or the limits do not go with the stretch.
+    ResourceError
+        There is no such file.
+    RequestError
+        It is not a FITS file, or damaged, or holds nothing to draw.
+    """
+    if max_size < _SMALLEST:
+        raise UsageError(f"a preview of {max_size} pixels is too small: at least {_SMALLEST}")
+    _check(kind, limits)
+    notes: tuple[str, ...] = ()
+    with source.opened(_seekable(file), extension) as found:
+        if isinstance(found, source.Images):
+            made = mosaic.compose(found.planes, max_size, max_size, min(_SMALL, max_size))
+            notes = found.notes
+    if isinstance(found, source.Images):
+        ruler = mosaic.ruler(made, found.planes, found.pixel) if found.pixel else None
+        picture = image.draw(made, _stretch(found, made, kind, limits), found.caption, ruler)
+    else:
+        picture = plot.draw(found, max_size, kind, _pair(limits))
+    _save(picture, out)
+    return notes
+
+
+def text(
+    file: File,
+    out: BinaryIO,
+    columns: int,
+    rows: int,
+    *,
+    colour: bool = False,
+    extension: str | None = None,
+    kind: StretchKind | None = None,
+    limits: Limits = None,
+) -> tuple[str, ...]:
+    """Write the picture as at most ``rows`` lines of at most ``columns`` characters to ``out``; return notes.
+
+    Raises as `png`.
+    """
+    _check(kind, limits)
+    notes: tuple[str, ...] = ()
+    with source.opened(_seekable(file), extension) as found:
+        if isinstance(found, source.Images):
+            high = 2 * max(1, rows - terminal.WORDS)
+            made = mosaic.compose(found.planes, columns, high, high)
+            notes = found.notes
+    if isinstance(found, source.Images):
+        # a ramp of ten characters has none to spare for the noise
+        shown = _stretch(found, made, kind, limits, below=2.0 if colour else -1.0)
+        words = terminal.image(made, shown, found.caption, columns, colour)
+    else:
+        words = terminal.plot(found, columns, rows, colour, kind, _pair(limits))
+    out.write(words.encode())
+    return notes
+
+
+def _stretch(
+    found: source.Images, made: mosaic.Mosaic, kind: StretchKind | None, limits: Limits, below: float = 2.0
+) -> stretch.Stretch:
+    """Return the stretch of light; of a map of numbers a linear one, from the least to the largest."""
+    if not found.light and limits is None and np.isfinite(made.canvas).any():
+        kind, limits = kind or StretchKind.LINEAR, (float(np.nanmin(made.canvas)), float(np.nanmax(made.canvas)))
+    return stretch.fit(made.canvas, kind or StretchKind.ASINH, limits, made.enlarged, below, spectra=found.spectra)
+
+
+def _seekable(file: File) -> BinaryIO | str | os.PathLike[str]:
+    if isinstance(file, (str, os.PathLike)):
+        return file
+    if isinstance(file, bytes):
+        return BytesIO(file)
+    return file if file.seekable() else BytesIO(file.read())
+
+
+def _check(kind: StretchKind | None, limits: Limits) -> None:
+    if isinstance(limits, tuple):
+        if max(map(abs, limits)) > _LARGEST:
+            raise UsageError(f"--limits: {limits[0]:g},{limits[1]:g} is beyond {_LARGEST:g}")
+        if not limits[0] < limits[1]:
+            raise UsageError(f"--limits: {limits[0]:g} is not below {limits[1]:g}")
+        if kind is StretchKind.LOG and limits[0] <= 0.0:
+            raise UsageError(f"--limits: a logarithm starts above 0, not at {limits[0]:g}")
+
+
+def _pair(limits: Limits) -> tuple[float, float] | None:
+    return limits if isinstance(limits, tuple) else None
+
+
+def _save(picture: Picture, out: BinaryIO) -> None:
+    chunks = PngInfo()
+    for key, words in {"Software": f"ELVIS {__version__}", **picture.meaning}.items():
+        chunks.add_text(key, words)
+    picture.image.save(out, format="PNG", pnginfo=chunks, compress_level=4)

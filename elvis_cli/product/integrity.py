@@ -1,0 +1,91 @@
+"""Is a file whole, and which request is it of?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from astropy.io import fits
+
+from elvis_cli import __version__
+from elvis_cli.errors import OutputError, RequestError
+from elvis_cli.model.request import Request
+from elvis_cli.product.fits import REQUEST_EXTENSION, embedded, ones_sum
+from elvis_cli.product.replay import hdus
+
+ALL_ONES = 0xFFFFFFFF
+"""The ones' complement sum of an HDU that is as it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A file that is as it was written."""
+
+    sha256: str
+    size: int
+    version: str
+    """Of ELVIS."""
+    request: str = ""
+    """The JSON in it."""
+
+    def of(self, request: Request) -> bool:
+        """Return whether rendering ``request`` would give this file again."""
+        return self.version == __version__ and self.request == embedded(request)
+
+
+def examine(path: Path) -> Whole | None:
+    """Return what a file holds; None if there is none, or it is not whole: it ends too early, or a checksum is wrong.
+
+    Every byte is read, since only that tells. A file of ELVIS ends with its request.
+
+    Raises
+    ------
+    OutputError
+        It is not a file of ELVIS, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return _examine(file, path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror or error}", path=str(path)) from None
+
+
+def _examine(file: BinaryIO, path: Path) -> Whole | None:
+    digest, last = hashlib.sha256(), b""
+    try:
+        for number, (header, start, size) in enumerate(hdus(file)):
+            if number == 0 and header.get("ORIGIN") != "ELVIS":
+                raise OutputError(f"{path} exists, and elvis did not make it", path=str(path))
+            is_last = header.get("EXTNAME") == REQUEST_EXTENSION
+            if "CHECKSUM" not in header or not _sums(file, start, size, digest):
+                return None
+            if is_last:
+                file.seek(start)
+                last = file.read(size)
+    except RequestError:
+        return None
+    if not last:
+        return None
+    row = fits.BinTableHDU.fromstring(last).data[0]
+    return Whole(digest.hexdigest(), file.seek(0, os.SEEK_END), str(row["VERSION"]), str(row["REQUEST"]))
+
+
+def _sums(file: BinaryIO, start: int, size: int, digest: hashlib._Hash) -> bool:
+    """Return whether the sum of an HDU's bytes is all ones; they go into ``digest`` too."""
+    file.seek(start)
+    total = 0
+    while size > 0:
+        piece = file.read(min(size, 2**20))
+        digest.update(piece)
+        total += ones_sum(piece)
+        size -= len(piece)
+        if not piece:
+            return False
+    while total >> 32:
+        total = (total & ALL_ONES) + (total >> 32)
+    return total == ALL_ONES

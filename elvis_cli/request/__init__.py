@@ -1,0 +1,1 @@
+"""JSON text -> Request: parse, check, normalise the generations of ETC JSON, unpack files."""

@@ -1,0 +1,1 @@
+"""The user's own files -> the block ``elvis`` of a request."""

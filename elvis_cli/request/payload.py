@@ -1,0 +1,263 @@
+"""Files that travel inside the request, in the block ``elvis``: columns of stars, images.
+
+A long column is text: base64 of zlib of little-endian numbers, so that a million stars are read in a second and the
+request inside a FITS file stays small.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sys
+import zlib
+from array import array
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import elvis_schemas
+
+from elvis_cli.errors import RequestError
+from elvis_cli.model.elvis_block import Catalogue, Cube, Exposed, Image, Model, Previous, PsfCube, Window
+
+_SHAPE = ("radius", "index", "ellipticity", "angle")
+PACKED = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE, "velocity", "id")
+"""Columns of numbers of a catalogue."""
+_COLUMNS = (*PACKED, "sed")
+LONG = 1000
+"""Rows from which on columns are packed: shorter ones stay readable."""
+_POINTER = "/elvis/catalogue"
+MOST = 5_000_000
+"""Stars in a catalogue."""
+LARGEST_PSF = 4 << 24
+"""Bytes of a cube of point-spread functions: four of 2048 x 2048 elements."""
+LARGEST_CUBE = 1 << 24
+"""Elements of a data cube: 256 channels of 256 x 256."""
+
+
+def pack(numbers: bytes) -> str:
+    """Return little-endian numbers as text."""
+    return base64.b64encode(zlib.compress(numbers, 1)).decode()
+
+
+def packed(column: Any) -> list[float] | str:
+    """Return a column of numbers (an array) as it stands in the request."""
+    return pack(column.astype("<f8").tobytes()) if column.size >= LONG else list(column.tolist())
+
+
+def unpack(text: str, pointer: str, most: int) -> bytes:
+    """Return what `pack` was given, up to ``most`` bytes.
+
+    Raises
+    ------
+    RequestError
+        The text is not what `pack` makes, or holds more.
+    """
+    form = "base64 of zlib of little-endian numbers"
+    try:
+        stream = zlib.decompressobj()
+        numbers = stream.decompress(base64.b64decode(text, validate=True), most)
+    except (binascii.Error, ValueError, zlib.error):
+        raise RequestError(pointer, "cannot be unpacked", found=text[:40], allowed=form) from None
+    if stream.unconsumed_tail:
+        raise RequestError(pointer, "holds more numbers than there may be", allowed=f"{most} bytes")
+    if not stream.eof:
+        raise RequestError(pointer, "ends too early", allowed=form)
+    return numbers
+
+
+def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
+    """Return the catalogue in ``elvis.catalogue``; ``pointed`` says whether the request has a pointing.
+
+    Raises
+    ------
+    RequestError
+        Columns are missing, contradict each other, or have different lengths; a packed number is out of range.
+    """
+    given = {name: block[name] for name in _COLUMNS if block.get(name) is not None}
+    columns: dict[str, Any] = {name: _column(value, name) for name, value in given.items()}
+    places = [pair for pair in (("x", "y"), ("ra", "dec")) if pair[0] in columns or pair[1] in columns]
+    if len(places) != 1 or not set(places[0]) <= set(columns):
+        missing = next((name for pair in places for name in pair if name not in columns), "x")
+        reason = "is missing" if len(places) < 2 else "x, y or ra, dec: not both"
+        raise RequestError(f"{_POINTER}/{missing}", reason, allowed="x and y (arcsec), or ra and dec (deg)")
+    celestial = "ra" in columns
+    if celestial and not pointed:
+        middle = " ".join(f"--{name} {sorted(columns[name])[len(columns[name]) // 2]:.6f}" for name in places[0])
+        raise RequestError(
+            "/elvis/pointing", f"is missing: where does the telescope point? The catalogue's middle is {middle}"
+        )
+    if "temperature" in columns and "sed" in columns:
+        raise RequestError(f"{_POINTER}/sed", "temperature is given too", allowed="one of them")
+    for name in _SHAPE[1:]:
+        if name in columns and "radius" not in columns:
+            raise RequestError(f"{_POINTER}/radius", f"is missing, and there is {name}", allowed="0 for a star")
+    first = places[0][0]
+    count = len(columns[first])
+    for name, column in columns.items():
+        if len(column) != count:
+            raise RequestError(f"{_POINTER}/{name}", f"has {len(column)} items", allowed=f"as many as {first}: {count}")
+    x, y = (columns[name] for name in places[0])
+    shape = {name: columns.get(name) for name in _SHAPE}
+    numbers = tuple(map(int, columns["id"])) if "id" in columns else None
+    return Catalogue(
+        x,
+        y,
+        columns["mag"],
+        columns.get("temperature"),
+        columns.get("sed"),
+        celestial,
+        **shape,
+        id=numbers,
+        velocity=columns.get("velocity"),
+    )
+
+
+def model(name: str, block: Mapping[str, Any]) -> Model:
+    """Return the model of a stage in ``elvis.models``.
+
+    Raises
+    ------
+    RequestError
+        The data of an array do not fill its shape.
+    """
+    arrays = {}
+    for chip, given in (block.get("arrays") or {}).items():
+        pointer = f"/elvis/models/{name}/arrays/{chip}/data"
+        rows, columns = (int(n) for n in given["shape"])
+        data = unpack(given["data"], pointer, 4 * rows * columns)
+        if len(data) != 4 * rows * columns:
+            raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"rows x columns: {rows * columns}")
+        arrays[int(chip)] = data, (rows, columns)
+    return Model(dict(block.get("parameters") or {}), arrays)
+
+
+def image(block: Mapping[str, Any]) -> tuple[Image, tuple[str, ...]]:
+    """Return the image in ``elvis.image``, and notes.
+
+    Raises
+    ------
+    RequestError
+        The data do not fill the shape, or hold no light.
+    """
+    import numpy as np
+
+    pointer = "/elvis/image/data"
+    rows, columns = (int(n) for n in block["shape"])
+    data = unpack(block["data"], pointer, 4 * rows * columns)
+    if len(data) != 4 * rows * columns:
+        raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"rows x columns: {rows * columns}")
+    pixels = np.frombuffer(data, "<f4")
+    good = np.isfinite(pixels) & (pixels >= 0)
+    if not (good & (pixels > 0)).any():
+        raise RequestError(pointer, "holds no light: no element is above zero")
+    bad = int(good.size - good.sum())
+    notes = (f"{pointer}: {bad} elements that are negative or no number are taken as zero",) if bad else ()
+    turned = float(block.get("position_angle") or 0)
+    return Image(data, (rows, columns), float(block["scale"]), turned), notes
+
+
+def cube(block: Mapping[str, Any]) -> tuple[Cube, tuple[str, ...]]:
+    """Return the data cube in ``elvis.cube``, and notes.
+
+    Raises
+    ------
+    RequestError
+        The data do not fill the shape or hold no light, or the wavelengths do not fit the channels.
+    """
+    import numpy as np
+
+    pointer, where = "/elvis/cube/data", "/elvis/cube/wavelength_um"
+    channels, rows, columns = shape = tuple(int(n) for n in block["shape"])
+    size = channels * rows * columns
+    if size > LARGEST_CUBE:
+        allowed = f"up to {LARGEST_CUBE} elements"
+        raise RequestError("/elvis/cube/shape", "is too large", found=list(shape), allowed=allowed)
+    data = unpack(block["data"], pointer, 4 * size)
+    if len(data) != 4 * size:
+        raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"as many as shape: {size}")
+    wavelength = tuple(float(w) for w in block["wavelength_um"])
+    if len(wavelength) != channels:
+        raise RequestError(where, f"has {len(wavelength)} items", allowed=f"as many as channels: {channels}")
+    if any(b <= a for a, b in pairwise(wavelength)):
+        raise RequestError(where, "does not ascend", found=list(wavelength)[:8])
+    light = np.frombuffer(data, "<f4")
+    good = np.isfinite(light) & (light >= 0)
+    if not (good & (light > 0)).any():
+        raise RequestError(pointer, "holds no light: no element is above zero")
+    light = np.where(good, light, np.float32(0)).reshape(channels, -1)
+    bad = int(good.size - good.sum())
+    notes = [f"{pointer}: {bad} elements that are negative or no number are taken as zero"] if bad else []
+    total = tuple(light.sum(axis=1, dtype=np.float64).tolist())
+    absolute = bool(block.get("absolute"))
+    if absolute:
+        notes.append('/elvis/cube: as bright as its unit says, not as /target/brightness; "absolute": false scales it')
+    turned = float(block.get("position_angle") or 0)
+    made = Cube(light.tobytes(), (channels, rows, columns), float(block["scale"]), wavelength, total, turned, absolute)
+    return made, tuple(notes)
+
+
+def psf(block: Mapping[str, Any]) -> PsfCube:
+    """Return the point-spread function in ``elvis.psf``.
+
+    Raises
+    ------
+    RequestError
+        The data do not fill the shape, or the wavelengths do not fit the planes.
+    """
+    pointer = "/elvis/psf/data"
+    planes, rows, columns = shape = tuple(int(n) for n in block["shape"])
+    size = 4 * planes * rows * columns
+    if size > LARGEST_PSF:
+        allowed = f"up to {LARGEST_PSF // 4} elements"
+        raise RequestError("/elvis/psf/shape", "is too large", found=list(shape), allowed=allowed)
+    data = unpack(block["data"], pointer, size)
+    if len(data) != size:
+        raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"as many as shape: {size // 4}")
+    wavelength = tuple(float(w) for w in block.get("wavelength_um") or ())
+    if len(wavelength) != planes and (wavelength or planes > 1):
+        reason = f"has {len(wavelength)} items" if wavelength else "is missing"
+        raise RequestError("/elvis/psf/wavelength_um", reason, allowed=f"as many as planes: {planes}")
+    if any(b <= a for a, b in pairwise(wavelength)):
+        raise RequestError("/elvis/psf/wavelength_um", "does not ascend", found=list(wavelength)[:8])
+    return PsfCube(data, (planes, rows, columns), float(block["scale"]), wavelength)
+
+
+def previous(block: Mapping[str, Any]) -> Previous:
+    """Return the exposure in ``elvis.previous``.
+
+    Raises
+    ------
+    RequestError
+        The data do not fill a window.
+    """
+    chips = []
+    for i, found in enumerate(block["chips"]):
+        window = Window(*(int(found["window"][key]) for key in ("x0", "y0", "nx", "ny")))
+        pointer, size = f"/elvis/previous/chips/{i}/data", window.nx * window.ny
+        data = unpack(found["data"], pointer, size)
+        if len(data) != size:
+            raise RequestError(pointer, f"holds {len(data)} bytes", allowed=f"one a pixel of the window: {size}")
+        chips.append(Exposed(int(found["chip"]), window, data))
+    return Previous(float(block["dit"]), int(block.get("count") or 1), float(block.get("gap") or 0), tuple(chips))
+
+
+def _column(value: str | Sequence[Any], name: str) -> tuple[Any, ...]:
+    """Return a column; a packed one is held to the limits that the schema has checked in a list."""
+    if name == "sed":
+        return tuple(value)
+    if not isinstance(value, str):
+        return tuple(map(float, value))
+    pointer = f"{_POINTER}/{name}"
+    data = unpack(value, pointer, 8 * MOST)
+    if not data or len(data) % 8:
+        raise RequestError(pointer, f"holds {len(data)} bytes", allowed="whole 64-bit floats")
+    column = array("d", data)
+    if sys.byteorder == "big":
+        column.byteswap()
+    limits: Any = elvis_schemas.load()["properties"]["elvis"]["properties"]["catalogue"]["properties"][name]["items"]
+    low, high = limits["minimum"], limits["maximum"]
+    for place, number in enumerate(column):
+        if not low <= number <= high:
+            raise RequestError(f"{pointer}/{place}", f"{number} is out of range", allowed=f"{low} to {high}")
+    return tuple(column)

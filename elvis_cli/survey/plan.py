@@ -1,0 +1,127 @@
+"""`elvis plan`: a survey -> a request for each exposure of each pointing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from elvis_cli import pipeline
+from elvis_cli.base.geometry import deproject, field_to_sky
+from elvis_cli.base.merge import merge
+from elvis_cli.errors import RequestError, nearest_name
+from elvis_cli.request import parse
+
+MEMBERS = {
+    "survey": ("pointings", "dithers", "exposures", "start", "overhead"),
+    "pointings": ("ra", "dec", "position_angle", "name"),
+    "exposures": ("name", "request"),
+}
+"""Keys of the survey and of its parts."""
+
+
+def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
+    """Yield the requests of a survey, in the order in which they are taken.
+
+    ``text`` is ``{"request": a request, "survey": {"pointings": [{"ra", "dec", "position_angle", "name"}], "dithers":
+    [[x, y]], "exposures": [{"name", "request": changes}], "start": date, "overhead": s}}``. Dithers move the pointing
+    by arcsec in the field. The changes of an exposure are merged into the request (RFC 7396). Exposures are numbered
+    through, so that each has its own noise; with a start they get their dates.
+
+    Raises
+    ------
+    RequestError
+        The survey or one of its requests is wrong.
+    """
+    survey, base = _read(text)
+    dithers, exposures = survey.get("dithers") or [[0, 0]], survey.get("exposures") or [{}]
+    when, number = _start(survey.get("start")), 0
+    seconds = [_duration(merge(base, exposure.get("request") or {})) for exposure in exposures]
+    for pointing in survey["pointings"]:
+        for dx, dy in dithers:
+            for exposure, duration in zip(exposures, seconds, strict=True):
+                number += 1
+                made = merge(base, exposure.get("request") or {})
+                block = made.setdefault("elvis", {})
+                block["pointing"] = _dithered(pointing, float(dx), float(dy))
+                block["exposure"] = number
+                block.setdefault("window", "full")
+                block.setdefault("chips", "all")
+                if when is not None:
+                    block["date"] = when.isoformat(timespec="milliseconds")
+                    when += timedelta(seconds=duration + float(survey.get("overhead", 0)))
+                name = " ".join(str(part["name"]) for part in (pointing, exposure) if part.get("name"))
+                if name:
+                    made = merge(made, {"sky": {"almanac": {"targetName": name}}})
+                yield made
+
+
+def _read(text: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise RequestError("", f"not JSON: {error}") from None
+    if not isinstance(document, dict) or not all(isinstance(document.get(k), dict) for k in ("request", "survey")):
+        raise RequestError("", "must be an object with the objects request and survey")
+    survey = document["survey"]
+    _known(survey, "survey", "/survey")
+    if not survey.get("pointings"):
+        raise RequestError("/survey/pointings", "is missing", allowed="[{ra, dec, position_angle, name}]")
+    for name in ("pointings", "exposures"):
+        for i, member in enumerate(_list(survey, name)):
+            _known(member, name, f"/survey/{name}/{i}")
+    for i, pointing in enumerate(survey["pointings"]):
+        for key in ("ra", "dec"):
+            _number(pointing.get(key), f"/survey/pointings/{i}/{key}")
+    for i, dither in enumerate(_list(survey, "dithers")):
+        if not isinstance(dither, list) or len(dither) != 2:
+            raise RequestError(f"/survey/dithers/{i}", "must be [x, y], arcsec", found=dither)
+        for j, value in enumerate(dither):
+            _number(value, f"/survey/dithers/{i}/{j}")
+    if "overhead" in survey:
+        _number(survey["overhead"], "/survey/overhead")
+    return survey, document["request"]
+
+
+def _list(survey: Mapping[str, Any], name: str) -> Sequence[Any]:
+    found = survey.get(name) or []
+    if not isinstance(found, list):
+        raise RequestError(f"/survey/{name}", "must be an array")
+    return found
+
+
+def _known(member: Any, kind: str, pointer: str) -> None:
+    if not isinstance(member, dict):
+        raise RequestError(pointer, "must be an object")
+    for key in member:
+        if key not in MEMBERS[kind]:
+            nearest = nearest_name(key, MEMBERS[kind])
+            raise RequestError(f"{pointer}/{key}", "is not known here", allowed=list(MEMBERS[kind]), nearest=nearest)
+
+
+def _number(value: Any, pointer: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RequestError(pointer, "is missing" if value is None else "must be a number", found=value)
+
+
+def _start(text: Any) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(str(text)).replace(tzinfo=None)
+    except ValueError:
+        raise RequestError("/survey/start", f"{text!r} is not a date", allowed="ISO 8601, UTC") from None
+
+
+def _duration(document: Mapping[str, Any]) -> float:
+    """Return the seconds of one exposure; the request is checked by the way."""
+    setup = pipeline.configure(parse.read(json.dumps(document)))
+    return setup.dit * (setup.count or 1 if setup.detector.kind == "ir" else 1)
+
+
+def _dithered(pointing: Mapping[str, Any], dx: float, dy: float) -> dict[str, float]:
+    angle = float(pointing.get("position_angle") or 0.0)
+    east, north = field_to_sky(dx, dy, angle)
+    ra, dec = deproject(east, north, float(pointing["ra"]), float(pointing["dec"]))  # type: ignore[arg-type]
+    return {"ra": round(float(ra), 9), "dec": round(float(dec), 9), "position_angle": angle}

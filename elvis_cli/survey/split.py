@@ -1,0 +1,109 @@
+"""`elvis split`: a request for several detectors -> a request for each, with the sources that it needs."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from elvis_cli import pipeline
+from elvis_cli.base.arrays import Floats
+from elvis_cli.errors import RequestError
+from elvis_cli.focalplane.convolution import REACH
+from elvis_cli.focalplane.geometry import field_to_pixel
+from elvis_cli.focalplane.many_galaxies import LIGHT, Profiles
+from elvis_cli.model.elvis_block import Catalogue
+from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
+from elvis_cli.request import parse
+from elvis_cli.request.payload import PACKED, packed
+from elvis_cli.scene import library
+
+
+def documents(text: bytes) -> Iterator[str]:
+    """Yield the requests in ``text``: one JSON object, or one in each line."""
+    try:
+        lines = text.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise RequestError("", f"not UTF-8: {error.reason} at byte {error.start}") from None
+    filled = [line for line in lines if line.strip()]
+    if len(filled) > 1 and all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in filled):
+        yield from filled
+    else:
+        yield "\n".join(lines)
+
+
+def split(request: Request, margin: float | None = None) -> Iterator[dict[str, Any]]:
+    """Yield a document for each detector of a request.
+
+    A source of the catalogue goes to every detector (its window) that it touches: those within ``margin`` arcsec,
+    by default as far as the near PSF is drawn, and for a galaxy as far as its profile is. Sources keep their numbers;
+    without them they are numbered from 0. A detector that none touches gets the nearest one. What is in the aperture of
+    a spectrograph may be on any chip: there each gets the catalogue as it is.
+    """
+    setup = pipeline.configure(request)
+    far = (REACH if margin is None else margin / setup.pixel_scale) + 0.5
+    catalogue = request.elvis.catalogue
+    shared = setup.spectrograph is not None
+    places = None if catalogue is None or shared else _places(request, catalogue, setup)
+    for number in setup.chips:
+        document = copy.deepcopy(dict(request.document))
+        block = document["elvis"] = {**(document.get("elvis") or {})}
+        block["mosaic"] = list(setup.chips)
+        block["chips"] = [number]
+        if catalogue is not None and places is not None:
+            block["catalogue"] = part(catalogue, np.flatnonzero(_touching(setup, number, *places, far)))
+        yield document
+
+
+def part(catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any]:
+    """Return some rows of a catalogue as the block ``elvis.catalogue``, numbered."""
+    x, y = ("ra", "dec") if catalogue.celestial else ("x", "y")
+    numbers = range(len(catalogue.x)) if catalogue.id is None else catalogue.id
+    columns: dict[str, Any] = {x: catalogue.x, y: catalogue.y, "id": numbers}
+    columns |= {name: getattr(catalogue, name) for name in PACKED if hasattr(catalogue, name) and name not in columns}
+    block = {name: packed(np.asarray(values, float)[rows]) for name, values in columns.items() if values is not None}
+    if catalogue.sed is not None:
+        block["sed"] = [catalogue.sed[row] for row in rows]
+    return block
+
+
+def _places(request: Request, catalogue: Catalogue, setup: Setup) -> tuple[Floats, Floats, Floats]:
+    """Return field coordinates (arcsec) and extent (pixels) of a catalogue's sources, in its order."""
+    x, y = library.places(request, catalogue)
+    radius = np.zeros(x.size) if catalogue.radius is None else np.asarray(catalogue.radius)
+    extent = np.zeros(x.size)
+    galaxy = radius > 0
+    index = np.ones(x.size) if catalogue.index is None else np.asarray(catalogue.index)
+    none = np.zeros(int(galaxy.sum()))
+    profiles = Profiles(none, none, none, radius[galaxy] / setup.pixel_scale, index[galaxy], none + 1, none)
+    extent[galaxy] = profiles.containing(LIGHT)
+    return x, y, extent
+
+
+def _touching(setup: Setup, number: int, x: Floats, y: Floats, extent: Floats, far: float) -> np.ndarray:
+    px, py = field_to_pixel(setup, setup.detector.chip(number), x, y)
+    window = setup.window
+    across = np.abs(px - window.x0 - (window.nx - 1) / 2) - window.nx / 2
+    along = np.abs(py - window.y0 - (window.ny - 1) / 2) - window.ny / 2
+    away = np.maximum(across, along) - extent
+    return np.asarray((away < far) | (away == away.min() if (away >= far).all() else False))
+
+
+def lines(text: bytes, margin: float | None = None) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the lines that `elvis split` writes, and what the user should know of each request.
+
+    Raises
+    ------
+    RequestError
+        A request is wrong.
+    ResourceError
+        There is no such instrument.
+    """
+    for document in documents(text):
+        request = parse.read(document)
+        for made in split(request, margin):
+            yield json.dumps(made, separators=(",", ":")), request.warnings

@@ -1,0 +1,139 @@
+"""A small echelle behind a bundle of fibres, of data alone: the model of a spectrograph holds for bundles too."""
+
+from __future__ import annotations
+
+import json
+import time
+from io import BytesIO
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from elvis_cli.focalplane.trace import to_pixels
+from elvis_cli.model.elvis_block import Window
+
+STARS, SKY = frozenset({"stars"}), frozenset({"background"})
+DIAMETER = 1.0
+"""arcsec."""
+
+
+@pytest.fixture
+def bundle(bench):
+    """Return a request for three fibres, one in the middle of the field and one 3 arcsec on either side."""
+
+    def make(changes=None, *, first=125, orders=12, width=DIAMETER):
+        apart = 0.015 * 240 / orders  # mm
+        middle = 0.629 * (first + (orders - 1) / 2)
+        traces = []
+        for n in range(orders):
+            order, centre = first + n, middle / (first + n)
+            wave = centre * (1 - 0.5 / order), centre * (1 + 0.5 / order)
+            blaze = {"wave": np.linspace(*wave, 65), "value": np.sinc(np.linspace(-0.5, 0.5, 65)) ** 2}
+            blaze = {name: column.tolist() for name, column in blaze.items()}
+            for fibre in range(3):
+                y = apart * (n - (orders - 1) / 2) + 0.3 * apart * (fibre - 1)
+                place = [[0.0, 0.0], [3.2, 0.0]], [[y, 0.06], [0.02, 0.0], [0.03, 0.0]]
+                traces.append(bench.trace(wave, *place, order=order, aperture=fibre, efficiency=blaze))
+        aperture = {"kind": "fibres", "width": (width, "arcsec")}
+        aperture |= {"x": ([0.0, 3.0, -3.0], "arcsec"), "y": ([0.0, 0.0, 0.0], "arcsec")}
+        return bench(changes, kind="echelle", aperture=aperture, traces=traces)
+
+    return make
+
+
+def draw(made, parts=STARS):
+    detector = made.setup.detector
+    return made.imager.illuminate(detector.chip(1), Window(0, 0, detector.nx, detector.ny), parts).astype(float)
+
+
+def through(made, density, fibre):
+    """Return the electrons/s that one fibre's orders show of electrons/s/um (n,) on the light's wavelengths."""
+    light, total = made.imager.light, 0.0
+    for trace in made.setup.spectrograph.traces:
+        if trace.aperture == fibre:
+            wave = np.linspace(*trace.wave, 2000)
+            total += np.trapezoid(np.interp(wave, light.wave, density) * trace.efficiency.at(wave), wave)
+    return total
+
+
+def coupled(bench, ready, diameter=DIAMETER):
+    """Return the part of a Gaussian star in a fibre about it, as the ETC has it."""
+    return 1 - 2 ** -((diameter / ready(bench()).imager.psf.fwhm) ** 2)
+
+
+@pytest.mark.parametrize("diameter", [0.5, 1.0, 1.6])
+def test_a_fibre_takes_the_energy_of_the_psf_within_it(bundle, bench, ready, diameter):
+    made = ready(bundle(width=diameter))
+    expected = through(made, made.imager.light.target, 0) * coupled(bench, ready, diameter)
+    assert draw(made).sum() == pytest.approx(expected, rel=0.01)
+
+
+def test_only_the_fibre_under_the_star_is_lit(bundle, ready):
+    made = ready(bundle({"elvis/offset": [3.0, 0.0]}))
+    found = made.imager.wavelengths(made.setup.detector.chip(1), Window(0, 0, 512, 256))
+    image = draw(made)
+    inside = [image[found.aperture == fibre].sum() for fibre in range(3)]
+    assert inside[1] > 0.9 * image.sum()
+    assert image.sum() == pytest.approx(draw(ready(bundle())).sum(), rel=0.002)
+
+
+def test_a_fibre_scrambles(bundle, ready):
+    """Where in the fibre the star stands is not to be seen, only how much of it is inside."""
+    centred, beside = (draw(ready(bundle({"elvis/offset": place}))) for place in ([0.0, 0.0], [0.25, 0.15]))
+    assert beside.sum() < 0.95 * centred.sum()
+    shapes = [image / image.sum() for image in (centred, beside)]
+    assert np.abs(shapes[1] - shapes[0]).max() < 2e-3 * shapes[0].max()  # the colour changes a little
+
+
+def test_the_sky_fills_every_fibre(bundle, ready):
+    made = ready(bundle())
+    area = np.pi * DIAMETER**2 / 4
+    expected = sum(through(made, made.imager.light.density["sky"], fibre) * area for fibre in range(3))
+    assert draw(made, SKY).sum() == pytest.approx(expected, rel=0.01)
+
+
+def test_orders_lie_where_their_traces_do(bundle, ready):
+    made = ready(bundle())
+    image, detector = draw(made), made.setup.detector
+    rows = np.arange(256)
+    for trace in made.setup.spectrograph.traces[::3]:
+        wave = np.linspace(*trace.wave, 9)[1:-1]
+        x, y = to_pixels(*trace.place(wave, np.zeros(7)), detector.chip(1), detector)
+        for column, row in zip(np.round(x).astype(int), y, strict=True):
+            near = abs(rows - row) < 5
+            assert np.average(rows[near], weights=image[near, column]) == pytest.approx(row, abs=0.05)
+
+
+def test_the_map_knows_orders_and_fibres(bundle, ready):
+    made = ready(bundle())
+    chip, detector = made.setup.detector.chip(1), made.setup.detector
+    found = made.imager.wavelengths(chip, Window(0, 0, 512, 256))
+    for trace in made.setup.spectrograph.traces:
+        wave = np.linspace(*trace.wave, 9)[1:-1]
+        x, y = (np.round(p).astype(int) for p in to_pixels(*trace.place(wave, np.zeros(7)), chip, detector))
+        assert set(found.order[y, x]) == {trace.order}
+        assert set(found.aperture[y, x]) == {trace.aperture}
+        assert found.wave[y, x] == pytest.approx(wave, abs=0.6 * np.ptp(trace.wave) / 427)
+
+
+def test_its_frames_are_called_echelle(bundle, elvis):
+    result = elvis("--product=expected", stdin=json.dumps(bundle()))
+    assert result.code == 0
+    with fits.open(BytesIO(result.out)) as hdus:
+        top = hdus[0].header
+        assert (top["ESO DPR CATG"], top["ESO DPR TECH"], top["ESO DPR TYPE"]) == ("SCIENCE", "ECHELLE", "OBJECT")
+        assert (top["ESO SIM SPEC APERTURES"], top["ESO SIM SPEC TRACES"]) == (3, 36)
+        assert "ESO INS SLIT1 WID" not in top
+        assert hdus["WAVE"].data.shape == hdus["CHIP1"].data.shape == (256, 512)
+        assert set(np.unique(hdus["APERTURE"].data)) == {0, 1, 2, 3}
+
+
+def test_a_hundred_orders_take_no_age(bundle, ready):
+    made = ready(bundle(first=1100, orders=100))
+    draw(ready(bundle()))  # compiles
+    before = time.process_time()
+    image = draw(made)
+    assert time.process_time() - before < 10.0
+    expected = through(made, made.imager.light.target, 0)
+    assert 0.4 * expected < image.sum() < expected

@@ -1,0 +1,69 @@
+"""Calibrations of a night."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from elvis_cli import pipeline
+from elvis_cli.instrument import registry
+from elvis_cli.observing import daytime, load, plan, templates
+from elvis_cli.observing.languages import Language
+from elvis_cli.observing.plan import Options
+from elvis_cli.request import parse
+
+
+def calibrated(document, number=2):
+    visits = load.read(json.dumps(document).encode(), Language.AUTO, 0)
+    made, notes = daytime.calibrations(visits, number, {})
+    return list(plan.plan([*visits, *made], Options(steady=True))), notes
+
+
+def test_each_configuration_gets_its_own(make):
+    lp, mp = (make("METIS_img_lm_obs_GenericOffset", {"INS.FILT1.NAME": f, "DET.DIT": 0.1}) for f in ("Lp", "Mp"))
+    exposures, notes = calibrated([lp, mp, lp])
+    assert notes == []
+    kinds = [(e.document["elvis"].get("calibration"), e.document["instrument"]["INS.FILT1.NAME"]) for e in exposures]
+    flats = Counter(name for kind, name in kinds if kind == "flat")
+    assert flats == {"Lp": 2, "Mp": 2}
+    assert sum(kind == "dark" for kind, _ in kinds) == 2  # of one integration time, whatever the filter
+    assert [kind for kind, _ in kinds[:3]] == [None] * 3
+    for exposure in exposures[3:]:
+        request = parse.read(json.dumps(exposure.document), strict=True)
+        assert request.timing.dit == 0.1
+        assert exposure.airmass is None
+
+
+def test_other_times_need_other_darks(make):
+    short, long = (make("METIS_img_lm_obs_GenericOffset", {"DET.DIT": dit}) for dit in (0.1, 0.2))
+    exposures, _ = calibrated([short, long])
+    darks = [e.document["timesnr"]["DET.DIT"] for e in exposures if e.document["elvis"].get("calibration") == "dark"]
+    assert darks == [0.1, 0.1, 0.2, 0.2]
+
+
+def test_what_cannot_be_taken_is_noted(make):
+    exposures, notes = calibrated(make("METIS_ifu_obs_GenericOffset", {"INS.WLEN.CEN": 4.0}))
+    assert any("METIS_ifu_cal_InternalWave is left out" in note and "no line" in note for note in notes)
+    assert {e.document["elvis"].get("calibration") for e in exposures} == {None, "dark", "flat"}
+
+
+def test_an_odl_block_has_calibrations_too():
+    document = {
+        "Targets": {"name": "a", "RA": 75.0, "Dec": -30.0},
+        "InstrumentConfigs": {"instrument": "fors"},
+        "DetectorConfigs": {"exptime": 33},
+    }
+    exposures, _ = calibrated(document, 1)
+    kinds = Counter(e.document["elvis"].get("calibration") for e in exposures)
+    assert kinds == {None: 1, "bias": 1, "flat": 1}
+
+
+@pytest.mark.parametrize("instrument", [name for name in registry.names() if templates.load(name).templates])
+def test_every_mode_that_a_block_can_have_has_calibrations(instrument):
+    for template in templates.load(instrument).templates.values():
+        for mode in template.modes.values() if template.type == "science" else ():
+            kinds = {kind for kind, _ in daytime._templates(instrument, mode)}
+            spectra = registry.load(instrument).example(mode)
+            assert kinds & {"dark", "bias"}, mode
+            if pipeline.configure(parse.read(json.dumps(spectra))).spectrograph is not None:
+                assert kinds >= {"dark", "flat", "arc"}, mode

@@ -1,0 +1,91 @@
+"""Setups made by hand: a telescope, an atmosphere and an AO system, nothing else that a PSF needs."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pytest
+
+from elvis_cli.base.curve import Curve
+from elvis_cli.instrument import configure
+from elvis_cli.model.atmosphere import Site, Turbulence
+from elvis_cli.model.detector import Detector
+from elvis_cli.model.setup import Setup, Window
+from elvis_cli.model.telescope import AoSystem, Telescope
+from elvis_cli.optics import make_psf
+
+DATA = files("elvis_instruments")
+SIX = (30.0, 90.0, 150.0, 210.0, 270.0, 330.0)
+ELT = Telescope("ELT", 978.0, 37.3, 10.9, 0.29, SIX, (1.22, 5.1, 18.85))
+VLT = Telescope("VLT", 49.0, 8.0, 1.116, 0.04, (50.5, 129.5, 230.5, 309.5), mirror=8.2)
+
+
+def read(*path: str) -> dict[str, Any]:
+    return tomllib.loads(DATA.joinpath(*path).read_text("utf-8"))
+
+
+def turbulence(site: str, profile: str = "median") -> Turbulence:
+    table = read("_sites", f"{site}_turbulence.toml")
+    layers = table["profiles"][profile]
+    weight = np.array(layers["weight"]) / sum(layers["weight"])
+    return Turbulence(tuple(layers["height"]), tuple(weight), tuple(layers["wind"]), table["outer_scale"]["value"])
+
+
+def system(name: str) -> AoSystem:
+    found = {key: v if isinstance(v, str) else v["value"] for key, v in read("micado", "ao.toml")[name].items()}
+    return AoSystem(**{key: configure.frozen(v) for key, v in found.items()})
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Setup]:
+    """Return a factory: ``make("scao", seeing=1.0)``; names of AO systems, "seeing" or "gaussian"."""
+
+    def factory(kind: str = "scao", telescope: str = "ELT", **changes: Any) -> Setup:
+        curve = Curve(np.array([0.3, 30.0]), np.ones(2))
+        elt = telescope == "ELT"
+        setup = Setup(
+            instrument="none",
+            mode="none",
+            kind="imager",
+            site=Site("none", -24.6, -70.2, 3060.0, 280.0, 700.0, 0.1),
+            telescope=ELT if elt else VLT,
+            surfaces=(),
+            band=(0.3, 2.5),
+            filter_name="none",
+            filter_centre=0.557,
+            pixel_scale=0.004 if elt else 0.125,
+            plate_scale=0.2667,
+            detector=Detector("none", "ir", 4096, 4096, 0.015, 1, 1e5, 0.0, 65535.0, curve, (), {}),
+            psf=kind if kind in ("gaussian", "seeing") else "ao",
+            seeing=0.67 if elt else 0.8,
+            turbulence=turbulence("armazones" if elt else "paranal"),
+            ao=system(kind) if kind in ("scao", "mcao") else None,
+            guide_star_mag=10.0 if kind == "scao" else 10.7,
+            dit=10.0,
+            count=1,
+            count_key="NDIT",
+            snr_goal=None,
+            aperture_pix=0,
+            window=Window(0, 0, 1024, 1024),
+            chips=(1,),
+            header={},
+        )
+        return replace(setup, **changes)
+
+    return factory
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., make_psf.Psf]:
+    """Return ``psf.build`` with the conditions of the published MICADO figures and places as (x, y) pairs."""
+
+    def run(setup: Setup, *wave: float, at: Any = ((0.0, 0.0),), airmass: float = 1.1547) -> make_psf.Psf:
+        weight = np.full(len(wave), 1.0 / len(wave))
+        return make_psf.build(setup, airmass, np.array(wave), weight, np.array(at, float))
+
+    return run

@@ -1,0 +1,342 @@
+"""Data cubes of the user's: every spectral axis, every order of axes, light in images and in spectra, errors."""
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from elvis_cli.base.constants import LIGHT, PLANCK
+from elvis_cli.base.spectral_grid import bin_edges
+from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.instrument import registry
+from elvis_cli.light import budget, groups
+from elvis_cli.light.compose import compose
+from elvis_cli.request import parse
+from elvis_cli.request.files import cube as cubes
+from elvis_cli.request.payload import pack
+from elvis_cli.scene import bands, library
+from elvis_cli.scene.component import Cube
+
+SCALE = 0.004
+C = LIGHT / 1e3
+
+
+def write(path, axis, shape=(6, 4, 5), data=None, order=(1, 2, 3), mirrored=False, **more):
+    """Write a cube with a spectral axis (CTYPE, CUNIT, CRVAL, step) and return its pixels (wave, y, x)."""
+    values = np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape) if data is None else data
+    header = fits.Header()
+    sky = (("RA---TAN", "deg", 10.0, SCALE / 3600 * (1 if mirrored else -1)), ("DEC--TAN", "deg", -20.0, SCALE / 3600))
+    for n, (kind, unit, start, step) in zip(order, (*sky, axis), strict=True):
+        header[f"CTYPE{n}"], header[f"CRVAL{n}"], header[f"CDELT{n}"] = kind, start, step
+        header[f"CRPIX{n}"] = 1.0 if kind == axis[0] else 2.0
+        if unit:
+            header[f"CUNIT{n}"] = unit
+    header.update(more)
+    places = [3 - n for n in order]  # numpy's axis of x, y, wavelength
+    stored = np.moveaxis(values, (2, 1, 0), places)
+    fits.writeto(path, stored.astype("f8"), header, overwrite=True)
+    return values
+
+
+def request(mag=15.0, band="K", elvis=None, **target):
+    brightness = {"brightnesstype": "mag", "mag": mag, "magband": band, "magsys": "vega"}
+    document = registry.load("micado").example()
+    document["target"] = {"brightness": brightness, **target}
+    return parse.read(json.dumps(document), elvis or {})
+
+
+def seen(**more):
+    made = request(**more)
+    setup = registry.load("micado").configure(made)
+    return made, setup, budget.detect(made, setup)
+
+
+REST = 2.16612
+AXES = [
+    (("WAVE", "um", 2.0, 0.001), {}, lambda v: v),
+    (("WAVE", "Angstrom", 20000.0, 10.0), {}, lambda v: v * 1e-4),
+    (("WAVE", "", 2e-6, 1e-9), {}, lambda v: v * 1e6),
+    (("FREQ", "GHz", 140000.0, 10.0), {}, lambda v: C / v),
+    (("VRAD", "km/s", -30.0, 10.0), {"RESTFRQ": C * 1e9 / REST}, lambda v: REST / (1 - v / C)),
+    (("VRAD", "m/s", 3e4, -1e4), {"RESTWAV": REST * 1e-6}, lambda v: REST / (1 - v / 1e3 / C)),
+    (("VOPT", "km/s", -3000.0, 1000.0), {"RESTWAV": REST * 1e-6}, lambda v: REST * (1 + v / C)),
+    (("VELO", "km/s", -3000.0, 1000.0), {"RESTFRQ": C * 1e9 / REST}, lambda v: REST * np.sqrt((C + v) / (C - v))),
+    (("ENER", "J", 9.6e-20, 1e-22), {}, lambda v: PLANCK * LIGHT / v * 1e6),
+]
+
+
+@pytest.mark.parametrize(
+    ("axis", "more", "wavelength"), AXES, ids=[f"{axis[0]} {axis[1]} {axis[3]:g}" for axis, _, _ in AXES]
+)
+def test_every_spectral_axis(tmp_path, axis, more, wavelength):
+    values = write(tmp_path / "cube.fits", axis, **more)
+    read = request(elvis={"cube": cubes.cube(tmp_path / "cube.fits")}).elvis.cube
+    wave = np.sort(wavelength(axis[2] + axis[3] * np.arange(6)))
+    assert read.wavelength == pytest.approx(wave, rel=2e-8)
+    back = np.diff(wavelength(axis[2] + axis[3] * np.arange(2)))[0] < 0
+    pixels = np.frombuffer(read.data, "<f4").reshape(read.shape)
+    assert pixels / pixels.max() == pytest.approx(values[:: -1 if back else 1] / values.max(), rel=1e-6)
+    assert (read.scale, read.absolute) == (pytest.approx(SCALE), False)
+
+
+def test_wavelengths_in_air(tmp_path):
+    """Against wcslib, and H alpha: 6562.80 in air is 6564.61 in vacuum."""
+    write(tmp_path / "cube.fits", ("AWAV", "Angstrom", 6562.80, 4000.0))
+    found = cubes.cube(tmp_path / "cube.fits")["wavelength_um"]
+    for n, wave in enumerate(found):
+        wcs = WCS(naxis=1)
+        wcs.wcs.ctype, wcs.wcs.cunit, wcs.wcs.crval = ["AWAV"], ["Angstrom"], [6562.80 + 4000.0 * n]
+        wcs.wcs.sptr("WAVE-A2W")
+        assert wave == pytest.approx(wcs.wcs.crval[0] * 1e6, rel=2e-6 if n else 2e-7)
+    assert found[0] == pytest.approx(0.656461, abs=1e-6)
+
+
+def test_steps_by_matrix_and_by_logarithm(tmp_path):
+    write(tmp_path / "cube.fits", ("WAVE-LOG", "um", 2.0, 0.001))
+    assert cubes.cube(tmp_path / "cube.fits")["wavelength_um"] == pytest.approx(
+        2.0 * np.exp(np.arange(6) * 0.001 / 2.0)
+    )
+    write(tmp_path / "cube.fits", ("WAVE", "nm", 2000.0, 1.0))
+    with fits.open(tmp_path / "cube.fits", mode="update") as hdus:
+        header = hdus[0].header
+        for n in (1, 2, 3):
+            header[f"CD{n}_{n}"] = header.pop(f"CDELT{n}")
+    assert cubes.cube(tmp_path / "cube.fits")["wavelength_um"] == pytest.approx(2.0 + np.arange(6) / 1e3)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (2, 3, 1), (3, 2, 1)])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_axes_in_any_order(tmp_path, order, mirrored):
+    values = write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), order=order, mirrored=mirrored)
+    read = request(elvis={"cube": cubes.cube(tmp_path / "cube.fits")}).elvis.cube
+    pixels = np.frombuffer(read.data, "<f4").reshape(read.shape)
+    assert pixels / pixels.max() == pytest.approx(values[:, :, :: -1 if mirrored else 1] / values.max(), rel=1e-6)
+    assert read.position_angle == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_degenerate_axis_and_an_extension(tmp_path):
+    values = write(tmp_path / "cube.fits", ("FREQ", "Hz", 1.4e14, 1e10))
+    header = fits.getheader(tmp_path / "cube.fits")
+    header.update({"CTYPE4": "STOKES", "CRVAL4": 1.0, "CDELT4": 1.0, "CRPIX4": 1.0})
+    extension = fits.ImageHDU(values[None], header)
+    fits.HDUList([fits.PrimaryHDU(), extension]).writeto(tmp_path / "cube.fits", overwrite=True)
+    assert cubes.cube(tmp_path / "cube.fits")["shape"] == [6, 4, 5]
+
+
+UNITS = [
+    ("10**(-20)*erg/s/cm**2/Angstrom", 1e-19),
+    ("W/m2/um", 1.0),
+    ("erg/s/cm2/A/arcsec2", 10.0 * SCALE**2),
+    ("W m-2 um-1 sr-1", SCALE**2 / 206264.806**2),
+    ("Jy/pixel", 1e-26 * LIGHT / 2e-6**2 * 1e-6),
+    ("MJy/sr", 1e-20 * LIGHT / 2e-6**2 * 1e-6 * SCALE**2 / 206264.806**2),
+    ("mJy/beam", 1e-29 * LIGHT / 2e-6**2 * 1e-6 * SCALE**2 / (math.pi / (4 * math.log(2)) * 0.02 * 0.03)),
+]
+
+
+@pytest.mark.parametrize(("unit", "value"), UNITS)
+def test_units_of_light_are_absolute(tmp_path, unit, value):
+    beam = {"BMAJ": 0.03 / 3600, "BMIN": 0.02 / 3600}
+    write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 1e-9), data=np.ones((2, 3, 3)), BUNIT=unit, **beam)
+    block = cubes.cube(tmp_path / "cube.fits")
+    made = request(elvis={"cube": block})
+    assert block["absolute"]
+    assert np.frombuffer(made.elvis.cube.data, "<f4") == pytest.approx(value, rel=1e-6)
+    assert made.target.brightness.flux == pytest.approx(9 * value * 1e-9, rel=1e-5)
+    assert any("as bright as its unit says" in line for line in made.warnings)
+
+
+@pytest.mark.parametrize("unit", ["K", "counts", "Jy/beam", "", "nonsense!", "adu/pixel"])
+def test_other_units_are_relative(tmp_path, unit):
+    values = write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), BUNIT=unit) * 1e-60
+    write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), data=values, BUNIT=unit)
+    block = cubes.cube(tmp_path / "cube.fits")
+    assert not block["absolute"]
+    assert sum(request(elvis={"cube": block}).elvis.cube.total) > 0
+
+
+def galaxy(lines=((2.10, 0.3, 100.0), (2.25, 0.7, -50.0))):
+    """Return wavelengths and a cube over K: blobs at different places with lines on a continuum."""
+    wave = np.linspace(1.9, 2.5, 301)
+    y, x = np.indices((24, 30)).astype(float)
+    cube = np.zeros((301, 24, 30))
+    for centre, weight, x0 in lines:
+        blob = np.exp(-((x - 15 - x0 / 20) ** 2 + (y - 12) ** 2) / 18)
+        cube += blob * (weight + 5 * np.exp(-0.5 * ((wave - centre) / 0.004) ** 2))[:, None, None]
+    return wave, cube
+
+
+def block(wave, cube, **more):
+    data = cube.astype("<f4")
+    shape = {"data": pack(data.tobytes()), "shape": list(data.shape), "scale": SCALE, "wavelength_um": wave.tolist()}
+    return {**shape, **more}
+
+
+class TestLight:
+    @pytest.mark.parametrize("target", [{}, {"sed": {"extinctionav": 5.0, "redshift": {"redshift": 0.01}}}])
+    def test_a_cube_is_as_bright_as_the_target(self, target):
+        wave, cube = galaxy()
+        made, _, _ = seen(mag=15.0, elvis={"cube": block(wave, cube)}, **target)
+        (component,) = library.components(made)
+        band = bands.load("K")
+        near = np.linspace(1.9, 2.5, 6001)
+        flux = sum(np.interp(near, *np.array(sed.uploaded), left=0, right=0) for sed in component.seds)
+        assert -2.5 * math.log10(band.integral(near, flux) / band.zero_point("vega")) == pytest.approx(15.0, abs=0.002)
+
+    def test_images_and_spectra_hold_the_same(self):
+        wave, cube = galaxy()
+        made, setup, light = seen(elvis={"cube": block(wave, cube)})
+        (whole,) = compose(made, setup, light).extended
+        assert whole.rate == pytest.approx(light.target_rate, rel=1e-4)
+        edges, weight = bin_edges(light.wave), light.total * light.width * light.area
+        total = np.zeros((24, 30))
+        for group in groups.groups(made, setup, 1.0):
+            (part,) = group.scene.extended
+            rate = part.rate * float(np.sum(groups.density(group, edges) * weight))
+            total += rate * part.shape.image / part.shape.image.sum()
+            assert group.band[0] >= 1.9
+            assert group.band[1] - group.band[0] <= 0.0041
+        assert total.sum() == pytest.approx(whole.rate, rel=1e-6)
+        assert total == pytest.approx(whole.shape.image, rel=1e-4)
+
+    def test_every_place_has_its_own_spectrum(self):
+        wave, cube = galaxy()
+        made, setup, _ = seen(elvis={"cube": block(wave, cube)})
+        edges = np.linspace(1.9, 2.5, 1201)
+        spectrum = np.zeros((1200, 24, 30))
+        for group in groups.groups(made, setup, 1.0):
+            image = group.scene.extended[0].shape.image
+            rate = group.scene.extended[0].rate / image.sum(dtype=float)
+            spectrum += groups.density(group, edges)[:, None, None] * (rate * image)
+        middle = (edges[1:] + edges[:-1]) / 2
+        wanted = np.apply_along_axis(lambda f: np.interp(middle, wave, f * wave), 0, cube)
+        low, high = setup.band
+        seen_here = ((middle > low + 0.004) & (middle < high - 0.004))[:, None, None]
+        inside = seen_here & (wanted > 0.01 * wanted.max())
+        ratio = spectrum[inside] / wanted[inside]
+        assert ratio == pytest.approx(ratio.mean(), rel=0.01)
+
+    def test_a_flux_is_that_of_all_of_it(self):
+        wave, cube = galaxy()
+        document = {"brightness": {"brightnesstype": "flux", "flux": 1e-15}}
+        _, _, light = seen(elvis={"cube": block(wave, cube)}, **document)
+        energy = np.sum(light.flux * light.width * PLANCK * LIGHT / (light.wave * 1e-6))
+        part = np.trapezoid(cube.sum(axis=(1, 2))[(wave > light.wave[0]) & (wave < light.wave[-1])])
+        assert energy == pytest.approx(1e-15 * part / np.trapezoid(cube.sum(axis=(1, 2))), rel=0.01)
+
+    def test_an_absolute_cube_may_be_scaled(self):
+        wave, cube = galaxy()
+        kept, scaled = (request(elvis={"cube": block(wave, 1e-17 * cube, absolute=a)}) for a in (True, False))
+        assert kept.target.brightness.flux == pytest.approx(1e-17 * np.trapezoid(cube.sum(axis=(1, 2)), wave), rel=1e-6)
+        assert scaled.target.brightness == request().target.brightness
+
+    def test_channels_that_are_not_seen_are_left_out(self):
+        wave, cube = galaxy()
+        made, setup, _ = seen(elvis={"cube": block(wave, cube)})
+        low, high = setup.band
+        for group in groups.groups(made, setup, 1.0):
+            assert group.band[1] > low
+            assert group.band[0] < high
+
+    def test_dark_channels_are_no_groups(self):
+        wave, cube = galaxy()
+        cube[100:200] = 0
+        made, setup, light = seen(elvis={"cube": block(wave, cube)})
+        assert isinstance(library.components(made)[0].shape, Cube)
+        assert all(np.isfinite(group.scene.extended[0].rate) for group in groups.groups(made, setup, 1.0))
+        assert compose(made, setup, light).extended[0].rate == pytest.approx(light.target_rate, rel=1e-4)
+
+
+class TestWrong:
+    def test_files(self, tmp_path):
+        path = tmp_path / "cube.fits"
+        cases = [
+            (("WAVE", "", 2.1, 0.001), {}, "see its CUNIT"),
+            (("VRAD", "km/s", 0.0, 1.0), {}, "RESTFRQ"),
+            (("LINEAR", "um", 2.1, 0.001), {}, "no spectral axis"),
+            (("WAVE", "um", 2.1, 0.001), {"shape": (1, 4, 4)}, "one channel"),
+        ]
+        for axis, more, said in cases:
+            write(path, axis, **more)
+            with pytest.raises(RequestError, match=said) as raised:
+                cubes.cube(path)
+            assert raised.value.details["pointer"].startswith("/elvis/cube")
+
+    def test_no_place_no_cube_no_file(self, tmp_path):
+        path = tmp_path / "cube.fits"
+        header = fits.Header({"CTYPE3": "WAVE", "CUNIT3": "um", "CRVAL3": 2.1, "CDELT3": 0.1})
+        fits.writeto(path, np.ones((3, 4, 4)), header)
+        with pytest.raises(RequestError, match="no celestial WCS"):
+            cubes.cube(path)
+        fits.writeto(path, np.ones((4, 4)), overwrite=True)
+        with pytest.raises(RequestError, match="three dimensions"):
+            cubes.cube(path)
+        path.write_text("no FITS")
+        with pytest.raises(UsageError, match="--cube: cannot read"):
+            cubes.cube(path)
+        with pytest.raises(UsageError, match="No such file"):
+            cubes.cube(tmp_path / "none.fits")
+
+    def test_too_large(self, tmp_path, monkeypatch):
+        write(tmp_path / "cube.fits", ("WAVE", "um", 2.1, 0.001))
+        monkeypatch.setattr(cubes, "LARGEST_CUBE", 100)
+        with pytest.raises(RequestError, match="120 elements: cut out or bin"):
+            cubes.cube(tmp_path / "cube.fits")
+
+    @pytest.mark.parametrize(
+        ("change", "pointer"),
+        [
+            ({"wavelength_um": [2.0, 2.1]}, "/elvis/cube/wavelength_um"),
+            ({"wavelength_um": [2.0, 2.2, 2.1]}, "/elvis/cube/wavelength_um"),
+            ({"shape": [3, 4, 5]}, "/elvis/cube/data"),
+            ({"shape": [3, 100000, 100000]}, "/elvis/cube/shape"),
+            ({"data": pack(np.full((3, 4, 4), np.nan, "<f4").tobytes())}, "/elvis/cube/data"),
+            ({"data": pack(np.zeros((3, 4, 4), "<f4").tobytes())}, "/elvis/cube/data"),
+            ({"wavelength_um": None}, "/elvis/cube/wavelength_um"),
+        ],
+    )
+    def test_blocks(self, change, pointer):
+        good = block(np.array([2.0, 2.1, 2.2]), np.ones((3, 4, 4)))
+        with pytest.raises(RequestError) as raised:
+            request(elvis={"cube": {**good, **change}})
+        assert raised.value.details["pointer"] == pointer
+
+    def test_gaps_are_dark_and_said(self):
+        wave, cube = galaxy()
+        cube[5, 0, :7] = np.nan
+        cube[6, 0, :3] = -1.0
+        made = request(elvis={"cube": block(wave, cube)})
+        assert "/elvis/cube/data: 10 elements that are negative or no number are taken as zero" in made.warnings
+
+    def test_a_band_that_it_does_not_cover(self):
+        wave, cube = galaxy()
+        with pytest.raises(RequestError, match="band J needs"):
+            seen(band="J", elvis={"cube": block(wave, cube)})
+
+    def test_beside_another_scene(self):
+        wave, cube = galaxy()
+        made = request(elvis={"cube": block(wave, cube), "scene": {"name": "star-grid"}})
+        with pytest.raises(RequestError, match="where the scene does"):
+            library.components(made)
+
+
+def test_it_travels_in_the_file(tmp_path, elvis, micado):
+    wave, cube = galaxy()
+    step = float(wave[1] - wave[0])
+    write(tmp_path / "cube.fits", ("WAVE", "um", float(wave[0]), step), data=cube)
+    window = ("--window", "2008,2008,80,80", "--product", "expected")
+    first = elvis(*window, "--cube", str(tmp_path / "cube.fits"), stdin=json.dumps(micado()))
+    assert first.code == 0, first.err
+    (tmp_path / "cube.fits").unlink()
+    assert elvis("replay", stdin=first.out).out == first.out
+    with fits.open(io.BytesIO(first.out)) as hdus:
+        assert hdus[0].header["OBJECT"] == "cube"
+        sky = hdus[0].header["ESO SIM SKY RATE"]
+        assert hdus["TRUTH"].data["NAME"].tolist() == ["cube"]
+        target = hdus["TRUTH"].data["ELECTRONS"][0] / hdus[0].header["ESO DET DIT"]
+        # most of the light of the sources is within 0.16 arcsec
+        assert 0.6 < float(np.sum(hdus[1].data - sky)) / target < 1.0
