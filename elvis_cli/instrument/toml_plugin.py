@@ -95,8 +95,8 @@ class TomlInstrument:
         asked = self._mode(request)[0]
         mode = asked if isinstance(asked, str) and asked in self.document["modes"] else self.document["default_mode"]
         keys, kind = self.keys(mode), self._patch(mode).get("kind", self.document.get("kind", "imager"))
-        known = {MODE_KEY, *keys, *self.document.get("spare_keys", []), *(() if kind == "imager" else ORDER_KEYS)}
-        known |= {old for table in keys.values() for old in table.get("was", {})}
+        known = {MODE_KEY, *keys, *self.document.get("ignored_keys", []), *(() if kind == "imager" else ORDER_KEYS)}
+        known |= {old for table in keys.values() for old in table.get("aliases", {})}
         return tuple(key for key in request.keys if key not in known)
 
     def configure(self, request: Request) -> Setup:
@@ -152,7 +152,7 @@ class TomlInstrument:
     def _known_mode(self, mode: object) -> str:
         modes = self.document["modes"]
         where = json_pointer("instrument", MODE_KEY)
-        if mode in self.document.get("later_modes", []):
+        if mode in self.document.get("unsupported_modes", []):
             raise RequestError(where, f"{mode!r} is not supported yet", found=mode, allowed=list(modes))
         if not isinstance(mode, str) or mode not in modes:
             raise choice_error(where, mode, modes)
@@ -165,7 +165,7 @@ class TomlInstrument:
         """Return the option (or number) of every key, the default where the request has none (or null)."""
         options = self._defaults(mode)
         for key, table in self.keys(mode).items():
-            called = next((name for name in (key, *table.get("was", {})) if keys.get(name) is not None), None)
+            called = next((name for name in (key, *table.get("aliases", {})) if keys.get(name) is not None), None)
             if called is None:
                 continue
             found, where = keys[called], json_pointer("instrument", called)
@@ -176,7 +176,7 @@ class TomlInstrument:
             allowed = [option for option in table["options"] if option not in refused]
             if isinstance(found, str) and found in refused:
                 raise RequestError(where, f"{found!r} {refused[found]}", found=found, allowed=allowed)
-            means = {option: option for option in allowed} if called == key else table["was"][called]
+            means = {option: option for option in allowed} if called == key else table["aliases"][called]
             name = _named(means, found)
             if name is None:
                 raise choice_error(where, found, filter(None, means))
@@ -189,7 +189,7 @@ class TomlInstrument:
         for key, table in self.keys(mode).items():
             remark = table.get("notes", {}).get(options[key])
             told += [f"{json_pointer('instrument', key)}: {remark}"] if remark else []
-            given = [name for name in (key, *table.get("was", {})) if keys.get(name) is not None]
+            given = [name for name in (key, *table.get("aliases", {})) if keys.get(name) is not None]
             told += [f"{json_pointer('instrument', old)}: not used, {given[0]} is given" for old in given[1:]]
         return told
 

@@ -238,7 +238,7 @@ def _keys(key: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Parameter]]
     refused = table.get("refused", {})
     offered = tuple(option for option in table["options"] if option not in refused)
     yield key, Parameter(key, "option", options=offered, about=table.get("about", ""))
-    for name, means in table.get("was", {}).items():
+    for name, means in table.get("aliases", {}).items():
         yield name, Parameter(name, "option", options=tuple(means))
 
 

@@ -87,7 +87,7 @@ def test_an_image_has_no_orders(fors):
 def test_null_and_missing_keys_take_the_form_s_default(fors):
     for keys in ({}, {"INS.FILT1.NAME": None, "ins_configuration": None}):
         setup = fors.configure(request(keys))
-        assert (setup.filter_name, setup.pixel_scale, setup.detector.name) == ("GG435+81", 0.25, "MIT/LL CCID-20")
+        assert (setup.optics.filter_name, setup.optics.pixel_scale, setup.detector.name) == ("GG435+81", 0.25, "MIT/LL CCID-20")
 
 
 def test_header_carries_the_options_in_force(fors):
@@ -168,7 +168,7 @@ def spectral(tmp_path, fors):
 noao = "img_nopol"
 [keys."INS.WLEN"]
 default = 2148.5
-was.setting = { "" = "2148.5", K2217 = "2217", "22" = "2217" }
+aliases.setting = { "" = "2148.5", K2217 = "2217", "22" = "2217" }
 [keys."INS.WLEN".options]
 "2148.5".pixel_scale = { value = 0.5, unit = "arcsec", source = "a test" }
 "2217".pixel_scale = { value = 0.6, unit = "arcsec", source = "a test" }
@@ -178,7 +178,7 @@ options = { free = {}, linear = {} }
 notes.linear = "is not simulated"
 """
     text = (fors.folder / "instrument.toml").read_text()
-    (tmp_path / "instrument.toml").write_text('spare_keys = ["orders"]\n' + text + extra)
+    (tmp_path / "instrument.toml").write_text('ignored_keys = ["orders"]\n' + text + extra)
     copy_rest(fors, tmp_path)
     return TomlInstrument(tmp_path)
 
@@ -200,7 +200,7 @@ notes.linear = "is not simulated"
 def test_an_option_may_be_a_number_and_a_key_may_have_older_names(spectral, keys, number):
     setup = spectral.configure(request(keys))
     assert setup.header["ESO INS WLEN"] == number
-    assert setup.pixel_scale == 2 * {2148.5: 0.5, 2217: 0.6}[number]
+    assert setup.optics.pixel_scale == 2 * {2148.5: 0.5, 2217: 0.6}[number]
     assert spectral.unknown_keys(request(keys)) == ()
     assert any("/instrument/setting: not used" in note for note in setup.notes) == (
         len(keys) == 2 and any(keys.values())
