@@ -15,6 +15,7 @@ from typing import Any
 
 from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer
 from elvis_cli.instrument import configure as setups
+from elvis_cli.instrument import registry
 from elvis_cli.instrument.sourced_table import SourcedTable, overlay, read
 from elvis_cli.model.plugin import ModeInfo
 from elvis_cli.model.request import Request
@@ -28,8 +29,8 @@ ORDER_KEYS = ("orders_list", "order")
 class TomlInstrument:
     """The Instrument protocol from data alone; nothing is read before it is asked for.
 
-    Shared files are looked for in the folder's ``_sites``, ``_telescopes``, ``_detectors`` and ``_lamps``, then in
-    ELVIS's own.
+    Shared files are looked for in the folder's own ``_sites``, ``_telescopes``, ``_detectors`` and ``_lamps``, then in
+    those of the packages in the entry-point group ``elvis.shared``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -241,15 +242,8 @@ class TomlInstrument:
         return shared
 
     def _find(self, folder: str, name: str) -> Path:
-        import elvis_instruments  # here, so that listing the plugins does not need it
-
-        places = [self.folder / folder / name, *(Path(p) / folder / name for p in elvis_instruments.__path__)]
-        for place in places:
-            if place.is_file():
-                return place
-        raise ResourceError(
-            f"{self.name}: there is no {name} in {' or '.join(str(p.parent) for p in places)}", file=name
-        )
+        own = self.folder / folder / name
+        return own if own.is_file() else registry.find_shared(folder, name)
 
     def _mode_info(self, mode: str) -> ModeInfo:
         facts = self._facts(mode, self._defaults(mode))

@@ -275,9 +275,7 @@ def prefixes() -> Mapping[str, str]:
 @cache
 def sequences() -> Mapping[str, Any]:
     """Return the tables of the shared file of sequences."""
-    import elvis_instruments
-
-    return sourced_table.read(Path(elvis_instruments.__path__[0]) / "_templates" / "sequences.toml")
+    return sourced_table.read(registry.find_shared("_templates", "sequences.toml"))
 
 
 def _template(name: str, table: Mapping[str, Any]) -> Template:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,18 @@ PACKAGE = ROOT / "tests" / "plugin_package"
 def points(monkeypatch):
     """Replace the installed entry points."""
 
-    def use(*found):
-        registry._found.cache_clear()
-        monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint(n, v, group) for n, v in found])
+    def use(*found, group=registry.GROUP):
+        clear()
+        points = EntryPoints(EntryPoint(n, v, group) for n, v in found)
+        monkeypatch.setattr(registry, "entry_points", lambda: points)
 
     yield use
-    registry._found.cache_clear()
+    clear()
+
+
+def clear():
+    registry._scan.cache_clear()
+    registry._entry_points.cache_clear()
 
 
 def test_names_import_no_plugin(points):
@@ -72,6 +78,43 @@ def test_two_packages_of_one_name_are_refused(points):
         registry.names()
 
 
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Return a maker of packages with one shared site."""
+
+    def make(name, site):
+        folder = tmp_path / name / "_sites"
+        folder.mkdir(parents=True)
+        (folder.parent / "__init__.py").touch()
+        (folder / f"{site}.toml").write_text('name = "Mauna"\n')
+        return folder / f"{site}.toml"
+
+    monkeypatch.syspath_prepend(tmp_path)
+    return make
+
+
+def test_a_package_brings_a_site_of_its_own(points, package):
+    file = package("elvis_mauna", "mauna")
+    points(("builtin", "elvis_instruments"), ("mauna", "elvis_mauna"), group=registry.SHARED)
+    assert registry.find_shared("_sites", "mauna.toml") == file
+    assert registry.find_shared("_sites", "paranal.toml").parts[-3:] == ("elvis_instruments", "_sites", "paranal.toml")
+    with pytest.raises(ResourceError, match=r"there is no mars.toml in .*elvis_instruments/_sites or .*elvis_mauna"):
+        registry.find_shared("_sites", "mars.toml")
+
+
+def test_two_packages_with_the_same_shared_file_are_refused(points, package):
+    package("elvis_second_paranal", "paranal")
+    points(("builtin", "elvis_instruments"), ("second", "elvis_second_paranal"), group=registry.SHARED)
+    with pytest.raises(ResourceError, match=r"two packages provide paranal.toml"):
+        registry.find_shared("_sites", "paranal.toml")
+
+
+def test_a_shared_package_that_cannot_be_imported_is_a_resource_error(points):
+    points(("broken", "no_such_module"), group=registry.SHARED)
+    with pytest.raises(ResourceError, match="ModuleNotFoundError"):
+        registry.find_shared("_sites", "paranal.toml")
+
+
 def test_third_party_package_is_found_after_pip_install(tmp_path):
     """A real `pip install` of a real package, without the network; it renders and nothing of ELVIS changes."""
     pytest.importorskip("hatchling")
@@ -94,7 +137,8 @@ request = parse.read(json.dumps(plugin.example()))
 setup = plugin.configure(request)
 out = io.BytesIO()
 pipeline.render(request, out)
-print(json.dumps([registry.names(), setup.site.name, setup.window.nx, setup.band, out.getvalue()[:9].decode()]))
+site, window, band = setup.atmosphere.site.name, setup.frame.window, setup.optics.band
+print(json.dumps([registry.names(), site, window.nx, band, out.getvalue()[:9].decode()]))
 """
     path = os.pathsep.join([str(tmp_path), str(ROOT), str(ROOT / "instruments"), str(ROOT / "schemas")])
     run = subprocess.run(
