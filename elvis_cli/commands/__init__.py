@@ -1,1 +1,4 @@
-"""What the larger commands do; `elvis_cli.cli` reads their options and prints what they return."""
+"""The command line: one module per command or family of commands, each with ``register(app)``.
+
+A command reads its options, calls the package that does the work and prints the result.
+"""

@@ -1,4 +1,4 @@
-"""`elvis batch`: a request a line -> a FITS file each, on all cores or a cluster, resumable."""
+"""`elvis batch`: many requests to a FITS file each, on all cores or a cluster, resumable."""
 
 from __future__ import annotations
 
@@ -18,36 +18,41 @@ import typer
 
 from elvis_cli.base import parallel
 from elvis_cli.commands.console import note, write
+from elvis_cli.commands.help_format import CommandHelp
 from elvis_cli.commands.options import Options, request_options
 from elvis_cli.commands.standard_streams import binary_stdin
 from elvis_cli.errors import IncompleteError, OutputError, UsageError
 
-TOLD = 100
-"""Notes and failures that are told on stderr; the manifest has all."""
+MAX_PRINTED = 100
+"""Number of notes, and of failures, that are printed on stderr; the manifest has all."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(request_options(batch))
+    app.command(cls=CommandHelp)(request_options(batch))
 
 
 def batch(
     options: Options,
-    outdir: Annotated[Path, typer.Option(help="Folder of the FITS files; made if there is none.")],
+    outdir: Annotated[Path, typer.Option(help="Folder of the FITS files; created if it does not exist.")],
     name: Annotated[
-        str, typer.Option(metavar="TEMPLATE", help="Name of a file: keywords of its header, line and id in braces.")
+        str, typer.Option(metavar="TEMPLATE", help="Name of each file; header keywords, line and id in braces.")
     ] = "{ARCFILE}",
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=0, help="Processes, or requests in a cluster's hands; 0 = enough.")
+        int,
+        typer.Option(
+            "--jobs", "-j", min=0, help="Number of processes, or of requests sent to a cluster at once; 0 = all cores."
+        ),
     ] = 0,
     cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS|FILE", help="Dask scheduler, or its file, that shares the folder.")
+        str | None, typer.Option(metavar="ADDRESS|FILE", help="Dask scheduler, or its file; it must share the folder.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make what is there again.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
-    """Render each request on stdin, one in a line, into a file of its own; what is there and whole is skipped.
+    """Render each request on stdin into a file of its own.
 
-    Prints a JSON line about each, in their order. Exit code 1 if any failed.
+    Files that exist and are complete are skipped. Prints a JSON line for each request, in their order. Exit code 1 if
+    any failed.
     """
     stdin = binary_stdin()
     _make(outdir)
@@ -72,9 +77,9 @@ def batch(
                 write(json.dumps(asdict(outcome)))
                 counts[outcome.status] += 1
                 step(counts)
-                if counts[work.FAILED] <= TOLD and outcome.message:
+                if counts[work.FAILED] <= MAX_PRINTED and outcome.message:
                     note([f"line {outcome.line}: failed: {outcome.message}"])
-                elif counts.total() <= TOLD:
+                elif counts.total() <= MAX_PRINTED:
                     note(outcome.notes)
         now = False
     finally:
@@ -88,13 +93,13 @@ def batch(
 
 
 def _make(outdir: Path) -> None:
-    """Make the folder, which can be written to."""
+    """Create the folder, or check that it is writable."""
     if outdir.exists() and not outdir.is_dir():
         raise UsageError(f"--outdir: {outdir} is not a folder")
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make {outdir}: {error.strerror}", path=str(outdir)) from None
+        raise OutputError(f"cannot create {outdir}: {error.strerror}", path=str(outdir)) from None
     if not os.access(outdir, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write into {outdir}", path=str(outdir))
 
@@ -105,7 +110,7 @@ class _Step(Protocol):
 
 @contextmanager
 def _progress(stdin: BinaryIO) -> Iterator[_Step]:
-    """Yield what moves a bar if a person watches."""
+    """Yield a function that moves a bar if stderr is a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield lambda counts: None
         return
@@ -137,7 +142,7 @@ def _progress(stdin: BinaryIO) -> Iterator[_Step]:
 
 
 def _lines(stdin: BinaryIO) -> int | None:
-    """Return how many requests there are if stdin is a file of lines; a pipe does not tell."""
+    """Return the number of requests if stdin is a file, None if it is a pipe."""
     from elvis_cli.batch.documents import documents
 
     try:

@@ -1,4 +1,4 @@
-"""What a person or a program reads: lines on stderr, tables and text on stdout. The only file that prints."""
+"""Lines on stderr, tables and text on stdout. The only file that prints."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from elvis_cli.errors import ElvisError, OutputError
 
 
 class Console:
-    """What goes to stderr: lines, or with ``--errors json`` one object at the end."""
+    """Messages on stderr: lines, or with ``--errors json`` one object at the end."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.notes: list[str] = []
 
     def note(self, lines: Iterable[str]) -> None:
-        """Say each line once."""
+        """Print each line once."""
         for line in lines:
             if line not in self.notes:
                 self.notes.append(line)
@@ -27,7 +27,7 @@ class Console:
                     say(f"elvis: note: {line}")
 
     def fail(self, error: ElvisError) -> int:
-        """Say what went wrong and return its exit code."""
+        """Print the error and return its exit code."""
         members = {**error.as_dict(), "notes": self.notes}
         say(json.dumps(members, default=str) if self.as_json else f"elvis: {error.message}")
         return error.exit_code
@@ -43,19 +43,19 @@ _console = Console(as_json=False)
 
 
 def begin(as_json: bool) -> Console:
-    """Return what stderr is from now on: there is one."""
+    """Return a new Console, which `note` uses from now on."""
     global _console  # noqa: PLW0603
     _console = Console(as_json)
     return _console
 
 
 def note(lines: Iterable[str]) -> None:
-    """Say on stderr what the user should know."""
+    """Print notes for the user on stderr."""
     _console.note(lines)
 
 
 def say(line: str) -> None:
-    """Write one printable line to stderr, whatever the text in it was made of."""
+    """Write one printable line to stderr; control characters are escaped."""
     if sys.stderr is not None:  # else print would choose stdout
         with suppress(OSError):
             print("".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr, flush=True)
@@ -74,17 +74,17 @@ def write(text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Write a value as JSON for people."""
+    """Write a value as indented JSON."""
     write(json.dumps(value, indent=2))
 
 
 def cell(value: Any) -> str:
-    """Return a value as it stands in a table."""
+    """Return the text of a value in a table."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table: for people on a terminal, tab-separated in a pipe."""
+    """Print a table: aligned on a terminal, tab-separated in a pipe."""
     if sys.stdout is None or not sys.stdout.isatty():
         write("\n".join("\t".join(row) for row in (head, *rows)))
         return

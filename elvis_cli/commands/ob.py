@@ -1,4 +1,4 @@
-"""`elvis ob`: Observing Blocks -> a request for each exposure, or the plan of the night."""
+"""`elvis ob` and `elvis templates`: Observing Blocks to requests, or the plan of the night."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from elvis_cli.commands.console import note, print_json, say, table, write
+from elvis_cli.commands.options import AsJson
 from elvis_cli.commands.standard_streams import stdin
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.observing.languages import Language, Output
@@ -24,30 +25,34 @@ def register(app: typer.Typer) -> None:
 
 def ob(
     language: Annotated[
-        Language, typer.Option("--format", help="Language of the blocks; by their shape if not given.")
+        Language, typer.Option("--format", help="Language of the blocks; by default recognised from their structure.")
     ] = Language.AUTO,
     start: Annotated[
-        str | None, typer.Option(metavar="ISO8601", help="Start of the night, UTC; so that the first target is high.")
+        str | None,
+        typer.Option(metavar="ISO8601", help="Start of the night, UTC; by default such that the first target is high."),
     ] = None,
     request: Annotated[
-        Path | None, typer.Option(help="JSON laid under the blocks: brightness, scene, window ... of all requests.")
+        Path | None, typer.Option(help="JSON with defaults for all requests: brightness, scene, window ...")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random streams.")] = None,
-    steady: Annotated[bool, typer.Option("--steady", help="Seeing, water and airglow do not drift.")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers (0).")] = None,
+    steady: Annotated[bool, typer.Option("--steady", help="Keep seeing, water vapour and airglow constant.")] = False,
     persistence: Annotated[
-        bool, typer.Option("--persistence", help="Each exposure remembers the light of the one before.")
+        bool, typer.Option("--persistence", help="Include the persistence of the exposure before.")
     ] = False,
     calibrations: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Then N darks, biases, flats and arcs of each configuration.")
+        int, typer.Option(min=0, metavar="N", help="Append N darks, biases, flats and arcs of each configuration.")
     ] = 0,
     schedule: Annotated[bool, typer.Option("--schedule", help="Print the plan as a table.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Check only; say on stderr what would be observed.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check only; print a summary on stderr.")] = False,
     resolve: Annotated[
-        bool, typer.Option("--resolve", help="Ask for missing coordinates by name (needs the network).")
+        bool, typer.Option("--resolve", help="Look up missing coordinates by name (needs the network).")
     ] = False,
     to: Annotated[Output | None, typer.Option(help="Print the targets or the blocks in this language.")] = None,
 ) -> None:
-    """Print a request for each exposure of the Observing Blocks on stdin, one in a line."""
+    """Print a request for each exposure of the blocks on stdin.
+
+    One JSON line each. The blocks are those of ESO's p2 or of the Keck Observing Description Language.
+    """
     from elvis_cli.observing import load
 
     text = stdin()
@@ -90,10 +95,10 @@ def ob(
 
 def templates(
     instrument: Annotated[str, typer.Argument(help="Instrument.")],
-    name: Annotated[str | None, typer.Argument(help="Template; all are listed if not given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    name: Annotated[str | None, typer.Argument(help="Template; without it, all are listed.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """List an instrument's templates, or a template's parameters: type, range, default, meaning."""
+    """List an instrument's templates, or a template's parameters."""
     from elvis_cli.observing import templates as signatures
 
     found = signatures.load(instrument)
@@ -110,10 +115,10 @@ def templates(
 
 
 def _date(text: str | None) -> datetime | None:
-    from elvis_cli.observing.constraints import parse_date
+    from elvis_cli.base.dates import parse_date
 
     try:
-        return None if text is None else parse_date(text, "--start")
+        return None if text is None else parse_date(text, "--start", (1980, 2097))  # a night later is a date too
     except RequestError as error:
         raise UsageError(error.message) from None
 
@@ -128,5 +133,5 @@ def _patch(path: Path | None) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"--request: cannot read {path}: {error.strerror}") from None
     if not isinstance(found, dict):
-        raise RequestError("", f"{path.name} must hold an object")
+        raise RequestError("", f"{path.name} is not a JSON object")
     return found

@@ -1,33 +1,38 @@
-"""The command line's options that change the request, declared once for all commands that read one."""
+"""Options shared by commands; those that change a request are declared once, in `collect`."""
 
 from __future__ import annotations
 
 import enum
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from elvis_cli.commands.console import note
 from elvis_cli.errors import RequestError, UsageError, json_pointer
 
 if TYPE_CHECKING:
     from elvis_cli.model.request import Request
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Mode = Annotated[str | None, typer.Option(help="Mode of the instrument; without it, the default mode.")]
+
+
 class Product(enum.StrEnum):
-    """What a frame holds."""
+    """Quantity in the pixels of a frame."""
 
     RAW = "raw"
     EXPECTED = "expected"
 
 
 class Calibration(enum.StrEnum):
-    """A calibration frame in place of the target's."""
+    """Kind of calibration frame."""
 
     ARC = "arc"
     FLAT = "flat"
@@ -42,7 +47,7 @@ class Calibration(enum.StrEnum):
 
 
 class SkyModel(enum.StrEnum):
-    """Where the sky comes from."""
+    """Source of the sky's transmission and emission."""
 
     LOCAL = "local"
     SKYCALC = "skycalc"
@@ -57,7 +62,7 @@ class Unit(enum.StrEnum):
 
 
 class Errors(enum.StrEnum):
-    """How errors and notes are written to stderr."""
+    """Format of errors and notes on stderr."""
 
     TEXT = "text"
     JSON = "json"
@@ -65,21 +70,21 @@ class Errors(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the options of `collect` asked for."""
+    """Values of the options of `collect`."""
 
     overrides: dict[str, Any]
     """Keys of the request's ``elvis`` block."""
     strict: bool
 
     def read(self, text: bytes | str) -> Request:
-        """Return the Request in ``text`` with these options; its instrument exists.
+        """Return the Request in ``text`` with these options.
 
         Raises
         ------
         RequestError
-            It is wrong.
+            The request is wrong.
         ResourceError
-            There is no such instrument.
+            Its instrument is not installed.
         """
         from elvis_cli.request import parse
 
@@ -93,90 +98,189 @@ class Options:
         return request
 
 
+def read_request(text: bytes | str, options: Options) -> Request:
+    """Return the Request in ``text`` and print its warnings."""
+    request = options.read(text)
+    note(request.warnings)
+    return request
+
+
 MICRONS = {Unit.M: 1e6, Unit.UM: 1.0, Unit.NM: 1e-3}
+
+
+_POINTING = "Pointing and sky"
+_INFRARED = "Infrared detector"
 
 
 def collect(
     *,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random streams.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown keys.", rich_help_panel="Request")] = False,
+    errors: Annotated[
+        Errors, typer.Option(help="Format of errors and notes on stderr.", rich_help_panel="Request")
+    ] = Errors.TEXT,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of all random numbers (0).", rich_help_panel="Frame")
+    ] = None,
     window: Annotated[
-        str | None, typer.Option(metavar="X0,Y0,NX,NY|full", help="Part of each chip, in pixels from 0.")
+        str | None,
+        typer.Option(
+            metavar="X0,Y0,NX,NY|full", help="Part of each chip, binned pixels from 0.", rich_help_panel="Frame"
+        ),
     ] = None,
-    chips: Annotated[str | None, typer.Option(metavar="1,2,...|all", help="Chips to render.")] = None,
-    ra: Annotated[float | None, typer.Option(min=0, max=360, help="Field centre, deg (ICRS).")] = None,
-    dec: Annotated[float | None, typer.Option(min=-90, max=90, help="Field centre, deg (ICRS).")] = None,
-    pa: Annotated[
-        float | None, typer.Option(min=-360, max=360, help="Position angle, deg, North through East.")
-    ] = None,
-    date: Annotated[str | None, typer.Option(metavar="ISO8601", help="Start of the exposure, UTC.")] = None,
-    sky: Annotated[
-        SkyModel | None, typer.Option(help="Shipped tables, or ESO's SkyCalc service (needs the network).")
+    chips: Annotated[
+        str | None, typer.Option(metavar="1,2,...|all", help="Chips to render.", rich_help_panel="Frame")
     ] = None,
     product: Annotated[
-        Product | None, typer.Option(help="Raw frames in ADU, or the noiseless electrons per second.")
+        Product | None,
+        typer.Option(help="Raw frames in ADU, or noiseless electrons per second.", rich_help_panel="Frame"),
+    ] = None,
+    exposure: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of the exposure; each has its own noise.", rich_help_panel="Frame"),
+    ] = None,
+    ra: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=360, help="Right ascension of the field centre, deg (ICRS).", rich_help_panel=_POINTING
+        ),
+    ] = None,
+    dec: Annotated[
+        float | None,
+        typer.Option(min=-90, max=90, help="Declination of the field centre, deg (ICRS).", rich_help_panel=_POINTING),
+    ] = None,
+    pa: Annotated[
+        float | None,
+        typer.Option(
+            min=-360, max=360, help="Position angle of +y, deg, North through East.", rich_help_panel=_POINTING
+        ),
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option(metavar="ISO8601", help="Start of the exposure, UTC.", rich_help_panel=_POINTING)
+    ] = None,
+    sky: Annotated[
+        SkyModel | None,
+        typer.Option(help="Shipped tables, or ESO's SkyCalc service (needs the network).", rich_help_panel=_POINTING),
+    ] = None,
+    sed: Annotated[
+        Path | None,
+        typer.Option(
+            help="Spectrum of the target: two columns, wavelength and flux; # comments.", rich_help_panel="Sources"
+        ),
+    ] = None,
+    sed_unit: Annotated[
+        Unit, typer.Option(help="Unit of the wavelengths in --sed.", rich_help_panel="Sources")
+    ] = Unit.M,
+    catalogue: Annotated[
+        Path | None,
+        typer.Option(
+            help="Stars and galaxies: ECSV, FITS or CSV with x, y or ra, dec; mag; sed, velocity, radius ...",
+            rich_help_panel="Sources",
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Image in place of the target: FITS with a celestial WCS.", rich_help_panel="Sources"),
+    ] = None,
+    cube: Annotated[
+        Path | None,
+        typer.Option(help="Data cube in place of the target: FITS with a spectral WCS.", rich_help_panel="Sources"),
     ] = None,
     calibration: Annotated[
-        Calibration | None, typer.Option(help="A calibration frame in place of the target's.")
+        Calibration | None,
+        typer.Option(help="Calibration frame in place of the science frame.", rich_help_panel="Calibration"),
     ] = None,
     lamp: Annotated[
-        float | None, typer.Option(min=1e-6, max=100, help="Part of the full well that the calibration lamp fills.")
+        float | None,
+        typer.Option(
+            min=1e-6,
+            max=100,
+            help="Level of the lamp in the brightest pixel, as a fraction of the full well (0.5).",
+            rich_help_panel="Calibration",
+        ),
+    ] = None,
+    psf: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|tiptop",
+            help="PSF in place of the built-in one: FITS image or cube.",
+            rich_help_panel="Optics",
+        ),
+    ] = None,
+    stages: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Run only these stages of the detector.", rich_help_panel="Detector"),
+    ] = None,
+    skip: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Leave out these stages, light included.", rich_help_panel="Detector"),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Run only these stages, light included.", rich_help_panel="Detector"),
+    ] = None,
+    also: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Run these optional stages too.", rich_help_panel="Detector"),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Order of the stages, e.g. physical.", rich_help_panel="Detector"),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Model of a stage: JSON (parameters) or FITS (image).",
+            rich_help_panel="Detector",
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|A,B,...", help="Write the image after these stages as extensions.", rich_help_panel="Detector"
+        ),
+    ] = None,
+    readout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="single|cds|mcds:N|utr[:N]", help="Sampling of an infrared detector.", rich_help_panel=_INFRARED
+        ),
+    ] = None,
+    reads: Annotated[
+        bool | None,
+        typer.Option("--reads/--no-reads", help="Write every read, in the extension READS.", rich_help_panel=_INFRARED),
+    ] = None,
+    previous: Annotated[
+        Path | None,
+        typer.Option(help="Exposure before this one, a FITS file of elvis: persistence.", rich_help_panel=_INFRARED),
+    ] = None,
+    gap: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1e6, help="Time from the end of --previous to the start, s.", rich_help_panel=_INFRARED
+        ),
+    ] = 30.0,
+    truth: Annotated[
+        bool | None,
+        typer.Option("--truth/--no-truth", help="Write the table TRUTH of all sources.", rich_help_panel="Output"),
     ] = None,
     wavemap: Annotated[
         bool | None,
-        typer.Option("--wavemap/--no-wavemap", help="Tell the wavelength of every pixel of a spectrograph."),
+        typer.Option(
+            "--wavemap/--no-wavemap",
+            help="Write the wavelength of every pixel of a spectrograph.",
+            rich_help_panel="Output",
+        ),
     ] = None,
-    exposure: Annotated[int | None, typer.Option(min=1, help="Which of the exposures: each has its own noise.")] = None,
-    stages: Annotated[str | None, typer.Option(metavar="A,B,...", help="Detector stages to run.")] = None,
-    skip: Annotated[str | None, typer.Option(metavar="A,B,...", help="Stages to leave out, light included.")] = None,
-    only: Annotated[str | None, typer.Option(metavar="A,B,...", help="Stages to run, light included.")] = None,
-    also: Annotated[str | None, typer.Option(metavar="A,B,...", help="Stages to run that wait to be asked.")] = None,
-    order: Annotated[str | None, typer.Option(metavar="NAME", help="Order of the stages, e.g. physical.")] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="Model of a stage from a JSON (parameters) or FITS file (image)."),
-    ] = None,
-    keep: Annotated[
-        str | None, typer.Option(metavar="all|A,B,...", help="Keep the image after these stages as extensions.")
-    ] = None,
-    sed: Annotated[
-        Path | None, typer.Option(help="Spectrum of the target: wavelength and flux in two columns, # comments.")
-    ] = None,
-    sed_unit: Annotated[Unit, typer.Option(help="Unit of its wavelengths (m is the ETC's).")] = Unit.M,
-    catalogue: Annotated[
-        Path | None,
-        typer.Option(help="Stars: an ECSV, FITS or CSV table of x, y or ra, dec; mag; sed, velocity, radius ..."),
-    ] = None,
-    image: Annotated[Path | None, typer.Option(help="Template in the target's place: a FITS image with a WCS.")] = None,
-    cube: Annotated[
-        Path | None, typer.Option(help="Data cube in the target's place: FITS with a spectral WCS.")
-    ] = None,
-    psf: Annotated[
-        str | None, typer.Option(metavar="FILE|tiptop", help="PSF in place of the built-in one: FITS image or cube.")
-    ] = None,
-    readout: Annotated[
-        str | None, typer.Option(metavar="single|cds|mcds:N|utr[:N]", help="How an infrared array is sampled.")
-    ] = None,
-    reads: Annotated[
-        bool | None, typer.Option("--reads/--no-reads", help="Keep the reads of an infrared array: extension READS.")
-    ] = None,
-    previous: Annotated[
-        Path | None, typer.Option(help="FITS file of elvis: the exposure before, which the detector remembers.")
-    ] = None,
-    gap: Annotated[float, typer.Option(min=0, max=1e6, help="Time from its end to this one's start, s.")] = 30.0,
-    truth: Annotated[
-        bool | None, typer.Option("--truth/--no-truth", help="Tell what was put in, in the table TRUTH.")
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse keys that are not known.")] = False,
-    errors: Annotated[Errors, typer.Option(help="How errors and notes are written to stderr.")] = Errors.TEXT,
 ) -> Options:
-    """Return what the options ask for; ``errors`` is `cli.run`'s, which must know before the options are parsed.
+    """Return the values of the options; `cli.run` reads ``errors`` itself, before the options are parsed.
 
     Raises
     ------
     UsageError
-        A list of numbers is not one, or a file cannot be read.
+        A list of numbers is malformed, or a file cannot be read.
     RequestError
-        A file does not hold what it should.
+        The content of a file is wrong.
     """
     stage_models = [text for text in model or () if not text.startswith("psf=")]
     psf = next((text[len("psf=") :] for text in reversed(model or ()) if text.startswith("psf=")), psf)
@@ -224,9 +328,9 @@ def collect(
 
 
 def request_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `collect`, handed over as its keyword argument ``options``."""
+    """Add the options of `collect` to a command, which receives them as its keyword argument ``options``."""
     own = inspect.signature(command, eval_str=True)
-    more = inspect.signature(collect, eval_str=True).parameters
+    more = _collected()
 
     @wraps(command)
     def wrapper(**given: Any) -> None:
@@ -236,6 +340,12 @@ def request_options(command: Callable[..., None]) -> Callable[..., None]:
     kept = [p for p in own.parameters.values() if p.name != "options"]
     wrapper.__signature__ = own.replace(parameters=[*kept, *more.values()])  # type: ignore[attr-defined]
     return wrapper
+
+
+@cache
+def _collected() -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of `collect`, once: to evaluate their annotations takes milliseconds."""
+    return inspect.signature(collect, eval_str=True).parameters
 
 
 def _whole(option: str, text: str, count: int | None = None) -> list[int]:
@@ -249,7 +359,7 @@ def _whole(option: str, text: str, count: int | None = None) -> list[int]:
 
 
 def limits(text: str | None) -> tuple[float, float] | str | None:
-    """Return "zscale" or two numbers, what `elvis_cli.preview.draw` takes for limits."""
+    """Return the limits of a picture: "zscale", two numbers, or None."""
     if text in (None, "zscale"):
         return text
     try:
@@ -266,7 +376,7 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def models(given: list[str]) -> dict[str, Any]:
-    """Return the files of ``NAME=FILE`` as the block ``elvis.models``."""
+    """Return the stage models of ``NAME=FILE`` as the block ``elvis.models``."""
     found = {}
     for text in given:
         name, equals, file = text.partition("=")
@@ -279,7 +389,7 @@ def models(given: list[str]) -> dict[str, Any]:
 
 
 def spectrum(path: Path, unit: Unit) -> dict[str, list[float]]:
-    """Return the two columns of a spectrum's file as the block ``elvis.sed``."""
+    """Return the spectrum in a file of two columns as the block ``elvis.sed``."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -301,7 +411,7 @@ def spectrum(path: Path, unit: Unit) -> dict[str, list[float]]:
     if wave and not (min(wave) >= 0.001 and max(wave) <= 10000):
         raise RequestError(
             "/elvis/sed/wavelength_um",
-            f"{path.name} holds {min(wave):.4g} to {max(wave):.4g} um when read in {unit}",
+            f"{path.name} covers {min(wave):.4g} to {max(wave):.4g} um when read in {unit}",
             allowed="0.001 to 10000 um; --sed-unit m, um or nm",
         )
     return {"wavelength_um": wave, "flux": flux}

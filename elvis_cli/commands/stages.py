@@ -1,81 +1,35 @@
-"""What `elvis stages` prints."""
+"""`elvis stages`: the stages of the detector chain."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import fields, replace
-from typing import Any
+from typing import Annotated, Any
 
-from elvis_cli.detector import steps
-from elvis_cli.errors import ElvisError
-from elvis_cli.model.detector import Detector
+import typer
 
-SCANS = ("pre_overscan", "parallel_overscan")
-"""Stages of detectors whose quadrants have pre- and overscans."""
+from elvis_cli.commands.console import print_json, table
+from elvis_cli.commands.options import AsJson, Mode
 
 
-def listing(instrument: str | None, mode: str | None, order: str | None) -> Sequence[dict[str, Any]]:
-    """Return the stages of an instrument's detector as it is by default, or (None) all that there are."""
-    if instrument is None:
-        return describe()
-    from elvis_cli.instrument import registry
-    from elvis_cli.request import parse
-
-    plugin = registry.load(instrument)
-    example = plugin.example(mode)
-
-    def detector(*also: str) -> Detector:
-        document = {**example, "elvis": {**example.get("elvis", {}), "also": list(also)}}
-        return plugin.configure(parse.read(json.dumps(document))).detector
-
-    shown = detector()
-    for name in steps.sequence(shown, order):
-        if name not in shown.stages and name not in steps.DRAWN and not steps.stage(name).own:
-            with suppress(ElvisError):  # the instrument does not have it, whoever asks
-                asked = detector(name)
-                if name in asked.stages:
-                    stages = {**shown.stages, name: asked.stages[name]}
-                    shown = replace(shown, stages=stages, optional=(*shown.optional, name))
-    return describe(shown, order)
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(stages)
 
 
-def describe(detector: Detector | None = None, order: str | None = None) -> tuple[dict[str, Any], ...]:
-    """Return the stages in order, with their parameters.
+def stages(
+    instrument: Annotated[str | None, typer.Argument(help="Instrument; without it, all stages are listed.")] = None,
+    mode: Mode = None,
+    order: Annotated[str | None, typer.Option(metavar="NAME", help="Order of the stages, e.g. physical.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the stages of a detector, from light to ADU."""
+    from elvis_cli.instrument import stage_listing
 
-    With a detector, those of its order that it has, with the parameters' values.
-    """
-    described = []
-    names = steps.NAMES if detector is None else steps.sequence(detector, order)
-    for name in names:
-        made = None if name in steps.DRAWN else steps.stage(name)
-        if made and detector is not None and not made.own and name not in detector.stages:
-            continue
-        if name in SCANS and detector is not None and not detector.quadrants:
-            continue
-        values = {} if detector is None else detector.stages.get(name, {})
-        described.append(
-            {
-                "name": name,
-                "title": made.title if made else steps.DRAWN[name],
-                "unit": steps.unit(names, name),
-                "from": "focal plane" if not made else "chip or detector" if made.own else "stages table",
-                "when": "asked for" if detector and name in detector.optional else "always",
-                "parameters": [
-                    {
-                        "name": f.name,
-                        "unit": f.metadata["unit"],
-                        "low": f.metadata["low"],
-                        "high": f.metadata["high"],
-                        "text": f.metadata["text"],
-                    }
-                    | ({"value": values[f.name]} if f.name in values else {})
-                    for f in (fields(made.parameters) if made else ())
-                ],
-            }
-        )
-    return tuple(described)
+    described = stage_listing.listing(instrument, mode, order)
+    if as_json:
+        print_json(described)
+    else:
+        table(("stage", "unit", "description", "parameters"), rows(described))
 
 
 def rows(described: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:

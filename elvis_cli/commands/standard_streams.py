@@ -12,27 +12,31 @@ import typer
 from elvis_cli.commands.console import say
 from elvis_cli.errors import OutputError, UsageError
 
-HELP = """elvis makes detector frames of what an ETC request describes: ETC JSON on stdin, FITS on stdout.
+HELP = """elvis renders the detector frames of an ETC request: ETC JSON on stdin, FITS on stdout.
 
   elvis example micado | elvis > micado.fits
   elvis < etc.json > out.fits
   elvis instruments
+  elvis help
   elvis --help"""
 
 OutputFile = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout, all or nothing.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Write to this file, all or nothing, instead of stdout.", rich_help_panel="Output"
+    ),
 ]
 
 
 def sink(output: Path | None) -> AbstractContextManager[BinaryIO]:
-    """Return what takes bytes for a file, or for stdout, all or nothing."""
+    """Return the stream for a file, or for stdout; it is written whole or not at all."""
     from elvis_cli.product.sinks import file_sink, stdout_sink
 
     return file_sink(output) if output else stdout_sink()
 
 
 def stdin(help_too: bool = False) -> bytes:
-    """Return all of stdin; a terminal gets help or is refused."""
+    """Return all of stdin. If it is a terminal, print the short help or refuse it."""
     if help_too and sys.stdin is not None and sys.stdin.isatty():
         for line in HELP.splitlines():
             say(line)
@@ -45,7 +49,7 @@ def binary_stdin() -> BinaryIO:
     if sys.stdin is None:
         raise UsageError("stdin is closed")
     if sys.stdin.isatty():
-        raise UsageError("stdin is a terminal: give a file by < or a pipe")
+        raise UsageError("stdin is a terminal: redirect a file with < or use a pipe")
     return sys.stdin.buffer
 
 
@@ -55,4 +59,4 @@ def check_stdout(output: Path | None) -> None:
         if sys.stdout is None:
             raise OutputError("stdout is closed")
         if sys.stdout.isatty():
-            raise UsageError("stdout is a terminal and the output is binary: redirect it, or give -o FILE")
+            raise UsageError("stdout is a terminal and the output is binary: redirect it, or use -o FILE")

@@ -1,4 +1,4 @@
-"""The commands around a focal plane: plan, split, combine, catalog; each a thin call, as in `elvis_cli.cli`."""
+"""The commands of a survey and its focal plane: plan, split, combine, catalog."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def register(app: typer.Typer) -> None:
 
 
 def plan() -> None:
-    """Print a request for each exposure of the survey on stdin, one in a line."""
+    """Print a request for each exposure of the survey on stdin.
+
+    One JSON line each.
+    """
     from elvis_cli.survey import plan as plans
 
     for document in plans.plan(stdin()):
@@ -29,10 +32,14 @@ def plan() -> None:
 
 def split(
     margin: Annotated[
-        float | None, typer.Option(min=0, help="Arcsec around a detector within which sources touch it.")
+        float | None,
+        typer.Option(min=0, help="Distance from the window within which sources are included, arcsec (1024 pixels)."),
     ] = None,
 ) -> None:
-    """Print a request for each detector of each request on stdin, one in a line, with the sources that touch it."""
+    """Print a request for each detector of the requests on stdin.
+
+    One JSON line each, with the sources of the catalogue that touch the detector.
+    """
     from elvis_cli.survey import split as splits
 
     for line, notes in splits.lines(stdin(), margin):
@@ -41,13 +48,13 @@ def split(
 
 
 def combine(
-    files: Annotated[list[Path], typer.Argument(help="FITS files that elvis wrote, in any order.")],
+    files: Annotated[list[Path], typer.Argument(help="FITS files written by elvis, in any order.")],
     output: OutputFile = None,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Go without detectors that are missing.")
+        bool, typer.Option("--allow-missing", help="Accept missing detectors, with a note.")
     ] = False,
 ) -> None:
-    """Put the files of single detectors together: the focal plane as one FITS file."""
+    """Combine the files of single detectors into one FITS file."""
     check_stdout(output)
     from elvis_cli.survey.combine import combine as together
 
@@ -60,7 +67,10 @@ def catalog(
     files: Annotated[list[Path], typer.Argument(help="Catalogues of stars and galaxies: ECSV, FITS or CSV tables.")],
     output: OutputFile = None,
 ) -> None:
-    """Merge catalogues: ECSV on stdout, or FITS if the output is named so; counts on stderr."""
+    """Merge catalogues of stars and galaxies.
+
+    ECSV on stdout, or the format of the output's name; counts on stderr.
+    """
     from elvis_cli.survey import catalog as catalogs
 
     if output is not None and output.suffix.casefold() not in (".fits", ".fit", ".ecsv"):

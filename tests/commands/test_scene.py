@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from elvis_cli.commands import scene
 from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.instrument import registry
+from elvis_cli.instrument import registry, scene_request
 from elvis_cli.request import parse
 from elvis_cli.scene import library
 
@@ -17,7 +16,7 @@ def test_all_parameters_are_listed(elvis):
     rows = [line.split("\t") for line in shown.out.decode().splitlines()]
     assert rows[0] == ["scene", "parameter", "default", "description"]
     assert {(row[0], row[1]) for row in rows[1:]} == {(n, p) for n in library.scenes() for p in library.parameters(n)}
-    assert json.loads(elvis("scene", "--json").out) == scene.listing()
+    assert json.loads(elvis("scene", "--json").out) == scene_request.listing()
 
 
 FEW = {"globular-cluster": "stars=5", "star-grid": "n=2", "moving-target": "stars=3"}
@@ -48,14 +47,14 @@ def test_modes_and_settings(elvis):
 
 def test_lengths_go_with_the_field():
     small, large = (
-        scene.document("star-grid", name, None, ())["elvis"]["scene"]["spacing"] for name in ("micado", "fors")
+        scene_request.document("star-grid", name, None, ())["elvis"]["scene"]["spacing"] for name in ("micado", "fors")
     )
     assert large > 20 * small
 
 
 def test_settings_reach_into_lists_of_objects():
     ring = '[{"radius": 0.4, "width": 0.1, "depth": 0.5}]'
-    made = scene.document("protoplanetary-disc", "micado", None, [f"rings={ring}"])
+    made = scene_request.document("protoplanetary-disc", "micado", None, [f"rings={ring}"])
     assert made["elvis"]["scene"]["rings"] == json.loads(ring)
 
 
@@ -81,6 +80,6 @@ def test_what_is_wrong_is_said(elvis, arguments, code, said):
 
 def test_the_library_raises_the_same():
     with pytest.raises(UsageError):
-        scene.document("nothing", "micado", None, ())
+        scene_request.document("nothing", "micado", None, ())
     with pytest.raises(RequestError):
-        scene.document("star-grid", "micado", None, ["magnitudes=[1]"])
+        scene_request.document("star-grid", "micado", None, ["magnitudes=[1]"])

@@ -1,7 +1,7 @@
 import json
 
-from elvis_cli.commands import stages
 from elvis_cli.detector import steps
+from elvis_cli.instrument import stage_listing
 
 
 def test_all_stages_without_an_instrument(elvis):
@@ -29,7 +29,7 @@ def test_unknown_orders_and_instruments(elvis):
 
 
 def test_description_is_json_and_complete():
-    described = json.loads(json.dumps(stages.describe(), allow_nan=False))
+    described = json.loads(json.dumps(stage_listing.describe(), allow_nan=False))
     assert [d["name"] for d in described] == list(steps.NAMES)
     assert all(d["title"] for d in described)
     assert {p["name"] for d in described for p in d["parameters"]} >= {"rms", "fraction", "rate", "beta", "level"}

@@ -1,0 +1,35 @@
+"""`elvis validate`: check a request without rendering it."""
+
+from __future__ import annotations
+
+import typer
+
+from elvis_cli.commands.console import note
+from elvis_cli.commands.help_format import CommandHelp
+from elvis_cli.commands.options import Options, read_request, request_options
+from elvis_cli.commands.standard_streams import stdin
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(cls=CommandHelp)(request_options(validate))
+
+
+def validate(options: Options) -> None:
+    """Check the request on stdin; describe it on stderr."""
+    request = read_request(stdin(), options)
+    from elvis_cli import pipeline
+    from elvis_cli.prediction.imaging import Exposed
+
+    prepared = pipeline.prepare(request)
+    setup, prediction = prepared.setup, prepared.prediction
+    frame, exposure = setup.frame, setup.exposure
+    note(prepared.notes)
+    note(
+        [
+            f"valid: {setup.instrument} {setup.mode} {setup.optics.filter_name}, "
+            f"chips {', '.join(map(str, frame.chips))}, {frame.window.nx} x {frame.window.ny} pixels, "
+            f"{exposure.count_key} {prediction.count} x {exposure.dit:g} s, "
+            + ("no target" if isinstance(prediction, Exposed) else f"S/N {prediction.snr:.4g}")
+        ]
+    )
