@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from elvis_cli.errors import RequestError
@@ -105,30 +105,10 @@ def height(at: tuple[float, float], time: datetime, site: Site) -> dict[str, flo
 def drift(document: Mapping[str, Any], setup: Setup, time: datetime, seed: int) -> dict[str, Any]:
     """Return a merge patch with seeing, water and airglow of this time."""
     section, block = document.get("sky") or {}, document.get("elvis") or {}
-    seeing = setup.seeing * weather.SEEING.factor(seed, time)
+    seeing = setup.atmosphere.seeing * weather.SEEING.factor(seed, time)
     water = float(section.get("waterVapour") or section.get("pwv") or 2.5) * weather.WATER.factor(seed, time)
     airglow = float(block.get("airglow") or 1.0) * weather.AIRGLOW.factor(seed, time)
     return {
         "sky": {"waterVapour": round(min(30.0, max(0.05, water)), 4), "pwv": None},
         "elvis": {"atmosphere": {"seeing": round(min(5.0, max(0.05, seeing)), 4)}, "airglow": round(airglow, 4)},
     }
-
-
-def parse_date(text: str, pointer: str) -> datetime:
-    """Return a date in UTC without time zone.
-
-    Raises
-    ------
-    RequestError
-        It is none.
-    """
-    try:
-        when = datetime.fromisoformat(text.strip())
-        when = when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
-    except (ValueError, OverflowError):
-        when = datetime.min
-    if not 1980 <= when.year < 2098:
-        raise RequestError(
-            pointer, f"{text[:40]!r} is not a date", found=text[:40], allowed="ISO 8601 UTC, 1980 to 2097"
-        )
-    return when

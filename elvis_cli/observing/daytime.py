@@ -10,7 +10,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.observing import template_request, templates
 from elvis_cli.observing.checked_object import LONGEST
 from elvis_cli.observing.templates import Template
-from elvis_cli.observing.visit import Series, Shot, Visit
+from elvis_cli.observing.visit import ExposureStep, Series, Visit
 
 KINDS = ("dark", "bias", "flat", "arc")
 """Those that need no sky."""
@@ -31,16 +31,16 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
         if not found:
             notes.append(f"calibrations: {visit.instrument} has no templates for those of {series.mode}")
         for kind, template in found:
-            shot = series.shots[0] if series.shots else Shot()
+            step = series.steps[0] if series.steps else ExposureStep()
             keys = {} if kind in ("dark", "bias") else series.keys
-            time = [shot.dit, shot.count, dict(series.timing)]
+            time = [step.dit, step.count, dict(series.timing)]
             key = json.dumps([visit.instrument, series.mode, kind, dict(keys), time], sort_keys=True)
             if key in known:
                 continue
             known.add(key)
-            one = _series(template, kind, series, shot, len(taken) + 1, number)
+            one = _series(template, kind, series, step, len(taken) + 1, number)
             try:
-                template_request.make(_visit(visit, [one]), one, shot, patch)
+                template_request.make(_visit(visit, [one]), one, step, patch)
             except RequestError as error:
                 notes.append(f"calibrations: {template.id} is left out: {error.message}")
                 continue
@@ -59,8 +59,8 @@ def _templates(instrument: str, mode: str) -> Iterator[tuple[str, Template]]:
                 break
 
 
-def _series(template: Template, kind: str, series: Series, shot: Shot, position: int, number: int) -> Series:
-    still = Shot(dit=shot.dit, count=shot.count, elvis=shot.elvis)
+def _series(template: Template, kind: str, series: Series, step: ExposureStep, position: int, number: int) -> Series:
+    still = ExposureStep(dit=step.dit, count=step.count, elvis=step.elvis)
     return Series(
         template.id,
         template.title,

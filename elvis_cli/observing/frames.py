@@ -65,7 +65,7 @@ class InstrumentFrame(Frame):
 
 @dataclass(frozen=True, slots=True)
 class SlitFrame(InstrumentFrame):
-    """+y is along the slit, +x across it; the field's axes where there is none. `aligned` says how that is turned."""
+    """+y is along the slit, +x across it; the field's axes without a slit (`TelescopeOffset.align_to_slit`)."""
 
     name: str = "SlitFrame"
 

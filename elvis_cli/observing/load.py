@@ -15,7 +15,7 @@ from elvis_cli.observing.checked_object import LONGEST
 from elvis_cli.observing.detector_config import DetectorConfig, IRDetectorConfig, VisibleDetectorConfig
 from elvis_cli.observing.languages import Language, Output
 from elvis_cli.observing.target import Target
-from elvis_cli.observing.visit import Series, Shot, Visit
+from elvis_cli.observing.visit import ExposureStep, Series, Visit
 from elvis_cli.request.parse import parse_json
 
 DPR = {
@@ -123,7 +123,7 @@ def visit(block: ObservingBlock, pointer: str) -> Visit:
         mode=mode,
         keys=config.keys,
         timing={},
-        shots=tuple(_shots(block)),
+        steps=tuple(_exposure_steps(block)),
         category=category,
         object_type=kind,
         sky_type=kind and "SKY",
@@ -155,7 +155,7 @@ def _calibration(block: ObservingBlock) -> str | None:
     return "dark" if dark else "flat"
 
 
-def _shots(block: ObservingBlock) -> Iterator[Shot]:
+def _exposure_steps(block: ObservingBlock) -> Iterator[ExposureStep]:
     for _ in range(block.pattern.repeat):
         for offset in block.pattern.offsets:
             move = None if block.target is None or not block.target.placed else offset
@@ -163,7 +163,7 @@ def _shots(block: ObservingBlock) -> Iterator[Shot]:
                 elvis = _readout(config)
                 for _ in range(config.nexp):
                     sky = not offset.guide or offset.posname.casefold().startswith("sky")
-                    yield Shot(move, sky, None, config.exptime, config.integrations, elvis)
+                    yield ExposureStep(move, sky, None, config.exptime, config.integrations, elvis)
                     move = None
 
 

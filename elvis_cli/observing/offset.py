@@ -35,8 +35,11 @@ class TelescopeOffset:
         scale = self.frame.scale if self.unit == "pixel" else 1.0
         return self.dx * scale, self.dy * scale
 
-    def aligned(self, slit: float) -> TelescopeOffset:
-        """Return the offset along the field's axes if it is one along a slit, ``slit`` deg from +y towards +x."""
+    def align_to_slit(self, slit: float) -> TelescopeOffset:
+        """Return an offset along the slit as one along the field's axes; other offsets are unchanged.
+
+        ``slit`` (deg) is the angle of the slit from the field's +y towards +x.
+        """
         if not isinstance(self.frame, SlitFrame):
             return self
         x, y = rotate(*self.arcsec(), self.frame.angle - slit)

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from elvis_cli.base import random_streams
+from elvis_cli.base.dates import parse_date
 from elvis_cli.base.merge import merge
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.instrument import registry
 from elvis_cli.observing import sequences, templates
 from elvis_cli.observing import target as targets
 from elvis_cli.observing.checked_object import DEEPEST, Members
-from elvis_cli.observing.constraints import parse_date
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.templates import MODE, Signatures, Template
 from elvis_cli.observing.visit import Series, Visit
@@ -164,9 +164,9 @@ def _series(
     chosen = {name: values.pop(name) for name in list(values) if name in keys}
     timing = {name: chosen.pop(name) for name in list(chosen) if name in times}
     rng = random_streams.generator(seed, number, block % 2**32, f"jitter {template.id}", 0)
-    shots = sequences.shots(template.sequence, values, rng)
-    if len(shots) > MOST:
-        raise RequestError(where, f"makes {len(shots)} files", allowed=f"at most {MOST}")
+    steps = sequences.steps(template.sequence, values, rng)
+    if len(steps) > MOST:
+        raise RequestError(where, f"makes {len(steps)} files", allowed=f"at most {MOST}")
     cards = {
         f"ESO {name.replace('.', ' ')}": value
         for name, value in values.items()
@@ -180,7 +180,7 @@ def _series(
         mode,
         chosen,
         timing,
-        shots,
+        steps,
         template.category,
         template.object_type,
         template.sky_type,

@@ -19,7 +19,7 @@ from elvis_cli.observing import constraints, ephemeris, pointing, template_reque
 from elvis_cli.observing.constraints import Breach
 from elvis_cli.observing.offset import Place
 from elvis_cli.observing.template_request import Ready
-from elvis_cli.observing.visit import Series, Shot, Visit
+from elvis_cli.observing.visit import ExposureStep, Series, Visit
 from elvis_cli.sky.pointing import EPOCH, isot
 
 LONGEST = 366.0
@@ -135,9 +135,9 @@ class _Run:
         self._late: tuple[Breach, ...] = ()
         self._stars: dict[str, Any] | None = None
 
-    def ready(self, series: Series, shot: Shot | None) -> Ready:
+    def ready(self, series: Series, step: ExposureStep | None) -> Ready:
         """Return what the files of a series, or those like one of them, have in common."""
-        own = shot if shot is not None and (shot.dit is not None or shot.elvis) else None
+        own = step if step is not None and (step.dit is not None or step.elvis) else None
         key = json.dumps([series.number, own and [own.dit, own.count, dict(own.elvis)]])
         if key not in self._made:
             self._made[key] = template_request.make(self.visit, series, own, self.options.request)
@@ -152,18 +152,18 @@ class _Run:
         if self.target is None or not self.visit.series:
             return near
         first = self.ready(self.visit.series[0], None)
-        if first.setup.site.space:
+        if first.setup.atmosphere.site.space:
             return near
         windows = self.visit.windows[:1]
         near = windows[0][0] + (windows[0][1] - windows[0][0]) / 2 if windows else near
         at = self.target.at(ephemeris.decimal_year(near))
-        angle = ephemeris.sight(*at, near, first.setup.site).hour_angle
+        angle = ephemeris.sight(*at, near, first.setup.atmosphere.site).hour_angle
         culmination = near - timedelta(hours=((angle + 180.0) % 360.0 - 180.0) / SIDEREAL)
-        if not windows and ephemeris.moon(culmination, first.setup.site).sun_altitude > constraints.TWILIGHT:
+        if not windows and ephemeris.moon(culmination, first.setup.atmosphere.site).sun_altitude > constraints.TWILIGHT:
             nights = (culmination + timedelta(hours=n * 360.0 / SIDEREAL) for n in range(-182, 183, 2))
-            culmination = min(nights, key=lambda time: ephemeris.moon(time, first.setup.site).sun_altitude)
+            culmination = min(nights, key=lambda time: ephemeris.moon(time, first.setup.atmosphere.site).sun_altitude)
         slewing = first.overheads.preset + first.overheads.acquisition if self.visit.slews else 0.0
-        files = [(self.ready(series, shot), shot) for series in self.visit.series for shot in series.shots]
+        files = [(self.ready(series, step), step) for series in self.visit.series for step in series.steps]
         light = sum(one.shutter + one.readout for one, _ in files)
         start = culmination - timedelta(seconds=min(slewing + light / 2, 6 * 3600.0))
         return min(max(start, windows[0][0]), windows[0][1]) if windows else start
@@ -172,7 +172,9 @@ class _Run:
         """Go to the target."""
         self.began = clock.now
         if self.visit.series:
-            self._late = constraints.late(self.visit, clock.now, self.ready(self.visit.series[0], None).setup.site)
+            self._late = constraints.late(
+                self.visit, clock.now, self.ready(self.visit.series[0], None).setup.atmosphere.site
+            )
         if self.visit.series and self.visit.slews:
             overheads = self.ready(self.visit.series[0], None).overheads
             clock.spend("preset", overheads.preset)
@@ -183,18 +185,18 @@ class _Run:
     def expose(self, series: Series, clock: _Clock, number: int) -> Iterator[Exposure]:
         """Yield the files of a series; ``number`` files were there before."""
         started: datetime | None = None
-        for n, asked in enumerate(series.shots, start=1):
-            made = self.ready(series, asked)
-            shot = pointing.aligned(asked, made.setup)
-            if shot.move is not None and self.target is not None:
-                angle = pointing.position_angle(self.target, clock.now, self.origin, made.setup.site)
-                before, self.place = self.place, self.place.moved(shot.move, angle)
+        for n, planned in enumerate(series.steps, start=1):
+            made = self.ready(series, planned)
+            step = pointing.align_to_slit(planned, made.setup)
+            if step.move is not None and self.target is not None:
+                angle = pointing.position_angle(self.target, clock.now, self.origin, made.setup.atmosphere.site)
+                before, self.place = self.place, self.place.moved(step.move, angle)
                 if self.place != before:
                     clock.spend("offset", made.overheads.offset)
             started = started or clock.now
             spent, clock.spent = clock.spent, {}
-            document, breaches = self._document(series, shot, made, clock.now, number + n)
-            document["elvis"]["template"] = _template(series, shot, started, n)
+            document, breaches = self._document(series, step, made, clock.now, number + n)
+            document["elvis"]["template"] = _template(series, step, started, n)
             airmass = document["sky"].get("airmass") if self._sees(series, made) else None
             kind = document["elvis"]["template"].get("type") or series.calibration or ""
             yield Exposure(number + n, self.visit.name, series.template, kind, clock.now, made.shutter, made.readout,
@@ -207,26 +209,30 @@ class _Run:
 
     def _sees(self, series: Series, made: Ready) -> bool:
         """Return whether there is light of the sky, through the air."""
-        return self.target is not None and not made.setup.site.space and series.calibration in (None, "std", "sky")
+        return (
+            self.target is not None
+            and not made.setup.atmosphere.site.space
+            and series.calibration in (None, "std", "sky")
+        )
 
     def _document(
-        self, series: Series, shot: Shot, made: Ready, time: datetime, number: int
+        self, series: Series, step: ExposureStep, made: Ready, time: datetime, number: int
     ) -> tuple[dict[str, Any], tuple[Breach, ...]]:
         """Return the request of one file, and what its block did not want."""
-        visit, target, site = self.visit, self.target, made.setup.site
+        visit, target, site = self.visit, self.target, made.setup.atmosphere.site
         document = merge(made.document, {})
         block: dict[str, Any] = document["elvis"]
         if self.options.seed is not None:
             block["seed"] = self.options.seed
         block |= {"exposure": number, "date": isot(time)}
-        keywords = {**visit.cards, **series.cards, **shot.cards}
+        keywords = {**visit.cards, **series.cards, **step.cards}
         breaches: tuple[Breach, ...] = ()
         if target is not None:
             middle = time + timedelta(seconds=made.shutter / 2)
             at = pointing.follow(target, middle, self.origin)
             angle = pointing.position_angle(target, middle, self.origin, site)
-            block |= pointing.point(target, at, self.place, shot.chop, angle, visit.pointer)
-            keywords |= pointing.cards(shot, self.place, angle)
+            block |= pointing.point(target, at, self.place, step.chop, angle, visit.pointer)
+            keywords |= pointing.cards(step, self.place, angle)
             if block.get("catalogue"):
                 self._stars = self._stars or pointing.fixed(target, block["catalogue"], self.origin, site)
                 block["catalogue"] = self._stars
@@ -253,16 +259,16 @@ class _Run:
         return document, breaches
 
 
-def _template(series: Series, shot: Shot, started: datetime, number: int) -> dict[str, Any]:
+def _template(series: Series, step: ExposureStep, started: datetime, number: int) -> dict[str, Any]:
     """Return the block ``template`` of a request."""
     found = {
         "id": series.template,
         "name": series.title,
         "start": isot(started),
-        "nexp": len(series.shots),
+        "nexp": len(series.steps),
         "expno": number,
-        "category": series.sky_category if shot.sky else series.category,
-        "type": series.sky_type if shot.sky else series.object_type,
+        "category": series.sky_category if step.sky else series.category,
+        "type": series.sky_type if step.sky else series.object_type,
         "tech": series.tech,
     }
     return {key: value for key, value in found.items() if value is not None}

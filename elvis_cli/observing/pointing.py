@@ -17,7 +17,7 @@ from elvis_cli.model.setup import Setup
 from elvis_cli.observing import ephemeris
 from elvis_cli.observing.offset import FURTHEST, Place, TelescopeOffset
 from elvis_cli.observing.target import Target
-from elvis_cli.observing.visit import Shot
+from elvis_cli.observing.visit import ExposureStep
 from elvis_cli.request import payload
 
 
@@ -42,10 +42,12 @@ def position_angle(target: Target, time: datetime, origin: datetime, site: Site)
     return angle + (now.parallactic - now.altitude) - (then.parallactic - then.altitude)
 
 
-def aligned(shot: Shot, setup: Setup) -> Shot:
-    """Return a shot whose motions along the slit are motions along the field's axes."""
+def align_to_slit(step: ExposureStep, setup: Setup) -> ExposureStep:
+    """Return the step with its offsets along the slit converted to offsets along the field's axes."""
     slit = setup.spectrograph.apertures[0].angle if setup.spectrograph else 0.0
-    return replace(shot, move=shot.move and shot.move.aligned(slit), chop=shot.chop and shot.chop.aligned(slit))
+    return replace(
+        step, move=step.move and step.move.align_to_slit(slit), chop=step.chop and step.chop.align_to_slit(slit)
+    )
 
 
 def point(
@@ -104,10 +106,10 @@ def fixed(target: Target, catalogue: Mapping[str, Any], origin: datetime, site: 
     east, north = field_to_sky(np.asarray(found.x), np.asarray(found.y), angle)
     places = zip(("ra", "dec"), deproject(east, north, *star), strict=True)
     kept = {key: value for key, value in catalogue.items() if key not in ("x", "y")}
-    return kept | {key: payload.packed(np.asarray(column)) for key, column in places}
+    return kept | {key: payload.pack_column(np.asarray(column)) for key, column in places}
 
 
-def cards(shot: Shot, place: Place, angle: float) -> dict[str, Any]:
+def cards(step: ExposureStep, place: Place, angle: float) -> dict[str, Any]:
     """Return what the header says of the offsets, commanded and cumulative; ``angle`` as in `point`."""
     x, y = place.on_detector(angle)
     cumulative = (
@@ -121,15 +123,15 @@ def cards(shot: Shot, place: Place, angle: float) -> dict[str, Any]:
         found[keyword] = [_micro(value), f"[arcsec] telescope from the target, {where}"]
         found[f"ESO SEQ CUMOFFSET{axis}"] = [_micro(value), f"[arcsec] cumulative offset, {where}"]
     found["ESO SEQ CUMOFFSETR"] = [_micro(place.rotation), "[deg] cumulative turn of the field"]
-    if shot.move is not None:
-        axes = "AD" if shot.move.frame.kind == "SkyFrame" else "XY"
-        how = "from the place before" if shot.move.relative else "from the target"
-        for axis, value in zip((*axes, "R"), (*shot.move.arcsec(), shot.move.dr), strict=True):
+    if step.move is not None:
+        axes = "AD" if step.move.frame.kind == "SkyFrame" else "XY"
+        how = "from the place before" if step.move.relative else "from the target"
+        for axis, value in zip((*axes, "R"), (*step.move.arcsec(), step.move.dr), strict=True):
             unit = "deg" if axis == "R" else "arcsec"
             found[f"ESO SEQ RELOFFSET{axis}"] = [_micro(value), f"[{unit}] commanded, {how}"]
-        found["ESO SEQ GUIDE"] = [shot.move.guide, "whether the telescope guides here"]
-        if shot.move.posname:
-            found["ESO SEQ POSNAME"] = [shot.move.posname, "name of the place"]
+        found["ESO SEQ GUIDE"] = [step.move.guide, "whether the telescope guides here"]
+        if step.move.posname:
+            found["ESO SEQ POSNAME"] = [step.move.posname, "name of the place"]
     return found
 
 

@@ -15,7 +15,7 @@ from elvis_cli.model.setup import Setup
 from elvis_cli.observing import templates
 from elvis_cli.observing.constraints import OLDER
 from elvis_cli.observing.templates import Overheads
-from elvis_cli.observing.visit import Series, Shot, Visit
+from elvis_cli.observing.visit import ExposureStep, Series, Visit
 from elvis_cli.request import parse
 
 OURS = ("pointing", "offset", "date", "exposure", "calibration", "obs", "template")
@@ -40,7 +40,7 @@ class Ready:
     @property
     def shutter(self) -> float:
         """Seconds of light in a file."""
-        return self.setup.dit * (self.count if self.setup.detector.kind == "ir" else 1)
+        return self.setup.exposure.dit * (self.count if self.setup.detector.kind == "ir" else 1)
 
     @property
     def readout(self) -> float:
@@ -49,8 +49,8 @@ class Ready:
         return self.overheads.readout + further * self.overheads.integration
 
 
-def make(visit: Visit, series: Series, shot: Shot | None, patch: Mapping[str, Any]) -> Ready:
-    """Return what the files of a series have in common; ``shot`` is one that is exposed in a way of its own.
+def make(visit: Visit, series: Series, step: ExposureStep | None, patch: Mapping[str, Any]) -> Ready:
+    """Return what the files of a series have in common; ``step`` is one that is exposed in a way of its own.
 
     The instrument's example comes first, then ``patch``, then the visit's own, then what the series says.
 
@@ -73,10 +73,10 @@ def make(visit: Visit, series: Series, shot: Shot | None, patch: Mapping[str, An
         document["sky"].pop(old, None)
     document["instrument"] |= {"ins_configuration": series.mode, **series.keys}
     document["timesnr"] |= series.timing
-    if shot is not None:
-        if shot.dit is not None:
-            document["timesnr"] |= {dit_key: shot.dit, count_key: shot.count or 1}
-        document["elvis"] |= shot.elvis
+    if step is not None:
+        if step.dit is not None:
+            document["timesnr"] |= {dit_key: step.dit, count_key: step.count or 1}
+        document["elvis"] |= step.elvis
     if series.calibration:
         document["elvis"]["calibration"] = series.calibration
     document["elvis"] = {"window": "full", "chips": "all", **document["elvis"]}
@@ -93,11 +93,11 @@ def make(visit: Visit, series: Series, shot: Shot | None, patch: Mapping[str, An
         ) from None
     if setup.detector.kind != "ir":
         document["timesnr"][count_key] = 1  # further exposures are files of their own
-    elif setup.count is None:
+    elif setup.exposure.count is None:
         raise RequestError(series.pointer, f"{series.template} needs {count_key}, not a signal-to-noise ratio")
     _brighten(document, patch, visit, setup)
     overheads = templates.load(visit.instrument).overheads(request.keys)
-    return Ready(document, setup, overheads, setup.count or 1)
+    return Ready(document, setup, overheads, setup.exposure.count or 1)
 
 
 def _free(block: Any, pointer: str) -> None:
@@ -113,7 +113,7 @@ def _brighten(document: dict[str, Any], patch: Mapping[str, Any], visit: Visit, 
     told = patch.get("target")
     if not magnitudes or (isinstance(told, Mapping) and told.get("brightness")):
         return
-    band = min(magnitudes, key=lambda name: abs(math.log(BANDS[name][1] / setup.filter_centre)))
+    band = min(magnitudes, key=lambda name: abs(math.log(BANDS[name][1] / setup.optics.filter_centre)))
     name, system = BANDS[band][0], "AB" if BANDS[band][0].startswith("sdss") else "vega"
     brightness = {"brightnesstype": "mag", "magband": name, "mag": magnitudes[band], "magsys": system}
     document["target"] = {**document.get("target", {}), "brightness": brightness}

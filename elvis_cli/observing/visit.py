@@ -12,19 +12,20 @@ from elvis_cli.observing.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """One file: the motion of the telescope before it, and what it is taken of."""
+class ExposureStep:
+    """One file: the motion of the telescope before it, where the telescope and the chopper point, and the read-out."""
 
     move: TelescopeOffset | None = None
     """None = the telescope stays."""
     sky: bool = False
     chop: TelescopeOffset | None = None
-    """Where the chopper looks, from where the telescope does."""
+    """Offset of the chopper from the direction of the telescope; None = no chopping."""
     dit: float | None = None
-    """s; None = the series's."""
+    """s; None = that of the template."""
     count: int | None = None
+    """Integrations in the file; None = that of the template."""
     elvis: Mapping[str, Any] = field(default_factory=dict)
-    """Members of the request's block: how the detector is read out."""
+    """Members of the block ``elvis`` of the request: read-out mode, window."""
     cards: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -42,14 +43,14 @@ class Series:
     """Of the ``instrument`` section, as far as the block gives them."""
     timing: Mapping[str, Any]
     """DIT and NDIT by the instrument's own names, as far as the block gives them."""
-    shots: tuple[Shot, ...]
+    steps: tuple[ExposureStep, ...]
     category: str | None = "SCIENCE"
     object_type: str | None = "OBJECT"
     sky_type: str | None = "SKY"
     sky_category: str | None = "SCIENCE"
     tech: str | None = None
     calibration: str | None = None
-    """The calibration that each shot is, in place of light from the sky."""
+    """Kind of the calibration frames (dark, flat, ...); None = light from the sky."""
     returns: bool = True
     """Whether the telescope goes back to the target."""
     cards: Mapping[str, Any] = field(default_factory=dict)
