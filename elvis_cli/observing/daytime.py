@@ -10,7 +10,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.observing import template_request, templates
 from elvis_cli.observing.checked_object import LONGEST
 from elvis_cli.observing.templates import Template
-from elvis_cli.observing.visit import ExposureStep, Series, Visit
+from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 
 KINDS = ("dark", "bias", "flat", "arc")
 """Those that need no sky."""
@@ -25,20 +25,20 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
     made: list[Visit] = []
     notes: list[str] = []
     known: set[str] = set()
-    for visit, series in ((v, s) for v in visits for s in v.series if s.calibration is None):
-        taken: list[Series] = []
-        found = list(_templates(visit.instrument, series.mode))
+    for visit, run in ((v, r) for v in visits for r in v.runs if r.calibration is None):
+        taken: list[TemplateRun] = []
+        found = list(_templates(visit.instrument, run.mode))
         if not found:
-            notes.append(f"calibrations: {visit.instrument} has no templates for those of {series.mode}")
+            notes.append(f"calibrations: {visit.instrument} has no templates for those of {run.mode}")
         for kind, template in found:
-            step = series.steps[0] if series.steps else ExposureStep()
-            keys = {} if kind in ("dark", "bias") else series.keys
-            time = [step.dit, step.count, dict(series.timing)]
-            key = json.dumps([visit.instrument, series.mode, kind, dict(keys), time], sort_keys=True)
+            step = run.steps[0] if run.steps else ExposureStep()
+            keys = {} if kind in ("dark", "bias") else run.keys
+            time = [step.dit, step.count, dict(run.timing)]
+            key = json.dumps([visit.instrument, run.mode, kind, dict(keys), time], sort_keys=True)
             if key in known:
                 continue
             known.add(key)
-            one = _series(template, kind, series, step, len(taken) + 1, number)
+            one = _template_run(template, kind, run, step, len(taken) + 1, number)
             try:
                 template_request.make(_visit(visit, [one]), one, step, patch)
             except RequestError as error:
@@ -59,16 +59,18 @@ def _templates(instrument: str, mode: str) -> Iterator[tuple[str, Template]]:
                 break
 
 
-def _series(template: Template, kind: str, series: Series, step: ExposureStep, position: int, number: int) -> Series:
+def _template_run(
+    template: Template, kind: str, run: TemplateRun, step: ExposureStep, position: int, number: int
+) -> TemplateRun:
     still = ExposureStep(dit=step.dit, count=step.count, elvis=step.elvis)
-    return Series(
+    return TemplateRun(
         template.id,
         template.title,
         position,
-        series.pointer,
-        series.mode,
-        series.keys,
-        series.timing,
+        run.pointer,
+        run.mode,
+        run.keys,
+        run.timing,
         (still,) * number,
         category=None,
         object_type=None,
@@ -78,7 +80,7 @@ def _series(template: Template, kind: str, series: Series, step: ExposureStep, p
     )
 
 
-def _visit(night: Visit, series: Sequence[Series]) -> Visit:
+def _visit(night: Visit, runs: Sequence[TemplateRun]) -> Visit:
     return Visit(
         night.pointer,
         night.id,
@@ -86,7 +88,7 @@ def _visit(night: Visit, series: Sequence[Series]) -> Visit:
         night.programme,
         None,
         night.instrument,
-        tuple(series),
+        tuple(runs),
         slews=False,
         acquires=False,
         request=night.request,

@@ -15,7 +15,7 @@ from elvis_cli.observing.checked_object import LONGEST
 from elvis_cli.observing.detector_config import DetectorConfig, IRDetectorConfig, VisibleDetectorConfig
 from elvis_cli.observing.languages import Language, Output
 from elvis_cli.observing.target import Target
-from elvis_cli.observing.visit import ExposureStep, Series, Visit
+from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.request.parse import parse_json
 
 DPR = {
@@ -115,7 +115,7 @@ def visit(block: ObservingBlock, pointer: str) -> Visit:
     category, kind = DPR.get(block.type, (None, None))
     name = block.name or f"{block.target.name if block.target else block.type}"
     title = f"{block.pattern.label}, {config.name or mode}"[:LONGEST]
-    series = Series(
+    run = TemplateRun(
         template=f"{plugin.name}_odl_{block.type}",
         title=title,
         number=1,
@@ -138,7 +138,7 @@ def visit(block: ObservingBlock, pointer: str) -> Visit:
         programme=block.programme or "SIMULATED",
         target=block.target,
         instrument=plugin.name,
-        series=(series,),
+        runs=(run,),
         slews=align is not None and block.target is not None and block.target.placed,
         acquires=align is not None and align.kind != "Blind",
         alignment=align.exposures() if align else 0.0,

@@ -21,7 +21,7 @@ from elvis_cli.observing import target as targets
 from elvis_cli.observing.checked_object import DEEPEST, Members
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.templates import MODE, Signatures, Template
-from elvis_cli.observing.visit import Series, Visit
+from elvis_cli.observing.visit import TemplateRun, Visit
 
 CONTAINERS = ("Folder", "Group", "Concatenation", "TimeLink")
 PATCH = "elvis"
@@ -73,7 +73,7 @@ def _block(members: Members, patch: Mapping[str, Any], seed: int) -> Visit:
         raise RequestError(members.at("templates"), "is missing: a block needs its templates", allowed="a list")
     number = members.whole("obId", 0, 0, 2**63 - 1)
     signatures = _instrument(members, listed)
-    series: list[Series] = []
+    runs: list[TemplateRun] = []
     acquisition: dict[str, Any] | None = None
     for n, node in enumerate(listed):
         where = f"{members.at('templates')}/{n}"
@@ -83,9 +83,9 @@ def _block(members: Members, patch: Mapping[str, Any], seed: int) -> Visit:
                 raise RequestError(where, f"{template.id} is an acquisition template: it must be the first, and alone")
             acquisition = template.values(given, {}, f"{where}/parameters")
             continue
-        series.append(_series(template, given, n + 1, where, signatures, seed, number))
+        runs.append(_template_run(template, given, n + 1, where, signatures, seed, number))
     target = _target(members, acquisition or {}) if "target" in members else None
-    needs = [one for one in series if one.calibration in (None, "std")]
+    needs = [one for one in runs if one.calibration in (None, "std")]
     if needs and (target is None or not target.placed):
         raise RequestError(
             members.at("target"), f"is missing: {needs[0].template} needs one", allowed="{name, ra, dec}"
@@ -97,7 +97,7 @@ def _block(members: Members, patch: Mapping[str, Any], seed: int) -> Visit:
         members.text("runId", members.text("programme", "SIMULATED")),
         None if kind == "CB" else target,
         signatures.instrument,
-        tuple(series),
+        tuple(runs),
         slews=target is not None and kind == "OB",
         acquires=acquisition is not None,
         request=_conditions(members, patch),
@@ -144,9 +144,9 @@ def _template(node: Any, pointer: str, signatures: Signatures) -> tuple[Template
     return template, values
 
 
-def _series(
+def _template_run(
     template: Template, given: dict[str, Any], number: int, pointer: str, signatures: Signatures, seed: int, block: int
-) -> Series:
+) -> TemplateRun:
     where = f"{pointer}/parameters"
     asked = given.get(MODE) if MODE in template.parameters else None
     if asked is not None:
@@ -172,7 +172,7 @@ def _series(
         for name, value in values.items()
         if name.startswith("SEQ.") and isinstance(value, (str, int, float))
     }
-    return Series(
+    return TemplateRun(
         template.id,
         template.title,
         number,

@@ -19,7 +19,7 @@ from elvis_cli.observing import constraints, ephemeris, pointing, template_reque
 from elvis_cli.observing.constraints import Breach
 from elvis_cli.observing.offset import Place
 from elvis_cli.observing.template_request import Ready
-from elvis_cli.observing.visit import ExposureStep, Series, Visit
+from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.sky.pointing import EPOCH, isot
 
 LONGEST = 366.0
@@ -88,16 +88,16 @@ def plan(visits: Sequence[Visit], options: Options) -> Iterator[Exposure]:
     number = 0
     configured: tuple[str, str] | None = None
     for visit in visits:
-        run = _Run(visit, options)
-        clock = clock or _Clock(_whole_ms(options.start or run.best(EPOCH)))
-        run.slew(clock)
-        for series in visit.series:
-            made = run.ready(series, None)
+        planner = _VisitPlanner(visit, options)
+        clock = clock or _Clock(_whole_ms(options.start or planner.best(EPOCH)))
+        planner.slew(clock)
+        for run in visit.runs:
+            made = planner.ready(run, None)
             setting = visit.instrument, json.dumps(made.document["instrument"], sort_keys=True)
             if configured not in (None, setting):
                 clock.spend("setup", made.overheads.setup)
             configured = setting
-            for exposure in run.expose(series, clock, number):
+            for exposure in planner.expose(run, clock, number):
                 number += 1
                 yield exposure
 
@@ -122,8 +122,8 @@ class _Clock:
             raise RequestError("", f"the blocks take more than {LONGEST:g} days")
 
 
-class _Run:
-    """One visit under way."""
+class _VisitPlanner:
+    """The exposures of one visit, with the position of the telescope and the time as they go on."""
 
     def __init__(self, visit: Visit, options: Options) -> None:
         self.visit, self.options = visit, options
@@ -135,12 +135,12 @@ class _Run:
         self._late: tuple[Breach, ...] = ()
         self._stars: dict[str, Any] | None = None
 
-    def ready(self, series: Series, step: ExposureStep | None) -> Ready:
-        """Return what the files of a series, or those like one of them, have in common."""
+    def ready(self, run: TemplateRun, step: ExposureStep | None) -> Ready:
+        """Return what the files of a run, or those like one of them, have in common."""
         own = step if step is not None and (step.dit is not None or step.elvis) else None
-        key = json.dumps([series.number, own and [own.dit, own.count, dict(own.elvis)]])
+        key = json.dumps([run.number, own and [own.dit, own.count, dict(own.elvis)]])
         if key not in self._made:
-            self._made[key] = template_request.make(self.visit, series, own, self.options.request)
+            self._made[key] = template_request.make(self.visit, run, own, self.options.request)
         return self._made[key]
 
     def best(self, near: datetime) -> datetime:
@@ -149,9 +149,9 @@ class _Run:
         Where that is in daylight: in the night of the year in which it is about midnight. Within the first absolute
         time constraint, if there is one.
         """
-        if self.target is None or not self.visit.series:
+        if self.target is None or not self.visit.runs:
             return near
-        first = self.ready(self.visit.series[0], None)
+        first = self.ready(self.visit.runs[0], None)
         if first.setup.atmosphere.site.space:
             return near
         windows = self.visit.windows[:1]
@@ -163,7 +163,7 @@ class _Run:
             nights = (culmination + timedelta(hours=n * 360.0 / SIDEREAL) for n in range(-182, 183, 2))
             culmination = min(nights, key=lambda time: ephemeris.moon(time, first.setup.atmosphere.site).sun_altitude)
         slewing = first.overheads.preset + first.overheads.acquisition if self.visit.slews else 0.0
-        files = [(self.ready(series, step), step) for series in self.visit.series for step in series.steps]
+        files = [(self.ready(run, step), step) for run in self.visit.runs for step in run.steps]
         light = sum(one.shutter + one.readout for one, _ in files)
         start = culmination - timedelta(seconds=min(slewing + light / 2, 6 * 3600.0))
         return min(max(start, windows[0][0]), windows[0][1]) if windows else start
@@ -171,22 +171,22 @@ class _Run:
     def slew(self, clock: _Clock) -> None:
         """Go to the target."""
         self.began = clock.now
-        if self.visit.series:
+        if self.visit.runs:
             self._late = constraints.late(
-                self.visit, clock.now, self.ready(self.visit.series[0], None).setup.atmosphere.site
+                self.visit, clock.now, self.ready(self.visit.runs[0], None).setup.atmosphere.site
             )
-        if self.visit.series and self.visit.slews:
-            overheads = self.ready(self.visit.series[0], None).overheads
+        if self.visit.runs and self.visit.slews:
+            overheads = self.ready(self.visit.runs[0], None).overheads
             clock.spend("preset", overheads.preset)
             if self.visit.acquires:
                 clock.spend("acquisition", overheads.acquisition + self.visit.alignment)
         self.origin = clock.now
 
-    def expose(self, series: Series, clock: _Clock, number: int) -> Iterator[Exposure]:
-        """Yield the files of a series; ``number`` files were there before."""
+    def expose(self, run: TemplateRun, clock: _Clock, number: int) -> Iterator[Exposure]:
+        """Yield the exposures of a template run; ``number`` exposures came before."""
         started: datetime | None = None
-        for n, planned in enumerate(series.steps, start=1):
-            made = self.ready(series, planned)
+        for n, planned in enumerate(run.steps, start=1):
+            made = self.ready(run, planned)
             step = pointing.align_to_slit(planned, made.setup)
             if step.move is not None and self.target is not None:
                 angle = pointing.position_angle(self.target, clock.now, self.origin, made.setup.atmosphere.site)
@@ -195,28 +195,26 @@ class _Run:
                     clock.spend("offset", made.overheads.offset)
             started = started or clock.now
             spent, clock.spent = clock.spent, {}
-            document, breaches = self._document(series, step, made, clock.now, number + n)
-            document["elvis"]["template"] = _template(series, step, started, n)
-            airmass = document["sky"].get("airmass") if self._sees(series, made) else None
-            kind = document["elvis"]["template"].get("type") or series.calibration or ""
-            yield Exposure(number + n, self.visit.name, series.template, kind, clock.now, made.shutter, made.readout,
+            document, breaches = self._document(run, step, made, clock.now, number + n)
+            document["elvis"]["template"] = _template(run, step, started, n)
+            airmass = document["sky"].get("airmass") if self._is_on_sky(run, made) else None
+            kind = document["elvis"]["template"].get("type") or run.calibration or ""
+            yield Exposure(number + n, self.visit.name, run.template, kind, clock.now, made.shutter, made.readout,
                            spent, airmass, document, self._late + breaches)  # fmt: skip
             self._late = ()
             clock.go(made.shutter + made.readout)
-        if series.returns and self.place != Place():
+        if run.returns and self.place != Place():
             self.place = Place()
-            clock.spend("offset", self.ready(series, None).overheads.offset)
+            clock.spend("offset", self.ready(run, None).overheads.offset)
 
-    def _sees(self, series: Series, made: Ready) -> bool:
-        """Return whether there is light of the sky, through the air."""
+    def _is_on_sky(self, run: TemplateRun, made: Ready) -> bool:
+        """Return whether the light comes from the sky, through the atmosphere."""
         return (
-            self.target is not None
-            and not made.setup.atmosphere.site.space
-            and series.calibration in (None, "std", "sky")
+            self.target is not None and not made.setup.atmosphere.site.space and run.calibration in (None, "std", "sky")
         )
 
     def _document(
-        self, series: Series, step: ExposureStep, made: Ready, time: datetime, number: int
+        self, run: TemplateRun, step: ExposureStep, made: Ready, time: datetime, number: int
     ) -> tuple[dict[str, Any], tuple[Breach, ...]]:
         """Return the request of one file, and what its block did not want."""
         visit, target, site = self.visit, self.target, made.setup.atmosphere.site
@@ -225,7 +223,7 @@ class _Run:
         if self.options.seed is not None:
             block["seed"] = self.options.seed
         block |= {"exposure": number, "date": isot(time)}
-        keywords = {**visit.cards, **series.cards, **step.cards}
+        keywords = {**visit.cards, **run.cards, **step.cards}
         breaches: tuple[Breach, ...] = ()
         if target is not None:
             middle = time + timedelta(seconds=made.shutter / 2)
@@ -237,7 +235,7 @@ class _Run:
                 self._stars = self._stars or pointing.fixed(target, block["catalogue"], self.origin, site)
                 block["catalogue"] = self._stars
                 block |= {"motion": moving} if (moving := pointing.motion(target)) else {}
-            if self._sees(series, made):
+            if self._is_on_sky(run, made):
                 found, breaches = constraints.sky(at, middle, site, visit)
                 document["sky"] |= found
                 hour_angle = ephemeris.sight(*at, middle, site).hour_angle
@@ -246,30 +244,30 @@ class _Run:
                 document["sky"] |= constraints.height(at, middle, site)
         if not self.options.steady and not site.space:
             document = merge(document, constraints.drift(document, made.setup, time, self.options.effective_seed))
-        name = visit.target.name if visit.target else (series.calibration or "none").upper()
+        name = visit.target.name if visit.target else (run.calibration or "none").upper()
         document["elvis"]["obs"] = {
             "id": visit.id,
             "name": visit.name,
             "programme": visit.programme,
             "target": name,
             "start": isot(self.began),
-            "template": series.number,
+            "template": run.number,
         }
         document["elvis"]["keywords"] = {**(block.get("keywords") or {}), **keywords}
         return document, breaches
 
 
-def _template(series: Series, step: ExposureStep, started: datetime, number: int) -> dict[str, Any]:
+def _template(run: TemplateRun, step: ExposureStep, started: datetime, number: int) -> dict[str, Any]:
     """Return the block ``template`` of a request."""
     found = {
-        "id": series.template,
-        "name": series.title,
+        "id": run.template,
+        "name": run.title,
         "start": isot(started),
-        "nexp": len(series.steps),
+        "nexp": len(run.steps),
         "expno": number,
-        "category": series.sky_category if step.sky else series.category,
-        "type": series.sky_type if step.sky else series.object_type,
-        "tech": series.tech,
+        "category": run.sky_category if step.sky else run.category,
+        "type": run.sky_type if step.sky else run.object_type,
+        "tech": run.tech,
     }
     return {key: value for key, value in found.items() if value is not None}
 

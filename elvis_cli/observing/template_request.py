@@ -1,4 +1,4 @@
-"""A series of a visit made ready: the request that all its files have in common, checked by the instrument."""
+"""A run of a visit made ready: the request that all its files have in common, checked by the instrument."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from elvis_cli.model.setup import Setup
 from elvis_cli.observing import templates
 from elvis_cli.observing.constraints import OLDER
 from elvis_cli.observing.templates import Overheads
-from elvis_cli.observing.visit import ExposureStep, Series, Visit
+from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.request import parse
 
 OURS = ("pointing", "offset", "date", "exposure", "calibration", "obs", "template")
@@ -29,7 +29,7 @@ BANDS = {"B": ("B", 0.44), "V": ("V", 0.55), "R": ("R", 0.64), "I": ("I", 0.8), 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """What all files of a series, or some of them, have in common."""
+    """What all files of a run, or some of them, have in common."""
 
     document: Mapping[str, Any]
     setup: Setup
@@ -49,18 +49,18 @@ class Ready:
         return self.overheads.readout + further * self.overheads.integration
 
 
-def make(visit: Visit, series: Series, step: ExposureStep | None, patch: Mapping[str, Any]) -> Ready:
-    """Return what the files of a series have in common; ``step`` is one that is exposed in a way of its own.
+def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mapping[str, Any]) -> Ready:
+    """Return what the files of a run have in common; ``step`` is one that is exposed in a way of its own.
 
-    The instrument's example comes first, then ``patch``, then the visit's own, then what the series says.
+    The instrument's example comes first, then ``patch``, then the visit's own, then what the run says.
 
     Raises
     ------
     RequestError
-        The instrument refuses what the series asks for, or a patch says what the plan does.
+        The instrument refuses what the run asks for, or a patch says what the plan does.
     """
     plugin = registry.load(visit.instrument)
-    document = plugin.example(series.mode)
+    document = plugin.example(run.mode)
     dit_key, count_key = document["timesnr"]
     document["output"] = {}
     patch = merge(merge({}, patch), visit.request)
@@ -71,14 +71,14 @@ def make(visit: Visit, series: Series, step: ExposureStep | None, patch: Mapping
             raise RequestError(f"{visit.pointer}/{name}", "must be an object")
     for old in OLDER:
         document["sky"].pop(old, None)
-    document["instrument"] |= {"ins_configuration": series.mode, **series.keys}
-    document["timesnr"] |= series.timing
+    document["instrument"] |= {"ins_configuration": run.mode, **run.keys}
+    document["timesnr"] |= run.timing
     if step is not None:
         if step.dit is not None:
             document["timesnr"] |= {dit_key: step.dit, count_key: step.count or 1}
         document["elvis"] |= step.elvis
-    if series.calibration:
-        document["elvis"]["calibration"] = series.calibration
+    if run.calibration:
+        document["elvis"]["calibration"] = run.calibration
     document["elvis"] = {"window": "full", "chips": "all", **document["elvis"]}
     try:
         request = parse.read(json.dumps(document))
@@ -89,12 +89,12 @@ def make(visit: Visit, series: Series, step: ExposureStep | None, patch: Mapping
             _, setup = calibration.arranged(request, setup)
     except RequestError as error:
         raise RequestError(
-            series.pointer, f"{series.template} asks for what cannot be: {error.message}", found=error.details["found"]
+            run.pointer, f"{run.template} asks for what cannot be: {error.message}", found=error.details["found"]
         ) from None
     if setup.detector.kind != "ir":
         document["timesnr"][count_key] = 1  # further exposures are files of their own
     elif setup.exposure.count is None:
-        raise RequestError(series.pointer, f"{series.template} needs {count_key}, not a signal-to-noise ratio")
+        raise RequestError(run.pointer, f"{run.template} needs {count_key}, not a signal-to-noise ratio")
     _brighten(document, patch, visit, setup)
     overheads = templates.load(visit.instrument).overheads(request.keys)
     return Ready(document, setup, overheads, setup.exposure.count or 1)

@@ -1,4 +1,4 @@
-"""An Observing Block as the night carries it out, whatever language it was written in."""
+"""An Observing Block in the form that the plan uses, the same for all languages: a visit, its runs, their steps."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class ExposureStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """One template of a block."""
+class TemplateRun:
+    """One template of a block with its parameters: the exposure steps, and the request and cards they have in common."""
 
     template: str
     title: str
@@ -52,13 +52,13 @@ class Series:
     calibration: str | None = None
     """Kind of the calibration frames (dark, flat, ...); None = light from the sky."""
     returns: bool = True
-    """Whether the telescope goes back to the target."""
+    """Whether the telescope returns to the target at the end."""
     cards: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A block: slew, acquisition, and its templates."""
+    """An Observing Block: slew, acquisition, and the runs of its templates."""
 
     pointer: str
     id: int
@@ -66,17 +66,17 @@ class Visit:
     programme: str
     target: Target | None
     instrument: str
-    series: tuple[Series, ...]
+    runs: tuple[TemplateRun, ...]
     slews: bool = True
     acquires: bool = True
     alignment: float = 0.0
     """Seconds of exposures for the acquisition."""
     request: Mapping[str, Any] = field(default_factory=dict)
-    """Merge patch to the requests: what the block does not say of the simulation."""
+    """Merge patch to the requests, for parts that no block has (brightness, scene)."""
     constraints: Mapping[str, float] = field(default_factory=dict)
-    """As p2 has them: airmass, fli, moonDistance."""
+    """Limits under p2's names: airmass, fli, moonDistance."""
     windows: tuple[tuple[datetime, datetime], ...] = ()
     """Absolute time constraints of its start, UTC."""
     sidereal: tuple[tuple[float, float], ...] = ()
-    """Sidereal ones, hours; from the evening over 0 h to the morning if the second is less."""
+    """Sidereal time constraints of its start, hours; an interval whose end is less than its begin contains 0 h."""
     cards: Mapping[str, Any] = field(default_factory=dict)
