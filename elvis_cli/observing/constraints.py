@@ -18,8 +18,8 @@ HIGHEST = 3.0
 """Airmass beyond which there is no sky model."""
 TWILIGHT = -6.0
 """Altitude of the Sun above which the simulated sky, a night's, is wrong, deg."""
-OLDER = ("moon_fli", "moon_target_sep", "moon_sun_sep", "almanac")
-"""Names of the same things in older generations of ETC JSON."""
+OLDER_SKY_KEYS = ("moon_fli", "moon_target_sep", "moon_sun_sep", "almanac")
+"""Keys of the ``sky`` section in older generations of ETC JSON, which the plan replaces."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.observing import constraints, ephemeris, pointing, template_request
 from elvis_cli.observing.constraints import Breach
 from elvis_cli.observing.offset import Place
-from elvis_cli.observing.template_request import Ready
+from elvis_cli.observing.template_request import TemplateRequest
 from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.sky.pointing import EPOCH, isot
 
@@ -92,10 +92,10 @@ def plan(visits: Sequence[Visit], options: Options) -> Iterator[Exposure]:
         clock = clock or _Clock(_whole_ms(options.start or planner.best(EPOCH)))
         planner.slew(clock)
         for run in visit.runs:
-            made = planner.ready(run, None)
-            setting = visit.instrument, json.dumps(made.document["instrument"], sort_keys=True)
+            request = planner.request(run, None)
+            setting = visit.instrument, json.dumps(request.document["instrument"], sort_keys=True)
             if configured not in (None, setting):
-                clock.spend("setup", made.overheads.setup)
+                clock.spend("setup", request.overheads.setup)
             configured = setting
             for exposure in planner.expose(run, clock, number):
                 number += 1
@@ -131,17 +131,17 @@ class _VisitPlanner:
         self.place = Place()
         self.began = self.origin = datetime.min
         """Start of the block; and when it has its target, whose coordinates hold then."""
-        self._made: dict[str, Ready] = {}
+        self._requests: dict[str, TemplateRequest] = {}
         self._late: tuple[Breach, ...] = ()
         self._stars: dict[str, Any] | None = None
 
-    def ready(self, run: TemplateRun, step: ExposureStep | None) -> Ready:
-        """Return what the files of a run, or those like one of them, have in common."""
+    def request(self, run: TemplateRun, step: ExposureStep | None) -> TemplateRequest:
+        """Return the request that the exposures of a run have in common, or those with the read-out of ``step``."""
         own = step if step is not None and (step.dit is not None or step.elvis) else None
         key = json.dumps([run.number, own and [own.dit, own.count, dict(own.elvis)]])
-        if key not in self._made:
-            self._made[key] = template_request.make(self.visit, run, own, self.options.request)
-        return self._made[key]
+        if key not in self._requests:
+            self._requests[key] = template_request.make(self.visit, run, own, self.options.request)
+        return self._requests[key]
 
     def best(self, near: datetime) -> datetime:
         """Return when the visit may start so that its target is highest in its middle, nearest to a time.
@@ -151,7 +151,7 @@ class _VisitPlanner:
         """
         if self.target is None or not self.visit.runs:
             return near
-        first = self.ready(self.visit.runs[0], None)
+        first = self.request(self.visit.runs[0], None)
         if first.setup.atmosphere.site.space:
             return near
         windows = self.visit.windows[:1]
@@ -163,7 +163,7 @@ class _VisitPlanner:
             nights = (culmination + timedelta(hours=n * 360.0 / SIDEREAL) for n in range(-182, 183, 2))
             culmination = min(nights, key=lambda time: ephemeris.moon(time, first.setup.atmosphere.site).sun_altitude)
         slewing = first.overheads.preset + first.overheads.acquisition if self.visit.slews else 0.0
-        files = [(self.ready(run, step), step) for run in self.visit.runs for step in run.steps]
+        files = [(self.request(run, step), step) for run in self.visit.runs for step in run.steps]
         light = sum(one.shutter + one.readout for one, _ in files)
         start = culmination - timedelta(seconds=min(slewing + light / 2, 6 * 3600.0))
         return min(max(start, windows[0][0]), windows[0][1]) if windows else start
@@ -173,10 +173,10 @@ class _VisitPlanner:
         self.began = clock.now
         if self.visit.runs:
             self._late = constraints.late(
-                self.visit, clock.now, self.ready(self.visit.runs[0], None).setup.atmosphere.site
+                self.visit, clock.now, self.request(self.visit.runs[0], None).setup.atmosphere.site
             )
         if self.visit.runs and self.visit.slews:
-            overheads = self.ready(self.visit.runs[0], None).overheads
+            overheads = self.request(self.visit.runs[0], None).overheads
             clock.spend("preset", overheads.preset)
             if self.visit.acquires:
                 clock.spend("acquisition", overheads.acquisition + self.visit.alignment)
@@ -186,39 +186,41 @@ class _VisitPlanner:
         """Yield the exposures of a template run; ``number`` exposures came before."""
         started: datetime | None = None
         for n, planned in enumerate(run.steps, start=1):
-            made = self.ready(run, planned)
-            step = pointing.align_to_slit(planned, made.setup)
+            request = self.request(run, planned)
+            step = pointing.align_to_slit(planned, request.setup)
             if step.move is not None and self.target is not None:
-                angle = pointing.position_angle(self.target, clock.now, self.origin, made.setup.atmosphere.site)
+                angle = pointing.position_angle(self.target, clock.now, self.origin, request.setup.atmosphere.site)
                 before, self.place = self.place, self.place.moved(step.move, angle)
                 if self.place != before:
-                    clock.spend("offset", made.overheads.offset)
+                    clock.spend("offset", request.overheads.offset)
             started = started or clock.now
             spent, clock.spent = clock.spent, {}
-            document, breaches = self._document(run, step, made, clock.now, number + n)
+            document, breaches = self._document(run, step, request, clock.now, number + n)
             document["elvis"]["template"] = _template(run, step, started, n)
-            airmass = document["sky"].get("airmass") if self._is_on_sky(run, made) else None
+            airmass = document["sky"].get("airmass") if self._is_on_sky(run, request) else None
             kind = document["elvis"]["template"].get("type") or run.calibration or ""
-            yield Exposure(number + n, self.visit.name, run.template, kind, clock.now, made.shutter, made.readout,
+            yield Exposure(number + n, self.visit.name, run.template, kind, clock.now, request.shutter, request.readout,
                            spent, airmass, document, self._late + breaches)  # fmt: skip
             self._late = ()
-            clock.go(made.shutter + made.readout)
+            clock.go(request.shutter + request.readout)
         if run.returns and self.place != Place():
             self.place = Place()
-            clock.spend("offset", self.ready(run, None).overheads.offset)
+            clock.spend("offset", self.request(run, None).overheads.offset)
 
-    def _is_on_sky(self, run: TemplateRun, made: Ready) -> bool:
+    def _is_on_sky(self, run: TemplateRun, request: TemplateRequest) -> bool:
         """Return whether the light comes from the sky, through the atmosphere."""
         return (
-            self.target is not None and not made.setup.atmosphere.site.space and run.calibration in (None, "std", "sky")
+            self.target is not None
+            and not request.setup.atmosphere.site.space
+            and run.calibration in (None, "std", "sky")
         )
 
     def _document(
-        self, run: TemplateRun, step: ExposureStep, made: Ready, time: datetime, number: int
+        self, run: TemplateRun, step: ExposureStep, request: TemplateRequest, time: datetime, number: int
     ) -> tuple[dict[str, Any], tuple[Breach, ...]]:
         """Return the request of one file, and what its block did not want."""
-        visit, target, site = self.visit, self.target, made.setup.atmosphere.site
-        document = merge(made.document, {})
+        visit, target, site = self.visit, self.target, request.setup.atmosphere.site
+        document = merge(request.document, {})
         block: dict[str, Any] = document["elvis"]
         if self.options.seed is not None:
             block["seed"] = self.options.seed
@@ -226,7 +228,7 @@ class _VisitPlanner:
         keywords = {**visit.cards, **run.cards, **step.cards}
         breaches: tuple[Breach, ...] = ()
         if target is not None:
-            middle = time + timedelta(seconds=made.shutter / 2)
+            middle = time + timedelta(seconds=request.shutter / 2)
             at = pointing.follow(target, middle, self.origin)
             angle = pointing.position_angle(target, middle, self.origin, site)
             block |= pointing.point(target, at, self.place, step.chop, angle, visit.pointer)
@@ -235,7 +237,7 @@ class _VisitPlanner:
                 self._stars = self._stars or pointing.fixed(target, block["catalogue"], self.origin, site)
                 block["catalogue"] = self._stars
                 block |= {"motion": moving} if (moving := pointing.motion(target)) else {}
-            if self._is_on_sky(run, made):
+            if self._is_on_sky(run, request):
                 found, breaches = constraints.sky(at, middle, site, visit)
                 document["sky"] |= found
                 hour_angle = ephemeris.sight(*at, middle, site).hour_angle
@@ -243,7 +245,7 @@ class _VisitPlanner:
             elif not site.space:  # a lamp does not mind, but the header has it
                 document["sky"] |= constraints.height(at, middle, site)
         if not self.options.steady and not site.space:
-            document = merge(document, constraints.drift(document, made.setup, time, self.options.effective_seed))
+            document = merge(document, constraints.drift(document, request.setup, time, self.options.effective_seed))
         name = visit.target.name if visit.target else (run.calibration or "none").upper()
         document["elvis"]["obs"] = {
             "id": visit.id,

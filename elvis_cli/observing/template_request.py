@@ -1,4 +1,4 @@
-"""A run of a visit made ready: the request that all its files have in common, checked by the instrument."""
+"""The request that the exposures of a template run have in common, checked by the instrument."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
 from elvis_cli.model.setup import Setup
 from elvis_cli.observing import templates
-from elvis_cli.observing.constraints import OLDER
+from elvis_cli.observing.constraints import OLDER_SKY_KEYS
 from elvis_cli.observing.templates import Overheads
 from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.request import parse
 
-OURS = ("pointing", "offset", "date", "exposure", "calibration", "obs", "template")
+PLANNED_KEYS = ("pointing", "offset", "date", "exposure", "calibration", "obs", "template")
 """Members of a request's block ``elvis`` that the plan writes."""
 BANDS = {"B": ("B", 0.44), "V": ("V", 0.55), "R": ("R", 0.64), "I": ("I", 0.8), "u": ("sdss_u", 0.36),
          "g": ("sdss_g", 0.47), "r": ("sdss_r", 0.62), "i": ("sdss_i", 0.75), "z": ("sdss_z", 0.89), "Y": ("Y", 1.02),
          "J": ("J", 1.25), "H": ("H", 1.65), "K": ("K", 2.2), "Ks": ("VISTA_Ks", 2.15), "L": ("L", 3.5),
          "M": ("M", 4.8), "N": ("N", 10.0)}  # fmt: skip
-"""The ETC's names of a target's bands, and um."""
+"""Band of the ETC and its wavelength (um) for each band of a target's magnitudes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ready:
-    """What all files of a run, or some of them, have in common."""
+class TemplateRequest:
+    """The request that the exposures of a template run have in common, and what follows from it."""
 
     document: Mapping[str, Any]
     setup: Setup
@@ -44,32 +44,32 @@ class Ready:
 
     @property
     def readout(self) -> float:
-        """Seconds to read it out."""
+        """Seconds to read out a file."""
         further = self.count - 1 if self.setup.detector.kind == "ir" else 0
         return self.overheads.readout + further * self.overheads.integration
 
 
-def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mapping[str, Any]) -> Ready:
-    """Return what the files of a run have in common; ``step`` is one that is exposed in a way of its own.
+def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mapping[str, Any]) -> TemplateRequest:
+    """Return the request of a template run; ``step`` is one with an exposure time or read-out of its own.
 
-    The instrument's example comes first, then ``patch``, then the visit's own, then what the run says.
+    The instrument's example comes first, then ``patch``, then the visit's patch, then the run.
 
     Raises
     ------
     RequestError
-        The instrument refuses what the run asks for, or a patch says what the plan does.
+        The instrument refuses the request, or a patch has a member that the plan writes.
     """
     plugin = registry.load(visit.instrument)
     document = plugin.example(run.mode)
     dit_key, count_key = document["timesnr"]
     document["output"] = {}
     patch = merge(merge({}, patch), visit.request)
-    _free(patch.get("elvis"), visit.pointer)
+    _check_patch(patch.get("elvis"), visit.pointer)
     document = merge(document, {key: value for key, value in patch.items() if key != "instrumentName"})
     for name in ("instrument", "timesnr", "sky", "elvis"):
         if not isinstance(document.setdefault(name, {}), dict):
             raise RequestError(f"{visit.pointer}/{name}", "must be an object")
-    for old in OLDER:
+    for old in OLDER_SKY_KEYS:
         document["sky"].pop(old, None)
     document["instrument"] |= {"ins_configuration": run.mode, **run.keys}
     document["timesnr"] |= run.timing
@@ -86,32 +86,32 @@ def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mappi
         if setup.calibration is not None:
             from elvis_cli.light import calibration
 
-            _, setup = calibration.arranged(request, setup)
+            _, setup = calibration.arrange(request, setup)
     except RequestError as error:
         raise RequestError(
-            run.pointer, f"{run.template} asks for what cannot be: {error.message}", found=error.details["found"]
+            run.pointer, f"{run.template} cannot be carried out: {error.message}", found=error.details["found"]
         ) from None
     if setup.detector.kind != "ir":
         document["timesnr"][count_key] = 1  # further exposures are files of their own
     elif setup.exposure.count is None:
         raise RequestError(run.pointer, f"{run.template} needs {count_key}, not a signal-to-noise ratio")
-    _brighten(document, patch, visit, setup)
+    _set_brightness(document, patch, visit, setup)
     overheads = templates.load(visit.instrument).overheads(request.keys)
-    return Ready(document, setup, overheads, setup.exposure.count or 1)
+    return TemplateRequest(document, setup, overheads, setup.exposure.count or 1)
 
 
-def _free(block: Any, pointer: str) -> None:
-    """Raise if a patch says what follows from the block."""
-    for key in OURS:
+def _check_patch(block: Any, pointer: str) -> None:
+    """Raise RequestError if a patch has a member that the plan writes."""
+    for key in PLANNED_KEYS:
         if isinstance(block, Mapping) and key in block:
-            raise RequestError(f"{pointer}/elvis/{key}", "follows from the block: a patch cannot say it")
+            raise RequestError(f"{pointer}/elvis/{key}", "follows from the block and cannot be set by a patch")
 
 
-def _brighten(document: dict[str, Any], patch: Mapping[str, Any], visit: Visit, setup: Setup) -> None:
-    """Give the target the magnitude of its band next to the filter, if it has some and the patch says nothing."""
+def _set_brightness(document: dict[str, Any], patch: Mapping[str, Any], visit: Visit, setup: Setup) -> None:
+    """Set the target's brightness to its magnitude in the band nearest to the filter, unless the patch has one."""
     magnitudes = visit.target.mag if visit.target else {}
-    told = patch.get("target")
-    if not magnitudes or (isinstance(told, Mapping) and told.get("brightness")):
+    patch_target = patch.get("target")
+    if not magnitudes or (isinstance(patch_target, Mapping) and patch_target.get("brightness")):
         return
     band = min(magnitudes, key=lambda name: abs(math.log(BANDS[name][1] / setup.optics.filter_centre)))
     name, system = BANDS[band][0], "AB" if BANDS[band][0].startswith("sdss") else "vega"

@@ -1,4 +1,4 @@
-"""An Observing Block in the form that the plan uses, the same for all languages: a visit, its runs, their steps."""
+"""An Observing Block in the form that the plan uses, the same for all languages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ExposureStep:
 
 @dataclass(frozen=True, slots=True)
 class TemplateRun:
-    """One template of a block with its parameters: the exposure steps, and the request and cards they have in common."""
+    """One template of a block with its parameters: the exposure steps, and what their requests have in common."""
 
     template: str
     title: str
