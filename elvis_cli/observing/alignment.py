@@ -9,7 +9,7 @@ from elvis_cli.observing import detector_config
 from elvis_cli.observing.checked_object import Members
 from elvis_cli.observing.detector_config import DetectorConfig
 
-KINDS = ("Blind", "Guider", "Mask")
+ALIGNMENT_TYPES = ("Blind", "Guider", "Mask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def from_dict(node: Any, pointer: str) -> Alignment:
     if isinstance(node, str):
         node = {"type": node}
     members = Members(node, pointer, ("type", "bright", "detconfig", "filter", "takesky"))
-    kind = members.choice("type", KINDS)
+    kind = members.choice("type", ALIGNMENT_TYPES)
     config = members.node.get("detconfig")
     return Alignment(
         kind,

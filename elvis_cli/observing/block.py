@@ -15,8 +15,8 @@ from elvis_cli.observing.instrument_config import InstrumentConfig
 from elvis_cli.observing.pattern import OffsetPattern
 from elvis_cli.observing.target import Target
 
-TYPES = ("Science", "Telluric", "StandardStar", "Calibration", "Focus", "Unknown")
-KEYS = ("type", "name", "id", "programme", "target", "pattern", "instconfig", "detconfig", "align", "guidestar",
+BLOCK_TYPES = ("Science", "Telluric", "StandardStar", "Calibration", "Focus", "Unknown")
+BLOCK_KEYS = ("type", "name", "id", "programme", "target", "pattern", "instconfig", "detconfig", "align", "guidestar",
         "associatedblocks", "drp_args", "ql_args", "request")  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def from_dict(node: Any, pointer: str, patterns: Mapping[str, Any] | None = None
     RequestError
         A component is missing or wrong.
     """
-    members = Members(node, pointer, KEYS)
+    members = Members(node, pointer, BLOCK_KEYS)
     for name, most in (("target", 1), ("pattern", 1), ("instconfig", 1)):
         found = members.node.get(name)
         if isinstance(found, list) and len(found) == most:
@@ -107,7 +107,7 @@ def from_dict(node: Any, pointer: str, patterns: Mapping[str, Any] | None = None
         tuple(detector_config.from_dict(c, f"{where('detconfig')}/{n}") for n, c in enumerate(configs)),
         pattern.from_dict(members.need("pattern", "Stare, StarSky, ..."), where("pattern"), patterns),
         target.from_dict(node["target"], where("target"), resolve=resolve) if "target" in members else None,
-        members.choice("type", TYPES, "Unknown"),
+        members.choice("type", BLOCK_TYPES, "Unknown"),
         members.text("name", ""),
         members.whole("id", 0, 0, 2**63 - 1) if "id" in members else 0,
         members.text("programme", ""),

@@ -8,10 +8,10 @@ from typing import Any
 
 from elvis_cli.errors import RequestError, choice_error, json_pointer, nearest_name
 
-LONGEST = 200
+MAX_TEXT_LENGTH = 200
 """Characters of a text."""
-DEEPEST = 30
-"""Levels of a document."""
+MAX_NESTING_DEPTH = 30
+"""Nested levels of a document."""
 
 
 class Members:
@@ -49,8 +49,8 @@ class Members:
         if isinstance(found, bool) or not isinstance(found, (str, int, float)):
             raise RequestError(self.at(name), f"{brief(found)} is no text", found=brief(found))
         found = str(found)
-        if len(found) > LONGEST:
-            raise RequestError(self.at(name), f"has {len(found)} characters", allowed=f"at most {LONGEST}")
+        if len(found) > MAX_TEXT_LENGTH:
+            raise RequestError(self.at(name), f"has {len(found)} characters", allowed=f"at most {MAX_TEXT_LENGTH}")
         return found
 
     def number(

@@ -14,10 +14,10 @@ from elvis_cli.observing import ephemeris, weather
 from elvis_cli.observing.visit import Visit
 from elvis_cli.sky.pointing import apparent, isot
 
-HIGHEST = 3.0
-"""Airmass beyond which there is no sky model."""
-TWILIGHT = -6.0
-"""Altitude of the Sun above which the simulated sky, a night's, is wrong, deg."""
+MAX_AIRMASS = 3.0
+"""Largest airmass of the sky model."""
+MAX_SUN_ALTITUDE = -6.0
+"""deg: altitude of the Sun above which the sky model, of the night, is wrong."""
 OLDER_SKY_KEYS = ("moon_fli", "moon_target_sep", "moon_sun_sep", "almanac")
 """Keys of the ``sky`` section in older generations of ETC JSON, which the plan replaces."""
 
@@ -67,12 +67,12 @@ def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tu
     seen, moon = ephemeris.sight(*at, time, site), ephemeris.moon(time, site)
     airmass, distance = max(1.0, seen.airmass), moon.separation(*at)
     name = visit.target.name if visit.target else visit.name
-    if airmass > HIGHEST:
+    if airmass > MAX_AIRMASS:
         raise RequestError(
             f"{visit.pointer}/target",
             f"{name} stands at an altitude of {seen.altitude:.1f} deg at {isot(time)}",
             found=round(seen.altitude, 3),
-            allowed=f"airmass up to {HIGHEST:g}: another time (--start)",
+            allowed=f"airmass up to {MAX_AIRMASS:g}: another time (--start)",
         )
     found = {
         "airmass": round(airmass, 4),
@@ -90,7 +90,7 @@ def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tu
         )
         if key in limits and (excess := worse * (value - limits[key])) > 0
     ]
-    if moon.sun_altitude > TWILIGHT:
+    if moon.sun_altitude > MAX_SUN_ALTITUDE:
         text = f"the Sun stands at {moon.sun_altitude:.0f} deg at {when}; the sky is a night's"
         breaches.append(Breach(visit.name, "Sun", moon.sun_altitude, text))
     return found, tuple(breaches)
@@ -99,7 +99,7 @@ def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tu
 def height(at: tuple[float, float], time: datetime, site: Site) -> dict[str, float]:
     """Return the airmass of ICRS ra, dec (deg) for the ``sky`` section, nothing where it is too low for one."""
     airmass = ephemeris.sight(*at, time, site).airmass
-    return {"airmass": round(max(1.0, airmass), 4)} if airmass <= HIGHEST else {}
+    return {"airmass": round(max(1.0, airmass), 4)} if airmass <= MAX_AIRMASS else {}
 
 
 def drift(document: Mapping[str, Any], setup: Setup, time: datetime, seed: int) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any
 
 from elvis_cli.errors import RequestError
 from elvis_cli.observing import template_request, templates
-from elvis_cli.observing.checked_object import LONGEST
+from elvis_cli.observing.checked_object import MAX_TEXT_LENGTH
 from elvis_cli.observing.templates import Template
 from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 
-KINDS = ("dark", "bias", "flat", "arc")
-"""Those that need no sky."""
+CALIBRATIONS = ("dark", "bias", "flat", "arc")
+"""Calibrations that need no sky."""
 
 
 def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any]) -> tuple[list[Visit], list[str]]:
@@ -52,7 +52,7 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
 
 def _templates(instrument: str, mode: str) -> Iterator[tuple[str, Template]]:
     """Yield the first template of each kind that an instrument has for a mode."""
-    for kind in KINDS:
+    for kind in CALIBRATIONS:
         for template in templates.load(instrument).templates.values():
             if template.calibration == kind and mode in template.modes.values():
                 yield kind, template
@@ -84,7 +84,7 @@ def _visit(night: Visit, runs: Sequence[TemplateRun]) -> Visit:
     return Visit(
         night.pointer,
         night.id,
-        f"{night.name[: LONGEST - 14]}, calibrations",
+        f"{night.name[: MAX_TEXT_LENGTH - 14]}, calibrations",
         night.programme,
         None,
         night.instrument,

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from elvis_cli.errors import RequestError
 from elvis_cli.observing.checked_object import Members
 
-LONGEST = 1e6
-"""s."""
+MAX_EXPOSURE_TIME = 1e6
+"""Longest integration, s."""
 _IR_MODE = re.compile(r"CDS|MCDS([0-9]{1,2})|SINGLE|UTR(:[0-9]{1,3})?", re.IGNORECASE)
 _BINNING = re.compile(r"([1-9])x([1-9])")
 _WINDOW = re.compile(r"(\d{1,5}):(\d{1,5}),(\d{1,5}):(\d{1,5})")
@@ -122,7 +122,11 @@ class VisibleDetectorConfig(DetectorConfig):
         return {**DetectorConfig.header(self), **more}
 
 
-KINDS: dict[str, type[DetectorConfig]] = {"": DetectorConfig, "IR": IRDetectorConfig, "Visible": VisibleDetectorConfig}
+DETECTOR_TYPES: dict[str, type[DetectorConfig]] = {
+    "": DetectorConfig,
+    "IR": IRDetectorConfig,
+    "Visible": VisibleDetectorConfig,
+}
 
 
 def from_dict(node: Any, pointer: str) -> DetectorConfig:
@@ -134,14 +138,14 @@ def from_dict(node: Any, pointer: str) -> DetectorConfig:
         A member is wrong.
     """
     members = Members(node, pointer)
-    told = members.choice("type", KINDS, "")
+    told = members.choice("type", DETECTOR_TYPES, "")
     visible = any(key in members for key in ("ampmode", "binning", "window", "dark"))
-    kind = KINDS[told or ("IR" if "coadds" in members else "Visible" if visible else "")]
+    kind = DETECTOR_TYPES[told or ("IR" if "coadds" in members else "Visible" if visible else "")]
     members = Members(node, pointer, ("type", "name", *kind.keys()))
     common: dict[str, Any] = {
         "instrument": members.text("instrument", ""),
         "detector": members.text("detector", ""),
-        "exptime": members.number("exptime", low=0.0, high=LONGEST, unit="s"),
+        "exptime": members.number("exptime", low=0.0, high=MAX_EXPOSURE_TIME, unit="s"),
         "nexp": members.whole("nexp", 1, 1, 100000),
         "readoutmode": members.text("readoutmode", ""),
     }

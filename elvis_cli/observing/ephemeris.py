@@ -18,9 +18,9 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.model.atmosphere import Site
 from elvis_cli.sky.pointing import apparent, parallactic_angle, to_mjd
 
-AU = 149597870700.0
+ASTRONOMICAL_UNIT = 149597870700.0
 """m."""
-TT = 69.184
+TT_MINUS_UTC = 69.184
 """TT - UTC, s (37 leap seconds)."""
 
 
@@ -66,14 +66,14 @@ def sight(ra: float, dec: float, time: datetime, site: Site) -> Sight:
 def moon(time: datetime, site: Site) -> Moon:
     """Return the Moon above a site at a UTC time."""
     day = to_mjd(time)
-    tt = day + TT / 86400.0
+    tt = day + TT_MINUS_UTC / 86400.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", erfa.ErfaWarning)
         geocentric = np.asarray(erfa.moon98(2400000.5, tt)["p"])
         earth, _ = erfa.epv00(2400000.5, tt)
         turn = erfa.era00(2400000.5, day)
         here = erfa.pvtob(math.radians(site.longitude), math.radians(site.latitude), site.elevation, 0, 0, 0, turn)
-    seen = geocentric - np.asarray(here["p"]) / AU
+    seen = geocentric - np.asarray(here["p"]) / ASTRONOMICAL_UNIT
     sun = -np.asarray(earth["p"])
     to_sun, to_us = sun - geocentric, -seen
     phase = float(to_sun @ to_us / (np.linalg.norm(to_sun) * np.linalg.norm(to_us)))

@@ -71,7 +71,7 @@ class SlitFrame(InstrumentFrame):
 
 
 SKY = SkyFrame()
-KINDS: dict[str, type[SkyFrame] | type[InstrumentFrame]] = {
+FRAME_CLASSES: dict[str, type[SkyFrame] | type[InstrumentFrame]] = {
     "SkyFrame": SkyFrame,
     "InstrumentFrame": InstrumentFrame,
     "SlitFrame": SlitFrame,
@@ -89,7 +89,7 @@ def from_dict(node: Any, pointer: str) -> Frame:
     if isinstance(node, str):
         node = {"class": node}
     members = Members(node, pointer, ("class", "name", "scale", "angle"))
-    kind = KINDS[members.choice("class", KINDS)]
+    kind = FRAME_CLASSES[members.choice("class", FRAME_CLASSES)]
     return kind(
         members.text("name", kind.__name__),
         members.number("scale", 1.0, 1e-6, 1e6, unit="arcsec"),

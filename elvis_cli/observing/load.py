@@ -11,21 +11,21 @@ from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.instrument import registry
 from elvis_cli.observing import odl, p2, starlist, templates
 from elvis_cli.observing.block import ObservingBlock
-from elvis_cli.observing.checked_object import LONGEST
+from elvis_cli.observing.checked_object import MAX_TEXT_LENGTH
 from elvis_cli.observing.detector_config import DetectorConfig, IRDetectorConfig, VisibleDetectorConfig
 from elvis_cli.observing.languages import Language, Output
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.request.parse import parse_json
 
-DPR = {
+DPR_KEYWORDS = {
     "Science": ("SCIENCE", "OBJECT"),
     "Telluric": ("CALIB", "STD"),
     "StandardStar": ("CALIB", "STD"),
     "Focus": ("TECHNICAL", "FOCUS"),
     "Unknown": ("SCIENCE", "OBJECT"),
 }
-"""DPR CATG and TYPE of the types of a block."""
+"""DPR CATG and TYPE by the type of a block."""
 
 
 def read(text: bytes, language: Language, seed: int, *, resolve: bool = False) -> list[Visit]:
@@ -79,7 +79,7 @@ def translate(text: bytes, language: Language, to: Output, *, resolve: bool = Fa
     found, document = parse(text, language)
     if to is Output.STARLIST:
         return starlist.write(targets(text, language, resolve=resolve))
-    if found is Language.ODL and any(odl.BLOCKS in part for part in _parts(document)):
+    if found is Language.ODL and any(odl.BLOCKS_KEY in part for part in _parts(document)):
         made = odl.document(odl.read(document, patterns, resolve=resolve))
     else:
         made = odl.targets_document(targets(text, language, resolve=resolve))
@@ -112,9 +112,9 @@ def visit(block: ObservingBlock, pointer: str) -> Visit:
     known = [info.mode for info in plugin.modes()]
     if mode not in known:
         raise choice_error(f"{pointer}/instconfig/mode", mode, known)
-    category, kind = DPR.get(block.type, (None, None))
+    category, kind = DPR_KEYWORDS.get(block.type, (None, None))
     name = block.name or f"{block.target.name if block.target else block.type}"
-    title = f"{block.pattern.label}, {config.name or mode}"[:LONGEST]
+    title = f"{block.pattern.label}, {config.name or mode}"[:MAX_TEXT_LENGTH]
     run = TemplateRun(
         template=f"{plugin.name}_odl_{block.type}",
         title=title,

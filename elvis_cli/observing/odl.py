@@ -15,14 +15,14 @@ from typing import Any
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.observing import block as blocks
 from elvis_cli.observing.block import ObservingBlock
-from elvis_cli.observing.checked_object import DEEPEST, Members, brief
+from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, Members, brief
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.target import from_dict as read_target
 
-LISTS = {"Targets": "target", "OffsetPatterns": "pattern", "InstrumentConfigs": "instconfig",
+LIST_COMPONENTS = {"Targets": "target", "OffsetPatterns": "pattern", "InstrumentConfigs": "instconfig",
          "DetectorConfigs": "detconfig", "Alignments": "align"}  # fmt: skip
 """Lists of a document, and the component of a block that stands in each."""
-BLOCKS = "ObservingBlocks"
+BLOCKS_KEY = "ObservingBlocks"
 _DECIMAL = {
     "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9]\d*)$"),
     "tag:yaml.org,2002:float": re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]\d+)?$|[-+]?\.(inf|nan)$"),
@@ -83,13 +83,13 @@ def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[O
     """
     lists = _collect(document)
     named: dict[str, dict[str, Any]] = {}
-    for key, part in LISTS.items():
+    for key, part in LIST_COMPONENTS.items():
         named[part] = {str(node.get("name", "")): node for node, _ in lists[key] if isinstance(node, Mapping)}
-    if not lists[BLOCKS]:
+    if not lists[BLOCKS_KEY]:
         return tuple(_default(lists, patterns, resolve))
     made = []
-    for node, pointer in lists[BLOCKS]:
-        members = Members(node, pointer, blocks.KEYS)
+    for node, pointer in lists[BLOCKS_KEY]:
+        members = Members(node, pointer, blocks.BLOCK_KEYS)
         whole = dict(members.node)
         for part, known in named.items():
             if part in whole:
@@ -101,7 +101,7 @@ def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[O
 def pointers(document: Any) -> tuple[str, ...]:
     """Return where the blocks of a document, or the targets that they are made of, stand in it, as `read` has them."""
     lists = _collect(document)
-    return tuple(pointer for _, pointer in lists[BLOCKS] or lists["Targets"] or [(None, "")])
+    return tuple(pointer for _, pointer in lists[BLOCKS_KEY] or lists["Targets"] or [(None, "")])
 
 
 def targets(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[Target, ...]:
@@ -119,7 +119,7 @@ def targets_document(made: Iterable[Target]) -> list[dict[str, Any]]:
 
 def document(made: Iterable[ObservingBlock]) -> list[dict[str, Any]]:
     """Return blocks as a document."""
-    return [{BLOCKS: [one.to_dict() for one in made]}]
+    return [{BLOCKS_KEY: [one.to_dict() for one in made]}]
 
 
 def to_yaml(made: list[dict[str, Any]]) -> str:
@@ -132,13 +132,13 @@ def to_yaml(made: list[dict[str, Any]]) -> str:
 
 def _collect(document: Any) -> dict[str, list[tuple[Any, str]]]:
     """Return the members of all lists of a kind, each with its pointer."""
-    found: dict[str, list[tuple[Any, str]]] = {key: [] for key in (*LISTS, BLOCKS)}
+    found: dict[str, list[tuple[Any, str]]] = {key: [] for key in (*LIST_COMPONENTS, BLOCKS_KEY)}
     entries = document if isinstance(document, list) else [document]
     if not entries:
         raise RequestError("", "holds no Observing Block")
     for n, entry in enumerate(entries):
         start = f"/{n}" if isinstance(document, list) else ""
-        members = Members(entry, start, (*LISTS, BLOCKS))
+        members = Members(entry, start, (*LIST_COMPONENTS, BLOCKS_KEY))
         for key in found:
             found[key] += [(node, f"{members.at(key)}/{i}") for i, node in enumerate(members.items(key))]
     return found
@@ -181,7 +181,7 @@ def _named(found: Any, known: Mapping[str, Any], pointer: str, *, free: bool) ->
 
 
 def _shallow(node: Any, depth: int) -> None:
-    if depth > DEEPEST:
+    if depth > MAX_NESTING_DEPTH:
         raise RequestError("", "nested too deeply")
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for child in children:

@@ -10,9 +10,9 @@ from elvis_cli.observing import frames
 from elvis_cli.observing.checked_object import Members
 from elvis_cli.observing.frames import Frame, InstrumentFrame, SlitFrame
 
-FURTHEST = 36000.0
-"""arcsec from the target."""
-KEYS = ("dx", "dy", "dr", "unit", "frame", "relative", "posname", "guide")
+MAX_OFFSET = 36000.0
+"""Largest offset from the target, arcsec."""
+OFFSET_KEYS = ("dx", "dy", "dr", "unit", "frame", "relative", "posname", "guide")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class TelescopeOffset:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` makes this of."""
-        return {key: getattr(self, key) for key in KEYS} | {"frame": self.frame.to_dict()}
+        return {key: getattr(self, key) for key in OFFSET_KEYS} | {"frame": self.frame.to_dict()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,11 @@ def from_dict(node: Any, pointer: str) -> TelescopeOffset:
     RequestError
         A member is wrong.
     """
-    members = Members(node, pointer, KEYS)
+    members = Members(node, pointer, OFFSET_KEYS)
     frame = members.node.get("frame", "SkyFrame")
     return TelescopeOffset(
-        members.number("dx", 0.0, -FURTHEST, FURTHEST, unit="arcsec"),
-        members.number("dy", 0.0, -FURTHEST, FURTHEST, unit="arcsec"),
+        members.number("dx", 0.0, -MAX_OFFSET, MAX_OFFSET, unit="arcsec"),
+        members.number("dy", 0.0, -MAX_OFFSET, MAX_OFFSET, unit="arcsec"),
         members.number("dr", 0.0, -360, 360, unit="deg"),
         frames.from_dict(frame, members.at("frame")),
         members.flag("relative", False),

@@ -18,16 +18,16 @@ from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.instrument import registry
 from elvis_cli.observing import sequences, templates
 from elvis_cli.observing import target as targets
-from elvis_cli.observing.checked_object import DEEPEST, Members
+from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, Members
 from elvis_cli.observing.target import Target
-from elvis_cli.observing.templates import MODE, Signatures, Template
+from elvis_cli.observing.templates import MODE_PARAMETER, Signatures, Template
 from elvis_cli.observing.visit import TemplateRun, Visit
 
 CONTAINERS = ("Folder", "Group", "Concatenation", "TimeLink")
-PATCH = "elvis"
-ROTATOR = {"SKY": "pa", "ELEV": "vertical", "STAT": "stationary"}
-MOST = 20000
-"""Files of one template."""
+PATCH_KEY = "elvis"
+ROTATOR_MODES = {"SKY": "pa", "ELEV": "vertical", "STAT": "stationary"}
+MAX_TEMPLATE_FILES = 20000
+"""Most exposures of one template."""
 T = TypeVar("T")
 
 
@@ -51,14 +51,14 @@ def read(document: Any, seed: int) -> Iterator[Visit]:
 
 
 def _tree(node: Any, pointer: str, patch: Mapping[str, Any], seed: int, depth: int) -> Iterator[Visit]:
-    if depth > DEEPEST:
+    if depth > MAX_NESTING_DEPTH:
         raise RequestError(pointer, "nested too deeply")
     if isinstance(node, list):
         for n, child in enumerate(node):
             yield from _tree(child, f"{pointer}/{n}", patch, seed, depth + 1)
         return
     members = Members(node, pointer)
-    patch = merge(patch, members.table(PATCH))
+    patch = merge(patch, members.table(PATCH_KEY))
     if "children" in members or members.node.get("itemType") in CONTAINERS:
         for n, child in enumerate(members.items("children")):
             yield from _tree(child, f"{members.at('children')}/{n}", patch, seed, depth + 1)
@@ -148,9 +148,9 @@ def _template_run(
     template: Template, given: dict[str, Any], number: int, pointer: str, signatures: Signatures, seed: int, block: int
 ) -> TemplateRun:
     where = f"{pointer}/parameters"
-    asked = given.get(MODE) if MODE in template.parameters else None
+    asked = given.get(MODE_PARAMETER) if MODE_PARAMETER in template.parameters else None
     if asked is not None:
-        asked = template.parameters[MODE].check(asked, f"{where}/{MODE}")
+        asked = template.parameters[MODE_PARAMETER].check(asked, f"{where}/{MODE_PARAMETER}")
     mode = template.modes[asked or next(iter(template.modes))]
     plugin = registry.load(signatures.instrument)
     offered = [info.mode for info in plugin.modes()]
@@ -165,8 +165,8 @@ def _template_run(
     timing = {name: chosen.pop(name) for name in list(chosen) if name in times}
     rng = random_streams.generator(seed, number, block % 2**32, f"jitter {template.id}", 0)
     steps = sequences.steps(template.sequence, values, rng)
-    if len(steps) > MOST:
-        raise RequestError(where, f"makes {len(steps)} files", allowed=f"at most {MOST}")
+    if len(steps) > MAX_TEMPLATE_FILES:
+        raise RequestError(where, f"makes {len(steps)} files", allowed=f"at most {MAX_TEMPLATE_FILES}")
     cards = {
         f"ESO {name.replace('.', ' ')}": value
         for name, value in values.items()
@@ -204,7 +204,7 @@ def _target(members: Members, acquisition: Mapping[str, Any]) -> Target | None:
         "epoch": inner.number("epoch", 2000.0, 1800, 2200),
         "PMRA": inner.number("properMotionRa", 0.0, -100, 100, unit="arcsec/yr"),
         "PMDec": inner.number("properMotionDec", 0.0, -100, 100, unit="arcsec/yr"),
-        "rotmode": ROTATOR[acquisition.get("INS.DROT.MODE", "SKY")],
+        "rotmode": ROTATOR_MODES[acquisition.get("INS.DROT.MODE", "SKY")],
         "PA": acquisition.get("TEL.ROT.OFFANGLE", 0.0) % 360.0,
         "RAOffset": acquisition.get("TEL.TARG.OFFSETALPHA", 0.0),
         "DecOffset": acquisition.get("TEL.TARG.OFFSETDELTA", 0.0),

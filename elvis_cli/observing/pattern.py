@@ -12,8 +12,8 @@ from elvis_cli.observing.checked_object import Members
 from elvis_cli.observing.frames import Frame, SlitFrame
 from elvis_cli.observing.offset import TelescopeOffset
 
-MOST = 2000
-"""Offsets of a pattern."""
+MAX_PATTERN_OFFSETS = 2000
+"""Most offsets of a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,13 @@ def abba(throw: float = 2.5) -> tuple[TelescopeOffset, ...]:
 
 def mosaic(nx: int = 2, ny: int = 2, dx: float = 10.0, dy: float = 10.0) -> tuple[TelescopeOffset, ...]:
     """Return the middles of nx by ny tiles about the target, row by row, every other row backwards."""
-    if nx * ny > MOST:
-        raise ValueError(f"at most {MOST} tiles")
+    if nx * ny > MAX_PATTERN_OFFSETS:
+        raise ValueError(f"at most {MAX_PATTERN_OFFSETS} tiles")
     tiles = ((i if j % 2 == 0 else nx - 1 - i, j) for j in range(ny) for i in range(nx))
     return tuple(_star(dx=(i - (nx - 1) / 2) * dx, dy=(j - (ny - 1) / 2) * dy, posname=f"{i},{j}") for i, j in tiles)
 
 
-BUILT_IN: dict[str, Callable[..., tuple[TelescopeOffset, ...]]] = {
+BUILT_IN_PATTERNS: dict[str, Callable[..., tuple[TelescopeOffset, ...]]] = {
     "Stare": stare,
     "StarSky": star_sky,
     "SkyStar": sky_star,
@@ -106,7 +106,7 @@ BUILT_IN: dict[str, Callable[..., tuple[TelescopeOffset, ...]]] = {
     "ABBA": abba,
     "Mosaic": mosaic,
 }
-ARGUMENTS = {"StarSky": ("dx", "dy"), "SkyStar": ("dx", "dy"), "StarSkyStar": ("dx", "dy"), "Box5": ("dx", "dy"),
+PATTERN_ARGUMENTS = {"StarSky": ("dx", "dy"), "SkyStar": ("dx", "dy"), "StarSkyStar": ("dx", "dy"), "Box5": ("dx", "dy"),
              "ABBA": ("throw",), "Mosaic": ("nx", "ny", "dx", "dy")}  # fmt: skip
 
 
@@ -123,23 +123,23 @@ def from_dict(node: Any, pointer: str, own: Mapping[str, Any] | None = None) -> 
     if isinstance(node, str):
         node = {"name": node}
     members = Members(node, pointer)
-    repeat = members.whole("repeat", 1, 1, MOST)
+    repeat = members.whole("repeat", 1, 1, MAX_PATTERN_OFFSETS)
     if "offsets" in members:
         members = Members(node, pointer, ("name", "repeat", "offsets"))
         listed = members.items("offsets")
-        if not 1 <= len(listed) <= MOST:
-            raise RequestError(members.at("offsets"), f"has {len(listed)} items", allowed=f"1 to {MOST}")
+        if not 1 <= len(listed) <= MAX_PATTERN_OFFSETS:
+            raise RequestError(members.at("offsets"), f"has {len(listed)} items", allowed=f"1 to {MAX_PATTERN_OFFSETS}")
         made = tuple(offsets.from_dict(one, f"{members.at('offsets')}/{n}") for n, one in enumerate(listed))
         _one_frame([one.frame for one in made], members.at("offsets"))
         return OffsetPattern(members.text("name", "pattern"), made, repeat)
     name = members.text("name")
-    given = {key.casefold(): key for key in BUILT_IN}
+    given = {key.casefold(): key for key in BUILT_IN_PATTERNS}
     if name.casefold() not in given:
         if name in (own or {}):
             return replace(from_dict({"name": name, **(own or {})[name]}, pointer), repeat=repeat)
-        raise choice_error(members.at("name"), name, [*BUILT_IN, *(own or {})])
+        raise choice_error(members.at("name"), name, [*BUILT_IN_PATTERNS, *(own or {})])
     name = given[name.casefold()]
-    names = ARGUMENTS.get(name, ())
+    names = PATTERN_ARGUMENTS.get(name, ())
     members = Members(node, pointer, ("name", "repeat", *names))
     read: dict[str, float] = {
         key: members.whole(key, 2, 1, 100) if key in ("nx", "ny") else members.number(key, low=-3600, high=3600)
@@ -147,7 +147,7 @@ def from_dict(node: Any, pointer: str, own: Mapping[str, Any] | None = None) -> 
         if key in members
     }
     try:
-        return OffsetPattern(name, BUILT_IN[name](**read), repeat)
+        return OffsetPattern(name, BUILT_IN_PATTERNS[name](**read), repeat)
     except ValueError as error:
         raise RequestError(pointer, str(error)) from None
 

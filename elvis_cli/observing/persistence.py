@@ -1,4 +1,4 @@
-"""What each exposure's detector remembers of the one before: the light that fell on it then, without its noise."""
+"""Persistence from each exposure to the next: the expected counts of the exposure before, without noise."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from elvis_cli.base.merge import merge
 from elvis_cli.observing.plan import Exposure
 from elvis_cli.request.payload import pack
 
-_NOWHERE = {"chip": 1, "window": {"x0": 0, "y0": 0, "nx": 1, "ny": 1}, "data": pack(b"\0")}
-"""A pixel that got no light."""
-LONGEST = 1e6
-"""Seconds after which all is forgotten."""
+_DARK_PIXEL = {"chip": 1, "window": {"x0": 0, "y0": 0, "nx": 1, "ny": 1}, "data": pack(b"\0")}
+"""A chip of one pixel without light."""
+MAX_GAP = 1e6
+"""s: after a longer gap there is no persistence left."""
 
 
 def remembering(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
@@ -38,7 +38,7 @@ def remembering(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
         made = exposure
         if last is not None and _detector(last.document) == _detector(exposure.document):
             gap = (exposure.start - last.start) / timedelta(seconds=1) - last.shutter
-            if gap <= LONGEST:
+            if gap <= MAX_GAP:
                 block = {**_light(last.document), "gap": round(gap, 3)}
                 made = replace(exposure, document=merge(exposure.document, {"elvis": {"previous": block}}))
         yield made
@@ -54,7 +54,7 @@ def _check(document: Mapping[str, Any]) -> None:
     from elvis_cli import pipeline
     from elvis_cli.request import parse
 
-    nothing = {"dit": 1, "count": 1, "gap": 0, "chips": [_NOWHERE]}
+    nothing = {"dit": 1, "count": 1, "gap": 0, "chips": [_DARK_PIXEL]}
     pipeline.configure(parse.read(json.dumps(merge(document, {"elvis": {"previous": nothing}}))))
 
 

@@ -22,9 +22,9 @@ from elvis_cli.observing.template_request import TemplateRequest
 from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.sky.pointing import EPOCH, isot
 
-LONGEST = 366.0
-"""Days of a plan."""
-SIDEREAL = 15.04107
+MAX_PLAN_DAYS = 366.0
+"""Longest plan, days."""
+SIDEREAL_RATE = 15.04107
 """deg by which the sky turns in an hour."""
 
 
@@ -118,8 +118,8 @@ class _Clock:
     def go(self, seconds: float) -> None:
         """Let time pass."""
         self.now += timedelta(milliseconds=round(seconds * 1000))
-        if (self.now - self.first).total_seconds() > LONGEST * 86400:
-            raise RequestError("", f"the blocks take more than {LONGEST:g} days")
+        if (self.now - self.first).total_seconds() > MAX_PLAN_DAYS * 86400:
+            raise RequestError("", f"the blocks take more than {MAX_PLAN_DAYS:g} days")
 
 
 class _VisitPlanner:
@@ -158,9 +158,12 @@ class _VisitPlanner:
         near = windows[0][0] + (windows[0][1] - windows[0][0]) / 2 if windows else near
         at = self.target.at(ephemeris.decimal_year(near))
         angle = ephemeris.sight(*at, near, first.setup.atmosphere.site).hour_angle
-        culmination = near - timedelta(hours=((angle + 180.0) % 360.0 - 180.0) / SIDEREAL)
-        if not windows and ephemeris.moon(culmination, first.setup.atmosphere.site).sun_altitude > constraints.TWILIGHT:
-            nights = (culmination + timedelta(hours=n * 360.0 / SIDEREAL) for n in range(-182, 183, 2))
+        culmination = near - timedelta(hours=((angle + 180.0) % 360.0 - 180.0) / SIDEREAL_RATE)
+        if (
+            not windows
+            and ephemeris.moon(culmination, first.setup.atmosphere.site).sun_altitude > constraints.MAX_SUN_ALTITUDE
+        ):
+            nights = (culmination + timedelta(hours=n * 360.0 / SIDEREAL_RATE) for n in range(-182, 183, 2))
             culmination = min(nights, key=lambda time: ephemeris.moon(time, first.setup.atmosphere.site).sun_altitude)
         slewing = first.overheads.preset + first.overheads.acquisition if self.visit.slews else 0.0
         files = [(self.request(run, step), step) for run in self.visit.runs for step in run.steps]

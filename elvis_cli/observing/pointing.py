@@ -15,7 +15,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.model.atmosphere import Site
 from elvis_cli.model.setup import Setup
 from elvis_cli.observing import ephemeris
-from elvis_cli.observing.offset import FURTHEST, Place, TelescopeOffset
+from elvis_cli.observing.offset import MAX_OFFSET, Place, TelescopeOffset
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.visit import ExposureStep
 from elvis_cli.request import payload
@@ -74,7 +74,7 @@ def point(
     star = _sky(-target.ra_offset, -target.dec_offset, at)
     away = project(np.float64(star[0]), np.float64(star[1]), ra, dec)  # type: ignore[arg-type]
     x, y = sky_to_field(float(away[0]), float(away[1]), angle)
-    if not math.hypot(x, y) < FURTHEST:
+    if not math.hypot(x, y) < MAX_OFFSET:
         raise RequestError(pointer, "the offsets lead more than 10 deg away from the target")
     turned = round((angle + 180.0) % 360.0 - 180.0, 9)
     return {

@@ -16,14 +16,14 @@ from elvis_cli.observing import target as targets
 from elvis_cli.observing.checked_object import brief
 from elvis_cli.observing.target import BANDS, Target
 
-NAME = 16
+NAME_WIDTH = 16
 """Characters of a name."""
-KEYS = {
+STARLIST_KEYS = {
     "raoffset": "RAOffset", "raoff": "RAOffset", "decoffset": "DecOffset", "decoff": "DecOffset", "rotmode": "rotmode",
     "rotdest": "PA", "pa": "PA", "wrap": "wrap", "dra": "dra", "ddec": "ddec", "pmra": "PMRA", "pmdec": "PMDec",
     "epoch": "epoch",
 }  # fmt: skip
-WRITTEN = ("raoffset", "decoffset", "rotmode", "rotdest", "wrap", "dra", "ddec", "pmra", "pmdec", "epoch")
+WRITTEN_KEYS = ("raoffset", "decoffset", "rotmode", "rotdest", "wrap", "dra", "ddec", "pmra", "pmdec", "epoch")
 _PLACE = re.compile(
     r"\s*(\d{1,3}[\s:]+\d{1,2}[\s:]+\d{1,2}(?:\.\d*)?)\s+([+-]?\d{1,2}[\s:]+\d{1,2}[\s:]+\d{1,2}(?:\.\d*)?)"
     r"\s+(APP|[JB]?\d{4}(?:\.\d*)?)\s*(.*)"
@@ -54,17 +54,17 @@ def write(targets: Iterable[Target]) -> str:
 def looks_like(text: str) -> bool:
     """Return whether the first line that says something is one of a starlist."""
     first = next((line for line in text.splitlines() if line.split("#")[0].strip()), "")
-    return _PLACE.fullmatch(first.split("#")[0][NAME:].rstrip()) is not None
+    return _PLACE.fullmatch(first.split("#")[0][NAME_WIDTH:].rstrip()) is not None
 
 
 def _line(line: str, pointer: str) -> Target:
     body, _, comment = line.partition("#")
-    match = _PLACE.fullmatch(body[NAME:].rstrip())
+    match = _PLACE.fullmatch(body[NAME_WIDTH:].rstrip())
     if not match:
         raise RequestError(pointer, f"{brief(line)} is no line of a starlist",
                            allowed="name in 16 columns, hh mm ss.ss +dd mm ss.s 2000 key=value")  # fmt: skip
     ra, dec, equinox, rest = match.groups()
-    node: dict[str, Any] = {"name": body[:NAME].strip(), "RA": ra, "Dec": dec}
+    node: dict[str, Any] = {"name": body[:NAME_WIDTH].strip(), "RA": ra, "Dec": dec}
     if equinox == "APP":
         raise RequestError(pointer, "apparent coordinates cannot be used", found=equinox, allowed="an equinox")
     year = float(equinox.lstrip("JB"))
@@ -73,9 +73,9 @@ def _line(line: str, pointer: str) -> Target:
     magnitudes: dict[str, float] = {}
     for key, value in _PAIR.findall(rest):
         if not _magnitude(key, value, magnitudes):
-            if key.casefold() not in KEYS:
-                raise RequestError(pointer, f"{key!r} is no key of a starlist", found=key, allowed=list(KEYS))
-            node[KEYS[key.casefold()]] = value
+            if key.casefold() not in STARLIST_KEYS:
+                raise RequestError(pointer, f"{key!r} is no key of a starlist", found=key, allowed=list(STARLIST_KEYS))
+            node[STARLIST_KEYS[key.casefold()]] = value
     for key, value in _PAIR.findall(comment):
         if _magnitude(key, value, magnitudes):
             comment = re.sub(rf"\b{key}\s*=\s*{re.escape(value)}", "", comment)
@@ -110,14 +110,14 @@ def _written(one: Target) -> str:
     }  # fmt: skip
     pairs = [
         f"{key}={value if isinstance(value, str) else f'{value:.10g}'}"
-        for key in WRITTEN
+        for key in WRITTEN_KEYS
         if (value := values[key]) not in (None, 0.0, "") or (key == "rotdest" and value is not None)
     ]
     if "V" in one.mag:
         pairs.append(f"vmag={one.mag['V']:g}")
     remarks = [f"{band}mag={value:g}" for band, value in one.mag.items() if band != "V"]
     remarks += [one.comment] if one.comment else []
-    line = f"{one.name[:NAME]:<{NAME}} {_sixty(ra, 3, ' ')} {_sixty(dec, 2, '+')} {equinox} {' '.join(pairs)}".rstrip()
+    line = f"{one.name[:NAME_WIDTH]:<{NAME_WIDTH}} {_sixty(ra, 3, ' ')} {_sixty(dec, 2, '+')} {equinox} {' '.join(pairs)}".rstrip()
     return f"{line} # {' '.join(remarks)}" if remarks else line
 
 

@@ -13,18 +13,18 @@ import numpy as np
 from elvis_cli.base.geometry import deproject
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.observing.checked_object import Members, brief, number
-from elvis_cli.observing.offset import FURTHEST
+from elvis_cli.observing.offset import MAX_OFFSET
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-NOWHERE = ("none", "domeflat", "domeflats")
+NAMES_WITHOUT_COORDINATES = ("none", "domeflat", "domeflats")
 """Names of targets without coordinates."""
-ROTATOR = ("pa", "stationary", "vertical")
+ROTATOR_MODES = ("pa", "stationary", "vertical")
 WRAPS = {"n": "north", "north": "north", "s": "south", "south": "south", "shortest": "shortest", "none": "none"}
 FRAMES = ("icrs", "fk5", "fk4")
 BANDS = ("B", "V", "R", "I", "u", "g", "r", "i", "z", "Y", "J", "H", "K", "Ks", "L", "M", "N")
-KEYS = {
+TARGET_KEYS = {
     "name": "name",
     "RA": "ra",
     "Dec": "dec",
@@ -128,7 +128,7 @@ class Target:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` makes this of; what is not known is left out."""
-        found = {key: getattr(self, name) for key, name in KEYS.items()}
+        found = {key: getattr(self, name) for key, name in TARGET_KEYS.items()}
         found["mag"] = dict(self.mag)
         return {key: value for key, value in found.items() if value is not None}
 
@@ -165,11 +165,11 @@ def from_dict(node: Any, pointer: str, *, resolve: bool = False) -> Target:
     ResourceError
         The name cannot be resolved.
     """
-    members = Members(node, pointer, (*KEYS, "objecttype", "obstime"))
+    members = Members(node, pointer, (*TARGET_KEYS, "objecttype", "obstime"))
     name = members.text("name")
     frame = members.choice("frame", FRAMES, "icrs")
     ra, dec = _coordinates(members)
-    if ra is None and name.casefold() not in NOWHERE:
+    if ra is None and name.casefold() not in NAMES_WITHOUT_COORDINATES:
         if not resolve:
             reason = "is missing (--resolve asks for it by the name of the target)"
             raise RequestError(members.at("RA" if "RA" not in members else "Dec"), reason, allowed="0 to 360 deg")
@@ -183,10 +183,10 @@ def from_dict(node: Any, pointer: str, *, resolve: bool = False) -> Target:
         equinox,
         frame,
         _year(members, "epoch", 2000.0),
-        members.choice("rotmode", ROTATOR) if "rotmode" in members else None,
+        members.choice("rotmode", ROTATOR_MODES) if "rotmode" in members else None,
         members.maybe("PA", 0.0, 360.0, unit="deg"),
-        members.number("RAOffset", 0.0, -FURTHEST, FURTHEST, unit="arcsec"),
-        members.number("DecOffset", 0.0, -FURTHEST, FURTHEST, unit="arcsec"),
+        members.number("RAOffset", 0.0, -MAX_OFFSET, MAX_OFFSET, unit="arcsec"),
+        members.number("DecOffset", 0.0, -MAX_OFFSET, MAX_OFFSET, unit="arcsec"),
         members.number("PMRA", 0.0, -100, 100, unit="arcsec/yr"),
         members.number("PMDec", 0.0, -100, 100, unit="arcsec/yr"),
         _magnitudes(members),

@@ -17,10 +17,10 @@ from elvis_cli.instrument import registry, sourced_table
 from elvis_cli.observing.checked_object import allowed as limits
 from elvis_cli.observing.checked_object import brief, number, whole
 
-MODE = "INS.MODE"
+MODE_PARAMETER = "INS.MODE"
 """The parameter that chooses one of several modes."""
-MOST = 2000
-"""Items of a list."""
+MAX_LIST_ITEMS = 2000
+"""Most items of a list of values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,10 @@ class Parameter:
     def _parts(self, value: Any, pointer: str) -> list[Any]:
         parts = value.split() if isinstance(value, str) else value
         parts = [parts] if isinstance(parts, (int, float)) and not isinstance(parts, bool) else parts
-        if not isinstance(parts, (list, tuple)) or not 1 <= len(parts) <= MOST:
-            raise RequestError(pointer, f"{brief(value)} has the wrong type", allowed=f"a list of 1 to {MOST} items")
+        if not isinstance(parts, (list, tuple)) or not 1 <= len(parts) <= MAX_LIST_ITEMS:
+            raise RequestError(
+                pointer, f"{brief(value)} has the wrong type", allowed=f"a list of 1 to {MAX_LIST_ITEMS} items"
+            )
         return list(parts)
 
     def _word(self, value: Any, pointer: str) -> str:
@@ -285,7 +287,7 @@ def _template(name: str, table: Mapping[str, Any]) -> Template:
     names = [n for n in shared["sequences"][table["sequence"]] if n not in table.get("without", ())]
     parameters = {n: _parameter(n, {**shared["parameters"].get(n, {}), **own.get(n, {})}) for n in (*names, *own)}
     if len(modes) > 1:
-        parameters[MODE] = Parameter(MODE, "keyword", next(iter(modes)), options=tuple(modes))
+        parameters[MODE_PARAMETER] = Parameter(MODE_PARAMETER, "keyword", next(iter(modes)), options=tuple(modes))
     # A calibration calls itself what it is (elvis_cli.light.calibration).
     own_names = {} if "calibration" in table else {"category": "SCIENCE", "object": "OBJECT", "sky": "SKY"}
     dpr = own_names | table.get("dpr", {})

@@ -19,8 +19,9 @@ import numpy as np
 from elvis_cli.base import random_streams
 from elvis_cli.sky.pointing import to_mjd
 
-WAVES = 64
-FASTEST = 30.0
+SINE_WAVES = 64
+"""Sine waves of a process."""
+MAX_FREQUENCY = 30.0
 """Highest angular frequency, in units of 1 / T."""
 
 
@@ -35,13 +36,13 @@ class Drift:
     """Correlation time T."""
 
     def factor(self, seed: int, time: datetime) -> float:
-        """Return what the quantity is multiplied with at a UTC time; 1 in the median."""
+        """Return the factor of the quantity at a UTC time; its median is 1."""
         rng = random_streams.generator(seed, 0, 0, f"weather {self.name}", 0)
-        limit = np.arctan(FASTEST)
-        omega = np.tan(rng.uniform(-limit, limit, WAVES)) / self.hours  # 1/h, a Cauchy distribution, cut off
-        phase = rng.uniform(0.0, 2 * np.pi, WAVES)
+        limit = np.arctan(MAX_FREQUENCY)
+        omega = np.tan(rng.uniform(-limit, limit, SINE_WAVES)) / self.hours  # 1/h, a Cauchy distribution, cut off
+        phase = rng.uniform(0.0, 2 * np.pi, SINE_WAVES)
         hours = to_mjd(time) * 24.0
-        wave = np.sqrt(2.0 / WAVES) * np.cos(omega * hours + phase).sum()
+        wave = np.sqrt(2.0 / SINE_WAVES) * np.cos(omega * hours + phase).sum()
         return float(np.exp(self.rms * wave))
 
 
