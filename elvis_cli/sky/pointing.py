@@ -22,17 +22,14 @@ from datetime import UTC, datetime, timedelta
 
 import erfa  # type: ignore[import-untyped]
 
+from elvis_cli.base.dates import parse_date, whole_ms
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.model.atmosphere import Site
-from elvis_cli.model.elvis_block import Pointing
-from elvis_cli.model.request import Request
+from elvis_cli.model.elvis_block import ElvisBlock, Pointing
 from elvis_cli.model.setup import Setup
 
 EPOCH = datetime(2026, 1, 1, 4, 0, 0)
 """UTC start of an exposure whose request has no date: midnight in Chile."""
-
-YEARS = (1970, 2199)
-"""Years in which an exposure may start."""
 
 ECLIPTIC_POLE = Pointing(270.0, 66.5607)
 """Where a telescope in space points if it is not told: North, away from Sun and zodiacal light."""
@@ -89,8 +86,8 @@ class Angles:
     sidereal_time: float
 
 
-def observe(request: Request, setup: Setup, count: int) -> ExposureGeometry:
-    """Return when and where the frame is taken; ``count`` is the number of integrations (NDIT or NEXPO).
+def observe(block: ElvisBlock, setup: Setup) -> ExposureGeometry:
+    """Return when and where the frame is taken.
 
     Raises
     ------
@@ -99,26 +96,26 @@ def observe(request: Request, setup: Setup, count: int) -> ExposureGeometry:
     UsageError
         SOURCE_DATE_EPOCH is set but is not a number of seconds.
     """
-    pointing, airmass, site = request.elvis.pointing, request.sky.airmass, setup.site
+    pointing, airmass, site = block.pointing, setup.atmosphere.airmass, setup.atmosphere.site
     if site.space and pointing is None:
         pointing = ECLIPTIC_POLE
-    duration = setup.dit * (count if setup.detector.kind == "ir" else 1)
+    duration = setup.exposure.duration
     build = _source_date()
     notes: tuple[str, ...] = ()
     series = start = build or EPOCH
-    if request.elvis.date is not None:
-        series = start = _parse(request.elvis.date)
+    if block.date is not None:
+        series = start = parse_date(block.date, "/elvis/date")
     elif pointing is not None and not site.space:
         series, notes = _moment(pointing.ra, pointing.dec, series, airmass, site)
-    before = (request.elvis.exposure - 1) * duration
-    if request.elvis.date is None:
-        start = _whole_ms(_later(series, before))
+    before = (setup.exposure.number - 1) * duration
+    if block.date is None:
+        start = whole_ms(_later(series, before))
     if pointing is None:
         ra, dec, angle = *_on_meridian(series, airmass, site), 0.0
     else:
         ra, dec, angle = pointing.ra % 360.0, pointing.dec, pointing.position_angle
     seen = Angles(0.0, 0.0, 0.0, dec, 0.0) if site.space else apparent(ra, dec, start, site)
-    if pointing is not None and not site.space and request.elvis.date is not None:
+    if pointing is not None and not site.space and block.date is not None:
         notes = _disagreement(seen.zenith_distance, airmass)
     return ExposureGeometry(
         start=start,
@@ -134,7 +131,7 @@ def observe(request: Request, setup: Setup, count: int) -> ExposureGeometry:
         azimuth=seen.azimuth,
         parallactic=parallactic_angle(seen.hour_angle, seen.dec, site.latitude),
         parallactic_end=parallactic_angle(seen.hour_angle + duration / 240.0 * _SIDEREAL, seen.dec, site.latitude),
-        created=build or _whole_ms(_later(start, duration)),
+        created=build or whole_ms(_later(start, duration)),
         notes=notes,
     )
 
@@ -164,17 +161,6 @@ def _altitude(hour_angle: float, dec: float, latitude: float) -> float:
     return math.degrees(math.asin(max(-1.0, min(1.0, sine))))
 
 
-def _parse(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or not YEARS[0] <= time.year <= YEARS[1]:
-        allowed = f"ISO 8601 UTC, years {YEARS[0]} to {YEARS[1]}"
-        raise RequestError("/elvis/date", f"{text!r} is not a date that can be used", found=text, allowed=allowed)
-    return _whole_ms(time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time)
-
-
 def _source_date() -> datetime | None:
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if not text:
@@ -192,10 +178,6 @@ def _later(time: datetime, seconds: float) -> datetime:
         raise RequestError(
             "/timesnr", f"exposures of {abs(seconds):.3g} s in all do not fit into the calendar", found=seconds
         ) from None
-
-
-def _whole_ms(time: datetime) -> datetime:
-    return time.replace(microsecond=0) + timedelta(milliseconds=round(time.microsecond / 1000))
 
 
 def _frame(time: datetime, site: Site) -> tuple[float, ...]:
@@ -236,7 +218,7 @@ def _moment(ra: float, dec: float, near: datetime, airmass: float, site: Site) -
     cosine = (1.0 / airmass - math.sin(lat) * math.sin(d)) / (math.cos(lat) * math.cos(d))
     target = math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
     turns = [(h - seen.hour_angle + 180.0) % 360.0 - 180.0 for h in (target, -target)]
-    time = _whole_ms(near + timedelta(seconds=min(turns, key=abs) * 240.0 / _SIDEREAL))
+    time = whole_ms(near + timedelta(seconds=min(turns, key=abs) * 240.0 / _SIDEREAL))
     return time, _disagreement(apparent(ra, dec, time, site).zenith_distance, airmass)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from elvis_cli import pipeline
+from elvis_cli.base.dates import parse_date
 from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.base.merge import merge
 from elvis_cli.errors import RequestError, nearest_name
@@ -36,7 +37,7 @@ def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
     """
     survey, base = _read(text)
     dithers, exposures = survey.get("dithers") or [[0, 0]], survey.get("exposures") or [{}]
-    when, number = _start(survey.get("start")), 0
+    when, number = _start(survey), 0
     seconds = [_duration(merge(base, exposure.get("request") or {})) for exposure in exposures]
     for pointing in survey["pointings"]:
         for dx, dy in dithers:
@@ -105,19 +106,14 @@ def _number(value: Any, pointer: str) -> None:
         raise RequestError(pointer, "is missing" if value is None else "must be a number", found=value)
 
 
-def _start(text: Any) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(str(text)).replace(tzinfo=None)
-    except ValueError:
-        raise RequestError("/survey/start", f"{text!r} is not a date", allowed="ISO 8601, UTC") from None
+def _start(survey: Mapping[str, Any]) -> datetime | None:
+    return None if survey.get("start") is None else parse_date(str(survey["start"]), "/survey/start")
 
 
 def _duration(document: Mapping[str, Any]) -> float:
     """Return the seconds of one exposure; the request is checked by the way."""
     setup = pipeline.configure(parse.read(json.dumps(document)))
-    return setup.dit * (setup.count or 1 if setup.detector.kind == "ir" else 1)
+    return setup.exposure.dit * (setup.exposure.count or 1 if setup.detector.kind == "ir" else 1)
 
 
 def _dithered(pointing: Mapping[str, Any], dx: float, dy: float) -> dict[str, float]:

@@ -228,12 +228,15 @@ class TestPlan:
 
     def test_each_configures_for_the_whole_focal_plane(self):
         for document in self.made():
-            assert len(pipeline.configure(parse.read(json.dumps(document), strict=True)).chips) == 36
+            assert len(pipeline.configure(parse.read(json.dumps(document), strict=True)).frame.chips) == 36
 
     def test_dates_follow_the_exposures(self):
         assert [d["elvis"]["date"][11:] for d in self.made()[:4]] == [
             "00:00:00.000", "00:11:00.520", "00:14:10.040", "00:25:10.560",
         ]  # fmt: skip
+
+    def test_a_start_in_another_time_zone_is_brought_to_utc(self):
+        assert self.made(start="2026-11-20T06:00:00+04:00")[0]["elvis"]["date"] == "2026-11-20T02:00:00.000"
 
     def test_dithers_are_in_the_field(self):
         """50 arcsec along +x and 100 along +y, which is turned by 30 deg to the East."""
