@@ -310,16 +310,24 @@ def collect(
         "sed": None if sed is None else spectrum(sed, sed_unit),
         "truth": truth,
     }
-    if catalogue or image or psf:
-        from elvis_cli.request.files import catalogue as uploads
+    if catalogue:
+        from elvis_cli.request.files.catalogue import read_catalogue
 
-        given["catalogue"] = uploads.catalogue(catalogue) if catalogue else None
-        given["image"] = uploads.image(image) if image else None
-        given["psf"] = uploads.psf(Path(psf)) if psf and psf != "tiptop" else psf
+        given["catalogue"] = read_catalogue(catalogue)
+    if image:
+        from elvis_cli.request.files.image import read_image
+
+        given["image"] = read_image(image)
+    if psf == "tiptop":
+        given["psf"] = psf
+    elif psf:
+        from elvis_cli.request.files.psf import read_psf
+
+        given["psf"] = read_psf(Path(psf))
     if cube:
-        from elvis_cli.request.files import cube as cubes
+        from elvis_cli.request.files.cube import read_cube
 
-        given["cube"] = cubes.cube(cube)
+        given["cube"] = read_cube(cube)
     if previous:
         from elvis_cli.product.previous import read_previous
 
@@ -382,9 +390,9 @@ def models(given: list[str]) -> dict[str, Any]:
         name, equals, file = text.partition("=")
         if not (name and equals and file):
             raise UsageError(f"--model: {text!r} is not NAME=FILE")
-        from elvis_cli.request.files import catalogue as uploads
+        from elvis_cli.request.files.model import read_model
 
-        found[name.strip()] = uploads.model(name.strip(), Path(file))
+        found[name.strip()] = read_model(name.strip(), Path(file))
     return found
 
 

@@ -153,7 +153,7 @@ class Motion:
 
 
 @dataclass(frozen=True, slots=True)
-class Atmosphere:
+class RequestedAtmosphere:
     """The turbulence in place of the turbulence category's; None = its own."""
 
     seeing: float | None = None
@@ -265,7 +265,7 @@ class ElvisBlock:
     image: Image | None = None
     cube: Cube | None = None
     motion: Motion | None = None
-    atmosphere: Atmosphere = Atmosphere()
+    atmosphere: RequestedAtmosphere = RequestedAtmosphere()
     ao: Ao | None = None
     psf: PsfCube | str | None = None
     """The user's own, or tiptop; None = the built-in one."""
@@ -291,8 +291,6 @@ class ElvisBlock:
     template: Template | None = None
     keywords: Mapping[str, Any] = field(default_factory=dict)
     """Further cards of the primary header: keyword -> value, or [value, comment]."""
-    airglow: float = 1.0
-    """Factor on the airglow."""
     reads: bool = False
     """Whether every read of an infrared array is drawn and kept."""
     previous: Previous | None = None

@@ -121,6 +121,16 @@ class Timing:
     """Requested S/N: solve for ``count``."""
     wave: tuple[float, float] | None = None
     """Where the S/N is meant, um; None = everywhere."""
+    arms: Mapping[str, float] = field(default_factory=dict)
+    """Times (s) and counts of the single arms of a spectrograph, by the ETC's key."""
+
+    def dit_of(self, key: str) -> float | None:
+        """Return the integration time (s) of the arm that has this key, or that of all."""
+        return float(self.arms[key]) if key in self.arms else self.dit
+
+    def count_of(self, key: str) -> int | None:
+        """Return the count of the arm that has this key, or that of all; None where ``snr`` asks for it."""
+        return int(self.arms[key]) if key in self.arms and self.snr is None else self.count
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,32 +8,36 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, TypeVar
 
+from elvis_cli.base.dates import parse_date
 from elvis_cli.errors import RequestError
 from elvis_cli.model.elvis_block import (
     Ao,
-    Atmosphere,
     Block,
     Cube,
     ElvisBlock,
     GuideStar,
+    Model,
     Motion,
     NamedScene,
     Pointing,
+    RequestedAtmosphere,
     Standard,
     Template,
     Window,
 )
 from elvis_cli.model.request import Brightness, ImageQuality, Morphology, Request, Sed, SkyConditions, Target, Timing
 from elvis_cli.request import payload
+from elvis_cli.request.stage_aliases import canonical, stage_of
 
 DIT = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "DET1.UIT1", "dit")
 COUNT = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", "ndit/ndit", "ndit")
+ARMS = ("DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "SEQ.NEXPORED", "SEQ.NEXPOBLUE")
+"""Keys of one arm of a spectrograph: each arm may have its own value."""
 _SCENERY = ("catalogue", "scene", "image", "cube", "motion")
 SNR = ("snr", "snr/snr", "red_snr", "blue_snr")
 WINDOWS = ("", "snr/", "red_", "blue_")
@@ -264,9 +268,7 @@ def _number(value: Any) -> float | None:
 
 
 def _timing(keys: _Keys) -> Timing:
-    # The arms of one spectrograph have different times by right, so nothing is said about a second value.
-    dit = keys.find(*(f"/timesnr/{key}" for key in DIT))
-    count = keys.find(*(f"/timesnr/{key}" for key in COUNT))
+    dit, count = _consistent(keys, DIT), _consistent(keys, COUNT)
     snr = keys.find(*(f"/timesnr/{key}" for key in SNR))
     asked = keys.get("/timesnr/inputtype", "/timesnr/mode")
     if asked == "snr" and snr is None:
@@ -279,8 +281,23 @@ def _timing(keys: _Keys) -> Timing:
         dit=_number(dit),
         count=None if count is None or snr is not None else int(count),
         snr=_number(snr),
+        arms={key: value for key in ARMS if (value := keys.find(f"/timesnr/{key}")) is not None},
         wave=_wavelengths(keys),
     )
+
+
+def _consistent(keys: _Keys, names: Sequence[str]) -> Any:
+    """Return the first of the values that ``timesnr`` has for one quantity; only two arms may have different ones."""
+    values = {name: value for name in names if (value := keys.find(f"/timesnr/{name}")) is not None}
+    for (first, one), (second, other) in combinations(values.items(), 2):
+        if one != other and not {first, second} <= set(ARMS):
+            raise RequestError(
+                f"/timesnr/{second}",
+                f"{other:g} contradicts /timesnr/{first}: {one:g}",
+                found=other,
+                allowed="one of them",
+            )
+    return next(iter(values.values()), None)
 
 
 def _wavelengths(keys: _Keys) -> tuple[float, float] | None:
@@ -311,7 +328,7 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         mosaic=tuple(map(int, block["mosaic"])) if "mosaic" in block else None,
         chips=() if isinstance(chips, str) else chips and tuple(map(int, chips)),
         pointing=pointing and _pointing(pointing),
-        date=_date(block.get("date")),
+        date=_date(block["date"]) if "date" in block else None,
         sky=block.get("sky", "local"),
         product=block.get("product", "raw"),
         calibration=block.get("calibration"),
@@ -329,21 +346,38 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         ao=_ao(block["ao"], keys) if block.get("ao") else None,
         psf=payload.psf(block["psf"]) if isinstance(block.get("psf"), Mapping) else block.get("psf"),
         truth=bool(block.get("truth", catalogue or scene or image or cube or motion)),
-        stages=tuple(block["stages"]) if "stages" in block else None,
-        skip=tuple(block.get("skip", ())),
-        only=tuple(block["only"]) if "only" in block else None,
-        also=tuple(block.get("also", ())),
+        stages=_stages(block["stages"]) if "stages" in block else None,
+        skip=_stages(block.get("skip", ())),
+        only=_stages(block["only"]) if "only" in block else None,
+        also=_stages(block.get("also", ())),
         order=block.get("order"),
-        models={name: payload.model(name, model) for name, model in block.get("models", {}).items() if model},
-        keep=(*block.get("keep", ()), *(key for key, on in block.items() if key.startswith("FITS_") and on)),
+        models=_models(block.get("models", {})),
+        keep=_stages((*block.get("keep", ()), *(key for key, on in block.items() if key.startswith("FITS_") and on))),
         readout=block.get("readout"),
         obs=_part(Block, block.get("obs")),
         template=_part(Template, block.get("template")),
         keywords=block.get("keywords") or {},
-        airglow=float(block.get("airglow") or 1),
         reads=bool(block.get("reads")),
         previous=payload.previous(block["previous"]) if block.get("previous") else None,
     )
+
+
+def _stages(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of stages in our words; what is no stage stays, and is refused where the detector is known."""
+    return tuple(canonical(name) for name in names)
+
+
+def _models(block: Mapping[str, Any]) -> dict[str, Model]:
+    """Return the models by the name of their stage."""
+    models: dict[str, Model] = {}
+    for name, model in block.items():
+        if not model:
+            continue
+        stage = stage_of(name)
+        if stage in models:
+            raise RequestError(f"/elvis/models/{name}", f"a model of {stage} is given twice", allowed="one of them")
+        models[stage] = payload.model(name, model)
+    return models
 
 
 def _part(kind: type[_Made], block: Mapping[str, Any] | None) -> _Made | None:
@@ -360,10 +394,10 @@ def _pointing(pointing: Mapping[str, Any]) -> Pointing:
     return Pointing(float(pointing["ra"]), float(pointing["dec"]), float(pointing.get("position_angle") or 0))
 
 
-def _atmosphere(block: Mapping[str, Any]) -> Atmosphere:
+def _atmosphere(block: Mapping[str, Any]) -> RequestedAtmosphere:
     if block.get("coherence_time") is not None and block.get("wind_scale") is not None:
         raise RequestError("/elvis/atmosphere/wind_scale", "coherence_time is given too", allowed="one of them")
-    return Atmosphere(**{key: value for key, value in block.items() if value is not None and key in _AIR})
+    return RequestedAtmosphere(**{key: value for key, value in block.items() if value is not None and key in _AIR})
 
 
 def _ao(block: Mapping[str, Any], keys: _Keys) -> Ao:
@@ -379,16 +413,5 @@ def _ao(block: Mapping[str, Any], keys: _Keys) -> Ao:
     )
 
 
-def _date(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        when = datetime.fromisoformat(text.strip())
-        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    except (ValueError, OverflowError):
-        when = None
-    if when is None or not 1980 <= when.year < 2100:
-        raise RequestError(
-            "/elvis/date", f"{text[:40]!r} is not a date", found=text[:40], allowed="ISO 8601, 1980 to 2099"
-        )
-    return when.replace(tzinfo=None).isoformat(timespec="milliseconds")
+def _date(text: str) -> str:
+    return parse_date(text, "/elvis/date").isoformat(timespec="milliseconds")

@@ -21,17 +21,17 @@ from elvis_cli.errors import RequestError
 from elvis_cli.model.elvis_block import Catalogue, Cube, Exposed, Image, Model, Previous, PsfCube, Window
 
 _SHAPE = ("radius", "index", "ellipticity", "angle")
-PACKED = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE, "velocity", "id")
+NUMBER_COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE, "velocity", "id")
 """Columns of numbers of a catalogue."""
-_COLUMNS = (*PACKED, "sed")
-LONG = 1000
+_COLUMNS = (*NUMBER_COLUMNS, "sed")
+MIN_PACKED_ROWS = 1000
 """Rows from which on columns are packed: shorter ones stay readable."""
 _POINTER = "/elvis/catalogue"
-MOST = 5_000_000
+MAX_CATALOGUE_ROWS = 5_000_000
 """Stars in a catalogue."""
-LARGEST_PSF = 4 << 24
+MAX_PSF_BYTES = 4 << 24
 """Bytes of a cube of point-spread functions: four of 2048 x 2048 elements."""
-LARGEST_CUBE = 1 << 24
+MAX_CUBE_ELEMENTS = 1 << 24
 """Elements of a data cube: 256 channels of 256 x 256."""
 
 
@@ -40,9 +40,9 @@ def pack(numbers: bytes) -> str:
     return base64.b64encode(zlib.compress(numbers, 1)).decode()
 
 
-def packed(column: Any) -> list[float] | str:
+def pack_column(column: Any) -> list[float] | str:
     """Return a column of numbers (an array) as it stands in the request."""
-    return pack(column.astype("<f8").tobytes()) if column.size >= LONG else list(column.tolist())
+    return pack(column.astype("<f8").tobytes()) if column.size >= MIN_PACKED_ROWS else list(column.tolist())
 
 
 def unpack(text: str, pointer: str, most: int) -> bytes:
@@ -170,8 +170,8 @@ def cube(block: Mapping[str, Any]) -> tuple[Cube, tuple[str, ...]]:
     pointer, where = "/elvis/cube/data", "/elvis/cube/wavelength_um"
     channels, rows, columns = shape = tuple(int(n) for n in block["shape"])
     size = channels * rows * columns
-    if size > LARGEST_CUBE:
-        allowed = f"up to {LARGEST_CUBE} elements"
+    if size > MAX_CUBE_ELEMENTS:
+        allowed = f"up to {MAX_CUBE_ELEMENTS} elements"
         raise RequestError("/elvis/cube/shape", "is too large", found=list(shape), allowed=allowed)
     data = unpack(block["data"], pointer, 4 * size)
     if len(data) != 4 * size:
@@ -208,8 +208,8 @@ def psf(block: Mapping[str, Any]) -> PsfCube:
     pointer = "/elvis/psf/data"
     planes, rows, columns = shape = tuple(int(n) for n in block["shape"])
     size = 4 * planes * rows * columns
-    if size > LARGEST_PSF:
-        allowed = f"up to {LARGEST_PSF // 4} elements"
+    if size > MAX_PSF_BYTES:
+        allowed = f"up to {MAX_PSF_BYTES // 4} elements"
         raise RequestError("/elvis/psf/shape", "is too large", found=list(shape), allowed=allowed)
     data = unpack(block["data"], pointer, size)
     if len(data) != size:
@@ -249,7 +249,7 @@ def _column(value: str | Sequence[Any], name: str) -> tuple[Any, ...]:
     if not isinstance(value, str):
         return tuple(map(float, value))
     pointer = f"{_POINTER}/{name}"
-    data = unpack(value, pointer, 8 * MOST)
+    data = unpack(value, pointer, 8 * MAX_CATALOGUE_ROWS)
     if not data or len(data) % 8:
         raise RequestError(pointer, f"holds {len(data)} bytes", allowed="whole 64-bit floats")
     column = array("d", data)

@@ -11,8 +11,8 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
-from elvis_cli.request.files import catalogue
-from elvis_cli.request.payload import PACKED, unpack
+from elvis_cli.request.files.catalogue import read_catalogue
+from elvis_cli.request.payload import NUMBER_COLUMNS, unpack
 
 UNITS = {"ra": "deg", "dec": "deg", "x": "arcsec", "y": "arcsec", "mag": "mag", "temperature": "K", "radius": "arcsec",
          "angle": "deg", "velocity": "km/s"}  # fmt: skip
@@ -38,7 +38,7 @@ def merge(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
     if len(kinds) > 1:
         odd = next(path for path, part in zip(files, parts, strict=True) if ("ra" in part) != ("ra" in parts[0]))
         raise RequestError("/elvis/catalogue", f"{odd.name}: some files have ra, dec, others x, y", allowed="one kind")
-    names = [name for name in (*("ra", "dec", "x", "y"), *PACKED, "sed") if any(name in part for part in parts)]
+    names = [name for name in (*("ra", "dec", "x", "y"), *NUMBER_COLUMNS, "sed") if any(name in part for part in parts)]
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(names):
         missing = "" if name == "sed" else USUAL.get(name, 0.0)
@@ -90,7 +90,7 @@ def describe(summary: dict[str, Any]) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    block = catalogue.catalogue(path)
+    block = read_catalogue(path)
     return {name: np.asarray(values) if name == "sed" else _column(values) for name, values in block.items()}
 
 

@@ -19,7 +19,7 @@ from elvis_cli.model.elvis_block import Catalogue
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.request import parse
-from elvis_cli.request.payload import PACKED, packed
+from elvis_cli.request.payload import NUMBER_COLUMNS, pack_column
 from elvis_cli.scene import library
 
 
@@ -45,14 +45,14 @@ def split(request: Request, margin: float | None = None) -> Iterator[dict[str, A
     a spectrograph may be on any chip: there each gets the catalogue as it is.
     """
     setup = pipeline.configure(request)
-    far = (REACH if margin is None else margin / setup.pixel_scale) + 0.5
+    far = (REACH if margin is None else margin / setup.optics.pixel_scale) + 0.5
     catalogue = request.elvis.catalogue
     shared = setup.spectrograph is not None
     places = None if catalogue is None or shared else _places(request, catalogue, setup)
-    for number in setup.chips:
+    for number in setup.frame.chips:
         document = copy.deepcopy(dict(request.document))
         block = document["elvis"] = {**(document.get("elvis") or {})}
-        block["mosaic"] = list(setup.chips)
+        block["mosaic"] = list(setup.frame.chips)
         block["chips"] = [number]
         if catalogue is not None and places is not None:
             block["catalogue"] = part(catalogue, np.flatnonzero(_touching(setup, number, *places, far)))
@@ -64,8 +64,12 @@ def part(catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any]:
     x, y = ("ra", "dec") if catalogue.celestial else ("x", "y")
     numbers = range(len(catalogue.x)) if catalogue.id is None else catalogue.id
     columns: dict[str, Any] = {x: catalogue.x, y: catalogue.y, "id": numbers}
-    columns |= {name: getattr(catalogue, name) for name in PACKED if hasattr(catalogue, name) and name not in columns}
-    block = {name: packed(np.asarray(values, float)[rows]) for name, values in columns.items() if values is not None}
+    columns |= {
+        name: getattr(catalogue, name) for name in NUMBER_COLUMNS if hasattr(catalogue, name) and name not in columns
+    }
+    block = {
+        name: pack_column(np.asarray(values, float)[rows]) for name, values in columns.items() if values is not None
+    }
     if catalogue.sed is not None:
         block["sed"] = [catalogue.sed[row] for row in rows]
     return block
@@ -79,14 +83,14 @@ def _places(request: Request, catalogue: Catalogue, setup: Setup) -> tuple[Float
     galaxy = radius > 0
     index = np.ones(x.size) if catalogue.index is None else np.asarray(catalogue.index)
     none = np.zeros(int(galaxy.sum()))
-    profiles = Profiles(none, none, none, radius[galaxy] / setup.pixel_scale, index[galaxy], none + 1, none)
+    profiles = Profiles(none, none, none, radius[galaxy] / setup.optics.pixel_scale, index[galaxy], none + 1, none)
     extent[galaxy] = profiles.containing(LIGHT)
     return x, y, extent
 
 
 def _touching(setup: Setup, number: int, x: Floats, y: Floats, extent: Floats, far: float) -> np.ndarray:
     px, py = field_to_pixel(setup, setup.detector.chip(number), x, y)
-    window = setup.window
+    window = setup.frame.window
     across = np.abs(px - window.x0 - (window.nx - 1) / 2) - window.nx / 2
     along = np.abs(py - window.y0 - (window.ny - 1) / 2) - window.ny / 2
     away = np.maximum(across, along) - extent

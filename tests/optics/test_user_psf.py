@@ -13,7 +13,7 @@ from elvis_cli.instrument import registry
 from elvis_cli.model.elvis_block import PsfCube
 from elvis_cli.optics import make_psf, user_psf
 from elvis_cli.request import parse, payload
-from elvis_cli.request.files import catalogue
+from elvis_cli.request.files.psf import read_psf
 
 
 def gaussian(fwhm, size=65, at=(0.0, 0.0), total=1.0):
@@ -146,7 +146,7 @@ def write(path, data, table=None, **cards):
 )
 def test_headers_of_many_kinds(tmp_path, cards, table, wave, scale):
     cards = {"CDELT1": 1.0, **cards} if "CD1_1" not in cards else {**cards, "CD1_1": 1e-30}
-    block = catalogue.psf(write(tmp_path / "p.fits", np.stack([gaussian(3.0), gaussian(4.0)]), table, **cards))
+    block = read_psf(write(tmp_path / "p.fits", np.stack([gaussian(3.0), gaussian(4.0)]), table, **cards))
     read = payload.psf(json.loads(json.dumps(block)))
     assert read.wavelength == pytest.approx(wave)
     assert read.scale == pytest.approx(scale)
@@ -154,7 +154,7 @@ def test_headers_of_many_kinds(tmp_path, cards, table, wave, scale):
 
 
 def test_one_image_holds_for_all_wavelengths(tmp_path):
-    block = catalogue.psf(write(tmp_path / "p.fits", gaussian(3.0), PIXSCALE=0.01))
+    block = read_psf(write(tmp_path / "p.fits", gaussian(3.0), PIXSCALE=0.01))
     assert payload.psf(block).wavelength == ()
 
 
@@ -163,7 +163,7 @@ def test_a_file_of_tiptops(tmp_path):
     made, other = (fits.ImageHDU(gaussian(fwhm)[None]) for fwhm in (3.0, 9.0))
     made.header.update({"WL_NM": "2200", "PIX_MAS": "4"})
     fits.HDUList([fits.PrimaryHDU(), made, other]).writeto(tmp_path / "t.fits")
-    read = payload.psf(catalogue.psf(tmp_path / "t.fits"))
+    read = payload.psf(read_psf(tmp_path / "t.fits"))
     assert (read.shape, read.scale, read.wavelength) == ((1, 65, 65), 0.004, (2.2,))
     np.testing.assert_array_equal(user_psf.planes(read)[0], gaussian(3.0))
 
@@ -178,13 +178,13 @@ def test_a_file_of_tiptops(tmp_path):
 )
 def test_files_that_do_not_say_enough(tmp_path, data, cards, pointer):
     with pytest.raises(RequestError) as caught:
-        catalogue.psf(write(tmp_path / "p.fits", data, **cards))
+        read_psf(write(tmp_path / "p.fits", data, **cards))
     assert caught.value.details["pointer"] == pointer
 
 
 def test_no_file(tmp_path):
     with pytest.raises(UsageError, match="--psf"):
-        catalogue.psf(tmp_path / "none.fits")
+        read_psf(tmp_path / "none.fits")
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,8 @@ def test_they_say_the_same() -> None:
         assert other.instrument == one.instrument == "crires"
         assert other.keys == one.keys == {"slit": 0.2}
         assert other.warnings == one.warnings == ()
-    assert two.seeing == one.seeing
-    assert (three.seeing.guide_star_mag, three.seeing.separation, three.seeing.aperture_pix) == (11, 10, 7)
+    assert two.image_quality == one.image_quality
+    assert (three.image_quality.guide_star_mag, three.image_quality.separation, three.image_quality.aperture_pix) == (11, 10, 7)
     assert one.target.sed.id == "6000:4.0"
     assert one.target.sed.extinction_av == 0.5
 
@@ -124,3 +124,61 @@ def test_name_of_the_instrument_in_the_first_generation() -> None:
         with pytest.raises(RequestError) as caught:
             read(nameless)
         assert caught.value.details["pointer"] == "/instrumentName"
+
+
+@pytest.mark.parametrize(
+    ("timesnr", "pointers"),
+    [
+        ({"DET.DIT": 60, "dit": 30}, ("/timesnr/dit", "/timesnr/DET.DIT")),
+        ({"DET1.DIT": 1, "DET.WIN1.UIT1": 2}, ("/timesnr/DET.WIN1.UIT1", "/timesnr/DET1.DIT")),
+        ({"DET.NDIT": 3, "ndit": {"ndit": 4}}, ("/timesnr/ndit/ndit", "/timesnr/DET.NDIT")),
+        ({"SEQ.NEXPO": 3, "SEQ.NEXPORED": 4}, ("/timesnr/SEQ.NEXPORED", "/timesnr/SEQ.NEXPO")),
+    ],
+)
+def test_two_values_for_one_quantity_are_refused(timesnr: dict[str, Any], pointers: tuple[str, str]) -> None:
+    with pytest.raises(RequestError) as caught:
+        read(json.dumps({"instrumentName": "hawki", "timesnr": timesnr}))
+    assert caught.value.details["pointer"] == pointers[0]
+    assert f"contradicts {pointers[1]}:" in str(caught.value)
+
+
+def test_two_names_with_one_value_are_not_refused() -> None:
+    timing = read(
+        '{"instrumentName": "hawki", "timesnr": {"DET.DIT": 60, "dit": 60.0, "DET.NDIT": 2, "ndit": 2}}'
+    ).timing
+    assert (timing.dit, timing.count) == (60.0, 2)
+
+
+def test_the_arms_of_a_spectrograph_have_times_and_counts_of_their_own() -> None:
+    blue, red = "DET1.WIN1.UIT1", "DET2.WIN1.UIT1"
+    arms = {blue: 10, red: 20, "SEQ.NEXPOBLUE": 1, "SEQ.NEXPORED": 2}
+    timing = read(json.dumps({"instrumentName": "uves", "timesnr": arms})).timing
+    assert (timing.dit_of(blue), timing.dit_of(red)) == (10.0, 20.0)
+    assert (timing.count_of("SEQ.NEXPOBLUE"), timing.count_of("SEQ.NEXPORED")) == (1, 2)
+    assert timing.dit_of("DET.DIT") == timing.dit
+    solved = read(json.dumps({"instrumentName": "uves", "timesnr": {**arms, "snr": 50}})).timing
+    assert solved.count_of("SEQ.NEXPORED") is None
+
+
+def test_the_words_of_another_simulator_for_stages_become_ours() -> None:
+    block = {
+        "stages": ["FITS_DARK", "gain"],
+        "skip": ["FITS_BFE"],
+        "only": ["FITS_STARS"],
+        "also": ["FITS_CHARGEINJECTION"],
+        "keep": ["FITS_NOISE", "all"],
+        "FITS_BIAS": 1,
+        "FITS_XTALK": 0,
+        "models": {"prnu": {"parameters": {"amplitude": 0.01}}, "zero_point": {"parameters": {"factor": 1}}},
+    }
+    elvis = read(json.dumps({"instrumentName": "euclid-vis", "elvis": block})).elvis
+    assert (elvis.stages, elvis.skip, elvis.only) == (("dark", "gain"), ("brighter_fatter",), ("stars",))
+    assert (elvis.also, elvis.keep) == (("charge_injection",), ("shot_noise", "all", "bias"))
+    assert set(elvis.models) == {"flat_field", "zero_point"}
+
+
+def test_two_models_of_one_stage_are_refused() -> None:
+    models = {"flat_field": {"parameters": {"amplitude": 0.01}}, "prnu": {"parameters": {"amplitude": 0.02}}}
+    with pytest.raises(RequestError) as caught:
+        read(json.dumps({"instrumentName": "euclid-vis", "elvis": {"models": models}}))
+    assert caught.value.details["pointer"] == "/elvis/models/prnu"

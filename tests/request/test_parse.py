@@ -148,10 +148,10 @@ class TestValues:
     def test_null_and_empty_sections_mean_not_given(self) -> None:
         bare = read(text())
         nulls = read(text(target=None, sky={"airmass": None}, seeing={}, output={}, timesnr=None, elvis={"seed": None}))
-        assert (nulls.target, nulls.sky, nulls.seeing, nulls.timing) == (
+        assert (nulls.target, nulls.sky, nulls.image_quality, nulls.timing) == (
             bare.target,
             bare.sky,
-            bare.seeing,
+            bare.image_quality,
             bare.timing,
         )
         assert nulls.elvis == bare.elvis

@@ -1,4 +1,4 @@
-"""The user's data cube -> the block ``elvis.cube``. As `uploads`, and only imported when there is one."""
+"""A data cube -> the block ``elvis.cube``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from astropy.wcs import WCS, FITSFixedWarning
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.constants import LIGHT, PLANCK
 from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.request.files.catalogue import reason, upright
-from elvis_cli.request.payload import LARGEST_CUBE, pack
+from elvis_cli.request.files.errors import one_line
+from elvis_cli.request.files.image import upright
+from elvis_cli.request.payload import MAX_CUBE_ELEMENTS, pack
 
 _AXIS = "/elvis/cube/wavelength_um"
 _DENSITY = units.Unit("W m-2 um-1")
 
 
-def cube(path: Path) -> dict[str, Any]:
+def read_cube(path: Path) -> dict[str, Any]:
     """Return the first cube of a FITS file: F_lambda against vacuum wavelength, East to the left of its upward axis.
 
     The axes may stand in any order, others must have one element; the spectral one may be wavelength (WAVE, or AWAV in
@@ -42,22 +43,22 @@ def cube(path: Path) -> dict[str, Any]:
             found = next((h for h in hdus if h.is_image and h.data is not None and h.data.ndim > 2), None)
             if found is None:
                 raise RequestError("/elvis/cube", f"{path.name} holds no image of three dimensions")
-            if found.data.size > LARGEST_CUBE:
+            if found.data.size > MAX_CUBE_ELEMENTS:
                 raise RequestError(
                     "/elvis/cube/shape",
                     f"{path.name} has {found.data.size} elements: cut out or bin what is needed",
                     found=list(found.data.shape),
-                    allowed=f"up to {LARGEST_CUBE} in all, such as 256 channels of 256 x 256",
+                    allowed=f"up to {MAX_CUBE_ELEMENTS} in all, such as 256 channels of 256 x 256",
                 )
             pixels, header = np.asarray(found.data, float), found.header
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"--cube: cannot read {path}: {reason(error)}") from None
+        raise UsageError(f"--cube: cannot read {path}: {one_line(error)}") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         try:
             wcs = WCS(header)
         except Exception as error:  # whatever wcslib finds wrong
-            raise RequestError("/elvis/cube", f"{path.name}: its WCS cannot be read: {reason(error)}") from None
+            raise RequestError("/elvis/cube", f"{path.name}: its WCS cannot be read: {one_line(error)}") from None
     pixels = _ordered(path, pixels, wcs)
     wave = _wavelengths(path, wcs, len(pixels))
     pixels, scale, angle = upright(path, pixels, header, "/elvis/cube")

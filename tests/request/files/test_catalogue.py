@@ -10,12 +10,13 @@ import pytest
 from astropy import units
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
-from astropy.wcs import WCS
 
 from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.request import parse, payload
-from elvis_cli.request.files import catalogue
+from elvis_cli.request import parse
+from elvis_cli.request.files.catalogue import read_catalogue
+from elvis_cli.request.files.image import read_image
 from elvis_cli.scene import library
+from tests.request.files.test_image import picture
 
 
 def request(**block):
@@ -40,7 +41,7 @@ def test_tables(tmp_path, stars, suffix):
     if suffix == "csv":  # which has no units
         stars["X"] /= 1000.0
     stars.write(path)
-    block = catalogue.catalogue(path)
+    block = read_catalogue(path)
     assert block["x"] == pytest.approx([0.1, -0.2, 0.0])
     assert (block["y"], block["mag"]) == ([0.1, 0.2, 0.3], [18.0, 19.5, 21.0])
     assert block["temperature"] == [5770, 3500, 9700]
@@ -53,7 +54,7 @@ def test_sky_and_spectra(tmp_path):
     table = Table({"RAJ2000": [5.0, 5.001] * units.hourangle, "DEJ2000": [-30.0, -30.01], "mag": [15, 16]})
     table["sed"] = ["Pickles:G:2:V", "MARCS:4000:4.5"]
     table.write(path)
-    block = catalogue.catalogue(path)
+    block = read_catalogue(path)
     assert set(block) == {"ra", "dec", "mag", "sed"}
     assert block["ra"] == pytest.approx([75.0, 75.015])
     with pytest.raises(RequestError, match=r"--ra 75\.015000 --dec -30\.000000"):
@@ -68,7 +69,7 @@ def test_velocities(tmp_path, name, unit, factor):
     table = Table({"x": [0.0, 1.0], "y": [0.0, 1.0], "mag": [15, 16]})
     table[name] = units.Quantity([factor * -12.5, factor * 300.0], unit) if unit else [-12.5, 300.0]
     table.write(tmp_path / "stars.ecsv")
-    read = request(catalogue=catalogue.catalogue(tmp_path / "stars.ecsv"))
+    read = request(catalogue=read_catalogue(tmp_path / "stars.ecsv"))
     assert read.elvis.catalogue.velocity == (-12.5, 300.0)
     (stars,) = library.components(read)
     assert stars.shape.velocity.tolist() == [-12.5, 300.0]
@@ -81,7 +82,7 @@ def test_long_columns_are_packed_and_quick(tmp_path):
     path = tmp_path / "many.fits"
     Table({"x": x, "y": y, "mag": rng.uniform(15, 25, n).astype("f4")}).write(path)
     began = time.perf_counter()
-    block = catalogue.catalogue(path)
+    block = read_catalogue(path)
     text = json.dumps({"instrumentName": "x", "elvis": {"catalogue": block}})
     read = parse.read(text).elvis.catalogue
     assert time.perf_counter() - began < 10.0  # about 1.5 s when nothing else runs
@@ -105,7 +106,7 @@ def test_what_a_table_lacks_is_said(tmp_path, columns, pointer, said):
     path = tmp_path / "stars.ecsv"
     Table(columns).write(path)
     with pytest.raises(RequestError, match=said) as caught:
-        catalogue.catalogue(path)
+        read_catalogue(path)
     assert caught.value.details["pointer"] == pointer
 
 
@@ -113,7 +114,7 @@ def test_gaps_are_no_numbers(tmp_path):
     path = tmp_path / "stars.ecsv"
     Table({"x": [1.0, 2.0], "y": [1.0, 2.0], "mag": MaskedColumn([1.0, 2.0], mask=[False, True])}).write(path)
     with pytest.raises(RequestError) as caught:
-        catalogue.catalogue(path)
+        read_catalogue(path)
     assert caught.value.details["pointer"] == "/elvis/catalogue/mag/1"
 
 
@@ -124,87 +125,10 @@ def test_unreadable_files(tmp_path, name):
         path.write_bytes(b"\0\1nonsense\n" * 50)
     elif name == "folder":
         path.mkdir()
-    for read in (catalogue.catalogue, catalogue.image):
+    for read in (read_catalogue, read_image):
         with pytest.raises(UsageError, match="cannot read") as caught:
             read(path)
         assert "\n" not in str(caught.value)
-
-
-class TestPacking:
-    def test_round_trip(self):
-        assert payload.unpack(payload.pack(b"12345678"), "/x", 8) == b"12345678"
-
-    @pytest.mark.parametrize(
-        ("text", "most"), [("?", 9), ("QUJD", 9), (payload.pack(bytes(99)), 9), (payload.pack(bytes(9))[:-8], 9)]
-    )
-    def test_damage_and_bombs_are_refused(self, text, most):
-        with pytest.raises(RequestError):
-            payload.unpack(text, "/x", most)
-
-    @pytest.mark.parametrize("bad", [math.nan, math.inf, 61.0])
-    def test_packed_numbers_keep_the_limits(self, bad):
-        packed = payload.pack(np.array([20.0, bad]).tobytes())
-        with pytest.raises(RequestError) as caught:
-            request(catalogue={"x": [0, 0], "y": [0, 0], "mag": packed})
-        assert caught.value.details["pointer"] == "/elvis/catalogue/mag/1"
-
-
-def picture(tmp_path, shape=(40, 60), angle=0.0, mirrored=False, scale=0.02, pixels=None, square=True):
-    """Return a FITS image whose +y has position angle ``angle`` (deg)."""
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix = ["RA---TAN", "DEC--TAN"], [150.0, 2.0], [1.0, 1.0]
-    c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    matrix = np.array([[-c, s], [s, c]]) * scale / 3600
-    if mirrored:
-        matrix[:, 0] *= -1
-    if not square:
-        matrix[:, 1] *= 1.1
-    wcs.wcs.cd = matrix
-    data = np.arange(float(np.prod(shape))).reshape(shape) if pixels is None else pixels
-    path = tmp_path / "image.fits"
-    fits.writeto(path, data.astype("f4"), wcs.to_header(), overwrite=True)
-    return path, data
-
-
-class TestImage:
-    @pytest.mark.parametrize("angle", [0.0, 30.0, -120.0, 180.0])
-    @pytest.mark.parametrize("mirrored", [False, True])
-    def test_scale_and_orientation(self, tmp_path, angle, mirrored):
-        path, data = picture(tmp_path, angle=angle, mirrored=mirrored)
-        block = catalogue.image(path)
-        read = request(image=block).elvis.image
-        assert read.scale == pytest.approx(0.02, rel=1e-6)
-        assert (read.position_angle - angle + 180) % 360 == pytest.approx(180, abs=1e-6)
-        pixels = np.frombuffer(read.data, "<f4").reshape(read.shape)
-        assert np.array_equal(pixels, data[:, ::-1] if mirrored else data)
-
-    def test_a_cube_of_one_plane_will_do(self, tmp_path):
-        path, data = picture(tmp_path)
-        with fits.open(path) as hdus:
-            header = hdus[0].header
-        fits.writeto(path, data[None].astype("f4"), header, overwrite=True)
-        assert catalogue.image(path)["shape"] == [40, 60]
-
-    def test_the_image_may_be_in_an_extension(self, tmp_path):
-        path, data = picture(tmp_path)
-        with fits.open(path) as hdus:
-            header = hdus[0].header
-        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(data, header)]).writeto(path, overwrite=True)
-        assert catalogue.image(path)["shape"] == [40, 60]
-
-    def test_what_is_wrong(self, tmp_path):
-        path, _ = picture(tmp_path, square=False)
-        with pytest.raises(RequestError, match="not square"):
-            catalogue.image(path)
-        fits.writeto(path, np.ones((4, 4)), overwrite=True)
-        with pytest.raises(RequestError, match="no celestial WCS"):
-            catalogue.image(path)
-        fits.writeto(path, np.ones(4), overwrite=True)
-        with pytest.raises(RequestError, match="no image of two dimensions"):
-            catalogue.image(path)
-        path, _ = picture(tmp_path, shape=(2, 4097))
-        with pytest.raises(RequestError, match="4096"):
-            catalogue.image(path)
 
 
 WINDOW = ("--window", "1948,1948,200,200", "--stages", "gain")

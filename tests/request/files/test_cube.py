@@ -16,7 +16,7 @@ from elvis_cli.instrument import registry
 from elvis_cli.light import budget, groups
 from elvis_cli.light.compose import compose
 from elvis_cli.request import parse
-from elvis_cli.request.files import cube as cubes
+from elvis_cli.request.files.cube import read_cube
 from elvis_cli.request.payload import pack
 from elvis_cli.scene import bands, library
 from elvis_cli.scene.component import Cube
@@ -74,7 +74,7 @@ AXES = [
 )
 def test_every_spectral_axis(tmp_path, axis, more, wavelength):
     values = write(tmp_path / "cube.fits", axis, **more)
-    read = request(elvis={"cube": cubes.cube(tmp_path / "cube.fits")}).elvis.cube
+    read = request(elvis={"cube": read_cube(tmp_path / "cube.fits")}).elvis.cube
     wave = np.sort(wavelength(axis[2] + axis[3] * np.arange(6)))
     assert read.wavelength == pytest.approx(wave, rel=2e-8)
     back = np.diff(wavelength(axis[2] + axis[3] * np.arange(2)))[0] < 0
@@ -86,7 +86,7 @@ def test_every_spectral_axis(tmp_path, axis, more, wavelength):
 def test_wavelengths_in_air(tmp_path):
     """Against wcslib, and H alpha: 6562.80 in air is 6564.61 in vacuum."""
     write(tmp_path / "cube.fits", ("AWAV", "Angstrom", 6562.80, 4000.0))
-    found = cubes.cube(tmp_path / "cube.fits")["wavelength_um"]
+    found = read_cube(tmp_path / "cube.fits")["wavelength_um"]
     for n, wave in enumerate(found):
         wcs = WCS(naxis=1)
         wcs.wcs.ctype, wcs.wcs.cunit, wcs.wcs.crval = ["AWAV"], ["Angstrom"], [6562.80 + 4000.0 * n]
@@ -97,22 +97,20 @@ def test_wavelengths_in_air(tmp_path):
 
 def test_steps_by_matrix_and_by_logarithm(tmp_path):
     write(tmp_path / "cube.fits", ("WAVE-LOG", "um", 2.0, 0.001))
-    assert cubes.cube(tmp_path / "cube.fits")["wavelength_um"] == pytest.approx(
-        2.0 * np.exp(np.arange(6) * 0.001 / 2.0)
-    )
+    assert read_cube(tmp_path / "cube.fits")["wavelength_um"] == pytest.approx(2.0 * np.exp(np.arange(6) * 0.001 / 2.0))
     write(tmp_path / "cube.fits", ("WAVE", "nm", 2000.0, 1.0))
     with fits.open(tmp_path / "cube.fits", mode="update") as hdus:
         header = hdus[0].header
         for n in (1, 2, 3):
             header[f"CD{n}_{n}"] = header.pop(f"CDELT{n}")
-    assert cubes.cube(tmp_path / "cube.fits")["wavelength_um"] == pytest.approx(2.0 + np.arange(6) / 1e3)
+    assert read_cube(tmp_path / "cube.fits")["wavelength_um"] == pytest.approx(2.0 + np.arange(6) / 1e3)
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (2, 3, 1), (3, 2, 1)])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_axes_in_any_order(tmp_path, order, mirrored):
     values = write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), order=order, mirrored=mirrored)
-    read = request(elvis={"cube": cubes.cube(tmp_path / "cube.fits")}).elvis.cube
+    read = request(elvis={"cube": read_cube(tmp_path / "cube.fits")}).elvis.cube
     pixels = np.frombuffer(read.data, "<f4").reshape(read.shape)
     assert pixels / pixels.max() == pytest.approx(values[:, :, :: -1 if mirrored else 1] / values.max(), rel=1e-6)
     assert read.position_angle == pytest.approx(0.0, abs=1e-6)
@@ -124,7 +122,7 @@ def test_a_degenerate_axis_and_an_extension(tmp_path):
     header.update({"CTYPE4": "STOKES", "CRVAL4": 1.0, "CDELT4": 1.0, "CRPIX4": 1.0})
     extension = fits.ImageHDU(values[None], header)
     fits.HDUList([fits.PrimaryHDU(), extension]).writeto(tmp_path / "cube.fits", overwrite=True)
-    assert cubes.cube(tmp_path / "cube.fits")["shape"] == [6, 4, 5]
+    assert read_cube(tmp_path / "cube.fits")["shape"] == [6, 4, 5]
 
 
 UNITS = [
@@ -142,7 +140,7 @@ UNITS = [
 def test_units_of_light_are_absolute(tmp_path, unit, value):
     beam = {"BMAJ": 0.03 / 3600, "BMIN": 0.02 / 3600}
     write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 1e-9), data=np.ones((2, 3, 3)), BUNIT=unit, **beam)
-    block = cubes.cube(tmp_path / "cube.fits")
+    block = read_cube(tmp_path / "cube.fits")
     made = request(elvis={"cube": block})
     assert block["absolute"]
     assert np.frombuffer(made.elvis.cube.data, "<f4") == pytest.approx(value, rel=1e-6)
@@ -154,7 +152,7 @@ def test_units_of_light_are_absolute(tmp_path, unit, value):
 def test_other_units_are_relative(tmp_path, unit):
     values = write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), BUNIT=unit) * 1e-60
     write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), data=values, BUNIT=unit)
-    block = cubes.cube(tmp_path / "cube.fits")
+    block = read_cube(tmp_path / "cube.fits")
     assert not block["absolute"]
     assert sum(request(elvis={"cube": block}).elvis.cube.total) > 0
 
@@ -214,7 +212,7 @@ class TestLight:
             spectrum += groups.density(group, edges)[:, None, None] * (rate * image)
         middle = (edges[1:] + edges[:-1]) / 2
         wanted = np.apply_along_axis(lambda f: np.interp(middle, wave, f * wave), 0, cube)
-        low, high = setup.band
+        low, high = setup.optics.band
         seen_here = ((middle > low + 0.004) & (middle < high - 0.004))[:, None, None]
         inside = seen_here & (wanted > 0.01 * wanted.max())
         ratio = spectrum[inside] / wanted[inside]
@@ -237,7 +235,7 @@ class TestLight:
     def test_channels_that_are_not_seen_are_left_out(self):
         wave, cube = galaxy()
         made, setup, _ = seen(elvis={"cube": block(wave, cube)})
-        low, high = setup.band
+        low, high = setup.optics.band
         for group in groups.groups(made, setup, 1.0):
             assert group.band[1] > low
             assert group.band[0] < high
@@ -263,7 +261,7 @@ class TestWrong:
         for axis, more, said in cases:
             write(path, axis, **more)
             with pytest.raises(RequestError, match=said) as raised:
-                cubes.cube(path)
+                read_cube(path)
             assert raised.value.details["pointer"].startswith("/elvis/cube")
 
     def test_no_place_no_cube_no_file(self, tmp_path):
@@ -271,21 +269,21 @@ class TestWrong:
         header = fits.Header({"CTYPE3": "WAVE", "CUNIT3": "um", "CRVAL3": 2.1, "CDELT3": 0.1})
         fits.writeto(path, np.ones((3, 4, 4)), header)
         with pytest.raises(RequestError, match="no celestial WCS"):
-            cubes.cube(path)
+            read_cube(path)
         fits.writeto(path, np.ones((4, 4)), overwrite=True)
         with pytest.raises(RequestError, match="three dimensions"):
-            cubes.cube(path)
+            read_cube(path)
         path.write_text("no FITS")
         with pytest.raises(UsageError, match="--cube: cannot read"):
-            cubes.cube(path)
+            read_cube(path)
         with pytest.raises(UsageError, match="No such file"):
-            cubes.cube(tmp_path / "none.fits")
+            read_cube(tmp_path / "none.fits")
 
     def test_too_large(self, tmp_path, monkeypatch):
         write(tmp_path / "cube.fits", ("WAVE", "um", 2.1, 0.001))
-        monkeypatch.setattr(cubes, "LARGEST_CUBE", 100)
+        monkeypatch.setattr("elvis_cli.request.files.cube.MAX_CUBE_ELEMENTS", 100)
         with pytest.raises(RequestError, match="120 elements: cut out or bin"):
-            cubes.cube(tmp_path / "cube.fits")
+            read_cube(tmp_path / "cube.fits")
 
     @pytest.mark.parametrize(
         ("change", "pointer"),
