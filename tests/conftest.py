@@ -17,6 +17,9 @@ from elvis_cli.instrument import registry
 from elvis_cli.instrument.toml_plugin import TomlInstrument
 from elvis_cli.model.request import Request
 from elvis_cli.request import parse
+from tests.frames import pixels, prediction, request_for, setup, written
+
+__all__ = ["pixels", "prediction", "request_for", "setup", "written"]  # fixtures
 
 Document = dict[str, Any]
 FORS: Document = {
@@ -71,6 +74,11 @@ def changed(document: Document, changes: dict[str, Any]) -> Document:
             node = node.setdefault(name, {})
         node[last] = value
     return document
+
+
+@pytest.fixture(autouse=True)
+def _no_source_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
 
 
 @pytest.fixture

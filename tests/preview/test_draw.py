@@ -69,7 +69,7 @@ def sky(setup, request_for, prediction):
         base = setup()
         chips = tuple(replace(chip, x_mm=chip.x_mm / 8, y_mm=chip.y_mm / 8) for chip in base.detector.chips)
         detector = replace(base.detector, nx=512, ny=512, chips=chips)
-        made = replace(base, detector=detector, window=window, chips=numbers)
+        made = setup(detector=detector, window=window, chips=numbers)
 
         def frames():
             fx, fy = sky_to_field(east, north, angle)

@@ -10,7 +10,6 @@ import subprocess
 import time
 import tracemalloc
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,7 +137,7 @@ def test_one_chip_in_memory_and_written_before_the_next_is_asked_for(setup, requ
     size = 4 * 1024**2
 
     def frames():
-        for number in made.chips:
+        for number in made.frame.chips:
             yield made.detector.chip(number), np.ones((1024, 1024), dtype=np.float32)
 
     tracemalloc.start()
@@ -157,7 +156,7 @@ def test_other_pixels_are_refused(setup, request_for, prediction):
 
 def test_catalogue_names_the_object(setup, request_for, written):
     stars = Catalogue((0.0, 1.0), (0.0, 1.0), (20.0, 21.0))
-    with afits.open(io.BytesIO(written(request_for(catalogue=stars), replace(setup(), chips=(1,))))) as hdus:
+    with afits.open(io.BytesIO(written(request_for(catalogue=stars), setup(chips=(1,))))) as hdus:
         assert hdus[0].header["OBJECT"] == "catalogue of 2 stars"
 
 

@@ -125,10 +125,10 @@ def test_named_pipe(tmp_path):
 SCRIPT = """
 import sys
 from elvis_cli.errors import OutputError
-from elvis_cli.product import output
-output.MEMORY = int(sys.argv[1])
+from elvis_cli.product import sinks
+sinks.MEMORY = int(sys.argv[1])
 try:
-    with output.stdout_sink() as out:
+    with sinks.stdout_sink() as out:
         for _ in range(100):
             out.write(b"0123456789" * 1000)
         if sys.argv[2] == "fail":

@@ -47,7 +47,7 @@ def test_sky_of_every_corner_is_the_geometry(setup, kind, angle):
             below = np.sin(d0) * np.sin(d) + np.cos(d0) * np.cos(d) * np.cos(da)
             xi = np.degrees(np.cos(d) * np.sin(da) / below) * 3600
             eta = np.degrees((np.cos(d0) * np.sin(d) - np.sin(d0) * np.cos(d) * np.cos(da)) / below) * 3600
-            assert (xi, eta) == pytest.approx((east, north), abs=1e-3 * made.pixel_scale)
+            assert (xi, eta) == pytest.approx((east, north), abs=1e-3 * made.optics.pixel_scale)
 
 
 def test_neighbouring_chips_see_the_gap_between_them(setup):

@@ -12,7 +12,9 @@ from astropy.utils import iers
 
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.model.elvis_block import Pointing
+from elvis_cli.model.exposure import Exposure
 from elvis_cli.sky.pointing import EPOCH, observe, parallactic_angle
+from tests.each import each
 
 
 def altaz(observation, site):
@@ -40,7 +42,7 @@ def test_default_pointing_has_the_airmass_on_the_southern_meridian(setup, reques
 def test_angles_agree_with_astropy(setup, request_for, date):
     made = setup()
     seen = observe(request_for(pointing=Pointing(83.8, -5.4), date=date), made, 3)
-    expected, sidereal = altaz(seen, made.site)
+    expected, sidereal = altaz(seen, made.atmosphere.site)
     assert seen.altitude == pytest.approx(expected.alt.deg, abs=0.005)  # UT1 - UTC is 0 here: up to 15" of rotation
     assert (seen.azimuth - expected.az.deg + 180) % 360 - 180 == pytest.approx(0.0, abs=0.05)
     assert seen.sidereal_time == pytest.approx(sidereal, abs=0.005)
@@ -100,7 +102,7 @@ def test_source_date_that_is_no_number_is_refused(setup, request_for, monkeypatc
         observe(request_for(), setup(), 3)
 
 
-@pytest.mark.parametrize("date", ["yesterday", "2026-13-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59"])
+@each("date", ["yesterday", "2026-13-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59"])
 def test_bad_date_is_refused(setup, request_for, date):
     with pytest.raises(RequestError, match="/elvis/date"):
         observe(request_for(date=date), setup(), 3)
@@ -108,7 +110,7 @@ def test_bad_date_is_refused(setup, request_for, date):
 
 @pytest.mark.parametrize(("exposure", "date"), [(1, None), (1_000_000, None), (1_000_000, "2026-01-01")])
 def test_exposures_beyond_the_end_of_time_are_refused(setup, request_for, exposure, date):
-    endless = setup(dit=1e6)
+    endless = setup(exposure=Exposure(1e6, 3, "DET.NDIT"))
     with pytest.raises(RequestError, match="/timesnr"):
         observe(request_for(exposure=exposure, date=date), endless, 1_000_000 if exposure == 1 else 1)
 

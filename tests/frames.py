@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from elvis_cli.base.curve import Curve
-from elvis_cli.model.atmosphere import Site, Turbulence
+from elvis_cli.model.atmosphere import Atmosphere, Site, Turbulence
 from elvis_cli.model.detector import Chip, Detector
 from elvis_cli.model.elvis_block import ElvisBlock, Window
+from elvis_cli.model.exposure import Exposure
+from elvis_cli.model.psf_model import SeeingPsf
 from elvis_cli.model.request import ImageQuality, Request, SkyConditions, Target, Timing
-from elvis_cli.model.setup import Setup
+from elvis_cli.model.setup import Frame, Goal, Optics, Setup
 from elvis_cli.model.sourced_value import SourcedValue
 from elvis_cli.model.telescope import Telescope
 from elvis_cli.product import fits
@@ -38,13 +40,9 @@ class StandIn:
         ]
 
 
-def _setup(kind: str = "ir", **changes: Any) -> Setup:
+def _setup(kind: str = "ir", *, window: Window | None = None, chips: tuple[int, ...] = (), **changes: Any) -> Setup:
     ir = kind == "ir"
-    chips = tuple(
-        Chip(n, f"DET{n}.IMG" if ir else f"CHIP{n}", x, y, float(angle), 2.0, 12.0, 0.1)
-        for n, (x, y, angle) in enumerate(PLACES if ir else ((0, 15.6, 0), (0.03, -15.6, 0.08)), start=1)
-    )
-    flat = Curve(np.array([0.3, 3.0]), np.array([0.9, 0.9]))
+    places = PLACES if ir else ((0, 15.6, 0), (0.03, -15.6, 0.08))
     detector = Detector(
         name="H4RG-15" if ir else "MIT",
         kind=kind,
@@ -55,35 +53,32 @@ def _setup(kind: str = "ir", **changes: Any) -> Setup:
         full_well=1e5,
         bias=200.0,
         adc_max=65535.0,
-        qe=flat,
-        chips=chips,
+        qe=Curve(np.array([0.3, 3.0]), np.array([0.9, 0.9])),
+        chips=tuple(
+            Chip(n, f"DET{n}.IMG" if ir else f"CHIP{n}", x, y, float(angle), 2.0, 12.0, 0.1)
+            for n, (x, y, angle) in enumerate(places, start=1)
+        ),
         stages={},
     )
+    site = Site("Armazones", -24.589, -70.192, 3046.0, 280.0, 712.0, 0.15)
     setup = Setup(
         instrument="micado" if ir else "fors",
         mode="img_4mas_scao",
-        kind="imager",
-        site=Site("Armazones", -24.589, -70.192, 3046.0, 280.0, 712.0, 0.15),
-        telescope=Telescope("ELT", 978.0, 38.5, 11.0, 0.5, (0.0, 60.0)),
-        surfaces=(),
-        band=(2.0, 2.3),
-        filter_name="Ks",
-        filter_centre=2.15,
-        pixel_scale=0.004,
-        plate_scale=0.004 / 0.015,
+        optics=Optics(
+            telescope=Telescope("ELT", 978.0, 38.5, 11.0, 0.5, (0.0, 60.0)),
+            surfaces=(),
+            band=(2.0, 2.3),
+            filter_name="Ks",
+            filter_centre=2.15,
+            pixel_scale=0.004,
+            plate_scale=0.004 / 0.015,
+        ),
+        atmosphere=Atmosphere(site, Turbulence((0.0,), (1.0,), (10.0,), 25.0), seeing=0.67, airmass=1.2),
+        psf=SeeingPsf(),
         detector=detector,
-        psf="ao",
-        seeing=0.67,
-        turbulence=Turbulence((0.0,), (1.0,), (10.0,), 25.0),
-        ao=None,
-        guide_star_mag=10.0,
-        dit=60.0,
-        count=3,
-        count_key="DET.NDIT",
-        snr_goal=None,
-        aperture_pix=0,
-        window=Window(2016, 1000, 64, 48),
-        chips=(5,) if ir else (1, 2),
+        exposure=Exposure(dit=60.0, count=3, count_key="DET.NDIT", infrared=ir),
+        frame=Frame(window or Window(2016, 1000, 64, 48), chips or ((5,) if ir else (1, 2))),
+        goal=Goal(),
         header={"ESO INS FILT1 NAME": ("Ks", "filter"), "INSTRUME": "MICADO" if ir else "FORS2"},
         values=(SourcedValue("detector.ron", 12.0, "electron", "irdb: µ-electronics", assumed=True),),
     )
@@ -107,8 +102,8 @@ def _request(document: dict[str, Any] | None = None, airmass: float = 1.2, **elv
 
 
 def _pixels(setup: Setup) -> Iterable[tuple[Chip, Any]]:
-    shape = (setup.window.ny, setup.window.nx)
-    for number in setup.chips:
+    shape = (setup.frame.window.ny, setup.frame.window.nx)
+    for number in setup.frame.chips:
         rng = np.random.default_rng(number)
         if setup.detector.kind == "ccd":
             yield setup.detector.chip(number), rng.integers(0, 65536, shape, dtype=np.uint16)
@@ -120,11 +115,6 @@ def _written(request: Request, setup: Setup, notes: Iterable[str] = ("the sky is
     out = io.BytesIO()
     fits.write(request, setup, StandIn(count), _pixels(setup), tuple(notes), out)
     return out.getvalue()
-
-
-@pytest.fixture(autouse=True)
-def _no_source_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
 
 
 @pytest.fixture
