@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench fuzz bytes gallery data clean
+.PHONY: all install example test lint format bench fuzz bytes bytes-check gallery data clean
 
 all: lint test
 
@@ -28,6 +28,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: install
 	$(BIN)/ruff check --fix .
@@ -38,9 +39,13 @@ bench: install
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/stars.py
 
-# Ten times as many broken requests as the tests try.
+# Twenty thousand broken requests, each of them rendered: see tests/request/test_filter_fuzz.py.
 fuzz: install
-	ELVIS_FUZZ=10 $(BIN)/python -m pytest -q tests/test_filter_fuzz.py
+	ELVIS_FUZZ=10 $(BIN)/python -m pytest -q tests/request/test_filter_fuzz.py
+
+# Every frame whose hash is known, not only those of the suite.
+bytes-check: install
+	ELVIS_ALL_BYTES=1 $(BIN)/python -m pytest -q -n 2 tests/test_same_bytes.py
 
 # Write the hashes of the frames anew, after bytes were changed on purpose: see tests/test_same_bytes.py.
 bytes: install

@@ -1,9 +1,9 @@
 import itertools
 
 import numpy as np
-import pytest
 
 from elvis_cli.base.random_streams import generator, pattern_key
+from tests.each import each
 
 BASE = {"seed": 7, "exposure": 1, "chip": 2, "stage": "shot_noise", "block": 3}
 
@@ -17,7 +17,7 @@ def test_stream_is_pinned():
     assert generator(**BASE).bit_generator.random_raw() == 12498367071493259022
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         {"seed": 8},
@@ -28,7 +28,6 @@ def test_stream_is_pinned():
         {"stage": "read_noise"},
         {"block": 4},
     ],
-    ids=str,
 )
 def test_any_other_word_gives_an_independent_stream(change):
     n = 100_000

@@ -3,6 +3,7 @@ import pytest
 
 from elvis_cli.detector.cosmic_rays import Parameters, draw
 from elvis_cli.errors import ResourceError
+from tests.each import each
 
 ONLY = {"stages": ("cosmic_rays",)}
 TRACKS = Parameters(5.0, (0, 0.5, 0.9, 1), (10, 40, 100, 500), (1e3, 4e3, 1e4, 1e5))
@@ -61,7 +62,7 @@ def test_differs_between_exposures_and_chips(expose):
         assert np.count_nonzero(base & other) < 0.1 * np.count_nonzero(base)
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "words"),
     [
         ({"length": [1, 2, 3]}, "equally long"),

@@ -5,6 +5,7 @@ import pytest
 
 from elvis_cli.base import parallel
 from elvis_cli.errors import ResourceError
+from tests.each import each
 
 CDM03 = {
     "model": "cdm03", "beta": 0.6, "velocity": 1.168e7,
@@ -102,7 +103,7 @@ def test_threads_do_not_matter(expose, ccd, table):
     np.testing.assert_array_equal(*frames)
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "words"),
     [
         ({"parallel_tau": [1.0, 2.0, 3.0]}, "equally long"),

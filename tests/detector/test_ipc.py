@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from elvis_cli.detector.ipc import couple
+from tests.each import each
 
 EDGE, CORNER = 0.02, 0.002
 
@@ -13,7 +14,7 @@ def test_one_pixel_gives_the_kernel():
     np.testing.assert_allclose(couple(image, EDGE, CORNER)[1:4, 1:4], kernel, rtol=1e-5)
 
 
-@pytest.mark.parametrize("place", [(0, 0), (0, 7), (63, 5), (64, 99), (129, 99)])
+@each("place", [(0, 0), (0, 7), (63, 5), (64, 99), (129, 99)])
 def test_charge_is_conserved_up_to_the_corners(place):
     image = np.zeros((130, 100), np.float32)
     image[place] = 1000

@@ -3,6 +3,7 @@ import pytest
 
 from elvis_cli.detector.nonlinearity import bend
 from elvis_cli.errors import ResourceError
+from tests.each import each
 
 
 def test_quadratic():
@@ -39,7 +40,7 @@ def test_curve_of_deviations_is_what_is_measured(expose):
     assert np.abs((frame - level) / 2e5).max() < 5e-4 * 2
 
 
-@pytest.mark.parametrize(
+@each(
     ("table", "words"),
     [
         ({"electrons": [0, 1], "deviation": [0]}, "equally long"),

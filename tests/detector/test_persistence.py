@@ -4,6 +4,7 @@ import pytest
 from elvis_cli.detector.persistence import Parameters, decode, encode, integrate, returned, system
 from elvis_cli.errors import ResourceError
 from elvis_cli.model.elvis_block import Exposed, Previous, Window
+from tests.each import each
 
 TAU, SHARE = (1.0, 10.0, 100.0, 1e3, 1e4), (0.307, 0.175, 0.188, 0.136, 0.194)
 TABLE = {"amplitude": 0.003, "tau": TAU, "share": SHARE}
@@ -17,7 +18,7 @@ def light():
     return start
 
 
-@pytest.mark.parametrize("time", [0.1, 10.0, 1e3, 1e5])
+@each("time", [0.1, 10.0, 1e3, 1e5])
 def test_charge_is_conserved(time):
     """What the light brings is in the charge that is read or in the traps."""
     state = integrate(system(0.1, TAU, SHARE), time, 1) @ light()
@@ -38,7 +39,7 @@ def test_traps_follow_their_equation():
     np.testing.assert_allclose(state[1:FLUX], traps, rtol=2e-3)
 
 
-@pytest.mark.parametrize("tau", TAU)
+@each("tau", TAU)
 def test_decays_with_the_time_constant(tau):
     law = Parameters(0.003, (tau,), (1.0,))
     gaps = np.array([0, 0.5, 1, 2, 4]) * tau

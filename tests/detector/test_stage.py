@@ -4,6 +4,7 @@ import pytest
 
 from elvis_cli.base.parameters import number, numbers, read
 from elvis_cli.errors import ResourceError
+from tests.each import each
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ def test_values_become_floats():
     assert isinstance(two.rms, float)
 
 
-@pytest.mark.parametrize(
+@each(
     ("table", "key", "words"),
     [
         ({"rms": 11, "steps": []}, "here.rms", "0..10 electron"),

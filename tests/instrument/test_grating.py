@@ -9,6 +9,7 @@ from elvis_cli.base.curve import Curve
 from elvis_cli.instrument import grating
 from elvis_cli.instrument.grating import Setting
 from elvis_cli.model.spectrograph import Trace
+from tests.each import each
 
 FIRST = 109.536
 
@@ -24,7 +25,7 @@ SETTINGS = (Setting(3.8, 29, (trace(29, 3.8, -0.9), trace(30, 3.67, -0.8))),
             Setting(4.7, 23, (trace(23, 4.7, -0.7), trace(24, 4.50, -0.6))))  # fmt: skip
 
 
-@pytest.mark.parametrize(("centre", "order"), [(3.8, 29), (4.7, 23), (5.216, 21), (2.9, 38), (500.0, 1)])
+@each(("centre", "order"), [(3.8, 29), (4.7, 23), (5.216, 21), (2.9, 38), (500.0, 1)])
 def test_the_order_is_the_one_with_the_nearest_blaze(centre, order):
     assert grating.order(FIRST, centre) == order
 

@@ -5,6 +5,7 @@ import pytest
 
 from elvis_cli.errors import ResourceError
 from elvis_cli.instrument.sourced_table import SourcedTable, overlay, read
+from tests.each import each
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_what_is_read_is_remembered_with_unit_and_source(facts):
     assert guess.assumed
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "unit", "reason"),
     [
         ("bare", "s", "source is missing"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elvis_cli.kernels import arctic
+from tests.each import each
 
 LN2 = np.log(2.0)
 
@@ -84,7 +85,7 @@ def test_few_passes_stand_for_all():
         np.testing.assert_allclose(some[0, 201:206], exact[0, 201:206], rtol=0.05)
 
 
-@pytest.mark.parametrize(("express", "count"), [(0, 7), (1, 1), (3, 3), (50, 7)])
+@each(("express", "count"), [(0, 7), (1, 1), (3, 3), (50, 7)])
 def test_passes_share_the_transfers(express, count):
     transfers = np.array([1.0, 2, 3, 4, 5, 6, 7, 7, 7])
     weights = arctic.passes(transfers, express)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from elvis_cli.kernels.tracks import deposit
+from tests.each import each
 
 
 def tracks(*rows):
@@ -22,7 +23,7 @@ def test_charge_is_conserved():
     assert image_of(*rows).sum(dtype=float) == pytest.approx(rows[:, 4].sum(), rel=1e-5)
 
 
-@pytest.mark.parametrize("angle", [0, 37, 45, 90, 135, 180, 211, 270, 300])
+@each("angle", [0, 37, 45, 90, 135, 180, 211, 270, 300])
 def test_charge_follows_the_path(angle):
     x, y, length, n = 30.3, 31.6, 17.0, 200_000
     image = image_of((x, y, angle, length, 1000.0))

@@ -3,11 +3,12 @@ import pytest
 
 from elvis_cli.errors import RequestError
 from elvis_cli.model.sampling import Sampling, parse
+from tests.each import each
 
 NUMBERS = [1, 2, 3, 4, 8, 16, 32, 64]
 
 
-@pytest.mark.parametrize(
+@each(
     ("reads", "noise", "shot"),
     [
         (2, 1.414, 1.000),
@@ -24,7 +25,7 @@ def test_published_factors(reads, noise, shot):
     assert Sampling(reads).shot == pytest.approx(shot, abs=6e-4)
 
 
-@pytest.mark.parametrize("reads", NUMBERS)
+@each("reads", NUMBERS)
 def test_factors_are_those_of_the_weights(reads):
     sampling = Sampling(reads)
     weights, later = sampling.weights(), np.cumsum(sampling.weights()[::-1])[::-1]
@@ -33,7 +34,7 @@ def test_factors_are_those_of_the_weights(reads):
     assert sampling.shot == pytest.approx((steps**2).mean())
 
 
-@pytest.mark.parametrize("reads", NUMBERS)
+@each("reads", NUMBERS)
 def test_fit_finds_the_slope_whatever_the_reset_level(reads):
     sampling = Sampling(reads)
     level = 0 if reads == 1 else 1e4
@@ -46,21 +47,21 @@ def test_fit_is_that_of_numpy():
     assert sampling.weights() @ reads == pytest.approx(np.polyfit(sampling.times(), reads, 1)[0])
 
 
-@pytest.mark.parametrize("reads", NUMBERS[1:])
+@each("reads", NUMBERS[1:])
 def test_slope_of_a_parabola_is_its_difference_end_to_end(reads):
     """So the quadratic non-linearity of a ramp is that of its last read."""
     sampling = Sampling(reads)
     assert sampling.weights() @ sampling.times() ** 2 == pytest.approx(1)
 
 
-@pytest.mark.parametrize("reads", NUMBERS)
+@each("reads", NUMBERS)
 def test_share_of_a_charge_is_one_on_average(reads):
     arrival = (np.arange(20_000) + 0.5) / 20_000
     assert Sampling(reads).share(arrival).mean() == pytest.approx(1, rel=1e-3)
 
 
-@pytest.mark.parametrize("n", [1, 2, 4, 16])
-@pytest.mark.parametrize("step", [0.0, 0.02])
+@each("n", [1, 2, 4, 16])
+@each("step", [0.0, 0.02])
 def test_groups_at_both_ends(n, step):
     sampling, between = Sampling(2 * n, step), 1 - (n - 1) * step
     assert sampling.noise == pytest.approx((2 / n) ** 0.5 / between)  # Fowler & Gatley 1990
@@ -86,7 +87,7 @@ def test_clipped_ramp():
     assert Sampling(2).clipped(np.array([5.0], np.float32)) == 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "dit", "least", "reads"),
     [
         ("single", 1, None, 1),
@@ -105,7 +106,7 @@ def test_names(text, dit, least, reads):
     assert parse(sampling.name, dit, least) == sampling
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "least", "words"),
     [
         ("up", 1, "no way"),

@@ -6,6 +6,7 @@ import pytest
 
 from elvis_cli.errors import RequestError
 from elvis_cli.scene import bands
+from tests.each import each
 
 FORM = (  # the option list of the ETC's forms, in its order
     "U B V R I Y J H K L M N gaia_GBP gaia_G gaia_GRP sdss_u sdss_g sdss_r sdss_i sdss_z "
@@ -60,7 +61,7 @@ def test_every_band_of_the_forms_is_there():
     assert len(bands.NAMES) == 40
 
 
-@pytest.mark.parametrize("name", bands.NAMES)
+@each("name", bands.NAMES)
 def test_curves_are_curves(name):
     band = bands.load(name)
     assert (np.diff(band.wave) > 0).all()
@@ -71,23 +72,23 @@ def test_curves_are_curves(name):
         assert band.zero_point(system) > 0
 
 
-@pytest.mark.parametrize(("name", "published"), PIVOTS.items())
+@each(("name", "published"), PIVOTS.items())
 def test_pivot_wavelengths(name, published):
     assert pivot(bands.load(name)) == pytest.approx(published, rel=0.01)
 
 
-@pytest.mark.parametrize(("name", "nominal"), NOMINAL.items())
+@each(("name", "nominal"), NOMINAL.items())
 def test_eso_bands_lie_at_their_nominal_wavelengths(name, nominal):
     assert pivot(bands.load(name)) == pytest.approx(nominal, rel=0.01)
 
 
-@pytest.mark.parametrize("name", [n for n in bands.NAMES if n not in bands.ESO_ZERO_POINTS])
+@each("name", [n for n in bands.NAMES if n not in bands.ESO_ZERO_POINTS])
 def test_vega_has_magnitude_zero(name):
     band = bands.load(name)
     assert -2.5 * np.log10(vega(band) / band.zero_point("vega")) == pytest.approx(0.0, abs=1e-12)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "ratio"),
     {"U": 0.88, "V": 1.0, "R": 0.91, "J": 0.95, "H": 0.98, "K": 1.06, "L": 1.05, "M": 1.02, "N": 0.85}.items(),
 )
@@ -97,7 +98,7 @@ def test_eso_zero_points_against_vega(name, ratio):
     assert vega(band) / band.zero_point("vega") == pytest.approx(ratio, abs=0.01)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "published"),
     {  # AB - Vega, mag: Blanton & Roweis 2007 (Bessell, SDSS, Ks), Riello et al. 2021 (Gaia)
         "4MOST_Johnson_B": -0.09,

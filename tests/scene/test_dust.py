@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from elvis_cli.scene import bands, dust
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("x", "published"),
     [  # 1/um, A/E(B-V) for R_V = 3.1: Fitzpatrick (1999), Table 3
         (0.377, 0.265),
@@ -21,7 +22,7 @@ def test_fitzpatricks_table(x, published):
     assert dust.curve(np.array([1 / x]))[0] * 3.1 == pytest.approx(published, abs=1.5e-3)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "published"),
     {  # A_b / E(B-V) of Schlafly & Finkbeiner (2011, Table 6, R_V = 3.1), a star of 7000 K
         "sdss_u": 4.239,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from elvis_cli.scene import image_template
+from tests.each import each
 
 
 @pytest.mark.parametrize("factor", [1.7, 3.0, 12.34])
@@ -19,8 +20,8 @@ def test_coarsening_keeps_every_photon_and_the_middle(factor):
         assert wide * factor / image.sum() == pytest.approx(fine / image.sum(), abs=0.03 * factor)
 
 
-@pytest.mark.parametrize("scale", [0.03, 0.3, 0.5, 0.7, 1.0, 2.3])
-@pytest.mark.parametrize("angle", [0.0, 0.3, 2.0])
+@each("scale", [0.03, 0.3, 0.5, 0.7, 1.0, 2.3])
+@each("angle", [0.0, 0.3, 2.0])
 def test_no_light_is_lost(scale, angle):
     image = np.random.default_rng(2).random((20, 14)).astype(np.float32)
     result = image_template.on_pixels(image, scale, 40.3, 39.6, angle, (80, 80))

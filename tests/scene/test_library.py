@@ -16,6 +16,7 @@ from elvis_cli.model.elvis_block import NamedScene
 from elvis_cli.request.payload import pack
 from elvis_cli.scene import library
 from elvis_cli.scene.component import Component, Galaxies, Picture, Points, Profile
+from tests.each import each
 
 SCENES = list(library.scenes())
 WHOLE = ["globular-cluster", "clumpy-galaxy", "protoplanetary-disc"]
@@ -35,7 +36,7 @@ def image(pixels: np.ndarray, **more: float) -> dict[str, object]:
     return {"data": pack(pixels.astype("<f4").tobytes()), "shape": list(pixels.shape), "scale": 0.01, **more}
 
 
-@pytest.mark.parametrize("name", SCENES)
+@each("name", SCENES)
 def test_parameters_are_those_of_the_schema(name):
     generator = import_module(f"elvis_cli.scene.generators.{name.replace('-', '_')}").components
     keywords = [p for p in inspect.signature(generator).parameters.values() if p.kind is p.KEYWORD_ONLY]
@@ -49,14 +50,14 @@ def test_parameters_are_those_of_the_schema(name):
         assert not numeric or {"maximum", "minimum", "exclusiveMinimum"} & set(schema) > {"maximum"}, key
 
 
-@pytest.mark.parametrize("name", WHOLE)
-@pytest.mark.parametrize("band", ["K", "J"])
+@each("name", WHOLE)
+@each("band", ["K", "J"])
 def test_the_whole_is_as_bright_as_the_target(request_with, name, band):
     made = library.components(request_with(mag=17.25, band=band, scene={"name": name}))
     assert light(made) == pytest.approx(17.25, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", SCENES)
+@each("name", SCENES)
 def test_scenes_follow_the_seed_and_nothing_else(request_with, name):
     def made(**elvis):
         parts = library.components(request_with(scene={"name": name}, **elvis))
@@ -75,7 +76,7 @@ def test_scenes_follow_the_seed_and_nothing_else(request_with, name):
     assert changed == random
 
 
-@pytest.mark.parametrize("name", SCENES)
+@each("name", SCENES)
 def test_scenes_stand_at_the_targets_place_and_turn_with_the_sky(request_with, name):
     here = library.components(request_with(scene={"name": name}))
     there = library.components(request_with(scene={"name": name}, offset=[3.0, -2.0]))
@@ -240,7 +241,7 @@ LINE = {"sed": {"sedtype": "emissionline"}, "brightness": {"brightnesstype": "fl
 STARS = {"x": [0], "y": [0], "mag": [20]}
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "pointer"),
     [
         ({"scene": {"name": "star-grid"}, "image": image(np.ones((2, 2)))}, "/elvis/image"),

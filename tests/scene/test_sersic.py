@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from elvis_cli.scene.sersic import Sersic
+from tests.each import each
 
 
 def image(profile: Sersic, size: int = 401, x: float = 200.3, y: float = 199.8) -> np.ndarray:
@@ -22,9 +23,9 @@ def test_half_of_the_light_is_inside_the_radius() -> None:
     assert Sersic(4.0, 12.0).enclosed(np.array([12.0]))[0] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("index", [0.5, 1.0, 4.0, 8.0])
-@pytest.mark.parametrize("radius", [0.1, 1.0, 20.0])
-@pytest.mark.parametrize("ellipticity", [0.0, 0.7])
+@each("index", [0.5, 1.0, 4.0, 8.0])
+@each("radius", [0.1, 1.0, 20.0])
+@each("ellipticity", [0.0, 0.7])
 def test_no_light_is_lost(index: float, radius: float, ellipticity: float) -> None:
     """What is missing is what lies outside the frame: between the circles inside and around it."""
     profile = Sersic(index, radius, ellipticity, 0.4)

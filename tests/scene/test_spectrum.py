@@ -6,6 +6,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.model.request import Brightness, Morphology, Sed, Target
 from elvis_cli.scene import bands
 from elvis_cli.scene.spectrum import flux
+from tests.each import each
 
 HC = 6.62607015e-34 * 299792458.0
 LINE = {"kind": "emissionline", "line_wavelength": 2122.0, "line_fwhm": 0.1}
@@ -33,9 +34,9 @@ def test_flat_f_lambda_of_v20_vega():
     assert notes == ()
 
 
-@pytest.mark.parametrize("system", ["vega", "AB"])
-@pytest.mark.parametrize("name", ["V", "J", "gaia_G", "sdss_z", "lsst_y", "VISTA_Ks", "4MOST_Cousins_R"])
-@pytest.mark.parametrize(
+@each("system", ["vega", "AB"])
+@each("name", ["V", "J", "gaia_G", "sdss_z", "lsst_y", "VISTA_Ks", "4MOST_Cousins_R"])
+@each(
     "sed",
     [
         {},
@@ -43,7 +44,6 @@ def test_flat_f_lambda_of_v20_vega():
         {"kind": "powerlaw", "exponent": -2.0},
         {"catalog": "SWIRE", "id": "Spiral b", "redshift": 0.3, "extinction_av": 2.0},
     ],
-    ids=["star", "black body", "power law", "galaxy"],
 )
 def test_the_magnitude_comes_back(sed, name, system):
     """Whatever the shape, redshift and dust, the magnitude is the observed one."""
@@ -52,10 +52,8 @@ def test_the_magnitude_comes_back(sed, name, system):
     assert magnitude(name, wave, density, system) == pytest.approx(17.3, abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    "sed", [{}, {"kind": "blackbody", "temperature": 300.0}, {"catalog": "Various", "id": "orion"}]
-)
-@pytest.mark.parametrize("bins", [7, 40, 333, 9001])
+@each("sed", [{}, {"kind": "blackbody", "temperature": 300.0}, {"catalog": "Various", "id": "orion"}])
+@each("bins", [7, 40, 333, 9001])
 def test_photons_are_conserved_on_any_grid(sed, bins):
     edges = np.linspace(1.0, 2.4, bins + 1)
     coarse, _ = flux(target(**sed), (edges[1:] + edges[:-1]) / 2)
@@ -124,7 +122,7 @@ def test_barycentric_velocity_moves_a_line():
     assert where[1] / where[0] - 1 == pytest.approx(-30 / 299792.458, rel=1e-3)
 
 
-@pytest.mark.parametrize("bins", [3, 10, 101, 20000])
+@each("bins", [3, 10, 101, 20000])
 def test_line_flux_is_exact(bins):
     """However narrow the line or wide the bins."""
     edges = np.linspace(2.0, 2.3, bins + 1)
@@ -189,7 +187,7 @@ def test_upload_that_ends_early():
         flux(target(Brightness("mag", 20.0, "K", "vega"), kind="upload", uploaded=uploaded), np.linspace(0.6, 1.0, 401))
 
 
-@pytest.mark.parametrize(
+@each(
     ("request_target", "pointer"),
     [
         (target(Brightness("flux", flux=1e-18)), "/target/brightness/brightnesstype"),

@@ -7,6 +7,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.request import parse
 from elvis_cli.scene import bands, templates
 from elvis_cli.scene.stars import STARS, nearest, nearest_type
+from tests.each import each
 
 DATA = Path(bands.__file__).parents[1] / "data"
 INDEX = np.load(DATA / "spectra_index.npy")
@@ -44,7 +45,7 @@ def test_every_id_has_a_shipped_spectrum():
             assert templates.find("SWIRE", name.removeprefix("COSMOS/")).notes == ()
 
 
-@pytest.mark.parametrize("name", INDEX["name"].tolist())
+@each("name", INDEX["name"].tolist())
 def test_spectra_are_sound(name):
     wave, flux = bands.table(name)
     assert (np.diff(wave) > 0).all()
@@ -56,9 +57,7 @@ def test_spectra_are_sound(name):
         assert flux.mean() == pytest.approx(1.0, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parents[1] / "data" / "etc").glob("*.json")), ids=lambda p: p.stem
-)
+@each("path", sorted((Path(__file__).parents[1] / "data" / "etc").glob("*.json")))
 def test_real_requests_name_known_spectra(path):
     target = parse.read(path.read_text()).target
     assert target.brightness.band in bands.NAMES
@@ -66,7 +65,7 @@ def test_real_requests_name_known_spectra(path):
         templates.find(target.sed.catalog, target.sed.id)
 
 
-@pytest.mark.parametrize(
+@each(
     ("catalog", "name", "key"),
     [
         ("MARCS", "5750:4.5", "Pickles/G2V"),
@@ -100,7 +99,7 @@ def test_what_is_replaced_is_said():
     assert templates.find("SWIRE", "Spiral a").notes == ()
 
 
-@pytest.mark.parametrize(
+@each(
     ("catalog", "name", "pointer", "meant"),
     [
         ("MARKS", "5750:4.5", "catalog", "MARCS"),
@@ -161,9 +160,7 @@ def test_black_body():
     assert templates.black_body(np.array([0.3]), 3.0)[0] == 0.0
 
 
-@pytest.mark.parametrize(
-    ("kind", "held"), [("B1V", "B1V"), ("B6V", "B57V"), ("A5II", "A5III"), ("M8V", "M6V"), ("Q2V", None)]
-)
+@each(("kind", "held"), [("B1V", "B1V"), ("B6V", "B57V"), ("A5II", "A5III"), ("M8V", "M6V"), ("Q2V", None)])
 def test_nearest_type(kind, held):
     assert nearest_type(kind) == held
 

@@ -12,6 +12,7 @@ from elvis_cli.errors import ElvisError, ResourceError
 from elvis_cli.model.atmosphere import Site
 from elvis_cli.model.request import SkyConditions
 from elvis_cli.sky import local, types
+from tests.each import each
 
 TABLE = SkyConditions(airmass=1.0, fli=0.5, pwv=2.5, moon_distance=45.0, moon_altitude=45.0)
 DARK = SkyConditions(airmass=1.0, fli=0.0, pwv=2.5)
@@ -93,7 +94,7 @@ def test_quick():
 # Against SkyCalc for other conditions: airmass 1.2, 3060 m (the same means of SkyCalc's own answer)
 
 
-@pytest.mark.parametrize(
+@each(
     ("lo", "hi", "emission", "transmission", "tolerance"),
     [
         (0.33, 0.36, 418.33, 0.5409, 0.012),
@@ -224,9 +225,9 @@ def test_extinction_of_paranal():
 # Trends
 
 
-@pytest.mark.parametrize("where", [site(), site(3060.0, 280.15)])
-@pytest.mark.parametrize("pwv", [0.0, 0.05, 2.5, 30.0])
-@pytest.mark.parametrize("airmass", [1.0, 1.7, 3.0])
+@each("where", [site(), site(3060.0, 280.15)])
+@each("pwv", [0.0, 0.05, 2.5, 30.0])
+@each("airmass", [1.0, 1.7, 3.0])
 def test_bounds(where, pwv, airmass):
     s = load(*EVERYTHING, SkyConditions(airmass=airmass, fli=1.0, pwv=pwv, moon_distance=20.0), where)
     assert np.all((s.transmission >= 0) & (s.transmission <= 1))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from elvis_cli.sky import moon
+from tests.each import each
 
 LN = 0.4 * math.log(10)  # optical depth per magnitude
 
@@ -17,7 +18,7 @@ def illuminance(alpha):
     return 10 ** (-0.4 * (3.84 + 0.026 * alpha + 4e-9 * alpha**4))
 
 
-@pytest.mark.parametrize(
+@each(
     ("alpha", "rho", "z", "z_moon", "nanolambert", "visual"),
     [
         (0, 60, 30, 45, 1338.63, 18.445),
