@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elvis_cli.observing import detector_config
-from elvis_cli.observing.checked_object import Members
+from elvis_cli.observing.checked_object import CheckedObject
 from elvis_cli.observing.detector_config import DetectorConfig
 
 ALIGNMENT_TYPES = ("Blind", "Guider", "Mask")
@@ -39,7 +39,7 @@ def from_dict(node: Any, pointer: str) -> Alignment:
     """Return the alignment that an object, or the name of a kind, describes."""
     if isinstance(node, str):
         node = {"type": node}
-    members = Members(node, pointer, ("type", "bright", "detconfig", "filter", "takesky"))
+    members = CheckedObject(node, pointer, ("type", "bright", "detconfig", "filter", "takesky"))
     kind = members.choice("type", ALIGNMENT_TYPES)
     config = members.node.get("detconfig")
     return Alignment(

@@ -9,7 +9,7 @@ from typing import Any
 from elvis_cli.errors import RequestError
 from elvis_cli.observing import alignment, detector_config, instrument_config, pattern, target
 from elvis_cli.observing.alignment import Alignment
-from elvis_cli.observing.checked_object import Members
+from elvis_cli.observing.checked_object import CheckedObject
 from elvis_cli.observing.detector_config import DetectorConfig
 from elvis_cli.observing.instrument_config import InstrumentConfig
 from elvis_cli.observing.pattern import OffsetPattern
@@ -91,7 +91,7 @@ def from_dict(node: Any, pointer: str, patterns: Mapping[str, Any] | None = None
     RequestError
         A component is missing or wrong.
     """
-    members = Members(node, pointer, BLOCK_KEYS)
+    members = CheckedObject(node, pointer, BLOCK_KEYS)
     for name, most in (("target", 1), ("pattern", 1), ("instconfig", 1)):
         found = members.node.get(name)
         if isinstance(found, list) and len(found) == most:
@@ -103,13 +103,13 @@ def from_dict(node: Any, pointer: str, patterns: Mapping[str, Any] | None = None
         raise RequestError(members.at("detconfig"), "is missing", allowed="one or more")
     where, node = members.at, members.node
     made = ObservingBlock(
-        instrument_config.from_dict(members.need("instconfig"), where("instconfig")),
+        instrument_config.from_dict(members.require("instconfig"), where("instconfig")),
         tuple(detector_config.from_dict(c, f"{where('detconfig')}/{n}") for n, c in enumerate(configs)),
-        pattern.from_dict(members.need("pattern", "Stare, StarSky, ..."), where("pattern"), patterns),
+        pattern.from_dict(members.require("pattern", "Stare, StarSky, ..."), where("pattern"), patterns),
         target.from_dict(node["target"], where("target"), resolve=resolve) if "target" in members else None,
         members.choice("type", BLOCK_TYPES, "Unknown"),
         members.text("name", ""),
-        members.whole("id", 0, 0, 2**63 - 1) if "id" in members else 0,
+        members.integer("id", 0, 0, 2**63 - 1) if "id" in members else 0,
         members.text("programme", ""),
         alignment.from_dict(node["align"], where("align")) if "align" in members else None,
         target.from_dict(node["guidestar"], where("guidestar"), resolve=resolve) if "guidestar" in members else None,

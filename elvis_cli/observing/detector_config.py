@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from elvis_cli.errors import RequestError
-from elvis_cli.observing.checked_object import Members
+from elvis_cli.observing.checked_object import CheckedObject
 
 MAX_EXPOSURE_TIME = 1e6
 """Longest integration, s."""
@@ -137,16 +137,16 @@ def from_dict(node: Any, pointer: str) -> DetectorConfig:
     RequestError
         A member is wrong.
     """
-    members = Members(node, pointer)
-    told = members.choice("type", DETECTOR_TYPES, "")
+    members = CheckedObject(node, pointer)
+    type_name = members.choice("type", DETECTOR_TYPES, "")
     visible = any(key in members for key in ("ampmode", "binning", "window", "dark"))
-    kind = DETECTOR_TYPES[told or ("IR" if "coadds" in members else "Visible" if visible else "")]
-    members = Members(node, pointer, ("type", "name", *kind.keys()))
+    kind = DETECTOR_TYPES[type_name or ("IR" if "coadds" in members else "Visible" if visible else "")]
+    members = CheckedObject(node, pointer, ("type", "name", *kind.keys()))
     common: dict[str, Any] = {
         "instrument": members.text("instrument", ""),
         "detector": members.text("detector", ""),
         "exptime": members.number("exptime", low=0.0, high=MAX_EXPOSURE_TIME, unit="s"),
-        "nexp": members.whole("nexp", 1, 1, 100000),
+        "nexp": members.integer("nexp", 1, 1, 100000),
         "readoutmode": members.text("readoutmode", ""),
     }
     if kind is IRDetectorConfig:
@@ -155,11 +155,11 @@ def from_dict(node: Any, pointer: str) -> DetectorConfig:
         if mode and (not match or (match[1] and not 1 <= int(match[1]) <= 32)):
             raise RequestError(
                 members.at("readoutmode"),
-                f"{mode!r} is no read-out mode",
+                f"{mode!r} is not a read-out mode",
                 found=mode,
                 allowed="CDS, MCDS1 to MCDS32, SINGLE, UTR, UTR:n",
             )
-        return IRDetectorConfig(**common, coadds=members.whole("coadds", 1, 1, 10**6))
+        return IRDetectorConfig(**common, coadds=members.integer("coadds", 1, 1, 10**6))
     if kind is VisibleDetectorConfig:
         binning, window = members.text("binning", "1x1"), members.text("window", "")
         _form(members, "binning", _BINNING, binning, "1x1")
@@ -172,7 +172,7 @@ def from_dict(node: Any, pointer: str) -> DetectorConfig:
     return DetectorConfig(**common)
 
 
-def _form(members: Members, name: str, form: re.Pattern[str], text: str, allowed: str) -> None:
+def _form(members: CheckedObject, name: str, form: re.Pattern[str], text: str, allowed: str) -> None:
     match = form.fullmatch(text)
     numbers = [int(part) for part in match.groups()] if match else []
     if not match or (len(numbers) == 4 and not (1 <= numbers[0] <= numbers[1] and 1 <= numbers[2] <= numbers[3])):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elvis_cli.base.geometry import field_to_sky, rotate
-from elvis_cli.observing.checked_object import Members
+from elvis_cli.observing.checked_object import CheckedObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def from_dict(node: Any, pointer: str) -> Frame:
     """
     if isinstance(node, str):
         node = {"class": node}
-    members = Members(node, pointer, ("class", "name", "scale", "angle"))
+    members = CheckedObject(node, pointer, ("class", "name", "scale", "angle"))
     kind = FRAME_CLASSES[members.choice("class", FRAME_CLASSES)]
     return kind(
         members.text("name", kind.__name__),

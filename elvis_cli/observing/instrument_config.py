@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from elvis_cli.observing.checked_object import Members
+from elvis_cli.observing.checked_object import CheckedObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def from_dict(node: Any, pointer: str) -> InstrumentConfig:
     RequestError
         A member is wrong; the instrument itself is asked later.
     """
-    members = Members(node, pointer, InstrumentConfig.__dataclass_fields__)
+    members = CheckedObject(node, pointer, InstrumentConfig.__dataclass_fields__)
     return InstrumentConfig(
         members.text("instrument"),
         members.text("name", ""),

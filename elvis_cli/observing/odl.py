@@ -15,7 +15,7 @@ from typing import Any
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.observing import block as blocks
 from elvis_cli.observing.block import ObservingBlock
-from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, Members, brief
+from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, CheckedObject, abbreviate
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.target import from_dict as read_target
 
@@ -50,7 +50,7 @@ def parse(text: str) -> Any:
             if len(found) < len(node.value):
                 keys = [str(key.value) for key, _ in node.value]
                 twice = next((key for key in keys if keys.count(key) > 1), keys[0])
-                raise RequestError("", f"not YAML: line {node.start_mark.line + 1}: {brief(twice)} is given twice")
+                raise RequestError("", f"not YAML: line {node.start_mark.line + 1}: {abbreviate(twice)} is given twice")
             return found
 
     Loader.yaml_implicit_resolvers = {
@@ -89,12 +89,12 @@ def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[O
         return tuple(_default(lists, patterns, resolve))
     made = []
     for node, pointer in lists[BLOCKS_KEY]:
-        members = Members(node, pointer, blocks.BLOCK_KEYS)
-        whole = dict(members.node)
+        members = CheckedObject(node, pointer, blocks.BLOCK_KEYS)
+        components = dict(members.node)
         for part, known in named.items():
-            if part in whole:
-                whole[part] = _named(whole[part], known, members.at(part), free=part in ("pattern", "align"))
-        made.append(_block(whole, pointer, patterns, resolve))
+            if part in components:
+                components[part] = _named(components[part], known, members.at(part), free=part in ("pattern", "align"))
+        made.append(_block(components, pointer, patterns, resolve))
     return tuple(made)
 
 
@@ -138,7 +138,7 @@ def _collect(document: Any) -> dict[str, list[tuple[Any, str]]]:
         raise RequestError("", "holds no Observing Block")
     for n, entry in enumerate(entries):
         start = f"/{n}" if isinstance(document, list) else ""
-        members = Members(entry, start, (*LIST_COMPONENTS, BLOCKS_KEY))
+        members = CheckedObject(entry, start, (*LIST_COMPONENTS, BLOCKS_KEY))
         for key in found:
             found[key] += [(node, f"{members.at(key)}/{i}") for i, node in enumerate(members.items(key))]
     return found
@@ -149,7 +149,7 @@ def _default(lists: Mapping[str, list[tuple[Any, str]]], patterns: Patterns, res
         if not lists[key]:
             raise RequestError(f"/{key}", "is missing", allowed="a list")
     for node, _ in lists["Targets"] or [(None, "")]:
-        whole = {
+        components = {
             "type": "Calibration" if node is None else "Science",
             "target": node,
             "pattern": lists["OffsetPatterns"][0][0] if lists["OffsetPatterns"] else "Stare",
@@ -157,7 +157,7 @@ def _default(lists: Mapping[str, list[tuple[Any, str]]], patterns: Patterns, res
             "detconfig": [config for config, _ in lists["DetectorConfigs"]],
             "align": lists["Alignments"][0][0] if lists["Alignments"] else None,
         }
-        yield _block(whole, "", patterns, resolve)
+        yield _block(components, "", patterns, resolve)
 
 
 def _block(node: Mapping[str, Any], pointer: str, patterns: Patterns, resolve: bool) -> ObservingBlock:
@@ -187,4 +187,4 @@ def _shallow(node: Any, depth: int) -> None:
     for child in children:
         _shallow(child, depth + 1)
     if isinstance(node, (bytes, set)):
-        raise RequestError("", f"{brief(node)} cannot be used")
+        raise RequestError("", f"{abbreviate(node)} cannot be used")

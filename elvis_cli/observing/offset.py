@@ -7,7 +7,7 @@ from typing import Any
 
 from elvis_cli.base.geometry import rotate, sky_to_field
 from elvis_cli.observing import frames
-from elvis_cli.observing.checked_object import Members
+from elvis_cli.observing.checked_object import CheckedObject
 from elvis_cli.observing.frames import Frame, InstrumentFrame, SlitFrame
 
 MAX_OFFSET = 36000.0
@@ -80,7 +80,7 @@ def from_dict(node: Any, pointer: str) -> TelescopeOffset:
     RequestError
         A member is wrong.
     """
-    members = Members(node, pointer, OFFSET_KEYS)
+    members = CheckedObject(node, pointer, OFFSET_KEYS)
     frame = members.node.get("frame", "SkyFrame")
     return TelescopeOffset(
         members.number("dx", 0.0, -MAX_OFFSET, MAX_OFFSET, unit="arcsec"),

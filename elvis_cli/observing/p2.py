@@ -18,7 +18,7 @@ from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.instrument import registry
 from elvis_cli.observing import sequences, templates
 from elvis_cli.observing import target as targets
-from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, Members
+from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, CheckedObject
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.templates import MODE_PARAMETER, Signatures, Template
 from elvis_cli.observing.visit import TemplateRun, Visit
@@ -57,7 +57,7 @@ def _tree(node: Any, pointer: str, patch: Mapping[str, Any], seed: int, depth: i
         for n, child in enumerate(node):
             yield from _tree(child, f"{pointer}/{n}", patch, seed, depth + 1)
         return
-    members = Members(node, pointer)
+    members = CheckedObject(node, pointer)
     patch = merge(patch, members.table(PATCH_KEY))
     if "children" in members or members.node.get("itemType") in CONTAINERS:
         for n, child in enumerate(members.items("children")):
@@ -66,12 +66,12 @@ def _tree(node: Any, pointer: str, patch: Mapping[str, Any], seed: int, depth: i
     yield _block(members, patch, seed)
 
 
-def _block(members: Members, patch: Mapping[str, Any], seed: int) -> Visit:
+def _block(members: CheckedObject, patch: Mapping[str, Any], seed: int) -> Visit:
     kind = members.choice("itemType", ("OB", "CB"), "OB")
     listed = members.items("templates")
     if not listed:
         raise RequestError(members.at("templates"), "is missing: a block needs its templates", allowed="a list")
-    number = members.whole("obId", 0, 0, 2**63 - 1)
+    number = members.integer("obId", 0, 0, 2**63 - 1)
     signatures = _instrument(members, listed)
     runs: list[TemplateRun] = []
     acquisition: dict[str, Any] | None = None
@@ -107,13 +107,13 @@ def _block(members: Members, patch: Mapping[str, Any], seed: int) -> Visit:
     )
 
 
-def _instrument(members: Members, listed: list[Any]) -> Signatures:
+def _instrument(members: CheckedObject, listed: list[Any]) -> Signatures:
     """Return the signatures of the block's instrument: the one it names, or that of its templates' names."""
     if "instrument" in members:
         found = members.text("instrument").casefold()
         found = templates.prefixes().get(found, found)
     else:
-        first = Members(listed[0], members.at("templates") + "/0")
+        first = CheckedObject(listed[0], members.at("templates") + "/0")
         prefix = first.text("templateName").partition("_")[0]
         found = templates.prefixes().get(prefix.casefold(), "")
         if not found:
@@ -129,14 +129,14 @@ def _all() -> list[str]:
 
 
 def _template(node: Any, pointer: str, signatures: Signatures) -> tuple[Template, dict[str, Any]]:
-    members = Members(node, pointer)
-    template = signatures.find(members.need("templateName"), members.at("templateName"))
+    members = CheckedObject(node, pointer)
+    template = signatures.find(members.require("templateName"), members.at("templateName"))
     given = members.node.get("parameters", {})
     if isinstance(given, Mapping):
         return template, {str(key): value for key, value in given.items()}
     values: dict[str, Any] = {}
     for n, one in enumerate(members.items("parameters")):
-        parameter = Members(one, f"{members.at('parameters')}/{n}")
+        parameter = CheckedObject(one, f"{members.at('parameters')}/{n}")
         name = parameter.text("name")
         if name in values:
             raise RequestError(parameter.at("name"), f"{name!r} is given twice")
@@ -192,15 +192,15 @@ def _template_run(
     )
 
 
-def _target(members: Members, acquisition: Mapping[str, Any]) -> Target | None:
-    inner = Members(members.node["target"], members.at("target"))
+def _target(members: CheckedObject, acquisition: Mapping[str, Any]) -> Target | None:
+    inner = CheckedObject(members.node["target"], members.at("target"))
     if "ra" not in inner and "dec" not in inner:
         return None
     equinox = inner.text("equinox", "J2000")
     node: dict[str, Any] = {
         "name": inner.text("name", "unnamed") or "unnamed",
-        "RA": inner.need("ra"),
-        "Dec": inner.need("dec"),
+        "RA": inner.require("ra"),
+        "Dec": inner.require("dec"),
         "epoch": inner.number("epoch", 2000.0, 1800, 2200),
         "PMRA": inner.number("properMotionRa", 0.0, -100, 100, unit="arcsec/yr"),
         "PMDec": inner.number("properMotionDec", 0.0, -100, 100, unit="arcsec/yr"),
@@ -225,10 +225,10 @@ def _target(members: Members, acquisition: Mapping[str, Any]) -> Target | None:
     return targets.with_rate(made, 3600.0 * rate)
 
 
-def _conditions(members: Members, patch: Mapping[str, Any]) -> dict[str, Any]:
+def _conditions(members: CheckedObject, patch: Mapping[str, Any]) -> dict[str, Any]:
     """Return the patch, with the conditions of the constraints where it says nothing of them."""
-    limits = Members(members.table("constraints"), members.at("constraints"))
-    water = limits.maybe("waterVapour", 0.05, 30, unit="mm")
+    limits = CheckedObject(members.table("constraints"), members.at("constraints"))
+    water = limits.optional_number("waterVapour", 0.05, 30, unit="mm")
     atm = str(limits.node.get("atm", "")).rstrip("%")
     base: dict[str, Any] = {}
     if water is not None:
@@ -240,16 +240,16 @@ def _conditions(members: Members, patch: Mapping[str, Any]) -> dict[str, Any]:
     return merge(base, patch)
 
 
-def _constraints(members: Members) -> dict[str, float]:
-    limits = Members(members.table("constraints"), members.at("constraints"))
+def _constraints(members: CheckedObject) -> dict[str, float]:
+    limits = CheckedObject(members.table("constraints"), members.at("constraints"))
     ranges = {"airmass": (1.0, 10.0), "fli": (0.0, 1.0), "moonDistance": (0.0, 180.0)}
     return {key: limits.number(key, low=low, high=high) for key, (low, high) in ranges.items() if key in limits}
 
 
-def _windows(members: Members, names: Sequence[str], read: Callable[[str, str], T]) -> Iterator[tuple[T, T]]:
+def _windows(members: CheckedObject, names: Sequence[str], read: Callable[[str, str], T]) -> Iterator[tuple[T, T]]:
     """Yield the intervals under either of the names that p2's tools have for them."""
     for name in names:
         for n, one in enumerate(members.items(name)):
-            window = Members(one, f"{members.at(name)}/{n}")
+            window = CheckedObject(one, f"{members.at(name)}/{n}")
             begin, end = (read(window.text(key), window.at(key)) for key in ("from", "to"))
             yield begin, end

@@ -8,7 +8,7 @@ from typing import Any
 
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.observing import offset as offsets
-from elvis_cli.observing.checked_object import Members
+from elvis_cli.observing.checked_object import CheckedObject
 from elvis_cli.observing.frames import Frame, SlitFrame
 from elvis_cli.observing.offset import TelescopeOffset
 
@@ -122,10 +122,10 @@ def from_dict(node: Any, pointer: str, own: Mapping[str, Any] | None = None) -> 
     """
     if isinstance(node, str):
         node = {"name": node}
-    members = Members(node, pointer)
-    repeat = members.whole("repeat", 1, 1, MAX_PATTERN_OFFSETS)
+    members = CheckedObject(node, pointer)
+    repeat = members.integer("repeat", 1, 1, MAX_PATTERN_OFFSETS)
     if "offsets" in members:
-        members = Members(node, pointer, ("name", "repeat", "offsets"))
+        members = CheckedObject(node, pointer, ("name", "repeat", "offsets"))
         listed = members.items("offsets")
         if not 1 <= len(listed) <= MAX_PATTERN_OFFSETS:
             raise RequestError(members.at("offsets"), f"has {len(listed)} items", allowed=f"1 to {MAX_PATTERN_OFFSETS}")
@@ -140,9 +140,9 @@ def from_dict(node: Any, pointer: str, own: Mapping[str, Any] | None = None) -> 
         raise choice_error(members.at("name"), name, [*BUILT_IN_PATTERNS, *(own or {})])
     name = given[name.casefold()]
     names = PATTERN_ARGUMENTS.get(name, ())
-    members = Members(node, pointer, ("name", "repeat", *names))
+    members = CheckedObject(node, pointer, ("name", "repeat", *names))
     read: dict[str, float] = {
-        key: members.whole(key, 2, 1, 100) if key in ("nx", "ny") else members.number(key, low=-3600, high=3600)
+        key: members.integer(key, 2, 1, 100) if key in ("nx", "ny") else members.number(key, low=-3600, high=3600)
         for key in names
         if key in members
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 from elvis_cli.errors import RequestError
 from elvis_cli.observing import target as targets
-from elvis_cli.observing.checked_object import brief
+from elvis_cli.observing.checked_object import abbreviate
 from elvis_cli.observing.target import BANDS, Target
 
 NAME_WIDTH = 16
@@ -61,7 +61,7 @@ def _line(line: str, pointer: str) -> Target:
     body, _, comment = line.partition("#")
     match = _PLACE.fullmatch(body[NAME_WIDTH:].rstrip())
     if not match:
-        raise RequestError(pointer, f"{brief(line)} is no line of a starlist",
+        raise RequestError(pointer, f"{abbreviate(line)} is not a line of a starlist",
                            allowed="name in 16 columns, hh mm ss.ss +dd mm ss.s 2000 key=value")  # fmt: skip
     ra, dec, equinox, rest = match.groups()
     node: dict[str, Any] = {"name": body[:NAME_WIDTH].strip(), "RA": ra, "Dec": dec}
@@ -74,7 +74,9 @@ def _line(line: str, pointer: str) -> Target:
     for key, value in _PAIR.findall(rest):
         if not _magnitude(key, value, magnitudes):
             if key.casefold() not in STARLIST_KEYS:
-                raise RequestError(pointer, f"{key!r} is no key of a starlist", found=key, allowed=list(STARLIST_KEYS))
+                raise RequestError(
+                    pointer, f"{key!r} is not a key of a starlist", found=key, allowed=list(STARLIST_KEYS)
+                )
             node[STARLIST_KEYS[key.casefold()]] = value
     for key, value in _PAIR.findall(comment):
         if _magnitude(key, value, magnitudes):

@@ -12,7 +12,7 @@ import numpy as np
 
 from elvis_cli.base.geometry import deproject
 from elvis_cli.errors import RequestError, ResourceError
-from elvis_cli.observing.checked_object import Members, brief, number
+from elvis_cli.observing.checked_object import CheckedObject, abbreviate, number
 from elvis_cli.observing.offset import MAX_OFFSET
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def from_dict(node: Any, pointer: str, *, resolve: bool = False) -> Target:
     ResourceError
         The name cannot be resolved.
     """
-    members = Members(node, pointer, (*TARGET_KEYS, "objecttype", "obstime"))
+    members = CheckedObject(node, pointer, (*TARGET_KEYS, "objecttype", "obstime"))
     name = members.text("name")
     frame = members.choice("frame", FRAMES, "icrs")
     ra, dec = _coordinates(members)
@@ -184,7 +184,7 @@ def from_dict(node: Any, pointer: str, *, resolve: bool = False) -> Target:
         frame,
         _year(members, "epoch", 2000.0),
         members.choice("rotmode", ROTATOR_MODES) if "rotmode" in members else None,
-        members.maybe("PA", 0.0, 360.0, unit="deg"),
+        members.optional_number("PA", 0.0, 360.0, unit="deg"),
         members.number("RAOffset", 0.0, -MAX_OFFSET, MAX_OFFSET, unit="arcsec"),
         members.number("DecOffset", 0.0, -MAX_OFFSET, MAX_OFFSET, unit="arcsec"),
         members.number("PMRA", 0.0, -100, 100, unit="arcsec/yr"),
@@ -222,15 +222,17 @@ def sexagesimal(text: str, pointer: str) -> float:
     match = _SEXAGESIMAL.fullmatch(text.strip())
     minute, second = (float(match[n] or 0) for n in (3, 4)) if match else (60.0, 60.0)
     if not match or minute >= 60 or second >= 60:
-        raise RequestError(pointer, f"{brief(text)} is no sexagesimal number", allowed="12:34:56.7 or 12 34 56.7")
+        raise RequestError(
+            pointer, f"{abbreviate(text)} is not a sexagesimal number", allowed="12:34:56.7 or 12 34 56.7"
+        )
     return (-1.0 if match[1] == "-" else 1.0) * (float(match[2]) + minute / 60 + second / 3600)
 
 
-def _coordinates(members: Members) -> tuple[float | None, float | None]:
+def _coordinates(members: CheckedObject) -> tuple[float | None, float | None]:
     ra, dec = members.node.get("RA"), members.node.get("Dec")
     if ra is None or dec is None:
         if ra is not None or dec is not None:
-            members.need("Dec" if dec is None else "RA")
+            members.require("Dec" if dec is None else "RA")
         return None, None
     texts = isinstance(ra, str) and isinstance(dec, str)
     if isinstance(ra, str) != isinstance(dec, str):
@@ -240,7 +242,7 @@ def _coordinates(members: Members) -> tuple[float | None, float | None]:
     return number(ra, members.at("RA"), 0.0, 360.0, "deg"), number(dec, members.at("Dec"), -90.0, 90.0, "deg")
 
 
-def _year(members: Members, name: str, default: float) -> float:
+def _year(members: CheckedObject, name: str, default: float) -> float:
     """Return a year; J2000 and B1950 are taken too."""
     found = members.node.get(name)
     if isinstance(found, str) and found[:1] in ("J", "B"):
@@ -248,9 +250,9 @@ def _year(members: Members, name: str, default: float) -> float:
     return members.number(name, default, 1800, 2200, unit="year")
 
 
-def _magnitudes(members: Members) -> dict[str, float]:
+def _magnitudes(members: CheckedObject) -> dict[str, float]:
     given = members.table("mag")
-    inner = Members(given, members.at("mag"), BANDS)
+    inner = CheckedObject(given, members.at("mag"), BANDS)
     return {band: inner.number(band, low=-30, high=60, unit="mag") for band in inner.node}
 
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer, nearest_name
 from elvis_cli.instrument import registry, sourced_table
-from elvis_cli.observing.checked_object import allowed as limits
-from elvis_cli.observing.checked_object import brief, number, whole
+from elvis_cli.observing.checked_object import abbreviate, describe_range, integer, number
 
 MODE_PARAMETER = "INS.MODE"
 """The parameter that chooses one of several modes."""
@@ -39,10 +38,10 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """Return the range or the options as a person reads them."""
+        """The range or the options as text."""
         if self.options:
             return " ".join(self.options)
-        return limits(self.low, self.high, self.unit) if self.type in ("number", "integer", "numlist") else ""
+        return describe_range(self.low, self.high, self.unit) if self.type in ("number", "integer", "numlist") else ""
 
     def check(self, value: Any, pointer: str) -> Any:
         """Return a value as this parameter's type has it.
@@ -56,11 +55,11 @@ class Parameter:
             case "number":
                 found: Any = number(self._no_text(value, pointer), pointer, self.low, self.high, self.unit)
             case "integer":
-                found = whole(self._no_text(value, pointer), pointer, int(self.low), int(self.high))
+                found = integer(self._no_text(value, pointer), pointer, int(self.low), int(self.high))
             case "boolean":
                 known = {True: True, False: False, "T": True, "F": False, "true": True, "false": False}
                 if not isinstance(value, (bool, str)) or value not in known:
-                    raise RequestError(pointer, f"{brief(value)} has the wrong type", allowed="T or F")
+                    raise RequestError(pointer, f"{abbreviate(value)} has the wrong type", allowed="T or F")
                 found = known[value]
             case "keyword":
                 found = self._word(value, pointer)
@@ -75,13 +74,13 @@ class Parameter:
             case _:
                 found = value
                 if not isinstance(value, str) or len(value) > 200:
-                    raise RequestError(pointer, f"{brief(value)} has the wrong type", allowed="a text")
+                    raise RequestError(pointer, f"{abbreviate(value)} has the wrong type", allowed="a text")
         return found
 
     def _no_text(self, value: Any, pointer: str) -> Any:
         if isinstance(value, str):
             raise RequestError(
-                pointer, f"{brief(value)} has the wrong type", found=value[:60], allowed=f"a {self.type}"
+                pointer, f"{abbreviate(value)} has the wrong type", found=value[:60], allowed=f"a {self.type}"
             )
         return value
 
@@ -90,7 +89,7 @@ class Parameter:
         parts = [parts] if isinstance(parts, (int, float)) and not isinstance(parts, bool) else parts
         if not isinstance(parts, (list, tuple)) or not 1 <= len(parts) <= MAX_LIST_ITEMS:
             raise RequestError(
-                pointer, f"{brief(value)} has the wrong type", allowed=f"a list of 1 to {MAX_LIST_ITEMS} items"
+                pointer, f"{abbreviate(value)} has the wrong type", allowed=f"a list of 1 to {MAX_LIST_ITEMS} items"
             )
         return list(parts)
 

@@ -25,7 +25,7 @@ class ExposureStep:
     count: int | None = None
     """Integrations in the file; None = that of the template."""
     elvis: Mapping[str, Any] = field(default_factory=dict)
-    """Members of the block ``elvis`` of the request: read-out mode, window."""
+    """CheckedObject of the block ``elvis`` of the request: read-out mode, window."""
     cards: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -80,7 +80,7 @@ def test_options_reach_the_requests(elvis, tmp_path):
         ((), "{", 65, "not JSON"),
         ((), "\udcff", 65, "not UTF-8"),
         ((), "hello", 65, "must be an object"),
-        (("--format", "odl"), json.dumps(BLOCK), 65, "is not known here"),
+        (("--format", "odl"), json.dumps(BLOCK), 65, "is not a known key"),
         ((), "x                12 34 56.70 -10 20 30.00 2000", 65, "a starlist has targets only"),
         ((), json.dumps({**BLOCK, "instrument": "nothing"}), 69, "no instrument 'nothing'"),
     ],

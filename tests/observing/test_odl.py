@@ -57,7 +57,7 @@ def test_infrared_read_out_modes(kind):
 
 @pytest.mark.parametrize("mode", ["MCDS0", "MCDS33", "MCDS", "bad"])
 def test_bad_read_out_modes_are_refused(mode):
-    with pytest.raises(RequestError, match=r"/readoutmode: .*is no read-out mode; allowed: CDS"):
+    with pytest.raises(RequestError, match=r"/readoutmode: .*is not a read-out mode; allowed: CDS"):
         detector_config.from_dict({"exptime": 1, "coadds": 1, "readoutmode": mode}, "")
 
 
@@ -163,7 +163,7 @@ def test_a_sky_frame_may_be_turned():
         ({"instconfig": None}, "/instconfig: is missing"),
         ({"type": "Sience"}, "/type: 'Sience' is not a valid choice.*did you mean 'Science'"),
         ({"target": None}, "/target: is missing: a block of the type Science"),
-        ({"detector": 1}, "/detector: is not known here.*did you mean 'detconfig'"),
+        ({"detector": 1}, "/detector: is not a known key.*did you mean 'detconfig'"),
         (
             {"pattern": {"offsets": [{"frame": "SkyFrame"}, {"frame": "InstrumentFrame"}]}},
             "mixes InstrumentFrame and Sky",
@@ -188,7 +188,7 @@ def test_what_is_wrong_is_named(change, message):
         ("a: [", "not YAML: line 2 column 1"),
         ("a: &x 1\nb: *x", "anchors and aliases cannot be used"),
         ("- 1\n- 2", "must be an object"),
-        ("Targets: []\nTarget: 1", "/Target: is not known here.*'Targets'"),
+        ("Targets: []\nTarget: 1", "/Target: is not a known key.*'Targets'"),
         ("a: !!python/object:os.system x", "not YAML"),
         ("[" * 500, "not YAML|nested too deeply"),
         ("- Targets:\n  - {name: T, RA: 1.0, RA: 2.0}", "line 2: 'RA' is given twice"),

@@ -47,9 +47,9 @@ def test_what_has_no_place_has_no_line():
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("x                12 34 -10 20 30.00 2000", "no line of a starlist"),
+        ("x                12 34 -10 20 30.00 2000", "not a line of a starlist"),
         ("x                12 34 56.70 -10 20 30.00 APP", "apparent"),
-        ("x                12 34 56.70 -10 20 30.00 2000 spin=3", "/0: 'spin' is no key"),
+        ("x                12 34 56.70 -10 20 30.00 2000 spin=3", "/0: 'spin' is not a key"),
         ("x                12 34 56.70 -10 20 30.00 2000 rotdest=999", "PA|out of range"),
         ("x                32 34 56.70 -10 20 30.00 2000", "out of range"),
     ],

@@ -67,7 +67,7 @@ def test_minus_zero_degrees():
         ({"wrap": "w"}, "/wrap"),
         ({"frame": "galactic"}, "/frame"),
         ({"Dec": None}, "/Dec: is missing"),
-        ({"PMra": 1}, "/PMra: is not known here.*'PMRA'"),
+        ({"PMra": 1}, "/PMra: is not a known key.*'PMRA'"),
         ({"mag": {"X": 3}}, "/mag/X"),
         ({"RA": "12 99 00", "Dec": "1 1 1"}, "/RA"),
         ({"RA": True}, "/RA"),
