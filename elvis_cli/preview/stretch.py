@@ -67,6 +67,7 @@ def fit(
 
     ``limits`` are the values of black and white, "zscale", or None: from ``below`` sigma below the sky to the peak of
     the brightest thing (log), to most of it (asinh: its core is white), or to the brightest half per cent.
+    These lie within the data.
     ``pixel`` is the size of a detector pixel in ``image``: what is narrower than two does not count as the brightest
     thing, so that hot pixels and cosmic rays do not set the scale. Most pixels of ``spectra`` may hold light, of any
     brightness: their noise is what neighbours differ by, and black is that of the darkest.
@@ -89,11 +90,14 @@ def fit(
         high = sky + max(_BURNT * peak if kind is StretchKind.ASINH and not spectra else peak, 20.0 * noise)
     else:
         low, high = max(sky - below * noise, values.min()), max(bright, sky + 5.0 * noise)
+    if limits is None:  # the noise is overestimated where the commonest level is not the sky, as with charge injection
+        high = min(high, values.max())
     if kind is StretchKind.LOG and low < 1e-30:  # no sky worth the name: noise about zero, or the wings of a PSF
         positive = values[values > 0.0]
         faint = float(np.quantile(positive, 0.02)) if positive.size else 1.0
         high = max(high, faint)
         low = max(faint, 0.5 * noise if deep < 0.0 else 0.0, 1e-7 * high, 1e-30)
+        high = max(high, low)
     least = max(1e-6 * max(abs(low), abs(high)), 1e-30)  # float32 tells no finer
     if not high - low >= least:
         low, high = low - 0.5 * least, high + 0.5 * least

@@ -113,3 +113,20 @@ def test_spectra_show_dark_sky_lines_and_star(share):
     assert level[3] - level[1] > 0.04
     assert level[4] > 0.9
     assert -20.0 < shown.low < 0.0
+
+
+@pytest.mark.parametrize("kind", StretchKind)
+def test_limits_lie_within_the_data(kind):
+    """Charge is injected into most rows: their level is the commonest, the bias that of the others."""
+    image = np.random.default_rng(4).normal(2000.0, 3.0, (200, 100)).astype(np.float32)
+    image[:150] += 8800.0
+    shown = stretch.fit(image, kind)
+    assert image.min() <= shown.low < 2010.0
+    assert 10800.0 < shown.high <= image.max()
+
+
+def test_limits_of_negative_values_with_one_above_zero():
+    image = np.random.default_rng(5).normal(-1000.0, 300.0, (50, 50)).astype(np.float32)
+    image[3, 3] = 1.0
+    shown = stretch.fit(image, StretchKind.LOG)
+    assert 0.0 < shown.low < shown.high
