@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from elvis_cli.errors import RequestError
+
 OPEN, CLOSED = b"{", b"}"
 """The first and the last line of an object that is spread over lines; those between are indented."""
 
@@ -12,9 +14,15 @@ def documents(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Yield the number (from 1) of the first line of each request, and its text; empty lines are passed over.
 
     Whatever is not indented between the braces ends a request that was never closed.
+
+    Raises
+    ------
+    RequestError
+        There is no request.
     """
-    first, block = 0, list[bytes]()
+    first, block, empty = 0, list[bytes](), True
     for number, line in enumerate(lines, 1):
+        empty = empty and not line.strip()
         if block and line.rstrip() == CLOSED:
             yield first, b"".join((*block, line))
             block = []
@@ -30,3 +38,5 @@ def documents(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
                 yield number, line
     if block:
         yield first, b"".join(block)
+    if empty:
+        raise RequestError("", "there is no request: the input is empty")

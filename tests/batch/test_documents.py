@@ -5,6 +5,7 @@ import json
 import pytest
 
 from elvis_cli.batch.documents import documents
+from elvis_cli.errors import RequestError
 
 PRETTY = json.dumps({"a": {"b": [1, {}]}, "c": {}}, indent=2).encode()
 
@@ -47,3 +48,16 @@ def test_reads_no_further_than_asked():
         raise AssertionError("read on")
 
     assert next(documents(lines())) == (1, b"{}\n")
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b" \n\n\t\n"])
+def test_no_request_at_all_is_refused(text):
+    with pytest.raises(RequestError, match="the input is empty"):
+        cut(text)
+
+
+@pytest.mark.parametrize("text", [b"", b"\n\n"])
+def test_the_command_says_so_and_prints_nothing(elvis, tmp_path, text):
+    result = elvis("batch", "--outdir", str(tmp_path), "--jobs", "1", stdin=text)
+    assert (result.code, result.out) == (65, b"")
+    assert "the input is empty" in result.err

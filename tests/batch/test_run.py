@@ -10,6 +10,7 @@ import pytest
 from elvis_cli.batch.naming import Template
 from elvis_cli.batch.run import run
 from elvis_cli.batch.work import Outcome
+from elvis_cli.errors import RequestError
 from elvis_cli.request import parse
 
 
@@ -151,4 +152,5 @@ def test_what_cannot_be_read_ends_it(night):
 
 
 def test_no_requests():
-    assert outcomes([], Quick()) == []
+    with pytest.raises(RequestError):
+        outcomes([], Quick())
