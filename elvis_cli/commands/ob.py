@@ -60,7 +60,7 @@ def ob(
         write(load.translate(text, language, to, resolve=resolve).rstrip("\n"))
         return
     from elvis_cli.observing import constraints, plan
-    from elvis_cli.observing import schedule as shown
+    from elvis_cli.observing import schedule as schedule_table
 
     options = plan.Options(
         start=_date(start),
@@ -72,23 +72,23 @@ def ob(
     if calibrations:
         from elvis_cli.observing import daytime
 
-        more, told = daytime.calibrations(visits, calibrations, options.request)
+        more, notes = daytime.calibrations(visits, calibrations, options.request)
         visits += more
-        note(told)
+        note(notes)
     exposures = tuple(plan.plan(visits, options))  # all of them, or none: a wrong block is found before a line is out
     note(line for visit in visits if visit.target for line in visit.target.notes())
-    note(constraints.told(breach for exposure in exposures for breach in exposure.breaches))
+    note(constraints.summarise(violation for exposure in exposures for violation in exposure.violations))
     if check:
-        say(f"elvis: valid: {shown.summary(visits, exposures)}")
+        say(f"elvis: valid: {schedule_table.summary(visits, exposures)}")
         return
     if schedule:
-        table(shown.HEAD, [shown.row(exposure) for exposure in exposures])
+        table(schedule_table.HEAD, [schedule_table.row(exposure) for exposure in exposures])
         return
     made: Iterable[plan.Exposure] = exposures
     if persistence:
-        from elvis_cli.observing import persistence as memory
+        from elvis_cli.observing import persistence as images
 
-        made = memory.remembering(exposures)
+        made = images.add_persistence(exposures)
     for exposure in made:
         write(json.dumps(exposure.document, separators=(",", ":")))
 

@@ -1,4 +1,4 @@
-"""Airmass, Moon, seeing and the like at the time of an exposure, and whether a block wanted them so."""
+"""Airmass, Moon, seeing, water and airglow at the time of an exposure, and the constraints that they violate."""
 
 from __future__ import annotations
 
@@ -23,67 +23,69 @@ OLDER_SKY_KEYS = ("moon_fli", "moon_target_sep", "moon_sun_sep", "almanac")
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
-    """What a block did not want, at one exposure."""
+class Violation:
+    """A constraint of a block that one exposure violates."""
 
     block: str
-    what: str
+    quantity: str
     excess: float
-    """The more, the worse."""
+    """By how much the limit is exceeded, in the unit of the quantity."""
     text: str
 
 
-def told(breaches: Iterable[Breach]) -> list[str]:
-    """Return the worst of each kind in each block, for a person."""
-    kinds: dict[tuple[str, str], list[Breach]] = {}
-    for one in breaches:
-        kinds.setdefault((one.block, one.what), []).append(one)
+def summarise(violations: Iterable[Violation]) -> list[str]:
+    """Return a line of text for the worst violation of each quantity in each block."""
+    kinds: dict[tuple[str, str], list[Violation]] = {}
+    for one in violations:
+        kinds.setdefault((one.block, one.quantity), []).append(one)
     notes = []
-    for (block, _), found in kinds.items():
-        worst = max(found, key=lambda one: one.excess)
-        notes.append(f"{block}: {worst.text}" + (f" (worst of {len(found)} exposures)" if len(found) > 1 else ""))
+    for (block, _), alike in kinds.items():
+        worst = max(alike, key=lambda one: one.excess)
+        notes.append(f"{block}: {worst.text}" + (f" (worst of {len(alike)} exposures)" if len(alike) > 1 else ""))
     return notes
 
 
-def late(visit: Visit, start: datetime, site: Site) -> tuple[Breach, ...]:
-    """Return whether a block starts outside its time constraints."""
-    found = []
+def start_violations(visit: Visit, start: datetime, site: Site) -> tuple[Violation, ...]:
+    """Return the violations of a block's time constraints by its ``start`` (UTC)."""
+    reasons = []
     if visit.windows and not any(a <= start <= b for a, b in visit.windows):
-        found.append(f"it starts at {isot(start)[:16]}, outside its absolute time constraints")
+        reasons.append(f"it starts at {isot(start)[:16]}, outside its absolute time constraints")
     hour = 0.0 if site.space else apparent(0.0, 0.0, start, site).sidereal_time / 15.0 % 24.0
     if visit.sidereal and not any(a <= hour <= b if a <= b else not b < hour < a for a, b in visit.sidereal):
-        found.append(f"it starts at {hour:.2f} h sidereal time, outside its sidereal time constraints")
-    return tuple(Breach(visit.name, text, 0.0, text) for text in found)
+        reasons.append(f"it starts at {hour:.2f} h sidereal time, outside its sidereal time constraints")
+    return tuple(Violation(visit.name, text, 0.0, text) for text in reasons)
 
 
-def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tuple[dict[str, Any], tuple[Breach, ...]]:
-    """Return the ``sky`` section for ICRS ra, dec (deg) at a time, and what breaks the block's constraints.
+def sky_section(
+    at: tuple[float, float], time: datetime, site: Site, visit: Visit
+) -> tuple[dict[str, Any], tuple[Violation, ...]]:
+    """Return the ``sky`` section for ICRS ra, dec (deg) at a time, and the violations of the block's constraints.
 
     Raises
     ------
     RequestError
         The target is too low.
     """
-    seen, moon = ephemeris.sight(*at, time, site), ephemeris.moon(time, site)
-    airmass, distance = max(1.0, seen.airmass), moon.separation(*at)
-    name = visit.target.name if visit.target else visit.name
+    position, moon = ephemeris.local_position(*at, time, site), ephemeris.moon(time, site)
+    airmass, distance = max(1.0, position.airmass), moon.separation(*at)
     if airmass > MAX_AIRMASS:
+        name = visit.target.name if visit.target else visit.name
         raise RequestError(
             f"{visit.pointer}/target",
-            f"{name} stands at an altitude of {seen.altitude:.1f} deg at {isot(time)}",
-            found=round(seen.altitude, 3),
+            f"{name} stands at an altitude of {position.altitude:.1f} deg at {isot(time)}",
+            found=round(position.altitude, 3),
             allowed=f"airmass up to {MAX_AIRMASS:g}: another time (--start)",
         )
-    found = {
+    section = {
         "airmass": round(airmass, 4),
         "fli": round(min(1.0, max(0.0, moon.illumination)), 4),
         "moonDistance": round(distance, 3),
         "moon_alt": round(moon.altitude, 3),
     }
     limits, when = visit.constraints, isot(time)[:16]
-    breaches = [
-        Breach(visit.name, what, excess, f"{what} {value:.3g} at {when}, the constraint is {limits[key]:g}")
-        for key, what, value, worse in (
+    violations = [
+        Violation(visit.name, name, excess, f"{name} {value:.3g} at {when}, the constraint is {limits[key]:g}")
+        for key, name, value, worse in (
             ("airmass", "airmass", airmass, 1),
             ("fli", "lunar illumination", moon.illumination if moon.altitude > 0 else 0.0, 1),
             ("moonDistance", "distance of the Moon", distance, -1),
@@ -92,18 +94,18 @@ def sky(at: tuple[float, float], time: datetime, site: Site, visit: Visit) -> tu
     ]
     if moon.sun_altitude > MAX_SUN_ALTITUDE:
         text = f"the Sun stands at {moon.sun_altitude:.0f} deg at {when}; the sky is a night's"
-        breaches.append(Breach(visit.name, "Sun", moon.sun_altitude, text))
-    return found, tuple(breaches)
+        violations.append(Violation(visit.name, "Sun", moon.sun_altitude, text))
+    return section, tuple(violations)
 
 
-def height(at: tuple[float, float], time: datetime, site: Site) -> dict[str, float]:
-    """Return the airmass of ICRS ra, dec (deg) for the ``sky`` section, nothing where it is too low for one."""
-    airmass = ephemeris.sight(*at, time, site).airmass
+def airmass_section(at: tuple[float, float], time: datetime, site: Site) -> dict[str, float]:
+    """Return the airmass of ICRS ra, dec (deg) for the ``sky`` section; empty where it exceeds MAX_AIRMASS."""
+    airmass = ephemeris.local_position(*at, time, site).airmass
     return {"airmass": round(max(1.0, airmass), 4)} if airmass <= MAX_AIRMASS else {}
 
 
-def drift(document: Mapping[str, Any], setup: Setup, time: datetime, seed: int) -> dict[str, Any]:
-    """Return a merge patch with seeing, water and airglow of this time."""
+def weather_patch(document: Mapping[str, Any], setup: Setup, time: datetime, seed: int) -> dict[str, Any]:
+    """Return a merge patch of the request with the seeing, water vapour and airglow at a UTC time."""
     section, block = document.get("sky") or {}, document.get("elvis") or {}
     seeing = setup.atmosphere.seeing * weather.SEEING.factor(seed, time)
     water = float(section.get("waterVapour") or section.get("pwv") or 2.5) * weather.WATER.factor(seed, time)

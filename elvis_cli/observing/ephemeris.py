@@ -1,4 +1,4 @@
-"""Where Sun and Moon are and how high a place stands: by ERFA, without astropy's tables and without the network.
+"""Positions of Sun and Moon, and altitude and azimuth of a direction, by ERFA: no astropy tables, no network.
 
 The Moon is Meeus's (ELP truncated, ERFA moon98: 10 arcsec), seen from the site (its parallax is a degree); the Sun is
 that of ERFA epv00. UT1 = UTC and no refraction, as in `elvis_cli.sky.pointing`.
@@ -25,8 +25,8 @@ TT_MINUS_UTC = 69.184
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """How a place on the sky stands at a time, deg."""
+class LocalPosition:
+    """A direction in the local sky at a time: altitude, azimuth, hour angle and parallactic angle, deg."""
 
     altitude: float
     azimuth: float
@@ -42,7 +42,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Moon:
-    """The Moon seen from the site, deg."""
+    """Position (ICRS) and altitude of the Moon seen from the site, and altitude of the Sun, deg."""
 
     ra: float
     dec: float
@@ -52,19 +52,19 @@ class Moon:
     sun_altitude: float
 
     def separation(self, ra: float, dec: float) -> float:
-        """Return its distance from a place, deg."""
+        """Return its angular distance (deg) from ICRS ra, dec (deg)."""
         return math.degrees(math.acos(max(-1.0, min(1.0, float(_unit(self.ra, self.dec) @ _unit(ra, dec))))))
 
 
-def sight(ra: float, dec: float, time: datetime, site: Site) -> Sight:
-    """Return how ICRS ra, dec (deg) stands above a site at a UTC time."""
-    seen = apparent(ra, dec, time, site)
-    angle = parallactic_angle(seen.hour_angle, seen.dec, site.latitude)
-    return Sight(90.0 - seen.zenith_distance, seen.azimuth % 360.0, seen.hour_angle, angle)
+def local_position(ra: float, dec: float, time: datetime, site: Site) -> LocalPosition:
+    """Return the local position of ICRS ra, dec (deg) at a site and a UTC time."""
+    place = apparent(ra, dec, time, site)
+    angle = parallactic_angle(place.hour_angle, place.dec, site.latitude)
+    return LocalPosition(90.0 - place.zenith_distance, place.azimuth % 360.0, place.hour_angle, angle)
 
 
 def moon(time: datetime, site: Site) -> Moon:
-    """Return the Moon above a site at a UTC time."""
+    """Return the Moon at a UTC time, seen from a site."""
     day = to_mjd(time)
     tt = day + TT_MINUS_UTC / 86400.0
     with warnings.catch_warnings():
@@ -72,13 +72,14 @@ def moon(time: datetime, site: Site) -> Moon:
         geocentric = np.asarray(erfa.moon98(2400000.5, tt)["p"])
         earth, _ = erfa.epv00(2400000.5, tt)
         turn = erfa.era00(2400000.5, day)
-        here = erfa.pvtob(math.radians(site.longitude), math.radians(site.latitude), site.elevation, 0, 0, 0, turn)
-    seen = geocentric - np.asarray(here["p"]) / ASTRONOMICAL_UNIT
+        observer = erfa.pvtob(math.radians(site.longitude), math.radians(site.latitude), site.elevation, 0, 0, 0, turn)
+    topocentric = geocentric - np.asarray(observer["p"]) / ASTRONOMICAL_UNIT
     sun = -np.asarray(earth["p"])
-    to_sun, to_us = sun - geocentric, -seen
+    to_sun, to_us = sun - geocentric, -topocentric
     phase = float(to_sun @ to_us / (np.linalg.norm(to_sun) * np.linalg.norm(to_us)))
-    ra, dec = _place(seen)
-    return Moon(ra, dec, sight(ra, dec, time, site).altitude, (1 + phase) / 2, sight(*_place(sun), time, site).altitude)
+    ra, dec = _ra_dec(topocentric)
+    altitude, sun_altitude = (local_position(*place, time, site).altitude for place in ((ra, dec), _ra_dec(sun)))
+    return Moon(ra, dec, altitude, (1 + phase) / 2, sun_altitude)
 
 
 def decimal_year(time: datetime) -> float:
@@ -91,6 +92,6 @@ def _unit(ra: float, dec: float) -> Floats:
     return np.array([math.cos(d) * math.cos(a), math.cos(d) * math.sin(a), math.sin(d)])
 
 
-def _place(vector: Floats) -> tuple[float, float]:
+def _ra_dec(vector: Floats) -> tuple[float, float]:
     x, y, z = vector
     return math.degrees(math.atan2(y, x)) % 360.0, math.degrees(math.atan2(z, math.hypot(x, y)))

@@ -44,7 +44,7 @@ def read(text: bytes, language: Language, seed: int, *, resolve: bool = False) -
     if found is Language.STARLIST:
         raise RequestError("", "a starlist has targets only, no instrument: --to odl makes a document of it")
     blocks = odl.read(document, patterns, resolve=resolve)
-    return [visit(block, pointer) for block, pointer in zip(blocks, odl.pointers(document), strict=True)]
+    return [make_visit(block, pointer) for block, pointer in zip(blocks, odl.pointers(document), strict=True)]
 
 
 def parse(text: bytes, language: Language) -> tuple[Language, Any]:
@@ -96,7 +96,7 @@ def patterns(instrument: str) -> Mapping[str, Any]:
     return templates.load(instrument).patterns if instrument in registry.names() else {}
 
 
-def visit(block: ObservingBlock, pointer: str) -> Visit:
+def make_visit(block: ObservingBlock, pointer: str) -> Visit:
     """Return what a block of the Observing Description Language means for an instrument of ELVIS.
 
     Raises

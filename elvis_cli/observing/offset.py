@@ -1,4 +1,4 @@
-"""One motion of the telescope, and where a series of them has led."""
+"""One offset of the telescope, and the position of the telescope after a sequence of offsets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OFFSET_KEYS = ("dx", "dy", "dr", "unit", "frame", "relative", "posname", "guide"
 
 @dataclass(frozen=True, slots=True)
 class TelescopeOffset:
-    """A motion by (dx, dy) and a rotation by dr: on from where the telescope is, or from the target itself."""
+    """An offset by (dx, dy) and a rotation by dr, relative to the telescope's position or to the target."""
 
     dx: float = 0.0
     dy: float = 0.0
@@ -51,21 +51,21 @@ class TelescopeOffset:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the telescope is: East and North of the target, arcsec, and the rotation of its field, deg."""
+class TelescopePosition:
+    """Position of the telescope: East and North of the target, arcsec, and the rotation of its field, deg."""
 
     east: float = 0.0
     north: float = 0.0
     rotation: float = 0.0
 
-    def moved(self, offset: TelescopeOffset, position_angle: float) -> Place:
-        """Return the place after an offset; ``position_angle`` (deg) is that of the detector's +y without rotation.
+    def after(self, offset: TelescopeOffset, position_angle: float) -> TelescopePosition:
+        """Return the position after an offset; ``position_angle`` (deg) is that of the detector's +y without rotation.
 
         Relative offsets sum, absolute ones count from the target. The detector's axes are those before the rotation.
         """
-        base = self if offset.relative else Place()
+        base = self if offset.relative else TelescopePosition()
         east, north = offset.frame.offset(*offset.arcsec(), position_angle + base.rotation)
-        return Place(base.east + east, base.north + north, base.rotation + offset.dr)
+        return TelescopePosition(base.east + east, base.north + north, base.rotation + offset.dr)
 
     def on_detector(self, position_angle: float) -> tuple[float, float]:
         """Return (x, y), arcsec, along the field's axes."""

@@ -106,8 +106,10 @@ BUILT_IN_PATTERNS: dict[str, Callable[..., tuple[TelescopeOffset, ...]]] = {
     "ABBA": abba,
     "Mosaic": mosaic,
 }
-PATTERN_ARGUMENTS = {"StarSky": ("dx", "dy"), "SkyStar": ("dx", "dy"), "StarSkyStar": ("dx", "dy"), "Box5": ("dx", "dy"),
-             "ABBA": ("throw",), "Mosaic": ("nx", "ny", "dx", "dy")}  # fmt: skip
+PATTERN_ARGUMENTS = {
+    "StarSky": ("dx", "dy"), "SkyStar": ("dx", "dy"), "StarSkyStar": ("dx", "dy"), "Box5": ("dx", "dy"),
+    "ABBA": ("throw",), "Mosaic": ("nx", "ny", "dx", "dy"),
+}  # fmt: skip
 
 
 def from_dict(node: Any, pointer: str, own: Mapping[str, Any] | None = None) -> OffsetPattern:

@@ -19,7 +19,7 @@ MAX_GAP = 1e6
 """s: after a longer gap there is no persistence left."""
 
 
-def remembering(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
+def add_persistence(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
     """Yield the exposures of a night, each with the block ``previous`` of the one before on the same detector.
 
     Each line of a night is then complete: it can be rendered without the one before, in any order. The exposure before

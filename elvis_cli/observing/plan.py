@@ -16,8 +16,8 @@ from typing import Any
 from elvis_cli.base.merge import merge
 from elvis_cli.errors import RequestError
 from elvis_cli.observing import constraints, ephemeris, pointing, template_request
-from elvis_cli.observing.constraints import Breach
-from elvis_cli.observing.offset import Place
+from elvis_cli.observing.constraints import Violation
+from elvis_cli.observing.offset import TelescopePosition
 from elvis_cli.observing.template_request import TemplateRequest
 from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.sky.pointing import EPOCH, isot
@@ -30,10 +30,10 @@ SIDEREAL_RATE = 15.04107
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the whole night has in common."""
+    """Options of a plan."""
 
     start: datetime | None = None
-    """None = the first target is highest in the middle of its block, in the night of `EPOCH`."""
+    """UTC; None = the first target culminates in the middle of its block, in the night of `EPOCH`."""
     seed: int | None = None
     steady: bool = False
     """No drift of seeing, water and airglow."""
@@ -42,15 +42,15 @@ class Options:
 
     @property
     def effective_seed(self) -> int:
-        """The seed given, or that of the patch."""
+        """The seed of the options, else that of the patch, else 0."""
         block = self.request.get("elvis")
-        asked = block.get("seed") if isinstance(block, Mapping) else None
-        return self.seed if self.seed is not None else asked if isinstance(asked, int) and asked >= 0 else 0
+        seed = block.get("seed") if isinstance(block, Mapping) else None
+        return self.seed if self.seed is not None else seed if isinstance(seed, int) and seed >= 0 else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """One file of the night."""
+    """One file of the plan."""
 
     number: int
     """From 1."""
@@ -62,17 +62,17 @@ class Exposure:
     shutter: float
     """Seconds of light."""
     readout: float
-    """Seconds from its end until the next thing can happen."""
+    """Seconds of the read-out."""
     before: Mapping[str, float]
     """Seconds of overheads between the file before and this one, by name."""
     airmass: float | None
     document: Mapping[str, Any] = field(repr=False)
-    breaches: tuple[Breach, ...] = ()
-    """Of what its block wanted."""
+    violations: tuple[Violation, ...] = ()
+    """Constraints of its block that it violates."""
 
     @property
     def wall(self) -> float:
-        """All seconds since the file before, and its own."""
+        """Seconds from the end of the file before to the end of this one."""
         return sum(self.before.values()) + self.shutter + self.readout
 
 
@@ -89,7 +89,7 @@ def plan(visits: Sequence[Visit], options: Options) -> Iterator[Exposure]:
     configured: tuple[str, str] | None = None
     for visit in visits:
         planner = _VisitPlanner(visit, options)
-        clock = clock or _Clock(_whole_ms(options.start or planner.best(EPOCH)))
+        clock = clock or _Clock(_whole_ms(options.start or planner.best_start(EPOCH)))
         planner.slew(clock)
         for run in visit.runs:
             request = planner.request(run, None)
@@ -103,20 +103,20 @@ def plan(visits: Sequence[Visit], options: Options) -> Iterator[Exposure]:
 
 
 class _Clock:
-    """The time, and what passed since the last file."""
+    """The time (UTC), and the overheads since the last file."""
 
     def __init__(self, now: datetime) -> None:
         self.now, self.first = now, now
         self.spent: dict[str, float] = {}
 
     def spend(self, name: str, seconds: float) -> None:
-        """Let time pass without light."""
+        """Add an overhead (s)."""
         if seconds > 0:
             self.spent[name] = self.spent.get(name, 0.0) + seconds
             self.go(seconds)
 
     def go(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time by ``seconds``."""
         self.now += timedelta(milliseconds=round(seconds * 1000))
         if (self.now - self.first).total_seconds() > MAX_PLAN_DAYS * 86400:
             raise RequestError("", f"the blocks take more than {MAX_PLAN_DAYS:g} days")
@@ -128,11 +128,11 @@ class _VisitPlanner:
     def __init__(self, visit: Visit, options: Options) -> None:
         self.visit, self.options = visit, options
         self.target = visit.target if visit.target is not None and visit.target.placed else None
-        self.place = Place()
-        self.began = self.origin = datetime.min
-        """Start of the block; and when it has its target, whose coordinates hold then."""
+        self.position = TelescopePosition()
+        self.start = self.origin = datetime.min
+        """Start of the block, and end of its acquisition: the time at which the target's coordinates hold."""
         self._requests: dict[str, TemplateRequest] = {}
-        self._late: tuple[Breach, ...] = ()
+        self._start_violations: tuple[Violation, ...] = ()
         self._stars: dict[str, Any] | None = None
 
     def request(self, run: TemplateRun, step: ExposureStep | None) -> TemplateRequest:
@@ -143,11 +143,11 @@ class _VisitPlanner:
             self._requests[key] = template_request.make(self.visit, run, own, self.options.request)
         return self._requests[key]
 
-    def best(self, near: datetime) -> datetime:
-        """Return when the visit may start so that its target is highest in its middle, nearest to a time.
+    def best_start(self, near: datetime) -> datetime:
+        """Return the start of the visit for which its target culminates in the middle of it, nearest to a time.
 
-        Where that is in daylight: in the night of the year in which it is about midnight. Within the first absolute
-        time constraint, if there is one.
+        If that is in daylight: in the night of the year in which it is nearest to midnight. The start lies within the
+        first absolute time constraint, if there is one.
         """
         if self.target is None or not self.visit.runs:
             return near
@@ -157,7 +157,7 @@ class _VisitPlanner:
         windows = self.visit.windows[:1]
         near = windows[0][0] + (windows[0][1] - windows[0][0]) / 2 if windows else near
         at = self.target.at(ephemeris.decimal_year(near))
-        angle = ephemeris.sight(*at, near, first.setup.atmosphere.site).hour_angle
+        angle = ephemeris.local_position(*at, near, first.setup.atmosphere.site).hour_angle
         culmination = near - timedelta(hours=((angle + 180.0) % 360.0 - 180.0) / SIDEREAL_RATE)
         if (
             not windows
@@ -172,10 +172,10 @@ class _VisitPlanner:
         return min(max(start, windows[0][0]), windows[0][1]) if windows else start
 
     def slew(self, clock: _Clock) -> None:
-        """Go to the target."""
-        self.began = clock.now
+        """Slew to the target and acquire it."""
+        self.start = clock.now
         if self.visit.runs:
-            self._late = constraints.late(
+            self._start_violations = constraints.start_violations(
                 self.visit, clock.now, self.request(self.visit.runs[0], None).setup.atmosphere.site
             )
         if self.visit.runs and self.visit.slews:
@@ -193,21 +193,21 @@ class _VisitPlanner:
             step = pointing.align_to_slit(planned, request.setup)
             if step.move is not None and self.target is not None:
                 angle = pointing.position_angle(self.target, clock.now, self.origin, request.setup.atmosphere.site)
-                before, self.place = self.place, self.place.moved(step.move, angle)
-                if self.place != before:
+                before, self.position = self.position, self.position.after(step.move, angle)
+                if self.position != before:
                     clock.spend("offset", request.overheads.offset)
             started = started or clock.now
             spent, clock.spent = clock.spent, {}
-            document, breaches = self._document(run, step, request, clock.now, number + n)
+            document, violations = self._document(run, step, request, clock.now, number + n)
             document["elvis"]["template"] = _template(run, step, started, n)
             airmass = document["sky"].get("airmass") if self._is_on_sky(run, request) else None
             kind = document["elvis"]["template"].get("type") or run.calibration or ""
             yield Exposure(number + n, self.visit.name, run.template, kind, clock.now, request.shutter, request.readout,
-                           spent, airmass, document, self._late + breaches)  # fmt: skip
-            self._late = ()
+                           spent, airmass, document, self._start_violations + violations)  # fmt: skip
+            self._start_violations = ()
             clock.go(request.shutter + request.readout)
-        if run.returns and self.place != Place():
-            self.place = Place()
+        if run.returns and self.position != TelescopePosition():
+            self.position = TelescopePosition()
             clock.spend("offset", self.request(run, None).overheads.offset)
 
     def _is_on_sky(self, run: TemplateRun, request: TemplateRequest) -> bool:
@@ -220,8 +220,8 @@ class _VisitPlanner:
 
     def _document(
         self, run: TemplateRun, step: ExposureStep, request: TemplateRequest, time: datetime, number: int
-    ) -> tuple[dict[str, Any], tuple[Breach, ...]]:
-        """Return the request of one file, and what its block did not want."""
+    ) -> tuple[dict[str, Any], tuple[Violation, ...]]:
+        """Return the request of one file, and the constraints that it violates."""
         visit, target, site = self.visit, self.target, request.setup.atmosphere.site
         document = merge(request.document, {})
         block: dict[str, Any] = document["elvis"]
@@ -229,37 +229,39 @@ class _VisitPlanner:
             block["seed"] = self.options.seed
         block |= {"exposure": number, "date": isot(time)}
         keywords = {**visit.cards, **run.cards, **step.cards}
-        breaches: tuple[Breach, ...] = ()
+        violations: tuple[Violation, ...] = ()
         if target is not None:
             middle = time + timedelta(seconds=request.shutter / 2)
             at = pointing.follow(target, middle, self.origin)
             angle = pointing.position_angle(target, middle, self.origin, site)
-            block |= pointing.point(target, at, self.place, step.chop, angle, visit.pointer)
-            keywords |= pointing.cards(step, self.place, angle)
+            block |= pointing.pointing_section(target, at, self.position, step.chop, angle, visit.pointer)
+            keywords |= pointing.offset_cards(step, self.position, angle)
             if block.get("catalogue"):
-                self._stars = self._stars or pointing.fixed(target, block["catalogue"], self.origin, site)
+                self._stars = self._stars or pointing.fix_catalogue(target, block["catalogue"], self.origin, site)
                 block["catalogue"] = self._stars
                 block |= {"motion": moving} if (moving := pointing.motion(target)) else {}
             if self._is_on_sky(run, request):
-                found, breaches = constraints.sky(at, middle, site, visit)
+                found, violations = constraints.sky_section(at, middle, site, visit)
                 document["sky"] |= found
-                hour_angle = ephemeris.sight(*at, middle, site).hour_angle
+                hour_angle = ephemeris.local_position(*at, middle, site).hour_angle
                 keywords["ESO TEL HA"] = [round(hour_angle, 6), "[deg] hour angle, middle of the exposure"]
             elif not site.space:  # a lamp does not mind, but the header has it
-                document["sky"] |= constraints.height(at, middle, site)
+                document["sky"] |= constraints.airmass_section(at, middle, site)
         if not self.options.steady and not site.space:
-            document = merge(document, constraints.drift(document, request.setup, time, self.options.effective_seed))
+            document = merge(
+                document, constraints.weather_patch(document, request.setup, time, self.options.effective_seed)
+            )
         name = visit.target.name if visit.target else (run.calibration or "none").upper()
         document["elvis"]["obs"] = {
             "id": visit.id,
             "name": visit.name,
             "programme": visit.programme,
             "target": name,
-            "start": isot(self.began),
+            "start": isot(self.start),
             "template": run.number,
         }
         document["elvis"]["keywords"] = {**(block.get("keywords") or {}), **keywords}
-        return document, breaches
+        return document, violations
 
 
 def _template(run: TemplateRun, step: ExposureStep, started: datetime, number: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the telescope points and how the field is turned."""
+"""Direction of the telescope and position angle of the field at a time, with offsets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from elvis_cli.errors import RequestError
 from elvis_cli.model.atmosphere import Site
 from elvis_cli.model.setup import Setup
 from elvis_cli.observing import ephemeris
-from elvis_cli.observing.offset import MAX_OFFSET, Place, TelescopeOffset
+from elvis_cli.observing.offset import MAX_OFFSET, TelescopeOffset, TelescopePosition
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.visit import ExposureStep
 from elvis_cli.request import payload
 
 
 def follow(target: Target, time: datetime, origin: datetime) -> tuple[float, float]:
-    """Return where the telescope points without offsets: ICRS ra, dec, deg; rates count from ``origin``."""
+    """Return the telescope's direction without offsets, ICRS ra, dec (deg); rates count from ``origin``."""
     return target.at(ephemeris.decimal_year(time), (time - origin) / timedelta(hours=1))
 
 
@@ -35,10 +35,10 @@ def position_angle(target: Target, time: datetime, origin: datetime, site: Site)
     angle, mode = target.pa or 0.0, target.rotmode or "pa"
     if mode == "pa" or site.space:
         return angle
-    now = ephemeris.sight(*follow(target, time, origin), time, site)
+    now = ephemeris.local_position(*follow(target, time, origin), time, site)
     if mode == "vertical":
         return angle + now.parallactic
-    then = ephemeris.sight(*follow(target, origin, origin), origin, site)
+    then = ephemeris.local_position(*follow(target, origin, origin), origin, site)
     return angle + (now.parallactic - now.altitude) - (then.parallactic - then.altitude)
 
 
@@ -50,21 +50,26 @@ def align_to_slit(step: ExposureStep, setup: Setup) -> ExposureStep:
     )
 
 
-def point(
-    target: Target, at: tuple[float, float], place: Place, chop: TelescopeOffset | None, angle: float, pointer: str
+def pointing_section(
+    target: Target,
+    at: tuple[float, float],
+    position: TelescopePosition,
+    chop: TelescopeOffset | None,
+    angle: float,
+    pointer: str,
 ) -> dict[str, Any]:
     """Return ``pointing`` and ``offset`` of a request: where the field centre is, and the target in it.
 
     ``at`` is the pointing without offsets, ``angle`` the position angle without them; the chopper looks on from the
-    telescope's place.
+    telescope's position.
 
     Raises
     ------
     RequestError
         The offsets lead too far away.
     """
-    angle += place.rotation
-    east, north = place.east, place.north
+    angle += position.rotation
+    east, north = position.east, position.north
     if chop is not None:
         chopped = chop.frame.offset(*chop.arcsec(), angle)
         east, north = east + chopped[0], north + chopped[1]
@@ -76,9 +81,9 @@ def point(
     x, y = sky_to_field(float(away[0]), float(away[1]), angle)
     if not math.hypot(x, y) < MAX_OFFSET:
         raise RequestError(pointer, "the offsets lead more than 10 deg away from the target")
-    turned = round((angle + 180.0) % 360.0 - 180.0, 9)
+    position_angle = round((angle + 180.0) % 360.0 - 180.0, 9)
     return {
-        "pointing": {"ra": ra, "dec": dec, "position_angle": turned},
+        "pointing": {"ra": ra, "dec": dec, "position_angle": position_angle},
         "offset": [round(x, 9), round(y, 9)],
     }
 
@@ -93,10 +98,10 @@ def motion(target: Target) -> dict[str, Any] | None:
     return {"rate": round(min(rate, 3.6e6), 6), "angle": round(angle, 6), "tracked": True}
 
 
-def fixed(target: Target, catalogue: Mapping[str, Any], origin: datetime, site: Site) -> dict[str, Any]:
-    """Return a catalogue with places on the sky: x, y count from the target as the field is at ``origin``.
+def fix_catalogue(target: Target, catalogue: Mapping[str, Any], origin: datetime, site: Site) -> dict[str, Any]:
+    """Return the catalogue with ra, dec in place of x, y, which count from the target in the field at ``origin``.
 
-    So its stars stay where they are while the field turns, the telescope nods, and the target moves.
+    So the stars keep their coordinates while the field rotates, the telescope nods and the target moves.
     """
     found = payload.catalogue(catalogue, pointed=True)
     if found.celestial:
@@ -109,12 +114,12 @@ def fixed(target: Target, catalogue: Mapping[str, Any], origin: datetime, site: 
     return kept | {key: payload.pack_column(np.asarray(column)) for key, column in places}
 
 
-def cards(step: ExposureStep, place: Place, angle: float) -> dict[str, Any]:
-    """Return what the header says of the offsets, commanded and cumulative; ``angle`` as in `point`."""
-    x, y = place.on_detector(angle)
+def offset_cards(step: ExposureStep, position: TelescopePosition, angle: float) -> dict[str, Any]:
+    """Return the header cards of the offsets, commanded and cumulative; ``angle`` as in `pointing_section`."""
+    x, y = position.on_detector(angle)
     cumulative = (
-        ("RAOFF", "A", place.east, "East"),
-        ("DECOFF", "D", place.north, "North"),
+        ("RAOFF", "A", position.east, "East"),
+        ("DECOFF", "D", position.north, "North"),
         ("INSTXOFF", "X", x, "along x of the field"),
         ("INSTYOFF", "Y", y, "along y of the field"),
     )
@@ -122,7 +127,7 @@ def cards(step: ExposureStep, place: Place, angle: float) -> dict[str, Any]:
     for keyword, axis, value, where in cumulative:
         found[keyword] = [_micro(value), f"[arcsec] telescope from the target, {where}"]
         found[f"ESO SEQ CUMOFFSET{axis}"] = [_micro(value), f"[arcsec] cumulative offset, {where}"]
-    found["ESO SEQ CUMOFFSETR"] = [_micro(place.rotation), "[deg] cumulative turn of the field"]
+    found["ESO SEQ CUMOFFSETR"] = [_micro(position.rotation), "[deg] cumulative turn of the field"]
     if step.move is not None:
         axes = "AD" if step.move.frame.kind == "SkyFrame" else "XY"
         how = "from the place before" if step.move.relative else "from the target"

@@ -8,7 +8,7 @@ from elvis_cli.observing.plan import Exposure
 from elvis_cli.observing.visit import Visit
 from elvis_cli.sky.pointing import isot
 
-HEAD = ("start (UTC)", "no", "block", "template", "type", "shutter s", "wall s", "overheads s", "airmass")
+COLUMNS = ("start (UTC)", "no", "block", "template", "type", "shutter s", "wall s", "overheads s", "airmass")
 
 
 def row(exposure: Exposure) -> tuple[str, ...]:

@@ -119,7 +119,8 @@ def _written(one: Target) -> str:
         pairs.append(f"vmag={one.mag['V']:g}")
     remarks = [f"{band}mag={value:g}" for band, value in one.mag.items() if band != "V"]
     remarks += [one.comment] if one.comment else []
-    line = f"{one.name[:NAME_WIDTH]:<{NAME_WIDTH}} {_sixty(ra, 3, ' ')} {_sixty(dec, 2, '+')} {equinox} {' '.join(pairs)}".rstrip()
+    name = f"{one.name[:NAME_WIDTH]:<{NAME_WIDTH}}"
+    line = f"{name} {_sixty(ra, 3, ' ')} {_sixty(dec, 2, '+')} {equinox} {' '.join(pairs)}".rstrip()
     return f"{line} # {' '.join(remarks)}" if remarks else line
 
 

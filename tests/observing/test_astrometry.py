@@ -170,7 +170,7 @@ def test_the_field_turns_if_the_rotator_asks_for_it(plan, mode):
         site = pipeline.configure(parse.read(json.dumps(exposures[0].document))).site
         for exposure, angle in zip(exposures, angles, strict=True):
             middle = exposure.start + timedelta(seconds=600)
-            parallactic = ephemeris.sight(75.0, -30.0, middle, site).parallactic
+            parallactic = ephemeris.local_position(75.0, -30.0, middle, site).parallactic
             assert (angle - parallactic) % 360 == pytest.approx(30, abs=0.01)
     else:
         assert abs(angles[0] - 30) < abs(angles[2] - angles[0])

@@ -28,7 +28,7 @@ def test_it_agrees_with_astropy(when):
     place = EarthLocation.from_geodetic(PARANAL.longitude, PARANAL.latitude, PARANAL.elevation)
     time, target = Time(when), SkyCoord(150.0, -30.0, unit="deg")
     frame = AltAz(obstime=time, location=place)
-    seen = ephemeris.sight(150.0, -30.0, when, PARANAL)
+    seen = ephemeris.local_position(150.0, -30.0, when, PARANAL)
     expected = target.transform_to(frame)
     assert seen.altitude == pytest.approx(expected.alt.deg, abs=0.01)
     assert seen.azimuth == pytest.approx(expected.az.deg, abs=0.05)
@@ -44,8 +44,8 @@ def test_it_agrees_with_astropy(when):
 
 
 def test_there_is_no_airmass_below_the_horizon():
-    assert ephemeris.Sight(-5.0, 0, 0, 0).airmass == float("inf")
-    assert ephemeris.Sight(30.0, 0, 0, 0).airmass == pytest.approx(2.0)
+    assert ephemeris.LocalPosition(-5.0, 0, 0, 0).airmass == float("inf")
+    assert ephemeris.LocalPosition(30.0, 0, 0, 0).airmass == pytest.approx(2.0)
 
 
 def test_years():

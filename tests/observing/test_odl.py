@@ -11,7 +11,7 @@ from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.observing import alignment, block, detector_config, instrument_config, load, odl, offset, pattern, target
 from elvis_cli.observing.detector_config import IRDetectorConfig, VisibleDetectorConfig
 from elvis_cli.observing.frames import InstrumentFrame, SkyFrame
-from elvis_cli.observing.offset import Place, TelescopeOffset
+from elvis_cli.observing.offset import TelescopeOffset, TelescopePosition
 
 NIGHT = (Path(__file__).parent / "night.yaml").read_text()
 
@@ -142,9 +142,9 @@ def test_abba_nods_about_the_target():
 
 def test_relative_offsets_sum_and_absolute_ones_do_not():
     step = TelescopeOffset(3.0, 4.0, 5.0, relative=True)
-    place = Place().moved(step, 0.0).moved(step, 0.0)
+    place = TelescopePosition().after(step, 0.0).after(step, 0.0)
     assert (place.east, place.north, place.rotation) == (6.0, 8.0, 10.0)
-    assert place.moved(dataclasses.replace(step, relative=False), 0.0) == Place(3.0, 4.0, 5.0)
+    assert place.after(dataclasses.replace(step, relative=False), 0.0) == TelescopePosition(3.0, 4.0, 5.0)
 
 
 def test_a_sky_frame_may_be_turned():
@@ -299,7 +299,7 @@ def test_unknown_modes_and_instruments():
     made = odl.read(document, load.patterns)[0]
     other = dataclasses.replace(made.instconfig, mode="img_3mas")
     with pytest.raises(RequestError, match="/0/instconfig/mode: 'img_3mas' is not a valid choice"):
-        load.visit(dataclasses.replace(made, instconfig=other), "/0")
+        load.make_visit(dataclasses.replace(made, instconfig=other), "/0")
 
 
 def test_an_instrument_without_overheads_cannot_be_planned(plan):

@@ -224,7 +224,7 @@ def test_constraints_become_conditions_and_broken_ones_notes(make, plan):
     exposure = plan(block)[0]
     assert exposure.document["seeing"]["turbulence_category"] == 20
     assert exposure.document["sky"]["waterVapour"] == 1.5
-    assert any("airmass" in one.text and "constraint is 1.0001" in one.text for one in exposure.breaches)
+    assert any("airmass" in one.text and "constraint is 1.0001" in one.text for one in exposure.violations)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_constraints_become_conditions_and_broken_ones_notes(make, plan):
 def test_time_constraints_are_of_the_start_of_a_block(make, plan, key, begin, end, kept):
     block = make("METIS_img_lm_obs_GenericOffset", {"SEQ.NEXPO": 2}, {}, **{key: [{"from": begin, "to": end}]})
     exposures = plan(block, start=datetime(2026, 1, 1, 4))  # 6.0 h sidereal time
-    assert [len(one.breaches) for one in exposures] == [int(not kept), 0]
+    assert [len(one.violations) for one in exposures] == [int(not kept), 0]
 
 
 def test_a_calibration_block_needs_no_target(make, plan):

@@ -37,7 +37,7 @@ def pair(make, plan):
 
 
 def test_a_ghost_stays_where_the_star_was(pair):
-    first, second = persistence.remembering(pair)
+    first, second = persistence.add_persistence(pair)
     assert "previous" not in first.document["elvis"]
     assert second.document["elvis"]["previous"]["gap"] == pytest.approx(
         (pair[1].start - pair[0].start).total_seconds() - pair[0].shutter, abs=1e-3
@@ -54,17 +54,17 @@ def test_a_ghost_stays_where_the_star_was(pair):
 
 
 def test_it_is_complete_without_the_exposure_before(pair):
-    *_, second = persistence.remembering(pair)
+    *_, second = persistence.add_persistence(pair)
     again = merge(second.document, {})
     assert np.array_equal(render(again), render(second.document))
 
 
 def test_another_detector_remembers_nothing(make, plan, pair):
     other = plan([make("METIS_img_lm_obs_GenericOffset"), make("ERIS_nix_img_obs_GenericOffset")])
-    assert all("previous" not in one.document["elvis"] for one in persistence.remembering(other))
+    assert all("previous" not in one.document["elvis"] for one in persistence.add_persistence(other))
 
 
 def test_a_ccd_has_no_memory(make, plan):
     exposures = plan(make("FORS2_img_obs_crsplit", {"SEQ.NEXPO": 2}))
     with pytest.raises(RequestError, match=r"/elvis/previous: .*is a CCD"):
-        next(persistence.remembering(exposures))
+        next(persistence.add_persistence(exposures))

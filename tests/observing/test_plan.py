@@ -57,7 +57,7 @@ def test_without_a_start_the_target_is_high(make, plan):
 def test_without_a_start_it_is_night(make, plan, ra):
     target = {"name": "T", "ra": ra, "dec": "-29:00:28"}
     exposures = plan(make("HAWKI_img_obs_GenericOffset", {"SEQ.NOFFSET": 30}, target=target))
-    assert [one.breaches for one in exposures] == [()] * 30
+    assert [one.violations for one in exposures] == [()] * 30
     assert exposures[15].airmass == pytest.approx(1.0, abs=0.02)
 
 
@@ -65,7 +65,7 @@ def test_without_a_start_it_is_within_its_time_constraints(make, plan):
     window = {"from": "2030-07-01T02:00:00", "to": "2030-07-01T02:10:00"}
     target = {"name": "T", "ra": "17:45:40", "dec": "-29:00:28"}
     (exposure,) = plan(make("HAWKI_img_obs_GenericOffset", target=target, absoluteTimeConstraints=[window]))
-    assert exposure.breaches == ()
+    assert exposure.violations == ()
     assert exposure.document["elvis"]["obs"]["start"].startswith("2030-07-01T02:")
 
 
@@ -93,10 +93,10 @@ def test_a_target_below_the_horizon_is_refused(make, plan):
 
 def test_daylight_and_moon_are_noted(make, plan):
     (day,) = plan(make("HAWKI_img_obs_GenericOffset"), start=datetime(2026, 6, 20, 15))
-    assert any("the Sun stands at" in one.text for one in day.breaches)
+    assert any("the Sun stands at" in one.text for one in day.violations)
     limits = {"moonDistance": 179, "fli": 0.0}
     (night,) = plan(make("HAWKI_img_obs_GenericOffset", constraints=limits), start=START)
-    assert len(night.breaches) == 2
+    assert len(night.violations) == 2
     sky = night.document["sky"]
     assert (0.9 < sky["fli"] <= 1.0, 0 < sky["moonDistance"] < 180) == (True, True)  # the full Moon of 3 January 2026
 
@@ -179,7 +179,7 @@ def test_too_long_a_plan(make, plan):
 
 def test_the_schedule_is_a_table(make, plan):
     exposures = plan(make("HAWKI_img_obs_GenericOffset", MOVES), start=START)
-    row = dict(zip(schedule.HEAD, schedule.row(exposures[0]), strict=True))
+    row = dict(zip(schedule.COLUMNS, schedule.row(exposures[0]), strict=True))
     assert row["start (UTC)"] == "2026-01-02T02:06:00"
     assert row["template"] == "HAWKI_img_obs_GenericOffset 1/6"
     assert row["overheads s"].startswith("preset 360, readout ")

@@ -19,8 +19,8 @@ from astropy.io import fits
 from elvis_cli.base import spectral_grid
 from elvis_cli.model.atmosphere import Site
 from elvis_cli.model.request import SkyConditions
-from elvis_cli.observing.constraints import sky
 from elvis_cli.sky import load, skycalc
+from elvis_cli.sky import local as sky
 
 PARANAL = Site("Paranal", -24.627, -70.404, 2635.0, 284.0, 743.0, 0.15)
 ARMAZONES = Site("Armazones", -24.589, -70.192, 3046.0, 280.0, 712.0, 0.15)
