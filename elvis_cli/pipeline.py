@@ -12,16 +12,21 @@ from numpy.typing import NDArray
 from elvis_cli.detector import chain, steps
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.focalplane import imager
-from elvis_cli.focalplane.geometry import nearest_chip
-from elvis_cli.instrument import optical_models, registry
-from elvis_cli.light import budget
+from elvis_cli.focalplane.renderer import PARTS, Renderer
+from elvis_cli.instrument import registry
+from elvis_cli.light import calibration
 from elvis_cli.light.compose import compose
+from elvis_cli.light.groups import groups
+from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.sourced_value import SourcedValue
-from elvis_cli.prediction import imaging
-from elvis_cli.prediction import series as etc_output
+from elvis_cli.model.spectrograph import Spectrograph
+from elvis_cli.prediction import imaging, noise
+from elvis_cli.prediction import series as etc_series
+from elvis_cli.prediction.calibration import summarise
+from elvis_cli.prediction.types import Prediction
 from elvis_cli.product import etc_tables, fits, truth
 from elvis_cli.request import key_aliases
 from elvis_cli.scene import provenance
@@ -29,9 +34,10 @@ from elvis_cli.sky import pointing
 
 if TYPE_CHECKING:
     from elvis_cli.focalplane.spectrometer import Spectrometer
-    from elvis_cli.prediction import spectroscopy
 
 Progress = Callable[[int, int], None]
+Rates = dict[int, NDArray[Any]]
+"""Expected electrons/s of each chip, by number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,10 +46,12 @@ class PreparedExposure:
 
     request: Request
     setup: Setup
-    imager: imager.Imager | Spectrometer
-    prediction: imaging.Prediction | spectroscopy.Prediction | imaging.Exposed
+    renderer: Renderer
+    prediction: Prediction
     series: frozenset[str]
-    """What the ETC's ``output`` section asks for."""
+    """The series that the ETC's ``output`` section asks for."""
+    tables: Callable[[Rates], Iterator[fits.Table | fits.Image]]
+    """The extensions of these series."""
     notes: tuple[str, ...]
 
 
@@ -57,11 +65,11 @@ def configure(request: Request) -> Setup:
     notes = setup.notes
     if request.elvis.wavemap and setup.spectrograph is None:
         notes += ("/elvis/wavemap: not used, an image has no wavelengths",)
-    return replace(setup, values=values, notes=notes, distortion=optical_models.distortion(request))
+    return replace(setup, values=values, notes=notes)
 
 
 def prepare(request: Request) -> PreparedExposure:
-    """Return the observation that a request describes.
+    """Return the exposure that a request describes, of its target or of a calibration.
 
     Raises
     ------
@@ -76,85 +84,88 @@ def prepare(request: Request) -> PreparedExposure:
 
 
 def _prepare(request: Request) -> PreparedExposure:
-    """Return the observation that a request describes."""
     setup = configure(request)
     if request.elvis.psf is not None:
         from elvis_cli.optics import user_psf
 
-        setup = user_psf.adopt(setup, request)
-    if setup.calibration is not None:
-        from elvis_cli.light import calibration
-
-        request, setup = calibration.arranged(request, setup)
-        if request.elvis.calibration != "std":
-            return _calibrate(request, setup)
-    chain.check(request, setup)
-    light = budget.detect(request, setup)
-    camera, prediction = _predicted(request, setup, light)
-    if prediction.count < 1:
-        once = f"one of {setup.dit:g} s gives {prediction.snr_single:.3g}"
-        why = "; ".join([f"{imaging.MAX_COUNT} integrations are the most, {once}", *prediction.notes])
-        reason = f"a signal-to-noise ratio of {setup.snr_goal:g} cannot be reached: {why}"
-        raise RequestError("/timesnr/snr", reason, found=setup.snr_goal)
-    if setup.count is None:
-        setup = replace(setup, count=prediction.count)
+        setup = user_psf.adopt(setup, request.elvis.psf, request.elvis.offset)
+    request, setup = calibration.arrange(request, setup)
+    chain.check(setup, request.elvis)
+    lit, light = calibration.illuminate(request, setup)
+    ready = _predicted(request, setup, lit, light)
+    _check_reached(ready.prediction, setup)
+    if setup.exposure.count is None:
+        setup = replace(setup, exposure=replace(setup.exposure, count=ready.prediction.count))
+        ready = replace(ready, setup=setup)
         # what moves leaves a trail over all the integrations that were found; a later exposure begins after them
-        if camera.scene.moving or request.elvis.exposure > 1:
-            camera = _camera(request, setup, light)
-    when = pointing.observe(request, setup, prediction.count)
-    series, told = etc_output.wanted(request.output, setup)
-    notes = [*setup.notes, *light.notes, *camera.scene.notes, *camera.notes, *when.notes, *told, *prediction.notes]
-    if request.timing.wave is not None and setup.spectrograph is None:
-        notes.append("/timesnr: the ratio of an image is that of its whole band, not between wavelengths")
-    return PreparedExposure(request, setup, camera, prediction, series, tuple(notes))
+        if ready.renderer.scene.moving or request.elvis.exposure > 1:
+            ready = replace(ready, renderer=_renderer(request, replace(light, setup=setup)))
+    geometry = pointing.observe(request.elvis, setup)
+    # a calibration unit shines below the sky and the scene, whose notes do not matter then
+    above = (*ready.renderer.scene.notes, *ready.renderer.notes) if lit is request else ()
+    return replace(ready, notes=(*setup.notes, *light.notes, *above, *geometry.notes, *ready.notes))
 
 
-def _calibrate(request: Request, setup: Setup) -> PreparedExposure:
-    """Return a calibration frame without a target."""
-    from elvis_cli.light import calibration
-
-    chain.check(request, setup)
-    drawn, seen = calibration.seen(request, setup)
-    drawn, light = calibration.exposed(drawn, seen, budget.detect(drawn, seen))
-    camera = _camera(drawn, seen, light)
-    if not isinstance(camera, imager.Imager):
-        camera = calibration.lined(camera)
-    told = calibration.told(request, setup, light.sky_model)
-    when = pointing.observe(request, setup, told.count)
-    above = camera.notes if drawn.sky == request.sky else ()  # of the sky, which a lamp does not shine through
-    notes = [*setup.notes, *light.notes, *above, *when.notes, *told.notes]
-    return PreparedExposure(request, setup, camera, told, frozenset(), tuple(notes))
-
-
-def _camera(request: Request, setup: Setup, light: budget.PhotonBudget) -> imager.Imager | Spectrometer:
-    """Return what draws the frames."""
-    scene = compose(request, setup, light)
+def _predicted(request: Request, setup: Setup, lit: Request, light: Illumination) -> PreparedExposure:
+    """Return an exposure with its prediction and the notes on it; ``lit`` is the request as ``light`` has it."""
+    frame = setup.calibration
+    if frame is not None and frame.standard is None:
+        summary = summarise(frame, setup.exposure, request, light.budget.sky_model)
+        renderer = _renderer(lit, light)
+        return PreparedExposure(request, setup, renderer, summary, frozenset(), _no_tables, summary.notes)
+    series, notes = etc_series.wanted(request.output, setup)
     if setup.spectrograph is not None:
-        from elvis_cli.focalplane import spectrometer
-
-        return spectrometer.prepare(request, setup, scene, light)
-    return imager.prepare(request, setup, scene, light)
-
-
-def _predicted(
-    request: Request, setup: Setup, light: budget.PhotonBudget
-) -> tuple[imager.Imager | Spectrometer, imaging.Prediction | spectroscopy.Prediction]:
-    """Return what draws the frames, and the prediction."""
-    camera = _camera(request, setup, light)
-    if not isinstance(camera, imager.Imager):
         from elvis_cli.prediction import spectroscopy
+        from elvis_cli.product import order_tables
 
-        return camera, spectroscopy.predict(camera, setup, request)
-    aperture = imaging.Aperture.around(camera.psf.fwhm, setup)
-    encircled = camera.concentration(aperture.diameter)
-    chip = nearest_chip(setup, *camera.scene.centre)
-    return camera, imaging.predict(
-        setup, chip, light, camera.psf, encircled, camera.brightest(), aperture, request.target.brightness
-    )
+        spectrometer = _spectrometer(request, light, setup.spectrograph)
+        line = request.target.sed if request.target.sed.kind == "emissionline" and not request.elvis.catalogue else None
+        spectra = spectroscopy.predict(spectrometer, request.target, line)
+        tables = partial(order_tables.tables, series, light, spectra)
+        return PreparedExposure(request, setup, spectrometer, spectra, series, tables, (*notes, *spectra.notes))
+    camera = imager.prepare(light, compose(request, light))
+    prediction = imaging.predict(camera, request.target.brightness)
+    if request.timing.wave is not None:
+        notes += ("/timesnr: the ratio of an image is that of its whole band, not between wavelengths",)
+    pictures = partial(etc_tables.extensions, series, request.target, request.elvis, camera, prediction)
+    return PreparedExposure(request, setup, camera, prediction, series, pictures, (*notes, *prediction.notes))
+
+
+def _no_tables(_: Rates) -> Iterator[fits.Table | fits.Image]:
+    """Yield nothing: a frame without a target has no series."""
+    return iter(())
+
+
+def _renderer(request: Request, light: Illumination) -> Renderer:
+    """Return the renderer of a mode: an Imager, or a Spectrometer where the Setup has a spectrograph."""
+    if light.setup.spectrograph is None:
+        return imager.prepare(light, compose(request, light))
+    return _spectrometer(request, light, light.setup.spectrograph)
+
+
+def _spectrometer(request: Request, light: Illumination, spectrograph: Spectrograph) -> Spectrometer:
+    """Return the renderer of a spectrograph."""
+    from elvis_cli.focalplane import spectrometer
+
+    scene = compose(request, light)
+    traces = spectrometer.sampled_traces(spectrograph, light.setup.detector.pixel_mm)
+    parts = groups(request, light.setup, spectrometer.velocity_step(traces))
+    geometry = pointing.observe(request.elvis, light.setup)
+    return spectrometer.prepare(light, spectrograph, traces, scene, parts, geometry)
+
+
+def _check_reached(prediction: Prediction, setup: Setup) -> None:
+    """Raise if no number of integrations reaches the requested signal-to-noise ratio."""
+    if prediction.count > 0:
+        return
+    goal, dit = setup.goal.snr, setup.exposure.dit
+    once = f"one of {dit:g} s gives {prediction.snr_single:.3g}"
+    why = "; ".join([f"{noise.MAX_COUNT} integrations are the most, {once}", *prediction.notes])
+    raise RequestError("/timesnr/snr", f"a signal-to-noise ratio of {goal:g} cannot be reached: {why}", found=goal)
 
 
 def frames(
-    ready: PreparedExposure, progress: Progress | None = None, rates: dict[int, NDArray[Any]] | None = None
+    ready: PreparedExposure, progress: Progress | None = None, rates: Rates | None = None
 ) -> Iterator[tuple[Chip, NDArray[Any]] | fits.Image]:
     """Yield each chip's frame (ny, nx), one at a time: ADU, or electrons/s for the product "expected".
 
@@ -162,63 +173,47 @@ def frames(
 
     ``rates`` is given the electrons/s of each chip, if there will be an S/N map of them.
     """
-    request, setup = ready.request, ready.setup
-    for done, number in enumerate(setup.chips):
+    block, setup = ready.request.elvis, ready.setup
+    chips = setup.frame.chips
+    for done, number in enumerate(chips):
         if progress:
-            progress(done, len(setup.chips))
+            progress(done, len(chips))
         chip = setup.detector.chip(number)
-        draw = cache(partial(_draw, ready, chip))
-        parts = steps.drawn(request.elvis, setup.detector)
-        if rates is not None and etc_output.mapped(ready.series, setup):
-            rates[number] = draw(steps.PARTS)  # the ETC knows no switches
-        if request.elvis.product == "expected":
+        draw = cache(partial(ready.renderer.illuminate, chip, setup.frame.window))
+        parts = steps.drawn(block, setup.detector)
+        if rates is not None and etc_series.mapped(ready.series, setup):
+            rates[number] = draw(PARTS)  # the ETC knows no switches
+        if block.product == "expected":
             yield chip, draw(parts)
             continue
-        unit = partial(steps.unit, steps.sequence(setup.detector, request.elvis.order))
-        for name, image in chain.develop(draw, setup, chip, setup.window, request, ready.prediction.count):
+        unit = partial(steps.unit, steps.sequence(setup.detector, block.order))
+        for name, image in chain.develop(draw, setup, chip, block):
             yield etc_tables.kept(name, unit(name), chip, image) if name else (chip, image)
     if progress:
-        progress(len(setup.chips), len(setup.chips))
-
-
-def _draw(ready: PreparedExposure, chip: Chip, parts: frozenset[str]) -> NDArray[Any]:
-    """Return some parts of the light on a chip, electrons/s."""
-    if parts == steps.PARTS:
-        return ready.imager.illuminate(chip, ready.setup.window)
-    return ready.imager.illuminate(chip, ready.setup.window, parts)
+        progress(len(chips), len(chips))
 
 
 def render(request: Request, out: BinaryIO, progress: Progress | None = None) -> tuple[str, ...]:
-    """Write the FITS of a request to ``out`` and return what its user should know."""
-    ready, rates = prepare(request), dict[int, NDArray[Any]]()
+    """Write the FITS of a request to ``out`` and return notes for its user."""
+    ready, rates = prepare(request), Rates()
     drawn = frames(ready, progress, rates)
     fits.write(ready.request, ready.setup, ready.prediction, drawn, ready.notes, out, extensions(ready, rates))
     return ready.notes
 
 
-def extensions(ready: PreparedExposure, rates: dict[int, NDArray[Any]]) -> Iterator[fits.Table | fits.Image]:
-    """Yield what follows the frames; ``rates`` are those that `frames` has been given."""
-    request, setup, camera = ready.request, ready.setup, ready.imager
-    yield from truth.extensions(request, setup, camera.scene.sources)
+def extensions(ready: PreparedExposure, rates: Rates) -> Iterator[fits.Table | fits.Image]:
+    """Yield the extensions behind the frames; ``rates`` are those that `frames` has been given."""
+    request, setup = ready.request, ready.setup
+    yield from truth.extensions(request, setup, ready.renderer.scene.sources)
     wanted = request.elvis.wavemap
-    if wanted if wanted is not None else request.elvis.product == "expected":
-        yield from _wavemap(ready)
-    if not isinstance(ready.prediction, imaging.Exposed):
-        yield from etc_tables.extensions(
-            ready.series, request, setup, camera.light, camera.psf, ready.prediction, rates
-        )
+    if setup.spectrograph is not None and (request.elvis.product == "expected" if wanted is None else wanted):
+        from elvis_cli.product import wavemap
+
+        yield from wavemap.extensions(ready.renderer, setup)
+    yield from ready.tables(rates)
 
 
-def _wavemap(ready: PreparedExposure) -> Iterator[fits.Image]:
-    """Yield the map of wavelengths, of a spectrograph."""
-    if isinstance(ready.imager, imager.Imager):
-        return
-    from elvis_cli.product import wavemap
-
-    yield from wavemap.extensions(ready.imager, ready.setup)
-
-
-def predict(request: Request) -> imaging.Prediction | spectroscopy.Prediction:
+def predict(request: Request) -> Prediction:
     """Return the ETC's prediction for a request.
 
     Raises
@@ -227,7 +222,7 @@ def predict(request: Request) -> imaging.Prediction | spectroscopy.Prediction:
         It asks for a frame without a target.
     """
     prediction = prepare(request).prediction
-    if isinstance(prediction, imaging.Exposed):
+    if prediction.snr is None:
         raise RequestError("/elvis/calibration", "there is no target, so no signal-to-noise ratio")
     return prediction
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from elvis_cli import pipeline
 from elvis_cli.errors import RequestError, UsageError, nearest_name
 from elvis_cli.model.request import Request
+from elvis_cli.prediction.types import CalibrationSummary
 from elvis_cli.product import header
 from elvis_cli.sky.pointing import observe
 
@@ -89,12 +90,13 @@ def keywords(request: Request, *, exact: bool) -> dict[str, object]:
     if setup.calibration is not None:
         from elvis_cli.light import calibration
 
-        request, setup = calibration.arranged(request, setup)
-    count = setup.count
-    if count is None:
+        request, setup = calibration.arrange(request, setup)
+    if setup.exposure.count is None:
         late = request.elvis.date is None and request.elvis.exposure > 1
         count = pipeline.prepare(request).prediction.count if exact or late else 1
-    cards = header.primary(request, setup, _Counted(count), observe(request, setup, count))
+        setup = replace(setup, exposure=replace(setup.exposure, count=count))
+    summary = CalibrationSummary(setup.exposure.count or 1, ())
+    cards = header.primary(request, setup, summary, observe(request.elvis, setup))
     return {_keyword(keyword): value for keyword, value, _ in cards}
 
 

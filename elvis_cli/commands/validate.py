@@ -19,7 +19,6 @@ def validate(options: Options) -> None:
     """Check the request on stdin; describe it on stderr."""
     request = read_request(stdin(), options)
     from elvis_cli import pipeline
-    from elvis_cli.prediction.imaging import Exposed
 
     prepared = pipeline.prepare(request)
     setup, prediction = prepared.setup, prepared.prediction
@@ -30,6 +29,6 @@ def validate(options: Options) -> None:
             f"valid: {setup.instrument} {setup.mode} {setup.optics.filter_name}, "
             f"chips {', '.join(map(str, frame.chips))}, {frame.window.nx} x {frame.window.ny} pixels, "
             f"{exposure.count_key} {prediction.count} x {exposure.dit:g} s, "
-            + ("no target" if isinstance(prediction, Exposed) else f"S/N {prediction.snr:.4g}")
+            + ("no target" if prediction.snr is None else f"S/N {prediction.snr:.4g}")
         ]
     )

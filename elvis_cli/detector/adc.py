@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.parallel import for_rows
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 UINT16_MAX = 65535
 
@@ -32,18 +32,18 @@ def digitise(adu: Image, low: float, high: float, count: int) -> None:
     np.clip(adu, low, high, out=adu)
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> NDArray[Any]:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> NDArray[Any]:
     """Return uint16, clipped to 0..maximum, for a CCD.
 
     An infrared frame stays float32 and is clipped to +-maximum: it is the difference of two reads, where noise makes
     negative values.
     """
-    ccd = readout.detector.kind == "ccd"
+    ccd = context.detector.kind == "ccd"
     low, high = (0.0, min(parameters.maximum, UINT16_MAX)) if ccd else (-parameters.maximum, parameters.maximum)
     frame = np.empty(image.shape, np.uint16) if ccd else image
 
     def work(_: int, rows: slice) -> None:
-        digitise(image[rows], low, high, readout.count)
+        digitise(image[rows], low, high, context.count)
         if ccd:
             frame[rows] = image[rows]
 
@@ -56,5 +56,5 @@ STAGE = Stage(
     "rounding and clipping",
     Parameters,
     image=apply,
-    own=lambda readout: {"maximum": readout.detector.adc_max},
+    own=lambda context: {"maximum": context.detector.adc_max},
 )

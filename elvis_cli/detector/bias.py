@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import one_or_more
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,13 @@ class Parameters:
     level: tuple[float, ...] = one_or_more("ADU", -1e9, 1e9, "offset of the chip or its quadrants")
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Add the level, or the user's frame of it."""
-    frame = readout.array(STAGE.name)
+    frame = context.array(STAGE.name)
     if frame is not None:
         rows += frame[y : y + len(rows)]
         return
-    for part, level in readout.amplifiers(rows, y, parameters.level):
+    for part, level in context.amplifiers(rows, y, parameters.level):
         np.add(part, np.float32(level), out=part)
 
 
@@ -32,6 +32,6 @@ STAGE = Stage(
     "offset in ADU",
     Parameters,
     rows=apply,
-    own=lambda readout: {"level": readout.by_amplifier("bias", readout.detector.bias)},
+    own=lambda context: {"level": context.by_amplifier("bias", context.detector.bias)},
     array="bias of each pixel, ADU",
 )

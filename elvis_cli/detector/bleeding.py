@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from elvis_cli.base import parallel
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 BLOCK = 128
 """Columns of one block of work."""
@@ -19,7 +19,7 @@ class Parameters:
     full_well: float = number("electron", 1.0, 1e12, "charge that a pixel as read out can hold")
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Spread the excess up and down each column of the chip."""
     if image.max() <= parameters.full_well:
         return image

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.parallel import for_rows
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 REACH = 5
 """Pixels beyond which charge moves no boundary."""
@@ -107,22 +107,22 @@ def displace(charge: Image, right: Image, up: Image) -> Image:
     return moved
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> NDArray[Any]:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> NDArray[Any]:
     """Move charge between pixels; in frames in ADU, according to their electrons."""
     right, up = displacements(parameters)
-    gains = readout.by_amplifier("gain", readout.chip.gain) if "gain" in readout.done else (1.0,)
-    biases = readout.by_amplifier("bias", readout.detector.bias) if "bias" in readout.done else (0.0,)
+    gains = context.by_amplifier("gain", context.chip.gain) if "gain" in context.done else (1.0,)
+    biases = context.by_amplifier("bias", context.detector.bias) if "bias" in context.done else (0.0,)
     if gains == (1.0,) and biases == (0.0,):
         return displace(image, right, up)
     electrons = image.astype(np.float32)
-    for part, bias in readout.amplifiers(electrons, 0, biases):
+    for part, bias in context.amplifiers(electrons, 0, biases):
         np.subtract(part, np.float32(bias), out=part)
-    for part, gain in readout.amplifiers(electrons, 0, gains):
+    for part, gain in context.amplifiers(electrons, 0, gains):
         np.multiply(part, np.float32(gain), out=part)
     moved = displace(electrons, right, up)
-    for part, gain in readout.amplifiers(moved, 0, gains):
+    for part, gain in context.amplifiers(moved, 0, gains):
         np.divide(part, np.float32(gain), out=part)
-    for part, bias in readout.amplifiers(moved, 0, biases):
+    for part, bias in context.amplifiers(moved, 0, biases):
         np.add(part, np.float32(bias), out=part)
     if image.dtype == np.uint16:
         return np.asarray(np.clip(np.rint(moved), 0, 65535), np.uint16)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Parameters:
     corner: float = number("", 0.0, 2.0, "brightness of the corners in units of the centre's", 1.0)
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Add the lamp's light."""
-    detector, window = readout.detector, readout.window
-    level = parameters.level * readout.dit
-    profile = readout.array(STAGE.name)
+    detector, window = context.detector, context.window
+    level = parameters.level * context.dit
+    profile = context.array(STAGE.name)
     if profile is not None:
         rows += np.float32(level) * profile[y : y + len(rows)]
         return

@@ -43,30 +43,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.parallel import for_rows
-from elvis_cli.detector.stage import Image, Readout
+from elvis_cli.detector.stage import Image, StageContext
 from elvis_cli.detector.steps import DRAWN, Step, configure, select, sequence
 from elvis_cli.model.detector import Chip
-from elvis_cli.model.elvis_block import Window
-from elvis_cli.model.request import Request
+from elvis_cli.model.elvis_block import ElvisBlock
 from elvis_cli.model.setup import Setup
 from elvis_cli.request.stage_aliases import stage_of
 
 Draw = Callable[[frozenset[str]], Image]
-RowFunction = Callable[[Image, int, Any, Readout], None]
+RowFunction = Callable[[Image, int, Any, StageContext], None]
 
 
-def check(request: Request, setup: Setup) -> None:
+def check(setup: Setup, block: ElvisBlock) -> None:
     """Raise what `expose` would raise for one of the chips, before anything is rendered."""
-    if request.elvis.product == "expected":
-        select(request.elvis, setup.detector)
+    if block.product == "expected":
+        select(block, setup.detector)
         return
-    for number in setup.chips:
-        configure(_readout(setup, setup.detector.chip(number), setup.window, request, 1), request.elvis)
+    for number in setup.frame.chips:
+        configure(_context(setup, setup.detector.chip(number), block), block)
 
 
-def expose(
-    rate: Image, setup: Setup, chip: Chip, window: Window, request: Request, count: int
-) -> NDArray[np.float32] | NDArray[np.uint16]:
+def expose(rate: Image, setup: Setup, chip: Chip, block: ElvisBlock) -> NDArray[np.float32] | NDArray[np.uint16]:
     """Return the frame of one chip: what `develop` yields last.
 
     ``rate`` is all the light, float32 (ny, nx), electrons per second and pixel: it counts as stars. It is not changed.
@@ -80,17 +77,15 @@ def expose(
     def draw(parts: frozenset[str]) -> Image:
         return rate if "stars" in parts else np.zeros_like(rate)
 
-    *_, (_, image) = develop(draw, setup, chip, window, request, count)
+    *_, (_, image) = develop(draw, setup, chip, block)
     return image
 
 
-def develop(
-    draw: Draw, setup: Setup, chip: Chip, window: Window, request: Request, count: int
-) -> Iterator[tuple[str | None, NDArray[Any]]]:
+def develop(draw: Draw, setup: Setup, chip: Chip, block: ElvisBlock) -> Iterator[tuple[str | None, NDArray[Any]]]:
     """Yield the images of one chip that are to be kept, each with its stage's name, at last the frame with None.
 
-    ``draw`` returns some parts of the light: float32 (ny, nx), the expected electrons per second and pixel of
-    ``window`` without dark current; it is not changed. ``count`` is NDIT or NEXPO, see the module. The frame has the
+    ``draw`` returns some parts of the light: float32 (ny, nx), the expected electrons per second and pixel of the
+    Setup's window without dark current; it is not changed. The frame has the
     shape of the window, unless overscans are added: uint16 ADU for a CCD, float32 ADU for an infrared array; float32
     in the unit reached when adc is left out. An image is only good until the next one is asked for.
 
@@ -99,19 +94,20 @@ def develop(
     RequestError, ResourceError
         See `configure`.
     """
-    readout = _readout(setup, chip, window, request, count)
+    context = _context(setup, chip, block)
+    window = setup.frame.window
     image: NDArray[Any] = np.zeros((window.ny, window.nx), np.float32)
-    steps, run = configure(readout, request.elvis), partial(_develop, draw)
-    if request.elvis.reads:
+    steps, run = configure(context, block), partial(_develop, draw)
+    if block.reads:
         from elvis_cli.detector import ramp
 
-        yield from ramp.develop(steps, sequence(setup.detector, request.elvis.order), run, image, readout)
+        yield from ramp.develop(steps, sequence(setup.detector, block.order), run, image, context)
     else:
-        yield from run(steps, image, readout)
+        yield from run(steps, image, context)
 
 
 def _develop(
-    draw: Draw, steps: Sequence[Step], image: NDArray[Any], readout: Readout
+    draw: Draw, steps: Sequence[Step], image: NDArray[Any], context: StageContext
 ) -> Iterator[tuple[str | None, NDArray[Any]]]:
     """Yield what `develop` does, of some steps on an image that it may change."""
     pending: list[tuple[RowFunction, Any]] = []
@@ -119,20 +115,20 @@ def _develop(
     for batch in _batches(steps):
         step = batch[-1]
         if step.stage is None:
-            yield from _keep_light(batch, image, draw, readout)
+            yield from _keep_light(batch, image, draw, context)
             parts = _parts(batch)
             if parts:
                 pending.append((_integrate, draw(parts)))
         elif step.stage.rows is not None:
             pending.append((step.stage.rows, step.parameters))
         elif step.stage.image is not None:
-            _run(pending, image, readout)
-            image = step.stage.image(image, step.parameters, replace(readout, shape=image.shape, done=frozenset(done)))
+            _run(pending, image, context)
+            image = step.stage.image(image, step.parameters, replace(context, shape=image.shape, done=frozenset(done)))
         done.add(step.name)
         if step.keep:
-            _run(pending, image, readout)
+            _run(pending, image, context)
             yield step.name, image
-    _run(pending, image, readout)
+    _run(pending, image, context)
     yield None, image
 
 
@@ -148,7 +144,7 @@ def _parts(steps: Sequence[Step]) -> frozenset[str]:
 
 
 def _keep_light(
-    steps: Sequence[Step], image: Image, draw: Draw, readout: Readout
+    steps: Sequence[Step], image: Image, draw: Draw, context: StageContext
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield the images to keep before the last of some parts of the light.
 
@@ -157,36 +153,36 @@ def _keep_light(
     for n, step in enumerate(steps[:-1], 1):
         if step.keep:
             parts = _parts(steps[:n])
-            yield step.name, image + draw(parts) * np.float32(readout.dit) if parts else image
+            yield step.name, image + draw(parts) * np.float32(context.dit) if parts else image
 
 
-def _readout(setup: Setup, chip: Chip, window: Window, request: Request, count: int) -> Readout:
-    return Readout(
+def _context(setup: Setup, chip: Chip, block: ElvisBlock) -> StageContext:
+    return StageContext(
         instrument=setup.instrument,
         detector=setup.detector,
         chip=chip,
-        window=window,
-        dit=setup.dit,
-        count=1 if setup.detector.kind == "ccd" else count,
-        seed=request.elvis.seed,
-        exposure=request.elvis.exposure,
-        previous=request.elvis.previous,
-        models={stage_of(name): model for name, model in request.elvis.models.items()},
+        window=setup.frame.window,
+        dit=setup.exposure.dit,
+        count=setup.exposure.integrations,
+        seed=block.seed,
+        exposure=setup.exposure.number,
+        previous=block.previous,
+        models={stage_of(name): model for name, model in block.models.items()},
     )
 
 
-def _integrate(rows: Image, y: int, rate: Image, readout: Readout) -> None:
-    rows += rate[y : y + len(rows)] * np.float32(readout.dit)
+def _integrate(rows: Image, y: int, rate: Image, context: StageContext) -> None:
+    rows += rate[y : y + len(rows)] * np.float32(context.dit)
 
 
-def _run(pending: list[tuple[RowFunction, Any]], image: Image, readout: Readout) -> None:
+def _run(pending: list[tuple[RowFunction, Any]], image: Image, context: StageContext) -> None:
     """Apply the functions one after another to every block of rows, and forget them."""
 
     def work(_: int, rows: slice) -> None:
         for function, parameters in pending:
             function(image[rows], rows.start, parameters, sized)
 
-    sized = replace(readout, shape=image.shape)
+    sized = replace(context, shape=image.shape)
     if pending:
         for_rows(len(image), work)
     pending.clear()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from elvis_cli.base import random_streams
 from elvis_cli.base.parameters import number
 from elvis_cli.detector.layout import Area
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ def injected(area: Area, parameters: Parameters) -> NDArray[np.int64]:
     return np.where((row >= 0) & (place < parameters.on), place, -1)
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Replace what the rows hold by the injected charge."""
-    for number_, area in enumerate(readout.areas(image)):
+    for number_, area in enumerate(context.areas(image)):
         place = injected(area, parameters)
-        random = random_streams.generator(readout.key(STAGE.name), 0, readout.chip.id, STAGE.name, number_)
+        random = random_streams.generator(context.key(STAGE.name), 0, context.chip.id, STAGE.name, number_)
         width = area.quadrant.nx
         columns = parameters.level + parameters.scatter * random.standard_normal(width)
         columns = columns[area.first_x : area.first_x + area.nx]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.parallel import gather
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +53,20 @@ def pink(length: int, rms: float, alternating: float, random: Generator) -> NDAr
     return np.asarray(np.fft.irfft(waves.view(np.complex64)[:, 0], size)[:length])
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Add the noise of the mean of ``count`` integrations."""
-    window, columns = readout.window, int(parameters.columns)
+    window, columns = context.window, int(parameters.columns)
     clocks = columns + int(parameters.row_overhead)
     clocks += clocks % 2  # else even columns would not stay even in time
-    last, length = window.y0 + window.ny, clocks * (readout.detector.ny + int(parameters.frame_overhead))
-    scale = readout.noise_factor / readout.count**0.5
+    last, length = window.y0 + window.ny, clocks * (context.detector.ny + int(parameters.frame_overhead))
+    scale = context.noise_factor / context.count**0.5
 
     def stream(output: int, rms: float, alternating: float) -> NDArray[np.float32]:
-        random = readout.read_generator(f"{STAGE.name}.{output}")
+        random = context.read_generator(f"{STAGE.name}.{output}")
         made = pink(length, rms * scale, alternating * scale, random)[: last * clocks]
         return made.reshape(last, clocks)[window.y0 :, :columns]
 
-    level = readout.read_generator(STAGE.name).standard_normal() * parameters.pedestal * scale
+    level = context.read_generator(STAGE.name).standard_normal() * parameters.pedestal * scale
     image += np.float32(level)
     common = stream(0, parameters.c_pink, 0.0) if parameters.c_pink else None
     own = parameters.u_pink or parameters.acn

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import numbers
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Parameters:
             raise ValueError("chip, x, y and value must be equally long")
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Set the listed pixels."""
-    flags = readout.array(STAGE.name)
+    flags = context.array(STAGE.name)
     if flags is not None:
         np.copyto(image, flags, where=np.isfinite(flags))
     chip, x, y, value = (np.array(getattr(parameters, key)) for key in ("chip", "x", "y", "value"))
-    x, y = x.astype(np.int64) - readout.window.x0, y.astype(np.int64) - readout.window.y0
-    here = (chip == readout.chip.id) & (x >= 0) & (x < image.shape[1]) & (y >= 0) & (y < image.shape[0])
+    x, y = x.astype(np.int64) - context.window.x0, y.astype(np.int64) - context.window.y0
+    here = (chip == context.chip.id) & (x >= 0) & (x < image.shape[1]) & (y >= 0) & (y < image.shape[0])
     image[y[here], x[here]] = value[here]
     return image
 

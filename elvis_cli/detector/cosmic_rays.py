@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from elvis_cli.base.parameters import number, numbers
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,19 @@ def draw(
     return np.stack([x0, y0, ux, uy, length, charge], axis=1)
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Add the tracks of all integrations; each hits one of them, within that one's full well.
 
     Only the reads after the hit see it.
     """
     from elvis_cli.kernels.tracks import deposit
 
-    detector = readout.detector
-    shape, time = (readout.window.ny, readout.window.nx), readout.dit * readout.count
-    random = readout.generator(STAGE.name)
+    detector = context.detector
+    shape, time = (context.window.ny, context.window.nx), context.dit * context.count
+    random = context.generator(STAGE.name)
     tracks = draw(shape, detector.pixel_mm * 1e3, time, parameters, random)
-    shown = readout.sampling.share(random.random(len(tracks)), readout.read)
-    deposit(image, tracks, shown, float(detector.full_well), readout.count)
+    shown = context.sampling.share(random.random(len(tracks)), context.read)
+    deposit(image, tracks, shown, float(detector.full_well), context.count)
     return image
 
 

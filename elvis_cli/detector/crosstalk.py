@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import numbers
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class Parameters:
             raise ValueError("matrix must be 0 on its diagonal")
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Add to every pixel what the other amplifiers read at the same time: a mirror image where corners differ."""
-    names = [quadrant.name for quadrant in readout.detector.quadrants]
-    areas = readout.areas(image)
+    names = [quadrant.name for quadrant in context.detector.quadrants]
+    areas = context.areas(image)
     matrix = np.array(parameters.matrix, np.float32).reshape(len(names), -1) if names else np.zeros((1, 1))
     seen = [area.read_order(image).copy() for area in areas]
     for area in areas:

@@ -8,7 +8,7 @@ import numpy as np
 
 from elvis_cli.base.parameters import choice, number, numbers
 from elvis_cli.detector import transfer
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 from elvis_cli.detector.transfer import Traps
 
 
@@ -68,10 +68,10 @@ class Parameters:
         )
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Clock every quadrant to its amplifier: along its columns, then along the register."""
     ways = parameters.traps("parallel"), parameters.traps("serial")
-    for area in readout.areas(image):
+    for area in context.areas(image):
         view = area.read_order(image)
         charge = np.add(view, parameters.background, dtype=np.float64, order="C")
         columns = np.ascontiguousarray(charge[:, area.prescan : area.prescan + area.nx])

@@ -8,7 +8,7 @@ import numpy as np
 
 from elvis_cli.base.parameters import read
 from elvis_cli.detector import charge_injection, cti, transfer
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +16,16 @@ class Parameters:
     """None: the tables of cti and charge_injection hold here."""
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Clock the injected lines, and nothing else, down the columns.
 
     All rows make the full number of transfers, since lines enter at the far edge (the charge-injection mode of CDM03
     and ArCTIC).
     """
-    tables = readout.detector.stages
+    tables = context.detector.stages
     lines = read(charge_injection.Parameters, "stages.charge_injection", tables.get("charge_injection", {}))
     traps = read(cti.Parameters, "stages.cti", tables.get("cti", {})).traps("parallel")
-    for area in readout.areas(image):
+    for area in context.areas(image):
         light = area.light(image)
         there = charge_injection.injected(area, lines) >= 0
         before = np.where(there[:, None], light, 0.0).astype(np.float64, order="C")

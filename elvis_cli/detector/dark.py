@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +15,9 @@ class Parameters:
     rate: float = number("electron/s", 0.0, 1e9, "dark current of a pixel as read out")
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Add rate * DIT."""
-    rows += parameters.rate * readout.dit
+    rows += parameters.rate * context.dit
 
 
 STAGE = Stage(
@@ -25,5 +25,5 @@ STAGE = Stage(
     "dark current",
     Parameters,
     rows=apply,
-    own=lambda readout: {"rate": readout.chip.dark},
+    own=lambda context: {"rate": context.chip.dark},
 )

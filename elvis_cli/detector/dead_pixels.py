@@ -8,7 +8,7 @@ import numpy as np
 
 from elvis_cli.base.parameters import number
 from elvis_cli.detector.defects import defects
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Parameters:
     fraction: float = number("", 0.0, 0.5, "fraction of the physical pixels that are dead")
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Take away the share of light and dark current that dead physical pixels would have given."""
-    y, x, _ = defects(parameters.fraction, STAGE.name, readout)
+    y, x, _ = defects(parameters.fraction, STAGE.name, context)
     pixel, dead = np.unique(y * image.shape[1] + x, return_counts=True)
-    image.reshape(-1)[pixel] *= (1 - dead / readout.detector.binning**2).astype(np.float32)
+    image.reshape(-1)[pixel] *= (1 - dead / context.detector.binning**2).astype(np.float32)
     return image
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base import random_streams
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ def draw(shape: tuple[int, int], parameters: Parameters, random: Generator) -> N
     return np.stack([x * shape[1] - 0.5, y * shape[0] - 0.5, mag])
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Add the galaxies; they are the same in every exposure of a seed."""
     from scipy.ndimage import gaussian_filter
 
-    random = random_streams.generator(readout.seed, 0, readout.chip.id, STAGE.name, 0)
-    x, y, mag = draw((readout.detector.ny, readout.detector.nx), parameters, random)
-    x, y = x - readout.window.x0, y - readout.window.y0
-    light = 10 ** (-0.4 * (mag - parameters.zero_point)) * readout.dit
+    random = random_streams.generator(context.seed, 0, context.chip.id, STAGE.name, 0)
+    x, y, mag = draw((context.detector.ny, context.detector.nx), parameters, random)
+    x, y = x - context.window.x0, y - context.window.y0
+    light = 10 ** (-0.4 * (mag - parameters.zero_point)) * context.dit
     points = np.zeros(image.shape)
     i, j = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)):  # shared by the four nearest pixels

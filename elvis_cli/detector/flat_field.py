@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +17,16 @@ class Parameters:
     rms: float = number("", 0.0, 0.25, "standard deviation of the response of a physical pixel")
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Multiply the rows by their response."""
-    window, response = readout.window, readout.array(STAGE.name)
+    window, response = context.window, context.array(STAGE.name)
     if response is not None:
         rows *= response[y : y + len(rows)]
         return
     from elvis_cli.kernels.response import multiply_response
 
-    key = np.uint64(readout.key(STAGE.name))
-    multiply_response(rows, key, parameters.rms, window.x0, window.y0 + y, readout.detector.binning)
+    key = np.uint64(context.key(STAGE.name))
+    multiply_response(rows, key, parameters.rms, window.x0, window.y0 + y, context.detector.binning)
 
 
 STAGE = Stage(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,12 @@ class Parameters:
     electrons: float = number("electron", 1.0, 1e12, "charge that a pixel as read out can hold")
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Cut at the full well; the fit of a slope takes the reads as they are cut."""
     most = np.float32(parameters.electrons)
-    if readout.read is None and readout.sampling.reads > 2:
+    if context.read is None and context.sampling.reads > 2:
         full = rows > most
-        rows[full] = most * readout.sampling.clipped(rows[full] / most)
+        rows[full] = most * context.sampling.clipped(rows[full] / most)
     else:
         np.minimum(rows, most, out=rows)
 
@@ -32,5 +32,5 @@ STAGE = Stage(
     "saturation of the pixels",
     Parameters,
     rows=apply,
-    own=lambda readout: {"electrons": readout.detector.full_well},
+    own=lambda context: {"electrons": context.detector.full_well},
 )

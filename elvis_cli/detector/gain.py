@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import one_or_more
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Parameters:
     )
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Divide by the gain."""
-    for part, factor in readout.amplifiers(rows, y, parameters.factor):
+    for part, factor in context.amplifiers(rows, y, parameters.factor):
         np.divide(part, np.float32(factor), out=part)
 
 
@@ -30,5 +30,5 @@ STAGE = Stage(
     "electrons to ADU",
     Parameters,
     rows=apply,
-    own=lambda readout: {"factor": readout.by_amplifier("gain", readout.chip.gain)},
+    own=lambda context: {"factor": context.by_amplifier("gain", context.chip.gain)},
 )

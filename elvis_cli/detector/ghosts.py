@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 FINE = 4
 """Pixels of an element in which ghosts are drawn: they are rings of tens of pixels."""
@@ -38,7 +38,7 @@ def annulus(outer: float, inner: float) -> NDArray[np.float64]:
     return np.asarray(ring / ring.sum())
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Add the ghosts of what is in the image."""
     from scipy import fft
 

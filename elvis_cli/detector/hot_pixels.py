@@ -8,7 +8,7 @@ import numpy as np
 
 from elvis_cli.base.parameters import number
 from elvis_cli.detector.defects import defects
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Parameters:
             raise ValueError(f"low = {self.low:g} is above high = {self.high:g}")
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Add the hot pixels' own dark current times DIT."""
-    y, x, deviate = defects(parameters.fraction, STAGE.name, readout)
+    y, x, deviate = defects(parameters.fraction, STAGE.name, context)
     rate = parameters.low * (parameters.high / parameters.low) ** deviate
-    np.add.at(image, (y, x), (rate * readout.dit).astype(np.float32))
+    np.add.at(image, (y, x), (rate * context.dit).astype(np.float32))
     return image
 
 

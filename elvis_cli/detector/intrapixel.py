@@ -8,7 +8,7 @@ import numpy as np
 
 from elvis_cli.base.parallel import for_rows
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class Parameters:
     centre: float = number("", -0.5, 0.5, "response in the middle of all pixels less their mean", 0.0)
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Return what the pixels detect."""
     from elvis_cli.kernels.intrapixel import respond
 
-    out, window = np.empty_like(image), readout.window
-    key = np.uint64(readout.key(STAGE.name))
+    out, window = np.empty_like(image), context.window
+    key = np.uint64(context.key(STAGE.name))
 
     def work(_: int, rows: slice) -> None:
         respond(image, out, rows.start, rows.stop, key, parameters.rms, parameters.centre, window.x0, window.y0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from elvis_cli.base.parallel import for_rows
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def couple(image: Image, edge: float, corner: float) -> Image:
     return out
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Couple the pixels; those just outside a window are taken to be like those just inside."""
     return couple(image, parameters.edge, parameters.corner)
 

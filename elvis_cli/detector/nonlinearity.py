@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import number, numbers
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def bend(charge: Image, beta: float) -> None:
         charge *= 1 - np.float32(beta) * charge
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Bend the response of the rows."""
     bend(rows, parameters.beta)
     if parameters.electrons:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.parameters import number, numbers
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 Floats = NDArray[np.float64]
 
@@ -87,17 +87,17 @@ def decode(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(table[codes], np.float32)
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Add what comes back of the previous exposure's light, where its window and this one's overlap."""
-    before, here = readout.previous, readout.window
+    before, here = context.previous, context.window
     for exposed in before.chips if before else ():
-        if before and exposed.chip == readout.chip.id:
+        if before and exposed.chip == context.chip.id:
             there = exposed.window
             codes = np.frombuffer(exposed.data, np.uint8).reshape(there.ny, there.nx)
             x0, y0 = max(here.x0, there.x0), max(here.y0, there.y0)
             x1, y1 = min(here.x0 + here.nx, there.x0 + there.nx), min(here.y0 + here.ny, there.y0 + there.ny)
             if x0 < x1 and y0 < y1:
-                part = returned(parameters, (before.dit, before.count), before.gap, (readout.dit, readout.count))
+                part = returned(parameters, (before.dit, before.count), before.gap, (context.dit, context.count))
                 old = decode(codes[y0 - there.y0 : y1 - there.y0, x0 - there.x0 : x1 - there.x0])
                 image[y0 - here.y0 : y1 - here.y0, x0 - here.x0 : x1 - here.x0] += np.float32(part) * old
     return image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elvis_cli.detector.layout import add_scans
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +13,9 @@ class Parameters:
     """None: the sizes are those of the detector's quadrants."""
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Return the larger array; no light falls on what is added."""
-    return add_scans(image, readout.detector, readout.window, serial=True)
+    return add_scans(image, context.detector, context.window, serial=True)
 
 
 STAGE = Stage(
@@ -23,5 +23,5 @@ STAGE = Stage(
     "serial pre- and overscan",
     Parameters,
     image=apply,
-    own=lambda readout: {} if any(q.prescan or q.overscan for q in readout.detector.quadrants) else None,
+    own=lambda context: {} if any(q.prescan or q.overscan for q in context.detector.quadrants) else None,
 )

@@ -16,23 +16,23 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.parallel import for_rows
 from elvis_cli.detector import shot_noise
-from elvis_cli.detector.stage import Image, Readout
+from elvis_cli.detector.stage import Image, StageContext
 
 if TYPE_CHECKING:
     from elvis_cli.detector.steps import Step
 
 NAME = "READS"
 """Of the extension."""
-Develop = Callable[[Sequence["Step"], Image, Readout], Iterator[tuple[str | None, NDArray[Any]]]]
+Develop = Callable[[Sequence["Step"], Image, StageContext], Iterator[tuple[str | None, NDArray[Any]]]]
 
 
-def charges(mean: Image, noisy: bool, readout: Readout) -> Iterator[tuple[Image, Readout]]:
+def charges(mean: Image, noisy: bool, context: StageContext) -> Iterator[tuple[Image, StageContext]]:
     """Yield the charge (ny, nx) at every read, of which ``mean`` is expected at the end: it grows by what is drawn."""
     charge, before = np.zeros_like(mean), 0.0
-    for number, time in enumerate(readout.sampling.times()):
-        each, step = replace(readout, read=number), mean * np.float32(time - before)
+    for number, time in enumerate(context.sampling.times()):
+        each, step = replace(context, read=number), mean * np.float32(time - before)
 
-        def work(_: int, rows: slice, step: Image = step, each: Readout = each) -> None:
+        def work(_: int, rows: slice, step: Image = step, each: StageContext = each) -> None:
             shot_noise.draw(step[rows], each.count, each.read_generator(shot_noise.STAGE.name, rows.start))
 
         if noisy:
@@ -43,7 +43,7 @@ def charges(mean: Image, noisy: bool, readout: Readout) -> Iterator[tuple[Image,
 
 
 def develop(
-    steps: Sequence[Step], names: Sequence[str], run: Develop, image: Image, readout: Readout
+    steps: Sequence[Step], names: Sequence[str], run: Develop, image: Image, context: StageContext
 ) -> Iterator[tuple[str | None, NDArray[Any]]]:
     """Yield the images to keep, the reads (n, ny, nx) as `NAME`, at last the frame with None.
 
@@ -53,18 +53,18 @@ def develop(
     marks = (0, names.index("shot_noise"), names.index("bias"), len(names))
     before, during, after = ([s for s in steps if a <= names.index(s.name) < b] for a, b in pairwise(marks))
     mean = image
-    for name, mean in run(before, image, readout):
+    for name, mean in run(before, image, context):
         if name:
             yield name, mean
     noisy = bool(during) and during[0].name == shot_noise.STAGE.name
     during = [replace(step, keep=False) for step in during[noisy:]]
-    reads = np.stack([_last(run(during, *charge)) for charge in charges(mean, noisy, readout)])
-    frame = np.tensordot(readout.sampling.weights().astype(np.float32), reads, axes=1)
+    reads = np.stack([_last(run(during, *charge)) for charge in charges(mean, noisy, context)])
+    frame = np.tensordot(context.sampling.weights().astype(np.float32), reads, axes=1)
     last = [replace(step, keep=False) for step in after]
     for read in reads:
-        read[...] = _last(run(last, read, readout))
+        read[...] = _last(run(last, read, context))
     yield NAME, reads
-    yield from run(after, frame, readout)
+    yield from run(after, frame, context)
 
 
 def _last(images: Iterator[tuple[str | None, NDArray[Any]]]) -> NDArray[Any]:

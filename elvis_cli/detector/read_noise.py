@@ -9,7 +9,7 @@ import numpy as np
 
 from elvis_cli.base.parameters import number, one_or_more
 from elvis_cli.detector.reference_pixels import border
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +21,22 @@ class Parameters:
     reference: float = number("", 0.0, 10.0, "their noise in units of the other pixels'", 1.0)
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Add the noise of the mean of ``count`` integrations, rms / sqrt(count)."""
-    noise = readout.read_generator(STAGE.name, y).standard_normal(rows.shape, dtype=np.float32)
-    for part, rms in readout.amplifiers(noise, y, parameters.rms):
-        np.multiply(part, np.float32(rms / readout.count**0.5), out=part)
-    if readout.read is not None:
-        noise /= np.float32(readout.sampling.noise)
+    noise = context.read_generator(STAGE.name, y).standard_normal(rows.shape, dtype=np.float32)
+    for part, rms in context.amplifiers(noise, y, parameters.rms):
+        np.multiply(part, np.float32(rms / context.count**0.5), out=part)
+    if context.read is not None:
+        noise /= np.float32(context.sampling.noise)
     if parameters.reference != 1:
-        noise[border(rows.shape, y, int(parameters.border), readout)] *= np.float32(parameters.reference)
+        noise[border(rows.shape, y, int(parameters.border), context)] *= np.float32(parameters.reference)
     rows += noise
 
 
-def own(readout: Readout) -> dict[str, Any]:
+def own(context: StageContext) -> dict[str, Any]:
     """Return the noise of a frame; a read has that over the sampling's."""
-    rms = readout.by_amplifier("ron", readout.chip.ron)
-    table = readout.detector.stages.get("reference_pixels", {})
+    rms = context.by_amplifier("ron", context.chip.ron)
+    table = context.detector.stages.get("reference_pixels", {})
     return {
         "rms": rms,
         "border": table.get("border", 0.0),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class Parameters:
     border: float = number("pixel", 1.0, 1024.0, "width of the border of reference pixels, physical pixels")
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Subtract from every output the median of its reference pixels in the rows at the bottom and the top of the chip.
 
     A window corrects itself with those that are in it: outputs without any are left alone.
     """
-    detector, window = readout.detector, readout.window
+    detector, window = context.detector, context.window
     columns, border = int(parameters.columns), int(parameters.border) // detector.binning
     row = np.arange(window.y0, window.y0 + window.ny)
     reference = image[(row < border) | (row >= detector.ny - border)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class Parameters:
     ktc: float = number("electron", 0.0, 1e5, "rms from reset to reset, sqrt(k T C)")
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Add the level of the mean of ``count`` resets, where no read is subtracted from another."""
-    if readout.read is None and readout.sampling.reads > 1:
+    if context.read is None and context.sampling.reads > 1:
         return
-    noise = readout.generator(STAGE.name, y).standard_normal(rows.shape, dtype=np.float32)
-    noise *= np.float32(parameters.ktc / readout.count**0.5)
+    noise = context.generator(STAGE.name, y).standard_normal(rows.shape, dtype=np.float32)
+    noise *= np.float32(parameters.ktc / context.count**0.5)
     noise += np.float32(parameters.level)
     rows += noise
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.parameters import number
 from elvis_cli.detector.defects import defects
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 Floats = NDArray[np.float64]
 DRAWN = 16
@@ -50,17 +50,17 @@ def telegraph(up: Floats, down: Floats, times: Floats, random: Generator) -> NDA
     return states
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Add the upper level to the pixels that are in it, as the frame counts its reads."""
-    y, x, deviate = defects(parameters.fraction, STAGE.name, readout)
+    y, x, deviate = defects(parameters.fraction, STAGE.name, context)
     # three deviates of 17 bits and more from one of 53
     step = parameters.low * (parameters.high / parameters.low) ** deviate
     up, down = (parameters.fast * (parameters.slow / parameters.fast) ** (deviate * 2.0**n % 1) for n in (17, 34))
-    times, weights = readout.sampling.times() * readout.dit, readout.weights
-    random, drawn = readout.generator(STAGE.name), min(readout.count, DRAWN)
+    times, weights = context.sampling.times() * context.dit, context.weights
+    random, drawn = context.generator(STAGE.name), min(context.count, DRAWN)
     mean = sum(weights @ telegraph(up, down, times, random) for _ in range(drawn)) / drawn
     expected = weights.sum() * up / (up + down)
-    shown = expected + (mean - expected) * (drawn / readout.count) ** 0.5
+    shown = expected + (mean - expected) * (drawn / context.count) ** 0.5
     np.add.at(image, (y, x), (step * shown).astype(np.float32))
     return image
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 EXACT = 1000.0
 """Expected electrons from which a rounded normal deviate replaces the Poisson deviate (skewness 0.03)."""
@@ -40,12 +40,12 @@ def draw(mean: Image, count: int, random: Generator) -> None:
     mean /= np.float32(count)
 
 
-def apply(rows: Image, y: int, parameters: Parameters, readout: Readout) -> None:
+def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Draw the electrons of the rows, and what the fit of a slope makes worse."""
-    draw(rows, readout.count, readout.generator(STAGE.name, y))
-    excess = (readout.sampling.shot - 1) / readout.count
+    draw(rows, context.count, context.generator(STAGE.name, y))
+    excess = (context.sampling.shot - 1) / context.count
     if excess > 0:  # uncorrelated with the deviation of the electrons themselves
-        noise = readout.generator(f"{STAGE.name}/fit", y).standard_normal(rows.shape, dtype=np.float32)
+        noise = context.generator(f"{STAGE.name}/fit", y).standard_normal(rows.shape, dtype=np.float32)
         rows += noise * np.sqrt(np.float32(excess) * rows)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,22 +18,22 @@ class Parameters:
     open: float = number("s", 0.0, 1e4, "time of reading through which light falls; 0 = the shutter is closed", 0.0)
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Change the exposure along y, and smear each column over its quadrant.
 
     A packet spends open / ny at every row of its column, before or after the exposure: it gets the column's whole light
     for this time, so that the trail holds open / DIT of a source's light.
     """
-    height = readout.detector.ny
-    y = (readout.window.y0 + np.arange(image.shape[0]) + 0.5) / height - 0.5
+    height = context.detector.ny
+    y = (context.window.y0 + np.arange(image.shape[0]) + 0.5) / height - 0.5
     trails = []
     if parameters.open:
-        for area in readout.areas(image):
+        for area in context.areas(image):
             light = area.light(image)
             mean = light.sum(axis=0, dtype=np.float64) / area.quadrant.ny
-            trails.append((light, (mean * parameters.open / readout.dit).astype(np.float32)))
+            trails.append((light, (mean * parameters.open / context.dit).astype(np.float32)))
     if parameters.gradient:
-        image *= (1.0 + parameters.gradient / readout.dit * y[:, None]).astype(np.float32)
+        image *= (1.0 + parameters.gradient / context.dit * y[:, None]).astype(np.float32)
     for light, trail in trails:
         np.add(light, trail, out=light)
     return image

@@ -24,7 +24,7 @@ P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Readout:
+class StageContext:
     """One chip (or a window of it) being exposed and read."""
 
     instrument: str
@@ -131,13 +131,13 @@ class Stage(Generic[P]):
     name: str
     title: str
     parameters: type[P]
-    rows: Callable[[Image, int, P, Readout], None] | None = None
-    """``rows(array, y, parameters, readout)`` works in place on the rows from ``y`` of the window; it must not
+    rows: Callable[[Image, int, P, StageContext], None] | None = None
+    """``rows(array, y, parameters, context)`` works in place on the rows from ``y`` of the window; it must not
     depend on other rows. Called for blocks of ROWS rows from several threads."""
-    image: Callable[[Image, P, Readout], NDArray[Any]] | None = None
-    """``image(array, parameters, readout)`` sees the whole window and returns it, in place or as a new array (of
+    image: Callable[[Image, P, StageContext], NDArray[Any]] | None = None
+    """``image(array, parameters, context)`` sees the whole window and returns it, in place or as a new array (of
     another shape or type if need be)."""
-    own: Callable[[Readout], Mapping[str, Any] | None] | None = None
+    own: Callable[[StageContext], Mapping[str, Any] | None] | None = None
     """Parameters that are numbers of the chip or the detector (None where it has none); without the function, the
     instrument's table of this stage."""
 
@@ -146,7 +146,7 @@ class Stage(Generic[P]):
     image_parameters: Mapping[str, Any] = field(default_factory=dict)
     """Parameters that do not matter where there is such an image and no table."""
 
-    def configure(self, readout: Readout) -> P | None:
+    def configure(self, context: StageContext) -> P | None:
         """Return the checked parameters, or None when the instrument has no table for this stage.
 
         Raises
@@ -154,10 +154,10 @@ class Stage(Generic[P]):
         ResourceError
             A parameter of the instrument is missing, unknown, or out of range.
         """
-        table = self.own(readout) if self.own else readout.detector.stages.get(self.name)
-        model = readout.models.get(self.name)
+        table = self.own(context) if self.own else context.detector.stages.get(self.name)
+        model = context.models.get(self.name)
         if model is None:
-            where = f"{readout.instrument}: {readout.detector.name}: stages.{self.name}"
+            where = f"{context.instrument}: {context.detector.name}: stages.{self.name}"
             return None if table is None else read(self.parameters, where, table)
         if model.arrays and not self.array:
             raise RequestError(f"/elvis/models/{self.name}/arrays", "this stage takes no image", allowed="parameters")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
-from elvis_cli.detector.stage import Readout, Stage
+from elvis_cli.detector.stage import Stage, StageContext
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.model.detector import Detector
 from elvis_cli.model.elvis_block import ElvisBlock
@@ -147,7 +147,7 @@ def select(elvis_block: ElvisBlock, detector: Detector) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def configure(readout: Readout, elvis_block: ElvisBlock) -> list[Step]:
+def configure(context: StageContext, elvis_block: ElvisBlock) -> list[Step]:
     """Return the steps of a chip that run or are kept, each with its parameters.
 
     Raises
@@ -157,18 +157,18 @@ def configure(readout: Readout, elvis_block: ElvisBlock) -> list[Step]:
     ResourceError
         The instrument's parameters are wrong.
     """
-    detector, steps = readout.detector, []
-    _check_models(readout, elvis_block)
+    detector, steps = context.detector, []
+    _check_models(context, elvis_block)
     for step in select(elvis_block, detector):
         made = parameters = None
-        if step.runs and (step.name in OWN or step.name in detector.stages or step.name in readout.models):
+        if step.runs and (step.name in OWN or step.name in detector.stages or step.name in context.models):
             made = stage(step.name)
-            parameters = made.configure(readout)
+            parameters = made.configure(context)
         if parameters is not None or (step.runs and step.name in DRAWN):
             steps.append(replace(step, stage=made, parameters=parameters))
             continue
         if step.runs:
-            _refuse_if_asked(step.name, elvis_block, readout)
+            _refuse_if_asked(step.name, elvis_block, context)
         if step.keep and "all" not in elvis_block.keep:  # as it was, since nothing happens to it
             steps.append(replace(step, runs=False))
     return steps
@@ -179,27 +179,27 @@ def drawn(elvis_block: ElvisBlock, detector: Detector) -> frozenset[str]:
     return frozenset(step.name for step in select(elvis_block, detector) if step.runs) & PARTS
 
 
-def _check_models(readout: Readout, elvis_block: ElvisBlock) -> None:
+def _check_models(context: StageContext, elvis_block: ElvisBlock) -> None:
     """Raise if a model is of no stage of the detector, or an image has not the chip's shape."""
-    names = [name for name in sequence(readout.detector, elvis_block.order) if name not in DRAWN]
+    names = [name for name in sequence(context.detector, elvis_block.order) if name not in DRAWN]
     for name in elvis_block.models:
         if name in OPTICAL:
             continue
         if stage_of(name) not in names:
             raise choice_error(f"/elvis/models/{name}", name, [*names, *OPTICAL])
         if stage(stage_of(name)).array:
-            readout.array(stage_of(name))
+            context.array(stage_of(name))
 
 
-def _refuse_if_asked(name: str, elvis_block: ElvisBlock, readout: Readout) -> None:
+def _refuse_if_asked(name: str, elvis_block: ElvisBlock, context: StageContext) -> None:
     """Raise if a stage that has no parameters was asked for by name."""
-    detector = readout.detector
+    detector = context.detector
     for key in ("stages", "only", "also"):
         asked = [canonical(n) for n in getattr(elvis_block, key) or ()]
         if name in asked:
             raise RequestError(
                 f"/elvis/{key}/{asked.index(name)}",
-                f"{readout.instrument} ({detector.name}) has no parameters for the stage {name!r}",
+                f"{context.instrument} ({detector.name}) has no parameters for the stage {name!r}",
                 found=name,
                 allowed=[n for n in sequence(detector, elvis_block.order) if n in OWN | PARTS or n in detector.stages],
             )

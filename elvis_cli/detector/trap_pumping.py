@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base import random_streams
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Readout, Stage
+from elvis_cli.detector.stage import Image, Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ def intensity(tau: NDArray[np.float64], parameters: Parameters) -> NDArray[np.fl
     return np.asarray(parameters.cycles * parameters.capture * (early - early**2))
 
 
-def traps(readout: Readout, parameters: Parameters) -> tuple[NDArray[Any], ...]:
+def traps(context: StageContext, parameters: Parameters) -> tuple[NDArray[Any], ...]:
     """Return row and column of the pixels that lose, on the chip, the rows of those that gain, and tau (s)."""
-    detector = readout.detector
-    random = random_streams.generator(readout.key(STAGE.name), 0, readout.chip.id, STAGE.name, 0)
+    detector = context.detector
+    random = random_streams.generator(context.key(STAGE.name), 0, context.chip.id, STAGE.name, 0)
     count = random.poisson(parameters.density * detector.nx * detector.ny)
     y, x = random.integers(1, detector.ny - 1, count), random.integers(0, detector.nx, count)
     other = y + 2 * random.integers(0, 2, count) - 1
@@ -50,10 +50,10 @@ def traps(readout: Readout, parameters: Parameters) -> tuple[NDArray[Any], ...]:
     return y, x, other, tau
 
 
-def apply(image: Image, parameters: Parameters, readout: Readout) -> Image:
+def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Move charge between neighbours of a column: no more than the pixel has."""
-    window = readout.window
-    y, x, other, tau = traps(readout, parameters)
+    window = context.window
+    y, x, other, tau = traps(context, parameters)
     y, other, x = y - window.y0, other - window.y0, x - window.x0
     inside = (np.minimum(y, other) >= 0) & (np.maximum(y, other) < window.ny) & (x >= 0) & (x < window.nx)
     moved = intensity(tau, parameters)

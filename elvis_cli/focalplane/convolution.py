@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from elvis_cli.base import parallel
 from elvis_cli.focalplane.geometry import rotate_stamp
 from elvis_cli.model.detector import Chip
-from elvis_cli.optics.make_psf import Psf
+from elvis_cli.optics.psf_types import Psf
 
 Image = NDArray[np.float32]
 REACH = 1024
@@ -22,16 +22,16 @@ LEAST = 1e-6
 """Share of the light below which a halo is left out."""
 
 
-def add_star(image: Image, x: float, y: float, rate: float, spread: Psf, chip: Chip, index: int) -> None:
+def add_star(image: Image, x: float, y: float, rate: float, psf: Psf, chip: Chip, index: int) -> None:
     """Add a star of ``rate`` electrons/s at pixel (x, y) of ``image`` to all of it, with PSF number ``index``."""
     from elvis_cli.kernels import stamp
 
-    fine, coarse = rotate_stamp(spread.fine[index], chip), rotate_stamp(spread.coarse[index], chip)
+    fine, coarse = rotate_stamp(psf.fine[index], chip), rotate_stamp(psf.coarse[index], chip)
 
     def work(_: int, rows: slice) -> None:
         stamp.add_star(
-            image[rows], rows.start, x, y, rate, fine, spread.oversample, coarse,
-            float(spread.step), float(spread.fine_radius),
+            image[rows], rows.start, x, y, rate, fine, psf.oversample, coarse,
+            float(psf.step), float(psf.fine_radius),
         )  # fmt: skip
 
     parallel.for_rows(image.shape[0], work)
@@ -45,31 +45,31 @@ def padded(shape: tuple[int, int], margin: int) -> tuple[int, int]:
     return ny, nx
 
 
-def kernel(spread: Psf, chip: Chip, index: int, margin: int) -> Image:
+def kernel(psf: Psf, chip: Chip, index: int, margin: int) -> Image:
     """Return the PSF on pixels (2 margin + 1, 2 margin + 1), the star in the middle."""
     image = np.zeros((2 * margin + 1, 2 * margin + 1), np.float32)
-    add_star(image, margin, margin, 1.0, spread, chip, index)
+    add_star(image, margin, margin, 1.0, psf, chip, index)
     return image
 
 
-def core_and_halo(spread: Psf, chip: Chip, index: int) -> tuple[Image, Image]:
+def core_and_halo(psf: Psf, chip: Chip, index: int) -> tuple[Image, Image]:
     """Return the PSF in two parts that go over into each other smoothly and add up to all of it.
 
-    The core (2 m + 1, 2 m + 1) is on pixels, the star in the middle; the halo is on elements of ``spread.step`` pixels,
+    The core (2 m + 1, 2 m + 1) is on pixels, the star in the middle; the halo is on elements of ``psf.step`` pixels,
     shares of the star's light too. It is all 0 where the PSF ends within the core.
     """
-    margin = math.ceil(min(2.0 * spread.fine_radius, CORE))
+    margin = math.ceil(min(2.0 * psf.fine_radius, CORE))
 
     def inside(r: NDArray[np.float64]) -> Image:
         part = np.clip(2.0 * r / margin - 1.0, 0.0, 1.0)
         return np.asarray(0.5 + 0.5 * np.cos(math.pi * part), np.float32)
 
     offset = np.arange(-margin, margin + 1)
-    core = kernel(spread, chip, index, margin) * inside(np.hypot(offset, offset[:, None]))
-    coarse = rotate_stamp(spread.coarse[index], chip)
+    core = kernel(psf, chip, index, margin) * inside(np.hypot(offset, offset[:, None]))
+    coarse = rotate_stamp(psf.coarse[index], chip)
     even = 1 - coarse.shape[0] % 2  # then the star is right of and above the middle
-    halo = coarse[even:, even:] * np.float32(spread.step**2)
-    offset = (np.arange(len(halo)) - len(halo) // 2) * spread.step
+    halo = coarse[even:, even:] * np.float32(psf.step**2)
+    offset = (np.arange(len(halo)) - len(halo) // 2) * psf.step
     halo = halo * (1 - inside(np.hypot(offset, offset[:, None])))
     return core, halo if halo.sum() > LEAST else np.zeros_like(halo)
 
@@ -82,7 +82,7 @@ def add_halo(
     step: int,
     draw: Callable[[tuple[int, int], float, float], Sequence[Image]],
 ) -> None:
-    """Add sources, spread like the ``halo`` of `core_and_halo`, to ``image``; the first of them is at pixel (x, y).
+    """Add sources, psf like the ``halo`` of `core_and_halo`, to ``image``; the first of them is at pixel (x, y).
 
     ``draw`` returns their electrons/s on elements of ``step`` pixels, in arrays of a shape, the first at an element.
     """

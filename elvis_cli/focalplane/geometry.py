@@ -33,13 +33,13 @@ def pixel_to_field(setup: Setup, chip: Chip, x: Coordinate, y: Coordinate) -> tu
     cos, sin = rotation(chip)
     u = (x - (detector.nx - 1) / 2) * detector.pixel_mm
     v = (y - (detector.ny - 1) / 2) * detector.pixel_mm
-    fx = setup.plate_scale * (chip.x_mm + cos * u - sin * v)
-    fy = setup.plate_scale * (chip.y_mm + sin * u + cos * v)
-    if not setup.distortion:
+    fx = setup.optics.plate_scale * (chip.x_mm + cos * u - sin * v)
+    fy = setup.optics.plate_scale * (chip.y_mm + sin * u + cos * v)
+    if not setup.optics.distortion:
         return fx, fy
     sx, sy = fx, fy
     for _ in range(STEPS):
-        stretch = 1.0 + setup.distortion * (sx * sx + sy * sy)
+        stretch = 1.0 + setup.optics.distortion * (sx * sx + sy * sy)
         sx, sy = fx / stretch, fy / stretch
     return sx, sy
 
@@ -48,11 +48,11 @@ def field_to_pixel(setup: Setup, chip: Chip, fx: Coordinate, fy: Coordinate) -> 
     """Return the pixel (x, y) at which field coordinates (arcsec) land; it may lie outside the chip."""
     detector = setup.detector
     cos, sin = rotation(chip)
-    if setup.distortion:
-        stretch = 1.0 + setup.distortion * (fx * fx + fy * fy)
+    if setup.optics.distortion:
+        stretch = 1.0 + setup.optics.distortion * (fx * fx + fy * fy)
         fx, fy = fx * stretch, fy * stretch
-    u = fx / setup.plate_scale - chip.x_mm
-    v = fy / setup.plate_scale - chip.y_mm
+    u = fx / setup.optics.plate_scale - chip.x_mm
+    v = fy / setup.optics.plate_scale - chip.y_mm
     return (
         (cos * u + sin * v) / detector.pixel_mm + (detector.nx - 1) / 2,
         (-sin * u + cos * v) / detector.pixel_mm + (detector.ny - 1) / 2,

@@ -1,4 +1,4 @@
-"""Imaging: the scene through the point-spread function onto the pixels of each chip."""
+"""Imaging: the scene through the point-psf function onto the pixels of each chip."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.focalplane import convolution, many_galaxies, many_stars
 from elvis_cli.focalplane.convolution import add_star
 from elvis_cli.focalplane.geometry import field_to_pixel, rotation
-from elvis_cli.light.budget import PhotonBudget
+from elvis_cli.focalplane.renderer import PARTS
 from elvis_cli.light.compose import Scene
+from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import Window
-from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
-from elvis_cli.optics import make_psf
+from elvis_cli.optics.psf_types import Psf
 from elvis_cli.scene.component import Picture, Profile
 from elvis_cli.scene.image_template import on_pixels
 from elvis_cli.scene.sersic import Sersic
 
 Image = NDArray[np.float32]
-PARTS = frozenset(("stars", "galaxies", "thermal", "background"))
-"""What the light of a frame is made of."""
 FAR = 1024
 """Pixels from the centre of an extended profile beyond which it is smooth, compared with the core of a PSF."""
 FEW = 8
@@ -40,14 +38,21 @@ MANY = 50_000
 class Imager:
     """One observation's sources, background and PSFs, ready to be drawn on any chip."""
 
-    setup: Setup
     scene: Scene
-    light: PhotonBudget
-    psf: make_psf.Psf
+    light: Illumination
+    psf: Psf
     """At the target, or at each of a few stars."""
     zones: many_stars.Zones | many_stars.Cores | None
     """PSFs over the field, or one of them for all, for many stars."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def setup(self) -> Setup:
+        """The Setup as the light meets it."""
+        return self.light.setup
+
+    def wavelengths(self, chip: Chip, window: Window) -> None:
+        """An image has no wavelengths."""
 
     def illuminate(self, chip: Chip, window: Window, parts: frozenset[str] = PARTS) -> Image:
         """Return the expected electrons/s of every pixel of ``window`` (ny, nx) on ``chip``: no noise, no dark.
@@ -74,7 +79,7 @@ class Imager:
 
     def _level(self, parts: frozenset[str]) -> float:
         """Return the electrons/s of a pixel that are the same everywhere."""
-        light, surface = self.light, self.scene.surface * self.setup.pixel_scale**2
+        light, surface = self.light.budget, self.scene.surface * self.setup.optics.pixel_scale**2
         if parts == PARTS:
             return light.background_rate + surface
         sky = light.background["sky"]
@@ -88,7 +93,7 @@ class Imager:
         For an infinite target the rate is per arcsec2 and the fraction is the aperture's area, arcsec2.
         """
         if self.scene.surface:
-            return round(math.pi * diameter**2 / 4) * self.setup.pixel_scale**2
+            return round(math.pi * diameter**2 / 4) * self.setup.optics.pixel_scale**2
         if len(self.scene.extended) != 1 or self.scene.rate.size:
             return self.psf.encircled(diameter)
         half = max(16, diameter)
@@ -100,7 +105,7 @@ class Imager:
         stars = float(self.scene.rate.max(initial=0.0)) * peak
         if len(self.scene.extended) == 1:
             stars = max(stars, self.scene.extended[0].rate * float(self._target(16).max()))
-        return max(stars, self.scene.surface * self.setup.pixel_scale**2)
+        return max(stars, self.scene.surface * self.setup.optics.pixel_scale**2)
 
     def _target(self, half: int) -> Image:
         """Return the only extended source, share of its light per pixel, about its centre."""
@@ -110,30 +115,23 @@ class Imager:
         return image
 
 
-def prepare(
-    request: Request, setup: Setup, scene: Scene, light: PhotonBudget, samples: tuple[Floats, Floats] | None = None
-) -> Imager:
+def prepare(light: Illumination, scene: Scene, samples: tuple[Floats, Floats] | None = None) -> Imager:
     """Return the Imager of an observation.
 
     ``samples`` are wavelengths (um) and weights to take for the passband of the PSF; more than a few stars then have
     the target's PSF.
-
-    The guide star stands ``separation`` arcsec West (+x) of the target, wherever that is in the field; an asterism
-    (MCAO, GLAO) stands as far West of the field's centre; unless the request says where.
     """
+    setup = light.setup
     wave, weight = light.psf_samples() if samples is None else samples
-    asterism = setup.ao is not None and setup.ao.kind in ("mcao", "glao")
-    x, y = (0.0, 0.0) if asterism else scene.centre
-    guide = np.array(setup.guide_stars[0][:2] if setup.guide_stars else (x + request.image_quality.separation, y))
     few = 0 < scene.x.size <= FEW
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
-    spread = make_psf.build(setup, request.sky.airmass, wave, weight, at, guide)
+    psf = many_stars.psf_at(setup, wave, weight, at)
     zones: many_stars.Zones | many_stars.Cores | None = None
     if scene.x.size > FEW and samples is None:
-        zones = many_stars.build(setup, request.sky.airmass, wave, weight, scene, guide, spread)
+        zones = many_stars.build(setup, wave, weight, scene, psf)
     elif scene.x.size > FEW:
-        zones = many_stars.cores(spread) if scene.x.size < MANY else many_stars.everywhere(spread)
-    return Imager(setup, scene, light, spread, zones)
+        zones = many_stars.cores(psf) if scene.x.size < MANY else many_stars.everywhere(psf)
+    return Imager(scene, light, psf, zones)
 
 
 def add_extended(
@@ -143,27 +141,25 @@ def add_extended(
     rate: float,
     shape: Profile | Picture,
     setup: Setup,
-    spread: make_psf.Psf,
+    psf: Psf,
     chip: Chip,
 ) -> None:
     """Add an extended source of ``rate`` electrons/s, convolved with the PSF, at pixel (x, y) of ``image``."""
     if isinstance(shape, Profile):
-        add_profile(image, x, y, rate, in_pixels(shape.sersic, setup, chip), spread, chip)
+        add_profile(image, x, y, rate, in_pixels(shape.sersic, setup, chip), psf, chip)
         return
     cos, sin = rotation(chip)
     angle = math.radians(shape.angle) - math.atan2(sin, cos)
-    scale = shape.scale / setup.pixel_scale
+    scale = shape.scale / setup.optics.pixel_scale
     extent = math.hypot(*shape.image.shape) * scale / 2
     box, near, _ = _blur(
-        image, x, y, rate, extent + 2.0 * spread.fine_radius, spread, chip,
+        image, x, y, rate, extent + 2.0 * psf.fine_radius, psf, chip,
         lambda size, px, py, step: [(on_pixels(shape.image, scale / step, px, py, angle, size), 2)],
     )  # fmt: skip
     image[box] += near
 
 
-def add_profile(
-    image: Image, x: float, y: float, rate: float, profile: Sersic, spread: make_psf.Psf, chip: Chip
-) -> None:
+def add_profile(image: Image, x: float, y: float, rate: float, profile: Sersic, psf: Psf, chip: Chip) -> None:
     """Add a Sersic profile (radius in pixels, chip axes), convolved with the PSF, at pixel (x, y) of ``image``.
 
     Far from its centre the profile is so smooth that the core of the PSF leaves it unchanged.
@@ -173,8 +169,8 @@ def add_profile(
         scaled = replace(profile, radius=profile.radius / step)
         return [(scaled.core(size, px, py), 2), (scaled.rest(size, px, py), 1)]
 
-    reach = min(FAR, 4.0 * spread.fine_radius)
-    box, near, share = _blur(image, x, y, rate, reach, spread, chip, draw)
+    reach = min(FAR, 4.0 * psf.fine_radius)
+    box, near, share = _blur(image, x, y, rate, reach, psf, chip, draw)
     ny, nx = image.shape
     across, along = abs(np.arange(nx) - x), abs(np.arange(ny) - y)
     if max(across.max(), along.max()) <= reach / 2:
@@ -193,7 +189,9 @@ def add_profile(
 def in_pixels(profile: Sersic, setup: Setup, chip: Chip) -> Sersic:
     """Return a profile given in arcsec and field orientation in the pixels and axes of a chip."""
     cos, sin = rotation(chip)
-    return replace(profile, radius=profile.radius / setup.pixel_scale, angle=profile.angle - math.atan2(sin, cos))
+    return replace(
+        profile, radius=profile.radius / setup.optics.pixel_scale, angle=profile.angle - math.atan2(sin, cos)
+    )
 
 
 def _blur(
@@ -202,7 +200,7 @@ def _blur(
     y: float,
     rate: float,
     reach: float,
-    spread: make_psf.Psf,
+    psf: Psf,
     chip: Chip,
     draw: Callable[[tuple[int, int], float, float, int], list[tuple[Image, int]]],
 ) -> tuple[tuple[slice, slice], Image, float]:
@@ -213,7 +211,7 @@ def _blur(
     with the power of the pixel's sinc that each carries.
     """
     ny, nx = image.shape
-    core, halo = _core_and_halo(spread, chip)
+    core, halo = _core_and_halo(psf, chip)
     margin = core.shape[0] // 2
     left, right = (min(max(round(x + side * reach), 0), nx) for side in (-1, 1))
     low, high = (min(max(round(y + side * reach), 0), ny) for side in (-1, 1))
@@ -225,16 +223,16 @@ def _blur(
         near += np.float32(rate) * convolution.convolve(parts, core)[: high - low, : right - left]
 
     def coarse(size: tuple[int, int], px: float, py: float) -> list[Image]:
-        return [np.float32(rate) * part for part, _ in draw(size, px, py, spread.step)]
+        return [np.float32(rate) * part for part, _ in draw(size, px, py, psf.step)]
 
-    convolution.add_halo(image, x, y, halo, spread.step, coarse)
+    convolution.add_halo(image, x, y, halo, psf.step, coarse)
     return box, near, float(core.sum(dtype=np.float64))
 
 
 @lru_cache(maxsize=8)
-def _core_and_halo(spread: make_psf.Psf, chip: Chip) -> tuple[Image, Image]:
+def _core_and_halo(psf: Psf, chip: Chip) -> tuple[Image, Image]:
     """Return `convolution.core_and_halo`, once for the many channels of a cube; not to be changed."""
-    return convolution.core_and_halo(spread, chip, 0)
+    return convolution.core_and_halo(psf, chip, 0)
 
 
 def aperture_sum(image: Floats | Image, x: float, y: float, radius: float, parts: int = 10) -> float:

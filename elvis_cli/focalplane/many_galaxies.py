@@ -21,7 +21,7 @@ from elvis_cli.focalplane.geometry import field_to_pixel, rotation
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.setup import Setup
-from elvis_cli.optics.make_psf import Psf
+from elvis_cli.optics.psf_types import Psf
 from elvis_cli.scene.component import Galaxies
 
 Image = NDArray[np.float32]
@@ -98,16 +98,16 @@ def on_chip(shapes: Galaxies, rate: Floats, setup: Setup, chip: Chip, window: Wi
     x, y = field_to_pixel(setup, chip, shapes.x, shapes.y)
     cos, sin = rotation(chip)
     angle = shapes.angle - math.atan2(sin, cos)
-    radius = shapes.radius / setup.pixel_scale
+    radius = shapes.radius / setup.optics.pixel_scale
     return Profiles(x - window.x0, y - window.y0, rate, radius, shapes.index, shapes.ratio, angle)
 
 
-def draw(image: Image, profiles: Profiles, spread: Psf, chip: Chip) -> None:
+def draw(image: Image, profiles: Profiles, psf: Psf, chip: Chip) -> None:
     """Add galaxies, convolved with PSF number 0, to ``image`` (ny, nx)."""
     ny, nx = image.shape
-    response, far = convolution.core_and_halo(spread, chip, 0)
+    response, far = convolution.core_and_halo(psf, chip, 0)
     margin = response.shape[0] // 2
-    _add_far(image, profiles, far, spread.step)
+    _add_far(image, profiles, far, psf.step)
     end = np.minimum(profiles.containing(LIGHT), FARTHEST)
     reach = np.minimum(end, 1.5 * SMOOTH[1] / profiles.ratio) + margin
     x, y = profiles.x, profiles.y
@@ -118,7 +118,7 @@ def draw(image: Image, profiles: Profiles, spread: Psf, chip: Chip) -> None:
     profiles, end = profiles[near], end[near]
     half = min(CORE, margin)
     middle = slice(margin - half, margin + half + 1)
-    response[middle, middle] -= _add_cores(image, profiles, end, spread, chip, half)
+    response[middle, middle] -= _add_cores(image, profiles, end, psf, chip, half)
     light = np.zeros(convolution.padded(image.shape, margin), np.float32)
     _points(light, profiles, margin, margin, 1, _tail(profiles, end), ROUGH)
     image += convolution.convolve([(light, 2)], np.maximum(response, 0.0))[:ny, :nx]
@@ -163,13 +163,13 @@ def _samples(image: Image, profiles: Profiles, left: float, low: float, scale: f
     galaxy.add_samples(image, place, shape, limits * scale)
 
 
-def _add_cores(image: Image, profiles: Profiles, end: Floats, spread: Psf, chip: Chip, half: int) -> Image:
+def _add_cores(image: Image, profiles: Profiles, end: Floats, psf: Psf, chip: Chip, half: int) -> Image:
     """Add the galaxies less their tails, convolved with the PSF's core; return that core, (2 half + 1, ...) pixels."""
     from scipy import fft
 
     ny, nx = image.shape
-    fine = min(max(spread.oversample // 2, 1), 4)
-    fine_core = _core(spread, chip, fine, half)
+    fine = min(max(psf.oversample // 2, 1), 4)
+    fine_core = _core(psf, chip, fine, half)
     rows, columns = (fft.next_fast_len(fine * (n + 2 * half), real=True) for n in (min(STRIP, ny), nx))
     rows += -rows % fine
     larger = np.zeros((rows, columns), np.float32)
@@ -203,7 +203,7 @@ def _add_cores(image: Image, profiles: Profiles, end: Floats, spread: Psf, chip:
     return fine_core[::fine, ::fine]
 
 
-def _core(spread: Psf, chip: Chip, fine: int, half: int) -> Image:
+def _core(psf: Psf, chip: Chip, fine: int, half: int) -> Image:
     """Return the tapered core of the PSF (2 fine half + 1, ...) on elements of 1 / ``fine`` pixel, star in the middle.
 
     Its values are shares of the light in a pixel that is centred there.
@@ -213,7 +213,7 @@ def _core(spread: Psf, chip: Chip, fine: int, half: int) -> Image:
     for j in range(fine):
         for i in range(fine):
             stamp = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
-            convolution.add_star(stamp, half - i / fine, half - j / fine, 1.0, spread, chip, 0)
+            convolution.add_star(stamp, half - i / fine, half - j / fine, 1.0, psf, chip, 0)
             core[j::fine, i::fine] = stamp
     offset = (np.arange(size) - fine * half) / fine
     r = np.hypot(offset, offset[:, None])

@@ -15,8 +15,10 @@ from elvis_cli.focalplane.convolution import REACH
 from elvis_cli.focalplane.geometry import pixel_to_field, rotate_stamp
 from elvis_cli.light.compose import Scene
 from elvis_cli.model.detector import Chip
+from elvis_cli.model.psf_model import AoPsf
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics import make_psf
+from elvis_cli.optics.psf_types import Psf
 
 Image = NDArray[np.float32]
 HALF = 24
@@ -36,7 +38,7 @@ BATCH = 32
 class Zones:
     """PSFs on a square grid over the field, the same whichever chips are drawn."""
 
-    target: make_psf.Psf
+    target: Psf
     """The target's PSF: the haloes of all stars, but for their share of the light, are like its own."""
     cores: Image
     """The middle of each zone's PSF (zones, n, n), sampled as ``target.fine`` is."""
@@ -130,10 +132,10 @@ class Cores:
         convolution.add_interpolated(image, nodes, 0.0, 0.0, self.step)
 
 
-def cores(spread: make_psf.Psf) -> Cores:
-    """Return the first PSF of ``spread`` in two parts that go over into each other within WIDE elements of the halo."""
-    step, oversample = spread.step, spread.oversample
-    reach = float(min(spread.fine_radius, WIDE * step))
+def cores(psf: Psf) -> Cores:
+    """Return the first PSF of ``psf`` in two parts that go over into each other within WIDE elements of the halo."""
+    step, oversample = psf.step, psf.oversample
+    reach = float(min(psf.fine_radius, WIDE * step))
 
     def parted(grid: Image, pitch: float) -> Image:
         """Return how much of the core each element of a grid has, elements ``pitch`` pixels wide."""
@@ -141,33 +143,31 @@ def cores(spread: make_psf.Psf) -> Cores:
         part = np.clip(2.0 * np.hypot(offset, offset[:, None]) / reach - 1.0, 0.0, 1.0)
         return np.asarray(0.5 + 0.5 * np.cos(math.pi * part), np.float32)
 
-    middle = spread.fine.shape[-1] // 2
+    middle = psf.fine.shape[-1] // 2
     half = min(math.ceil(reach) * oversample + 2, middle)
-    fine = spread.fine[0, middle - half : middle + half, middle - half : middle + half]
-    coarse = spread.coarse[0]
+    fine = psf.fine[0, middle - half : middle + half, middle - half : middle + half]
+    coarse = psf.coarse[0]
     return Cores(fine * parted(fine, 1.0 / oversample), coarse * (1 - parted(coarse, step)), oversample, step, reach)
 
 
-def everywhere(target: make_psf.Psf) -> Zones:
+def psf_at(setup: Setup, wave: Floats, weight: Floats, positions: Floats) -> Psf:
+    """Return the PSF of a Setup at ``positions`` (n, 2), arcsec in the field, for a passband of samples."""
+    extent = max(setup.detector.nx, setup.detector.ny)
+    return make_psf.build(setup.psf, setup.optics, setup.atmosphere, extent, wave, weight, positions)
+
+
+def everywhere(target: Psf) -> Zones:
     """Return the target's PSF as that of the whole field."""
     return Zones(target, target.fine[:1], 0.0, np.zeros(0, np.int64))
 
 
-def build(
-    setup: Setup,
-    airmass: float,
-    wave: Floats,
-    weight: Floats,
-    scene: Scene,
-    guide: Floats,
-    target: make_psf.Psf,
-) -> Zones:
+def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf) -> Zones:
     """Return the zones that the stars on or near the detector need; ``target`` is the target's PSF.
 
     Without AO, and where no star is near, that one is enough.
     """
     nowhere = everywhere(target)
-    if setup.psf != "ao" or setup.ao is None:
+    if not isinstance(setup.psf, AoPsf):
         return nowhere
     corners = np.array([
         pixel_to_field(setup, chip, float(x), float(y))
@@ -175,8 +175,8 @@ def build(
         for x in (0, setup.detector.nx - 1)
         for y in (0, setup.detector.ny - 1)
     ])  # fmt: skip
-    pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(setup.ao.kind, USUAL_PARTS)
-    margin = math.sqrt(2.0) * (REACH + 1) * setup.pixel_scale  # however the chip is turned
+    pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(setup.psf.system.kind, USUAL_PARTS)
+    margin = math.sqrt(2.0) * (REACH + 1) * setup.optics.pixel_scale  # however the chip is turned
     low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin
     near = (scene.x > low[0]) & (scene.x < high[0]) & (scene.y > low[1]) & (scene.y < high[1])
     if not near.any():
@@ -187,9 +187,9 @@ def build(
     grid = np.stack([np.concatenate([u, u, u + 1, u + 1]), np.concatenate([v, v + 1, v, v + 1])], axis=1)
     cores = []
     for begin in range(0, len(first), BATCH):
-        spread = make_psf.build(setup, airmass, wave, weight, grid[first[begin : begin + BATCH]] * pitch, guide)
-        half, middle = (HALF + 3) * spread.oversample, spread.fine.shape[1] // 2
-        cores.append(spread.fine[:, middle - half : middle + half, middle - half : middle + half].copy())
+        psf = psf_at(setup, wave, weight, grid[first[begin : begin + BATCH]] * pitch)
+        half, middle = (HALF + 3) * psf.oversample, psf.fine.shape[1] // 2
+        cores.append(psf.fine[:, middle - half : middle + half, middle - half : middle + half].copy())
     return Zones(target, np.concatenate(cores), pitch, places)
 
 
@@ -227,7 +227,7 @@ def _bank(cores: Image, oversample: int, chip: Chip, phases: int = PHASES) -> Im
 
 
 def _add_far(image: Image, x: Floats, y: Floats, rate: Floats, halo: Image, step: int) -> None:
-    """Add ``rate`` electrons/s a star, spread like the far halo of the PSF.
+    """Add ``rate`` electrons/s a star, psf like the far halo of the PSF.
 
     No mirror corrects what falls so far out: it is the same all over the field.
     """
@@ -242,7 +242,7 @@ def _add_far(image: Image, x: Floats, y: Floats, rate: Floats, halo: Image, step
 
 
 def _add_near(image: Image, x: Floats, y: Floats, more: Floats, rate: Floats, response: Image) -> None:
-    """Add ``rate`` electrons/s a star, spread like the near PSF ``response`` of one zone without its core.
+    """Add ``rate`` electrons/s a star, psf like the near PSF ``response`` of one zone without its core.
 
     ``more`` is what the star's own core leaves out beyond what that zone's does, electrons/s.
     """

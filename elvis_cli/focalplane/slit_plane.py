@@ -20,15 +20,14 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.base.geometry import rotate, sky_to_field
 from elvis_cli.errors import ResourceError
 from elvis_cli.focalplane import imager
-from elvis_cli.light.budget import PhotonBudget
 from elvis_cli.light.compose import Scene
+from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.atmosphere import Site
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import Window
-from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, Spectrograph
-from elvis_cli.optics.make_psf import Psf
+from elvis_cli.optics.psf_types import Psf
 from elvis_cli.sky import refraction
 
 Image = NDArray[np.float32]
@@ -60,12 +59,12 @@ class Drift:
         return size * self.x, size * self.y
 
 
-def drift(spectrograph: Spectrograph, setup: Setup, airmass: float, parallactic: float, angle: float) -> Drift:
+def drift(spectrograph: Spectrograph, setup: Setup, parallactic: float, angle: float) -> Drift:
     """Return the drift for a parallactic angle and a position angle, deg."""
     q = math.radians(parallactic)
     x, y = sky_to_field(math.sin(q), math.cos(q), angle)
-    reference = spectrograph.reference or sum(setup.band) / 2
-    return Drift(reference, x, y, airmass, setup.site, 1.0 - spectrograph.adc)
+    reference = spectrograph.reference or sum(setup.optics.band) / 2
+    return Drift(reference, x, y, setup.atmosphere.airmass, setup.atmosphere.site, 1.0 - spectrograph.adc)
 
 
 def wavelengths(band: tuple[float, float], movement: Drift, fwhm: float) -> Floats:
@@ -129,7 +128,7 @@ class Plane:
         shape, whatever fell into it.
         """
         t, along = rotate(aperture.x, aperture.y, aperture.angle)
-        q = self.setup.pixel_scale
+        q = self.setup.optics.pixel_scale
         edges = np.linspace(-0.5, 0.5, count + 1) * aperture.width
         half = aperture.length / 2
         # only what is near the aperture
@@ -186,9 +185,7 @@ def disc(radius: float, edges: Floats, s: Floats, row: float) -> Floats:
     return np.asarray(shares / (math.pi * radius**2))
 
 
-def lay(
-    request: Request, setup: Setup, scene: Scene, light: PhotonBudget, movement: Drift, spectrograph: Spectrograph
-) -> Plane:
+def lay(light: Illumination, scene: Scene, movement: Drift, spectrograph: Spectrograph) -> Plane:
     """Return the plane of the apertures for the whole ``scene``.
 
     Raises
@@ -196,6 +193,7 @@ def lay(
     ResourceError
         The apertures do not all have the same angle, a multiple of 90 deg.
     """
+    setup = light.setup
     slits = [a for a in spectrograph.apertures if not a.fibre]
     angles = {a.angle for a in slits} or {0.0}
     if len(angles) > 1 or min(angles) % 90.0:
@@ -203,7 +201,7 @@ def lay(
     angle = min(angles)
     widest = max(strips(a, spectrograph.across) for a in spectrograph.apertures)
     width = min(a.width for a in spectrograph.apertures) / widest
-    finest = min(setup.pixel_scale / 2, width)
+    finest = min(setup.optics.pixel_scale / 2, width)
     q = width / math.ceil(width / finest)
     across, along = [], []
     for a in spectrograph.apertures:
@@ -216,15 +214,16 @@ def lay(
     x, y = rotate(*centre, -angle)
     chip = Chip(1, "", x / q, y / q, -angle % 360.0, 1.0, 0.0, 0.0)
     detector = replace(setup.detector, nx=nx, ny=ny, pixel_mm=1.0, chips=(chip,))
-    virtual = replace(setup, pixel_scale=q, plate_scale=q, detector=detector, distortion=0.0, spectrograph=None)
+    optics = replace(setup.optics, pixel_scale=q, plate_scale=q, distortion=0.0)
+    virtual = replace(setup, optics=optics, detector=detector, spectrograph=None)
 
     def camera(wave: float) -> imager.Imager:
-        one = replace(virtual, filter_centre=wave)
-        return imager.prepare(request, one, scene, light, (np.array([wave]), np.ones(1)))
+        one = replace(virtual, optics=replace(optics, filter_centre=wave))
+        return imager.prepare(replace(light, setup=one), scene, (np.array([wave]), np.ones(1)))
 
-    spread = np.geomspace(*setup.band, max(1, math.ceil(_steps(setup.band))) + 1)
+    spread = np.geomspace(*setup.optics.band, max(1, math.ceil(_steps(setup.optics.band))) + 1)
     made = parallel.gather(camera, [float(w) for w in spread])
-    wave = wavelengths(setup.band, movement, min(one.psf.fwhm for one in made))
+    wave = wavelengths(setup.optics.band, movement, min(one.psf.fwhm for one in made))
     nearest = np.argmin(np.abs(np.log(wave[:, None] / spread)), axis=1)
     moved = [movement.at(float(w)) for w in wave]
     chips = tuple(replace(chip, x_mm=chip.x_mm - dx / q, y_mm=chip.y_mm - dy / q) for dx, dy in moved)

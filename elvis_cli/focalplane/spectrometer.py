@@ -14,25 +14,23 @@ from numpy.typing import NDArray
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.constants import LIGHT
-from elvis_cli.focalplane import imager
-from elvis_cli.focalplane import slit_plane as apertures
+from elvis_cli.focalplane import imager, slit_plane
 from elvis_cli.focalplane import trace as tracing
-from elvis_cli.focalplane.imager import PARTS
 from elvis_cli.focalplane.layers import FEW, PITCH, Layers, Pile, smoothed, wings
+from elvis_cli.focalplane.renderer import PARTS
 from elvis_cli.focalplane.samples import Samples, Wavelengths
 from elvis_cli.focalplane.slit_plane import Plane
 from elvis_cli.focalplane.trace import FINE, STEP, Nodes, SampledTrace
-from elvis_cli.light import groups as spectral
-from elvis_cli.light.budget import PhotonBudget
 from elvis_cli.light.compose import Scene
-from elvis_cli.light.uniform import Uniform, background
+from elvis_cli.light.groups import Group, density
+from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import Window
-from elvis_cli.model.request import Request
+from elvis_cli.model.psf_model import AoPsf, CubePsf
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import SIGMA, Aperture, Spectrograph, Trace
-from elvis_cli.optics.make_psf import Psf
-from elvis_cli.sky import pointing
+from elvis_cli.optics.psf_types import Psf
+from elvis_cli.sky.pointing import ExposureGeometry
 
 Image = NDArray[np.float32]
 EDGE = 3
@@ -62,17 +60,20 @@ class _Order:
 class Spectrometer:
     """One observation's spectra, ready to be drawn on any chip."""
 
-    setup: Setup
     spectrograph: Spectrograph
     scene: Scene
     """All of it, with the rates that an image would have."""
-    groups: tuple[spectral.Group, ...]
-    light: PhotonBudget
+    groups: tuple[Group, ...]
+    light: Illumination
     plane: Plane
     courses: tuple[SampledTrace, ...]
     """The traces in units of pixels."""
-    uniform: tuple[Uniform, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def setup(self) -> Setup:
+        """The Setup as the light meets it."""
+        return self.light.setup
 
     @property
     def psf(self) -> Psf:
@@ -171,7 +172,7 @@ class Spectrometer:
             u, v = tracing.to_pixels(x, y, one, self.setup.detector)
             inside = (u > -0.5) & (u < self.setup.detector.nx - 0.5) & (v > -0.5) & (v < self.setup.detector.ny - 0.5)
             chip[inside] = one.id
-        light, efficiency = self.light, course.trace.efficiency.at(wave)
+        light, efficiency = self.light.budget, course.trace.efficiency.at(wave)
         return Samples(
             wave=wave,
             dispersion=np.gradient(wave, p),
@@ -232,15 +233,15 @@ class Spectrometer:
         finest = min(float(np.diff(c.wave).min()) for c in members)
         edges = np.linspace(low, high, math.ceil((high - low) / finest) + 1)
         width, middle = np.diff(edges), (edges[1:] + edges[:-1]) / 2
-        light = self.light
+        light = self.light.budget
         passed = np.interp(middle, light.wave, light.total, left=0.0, right=0.0) * light.area
         groups = []
         for group in self.groups:
             if group.band is not None and (group.band[1] <= low or group.band[0] >= high):
                 groups.append(np.zeros(0))
                 continue
-            groups.append(spectral.density(group, edges) * passed * width)
-        return _Order(edges, tuple(groups), tuple(source.density(edges) * width for source in self.uniform))
+            groups.append(density(group, edges) * passed * width)
+        return _Order(edges, tuple(groups), tuple(source.density(edges) * width for source in self.light.uniform))
 
     def _grid(self, course: SampledTrace, aperture: Aperture) -> tuple[Floats, float]:
         """Return the samples of s (arcsec) of a rectified image, and their pitch."""
@@ -261,7 +262,7 @@ class Spectrometer:
         course, graph, plane = self.courses[number], self.spectrograph, self.plane
         aperture = graph.apertures[course.trace.aperture]
         order = self._orders[course.trace.order]
-        count = apertures.strips(aperture, graph.across)
+        count = slit_plane.strips(aperture, graph.across)
         s, _ = self._grid(course, aperture)
         wide, blur = aperture.width / graph.across, graph.blur / SIGMA
         low, high = course.trace.wave
@@ -294,9 +295,9 @@ class Spectrometer:
                     pile.add(part, rest, centres, pile.spectrum(mean), n)
                 for member, each in zip(own, profiles, strict=True):
                     pile.add(part, each, centres, spectra[member], n)
-        for electrons, source in zip(order.uniform, self.uniform, strict=True):
+        for electrons, source in zip(order.uniform, self.light.uniform, strict=True):
             pieces = count if aperture.fibre else 1
-            even = apertures.uniform(aperture, pieces, s, course.row)
+            even = slit_plane.uniform(aperture, pieces, s, course.row)
             filled = pile.spectrum(spread(electrons, wide / pieces))
             pile.add(source.part, even, centres if pieces > 1 else np.zeros(1), filled, len(hats) - 1)
         made = pile.layers()
@@ -351,31 +352,44 @@ class Spectrometer:
         return rectified, (float(grid[i0]), first_p + j0 * PITCH), (pitch, PITCH)
 
 
-def prepare(request: Request, setup: Setup, scene: Scene, light: PhotonBudget) -> Spectrometer:
-    """Return the Spectrometer of an observation; ``scene`` is all of it.
+def sampled_traces(graph: Spectrograph, pixel: float) -> tuple[SampledTrace, ...]:
+    """Return the traces of a spectrograph in units of pixels, which are ``pixel`` mm wide."""
+    return tuple(_course(trace, graph, pixel) for trace in graph.traces)
+
+
+def velocity_step(courses: Sequence[SampledTrace]) -> float:
+    """Return the velocity (km/s) that is a small part of what a pixel of the finest trace spans."""
+    finest = max(float((c.wave[1:-1] / np.gradient(c.wave, c.p)[1:-1]).max()) for c in courses)
+    return LIGHT * 1e-3 / finest / TELLABLE
+
+
+def prepare(
+    light: Illumination,
+    graph: Spectrograph,
+    courses: tuple[SampledTrace, ...],
+    scene: Scene,
+    groups: tuple[Group, ...],
+    geometry: ExposureGeometry,
+) -> Spectrometer:
+    """Return the Spectrometer of an observation; ``scene`` is all of it, ``groups`` its parts of one spectrum each.
 
     Raises
     ------
-    RequestError
-        The scene cannot be drawn.
+    ResourceError
+        The apertures cannot be drawn together.
     """
-    graph = setup.spectrograph
-    assert graph is not None
-    when = pointing.observe(request, setup, setup.count or 1)
-    movement = apertures.drift(graph, setup, request.sky.airmass, when.parallactic, when.position_angle)
-    courses = tuple(_course(trace, graph, setup.detector.pixel_mm) for trace in graph.traces)
-    finest = max(float((c.wave[1:-1] / np.gradient(c.wave, c.p)[1:-1]).max()) for c in courses)
-    groups = spectral.groups(request, setup, LIGHT * 1e-3 / finest / TELLABLE)
-    plane = apertures.lay(request, setup, scene, light, movement, graph)
-    resolution = graph.resolving_power(setup.band, setup.detector.pixel_mm)
+    setup = light.setup
+    movement = slit_plane.drift(graph, setup, geometry.parallactic, geometry.position_angle)
+    plane = slit_plane.lay(light, scene, movement, graph)
+    resolution = graph.resolving_power(setup.optics.band, setup.detector.pixel_mm)
     notes: tuple[str, ...] = ()
     if resolution > RESOLUTION:
         notes += (
             f"sky: lines and absorption are those of a table of R = {RESOLUTION}, the spectrum's R is {resolution:.0f}",
         )
-    if scene.x.size > imager.FEW and setup.psf in ("ao", "cube"):
+    if scene.x.size > imager.FEW and isinstance(setup.psf, AoPsf | CubePsf):
         notes += ("the target's PSF is that of all stars in the apertures",)
-    return Spectrometer(setup, graph, scene, groups, light, plane, courses, background(light), notes)
+    return Spectrometer(graph, scene, groups, light, plane, courses, notes)
 
 
 def _course(trace: Trace, graph: Spectrograph, pixel: float) -> SampledTrace:

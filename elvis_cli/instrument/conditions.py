@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.errors import RequestError, ResourceError, choice_error
 from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.model.atmosphere import Site, Turbulence
+from elvis_cli.model.psf_model import AoPsf, DiffractionPsf, GaussianPsf, PsfModel, SeeingPsf
 from elvis_cli.model.request import Request
 from elvis_cli.model.telescope import AoSystem
 from elvis_cli.sky.turbulence import coherence_time, fried
@@ -141,8 +142,41 @@ def corrected(system: AoSystem | None, request: Request) -> AoSystem | None:
     )
 
 
-def guide_stars(usual: float, request: Request) -> tuple[tuple[float, float, float], ...]:
-    """Return x, y (arcsec in the field) and magnitude of the guide stars asked for; ``usual`` is the magnitude."""
-    asked = request.elvis.ao
-    stars = asked.guide_stars if asked else ()
-    return tuple((star.x, star.y, usual if star.mag is None else star.mag) for star in stars)
+def psf_model(facts: SourcedTable, system: AoSystem | None, request: Request) -> PsfModel:
+    """Return the kind of PSF that the instrument's key ``psf`` names; ``system`` is its adaptive optics.
+
+    The guide star stands ``separation`` arcsec West (+x) of the target, wherever that is in the field; an asterism
+    (MCAO, GLAO) stands as far West of the field's centre; unless the request says where.
+
+    Raises
+    ------
+    ResourceError
+        There is no such kind, or the adaptive optics are missing.
+    """
+    match facts.text("psf"), system:
+        case "gaussian", _:
+            return GaussianPsf()
+        case "seeing", _:
+            return SeeingPsf()
+        case "diffraction", _:
+            return DiffractionPsf(facts.number("jitter", "arcsec") if "jitter" in facts else 0.0)
+        case "ao", AoSystem():
+            return _behind(system, request)
+        case kind, _:
+            reason = f"{facts.file}: psf is {kind!r}" + ("" if kind != "ao" else ", and there is no table ao")
+            raise ResourceError(f"{reason}; allowed: gaussian, seeing, ao, diffraction", file=facts.file)
+
+
+def _behind(system: AoSystem, request: Request) -> AoPsf:
+    """Return the PSF behind adaptive optics, with the guide stars where the request puts them."""
+    requested = request.image_quality.guide_star_mag
+    magnitude = system.default_guide_star_mag if requested is None else requested
+    placed = request.elvis.ao.guide_stars if request.elvis.ao else ()
+    stars = tuple((star.x, star.y, magnitude if star.mag is None else star.mag) for star in placed)
+    x, y = (0.0, 0.0) if system.kind in ("mcao", "glao") else request.elvis.offset
+    return AoPsf(
+        system,
+        guide_star_mag=min((mag for _, _, mag in stars), default=magnitude),
+        guide_stars=stars,
+        guide=stars[0][:2] if stars else (x + request.image_quality.separation, y),
+    )

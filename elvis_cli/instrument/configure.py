@@ -12,13 +12,15 @@ import numpy as np
 
 from elvis_cli.base.curve import Curve
 from elvis_cli.errors import RequestError, ResourceError, choice_error
-from elvis_cli.instrument import conditions, filters, readout
+from elvis_cli.instrument import conditions, filters, optical_models, readout
 from elvis_cli.instrument.filters import Filter
 from elvis_cli.instrument.sourced_table import SourcedTable
+from elvis_cli.model.atmosphere import Atmosphere
 from elvis_cli.model.detector import Chip, Detector, Quadrant
 from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.exposure import Exposure
 from elvis_cli.model.request import Request
-from elvis_cli.model.setup import Setup
+from elvis_cli.model.setup import Frame, Goal, Optics, Setup
 from elvis_cli.model.telescope import AoSystem, PupilMask, Surface, Telescope
 
 FAINT = 0.01
@@ -57,7 +59,7 @@ def build(
     if "spectrograph" in facts:
         from elvis_cli.instrument import spectrograph as spectrographs
 
-        spectrograph = spectrographs.make(facts.part("spectrograph"), folder, scale, binning)
+        spectrograph = spectrographs.make(facts.part("spectrograph"), facts.text("kind"), folder, scale, binning)
         band = spectrographs.band(spectrograph, band)
     names, unusual = describe(in_beam, peak)
     notes += unusual
@@ -77,15 +79,13 @@ def build(
     own = facts.part("detectors", facts.text("detector"))
     detector = readout.completed(detector, shared.get("family"), window, request)
     detector = readout.sampled(detector, own, dit, window, request)
-    count = request.timing.count
+    count = request.timing.count_of(timing.text("count_key"))
     if count is None and request.timing.snr is None:
         count = int(timing.number("count", "1"))
-    guide = request.image_quality.guide_star_mag
-    guide = guide if guide is not None else ao.default_guide_star_mag if ao else 0.0
-    stars = conditions.guide_stars(guide, request)
+    psf = conditions.psf_model(facts, ao, request)
+    goal = make_goal(facts.part("seeing"), request, spectral=spectrograph is not None)
     centre = filters.centre(in_beam, band)
     mask = make_pupil_mask(facts.part("pupil_masks"), [f.name for f in in_beam], centre)
-    aperture = aperture_diameter(facts.part("seeing"), request)
     values = tuple({value.name: value for value in facts.ledger}.values())
     assumed = sum(value.assumed for value in values)
     if assumed:
@@ -93,35 +93,46 @@ def build(
     return Setup(
         instrument=facts.text("name"),
         mode=mode,
-        kind=facts.text("kind"),
-        site=site,
-        telescope=telescope,
-        surfaces=surfaces,
-        band=band,
-        filter_name=names,
-        filter_centre=centre,
-        pixel_scale=scale * binning,
-        plate_scale=scale * binning / detector.pixel_mm,
+        optics=Optics(
+            telescope=telescope,
+            surfaces=surfaces,
+            band=band,
+            filter_name=names,
+            filter_centre=centre,
+            pixel_scale=scale * binning,
+            plate_scale=scale * binning / detector.pixel_mm,
+            pupil_mask=mask,
+            distortion=optical_models.distortion(request),
+            throughput_factor=optical_models.throughput(request),
+        ),
+        atmosphere=Atmosphere(site, turbulence, seeing, request.sky.airmass),
+        psf=psf,
         detector=detector,
-        psf=facts.text("psf"),
-        seeing=seeing,
-        turbulence=turbulence,
-        ao=ao,
-        guide_star_mag=min((mag for _, _, mag in stars), default=guide),
-        guide_stars=stars,
-        dit=dit,
-        count=count,
-        count_key=timing.text("count_key"),
-        snr_goal=request.timing.snr,
-        aperture_pix=aperture,
-        window=window,
-        chips=chips,
-        pupil_mask=mask,
-        jitter=facts.number("jitter", "arcsec") if "jitter" in facts else 0.0,
+        exposure=Exposure(dit, count, timing.text("count_key"), request.elvis.exposure, detector.kind == "ir"),
+        frame=Frame(window, chips),
+        goal=goal,
         header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ').upper()}": v for k, v in options.items()}},
         spectrograph=spectrograph,
         values=values,
         notes=(*notes, *seeing_note),
+    )
+
+
+def make_goal(facts: SourcedTable, request: Request, *, spectral: bool) -> Goal:
+    """Return the goal of the prediction; ``facts`` is the table ``seeing`` of the instrument.
+
+    The aperture of a spectrum in the first generation of ETC JSON is the central pixel unless the request gives one.
+    """
+    first = request.generation == 1
+    central = spectral and first and request.image_quality.aperture_pix is None
+    orders = request.keys.get("orders_list", request.keys.get("order"))
+    named = list(orders.values()) if isinstance(orders, Mapping) else orders if isinstance(orders, list) else []
+    return Goal(
+        snr=request.timing.snr,
+        wave=request.timing.wave,
+        aperture_pix=1 if central else aperture_diameter(facts, request),
+        orders=tuple(str(order).removesuffix(".0") for order in named if order is not None),
+        read_noise_once=first,
     )
 
 
@@ -314,7 +325,8 @@ def integration_time(timing: SourcedTable, detector: SourcedTable, request: Requ
         It is shorter than the detector's ``min_dit``, where there is one, or longer than the ``free_dit`` up to
         which any time goes and none of the ``long_dits``.
     """
-    dit = timing.number("dit", "s") if request.timing.dit is None else request.timing.dit
+    dit = request.timing.dit_of(timing.text("dit_key"))
+    dit = timing.number("dit", "s") if dit is None else dit
     if "min_dit" in detector and dit < (least := detector.number("min_dit", "s")):
         raise RequestError(
             f"/timesnr/{timing.text('dit_key')}",

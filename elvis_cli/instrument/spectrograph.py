@@ -21,8 +21,8 @@ Units = tuple[float, float, float]
 """Of a trace file: factor on its s, its wavelength 0 in um, and its unit of wavelength in um."""
 
 
-def make(facts: SourcedTable, folder: Path, pixel_scale: float, binning: int) -> Spectrograph:
-    """Return the spectrograph of the table ``facts``, whose trace files are looked for in ``folder``.
+def make(facts: SourcedTable, kind: str, folder: Path, pixel_scale: float, binning: int) -> Spectrograph:
+    """Return the spectrograph of the table ``facts`` of a mode of a ``kind``; its trace files lie in ``folder``.
 
     ``pixel_scale`` is that of an unbinned pixel, arcsec.
 
@@ -44,6 +44,7 @@ def make(facts: SourcedTable, folder: Path, pixel_scale: float, binning: int) ->
         blur=facts.number("blur", "pixel") / binning if "blur" in facts else 0.0,
         adc=facts.number("adc", "1") if "adc" in facts else 0.0,
         reference=facts.number("reference", "um") if "reference" in facts else 0.0,
+        kind=kind,
     )
 
 

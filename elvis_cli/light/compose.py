@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.light.budget import PhotonBudget
+from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.request import Request, Target
 from elvis_cli.model.setup import Setup
 from elvis_cli.scene import library, spectrum
@@ -67,8 +67,8 @@ class Scene:
     notes: tuple[str, ...] = ()
 
 
-def compose(request: Request, setup: Setup, light: PhotonBudget) -> Scene:
-    """Return the scene of a request as ``light`` sees it.
+def compose(request: Request, light: Illumination) -> Scene:
+    """Return the scene of a request in the light of its exposure.
 
     Each component's magnitudes become electrons/s through its own spectra. A source that moves is drawn as a trail
     over the integrations of this exposure, after the way it made in those before.
@@ -80,11 +80,11 @@ def compose(request: Request, setup: Setup, light: PhotonBudget) -> Scene:
     """
     parts, notes = [], list[str]()
     for component in library.components(request):
-        rates, told = _rates(component, request, light)
+        rates, own = _rates(component, request, light)
         parts.append((component, rates))
-        notes += told
+        notes += own
     uniform = request.target.morphology.kind == "infinite" and not parts
-    return assemble(request, setup, parts, light.target_rate if uniform else 0.0, notes)
+    return assemble(request, light.setup, parts, light.target.rate if uniform else 0.0, notes)
 
 
 def assemble(
@@ -95,10 +95,10 @@ def assemble(
     notes: Iterable[str] = (),
 ) -> Scene:
     """Return the scene of components, each with the rate (n,) of its brightness with each of its spectra."""
-    seconds = setup.dit * (setup.count or 1 if setup.detector.kind == "ir" else 1)
+    seconds = setup.exposure.duration
     # A template's exposures have dates and a pointing of their own, that of their middle if the target is followed.
     tracked = request.elvis.motion is not None and request.elvis.motion.tracked
-    began = -seconds / 2 if tracked else 0.0 if request.elvis.template else (request.elvis.exposure - 1) * seconds
+    began = -seconds / 2 if tracked else 0.0 if request.elvis.template else (setup.exposure.number - 1) * seconds
     drawn: list[tuple[Floats, ...]] = []  # x, y, rate of the points
     true: list[tuple[Floats, ...]] = []  # x, y, mag, rate of the sources
     names: list[str] = []
@@ -113,7 +113,7 @@ def assemble(
         if isinstance(shape, Points):
             x, y, mag = shape.x, shape.y, shape.mag
             rate = rates[shape.sed] * 10.0 ** (-0.4 * (mag - component.brightness.mag))
-            trail = math.hypot(vx, vy) * seconds / setup.pixel_scale
+            trail = math.hypot(vx, vy) * seconds / setup.optics.pixel_scale
             steps = min(LONGEST, max(1, math.ceil(trail / TRAIL)))
             times = began + seconds * (np.arange(steps) + 0.5) / steps
             path = np.add.outer(vx * times, x).ravel(), np.add.outer(vy * times, y).ravel()
@@ -153,18 +153,19 @@ def assemble(
     )
 
 
-def _rates(component: Component, request: Request, light: PhotonBudget) -> tuple[Floats, list[str]]:
+def _rates(component: Component, request: Request, light: Illumination) -> tuple[Floats, list[str]]:
     """Return electrons/s of the component's brightness with each of its spectra, and notes."""
     rates: list[float] = []
+    budget = light.budget
     notes: list[str] = []
     for rest in component.seds:
         sed = spectrum.moving(rest, component.velocity)
         if sed == request.target.sed and component.brightness == request.target.brightness:
-            rates.append(light.target_rate)  # its notes are the light's own
+            rates.append(light.target.rate)  # its notes are the light's own
             continue
-        rate, told = light.electrons(Target(sed=sed, brightness=component.brightness))
-        rates.append(rate)
-        notes += told
+        flux, own = spectrum.flux(Target(sed=sed, brightness=component.brightness), budget.wave)
+        rates.append(float(np.sum(flux * budget.total * budget.width)) * budget.area)
+        notes += own
     return np.array(rates), notes
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from elvis_cli.base.arrays import Floats
 from elvis_cli.light import lamps
 from elvis_cli.light.compose import Scene, assemble
+from elvis_cli.model.psf_model import SeeingPsf
 from elvis_cli.model.request import Brightness, Request, Sed, Target
 from elvis_cli.model.setup import Setup
 from elvis_cli.scene import library, spectrum
@@ -65,7 +66,7 @@ def groups(request: Request, setup: Setup, step: float) -> tuple[Group, ...]:
     made = []
     for (sed, _), members in parts.items():
         band = spectrum.reach(sed)
-        if band and (band[1] <= setup.band[0] or band[0] >= setup.band[1]):
+        if band and (band[1] <= setup.optics.band[0] or band[0] >= setup.optics.band[1]):
             continue
         reference = members[0][1]
         rated = [(one, np.array([_ratio(brightness, reference)])) for one, brightness in members]
@@ -130,7 +131,7 @@ def _binned(shape: Points | Galaxies, setup: Setup, step: float) -> Floats:
     assert shape.velocity is not None
     distance = _distance(shape, setup)
     weight = 10.0 ** (-0.4 * (shape.mag - shape.mag.min())) / (1.0 + (distance / NEAR) ** 2)
-    far = distance > FAR * (1.0 if setup.psf != "seeing" else max(1.0, setup.seeing / FAR))
+    far = distance > FAR * (1.0 if not isinstance(setup.psf, SeeingPsf) else max(1.0, setup.atmosphere.seeing / FAR))
     own = np.argsort(-np.where(far, 0.0, weight), kind="stable")[:SINGLE]
     result = shape.velocity.astype(float)
     if far.any():

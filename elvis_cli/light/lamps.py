@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.light.budget import PhotonBudget, black_body
+from elvis_cli.light.budget import PhotonBudget, black_body, per_pixel
 from elvis_cli.model.calibration import Lamp
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, Trace
@@ -26,9 +26,8 @@ def capacity(setup: Setup) -> float:
 
 def instead(light: PhotonBudget, density: Mapping[str, Floats], setup: Setup) -> PhotonBudget:
     """Return the light with other uniform sources: electrons/s/um/arcsec2 (n,) on ``light.wave`` by origin."""
-    pixel = setup.pixel_scale**2
-    rates = {origin: float(np.sum(values * light.width)) * pixel for origin, values in density.items()}
-    return replace(light, density=dict(density), background=rates)
+    background = per_pixel(density, light.width, setup.optics.pixel_scale)
+    return replace(light, density=dict(density), background=background)
 
 
 def continuum(lamps: tuple[Lamp, ...], light: PhotonBudget) -> Floats:
@@ -49,11 +48,11 @@ def lines(lamps: tuple[Lamp, ...], light: PhotonBudget) -> tuple[Floats, Floats]
 def brightest(density: Floats, light: PhotonBudget, setup: Setup) -> float:
     """Return the most that a pixel gets of a uniform source: electrons/s, for electrons/s/um/arcsec2 (n,)."""
     if setup.spectrograph is None:
-        return float(np.sum(density * light.width)) * setup.pixel_scale**2
+        return float(np.sum(density * light.width)) * setup.optics.pixel_scale**2
     return max(
         float(np.max(np.interp(wave, light.wave, density) * efficiency * dispersion)) * aperture.width
         for _, aperture, wave, dispersion, efficiency in _traces(setup)
-    ) * setup.pixel_scale  # fmt: skip
+    ) * setup.optics.pixel_scale  # fmt: skip
 
 
 def brightest_line(wave: Floats, strength: Floats, setup: Setup) -> float:
@@ -65,22 +64,22 @@ def brightest_line(wave: Floats, strength: Floats, setup: Setup) -> float:
         detected = float((strength[inside] * trace.efficiency.at(wave[inside])).max(initial=0.0))
         share = 1.0 / max(graph.line_width(aperture), 1.0)
         most = max(most, detected * aperture.width * share)
-    return most * setup.pixel_scale
+    return most * setup.optics.pixel_scale
 
 
-def brightest_point(light: PhotonBudget, setup: Setup) -> float:
-    """Return the most that a pixel gets of the target as a point seen by a perfect pupil, electrons/s.
+def brightest_point(target: Floats, light: PhotonBudget, setup: Setup) -> float:
+    """Return the most electrons/s that a pixel gets of a point of ``target`` electrons/s/um (n,) in a perfect image.
 
     The peak of the image is area / wavelength^2 per sr, but not more than all of it in a pixel.
     """
-    pixel = math.radians(setup.pixel_scale / 3600.0)
+    pixel = math.radians(setup.optics.pixel_scale / 3600.0)
     wave = light.wave * 1e-6
     if setup.spectrograph is None:
-        share = np.minimum(setup.telescope.area * (pixel / wave) ** 2, 1.0)
-        return float(np.sum(light.target * light.width * share))
-    share = np.minimum(setup.telescope.diameter * pixel / wave, 1.0)
+        share = np.minimum(setup.optics.telescope.area * (pixel / wave) ** 2, 1.0)
+        return float(np.sum(target * light.width * share))
+    share = np.minimum(setup.optics.telescope.diameter * pixel / wave, 1.0)
     return max(
-        float(np.max(np.interp(wave, light.wave, light.target * share) * efficiency * dispersion))
+        float(np.max(np.interp(wave, light.wave, target * share) * efficiency * dispersion))
         for _, _, wave, dispersion, efficiency in _traces(setup)
     )
 

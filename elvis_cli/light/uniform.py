@@ -13,20 +13,22 @@ from elvis_cli.light.budget import PhotonBudget
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Uniform:
+class UniformSource:
     """A source that fills the field."""
 
     part: str
-    """Of the light (`imager.PARTS`)."""
+    """Part of the light: background or thermal."""
     density: Callable[[Floats], Floats]
     """Electrons/s/um/arcsec2 averaged between edges (n + 1,), um, without the orders' own efficiency: (n,)."""
 
 
-def background(light: PhotonBudget) -> tuple[Uniform, Uniform]:
+def background(light: PhotonBudget) -> tuple[UniformSource, UniformSource]:
     """Return the sky and the warm optics, linear between the wavelengths of ``light``."""
     warm = sum((light.density[name] for name in light.density if name != "sky"), np.zeros_like(light.wave))
 
     def between(values: Floats, edges: Floats) -> Floats:
         return np.interp((edges[1:] + edges[:-1]) / 2, light.wave, values, left=0.0, right=0.0)
 
-    return Uniform("background", partial(between, light.density["sky"])), Uniform("thermal", partial(between, warm))
+    return UniformSource("background", partial(between, light.density["sky"])), UniformSource(
+        "thermal", partial(between, warm)
+    )

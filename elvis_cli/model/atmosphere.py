@@ -42,3 +42,15 @@ class Turbulence:
     """L0, m."""
     name: str = ""
     """Of the profile among the site's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Atmosphere:
+    """The air between target and telescope."""
+
+    site: Site
+    turbulence: Turbulence
+    seeing: float
+    """Zenith seeing FWHM at 500 nm, arcsec."""
+    airmass: float
+    """Of the target."""

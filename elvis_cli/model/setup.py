@@ -1,37 +1,26 @@
-"""The plugin contract: what an instrument is, and the Setup that it makes of a request."""
+"""An instrument made ready for one request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from elvis_cli.model.atmosphere import Site, Turbulence
+from elvis_cli.model.atmosphere import Atmosphere
+from elvis_cli.model.calibration import Calibration
 from elvis_cli.model.detector import Detector
-from elvis_cli.model.elvis_block import PsfCube, Window
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.exposure import Exposure
+from elvis_cli.model.psf_model import PsfModel
 from elvis_cli.model.sourced_value import SourcedValue
-from elvis_cli.model.telescope import AoSystem, PupilMask, Surface, Telescope
-
-if TYPE_CHECKING:
-    from elvis_cli.model.calibration import Calibration
-    from elvis_cli.model.spectrograph import Spectrograph
-
-Floats = NDArray[np.float64]
+from elvis_cli.model.spectrograph import Spectrograph
+from elvis_cli.model.telescope import PupilMask, Surface, Telescope
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Setup:
-    """An instrument made ready for one request: everything that the renderer and the writer need."""
+class Optics:
+    """Telescope and instrument from the pupil to the focal plane."""
 
-    instrument: str
-    """Name of the plugin."""
-    mode: str
-    kind: str
-    """imager, slit, ifu, echelle or mos."""
-    site: Site
     telescope: Telescope
     surfaces: tuple[Surface, ...]
     """Everything between the sky and the detector in the order of light, filters included."""
@@ -44,41 +33,63 @@ class Setup:
     """arcsec per (binned) pixel."""
     plate_scale: float
     """arcsec per mm in the focal plane."""
-    detector: Detector
-    psf: str
-    """gaussian (the ETC's image quality), seeing (von Karman), ao, cube (the user's own), or
-    diffraction (the pupil and ``jitter``)."""
-    seeing: float
-    """Zenith seeing FWHM at 500 nm, arcsec."""
-    turbulence: Turbulence
-    ao: AoSystem | None
-    guide_star_mag: float
-    """Of the natural guide star, the brightest where there are several."""
-    dit: float
-    """s."""
-    count: int | None
-    """NDIT or NEXPO; None in S/N mode."""
-    count_key: str
-    """The ETC's own name of ``count``, e.g. DET.NDIT or SEQ.NEXPO."""
-    snr_goal: float | None
-    aperture_pix: int
-    """Aperture diameter, pixels; 0 = automatic."""
-    window: Window
-    chips: tuple[int, ...]
-    header: Mapping[str, Any]
-    """Further primary header cards: keyword (as in "ESO INS FILT1 NAME" or "INSTRUME") -> value or (value, comment)."""
     pupil_mask: PupilMask | None = None
-    jitter: float = 0.0
-    """Without an atmosphere: image motion and charge diffusion, arcsec rms per axis."""
-    guide_stars: tuple[tuple[float, float, float], ...] = ()
-    """x, y (arcsec in the field) and magnitude of each natural guide star; () = where the observation puts them."""
-    psf_cube: PsfCube | None = None
     distortion: float = 0.0
     """Cubic term of the radial distortion, 1/arcsec2."""
+    throughput_factor: float = 1.0
+    """Grey factor on the throughput: the user's zero point over the instrument's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The part of the focal plane that is rendered."""
+
+    window: Window
+    """Of each chip."""
+    chips: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The prediction that is asked for."""
+
+    snr: float | None = None
+    """Requested signal-to-noise ratio: the number of integrations is solved for it."""
+    wave: tuple[float, float] | None = None
+    """Range over which the ratio of a spectrum is meant, um; None = all of it."""
+    aperture_pix: int = 0
+    """Diameter (image) or length (slit) of the extraction aperture, pixels; 0 = automatic."""
+    orders: tuple[str, ...] = ()
+    """Orders of which tables are written; () = all."""
+    read_noise_once: bool = False
+    """The requested ratio counts the read noise once in a sequence, as the ETC of the first generation did."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """An instrument made ready for one request: everything that the renderer and the writer need."""
+
+    instrument: str
+    """Name of the plugin."""
+    mode: str
+    optics: Optics
+    atmosphere: Atmosphere
+    psf: PsfModel
+    detector: Detector
+    exposure: Exposure
+    frame: Frame
+    goal: Goal
+    header: Mapping[str, Any]
+    """Further primary header cards: keyword (as in "ESO INS FILT1 NAME" or "INSTRUME") -> value or (value, comment)."""
     spectrograph: Spectrograph | None = None
     """None = an imager."""
     calibration: Calibration | None = None
     """The calibration frame that is taken; None = the target."""
     values: tuple[SourcedValue, ...] = ()
-    notes: tuple[str, ...] = field(default=())
-    """Things a user must know (assumed figures, replaced data): stderr and header."""
+    notes: tuple[str, ...] = ()
+    """Notes for the user (assumed figures, replaced data): stderr and header."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of mode: imager, slit, ifu, echelle or mos."""
+        return "imager" if self.spectrograph is None else self.spectrograph.kind

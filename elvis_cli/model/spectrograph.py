@@ -95,6 +95,8 @@ class Spectrograph:
     """Part of the differential refraction that is corrected: 0 none, 1 all."""
     reference: float = 0.0
     """Wavelength (um) that the guiding keeps in the middle of the aperture; 0 = middle of the band."""
+    kind: str = "slit"
+    """slit, ifu, echelle or mos."""
 
     def line_width(self, aperture: Aperture) -> float:
         """Return the FWHM (pixels) of a line: the image of an aperture, blurred."""

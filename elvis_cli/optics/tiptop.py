@@ -20,7 +20,7 @@ import numpy as np
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.model.elvis_block import PsfCube
-from elvis_cli.model.request import Request
+from elvis_cli.model.psf_model import AoPsf, adaptive_optics
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics.ao.tilt import light
 from elvis_cli.optics.ao.tomography import EDGE
@@ -36,8 +36,8 @@ RUN = (
 )
 
 
-def cube(setup: Setup, request: Request) -> PsfCube:
-    """Return TIPTOP's point-spread function at the target's place, at three wavelengths of the passband.
+def cube(setup: Setup, target: tuple[float, float]) -> PsfCube:
+    """Return TIPTOP's PSF at ``target`` (x, y; arcsec in the field), at three wavelengths of the passband.
 
     Raises
     ------
@@ -46,12 +46,13 @@ def cube(setup: Setup, request: Request) -> PsfCube:
     ResourceError
         TIPTOP is not installed, or fails.
     """
-    if setup.ao is None or setup.ao.kind == "glao":
+    ao = adaptive_optics(setup.psf)
+    if ao is None or ao.system.kind == "glao":
         raise RequestError("/elvis/psf", "TIPTOP is for modes with adaptive optics: scao, ltao, mcao", found="tiptop")
     if importlib.util.find_spec("tiptop") is None:
         raise ResourceError("TIPTOP is not installed: pip install 'elvis-cli[tiptop]'", package="astro-tiptop")
     wave = wavelengths(setup)
-    text = parameters(setup, request, wave)
+    text = parameters(setup, ao, target, wave)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "elvis.ini").write_text(text, "utf-8")
         # TIPTOP joins names with + and wants the closing slash
@@ -80,33 +81,32 @@ def _read(path: Path, wave: Floats) -> PsfCube:
 
 def wavelengths(setup: Setup) -> Floats:
     """Return three wavelengths (um) that stand for the passband: its mean and what spans its width."""
-    grid = np.linspace(*setup.band, 2000)
-    passed = np.prod([surface.throughput.at(grid) for surface in setup.surfaces], axis=0) * setup.detector.qe.at(grid)
+    grid = np.linspace(*setup.optics.band, 2000)
+    passed = np.prod([surface.throughput.at(grid) for surface in setup.optics.surfaces], axis=0) * setup.detector.qe.at(
+        grid
+    )
     passed = passed / passed.sum()
     mean = float(passed @ grid)
     spread = math.sqrt(float(passed @ (grid - mean) ** 2))
     return np.array([mean - 1.3 * spread, mean, mean + 1.3 * spread])
 
 
-def parameters(setup: Setup, request: Request, wave: Floats) -> str:
-    """Return TIPTOP's parameter file for a Setup; ``wave`` (um) are the wavelengths of the PSF."""
-    ao, telescope = setup.ao, setup.telescope
-    assert ao is not None
-    target = np.array(request.elvis.offset)
-    middle, west = np.zeros(2) if ao.kind == "mcao" else target, request.image_quality.separation
-    guide = np.array(setup.guide_stars[0][:2] if setup.guide_stars else (middle[0] + west, middle[1]))
+def parameters(setup: Setup, psf: AoPsf, target: tuple[float, float], wave: Floats) -> str:
+    """Return TIPTOP's parameter file for a PSF at ``target`` (arcsec) and the wavelengths ``wave`` (um)."""
+    ao, telescope = psf.system, setup.optics.telescope
+    guide = np.array(psf.guide)
     sensor = telescope.diameter / ao.subapertures
     nyquist = float(wave.min()) * 1e-6 / (2 * telescope.diameter) / ARCSEC
     high = np.array([_on_circle(ao.asterism_radius, i, ao.lasers) for i in range(ao.lasers)]) if ao.lasers else guide
     count = max(ao.lasers, 1)
-    photons = ao.laser_photons if ao.lasers else light(ao, setup.guide_star_mag) * sensor**2 / ao.rate
+    photons = ao.laser_photons if ao.lasers else light(ao, psf.guide_star_mag) * sensor**2 / ao.rate
     pitches = ao.dm_pitches or (ao.pitch,)
     best = [(0.0, 0.0), *((ao.field_radius, 360.0 * i / EDGE) for i in range(EDGE))][: None if ao.kind == "mcao" else 1]
-    turbulence = setup.turbulence
+    turbulence = setup.atmosphere.turbulence
     sections: dict[str, dict[str, Any]] = {
         "telescope": {
             "TelescopeDiameter": telescope.diameter,
-            "ZenithAngle": math.degrees(math.acos(1.0 / request.sky.airmass)),
+            "ZenithAngle": math.degrees(math.acos(1.0 / setup.atmosphere.airmass)),
             "ObscurationRatio": telescope.inner / telescope.diameter,
             "Resolution": 2 * max(64, 2 * ao.subapertures),
             "TechnicalFoV": 2.2 * max(10.0, ao.asterism_radius, *(math.hypot(x, y) for x, y, _ in ao.stars)),
@@ -115,7 +115,7 @@ def parameters(setup: Setup, request: Request, wave: Floats) -> str:
         },
         "atmosphere": {
             "Wavelength": 500e-9,
-            "Seeing": setup.seeing,
+            "Seeing": setup.atmosphere.seeing,
             "L0": turbulence.outer_scale,
             "Cn2Weights": list(turbulence.weight),
             "Cn2Heights": list(turbulence.height),
@@ -123,13 +123,13 @@ def parameters(setup: Setup, request: Request, wave: Floats) -> str:
             # from everywhere, as the built-in budget has it
             "WindDirection": [round(137.5 * i % 360.0, 1) for i in range(len(turbulence.wind))],
         },
-        "sources_science": {"Wavelength": [w * 1e-6 for w in wave], **_polar(target[None])},
+        "sources_science": {"Wavelength": [w * 1e-6 for w in wave], **_polar(np.array([target]))},
         "sources_HO": {
             "Wavelength": ao.wfs_wavelength * 1e-6,
             **_polar(high.reshape(-1, 2)),
             "Height": 90e3 if ao.lasers else 0.0,
         },
-        "sensor_science": {"PixelScale": min(setup.pixel_scale, nyquist) * 1e3, "FieldOfView": SIZE},
+        "sensor_science": {"PixelScale": min(setup.optics.pixel_scale, nyquist) * 1e3, "FieldOfView": SIZE},
         "sensor_HO": {
             "WfsType": "Pyramid" if ao.wfs == "pyramid" else "Shack-Hartmann",
             "Modulation": ao.modulation if ao.wfs == "pyramid" else None,
@@ -162,21 +162,22 @@ def parameters(setup: Setup, request: Request, wave: Floats) -> str:
         },
     }
     if ao.lasers:
-        _low_order(sections, setup, guide)
+        _low_order(sections, setup, psf)
     return "".join(f"[{name}]\n{_lines(section)}\n" for name, section in sections.items())
 
 
-def _low_order(sections: dict[str, dict[str, Any]], setup: Setup, guide: Floats) -> None:
+def _low_order(sections: dict[str, dict[str, Any]], setup: Setup, psf: AoPsf) -> None:
     """Add the natural guide stars beside the lasers, and their sensor."""
-    ao = setup.ao
-    assert ao is not None
-    usual = [(guide[0] + x, guide[1] + y, setup.guide_star_mag + m) for x, y, m in ao.stars or ((0.0, 0.0, 0.0),)]
-    stars = np.array(setup.guide_stars or usual, float)
+    ao = psf.system
+    asterism = [
+        (psf.guide[0] + x, psf.guide[1] + y, psf.guide_star_mag + m) for x, y, m in ao.stars or ((0.0, 0.0, 0.0),)
+    ]
+    stars = np.array(psf.guide_stars or asterism, float)
     sections["sources_LO"] = {"Wavelength": ao.tiptilt_wavelength * 1e-6, **_polar(stars[:, :2])}
     sections["sensor_LO"] = {
-        "PixelScale": 0.5e3 * ao.tiptilt_wavelength * 1e-6 / setup.telescope.diameter / ARCSEC,
+        "PixelScale": 0.5e3 * ao.tiptilt_wavelength * 1e-6 / setup.optics.telescope.diameter / ARCSEC,
         "FieldOfView": 100,
-        "NumberPhotons": [light(ao, m) * setup.telescope.area / ao.tiptilt_rate for m in stars[:, 2]],
+        "NumberPhotons": [light(ao, m) * setup.optics.telescope.area / ao.tiptilt_rate for m in stars[:, 2]],
         "SigmaRON": ao.tiptilt_ron,
         "ExcessNoiseFactor": 1.0,
         "NumberLenslets": [1] * len(stars),

@@ -10,10 +10,11 @@ import numpy as np
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
 from elvis_cli.model.elvis_block import PsfCube
-from elvis_cli.model.request import Request
-from elvis_cli.model.setup import Setup
+from elvis_cli.model.psf_model import CubePsf, adaptive_optics
+from elvis_cli.model.setup import Optics, Setup
+from elvis_cli.model.telescope import Telescope
 from elvis_cli.optics import pupil
-from elvis_cli.optics.make_psf import Psf, disc, power_of_two
+from elvis_cli.optics.psf_types import Psf, disc, power_of_two
 from elvis_cli.sky.turbulence import ARCSEC
 
 ABSOLUTE = (0.5, 1.001)
@@ -22,8 +23,8 @@ WING = 11 / 3
 """Beyond the border of the user's image light falls as r^-WING (Kolmogorov's law)."""
 
 
-def adopt(setup: Setup, request: Request) -> Setup:
-    """Return the Setup with the point-spread function that the request brings, and what there is to say of it.
+def adopt(setup: Setup, requested: PsfCube | str, target: tuple[float, float]) -> Setup:
+    """Return the Setup with the user's PSF, or TIPTOP's at ``target`` (arcsec in the field), and notes on it.
 
     Raises
     ------
@@ -32,15 +33,12 @@ def adopt(setup: Setup, request: Request) -> Setup:
     ResourceError
         It is to come from TIPTOP, which is not installed.
     """
-    asked = request.elvis.psf
-    if asked is None:
-        return setup
-    if isinstance(asked, str):
+    if isinstance(requested, str):
         from elvis_cli.optics import tiptop
 
-        cube, source = tiptop.cube(setup, request), "TIPTOP"
+        cube, source = tiptop.cube(setup, target), "TIPTOP"
     else:
-        cube, source = asked, "file"
+        cube, source = requested, "file"
     sums = planes(cube).sum(axis=(1, 2), dtype=float)
     if not sums.min() > 0:
         raise RequestError("/elvis/psf/data", "holds no light")
@@ -51,14 +49,17 @@ def adopt(setup: Setup, request: Request) -> Setup:
     else:
         told = "is in an arbitrary unit: scaled to hold all light, none beyond its border"
     notes = [f"the PSF is the request's own ({source}), the same all over the field: it {told}"]
-    wave, centre = cube.wavelength, setup.filter_centre
+    wave, centre = cube.wavelength, setup.optics.filter_centre
     if wave and not wave[0] <= centre <= wave[-1]:
         known = f"from {wave[0]:g} to {wave[-1]:g}" if len(wave) > 1 else f"at {wave[0]:g}"
         notes.append(f"the PSF is known {known} um: the nearest is taken for {centre:.4g} um")
-    if cube.scale > setup.pixel_scale:
-        notes.append(f"elements of the PSF are larger ({cube.scale:g} arcsec) than pixels ({setup.pixel_scale:g})")
+    if cube.scale > setup.optics.pixel_scale:
+        notes.append(
+            f"elements of the PSF are larger ({cube.scale:g} arcsec) than pixels ({setup.optics.pixel_scale:g})"
+        )
     header = {**setup.header, "ESO SIM PSF SOURCE": (source, "where the point-spread function comes from")}
-    return replace(setup, psf="cube", psf_cube=cube, header=header, notes=(*setup.notes, *notes))
+    psf = CubePsf(cube, adaptive_optics(setup.psf))
+    return replace(setup, psf=psf, header=header, notes=(*setup.notes, *notes))
 
 
 def planes(cube: PsfCube) -> Floats:
@@ -67,21 +68,20 @@ def planes(cube: PsfCube) -> Floats:
     return np.asarray(np.where(data > 0, data, 0.0), float)
 
 
-def build(setup: Setup, wave: Floats, weight: Floats, count: int) -> Psf:
-    """Return the Psf of ``setup.psf_cube`` for a passband, ``count`` times the same.
+def build(cube: PsfCube, optics: Optics, extent: int, wave: Floats, weight: Floats, count: int) -> Psf:
+    """Return the PSF of the user's images for a passband, ``count`` times the same; chips span ``extent`` pixels.
 
     Elements hold the light that fell on them: what of it lies on a pixel is a matter of areas. The star stands at
     the brightest place. Between the wavelengths of two planes they are mixed linearly, beyond the last one it holds.
     """
-    assert setup.psf_cube is not None
-    cube, pixel = setup.psf_cube, setup.pixel_scale
+    pixel = optics.pixel_scale
     image = _mix(cube, np.asarray(wave, float), np.asarray(weight, float) / np.sum(weight))
     y, x = _centre(image)
     size = cube.scale / pixel  # pixels an element
     oversample = min(power_of_two(max(2.0, 1.0 / size)), 16)
     box = max(64, min(power_of_two(size * max(image.shape)), 1024 // oversample))
     step = max(1, box // 32)
-    reach = 2 * max(setup.detector.nx, setup.detector.ny)
+    reach = 2 * extent
     nc = max(min(power_of_two(reach / step), 1024), 4 * box // step)
     radius = box / 2 - 4.0
     fine = _on(image, x, y, size, box * oversample, 1.0 / oversample, 1.0)
@@ -103,7 +103,7 @@ def build(setup: Setup, wave: Floats, weight: Floats, count: int) -> Psf:
         step=step,
         fine_radius=radius,
         pixel_scale=pixel,
-        strehl=float(image.max()) / _perfect(setup, cube.scale, wave, weight),
+        strehl=float(image.max()) / _perfect(optics.telescope, cube.scale, wave, weight),
         fwhm=_fwhm(image, y, x) * cube.scale,
     )
 
@@ -162,9 +162,9 @@ def _add_wing(grid: Floats, step: float, borders: list[float], light: float) -> 
     grid += np.where(out, amplitude * np.maximum(np.hypot(place, place[:, None]), 1.0) ** -WING, 0.0)
 
 
-def _perfect(setup: Setup, scale: float, wave: Floats, weight: Floats) -> float:
+def _perfect(telescope: Telescope, scale: float, wave: Floats, weight: Floats) -> float:
     """Return the light on the central element of a star without aberrations."""
-    aperture = pupil.transfer(setup.telescope)
+    aperture = pupil.transfer(telescope)
     total = 0.0
     for um, share in zip(wave, np.asarray(weight) / np.sum(weight), strict=True):
         metres = float(um) * 1e-6 / ARCSEC  # shift per cycle/arcsec

@@ -19,6 +19,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.focalplane.samples import Samples
 from elvis_cli.model.detector import Detector
 from elvis_cli.model.spectrograph import Aperture
+from elvis_cli.prediction import noise
 
 SMOOTH = 65
 """Pixels over which the fraction of the light in the aperture is taken."""
@@ -87,21 +88,18 @@ class Spectrum:
     def scaled(self, factor: float) -> Floats:
         """Return ``single`` for a target that is ``factor`` times as bright."""
         target = factor * self.target
-        variance = self.shot * (target + self.sky + self.dark) + self.ron2
-        return np.divide(target, np.sqrt(np.maximum(variance, 0.0)), out=np.zeros_like(target), where=variance > 0)
+        return noise.ratios(target, noise.variance(target, self.sky, self.dark, ron2=self.ron2, shot=self.shot))
 
     def once(self, count: int) -> Floats:
         """Return the ratio after ``count`` integrations whose read noise counts as that of one."""
-        variance = count * self.shot * (self.target + self.sky + self.dark) + self.ron2
-        root = np.sqrt(np.maximum(variance, 0.0))
-        return np.divide(count * self.target, root, out=np.zeros_like(self.target), where=variance > 0)
+        shot = count * self.shot
+        return noise.ratios(
+            count * self.target, noise.variance(self.target, self.sky, self.dark, ron2=self.ron2, shot=shot)
+        )
 
     def noise(self) -> dict[str, Floats]:
         """Return the electrons rms in the aperture by origin, and their quadratic sum."""
-        light = {"target": self.target, "sky": self.sky, "dark": self.dark}
-        variance = {name: self.shot * electrons for name, electrons in light.items()} | {"ron": self.ron2}
-        variance["total"] = np.sum(list(variance.values()), axis=0)
-        return {name: np.sqrt(np.maximum(value, 0.0)) for name, value in variance.items()}
+        return noise.components(self.target, self.sky, self.dark, self.ron2, self.shot)
 
     def where(self, use: NDArray[Any]) -> Spectrum:
         """Return some of the spectral pixels, by mask or index."""
@@ -164,7 +162,7 @@ def extract(
     target = np.where(lit[:, None], np.maximum(samples.target, 0.0) * dit, 0.0)  # a transform's nought is not quite 0
     sky = np.where(lit[:, None], samples.background * dit, 0.0)
     level = target + sky + dark[:, None]
-    variance = shot * level + ron2[:, None]
+    variance = noise.variance(level, ron2=ron2[:, None], shot=shot)
     ideal = np.divide(target**2, variance, out=np.zeros_like(variance), where=variance > 0).sum(axis=1)
     inside = (target * weight).sum(axis=1)
     npix = lit * weight.sum()

@@ -1,26 +1,16 @@
-"""The signal-to-noise ratio that the ETC predicts, and the number of exposures that reaches a requested one."""
+"""The prediction for an image: signal-to-noise ratio in an aperture, and NDIT or NEXPO for a requested one."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from elvis_cli.model.detector import Chip
+from elvis_cli.focalplane.geometry import nearest_chip
+from elvis_cli.focalplane.imager import Imager
+from elvis_cli.model.psf_model import AoPsf, CubePsf
+from elvis_cli.model.request import Brightness
 from elvis_cli.model.setup import Setup
-
-if TYPE_CHECKING:
-    from elvis_cli.light.budget import PhotonBudget
-    from elvis_cli.model.request import Brightness
-    from elvis_cli.optics.make_psf import Psf
-
-
-MAX_COUNT = 1_000_000
-"""NDIT or NEXPO beyond this is no observation."""
-
-
-LIMIT = 5.0
-"""Signal-to-noise ratio of a detection."""
+from elvis_cli.prediction import noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +28,14 @@ class Aperture:
     @classmethod
     def around(cls, fwhm: float, setup: Setup) -> Aperture:
         """Return the request's aperture, or the smallest odd number of pixels >= 2 FWHM (arcsec) when automatic."""
-        if setup.aperture_pix > 0:
-            return cls(setup.aperture_pix)
-        wanted = math.ceil(2.0 * fwhm / setup.pixel_scale)
+        if setup.goal.aperture_pix > 0:
+            return cls(setup.goal.aperture_pix)
+        wanted = math.ceil(2.0 * fwhm / setup.optics.pixel_scale)
         return cls(wanted + 1 - wanted % 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class ImagingPrediction:
     """What the ETC formula says of one request. Electrons are per integration (DIT) unless said otherwise."""
 
     snr: float
@@ -81,7 +71,7 @@ class Prediction:
     full_well: float
     sky_model: str
     limit: float | None
-    """Magnitude, in the target's band and system, at which a target like this reaches LIMIT sigma."""
+    """Magnitude, in the target's band and system, at which a target like this is detected (noise.DETECTION_SNR)."""
 
     @property
     def saturated(self) -> bool:
@@ -123,100 +113,55 @@ class Prediction:
             ("ESO SIM PEAK SATUR", self.saturated, "brightest pixel above the full well"),
         ]
         if self.limit is not None:
-            cards.append(("ESO SIM LIMIT MAG", round(self.limit, 4), f"[mag] a like target at S/N = {LIMIT:g}"))
+            cards.append(
+                ("ESO SIM LIMIT MAG", round(self.limit, 4), f"[mag] a like target at S/N = {noise.DETECTION_SNR:g}")
+            )
         if self.strehl is not None:
             cards.append(("ESO SIM IQ STREHL", round(self.strehl, 6), "Strehl ratio"))
         return cards
 
 
-@dataclass(frozen=True, slots=True)
-class Exposed:
-    """What stands in the prediction's place for a frame without a target."""
-
-    count: int
-    """NDIT or NEXPO."""
-    remarks: tuple[tuple[str, object, str], ...]
-    """Cards of the HIERARCH ESO SIM block."""
-    notes: tuple[str, ...] = ()
-
-    def cards(self) -> list[tuple[str, object, str]]:
-        """Return (keyword, value, comment) for the HIERARCH ESO SIM block."""
-        return list(self.remarks)
-
-
-def ratio(target: float, npix: int, sky: float, dark: float, ron: float, shot: float = 1.0) -> float:
-    """Return S / sqrt(S + npix (sky + dark + RON^2)), all in electrons of one integration (ESO ETC).
-
-    ``shot`` is the variance of an electron, which the fit of a slope makes more than 1 (`elvis_cli.model.sampling`).
-    """
-    return target / math.sqrt(shot * (target + npix * (sky + dark)) + npix * ron**2) if target > 0 else 0.0
-
-
-def limiting_flux(npix: int, sky: float, dark: float, ron: float, count: int, shot: float = 1.0) -> float:
-    """Return the electrons of one integration in the aperture that give LIMIT sigma after ``count`` integrations."""
-    noise, own = npix * (shot * (sky + dark) + ron**2), shot * LIMIT**2
-    return (own + math.sqrt(own**2 + 4 * count * LIMIT**2 * noise)) / (2 * count)
-
-
-def solve_count(single: float, goal: float) -> int:
-    """Return the least number of integrations whose S/N reaches ``goal``; 0 when MAX_COUNT are not enough."""
-    if single * math.sqrt(MAX_COUNT) < goal:
-        return 0
-    count = max(1, math.ceil((goal / single) ** 2))
-    while count > 1 and single * math.sqrt(count - 1) >= goal:  # rounding of the square
-        count -= 1
-    return count
-
-
-def predict(
-    setup: Setup,
-    chip: Chip,
-    light: PhotonBudget,
-    psf: Psf,
-    encircled: float,
-    brightest: float,
-    aperture: Aperture,
-    brightness: Brightness,
-) -> Prediction:
-    """Return the ETC's prediction.
-
-    ``encircled`` is the fraction of ``light.target_rate`` in the aperture, ``brightest`` the electrons/s of the scene's
-    brightest source in one pixel.
-    """
-    dit = setup.dit
-    target = light.target_rate * encircled * dit
-    sky = light.background_rate * dit
-    shot = setup.detector.sampling.shot
-    single = ratio(target, aperture.pixels, sky, chip.dark * dit, chip.ron, shot)
-    count = setup.count
+def predict(renderer: Imager, brightness: Brightness) -> ImagingPrediction:
+    """Return the ETC's prediction for the target of an image; ``brightness`` is the target's."""
+    light, psf = renderer.light, renderer.psf
+    setup, budget = light.setup, light.budget
+    aperture = Aperture.around(psf.fwhm, setup)
+    chip = nearest_chip(setup, *renderer.scene.centre)
+    exposure, dit, shot = setup.exposure, setup.exposure.dit, setup.detector.sampling.shot
+    encircled = renderer.concentration(aperture.diameter)
+    target = light.target.rate * encircled * dit
+    sky, dark = budget.background_rate * dit, chip.dark * dit
+    background, ron2 = aperture.pixels * (sky + dark), aperture.pixels * chip.ron**2
+    single = noise.ratio(target, background, ron2, shot)
+    count = exposure.count
     if count is None:
-        count = solve_count(single, setup.snr_goal or 0.0)
+        count = noise.solve_count(single, setup.goal.snr or 0.0)
     limit = None
     if target > 0 and count > 0 and brightness.kind == "mag":
-        least = limiting_flux(aperture.pixels, sky, chip.dark * dit, chip.ron, count, shot)
+        least = noise.limiting_flux(background, ron2, count, shot)
         limit = brightness.mag - 2.5 * math.log10(least / target)
-    return Prediction(
+    return ImagingPrediction(
         snr=single * math.sqrt(count),
         snr_single=single,
         count=count,
-        count_key=setup.count_key,
-        solved=setup.count is None,
+        count_key=exposure.count_key,
+        solved=exposure.count is None,
         dit=dit,
         aperture_pix=aperture.diameter,
         npix=aperture.pixels,
         encircled=encircled,
         target=target,
-        target_rate=light.target_rate,
+        target_rate=light.target.rate,
         sky=sky,
-        sky_rate=light.background_rate,
-        dark=chip.dark * dit,
+        sky_rate=budget.background_rate,
+        dark=dark,
         ron=chip.ron,
         shot=shot,
         iq=psf.fwhm,
-        strehl=psf.strehl if setup.psf in ("ao", "cube") else None,
-        throughput=light.mean_throughput,
-        brightest=brightest * dit + sky + chip.dark * dit,
+        strehl=psf.strehl if isinstance(setup.psf, AoPsf | CubePsf) else None,
+        throughput=budget.mean_throughput,
+        brightest=renderer.brightest() * dit + sky + dark,
         full_well=setup.detector.full_well,
         limit=limit,
-        sky_model=light.sky_model,
+        sky_model=budget.sky_model,
     )

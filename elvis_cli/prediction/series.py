@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.base.arrays import Floats
+from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.constants import LIGHT, PLANCK
+from elvis_cli.light.budget import PhotonBudget
+from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.setup import Setup
-
-if TYPE_CHECKING:
-    from elvis_cli.light.budget import PhotonBudget
-    from elvis_cli.optics.make_psf import Psf
-    from elvis_cli.prediction.imaging import Prediction
+from elvis_cli.optics.psf_types import Psf
+from elvis_cli.prediction import noise
+from elvis_cli.prediction.imaging import ImagingPrediction
 
 FIRST_GENERATION = {
     "sky/obsemission": "signals/obssky",
@@ -81,37 +81,37 @@ def mapped(series: Collection[str], setup: Setup) -> bool:
     """Return whether there is to be an S/N map: of an image, if it is asked for and the frame is not too large."""
     if setup.spectrograph is not None:
         return False
-    return "snr/snr" in series and len(setup.chips) * setup.window.nx * setup.window.ny <= MAP_PIXELS
+    return "snr/snr" in series and len(setup.frame.chips) * setup.frame.window.nx * setup.frame.window.ny <= MAP_PIXELS
 
 
-def throughput(light: PhotonBudget, encircled: float) -> dict[str, Floats]:
-    """Return the fractions (n,) on ``light.wave`` by flag: their product, all but the aperture's, is totalinclsky."""
-    everywhere = np.ones_like(light.wave)
-    inside = [curve for group, curve in light.groups.items() if group not in ("telescope", "detector")]
+def throughput(budget: PhotonBudget, encircled: float) -> dict[str, Floats]:
+    """Return the fractions (n,) on ``budget.wave`` by flag: their product, all but the aperture's, is totalinclsky."""
+    everywhere = np.ones_like(budget.wave)
+    inside = [curve for group, curve in budget.groups.items() if group not in ("telescope", "detector")]
     return {
-        "atmosphere": light.atmosphere,
-        "telescope": light.groups.get("telescope", everywhere),
+        "atmosphere": budget.atmosphere,
+        "telescope": budget.groups.get("telescope", everywhere),
         "instrument": np.prod([everywhere, *inside], axis=0),
         "encircledenergy": encircled * everywhere,
-        "detector": light.groups["detector"],
-        "totalinclsky": light.total,
+        "detector": budget.groups["detector"],
+        "totalinclsky": budget.total,
     }
 
 
-def sed(light: PhotonBudget) -> dict[str, Floats]:
-    """Return J/s/m2/m (n,) on ``light.wave``: the target above the atmosphere, and the sky per arcsec2."""
-    energy = PLANCK * LIGHT / (light.wave * 1e-6) * 1e6  # of a photon, and um-1 to m-1
-    return {"target": light.flux * energy, "sky": light.emission * energy}
+def sed(light: Illumination) -> dict[str, Floats]:
+    """Return J/s/m2/m (n,) on ``light.budget.wave``: the target above the atmosphere, and the sky per arcsec2."""
+    energy = PLANCK * LIGHT / (light.budget.wave * 1e-6) * 1e6  # of a photon, and um-1 to m-1
+    return {"target": light.target.flux * energy, "sky": light.budget.emission * energy}
 
 
-def signals(prediction: Prediction) -> dict[str, float]:
+def signals(prediction: ImagingPrediction) -> dict[str, float]:
     """Return the electrons of one integration in the aperture; obstotal includes the dark current."""
     sky = prediction.npix * prediction.sky
     dark = prediction.npix * prediction.dark
     return {"obstarget": prediction.target, "obssky": sky, "obstotal": prediction.target + sky + dark}
 
 
-def maxsignals(prediction: Prediction) -> dict[str, float]:
+def maxsignals(prediction: ImagingPrediction) -> dict[str, float]:
     """Return the electrons of one integration in the brightest pixel; maxpixeltotal includes the dark current."""
     return {
         "maxpixeltarget": prediction.brightest - prediction.sky - prediction.dark,
@@ -120,16 +120,11 @@ def maxsignals(prediction: Prediction) -> dict[str, float]:
     }
 
 
-def noise(prediction: Prediction) -> dict[str, float]:
+def noise_components(prediction: ImagingPrediction) -> dict[str, float]:
     """Return the electrons rms of one integration in the aperture, by origin, and their quadratic sum."""
-    variance = {
-        "target": prediction.shot * prediction.target,
-        "sky": prediction.shot * prediction.npix * prediction.sky,
-        "dark": prediction.shot * prediction.npix * prediction.dark,
-        "ron": prediction.npix * prediction.ron**2,
-    }
-    variance["total"] = sum(variance.values())
-    return {name: math.sqrt(value) for name, value in variance.items()}
+    npix = prediction.npix
+    sky, dark, ron2 = npix * prediction.sky, npix * prediction.dark, npix * prediction.ron**2
+    return noise.components(prediction.target, sky, dark, ron2, prediction.shot)
 
 
 def snr_map(rate: NDArray[np.float32], background: float, setup: Setup, chip: Chip, count: int) -> NDArray[np.float32]:
@@ -138,13 +133,15 @@ def snr_map(rate: NDArray[np.float32], background: float, setup: Setup, chip: Ch
     ``rate`` (ny, nx) is what falls on the chip, electrons/s, of which ``background`` is sky and warm optics; the noise
     is that of the ETC: Poisson's of all light and of the dark current, and the read-out's.
     """
-    dit, shot = setup.dit, setup.detector.sampling.shot
-    noise = np.float32(shot * dit) * rate + np.float32(shot * chip.dark * dit + chip.ron**2)
-    np.sqrt(noise, out=noise)
+    dit, shot = setup.exposure.dit, setup.detector.sampling.shot
+    empty = noise.variance(chip.dark * dit, ron2=chip.ron**2, shot=shot)
+    electrons: Image = np.float32(dit) * rate
+    rms = noise.variance(electrons, ron2=empty, shot=shot)
+    np.sqrt(rms, out=rms)
     signal = rate - np.float32(background)
     signal *= np.float32(dit * math.sqrt(count))
     # a pixel without light, dark current and read noise has neither signal nor noise
-    np.divide(signal, noise, out=signal, where=noise > 0)
+    np.divide(signal, rms, out=signal, where=rms > 0)
     return signal
 
 

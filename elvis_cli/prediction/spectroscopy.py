@@ -12,10 +12,9 @@ import numpy as np
 from elvis_cli.base import parallel
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import configure
-from elvis_cli.model.request import Request
-from elvis_cli.model.setup import Setup
+from elvis_cli.model.request import Sed, Target
 from elvis_cli.model.spectrograph import Aperture, Spectrograph
-from elvis_cli.prediction import extraction, imaging
+from elvis_cli.prediction import extraction, imaging, noise
 from elvis_cli.prediction.extraction import Spectrum
 from elvis_cli.scene.spectrum import gaussian
 
@@ -29,7 +28,7 @@ LOST = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
+class SpectroscopyPrediction:
     """What the ETC says of one request of a spectrograph. Electrons are per integration unless said otherwise.
 
     Scalars are medians over ``inside``, the spectral pixels that were asked for.
@@ -56,7 +55,7 @@ class Prediction:
     full_well: float
     resolution: float
     limit: float | None
-    """Magnitude, in the target's band and system, at which a target like this has a median S/N of snr.LIMIT."""
+    """Magnitude, in the target's band and system, at which such a target has a median S/N of DETECTION_SNR."""
     sky_model: str
     endless: bool = False
     """The target has no end: its fractions are areas, arcsec2."""
@@ -132,43 +131,49 @@ class Prediction:
             ("ESO SIM PEAK SATUR", self.saturated, "brightest pixel above the full well"),
         ]
         if self.limit is not None:
-            cards.append(("ESO SIM LIMIT MAG", round(self.limit, 4), f"[mag] a like target at S/N = {imaging.LIMIT:g}"))
+            cards.append(
+                ("ESO SIM LIMIT MAG", round(self.limit, 4), f"[mag] a like target at S/N = {noise.DETECTION_SNR:g}")
+            )
         return cards
 
 
-def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Prediction:
+def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None) -> SpectroscopyPrediction:
     """Return the ETC's prediction for a spectrograph, NDIT or NEXPO solved if need be: 0 where nothing reaches it.
 
-    Pixels that the optics leave dark, outside a filter or beyond a dichroic, do not count.
+    Pixels that the optics leave dark, outside a filter or beyond a dichroic, do not count. ``line`` is the emission
+    line within which the S/N is meant unless the request says where.
 
     Raises
     ------
     RequestError
         No order falls on a chip.
     """
-    spectrograph, detector = setup.spectrograph, setup.detector
-    assert spectrograph is not None  # a spectrometer has one
+    setup, budget = spectrometer.light.setup, spectrometer.light.budget
+    spectrograph, detector, exposure, goal = spectrometer.spectrograph, setup.detector, setup.exposure, setup.goal
+    offset = spectrometer.scene.centre
     fwhm = spectrometer.psf.fwhm
-    diameter = aperture_pixels(fwhm, setup, request)
+    diameter = imaging.Aperture.around(fwhm, setup).diameter
     reach = max(REACH, diameter // 2 + 1)
-    passed = np.prod(list(spectrometer.light.groups.values()), axis=0)
+    passed = np.prod(list(budget.groups.values()), axis=0)
     dark = configure.FAINT * passed.max()
 
     def follow(number: int) -> tuple[Spectrum, float]:
         """Return the spectrum in a trace, and all electrons/s of the target there."""
         trace, samples = spectrograph.traces[number], spectrometer.samples(number, reach)
         aperture, s = spectrograph.apertures[trace.aperture], samples.s - samples.centre
-        pixel = float(np.ptp(s)) / (s.size - 1) if s.size > 1 else setup.pixel_scale
-        place = aperture.within(*request.elvis.offset)
+        pixel = float(np.ptp(s)) / (s.size - 1) if s.size > 1 else setup.optics.pixel_scale
+        place = aperture.within(*offset)
         weight = extraction.weights(aperture, s, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu")
-        efficiency, light = trace.efficiency.at(samples.wave), spectrometer.light
-        everything = np.interp(samples.wave, light.wave, light.target) * efficiency * samples.dispersion
-        found = extraction.extract(trace.order, samples, weight, efficiency, everything, detector, setup.dit)
+        efficiency = trace.efficiency.at(samples.wave)
+        everything = (
+            np.interp(samples.wave, budget.wave, spectrometer.light.target.density) * efficiency * samples.dispersion
+        )
+        found = extraction.extract(trace.order, samples, weight, efficiency, everything, detector, exposure.dit)
         rate = np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0).sum()
-        lit = np.interp(samples.wave, light.wave, passed) * efficiency >= dark
+        lit = np.interp(samples.wave, budget.wave, passed) * efficiency >= dark
         return found.where((found.chip > 0) & lit), float(rate)
 
-    numbers = near(spectrograph, request.elvis.offset, setup.pixel_scale * reach)
+    numbers = near(spectrograph, offset, setup.optics.pixel_scale * reach)
     # one alone first: it makes what they share
     made = [follow(numbers[0]), *parallel.gather(follow, numbers[1:])]
     parts: dict[tuple[int, int], list[Spectrum]] = {}
@@ -184,28 +189,30 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
     if not orders:
         raise RequestError("/instrument", "no order falls on a chip")
     width = spectrograph.line_width(spectrograph.apertures[0])
-    endless = request.target.morphology.kind == "infinite"
-    inside, notes = chosen(orders, request, width)
+    endless = target.morphology.kind == "infinite"
+    inside, notes = chosen(orders, goal.wave, line, width)
     if not endless and (most := max(float(one.enslitted.max()) for one in orders)) < LOST:
         notes += (f"at most {most:.1g} of the target's light falls into the aperture",)
-    tabled, missing = listed(orders, request)
+    tabled, missing = listed(orders, goal.orders)
     single = float(np.median(inside.single))
-    count = setup.count if setup.count is not None else imaging.solve_count(single, setup.snr_goal or 0.0)
-    if setup.count is None and count > 0 and request.generation == 1:
-        count = solve_once(inside, setup.snr_goal or 0.0, count)
-        text = f"timesnr: {setup.count_key} {count} as by the first generation's ETC, which counts the read noise once"
+    count = exposure.count if exposure.count is not None else noise.solve_count(single, goal.snr or 0.0)
+    if exposure.count is None and count > 0 and goal.read_noise_once:
+        count = solve_once(inside, goal.snr or 0.0, count)
+        text = (
+            f"timesnr: {exposure.count_key} {count} as by the first generation's ETC, which counts the read noise once"
+        )
         notes += (f"{text}; with that of every integration the S/N is {single * math.sqrt(count):.4g}",)
-    brightness, limit = request.target.brightness, None
+    brightness, limit = target.brightness, None
     if single > 0 and count > 0 and brightness.kind == "mag":
         limit = brightness.mag - 2.5 * math.log10(limiting_factor(inside, count))
-    return Prediction(
+    return SpectroscopyPrediction(
         orders=orders,
         listed=tabled,
         inside=inside,
         count=count,
-        count_key=setup.count_key,
-        solved=setup.count is None,
-        dit=setup.dit,
+        count_key=exposure.count_key,
+        solved=exposure.count is None,
+        dit=exposure.dit,
         aperture_pix=diameter,
         iq=fwhm,
         target_rate=sum(rate for _, rate in made),
@@ -213,7 +220,7 @@ def predict(spectrometer: Spectrometer, setup: Setup, request: Request) -> Predi
         full_well=detector.full_well,
         resolution=float(np.median(inside.wave / inside.dispersion)) / width,
         limit=limit,
-        sky_model=spectrometer.light.sky_model,
+        sky_model=budget.sky_model,
         endless=endless,
         remarks=(*notes, *missing),
     )
@@ -240,14 +247,9 @@ def _orders(parts: Mapping[tuple[int, int], Spectrum], shared: bool) -> tuple[Sp
     return tuple(found)
 
 
-def aperture_pixels(fwhm: float, setup: Setup, request: Request) -> int:
-    """Return the aperture's size in pixels; the first generation's is the central pixel unless it says otherwise."""
-    if request.generation == 1 and request.image_quality.aperture_pix is None:
-        return 1
-    return imaging.Aperture.around(fwhm, setup).diameter
-
-
-def chosen(orders: Sequence[Spectrum], request: Request, width: float) -> tuple[Spectrum, tuple[str, ...]]:
+def chosen(
+    orders: Sequence[Spectrum], requested: tuple[float, float] | None, line: Sed | None, width: float
+) -> tuple[Spectrum, tuple[str, ...]]:
     """Return the spectral pixels, of all orders, where the signal-to-noise ratio is meant, and notes.
 
     An emission line's, unless the request says where, is meant within its FWHM on the detector, where a narrow one is
@@ -256,11 +258,10 @@ def chosen(orders: Sequence[Spectrum], request: Request, width: float) -> tuple[
     """
     everything = extraction.join(orders)
     wave, half = everything.wave, everything.dispersion / 2
-    asked, sed = request.timing.wave, request.target.sed
-    if asked is not None:
-        low, high = asked
-    elif sed.kind == "emissionline" and request.elvis.catalogue is None:
-        centre, sigma = gaussian(sed)
+    if requested is not None:
+        low, high = requested
+    elif line is not None:
+        centre, sigma = gaussian(line)
         broad = math.hypot(sigma * math.sqrt(2 * math.log(2)), width * half[np.abs(wave - centre).argmin()])
         low, high = centre - broad, centre + broad
     else:
@@ -269,18 +270,15 @@ def chosen(orders: Sequence[Spectrum], request: Request, width: float) -> tuple[
         inside = (wave + beyond >= low) & (wave - beyond <= high)
         if inside.any():
             return everything.where(inside), ()
-    if asked is None:  # which the scene has told
+    if requested is None:  # which the scene has told
         return everything, ()
     seen = f"{1e3 * wave.min():.6g} to {1e3 * wave.max():.6g} nm"
     text = f"timesnr: no order sees {1e3 * low:g} to {1e3 * high:g} nm, what is seen lies within {seen}"
     return everything, (f"{text}: the S/N is the median over all of that",)
 
 
-def listed(orders: tuple[Spectrum, ...], request: Request) -> tuple[tuple[Spectrum, ...], tuple[str, ...]]:
-    """Return the orders that the request's ``orders_list`` (older: ``order``) names, all without one, and notes."""
-    given = request.keys.get("orders_list", request.keys.get("order"))
-    named = list(given.values()) if isinstance(given, Mapping) else given if isinstance(given, list) else []
-    names = [str(order).removesuffix(".0") for order in named if order is not None]
+def listed(orders: tuple[Spectrum, ...], names: tuple[str, ...]) -> tuple[tuple[Spectrum, ...], tuple[str, ...]]:
+    """Return the orders with these ``names``, all without names, and notes on those that are not there."""
     found = tuple(spectrum for spectrum in orders if str(spectrum.order) in names)
     missing = [name for name in names if name not in {str(spectrum.order) for spectrum in found}]
     note = (f"orders {', '.join(missing)[:80]} do not fall on the chips: no tables of them",) if missing else ()
@@ -301,10 +299,10 @@ def solve_once(inside: Spectrum, goal: float, most: int) -> int:
 
 
 def limiting_factor(inside: Spectrum, count: int) -> float:
-    """Return how much brighter the target must be for a median of snr.LIMIT after ``count`` integrations."""
+    """Return how much brighter the target must be for a median of noise.DETECTION_SNR after ``count`` integrations."""
     low, high = -40.0, 40.0
     for _ in range(50):
         middle = (low + high) / 2
-        reached = float(np.median(inside.scaled(10.0**middle))) * math.sqrt(count) >= imaging.LIMIT
+        reached = float(np.median(inside.scaled(10.0**middle))) * math.sqrt(count) >= noise.DETECTION_SNR
         low, high = (low, middle) if reached else (middle, high)
     return float(10.0**high)

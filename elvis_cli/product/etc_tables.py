@@ -8,60 +8,54 @@ those of `elvis_cli.product.order_tables`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import Floats
+from elvis_cli.focalplane.imager import Imager
+from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
-from elvis_cli.model.request import Request
-from elvis_cli.model.setup import Setup
+from elvis_cli.model.elvis_block import ElvisBlock
+from elvis_cli.model.request import Target
+from elvis_cli.optics.psf_types import Psf
 from elvis_cli.prediction import series as etc_output
-from elvis_cli.prediction.imaging import Prediction
+from elvis_cli.prediction.imaging import ImagingPrediction
 from elvis_cli.prediction.series import pick
 from elvis_cli.product import header, wcs
 from elvis_cli.product.fits import Image, Table
 from elvis_cli.sky.pointing import observe
-
-if TYPE_CHECKING:
-    from elvis_cli.light.budget import PhotonBudget
-    from elvis_cli.optics.make_psf import Psf
-    from elvis_cli.prediction import spectroscopy
 
 ELECTRON = "electron"
 
 
 def extensions(
     series: frozenset[str],
-    request: Request,
-    setup: Setup,
-    light: PhotonBudget,
-    psf: Psf,
-    prediction: Prediction | spectroscopy.Prediction,
+    target: Target,
+    block: ElvisBlock,
+    renderer: Imager,
+    prediction: ImagingPrediction,
     rates: Mapping[int, NDArray[np.float32]],
 ) -> Iterator[Table | Image]:
-    """Yield the extensions that ``series`` asks for; ``rates`` (electrons/s, by chip) are read at the end only."""
-    if not isinstance(prediction, Prediction):
-        from elvis_cli.product import order_tables
-
-        yield from order_tables.tables(series, light, prediction)
-        return
-    infinite = request.target.morphology.kind == "infinite"
-    parts = etc_output.throughput(light, 1.0 if infinite else prediction.encircled)
-    yield from _spectral("throughput", parts, {}, light, series)
-    yield from _spectral("sed", etc_output.sed(light), etc_output.ENERGIES, light, series)
+    """Yield the extensions of an image that ``series`` asks for; ``rates`` (electrons/s, by chip) are read last."""
+    light = renderer.light
+    parts = etc_output.throughput(light.budget, 1.0 if target.morphology.kind == "infinite" else prediction.encircled)
+    wave = light.budget.wave
+    yield from _spectral("throughput", parts, {}, wave, series)
+    yield from _spectral("sed", etc_output.sed(light), etc_output.ENERGIES, wave, series)
     yield from _row("SIGNALS", dict(pick(etc_output.signals(prediction), "signals", series)), "in the aperture")
     brightest = dict(pick(etc_output.maxsignals(prediction), "maxsignals", series))
     yield from _row("MAXSIGNALS", brightest, "in the brightest pixel")
     if "snr/noise_components" in series:
-        yield from _row("NOISE_COMPONENTS", etc_output.noise(prediction), "rms in the aperture")
+        yield from _row("NOISE_COMPONENTS", etc_output.noise_components(prediction), "rms in the aperture")
     if "psf/psf" in series:
-        yield from _psf(psf)
+        yield from _psf(renderer.psf)
     if "snr/snr" in series:
         columns = {"SNR": np.array([prediction.snr]), "SNR_SINGLE": np.array([prediction.snr_single])}
         counts = {"COUNT": prediction.count, "DIAMETER": prediction.aperture_pix, "NPIX": prediction.npix}
         yield Table("SNR", columns | {key: np.array([n], np.int32) for key, n in counts.items()}, {"DIAMETER": "pixel"})
-        yield from _maps(request, setup, light, prediction, rates)
+        yield from _maps(light, block, prediction.count, rates)
 
 
 def kept(stage: str, unit: str, chip: Chip, image: NDArray[np.float32]) -> Image:
@@ -75,14 +69,14 @@ def kept(stage: str, unit: str, chip: Chip, image: NDArray[np.float32]) -> Image
 
 
 def _spectral(
-    group: str, parts: Mapping[str, Any], units: Mapping[str, str], light: PhotonBudget, series: frozenset[str]
+    group: str, parts: Mapping[str, Any], units: Mapping[str, str], wave: Floats, series: frozenset[str]
 ) -> Iterator[Table]:
     """Yield the table of a group against wavelength, if any of its series is asked for."""
     columns = dict(pick(parts, group, series))
     if columns:
         named = {flag.upper(): values for flag, values in columns.items()}
         unit = {"WAVELENGTH": "um"} | {flag.upper(): text for flag, text in units.items() if flag in columns}
-        yield Table(group.upper(), {"WAVELENGTH": light.wave, **named}, unit)
+        yield Table(group.upper(), {"WAVELENGTH": wave, **named}, unit)
 
 
 def _row(name: str, values: Mapping[str, float], where: str) -> Iterator[Table]:
@@ -119,19 +113,16 @@ def _psf(psf: Psf) -> Iterator[Table | Image]:
 
 
 def _maps(
-    request: Request,
-    setup: Setup,
-    light: PhotonBudget,
-    prediction: Prediction,
-    rates: Mapping[int, NDArray[np.float32]],
+    light: Illumination, block: ElvisBlock, count: int, rates: Mapping[int, NDArray[np.float32]]
 ) -> Iterator[Image]:
-    when = observe(request, setup, prediction.count)
+    setup = light.setup
+    when = observe(block, setup)
     for number, rate in rates.items():
         chip = setup.detector.chip(number)
-        made = etc_output.snr_map(rate, light.background_rate, setup, chip, prediction.count)
+        ratios = etc_output.snr_map(rate, light.budget.background_rate, setup, chip, count)
         cards: list[header.Card] = [
             ("EXTVER", number, "number of the chip"),
             ("BUNIT", "1", "expected signal / noise, all integrations"),
-            *wcs.cards(setup, chip, setup.window, when.ra, when.dec, when.position_angle),
+            *wcs.cards(setup, chip, setup.frame.window, when.ra, when.dec, when.position_angle),
         ]
-        yield Image("SNR_MAP", made, cards)
+        yield Image("SNR_MAP", ratios, cards)

@@ -29,6 +29,7 @@ from elvis_cli.errors import ResourceError
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
+from elvis_cli.prediction.types import Prediction
 from elvis_cli.product import header
 from elvis_cli.product.quadrants import split
 from elvis_cli.sky.pointing import observe
@@ -92,7 +93,7 @@ class Copy:
 def write(
     request: Request,
     setup: Setup,
-    prediction: header.Predicted,
+    prediction: Prediction,
     frames: Iterable[tuple[Chip, NDArray[np.float32] | NDArray[np.uint16]] | Image | Copy],
     notes: Sequence[str],
     out: BinaryIO,
@@ -110,7 +111,7 @@ def write(
     RequestError
         The request's date is not ISO 8601.
     """
-    observation = observe(request, setup, prediction.count)
+    observation = observe(request.elvis, setup)
     cards: list[header.Card] = [
         ("SIMPLE", True, "conforms to FITS standard"),
         ("BITPIX", 8, "bits per value"),
@@ -154,8 +155,6 @@ def embedded(request: Request) -> str:
 
 def plain(text: str) -> str:
     """Return ``text`` in printable ASCII, the only characters of a FITS header."""
-    if text.isascii() and text.isprintable():  # what a request of megabytes is
-        return text
     if text.isascii() and text.isprintable():  # as a rule; a catalogue's megabytes need not be taken apart
         return text
     folded = unicodedata.normalize("NFKD", text.translate(_PLAIN))

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from elvis_cli import __version__
 from elvis_cli.model.detector import Chip
+from elvis_cli.model.psf_model import adaptive_optics
 from elvis_cli.model.request import Request
 from elvis_cli.model.sampling import Sampling
 from elvis_cli.model.setup import Setup
+from elvis_cli.prediction.types import Prediction
 from elvis_cli.product import spectrograph_cards, wcs
 from elvis_cli.product.quadrants import Part
 from elvis_cli.sky.pointing import ExposureGeometry, isot
@@ -32,18 +34,7 @@ _DOTTED = re.compile(r"(?=.{1,40}$)[A-Z][A-Z0-9]*(\.[A-Z0-9_-]+)+")
 """A request key that is an ESO keyword, such as INS.FILT1.NAME, and fits on a card."""
 
 
-class Predicted(Protocol):
-    """What the headers need of `elvis_cli.prediction.imaging.Prediction`."""
-
-    @property
-    def count(self) -> int:
-        """NDIT or NEXPO."""
-
-    def cards(self) -> list[Card]:
-        """Return the HIERARCH ESO SIM cards of the predicted S/N."""
-
-
-def primary(request: Request, setup: Setup, prediction: Predicted, observation: ExposureGeometry) -> list[Card]:
+def primary(request: Request, setup: Setup, prediction: Prediction, observation: ExposureGeometry) -> list[Card]:
     """Return the primary header below NAXIS, without CHECKSUM; ``setup.header`` wins over what is written here."""
     count = prediction.count
     cards = [
@@ -133,7 +124,7 @@ def _standard(request: Request, setup: Setup, observation: ExposureGeometry) -> 
     return [
         ("ORIGIN", "ELVIS", "simulated, not observed"),
         ("DATE", isot(observation.created), "[UTC] date of this file"),
-        ("TELESCOP", setup.telescope.name, "simulated telescope"),
+        ("TELESCOP", setup.optics.telescope.name, "simulated telescope"),
         ("INSTRUME", setup.instrument.upper(), "simulated instrument"),
         ("OBJECT", _target_name(request), "target"),
         ("RA", observation.ra, "[deg] field centre"),
@@ -153,14 +144,13 @@ def _standard(request: Request, setup: Setup, observation: ExposureGeometry) -> 
 
 
 def _sidereal(setup: Setup, observation: ExposureGeometry) -> list[Card]:
-    if setup.site.space:
+    if setup.atmosphere.site.space:
         return []
     return [("LST", round(observation.sidereal_time * 240.0, 3), "[s] local sidereal time at start")]
 
 
 def _exposure(request: Request, setup: Setup, observation: ExposureGeometry, count: int) -> list[Card]:
-    number = request.elvis.exposure
-    files = max(number, 1 if setup.detector.kind == "ir" else count)
+    number, files = setup.exposure.number, setup.exposure.files
     first = isot(observation.first)
     name, arm = _target_name(request), "spec" if setup.spectrograph else "img"
     return [
@@ -168,7 +158,7 @@ def _exposure(request: Request, setup: Setup, observation: ExposureGeometry, cou
         ("ESO DPR TECH", spectrograph_cards.TECHNIQUES[setup.kind], "observation technique"),
         ("ESO DPR TYPE", "OBJECT", "observation type"),
         ("ESO OBS ID", 0, "observation block; 0 when simulated without one"),
-        ("ESO OBS NAME", f"{name} {setup.filter_name}", "name of the block"),
+        ("ESO OBS NAME", f"{name} {setup.optics.filter_name}", "name of the block"),
         ("ESO OBS PROG ID", "SIMULATED", "programme"),
         ("ESO OBS TARG NAME", name, "target"),
         ("ESO OBS TPLNO", 1, "number of the template in the block"),
@@ -209,15 +199,15 @@ def _template(request: Request) -> Iterable[Card]:
 def _detector(setup: Setup, count: int) -> list[Card]:
     cards: list[Card] = [
         ("ESO DET NAME", setup.detector.name, "detector"),
-        ("ESO DET CHIPS", len(setup.chips), "chips in this file"),
-        ("ESO DET DIT", setup.dit, "[s] integration time"),
+        ("ESO DET CHIPS", len(setup.frame.chips), "chips in this file"),
+        ("ESO DET DIT", setup.exposure.dit, "[s] integration time"),
     ]
     if setup.detector.kind == "ccd":
         return [
             *cards,
             ("ESO DET NDIT", 1, "integrations summed in this file"),
-            ("ESO DET WIN1 DIT1", setup.dit, "[s] integration time"),
-            ("ESO DET WIN1 UIT1", setup.dit, "[s] integration time asked for"),
+            ("ESO DET WIN1 DIT1", setup.exposure.dit, "[s] integration time"),
+            ("ESO DET WIN1 UIT1", setup.exposure.dit, "[s] integration time asked for"),
         ]
     return [
         *cards,
@@ -247,7 +237,7 @@ def _keys(request: Request) -> Iterable[Card]:
 
 
 def _telescope(request: Request, setup: Setup, observation: ExposureGeometry) -> Iterable[Card]:
-    if not setup.site.space:
+    if not setup.atmosphere.site.space:
         yield from _ground(request, setup, observation)
     yield "ESO TEL TARG ALPHA", float(_sexagesimal(observation.ra / 15.0)), "hhmmss.sss right ascension"
     yield "ESO TEL TARG DELTA", float(_sexagesimal(observation.dec)), "ddmmss.sss declination"
@@ -255,7 +245,7 @@ def _telescope(request: Request, setup: Setup, observation: ExposureGeometry) ->
 
 
 def _ground(request: Request, setup: Setup, observation: ExposureGeometry) -> Iterable[Card]:
-    site, airmass = setup.site, request.sky.airmass
+    site, airmass = setup.atmosphere.site, request.sky.airmass
     yield "ESO TEL GEOELEV", site.elevation, "[m] elevation above sea level"
     yield "ESO TEL GEOLAT", site.latitude, "[deg] latitude, North positive"
     yield "ESO TEL GEOLON", site.longitude, "[deg] longitude, East positive"
@@ -266,7 +256,7 @@ def _ground(request: Request, setup: Setup, observation: ExposureGeometry) -> It
         known = request.elvis.obs is not None and altitude > 10.0
         at = round(1.0 / math.sin(math.radians(altitude)), 6) if known else airmass
         yield f"ESO TEL AIRM {when}", at, "airmass" if known else "airmass, as simulated"
-        yield f"ESO TEL AMBI FWHM {when}", setup.seeing, "[arcsec] zenith seeing at 500 nm"
+        yield f"ESO TEL AMBI FWHM {when}", setup.atmosphere.seeing, "[arcsec] zenith seeing at 500 nm"
         yield f"ESO TEL AMBI IWV {when}", request.sky.pwv, "[mm] precipitable water vapour at zenith"
         yield f"ESO TEL AMBI PRES {when}", site.pressure, "[hPa] pressure"
     yield "ESO TEL PARANG START", _degrees(observation.parallactic), "[deg] parallactic angle at start"
@@ -280,25 +270,26 @@ def _simulation(request: Request, setup: Setup) -> Iterable[Card]:
     yield "ESO SIM SEED", request.elvis.seed, "random seed"
     yield "ESO SIM PRODUCT", request.elvis.product, "raw or expected"
     yield "ESO SIM GENERATION", request.generation, "generation of the ETC JSON"
-    if not setup.site.space:
+    if not setup.atmosphere.site.space:
         sky = request.sky
         yield "ESO SIM ATM FLI", sky.fli, "fractional lunar illumination"
         yield "ESO SIM ATM MOONSEP", sky.moon_distance, "[deg] moon to target"
         yield "ESO SIM ATM MOONALT", sky.moon_altitude, "[deg] altitude of the moon"
-        yield "ESO SIM ATM SEEING", setup.seeing, "[arcsec] at zenith and 500 nm"
-    yield "ESO SIM AO KIND", setup.ao.kind if setup.ao else "none", "adaptive optics"
-    if setup.ao:
-        tau0 = coherence_time(setup.turbulence, fried(setup.seeing)) * 1e3
-        yield "ESO SIM ATM PROFILE", setup.turbulence.name, "profile of the turbulence above the site"
+        yield "ESO SIM ATM SEEING", setup.atmosphere.seeing, "[arcsec] at zenith and 500 nm"
+    ao = adaptive_optics(setup.psf)
+    yield "ESO SIM AO KIND", ao.system.kind if ao else "none", "adaptive optics"
+    if ao:
+        tau0 = coherence_time(setup.atmosphere.turbulence, fried(setup.atmosphere.seeing)) * 1e3
+        yield "ESO SIM ATM PROFILE", setup.atmosphere.turbulence.name, "profile of the turbulence above the site"
         yield "ESO SIM ATM TAU0", round(tau0, 6), "[ms] coherence time at zenith and 500 nm"
-        yield "ESO SIM ATM L0", setup.turbulence.outer_scale, "[m] outer scale"
-        yield "ESO SIM AO RATE", setup.ao.rate, "[Hz] of the loop"
-        yield "ESO SIM AO NCPA", setup.ao.residual, "[nm] wavefront error besides the atmosphere"
-        yield "ESO SIM AO JITTER", setup.ao.jitter, "[mas] image motion besides the atmosphere"
-        yield "ESO SIM AO GSMAG", setup.guide_star_mag, "[mag] guide star"
-        if setup.guide_stars:
-            yield "ESO SIM AO GSX", setup.guide_stars[0][0], "[arcsec] first guide star in the field, +x West"
-            yield "ESO SIM AO GSY", setup.guide_stars[0][1], "[arcsec] first guide star in the field, +y North"
+        yield "ESO SIM ATM L0", setup.atmosphere.turbulence.outer_scale, "[m] outer scale"
+        yield "ESO SIM AO RATE", ao.system.rate, "[Hz] of the loop"
+        yield "ESO SIM AO NCPA", ao.system.residual, "[nm] wavefront error besides the atmosphere"
+        yield "ESO SIM AO JITTER", ao.system.jitter, "[mas] image motion besides the atmosphere"
+        yield "ESO SIM AO GSMAG", ao.guide_star_mag, "[mag] guide star"
+        if ao.guide_stars:
+            yield "ESO SIM AO GSX", ao.guide_stars[0][0], "[arcsec] first guide star in the field, +x West"
+            yield "ESO SIM AO GSY", ao.guide_stars[0][1], "[arcsec] first guide star in the field, +y North"
         else:
             yield "ESO SIM AO GSSEP", request.image_quality.separation, "[arcsec] guide star to target"
     if request.elvis.stages is not None:

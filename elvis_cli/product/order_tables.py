@@ -18,9 +18,9 @@ from elvis_cli.product.fits import Table
 
 if TYPE_CHECKING:
     from elvis_cli.base.arrays import Floats
-    from elvis_cli.light.budget import PhotonBudget
+    from elvis_cli.light.illumination import Illumination
     from elvis_cli.prediction.extraction import Spectrum
-    from elvis_cli.prediction.spectroscopy import Prediction
+    from elvis_cli.prediction.spectroscopy import SpectroscopyPrediction
 
 Columns = dict[str, "Floats"]
 UNITS = {
@@ -31,8 +31,10 @@ UNITS = {
 WHERE = {"signals": "in the aperture", "maxsignals": "in the brightest pixel"}
 
 
-def tables(series: frozenset[str], light: PhotonBudget, prediction: Prediction) -> Iterator[Table]:
-    """Yield the tables that ``series`` asks for, group by group."""
+def tables(
+    series: frozenset[str], light: Illumination, prediction: SpectroscopyPrediction, _rates: object = None
+) -> Iterator[Table]:
+    """Yield the tables that ``series`` asks for, group by group; they need no rates of pixels."""
     groups: dict[str, Callable[[Spectrum], Columns]] = {
         "throughput": lambda spectrum: throughput(spectrum, light, endless=prediction.endless),
         "sed": lambda spectrum: sed(spectrum, light),
@@ -66,13 +68,13 @@ def table(name: str, spectrum: Spectrum, columns: Columns, units: dict[str, str]
     return Table(name, named, {"WAVELENGTH": "um", **units}, cards)
 
 
-def throughput(spectrum: Spectrum, light: PhotonBudget, *, endless: bool) -> Columns:
+def throughput(spectrum: Spectrum, light: Illumination, *, endless: bool) -> Columns:
     """Return the fractions by flag; totalinclsky is their product without slit, fibre and aperture.
 
     Of an ``endless`` target, whose brightness is per arcsec2, nothing is lost at edges.
     """
     within = np.ones_like(spectrum.wave) if endless else spectrum.enslitted
-    parts = {flag: np.interp(spectrum.wave, light.wave, curve) for flag, curve in _shared(light).items()}
+    parts = {flag: np.interp(spectrum.wave, light.budget.wave, curve) for flag, curve in _shared(light).items()}
     return parts | {
         "blaze": spectrum.efficiency,
         "enslittedenergy": within,
@@ -82,14 +84,14 @@ def throughput(spectrum: Spectrum, light: PhotonBudget, *, endless: bool) -> Col
     }
 
 
-def _shared(light: PhotonBudget) -> Columns:
-    parts = etc_output.throughput(light, 1.0)
+def _shared(light: Illumination) -> Columns:
+    parts = etc_output.throughput(light.budget, 1.0)
     return {flag: parts[flag] for flag in ("atmosphere", "telescope", "instrument", "detector")}
 
 
-def sed(spectrum: Spectrum, light: PhotonBudget) -> Columns:
+def sed(spectrum: Spectrum, light: Illumination) -> Columns:
     """Return J/s/m2/m: the target above the atmosphere (per arcsec2 when it is infinite), and the sky per arcsec2."""
-    return {flag: np.interp(spectrum.wave, light.wave, curve) for flag, curve in etc_output.sed(light).items()}
+    return {flag: np.interp(spectrum.wave, light.budget.wave, curve) for flag, curve in etc_output.sed(light).items()}
 
 
 def signals(spectrum: Spectrum) -> Columns:

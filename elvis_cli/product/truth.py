@@ -31,7 +31,7 @@ def extensions(request: Request, setup: Setup, sources: Sources) -> Iterator[Tab
     if not request.elvis.truth:
         return
     row, places, units = (_on_chips if setup.spectrograph is None else _in_apertures)(setup, sources)
-    observation = observe(request, setup, setup.count or 1)
+    observation = observe(request.elvis, setup)
     sky = field_to_sky(sources.x[row], sources.y[row], observation.position_angle)
     ra, dec = deproject(*sky, observation.ra, observation.dec)
     magnitudes = request.target.brightness.kind == "mag"
@@ -43,13 +43,13 @@ def extensions(request: Request, setup: Setup, sources: Sources) -> Iterator[Tab
             "RA": ra,
             "DEC": dec,
             "MAG": sources.mag[row] if magnitudes else np.full(row.size, np.nan),
-            "ELECTRONS": sources.rate[row] * setup.dit,
+            "ELECTRONS": sources.rate[row] * setup.exposure.dit,
             **({} if sources.id is None else {"ID": sources.id[row]}),
         },
         {**units, "RA": "deg", "DEC": "deg", "MAG": "mag", "ELECTRONS": "electron"},
         [
             ("ESO SIM TRUTH WHEN", "middle of the exposure", "when places hold"),
-            ("ESO SIM TRUTH TIME", setup.dit, "[s] one integration: that of ELECTRONS"),
+            ("ESO SIM TRUTH TIME", setup.exposure.dit, "[s] one integration: that of ELECTRONS"),
             ("ESO SIM TRUTH BAND", request.target.brightness.band, "band of MAG"),
         ],
     )
@@ -60,9 +60,9 @@ Places = tuple[NDArray[np.int64], dict[str, Any], dict[str, str]]
 
 def _on_chips(setup: Setup, sources: Sources) -> Places:
     """Return the sources whose centres are on chips, where they are, and the units."""
-    window = setup.window
+    window = setup.frame.window
     rows, chips, columns, lines = [], [], [], []
-    for number in setup.chips:
+    for number in setup.frame.chips:
         x, y = field_to_pixel(setup, setup.detector.chip(number), sources.x, sources.y)
         x, y = x - window.x0, y - window.y0
         here = np.flatnonzero((x >= -0.5) & (x < window.nx - 0.5) & (y >= -0.5) & (y < window.ny - 0.5))

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.model.atmosphere import Turbulence
-from elvis_cli.model.setup import Setup
+from elvis_cli.model.atmosphere import Atmosphere, Turbulence
 
 Real = NDArray[np.floating[Any]]
 """Single or double precision."""
@@ -47,10 +46,14 @@ class Air:
         return np.asarray(scale * (f * f + self.outer_scale**-2) ** (-11 / 6))
 
 
-def air(setup: Setup, airmass: float) -> Air:
+NO_AIR = Air(math.inf, math.inf, *np.zeros((3, 0)))
+"""No turbulence."""
+
+
+def air(atmosphere: Atmosphere) -> Air:
     """Return the turbulence on the line of sight: r0 = 0.976 lambda / seeing X^(-3/5), layers X times as far."""
-    turbulence = setup.turbulence
-    r0 = fried(setup.seeing) * airmass**-0.6
+    turbulence, airmass = atmosphere.turbulence, atmosphere.airmass
+    r0 = fried(atmosphere.seeing) * airmass**-0.6
     height = np.array(turbulence.height) * airmass
     return Air(r0, turbulence.outer_scale, height, np.array(turbulence.weight), np.array(turbulence.wind))
 

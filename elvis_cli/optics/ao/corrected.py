@@ -19,7 +19,9 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import ElvisError
-from elvis_cli.model.setup import Setup
+from elvis_cli.model.atmosphere import Atmosphere
+from elvis_cli.model.psf_model import AoPsf
+from elvis_cli.model.telescope import Telescope
 from elvis_cli.optics.ao.loop import Loop
 from elvis_cli.optics.ao.tilt import Tilt, light, part
 from elvis_cli.optics.ao.tomography import ANGLES, RADII, Tomography, nodes
@@ -31,28 +33,28 @@ ALIASING = {"sh": 0.073, "pyramid": 0.02}
 pyramid has about a quarter of it (Verinaud 2004, Opt. Comm. 233, 27)."""
 SODIUM = 90e3
 """Height of the laser guide stars at zenith, m."""
-NOWHERE = np.zeros(2)
 
 
 class Corrected:
-    """The error budget of a Setup's adaptive optics; `towards` gives it for one direction."""
+    """The error budget of adaptive optics; `towards` gives it for one direction."""
 
-    def __init__(self, setup: Setup, airmass: float, diameter: float, guide: Floats = NOWHERE) -> None:
-        """``diameter`` (m) is that of the pupil, ``guide`` (arcsec) the natural guide star's or their centre's place.
+    def __init__(self, psf: AoPsf, telescope: Telescope, atmosphere: Atmosphere, diameter: float) -> None:
+        """``diameter`` (m) is that of the pupil.
 
         Raises
         ------
         ElvisError
             There is no such kind of adaptive optics.
         """
-        if setup.ao is None or setup.ao.kind not in ("scao", "ltao", "mcao", "glao"):
-            raise ElvisError(f"no adaptive optics of the kind {setup.ao and setup.ao.kind!r}: scao, ltao, mcao, glao")
-        self.system = system = setup.ao
-        self.air = air(setup, airmass)
+        if psf.system.kind not in ("scao", "ltao", "mcao", "glao"):
+            raise ElvisError(f"no adaptive optics of the kind {psf.system.kind!r}: scao, ltao, mcao, glao")
+        self.psf, self.telescope = psf, telescope
+        self.system = system = psf.system
+        self.air = air(atmosphere)
         self.diameter = diameter
-        self.guide = np.asarray(guide, float)
+        self.guide = np.asarray(psf.guide, float)
         self.loop = Loop(system.rate, system.gain, system.delay)
-        self.sensor = setup.telescope.diameter / system.subapertures
+        self.sensor = self.telescope.diameter / system.subapertures
         pitches = system.dm_pitches or (system.pitch,)
         cutoffs = 1.0 / (math.sqrt(math.pi) * np.maximum(pitches, self.sensor))
         self.cutoff = float(cutoffs.max())
@@ -72,20 +74,20 @@ class Corrected:
         self.lag = self.air.weight @ lag
         self.follow = self.air.weight[:, None] * follow
         self.blur = np.ones_like(self.follow)
-        self.common = self._common(setup)
+        self.common = self._common()
         self.tilt: Tilt | None = None
         self.tomography: Tomography | None = None
         if system.lasers:
-            self.tilt = Tilt(system, self.air, diameter, setup.telescope.area, self._stars(setup))
+            self.tilt = Tilt(system, self.air, diameter, self.telescope.area, self._stars())
             untilted = 1.0 - part(math.pi * diameter * self.radius)
             self.lag, self.follow = self.lag * untilted, self.follow * untilted
         if system.lasers == 1 and system.kind == "ltao":
             # the cone: light from the laser crosses a layer nearer to the axis, by up to height / SODIUM
-            lever = self.air.height * diameter / (2 * math.sqrt(2.0) * SODIUM * airmass)
+            lever = self.air.height * diameter / (2 * math.sqrt(2.0) * SODIUM * atmosphere.airmass)
             self.blur = np.exp(-((math.pi * lever[:, None] * self.radius) ** 2))
         elif system.kind != "scao":
             at = nodes(self.cutoff)
-            seen = self._noise(setup, at, np.zeros_like(at)) / self.air.spectrum(at)
+            seen = self._noise(at, np.zeros_like(at)) / self.air.spectrum(at)
             self.tomography = Tomography(system, self.air, cutoffs, seen)
             ring = np.minimum((self.f / self.cutoff * RADII).astype(np.intp), RADII - 1) * ANGLES
             turn = (np.arctan2(self.fy, self.fx) / math.pi * ANGLES).astype(np.intp)
@@ -122,41 +124,41 @@ class Corrected:
             minus += keep * (1.0 - same * (cos + sin))
         return plus, minus
 
-    def _stars(self, setup: Setup) -> Floats:
+    def _stars(self) -> Floats:
         """Return x, y (arcsec) and magnitude of the natural guide stars, (n, 3)."""
-        if setup.guide_stars:
-            return np.array(setup.guide_stars, float)
+        if self.psf.guide_stars:
+            return np.array(self.psf.guide_stars, float)
         place = np.array(self.system.stars or ((0.0, 0.0, 0.0),), float)
-        return np.asarray(place + np.array([*self.guide, setup.guide_star_mag]))
+        return np.asarray(place + np.array([*self.guide, self.psf.guide_star_mag]))
 
-    def _common(self, setup: Setup) -> Floats:
+    def _common(self) -> Floats:
         """Return the spectrum of what does not depend on the direction: noise, aliasing, other residual errors."""
         system = self.system
         flat = self.inside / (math.pi * self.cutoff**2)
         aliased = ALIASING[system.wfs] * (self.sensor / self.air.r0) ** (5 / 3) * (REFERENCE / (2 * math.pi)) ** 2
         # polishing and alignment errors: most of them of low order
-        knee = 2.0 / setup.telescope.diameter
+        knee = 2.0 / self.telescope.diameter
         other = self.inside / (self.f**2 + knee**2)
         other *= system.residual**2 / integral(other, other, self.df)
         common = aliased * flat + other
         if system.kind != "scao" and not (system.kind == "ltao" and system.lasers == 1):
             return np.asarray(common)  # the noise is the tomography's
-        noise = self._noise(setup, self.fx, self.fy)
+        noise = self._noise(self.fx, self.fy)
         with np.errstate(invalid="ignore"):
             noise = noise * self.turbulence / (noise + self.turbulence)  # a loop is not let make things worse
         noise[0, 0] = 0.0
         return np.asarray(common + noise)
 
-    def _noise(self, setup: Setup, fx: Real, fy: Real) -> Floats:
+    def _noise(self, fx: Real, fy: Real) -> Floats:
         """Return the spectrum of one wavefront sensor's noise after the loop, nm2 m2."""
         system, sensor = self.system, self.sensor
         scale = (system.wfs_wavelength * 1e3 / (2 * math.pi)) ** 2
         photons = system.laser_photons
         if not system.lasers:
-            photons = light(system, setup.guide_star_mag) * sensor**2 / system.rate
+            photons = light(system, self.psf.guide_star_mag) * sensor**2 / system.rate
         average = (np.sinc(sensor * fx) * np.sinc(sensor * fy)) ** 2
         if system.wfs == "pyramid":
-            bend = system.modulation / setup.telescope.diameter
+            bend = system.modulation / self.telescope.diameter
             slope = [2 / math.pi * np.arcsin(np.minimum(f / bend, 1.0)) if bend else np.ones_like(f) for f in (fx, fy)]
             # residual phase blurs the spot on the pyramid's tip: optical gain (Deo et al. 2019)
             optical_gain = max(0.01, math.exp(-0.25 * float(self.fitting[1][-1]) / scale))

@@ -78,3 +78,8 @@ def seeing_limited(atmosphere: Air, longest: float) -> Wavefront:
     """Return the uncorrected wavefront, for shifts up to ``longest`` m (von Karman)."""
     shift = np.concatenate(([0.0], np.geomspace(1e-4, longest, 1500)))
     return Wavefront(shift, von_karman(shift, atmosphere))
+
+
+def uniform_motion(longest: float, jitter: float) -> Wavefront:
+    """Return a perfect wavefront, for shifts up to ``longest`` m, whose image moves by ``jitter`` arcsec rms."""
+    return Wavefront(np.array([0.0, longest]), np.zeros(2), variance=0.0, jitter=jitter)
