@@ -110,7 +110,7 @@ def _predicted(request: Request, setup: Setup, lit: Request, light: Illumination
     """Return an exposure with its prediction and the notes on it; ``lit`` is the request as ``light`` has it."""
     frame = setup.calibration
     if frame is not None and frame.standard is None:
-        summary = summarise(frame, setup.exposure, request, light.budget.sky_model)
+        summary = summarise(frame, setup.exposure, request.elvis.lamp, request.timing, light.budget.sky_model)
         renderer = _renderer(lit, light)
         return PreparedExposure(request, setup, renderer, summary, frozenset(), _no_tables, summary.notes)
     series, notes = etc_series.wanted(request.output, setup)

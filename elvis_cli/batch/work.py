@@ -12,14 +12,13 @@ from typing import Any, BinaryIO
 
 from elvis_cli import __version__, errors
 from elvis_cli.errors import OutputError, ResourceError
-from elvis_cli.model.request import Request
 
 MADE, SKIPPED, FAILED = "made", "skipped", "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all requests of a batch share."""
+    """Settings that all requests of a batch share."""
 
     folder: str
     """Where the files go."""
@@ -43,7 +42,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a request: a line of the manifest."""
+    """Result of a request: a line of the manifest."""
 
     line: int
     """Its first line on stdin, from 1."""
@@ -57,9 +56,9 @@ class Outcome:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     message: str | None = None
-    """What went wrong."""
+    """The error."""
     exit_code: int = 0
-    """What `elvis` would have ended with."""
+    """Exit code that `elvis` would have ended with."""
 
 
 def failed(line: int, identity: str | None, error: Exception, file: str | None = None) -> Outcome:
@@ -90,7 +89,7 @@ def shared(outcome: Outcome) -> Outcome:
     return replace(failed(outcome.line, outcome.id, lost, outcome.file), seconds=outcome.seconds)
 
 
-_one = Lock()
+_one_at_a_time = Lock()
 
 
 def make_remotely(settings: Settings, job: Job) -> Outcome:
@@ -99,13 +98,14 @@ def make_remotely(settings: Settings, job: Job) -> Outcome:
 
     from elvis_cli.base import parallel
 
-    with _one:
+    with _one_at_a_time:
         parallel.set_threads(get_worker().state.nthreads)
         return make(settings, job)
 
 
 def _make(settings: Settings, job: Job, path: Path) -> Outcome:
     from elvis_cli import pipeline
+    from elvis_cli.product.fits import request_json
     from elvis_cli.product.sinks import file_sink
     from elvis_cli.request import parse
 
@@ -114,7 +114,7 @@ def _make(settings: Settings, job: Job, path: Path) -> Outcome:
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent} is not here: the folder must be shared by all machines", path=str(path))
     request = parse.read(job.text, settings.overrides)
-    if not settings.overwrite and (found := _there(path, request)):
+    if not settings.overwrite and (found := _there(path, request_json(request))):
         return replace(found, line=job.line, id=job.id)
     with file_sink(path, durable=True) as out:
         counted = _Counted(out)
@@ -123,14 +123,14 @@ def _make(settings: Settings, job: Job, path: Path) -> Outcome:
     return Outcome(job.line, job.id, MADE, str(path), counted.size, counted.digest.hexdigest(), notes=told)
 
 
-def _there(path: Path, request: Request) -> Outcome | None:
-    """Return the outcome of a request whose file is there and whole."""
+def _there(path: Path, request: str) -> Outcome | None:
+    """Return the outcome of a request (its JSON) whose file is there and whole."""
     from elvis_cli.product import integrity
 
     found = integrity.examine(path)
     if found is None:
         return None
-    if not found.of(request):
+    if not found.is_of(request):
         raise OutputError(f"{path} exists and is of another request or version: --overwrite would replace it")
     return Outcome(0, None, SKIPPED, str(path), found.size, found.sha256)
 

@@ -77,8 +77,8 @@ def build(
         turbulence = conditions.turbulence(shared["turbulence"], usual, category, seeing, request)
     telescope = make_telescope(shared["telescope"])
     own = facts.part("detectors", facts.text("detector"))
-    detector = readout.completed(detector, shared.get("family"), window, request)
-    detector = readout.sampled(detector, own, dit, window, request)
+    detector = readout.completed(detector, shared.get("family"), window, request.elvis)
+    detector = readout.sampled(detector, own, dit, window, request.elvis)
     count = request.timing.count_of(timing.text("count_key"))
     if count is None and request.timing.snr is None:
         count = int(timing.number("count", "1"))
@@ -102,8 +102,8 @@ def build(
             pixel_scale=scale * binning,
             plate_scale=scale * binning / detector.pixel_mm,
             pupil_mask=mask,
-            distortion=optical_models.distortion(request),
-            throughput_factor=optical_models.throughput(request),
+            distortion=optical_models.distortion(request.elvis.models),
+            throughput_factor=optical_models.throughput(request.elvis.models),
         ),
         atmosphere=Atmosphere(site, turbulence, seeing, request.sky.airmass),
         psf=psf,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from elvis_cli.base.parameters import number, read
 from elvis_cli.errors import RequestError, ResourceError
-from elvis_cli.model.request import Request
+from elvis_cli.model.elvis_block import Model as StageModel
 
 Model = TypeVar("Model", "ZeroPoint", "Distortion")
 
@@ -26,7 +27,7 @@ class Distortion:
     cubic: float = number("1/arcsec2", -1e-2, 1e-2, "above 0 the corners are drawn out (pincushion)")
 
 
-def throughput(request: Request) -> float:
+def throughput(models: Mapping[str, StageModel]) -> float:
     """Return what the instrument's throughput is multiplied by.
 
     Raises
@@ -34,11 +35,11 @@ def throughput(request: Request) -> float:
     RequestError
         The model is not one number, ``shift``.
     """
-    model = _model(request, "zero_point", ZeroPoint, "shift: -5..5 mag")
+    model = _model(models, "zero_point", ZeroPoint, "shift: -5..5 mag")
     return 1.0 if model is None else float(10.0 ** (0.4 * model.shift))
 
 
-def distortion(request: Request) -> float:
+def distortion(models: Mapping[str, StageModel]) -> float:
     """Return the cubic term of the distortion, 1/arcsec2.
 
     Raises
@@ -46,13 +47,13 @@ def distortion(request: Request) -> float:
     RequestError
         The model is not one number, ``cubic``.
     """
-    model = _model(request, "distortion", Distortion, "cubic: -0.01..0.01 1/arcsec2")
+    model = _model(models, "distortion", Distortion, "cubic: -0.01..0.01 1/arcsec2")
     return 0.0 if model is None else model.cubic
 
 
-def _model(request: Request, name: str, kind: type[Model], allowed: str) -> Model | None:
-    """Return the parameters of the request's model, or None if it has none."""
-    model = request.elvis.models.get(name)
+def _model(models: Mapping[str, StageModel], name: str, kind: type[Model], allowed: str) -> Model | None:
+    """Return the parameters of the user's model, or None if it has none."""
+    model = models.get(name)
     if model is None:
         return None
     try:

@@ -8,15 +8,14 @@ from elvis_cli.errors import RequestError
 from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.model import sampling
 from elvis_cli.model.detector import Detector
-from elvis_cli.model.elvis_block import Window
-from elvis_cli.model.request import Request
+from elvis_cli.model.elvis_block import ElvisBlock, Previous, Window
 from elvis_cli.request.stage_aliases import canonical
 
-MOST = 2**26
+MAX_KEPT_READS = 2**26
 """Numbers in the reads of one chip."""
 
 
-def completed(detector: Detector, family: SourcedTable | None, window: Window, request: Request) -> Detector:
+def completed(detector: Detector, family: SourcedTable | None, window: Window, block: ElvisBlock) -> Detector:
     """Return the detector with those stages of its ``family`` that the request names and it does not have itself.
 
     Raises
@@ -24,9 +23,8 @@ def completed(detector: Detector, family: SourcedTable | None, window: Window, r
     RequestError
         The window has no reference pixels for the correction that the request names.
     """
-    elvis_block = request.elvis
-    asked = {canonical(name) for name in (*elvis_block.also, *(elvis_block.only or ()), *(elvis_block.stages or ()))}
-    if elvis_block.previous:
+    asked = {canonical(name) for name in (*block.also, *(block.only or ()), *(block.stages or ()))}
+    if block.previous:
         asked.add("persistence")
     if family and "reference_correction" in asked & set(family):
         asked.add("reference_pixels")
@@ -44,7 +42,7 @@ def completed(detector: Detector, family: SourcedTable | None, window: Window, r
     return replace(detector, stages={**detector.stages, **tables})
 
 
-def sampled(detector: Detector, facts: SourcedTable, dit: float, window: Window, request: Request) -> Detector:
+def sampled(detector: Detector, facts: SourcedTable, dit: float, window: Window, block: ElvisBlock) -> Detector:
     """Return the detector as it is sampled: with its own ``readout`` (else cds) or that of the request.
 
     The read noise of its chips, which is that of its own sampling, becomes that of the sampling that is asked for.
@@ -55,26 +53,25 @@ def sampled(detector: Detector, facts: SourcedTable, dit: float, window: Window,
         The detector is a CCD; it cannot be sampled like this, or has no figures for persistence; or the reads are too
         many to be kept.
     """
-    elvis_block = request.elvis
     if detector.kind == "ccd":
         for key, asked in (
-            ("readout", elvis_block.readout),
-            ("reads", elvis_block.reads),
-            ("previous", elvis_block.previous),
+            ("readout", block.readout),
+            ("reads", block.reads),
+            ("previous", block.previous),
         ):
             if asked:
                 raise RequestError(f"/elvis/{key}", f"{detector.name} is a CCD", allowed="an infrared detector")
         return detector
-    if elvis_block.previous:
-        _check_previous(detector, request)
+    if block.previous:
+        _check_previous(detector, block.previous)
     least = facts.number("min_dit", "s") if "min_dit" in facts else None
     own = sampling.parse(facts.text("readout", "cds"), dit, least)
-    used = own if elvis_block.readout is None else sampling.parse(elvis_block.readout, dit, least)
-    if elvis_block.reads and used.reads * window.nx * window.ny > MOST:
+    used = own if block.readout is None else sampling.parse(block.readout, dit, least)
+    if block.reads and used.reads * window.nx * window.ny > MAX_KEPT_READS:
         raise RequestError(
             "/elvis/reads",
             f"{used.reads} reads of {window.nx} x {window.ny} pixels are too many to keep: ask for a window",
-            allowed=f"{MOST} numbers a chip",
+            allowed=f"{MAX_KEPT_READS} numbers a chip",
         )
     if used == own == detector.sampling:
         return detector
@@ -82,12 +79,12 @@ def sampled(detector: Detector, facts: SourcedTable, dit: float, window: Window,
     return replace(detector, sampling=used, chips=chips)
 
 
-def _check_previous(detector: Detector, request: Request) -> None:
+def _check_previous(detector: Detector, previous: Previous) -> None:
     where = "/elvis/previous"
     if "persistence" not in detector.stages:
-        raise RequestError(where, f"nothing is known of the persistence of {detector.name}", found=request.instrument)
+        raise RequestError(where, f"nothing is known of the persistence of {detector.name}", found=detector.name)
     known = {chip.id for chip in detector.chips}
-    for i, exposed in enumerate(request.elvis.previous.chips if request.elvis.previous else ()):
+    for i, exposed in enumerate(previous.chips):
         window = exposed.window
         if exposed.chip not in known:
             raise RequestError(f"{where}/chips/{i}/chip", "no such chip", found=exposed.chip, allowed=sorted(known))

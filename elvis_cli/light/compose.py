@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.light.illumination import Illumination
-from elvis_cli.model.request import Request, Target
+from elvis_cli.model.request import SceneRequest, Target
 from elvis_cli.model.setup import Setup
 from elvis_cli.scene import library, spectrum
 from elvis_cli.scene.component import Component, Cube, Galaxies, Picture, Points, Profile
@@ -67,7 +67,7 @@ class Scene:
     notes: tuple[str, ...] = ()
 
 
-def compose(request: Request, light: Illumination) -> Scene:
+def compose(request: SceneRequest, light: Illumination) -> Scene:
     """Return the scene of a request in the light of its exposure.
 
     Each component's magnitudes become electrons/s through its own spectra. A source that moves is drawn as a trail
@@ -88,7 +88,7 @@ def compose(request: Request, light: Illumination) -> Scene:
 
 
 def assemble(
-    request: Request,
+    request: SceneRequest,
     setup: Setup,
     parts: Iterable[tuple[Component, Floats]],
     surface: float = 0.0,
@@ -153,7 +153,7 @@ def assemble(
     )
 
 
-def _rates(component: Component, request: Request, light: Illumination) -> tuple[Floats, list[str]]:
+def _rates(component: Component, request: SceneRequest, light: Illumination) -> tuple[Floats, list[str]]:
     """Return electrons/s of the component's brightness with each of its spectra, and notes."""
     rates: list[float] = []
     budget = light.budget

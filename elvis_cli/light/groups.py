@@ -12,7 +12,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.light import lamps
 from elvis_cli.light.compose import Scene, assemble
 from elvis_cli.model.psf_model import SeeingPsf
-from elvis_cli.model.request import Brightness, Request, Sed, Target
+from elvis_cli.model.request import Brightness, SceneRequest, Sed, Target
 from elvis_cli.model.setup import Setup
 from elvis_cli.scene import library, spectrum
 from elvis_cli.scene.component import Component, Cube, Galaxies, Points
@@ -43,7 +43,7 @@ class Group:
     """um: there is no light outside; None = anywhere."""
 
 
-def groups(request: Request, setup: Setup, step: float) -> tuple[Group, ...]:
+def groups(request: SceneRequest, setup: Setup, step: float) -> tuple[Group, ...]:
     """Return the scene of a request as groups; their order is that of the scene.
 
     ``step`` (km/s) is how finely velocities are told apart, a small part of what a pixel spans. Sources that matter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from elvis_cli.model.elvis_block import ElvisBlock
 
@@ -131,6 +131,18 @@ class Timing:
     def count_of(self, key: str) -> int | None:
         """Return the count of the arm that has this key, or that of all; None where ``snr`` asks for it."""
         return int(self.arms[key]) if key in self.arms and self.snr is None else self.count
+
+
+class SceneRequest(Protocol):
+    """The part of a request that a scene is made of: scenes know no instrument, sky or exposure time."""
+
+    @property
+    def target(self) -> Target:
+        """The ETC's target."""
+
+    @property
+    def elvis(self) -> ElvisBlock:
+        """Catalogue, scene, image, cube, motion, pointing and seed."""
 
 
 @dataclass(frozen=True, slots=True)

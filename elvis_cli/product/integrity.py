@@ -12,8 +12,7 @@ from astropy.io import fits
 
 from elvis_cli import __version__
 from elvis_cli.errors import OutputError, RequestError
-from elvis_cli.model.request import Request
-from elvis_cli.product.fits import REQUEST_EXTENSION, embedded, ones_sum
+from elvis_cli.product.fits import REQUEST_EXTENSION, ones_sum
 from elvis_cli.product.replay import hdus
 
 ALL_ONES = 0xFFFFFFFF
@@ -21,7 +20,7 @@ ALL_ONES = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class IntactFile:
     """A file that is as it was written."""
 
     sha256: str
@@ -31,12 +30,12 @@ class Whole:
     request: str = ""
     """The JSON in it."""
 
-    def of(self, request: Request) -> bool:
-        """Return whether rendering ``request`` would give this file again."""
-        return self.version == __version__ and self.request == embedded(request)
+    def is_of(self, request: str) -> bool:
+        """Return whether rendering ``request``, the JSON of `fits.request_json`, would give this file again."""
+        return self.version == __version__ and self.request == request
 
 
-def examine(path: Path) -> Whole | None:
+def examine(path: Path) -> IntactFile | None:
     """Return what a file holds; None if there is none, or it is not whole: it ends too early, or a checksum is wrong.
 
     Every byte is read, since only that tells. A file of ELVIS ends with its request.
@@ -55,7 +54,7 @@ def examine(path: Path) -> Whole | None:
         raise OutputError(f"cannot read {path}: {error.strerror or error}", path=str(path)) from None
 
 
-def _examine(file: BinaryIO, path: Path) -> Whole | None:
+def _examine(file: BinaryIO, path: Path) -> IntactFile | None:
     digest, last = hashlib.sha256(), b""
     try:
         for number, (header, start, size) in enumerate(hdus(file)):
@@ -72,7 +71,7 @@ def _examine(file: BinaryIO, path: Path) -> Whole | None:
     if not last:
         return None
     row = fits.BinTableHDU.fromstring(last).data[0]
-    return Whole(digest.hexdigest(), file.seek(0, os.SEEK_END), str(row["VERSION"]), str(row["REQUEST"]))
+    return IntactFile(digest.hexdigest(), file.seek(0, os.SEEK_END), str(row["VERSION"]), str(row["REQUEST"]))
 
 
 def _sums(file: BinaryIO, start: int, size: int, digest: hashlib._Hash) -> bool:

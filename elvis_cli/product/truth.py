@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.focalplane.geometry import field_to_pixel
 from elvis_cli.light.compose import Sources
-from elvis_cli.model.request import Request
+from elvis_cli.model.request import SceneRequest
 from elvis_cli.model.setup import Setup
 from elvis_cli.product.fits import Table
 from elvis_cli.sky.pointing import observe
@@ -19,7 +19,7 @@ from elvis_cli.sky.pointing import observe
 EXTENSION = "TRUTH"
 
 
-def extensions(request: Request, setup: Setup, sources: Sources) -> Iterator[Table]:
+def extensions(request: SceneRequest, setup: Setup, sources: Sources) -> Iterator[Table]:
     """Yield the table, if the request wants it: a row for every source that is seen.
 
     Its centre is on a chip that is drawn, or in an aperture of a spectrograph. Columns are NAME, the place, RA, DEC

@@ -1,1 +1,1 @@
-"""JSON text -> Request: parse, check, normalise the generations of ETC JSON, unpack files."""
+"""JSON text -> the one request: parse, check, normalise the generations of ETC JSON, unpack files."""

@@ -20,13 +20,13 @@ from elvis_cli.base.geometry import project, sky_to_field
 from elvis_cli.errors import RequestError
 from elvis_cli.model.elvis_block import Catalogue, NamedScene
 from elvis_cli.model.elvis_block import Cube as DataCube
-from elvis_cli.model.request import Request, Sed
+from elvis_cli.model.request import SceneRequest, Sed
 from elvis_cli.scene import frame, spectrum, starlight, templates
 from elvis_cli.scene.component import Component, Cube, Galaxies, Picture, Points, Profile
 from elvis_cli.scene.sersic import Sersic
 
 
-def components(request: Request) -> tuple[Component, ...]:
+def components(request: SceneRequest) -> tuple[Component, ...]:
     """Return what shines in the field of a request, () if its target is infinite.
 
     Raises
@@ -68,7 +68,7 @@ def components(request: Request) -> tuple[Component, ...]:
     return (*made, *catalogue(request, elvis_block.catalogue)) if elvis_block.catalogue else made
 
 
-def generate(request: Request, scene: NamedScene) -> tuple[Component, ...]:
+def generate(request: SceneRequest, scene: NamedScene) -> tuple[Component, ...]:
     """Return the components of a scene by name, its parameters completed by the schema's defaults."""
     generator = import_module(f"elvis_cli.scene.generators.{scene.name.replace('-', '_')}")
     defaults = {name: p["default"] for name, p in parameters(scene.name).items() if "default" in p}
@@ -87,7 +87,7 @@ def parameters(name: str) -> dict[str, Mapping[str, Any]]:
     return {key: value for key, value in scenes()[name]["properties"].items() if key != "name"}
 
 
-def target(request: Request) -> Component:
+def target(request: SceneRequest) -> Component:
     """Return the ETC's own target, a point or a Sersic profile."""
     shape, brightness = request.target.morphology, request.target.brightness
     x, y = request.elvis.offset
@@ -100,7 +100,7 @@ def target(request: Request) -> Component:
     return Component(made, (request.target.sed,), brightness, name="target")
 
 
-def picture(request: Request) -> Component:
+def picture(request: SceneRequest) -> Component:
     """Return the embedded image; elements that are negative or no number are dark."""
     image = request.elvis.image
     assert image is not None
@@ -111,7 +111,7 @@ def picture(request: Request) -> Component:
     return Component(shape, (request.target.sed,), request.target.brightness, name="image")
 
 
-def cube(request: Request, found: DataCube) -> Component:
+def cube(request: SceneRequest, found: DataCube) -> Component:
     """Return the embedded data cube: each channel a picture, its spectrum a triangle from one neighbour to the other.
 
     So the spectrum is linear between the channels, and dark beyond the first and the last.
@@ -129,7 +129,7 @@ def cube(request: Request, found: DataCube) -> Component:
     return Component(shape, tuple(seds), request.target.brightness, name="cube")
 
 
-def catalogue(request: Request, stars: Catalogue) -> tuple[Component, ...]:
+def catalogue(request: SceneRequest, stars: Catalogue) -> tuple[Component, ...]:
     """Return the stars and the galaxies of a catalogue.
 
     Raises
@@ -172,7 +172,7 @@ def catalogue(request: Request, stars: Catalogue) -> tuple[Component, ...]:
     return tuple(parts)
 
 
-def places(request: Request, stars: Catalogue) -> tuple[Floats, Floats]:
+def places(request: SceneRequest, stars: Catalogue) -> tuple[Floats, Floats]:
     """Return field coordinates (arcsec) of a catalogue's sources.
 
     Raises
@@ -186,7 +186,7 @@ def places(request: Request, stars: Catalogue) -> tuple[Floats, Floats]:
     return x + request.elvis.offset[0], y + request.elvis.offset[1]
 
 
-def _in_field(request: Request, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
+def _in_field(request: SceneRequest, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
     pointing = request.elvis.pointing
     assert pointing is not None
     east, north = project(ra, dec, pointing.ra, pointing.dec)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from elvis_cli.errors import ResourceError
-from elvis_cli.model.request import Request
+from elvis_cli.model.request import SceneRequest
 from elvis_cli.model.sourced_value import SourcedValue
 from elvis_cli.scene import bands, templates
 
@@ -16,7 +16,7 @@ _FAMILIES = {"Pickles": "dat_uvk", "BT-Settl": "bt-settl", "COSMOS": "_A_", "Kin
 """Part of the member's name by the first part of a spectrum's key; the other spectra have a file each."""
 
 
-def tables(request: Request) -> tuple[SourcedValue, ...]:
+def tables(request: SceneRequest) -> tuple[SourcedValue, ...]:
     """Return the tables behind the sky, the target's spectrum and its magnitude.
 
     Raises
@@ -44,13 +44,13 @@ def source(file: str, part: str = "") -> str:
     raise ResourceError(f"{_FILE.name} does not say where {file} {part} comes from", file=file)
 
 
-def _sky(request: Request) -> tuple[SourcedValue, ...]:
+def _sky(request: SceneRequest) -> tuple[SourcedValue, ...]:
     if request.elvis.sky == "skycalc":
         return (SourcedValue("sky", "skycalc", "", "ESO's SkyCalc service, asked through skycalc_cli"),)
     return tuple(SourcedValue("sky", file, "", source(file)) for file in ("sky.npy", "sky_water.npy"))
 
 
-def _spectrum(request: Request) -> tuple[SourcedValue, ...]:
+def _spectrum(request: SceneRequest) -> tuple[SourcedValue, ...]:
     sed = request.target.sed
     if sed.kind != "template":
         origin = "the request" if sed.kind in ("upload", "cube") else "a formula, with the request's parameters"
@@ -61,7 +61,7 @@ def _spectrum(request: Request) -> tuple[SourcedValue, ...]:
     return (SourcedValue("target.sed", f"spectra.npy {key}, for {sed.catalog} {sed.id}", "", origin),)
 
 
-def _band(request: Request) -> tuple[SourcedValue, ...]:
+def _band(request: SceneRequest) -> tuple[SourcedValue, ...]:
     brightness = request.target.brightness
     if brightness.kind != "mag":
         return ()

@@ -10,7 +10,8 @@ from astropy.io import fits
 from elvis_cli import __version__, pipeline
 from elvis_cli.errors import OutputError
 from elvis_cli.product import replay
-from elvis_cli.product.integrity import Whole, examine
+from elvis_cli.product.fits import request_json
+from elvis_cli.product.integrity import IntactFile, examine
 from elvis_cli.request import parse
 
 
@@ -33,9 +34,9 @@ def test_a_whole_file_tells_its_request(made, request_, micado):
     assert (found.size, found.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert found.version == __version__
     assert json.loads(found.request) == json.loads(replay.read_request(made))
-    assert found.of(request_)
-    assert not found.of(parse.read(json.dumps(micado({"elvis/seed": 1}))))
-    assert not Whole(found.sha256, found.size, "0.0", found.request).of(request_)
+    assert found.is_of(request_json(request_))
+    assert not found.is_of(request_json(parse.read(json.dumps(micado({"elvis/seed": 1})))))
+    assert not IntactFile(found.sha256, found.size, "0.0", found.request).of(request_)
 
 
 def test_no_file(tmp_path):

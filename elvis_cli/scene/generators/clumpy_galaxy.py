@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from elvis_cli.errors import RequestError
-from elvis_cli.model.request import Request
+from elvis_cli.model.request import SceneRequest
 from elvis_cli.scene import cosmology, frame
 from elvis_cli.scene.component import Component, Galaxies, Profile
 from elvis_cli.scene.sersic import Sersic
@@ -23,7 +23,7 @@ DISC, CLUMP = "SB2_A_0", "SB9_A_0"
 
 
 def components(
-    request: Request,
+    request: SceneRequest,
     *,
     redshift: float,
     radius: float,

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from elvis_cli.model.request import Request, Sed
+from elvis_cli.model.request import SceneRequest, Sed
 from elvis_cli.scene import frame, library, starlight
 from elvis_cli.scene.component import Component, Points
 
 
-def components(request: Request, *, companions: Sequence[Mapping[str, float]]) -> tuple[Component, ...]:
+def components(request: SceneRequest, *, companions: Sequence[Mapping[str, float]]) -> tuple[Component, ...]:
     """Return the target, as bright as it says, and its companions at ``separation`` (arcsec), ``position_angle`` (deg).
 
     ``contrast`` (mag) is how much fainter than the target one is; with ``temperature`` (K) it has its own spectrum,

@@ -6,7 +6,7 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
-from elvis_cli.model.request import Request
+from elvis_cli.model.request import SceneRequest
 from elvis_cli.scene import frame, isochrone, starlight
 from elvis_cli.scene.component import Component, Points
 
@@ -17,7 +17,7 @@ STEP = 0.02
 
 
 def components(
-    request: Request, *, stars: int, core_radius: float, tidal_radius: float, segregation: float, dispersion: float
+    request: SceneRequest, *, stars: int, core_radius: float, tidal_radius: float, segregation: float, dispersion: float
 ) -> tuple[Component, ...]:
     """Return the stars; ``target.brightness`` is the sum of their light, whatever their number.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from elvis_cli.model.request import Request
+from elvis_cli.model.request import SceneRequest
 from elvis_cli.scene import frame, library
 from elvis_cli.scene.component import Component, Points
 
@@ -16,7 +16,7 @@ GROWTH = 0.3
 
 
 def components(
-    request: Request, *, rate: float, angle: float, stars: int, field: float, contrast: Sequence[float]
+    request: SceneRequest, *, rate: float, angle: float, stars: int, field: float, contrast: Sequence[float]
 ) -> tuple[Component, ...]:
     """Return the target, which moves at ``rate`` (arcsec/h) to position angle ``angle`` (deg), and ``stars``.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
-from elvis_cli.model.request import Request
+from elvis_cli.model.request import SceneRequest
 from elvis_cli.scene import frame, rotation
 from elvis_cli.scene.component import Component, Picture, Points
 
@@ -21,7 +21,7 @@ FINEST, COARSEST = 2048, 256
 
 
 def components(
-    request: Request,
+    request: SceneRequest,
     *,
     contrast: float,
     inner_radius: float,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elvis_cli.model.request import Request
+from elvis_cli.model.request import SceneRequest
 from elvis_cli.scene import frame
 from elvis_cli.scene.component import Component, Points
 
 
 def components(
-    request: Request, *, n: int, spacing: float, magnitudes: Sequence[float] | None = None
+    request: SceneRequest, *, n: int, spacing: float, magnitudes: Sequence[float] | None = None
 ) -> tuple[Component, ...]:
     """Return n x n stars ``spacing`` arcsec apart, along the field's axes; magnitudes change from row to row."""
     brightness, (x, y) = frame.magnitude(request, "/elvis/scene"), request.elvis.offset
