@@ -1,4 +1,4 @@
-"""How the telescope finds its target."""
+"""Alignment: the acquisition of the target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALIGNMENT_TYPES = ("Blind", "Guider", "Mask")
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Blind (the slew is all), Guider (on the guide camera), Mask (with exposures through it)."""
+    """Blind (slew only), Guider (on the guide camera) or Mask (with exposures through the mask)."""
 
     kind: str = "Blind"
     bright: bool = True
@@ -25,14 +25,14 @@ class Alignment:
     takesky: bool = False
 
     def exposures(self) -> float:
-        """Return the seconds of the exposures that it takes."""
+        """Return the seconds of the exposures of the acquisition."""
         return 0.0 if self.detconfig is None else self.detconfig.clock_time() * (2 if self.takesky else 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `from_dict` makes this of."""
+        """Return the object that `from_dict` reads."""
         config = self.detconfig.to_dict() if self.detconfig else None
-        found = {"type": self.kind, "bright": self.bright, "filter": self.filter, "takesky": self.takesky}
-        return found if config is None else {**found, "detconfig": config}
+        members = {"type": self.kind, "bright": self.bright, "filter": self.filter, "takesky": self.takesky}
+        return members if config is None else {**members, "detconfig": config}
 
 
 def from_dict(node: Any, pointer: str) -> Alignment:

@@ -1,4 +1,4 @@
-"""An Observing Block: all that the night needs to know, without a further decision."""
+"""An Observing Block of Keck's language: target, offset pattern, instrument and detectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLOCK_KEYS = ("type", "name", "id", "programme", "target", "pattern", "instconfi
 
 @dataclass(frozen=True, slots=True)
 class ObservingBlock:
-    """No or one target, a pattern, an instrument's configuration, one or more of detectors."""
+    """An Observing Block: a target or none, an offset pattern, the configurations of instrument and detectors."""
 
     instconfig: InstrumentConfig
     detconfig: tuple[DetectorConfig, ...]
@@ -41,22 +41,22 @@ class ObservingBlock:
     """For the pipeline; kept."""
     ql_args: Mapping[str, Any] = field(default_factory=dict)
     request: Mapping[str, Any] = field(default_factory=dict)
-    """What a block does not say of the simulation (brightness, sky, scene): a merge patch to each request."""
+    """Merge patch to each request, for parts that no block has (brightness, sky, scene)."""
 
     def shutter_time(self) -> float:
-        """Return the seconds of light: those of the slowest detector, at all places."""
-        return self._places() * max(config.shutter_time() for config in self.detconfig)
+        """Return the seconds of light at all positions, of the detector with the longest."""
+        return self._positions() * max(config.shutter_time() for config in self.detconfig)
 
     def wall_time(self, overhead: float = 0.0) -> float:
         """Return the seconds of its exposures with ``overhead`` s for each file; no slew."""
-        return self._places() * max(config.clock_time(overhead) for config in self.detconfig)
+        return self._positions() * max(config.clock_time(overhead) for config in self.detconfig)
 
-    def _places(self) -> int:
+    def _positions(self) -> int:
         return self.pattern.repeat * len(self.pattern.offsets)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `from_dict` makes this of."""
-        found: dict[str, Any] = {
+        """Return the object that `from_dict` reads."""
+        members: dict[str, Any] = {
             "type": self.type,
             "name": self.name,
             "id": self.id,
@@ -72,7 +72,7 @@ class ObservingBlock:
             "ql_args": dict(self.ql_args),
             "request": dict(self.request),
         }
-        return {key: value for key, value in found.items() if value is not None}
+        return {key: value for key, value in members.items() if value is not None}
 
     def header(self) -> dict[str, Any]:
         """Return the cards of Keck's dictionary: target, pattern, instrument, and each detector."""
@@ -92,17 +92,17 @@ def from_dict(node: Any, pointer: str, patterns: Mapping[str, Any] | None = None
         A component is missing or wrong.
     """
     members = CheckedObject(node, pointer, BLOCK_KEYS)
-    for name, most in (("target", 1), ("pattern", 1), ("instconfig", 1)):
-        found = members.node.get(name)
-        if isinstance(found, list) and len(found) == most:
-            members.node[name] = found[0]
-        elif isinstance(found, list):
-            raise RequestError(members.at(name), f"{len(found)} are given", allowed="one")
+    for name, count in (("target", 1), ("pattern", 1), ("instconfig", 1)):
+        component = members.node.get(name)
+        if isinstance(component, list) and len(component) == count:
+            members.node[name] = component[0]
+        elif isinstance(component, list):
+            raise RequestError(members.at(name), f"{len(component)} are given", allowed="one")
     configs = members.items("detconfig")
     if not configs:
         raise RequestError(members.at("detconfig"), "is missing", allowed="one or more")
     where, node = members.at, members.node
-    made = ObservingBlock(
+    block = ObservingBlock(
         instrument_config.from_dict(members.require("instconfig"), where("instconfig")),
         tuple(detector_config.from_dict(c, f"{where('detconfig')}/{n}") for n, c in enumerate(configs)),
         pattern.from_dict(members.require("pattern", "Stare, StarSky, ..."), where("pattern"), patterns),
@@ -118,6 +118,6 @@ def from_dict(node: Any, pointer: str, patterns: Mapping[str, Any] | None = None
         members.table("ql_args"),
         members.table("request"),
     )
-    if made.type in ("Science", "Telluric", "StandardStar") and (made.target is None or not made.target.placed):
-        raise RequestError(where("target"), f"is missing: a block of the type {made.type} needs one with coordinates")
-    return made
+    if block.type in ("Science", "Telluric", "StandardStar") and (block.target is None or not block.target.placed):
+        raise RequestError(where("target"), f"is missing: a block of the type {block.type} needs one with coordinates")
+    return block

@@ -101,34 +101,34 @@ class CheckedObject:
         return list(value)
 
 
-def number(found: Any, pointer: str, low: float = -1e12, high: float = 1e12, unit: str = "") -> float:
+def number(value: Any, pointer: str, low: float = -1e12, high: float = 1e12, unit: str = "") -> float:
     """Return a finite number within limits, or raise RequestError."""
     try:
-        value = math.nan if isinstance(found, bool) else float(found)
+        result = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
-        value = math.nan
-    if not math.isfinite(value):
+        result = math.nan
+    if not math.isfinite(result):
         raise RequestError(
             pointer,
-            f"{abbreviate(found)} is not a number",
-            found=abbreviate(found),
+            f"{abbreviate(value)} is not a number",
+            found=abbreviate(value),
             allowed=describe_range(low, high, unit),
         )
-    if not low <= value <= high:
+    if not low <= result <= high:
         raise RequestError(
-            pointer, f"{abbreviate(found)} is out of range", found=value, allowed=describe_range(low, high, unit)
+            pointer, f"{abbreviate(value)} is out of range", found=result, allowed=describe_range(low, high, unit)
         )
-    return value
+    return result
 
 
-def integer(found: Any, pointer: str, low: int = 0, high: int = 10**9) -> int:
+def integer(value: Any, pointer: str, low: int = 0, high: int = 10**9) -> int:
     """Return a whole number within limits, or raise RequestError."""
-    value = number(found, pointer, low, high)
-    if value != int(value):
+    result = number(value, pointer, low, high)
+    if result != int(result):
         raise RequestError(
-            pointer, f"{abbreviate(found)} is not a whole number", found=value, allowed=describe_range(low, high)
+            pointer, f"{abbreviate(value)} is not a whole number", found=result, allowed=describe_range(low, high)
         )
-    return int(value)
+    return int(result)
 
 
 def describe_range(low: float, high: float, unit: str = "") -> str:

@@ -22,22 +22,22 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
     They have the integration time of the night's first exposure in that configuration; darks, and biases, do not care
     for filters. What an instrument cannot take in a configuration is left out, and noted.
     """
-    made: list[Visit] = []
+    calibration_visits: list[Visit] = []
     notes: list[str] = []
-    known: set[str] = set()
+    keys_taken: set[str] = set()
     for visit, run in ((v, r) for v in visits for r in v.runs if r.calibration is None):
         taken: list[TemplateRun] = []
-        found = list(_templates(visit.instrument, run.mode))
-        if not found:
+        kinds = list(_templates(visit.instrument, run.mode))
+        if not kinds:
             notes.append(f"calibrations: {visit.instrument} has no templates for those of {run.mode}")
-        for kind, template in found:
+        for kind, template in kinds:
             step = run.steps[0] if run.steps else ExposureStep()
             keys = {} if kind in ("dark", "bias") else run.keys
             time = [step.dit, step.count, dict(run.timing)]
             key = json.dumps([visit.instrument, run.mode, kind, dict(keys), time], sort_keys=True)
-            if key in known:
+            if key in keys_taken:
                 continue
-            known.add(key)
+            keys_taken.add(key)
             one = _template_run(template, kind, run, step, len(taken) + 1, number)
             try:
                 template_request.make(_visit(visit, [one]), one, step, patch)
@@ -46,8 +46,8 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
                 continue
             taken.append(one)
         if taken:
-            made.append(_visit(visit, taken))
-    return made, list(dict.fromkeys(notes))
+            calibration_visits.append(_visit(visit, taken))
+    return calibration_visits, list(dict.fromkeys(notes))
 
 
 def _templates(instrument: str, mode: str) -> Iterator[tuple[str, Template]]:

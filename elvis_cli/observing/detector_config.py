@@ -1,4 +1,4 @@
-"""How a detector is exposed: time, number, read-out; and the time that all this takes."""
+"""Configuration of a detector: exposure time, number of exposures, read-out mode; and the duration."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DetectorConfig:
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Name for tables and headers."""
         return f"{self.label} {self.exptime:g}s ({self.readoutmode or 'default'}) x{self.nexp}"
 
     @property
@@ -49,7 +49,7 @@ class DetectorConfig:
         return self.exptime * self.integrations * self.nexp
 
     def clock_time(self, overhead: float = 0.0) -> float:
-        """Return the seconds that they take, with ``overhead`` s for each file."""
+        """Return the duration (s) of all exposures, with ``overhead`` s for each file."""
         return self.shutter_time() + overhead * self.nexp
 
     def match_time(self, seconds: float, overhead: float = 0.0) -> float:
@@ -57,7 +57,7 @@ class DetectorConfig:
         return max(0.0, (seconds / self.nexp - overhead) / self.integrations)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `from_dict` makes this of."""
+        """Return the object that `from_dict` reads."""
         return {"type": self.KIND, **{key: getattr(self, key) for key in self.keys()}}
 
     @classmethod
@@ -86,7 +86,7 @@ class IRDetectorConfig(DetectorConfig):
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Name for tables and headers."""
         coadds = f"{self.coadds} coadd{'s' * (self.coadds > 1)}"
         return f"{self.label} {self.exptime:g}s ({self.readoutmode or 'default'}, {coadds}) x{self.nexp}"
 
@@ -113,7 +113,7 @@ class VisibleDetectorConfig(DetectorConfig):
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Name for tables and headers."""
         return f"{self.label} {self.exptime:g}s ({self.readoutmode or 'default'}, {self.binning}) x{self.nexp}"
 
     def header(self) -> dict[str, Any]:

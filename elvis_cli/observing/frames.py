@@ -12,7 +12,7 @@ from elvis_cli.observing.checked_object import CheckedObject
 
 @dataclass(frozen=True, slots=True)
 class Frame(ABC):
-    """Axes in which the telescope is told to move: `SkyFrame` or `InstrumentFrame`."""
+    """Axes of telescope offsets: `SkyFrame` or `InstrumentFrame`."""
 
     name: str
     scale: float
@@ -26,7 +26,7 @@ class Frame(ABC):
         return type(self).__name__
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all that `from_dict` needs; nothing is left to a name that a reader might not know."""
+        """Return the object that `from_dict` reads, complete: it does not depend on the name."""
         return {"class": self.kind, "name": self.name, "scale": self.scale, "angle": self.angle}
 
     @abstractmethod

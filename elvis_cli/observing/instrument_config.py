@@ -1,4 +1,4 @@
-"""How an instrument is set up."""
+"""Configuration of an instrument: mode and keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class InstrumentConfig:
     """Such as {"INS.FILT2.NAME": "Ks"}."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `from_dict` makes this of."""
+        """Return the object that `from_dict` reads."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"keys": dict(self.keys)}
 
     def header(self) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def from_dict(node: Any, pointer: str) -> InstrumentConfig:
     Raises
     ------
     RequestError
-        A member is wrong; the instrument itself is asked later.
+        A member is wrong; the keys are checked later, by the instrument.
     """
     members = CheckedObject(node, pointer, InstrumentConfig.__dataclass_fields__)
     return InstrumentConfig(

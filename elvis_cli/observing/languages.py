@@ -4,7 +4,7 @@ import enum
 
 
 class Language(enum.StrEnum):
-    """How Observing Blocks are written."""
+    """Languages of the input."""
 
     AUTO = "auto"
     P2 = "p2"
@@ -13,7 +13,7 @@ class Language(enum.StrEnum):
 
 
 class Output(enum.StrEnum):
-    """Into what they can be translated."""
+    """Languages of the output."""
 
     ODL = "odl"
     JSON = "json"

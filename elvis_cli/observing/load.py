@@ -1,4 +1,4 @@
-"""Text in any of the languages -> visits: which language it is, and what KeckODL's blocks mean here."""
+"""Text in any of the languages -> visits: detects the language, converts KeckODL's blocks."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def read(text: bytes, language: Language, seed: int, *, resolve: bool = False) -
     Raises
     ------
     RequestError
-        It is in no language that is known here, or what it says is wrong.
+        The language is not known, or the content is wrong.
     ResourceError
         There is no such instrument, or a name cannot be resolved.
     """
-    found, document = parse(text, language)
-    if found is Language.P2:
+    language, document = parse(text, language)
+    if language is Language.P2:
         return list(p2.read(document, seed))
-    if found is Language.STARLIST:
+    if language is Language.STARLIST:
         raise RequestError("", "a starlist has targets only, no instrument: --to odl makes a document of it")
     blocks = odl.read(document, patterns, resolve=resolve)
     return [make_visit(block, pointer) for block, pointer in zip(blocks, odl.pointers(document), strict=True)]
 
 
 def parse(text: bytes, language: Language) -> tuple[Language, Any]:
-    """Return the language of a text, and what it says: a document, or the targets of a starlist."""
+    """Return the language of a text, and its content: a document, or the targets of a starlist."""
     try:
         decoded = text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -65,25 +65,25 @@ def parse(text: bytes, language: Language) -> tuple[Language, Any]:
 
 def targets(text: bytes, language: Language, *, resolve: bool = False) -> tuple[Target, ...]:
     """Return the targets of a starlist or an ODL document, in their order."""
-    found, document = parse(text, language)
-    if found is Language.STARLIST:
+    language, document = parse(text, language)
+    if language is Language.STARLIST:
         made: tuple[Target, ...] = document
         return made
-    if found is Language.P2:
+    if language is Language.P2:
         return tuple(one.target for one in p2.read(document, 0) if one.target is not None)
     return odl.targets(document, patterns, resolve=resolve)
 
 
 def translate(text: bytes, language: Language, to: Output, *, resolve: bool = False) -> str:
     """Return blocks of the Observing Description Language, or the targets of any, in a language."""
-    found, document = parse(text, language)
+    language, document = parse(text, language)
     if to is Output.STARLIST:
         return starlist.write(targets(text, language, resolve=resolve))
-    if found is Language.ODL and any(odl.BLOCKS_KEY in part for part in _parts(document)):
-        made = odl.document(odl.read(document, patterns, resolve=resolve))
+    if language is Language.ODL and any(odl.BLOCKS_KEY in part for part in _parts(document)):
+        translated = odl.document(odl.read(document, patterns, resolve=resolve))
     else:
-        made = odl.targets_document(targets(text, language, resolve=resolve))
-    return odl.to_yaml(made) if to is Output.ODL else json.dumps(made, indent=2)
+        translated = odl.targets_document(targets(text, language, resolve=resolve))
+    return odl.to_yaml(translated) if to is Output.ODL else json.dumps(translated, indent=2)
 
 
 def _parts(document: Any) -> list[Mapping[str, Any]]:
@@ -97,7 +97,7 @@ def patterns(instrument: str) -> Mapping[str, Any]:
 
 
 def make_visit(block: ObservingBlock, pointer: str) -> Visit:
-    """Return what a block of the Observing Description Language means for an instrument of ELVIS.
+    """Return the visit of a block of the Observing Description Language.
 
     Raises
     ------
@@ -109,9 +109,9 @@ def make_visit(block: ObservingBlock, pointer: str) -> Visit:
     config = block.instconfig
     plugin = registry.load(config.instrument)
     mode = config.mode or str(plugin.example()["instrument"]["ins_configuration"])
-    known = [info.mode for info in plugin.modes()]
-    if mode not in known:
-        raise choice_error(f"{pointer}/instconfig/mode", mode, known)
+    modes = [info.mode for info in plugin.modes()]
+    if mode not in modes:
+        raise choice_error(f"{pointer}/instconfig/mode", mode, modes)
     category, kind = DPR_KEYWORDS.get(block.type, (None, None))
     name = block.name or f"{block.target.name if block.target else block.type}"
     title = f"{block.pattern.label}, {config.name or mode}"[:MAX_TEXT_LENGTH]
@@ -168,18 +168,18 @@ def _exposure_steps(block: ObservingBlock) -> Iterator[ExposureStep]:
 
 
 def _readout(config: DetectorConfig) -> dict[str, Any]:
-    """Return how a detector is read out, as the block ``elvis`` of a request has it."""
-    found: dict[str, Any] = {}
+    """Return the members ``readout`` and ``window`` of the block ``elvis`` of a request."""
+    members: dict[str, Any] = {}
     if isinstance(config, IRDetectorConfig) and config.readoutmode:
-        found["readout"] = re.sub(r"(?<=mcds)(?=\d)", ":", config.readoutmode.casefold())
+        members["readout"] = re.sub(r"(?<=mcds)(?=\d)", ":", config.readoutmode.casefold())
     if isinstance(config, VisibleDetectorConfig) and config.window:
         x1, x2, y1, y2 = (int(part) for part in re.split("[:,]", config.window))
-        found["window"] = {"x0": x1 - 1, "y0": y1 - 1, "nx": x2 - x1 + 1, "ny": y2 - y1 + 1}
-    return found
+        members["window"] = {"x0": x1 - 1, "y0": y1 - 1, "nx": x2 - x1 + 1, "ny": y2 - y1 + 1}
+    return members
 
 
 def _document(text: str) -> Any:
-    """Return what JSON, JSON lines or YAML says."""
+    """Return the document in JSON, JSON lines or YAML."""
     first = text.lstrip()[:1]
     if first not in "{[":
         return odl.parse(text)

@@ -33,7 +33,7 @@ Patterns = Callable[[str], Mapping[str, Any]]
 
 
 def parse(text: str) -> Any:
-    """Return what a document in YAML (or JSON, which is YAML too) says.
+    """Return the document in a YAML text (JSON is YAML too).
 
     Raises
     ------
@@ -46,12 +46,12 @@ def parse(text: str) -> Any:
         """Numbers, texts, true and false; a date, and what YAML 1.1 reads to base 60, stays the text that it is."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            found = super().construct_mapping(node, deep)
-            if len(found) < len(node.value):
+            mapping = super().construct_mapping(node, deep)
+            if len(mapping) < len(node.value):
                 keys = [str(key.value) for key, _ in node.value]
                 twice = next((key for key in keys if keys.count(key) > 1), keys[0])
                 raise RequestError("", f"not YAML: line {node.start_mark.line + 1}: {abbreviate(twice)} is given twice")
-            return found
+            return mapping
 
     Loader.yaml_implicit_resolvers = {
         first: [(tag, _DECIMAL.get(tag, form)) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -60,7 +60,7 @@ def parse(text: str) -> Any:
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader)):
             raise RequestError("", "anchors and aliases cannot be used in YAML")
-        found = yaml.load(text, Loader)
+        content = yaml.load(text, Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
@@ -69,8 +69,8 @@ def parse(text: str) -> Any:
         raise RequestError("", f"not YAML: {' '.join(str(error).split())[:120]}") from None
     except RecursionError:
         raise RequestError("", "nested too deeply") from None
-    _shallow(found, 0)
-    return found
+    _shallow(content, 0)
+    return content
 
 
 def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[ObservingBlock, ...]:
@@ -87,19 +87,21 @@ def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[O
         named[part] = {str(node.get("name", "")): node for node, _ in lists[key] if isinstance(node, Mapping)}
     if not lists[BLOCKS_KEY]:
         return tuple(_default(lists, patterns, resolve))
-    made = []
+    result = []
     for node, pointer in lists[BLOCKS_KEY]:
         members = CheckedObject(node, pointer, blocks.BLOCK_KEYS)
         components = dict(members.node)
-        for part, known in named.items():
+        for part, components_by_name in named.items():
             if part in components:
-                components[part] = _named(components[part], known, members.at(part), free=part in ("pattern", "align"))
-        made.append(_block(components, pointer, patterns, resolve))
-    return tuple(made)
+                components[part] = _named(
+                    components[part], components_by_name, members.at(part), free=part in ("pattern", "align")
+                )
+        result.append(_block(components, pointer, patterns, resolve))
+    return tuple(result)
 
 
 def pointers(document: Any) -> tuple[str, ...]:
-    """Return where the blocks of a document, or the targets that they are made of, stand in it, as `read` has them."""
+    """Return the JSON pointers of the blocks that `read` returns, or of their targets."""
     lists = _collect(document)
     return tuple(pointer for _, pointer in lists[BLOCKS_KEY] or lists["Targets"] or [(None, "")])
 
@@ -112,36 +114,36 @@ def targets(document: Any, patterns: Patterns, *, resolve: bool = False) -> tupl
     return tuple(one.target for one in read(document, patterns, resolve=resolve) if one.target is not None)
 
 
-def targets_document(made: Iterable[Target]) -> list[dict[str, Any]]:
+def targets_document(items: Iterable[Target]) -> list[dict[str, Any]]:
     """Return targets as a document."""
-    return [{"Targets": [one.to_dict() for one in made]}]
+    return [{"Targets": [one.to_dict() for one in items]}]
 
 
-def document(made: Iterable[ObservingBlock]) -> list[dict[str, Any]]:
+def document(items: Iterable[ObservingBlock]) -> list[dict[str, Any]]:
     """Return blocks as a document."""
-    return [{BLOCKS_KEY: [one.to_dict() for one in made]}]
+    return [{BLOCKS_KEY: [one.to_dict() for one in items]}]
 
 
-def to_yaml(made: list[dict[str, Any]]) -> str:
+def to_yaml(entries: list[dict[str, Any]]) -> str:
     """Return a document as YAML."""
     import yaml
 
-    text: str = yaml.safe_dump(json.loads(json.dumps(made)), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(json.loads(json.dumps(entries)), sort_keys=False, allow_unicode=True)
     return text
 
 
 def _collect(document: Any) -> dict[str, list[tuple[Any, str]]]:
     """Return the members of all lists of a kind, each with its pointer."""
-    found: dict[str, list[tuple[Any, str]]] = {key: [] for key in (*LIST_COMPONENTS, BLOCKS_KEY)}
+    lists: dict[str, list[tuple[Any, str]]] = {key: [] for key in (*LIST_COMPONENTS, BLOCKS_KEY)}
     entries = document if isinstance(document, list) else [document]
     if not entries:
         raise RequestError("", "holds no Observing Block")
     for n, entry in enumerate(entries):
         start = f"/{n}" if isinstance(document, list) else ""
         members = CheckedObject(entry, start, (*LIST_COMPONENTS, BLOCKS_KEY))
-        for key in found:
-            found[key] += [(node, f"{members.at(key)}/{i}") for i, node in enumerate(members.items(key))]
-    return found
+        for key in lists:
+            lists[key] += [(node, f"{members.at(key)}/{i}") for i, node in enumerate(members.items(key))]
+    return lists
 
 
 def _default(lists: Mapping[str, list[tuple[Any, str]]], patterns: Patterns, resolve: bool) -> Iterable[ObservingBlock]:
@@ -169,15 +171,15 @@ def _block(node: Mapping[str, Any], pointer: str, patterns: Patterns, resolve: b
     return blocks.from_dict(node, pointer, own, resolve=resolve)
 
 
-def _named(found: Any, known: Mapping[str, Any], pointer: str, *, free: bool) -> Any:
-    """Return the components for the names among ``found``; other words may be left (``free``) to who reads them."""
-    if isinstance(found, list):
-        return [_named(one, known, f"{pointer}/{n}", free=free) for n, one in enumerate(found)]
-    if not isinstance(found, str) or (free and found not in known):
-        return found
-    if found not in known:
-        raise choice_error(pointer, found, known)
-    return known[found]
+def _named(value: Any, components: Mapping[str, Any], pointer: str, *, free: bool) -> Any:
+    """Return the components for the names among ``value``; with ``free`` unknown names are kept."""
+    if isinstance(value, list):
+        return [_named(one, components, f"{pointer}/{n}", free=free) for n, one in enumerate(value)]
+    if not isinstance(value, str) or (free and value not in components):
+        return value
+    if value not in components:
+        raise choice_error(pointer, value, components)
+    return components[value]
 
 
 def _shallow(node: Any, depth: int) -> None:

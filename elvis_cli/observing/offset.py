@@ -46,7 +46,7 @@ class TelescopeOffset:
         return replace(self, dx=x, dy=y, unit="arcsec", frame=InstrumentFrame())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `from_dict` makes this of."""
+        """Return the object that `from_dict` reads."""
         return {key: getattr(self, key) for key in OFFSET_KEYS} | {"frame": self.frame.to_dict()}
 
 

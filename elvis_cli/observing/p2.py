@@ -77,13 +77,13 @@ def _block(members: CheckedObject, patch: Mapping[str, Any], seed: int) -> Visit
     acquisition: dict[str, Any] | None = None
     for n, node in enumerate(listed):
         where = f"{members.at('templates')}/{n}"
-        template, given = _template(node, where, signatures)
+        template, parameters = _template(node, where, signatures)
         if template.type == "acquisition":
             if n:
                 raise RequestError(where, f"{template.id} is an acquisition template: it must be the first, and alone")
-            acquisition = template.values(given, {}, f"{where}/parameters")
+            acquisition = template.values(parameters, {}, f"{where}/parameters")
             continue
-        runs.append(_template_run(template, given, n + 1, where, signatures, seed, number))
+        runs.append(_template_run(template, parameters, n + 1, where, signatures, seed, number))
     target = _target(members, acquisition or {}) if "target" in members else None
     needs = [one for one in runs if one.calibration in (None, "std")]
     if needs and (target is None or not target.placed):
@@ -110,18 +110,18 @@ def _block(members: CheckedObject, patch: Mapping[str, Any], seed: int) -> Visit
 def _instrument(members: CheckedObject, listed: list[Any]) -> Signatures:
     """Return the signatures of the block's instrument: the one it names, or that of its templates' names."""
     if "instrument" in members:
-        found = members.text("instrument").casefold()
-        found = templates.prefixes().get(found, found)
+        instrument = members.text("instrument").casefold()
+        instrument = templates.prefixes().get(instrument, instrument)
     else:
         first = CheckedObject(listed[0], members.at("templates") + "/0")
         prefix = first.text("templateName").partition("_")[0]
-        found = templates.prefixes().get(prefix.casefold(), "")
-        if not found:
+        instrument = templates.prefixes().get(prefix.casefold(), "")
+        if not instrument:
             raise choice_error(first.at("templateName"), first.text("templateName"), _all())
-    made = templates.load(found)
-    if not made.templates:
-        raise RequestError(members.at("instrument"), f"{found} has no templates", found=found)
-    return made
+    signatures = templates.load(instrument)
+    if not signatures.templates:
+        raise RequestError(members.at("instrument"), f"{instrument} has no templates", found=instrument)
+    return signatures
 
 
 def _all() -> list[str]:
@@ -131,9 +131,9 @@ def _all() -> list[str]:
 def _template(node: Any, pointer: str, signatures: Signatures) -> tuple[Template, dict[str, Any]]:
     members = CheckedObject(node, pointer)
     template = signatures.find(members.require("templateName"), members.at("templateName"))
-    given = members.node.get("parameters", {})
-    if isinstance(given, Mapping):
-        return template, {str(key): value for key, value in given.items()}
+    parameters = members.node.get("parameters", {})
+    if isinstance(parameters, Mapping):
+        return template, {str(key): value for key, value in parameters.items()}
     values: dict[str, Any] = {}
     for n, one in enumerate(members.items("parameters")):
         parameter = CheckedObject(one, f"{members.at('parameters')}/{n}")
@@ -145,13 +145,19 @@ def _template(node: Any, pointer: str, signatures: Signatures) -> tuple[Template
 
 
 def _template_run(
-    template: Template, given: dict[str, Any], number: int, pointer: str, signatures: Signatures, seed: int, block: int
+    template: Template,
+    parameters: dict[str, Any],
+    number: int,
+    pointer: str,
+    signatures: Signatures,
+    seed: int,
+    block: int,
 ) -> TemplateRun:
     where = f"{pointer}/parameters"
-    asked = given.get(MODE_PARAMETER) if MODE_PARAMETER in template.parameters else None
-    if asked is not None:
-        asked = template.parameters[MODE_PARAMETER].check(asked, f"{where}/{MODE_PARAMETER}")
-    mode = template.modes[asked or next(iter(template.modes))]
+    mode_word = parameters.get(MODE_PARAMETER) if MODE_PARAMETER in template.parameters else None
+    if mode_word is not None:
+        mode_word = template.parameters[MODE_PARAMETER].check(mode_word, f"{where}/{MODE_PARAMETER}")
+    mode = template.modes[mode_word or next(iter(template.modes))]
     plugin = registry.load(signatures.instrument)
     offered = [info.mode for info in plugin.modes()]
     if mode not in offered:
@@ -160,7 +166,7 @@ def _template_run(
     keys = {**signatures.keys(mode), **times}
     for name in template.parameters:  # a CCD's number of exposures is the sequence's
         keys.pop(name, None)
-    values = template.values(given, keys, where)
+    values = template.values(parameters, keys, where)
     chosen = {name: values.pop(name) for name in list(values) if name in keys}
     timing = {name: chosen.pop(name) for name in list(chosen) if name in times}
     rng = random_streams.generator(seed, number, block % 2**32, f"jitter {template.id}", 0)
@@ -213,7 +219,7 @@ def _target(members: CheckedObject, acquisition: Mapping[str, Any]) -> Target | 
     if equinox not in ("J2000", "J2000.0", "2000", "2000.0"):
         node |= {"frame": "fk4" if equinox.startswith("B") else "fk5", "equinox": equinox}
     try:
-        made = targets.from_dict(node, "")
+        target = targets.from_dict(node, "")
     except RequestError as error:  # say it in p2's words
         names = {"RA": "ra", "Dec": "dec", "equinox": "equinox"}
         last = error.details["pointer"].rpartition("/")[2]
@@ -222,7 +228,7 @@ def _target(members: CheckedObject, acquisition: Mapping[str, Any]) -> Target | 
             allowed=error.details["allowed"],
         ) from None  # fmt: skip
     rate = inner.number("differentialRa", 0.0, -200, 200, unit="arcsec/s")
-    return targets.with_rate(made, 3600.0 * rate)
+    return targets.with_rate(target, 3600.0 * rate)
 
 
 def _conditions(members: CheckedObject, patch: Mapping[str, Any]) -> dict[str, Any]:

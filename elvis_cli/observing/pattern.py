@@ -30,7 +30,7 @@ class OffsetPattern:
         return f"{self.name} x{self.repeat}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `from_dict` makes this of."""
+        """Return the object that `from_dict` reads."""
         return {"name": self.name, "repeat": self.repeat, "offsets": [one.to_dict() for one in self.offsets]}
 
     def header(self) -> dict[str, Any]:
@@ -131,16 +131,16 @@ def from_dict(node: Any, pointer: str, own: Mapping[str, Any] | None = None) -> 
         listed = members.items("offsets")
         if not 1 <= len(listed) <= MAX_PATTERN_OFFSETS:
             raise RequestError(members.at("offsets"), f"has {len(listed)} items", allowed=f"1 to {MAX_PATTERN_OFFSETS}")
-        made = tuple(offsets.from_dict(one, f"{members.at('offsets')}/{n}") for n, one in enumerate(listed))
-        _one_frame([one.frame for one in made], members.at("offsets"))
-        return OffsetPattern(members.text("name", "pattern"), made, repeat)
+        listed_offsets = tuple(offsets.from_dict(one, f"{members.at('offsets')}/{n}") for n, one in enumerate(listed))
+        _one_frame([one.frame for one in listed_offsets], members.at("offsets"))
+        return OffsetPattern(members.text("name", "pattern"), listed_offsets, repeat)
     name = members.text("name")
-    given = {key.casefold(): key for key in BUILT_IN_PATTERNS}
-    if name.casefold() not in given:
+    spelling = {key.casefold(): key for key in BUILT_IN_PATTERNS}
+    if name.casefold() not in spelling:
         if name in (own or {}):
             return replace(from_dict({"name": name, **(own or {})[name]}, pointer), repeat=repeat)
         raise choice_error(members.at("name"), name, [*BUILT_IN_PATTERNS, *(own or {})])
-    name = given[name.casefold()]
+    name = spelling[name.casefold()]
     names = PATTERN_ARGUMENTS.get(name, ())
     members = CheckedObject(node, pointer, ("name", "repeat", *names))
     read: dict[str, float] = {

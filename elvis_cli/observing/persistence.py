@@ -22,8 +22,8 @@ MAX_GAP = 1e6
 def add_persistence(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
     """Yield the exposures of a night, each with the block ``previous`` of the one before on the same detector.
 
-    Each line of a night is then complete: it can be rendered without the one before, in any order. The exposure before
-    is drawn without its own memory, which is a second-order effect.
+    Each request is then complete: it can be rendered without the one before, in any order. The exposure before is
+    rendered without persistence, whose effect is of second order.
 
     Raises
     ------
@@ -35,13 +35,13 @@ def add_persistence(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
         _check(document)
     last: Exposure | None = None
     for exposure in exposures:
-        made = exposure
+        result = exposure
         if last is not None and _detector(last.document) == _detector(exposure.document):
             gap = (exposure.start - last.start) / timedelta(seconds=1) - last.shutter
             if gap <= MAX_GAP:
                 block = {**_light(last.document), "gap": round(gap, 3)}
-                made = replace(exposure, document=merge(exposure.document, {"elvis": {"previous": block}}))
-        yield made
+                result = replace(exposure, document=merge(exposure.document, {"elvis": {"previous": block}}))
+        yield result
         last = exposure
 
 
@@ -50,7 +50,7 @@ def _detector(document: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _check(document: Mapping[str, Any]) -> None:
-    """Raise if a detector has no memory; before the first exposure is out."""
+    """Raise RequestError if a detector has no figures for persistence, before the first exposure is written."""
     from elvis_cli import pipeline
     from elvis_cli.request import parse
 

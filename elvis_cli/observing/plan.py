@@ -241,8 +241,8 @@ class _VisitPlanner:
                 block["catalogue"] = self._stars
                 block |= {"motion": moving} if (moving := pointing.motion(target)) else {}
             if self._is_on_sky(run, request):
-                found, violations = constraints.sky_section(at, middle, site, visit)
-                document["sky"] |= found
+                section, violations = constraints.sky_section(at, middle, site, visit)
+                document["sky"] |= section
                 hour_angle = ephemeris.local_position(*at, middle, site).hour_angle
                 keywords["ESO TEL HA"] = [round(hour_angle, 6), "[deg] hour angle, middle of the exposure"]
             elif not site.space:  # a lamp does not mind, but the header has it
@@ -266,7 +266,7 @@ class _VisitPlanner:
 
 def _template(run: TemplateRun, step: ExposureStep, started: datetime, number: int) -> dict[str, Any]:
     """Return the block ``template`` of a request."""
-    found = {
+    members = {
         "id": run.template,
         "name": run.title,
         "start": isot(started),
@@ -276,7 +276,7 @@ def _template(run: TemplateRun, step: ExposureStep, started: datetime, number: i
         "type": run.sky_type if step.sky else run.object_type,
         "tech": run.tech,
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in members.items() if value is not None}
 
 
 def _whole_ms(time: datetime) -> datetime:

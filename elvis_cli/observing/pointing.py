@@ -103,12 +103,12 @@ def fix_catalogue(target: Target, catalogue: Mapping[str, Any], origin: datetime
 
     So the stars keep their coordinates while the field rotates, the telescope nods and the target moves.
     """
-    found = payload.catalogue(catalogue, pointed=True)
-    if found.celestial:
+    stars = payload.catalogue(catalogue, pointed=True)
+    if stars.celestial:
         return dict(catalogue)
     angle = position_angle(target, origin, origin, site)
     star = _sky(-target.ra_offset, -target.dec_offset, follow(target, origin, origin))
-    east, north = field_to_sky(np.asarray(found.x), np.asarray(found.y), angle)
+    east, north = field_to_sky(np.asarray(stars.x), np.asarray(stars.y), angle)
     places = zip(("ra", "dec"), deproject(east, north, *star), strict=True)
     kept = {key: value for key, value in catalogue.items() if key not in ("x", "y")}
     return kept | {key: payload.pack_column(np.asarray(column)) for key, column in places}
@@ -123,21 +123,21 @@ def offset_cards(step: ExposureStep, position: TelescopePosition, angle: float) 
         ("INSTXOFF", "X", x, "along x of the field"),
         ("INSTYOFF", "Y", y, "along y of the field"),
     )
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for keyword, axis, value, where in cumulative:
-        found[keyword] = [_micro(value), f"[arcsec] telescope from the target, {where}"]
-        found[f"ESO SEQ CUMOFFSET{axis}"] = [_micro(value), f"[arcsec] cumulative offset, {where}"]
-    found["ESO SEQ CUMOFFSETR"] = [_micro(position.rotation), "[deg] cumulative turn of the field"]
+        result[keyword] = [_micro(value), f"[arcsec] telescope from the target, {where}"]
+        result[f"ESO SEQ CUMOFFSET{axis}"] = [_micro(value), f"[arcsec] cumulative offset, {where}"]
+    result["ESO SEQ CUMOFFSETR"] = [_micro(position.rotation), "[deg] cumulative turn of the field"]
     if step.move is not None:
         axes = "AD" if step.move.frame.kind == "SkyFrame" else "XY"
         how = "from the place before" if step.move.relative else "from the target"
         for axis, value in zip((*axes, "R"), (*step.move.arcsec(), step.move.dr), strict=True):
             unit = "deg" if axis == "R" else "arcsec"
-            found[f"ESO SEQ RELOFFSET{axis}"] = [_micro(value), f"[{unit}] commanded, {how}"]
-        found["ESO SEQ GUIDE"] = [step.move.guide, "whether the telescope guides here"]
+            result[f"ESO SEQ RELOFFSET{axis}"] = [_micro(value), f"[{unit}] commanded, {how}"]
+        result["ESO SEQ GUIDE"] = [step.move.guide, "whether the telescope guides here"]
         if step.move.posname:
-            found["ESO SEQ POSNAME"] = [step.move.posname, "name of the place"]
-    return found
+            result["ESO SEQ POSNAME"] = [step.move.posname, "name of the place"]
+    return result
 
 
 def _sky(east: float, north: float, at: tuple[float, float]) -> tuple[float, float]:

@@ -91,13 +91,13 @@ def _magnitude(key: str, value: str, magnitudes: dict[str, float]) -> bool:
     band = key[:-3]
     if not key.casefold().endswith("mag") or not band:
         return False
-    found = band if band in BANDS else _BANDS.get(band.casefold())
+    name = band if band in BANDS else _BANDS.get(band.casefold())
     try:
-        if found:
-            magnitudes[found] = float(value)
+        if name:
+            magnitudes[name] = float(value)
     except ValueError:
         return False
-    return found is not None
+    return name is not None
 
 
 def _written(one: Target) -> str:

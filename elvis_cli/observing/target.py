@@ -1,4 +1,4 @@
-"""What is pointed at: a place on the sky that may move, or none (calibrations)."""
+"""The target of a block: coordinates that may move, or none (calibrations)."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ TARGET_KEYS = {
     "ddec": "ddec",
     "comment": "comment",
 }
-"""The names in files and those of the members here."""
+"""Attribute of `Target` by the key in files."""
 _SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[:hd\s]+(\d{1,2})(?:[:m'\s]+(\d{1,2}(?:\.\d*)?))?[s\"]?")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A name, coordinates, how they change, and how the field is turned."""
+    """A name, coordinates and their rates, and the rotation of the field."""
 
     name: str
     ra: float | None = None
     dec: float | None = None
-    """deg, in ``frame``; None = there are none."""
+    """deg, in ``frame``; None = no coordinates."""
     equinox: float = 2000.0
     """Year of the coordinate system; 2000 in ICRS."""
     frame: str = "icrs"
@@ -85,11 +85,11 @@ class Target:
         return self.ra is not None and self.dec is not None
 
     def notes(self) -> tuple[str, ...]:
-        """Return what was not given and is taken as usual."""
+        """Return a note on the defaults that are used for missing members."""
         if not self.placed:
             return ()
-        missing = [f"{name} = {value}" for name, given, value in (("rotmode", self.rotmode, "pa"), ("PA", self.pa, 0))
-                   if given is None]  # fmt: skip
+        choices = (("rotmode", self.rotmode, "pa"), ("PA", self.pa, 0))
+        missing = [f"{name} = {default}" for name, value, default in choices if value is None]
         return (f"target {self.name}: not given, so taken: {', '.join(missing)}",) if missing else ()
 
     def at(self, year: float, hours: float = 0.0) -> tuple[float, float]:
@@ -115,22 +115,22 @@ class Target:
             raise RequestError("", f"the target {self.name} has no coordinates")
         if self.frame == "icrs":
             return self.ra, self.dec
-        found = self.coord().icrs
-        return float(found.ra.deg), float(found.dec.deg)
+        coordinates = self.coord().icrs
+        return float(coordinates.ra.deg), float(coordinates.dec.deg)
 
     def coord(self) -> SkyCoord:
         """Return the coordinates as they are written, as astropy has them."""
         from astropy.coordinates import FK4, FK5, ICRS, SkyCoord
 
         frame = {"icrs": ICRS, "fk5": FK5, "fk4": FK4}[self.frame]
-        made = frame() if self.frame == "icrs" else frame(equinox=f"{'JB'[self.frame == 'fk4']}{self.equinox}")
-        return SkyCoord(self.ra, self.dec, unit="deg", frame=made)
+        system = frame() if self.frame == "icrs" else frame(equinox=f"{'JB'[self.frame == 'fk4']}{self.equinox}")
+        return SkyCoord(self.ra, self.dec, unit="deg", frame=system)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `from_dict` makes this of; what is not known is left out."""
-        found = {key: getattr(self, name) for key, name in TARGET_KEYS.items()}
-        found["mag"] = dict(self.mag)
-        return {key: value for key, value in found.items() if value is not None}
+        """Return the object that `from_dict` reads, without members that are None."""
+        members = {key: getattr(self, name) for key, name in TARGET_KEYS.items()}
+        members["mag"] = dict(self.mag)
+        return {key: value for key, value in members.items() if value is not None}
 
     def header(self) -> dict[str, Any]:
         """Return the cards of Keck's dictionary."""
@@ -209,12 +209,12 @@ def from_name(name: str) -> tuple[float, float]:
     from astropy.coordinates.name_resolve import NameResolveError
 
     try:
-        found = SkyCoord.from_name(name).icrs
+        coordinates = SkyCoord.from_name(name).icrs
     except (NameResolveError, OSError) as error:
         raise ResourceError(
             f"the name {name!r} could not be resolved ({str(error)[:120]}): give RA and Dec", name=name
         ) from None
-    return float(found.ra.deg), float(found.dec.deg)
+    return float(coordinates.ra.deg), float(coordinates.dec.deg)
 
 
 def sexagesimal(text: str, pointer: str) -> float:
@@ -244,15 +244,15 @@ def _coordinates(members: CheckedObject) -> tuple[float | None, float | None]:
 
 def _year(members: CheckedObject, name: str, default: float) -> float:
     """Return a year; J2000 and B1950 are taken too."""
-    found = members.node.get(name)
-    if isinstance(found, str) and found[:1] in ("J", "B"):
-        return number(found[1:], members.at(name), 1800, 2200, "year")
+    year = members.node.get(name)
+    if isinstance(year, str) and year[:1] in ("J", "B"):
+        return number(year[1:], members.at(name), 1800, 2200, "year")
     return members.number(name, default, 1800, 2200, unit="year")
 
 
 def _magnitudes(members: CheckedObject) -> dict[str, float]:
-    given = members.table("mag")
-    inner = CheckedObject(given, members.at("mag"), BANDS)
+    magnitudes = members.table("mag")
+    inner = CheckedObject(magnitudes, members.at("mag"), BANDS)
     return {band: inner.number(band, low=-30, high=60, unit="mag") for band in inner.node}
 
 

@@ -24,7 +24,7 @@ MAX_LIST_ITEMS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: its type, its range and what holds if it is not given."""
+    """One parameter: its type, range and default."""
 
     name: str
     type: str
@@ -53,29 +53,31 @@ class Parameter:
         """
         match self.type:
             case "number":
-                found: Any = number(self._no_text(value, pointer), pointer, self.low, self.high, self.unit)
+                result: Any = number(self._no_text(value, pointer), pointer, self.low, self.high, self.unit)
             case "integer":
-                found = integer(self._no_text(value, pointer), pointer, int(self.low), int(self.high))
+                result = integer(self._no_text(value, pointer), pointer, int(self.low), int(self.high))
             case "boolean":
-                known = {True: True, False: False, "T": True, "F": False, "true": True, "false": False}
-                if not isinstance(value, (bool, str)) or value not in known:
+                words = {True: True, False: False, "T": True, "F": False, "true": True, "false": False}
+                if not isinstance(value, (bool, str)) or value not in words:
                     raise RequestError(pointer, f"{abbreviate(value)} has the wrong type", allowed="T or F")
-                found = known[value]
+                result = words[value]
             case "keyword":
-                found = self._word(value, pointer)
+                result = self._word(value, pointer)
             case "option":  # its name, or the number that the name is
                 same = [o for o in self.options if o.replace(".", "").isdecimal() and _equal(o, value)]
-                found = value if same else self._word(value, pointer)
+                result = value if same else self._word(value, pointer)
             case "numlist":
                 parts = self._parts(value, pointer)
-                found = [number(part, f"{pointer}/{n}", self.low, self.high, self.unit) for n, part in enumerate(parts)]
+                result = [
+                    number(part, f"{pointer}/{n}", self.low, self.high, self.unit) for n, part in enumerate(parts)
+                ]
             case "keywordlist":
-                found = [self._word(part, f"{pointer}/{n}") for n, part in enumerate(self._parts(value, pointer))]
+                result = [self._word(part, f"{pointer}/{n}") for n, part in enumerate(self._parts(value, pointer))]
             case _:
-                found = value
+                result = value
                 if not isinstance(value, str) or len(value) > 200:
                     raise RequestError(pointer, f"{abbreviate(value)} has the wrong type", allowed="a text")
-        return found
+        return result
 
     def _no_text(self, value: Any, pointer: str) -> Any:
         if isinstance(value, str):
@@ -113,7 +115,7 @@ class Template:
     """acquisition, science or calib."""
     sequence: str
     modes: Mapping[str, str]
-    """The instrument's modes by the words of INS.MODE, the usual one first."""
+    """The instrument's modes by the values of INS.MODE, the default first."""
     parameters: Mapping[str, Parameter]
     """Those besides the keys of the mode."""
     keys: Mapping[str, Any]
@@ -127,37 +129,40 @@ class Template:
     tech: str | None
     """DPR TECH; None = the mode's."""
 
-    def values(self, given: Mapping[str, Any], keys: Mapping[str, Parameter], pointer: str) -> dict[str, Any]:
-        """Return the values of all parameters: those given, checked, and the defaults; ``keys`` are the mode's.
+    def values(self, parameters: Mapping[str, Any], keys: Mapping[str, Parameter], pointer: str) -> dict[str, Any]:
+        """Return the values of ``parameters``, checked, and the defaults of all others; ``keys`` are the mode's.
 
-        A key of the instrument that is not given is left out.
+        Keys of the instrument that are missing are left out.
 
         Raises
         ------
         RequestError
             A parameter does not exist, or its value is wrong.
         """
-        known = {**keys, **self.parameters}
-        found = {name: p.default for name, p in self.parameters.items() if p.default is not None} | dict(self.keys)
-        for name, value in given.items():
+        signature = {**keys, **self.parameters}
+        values = {name: p.default for name, p in self.parameters.items() if p.default is not None} | dict(self.keys)
+        for name, value in parameters.items():
             where = pointer + json_pointer(name)
-            if name not in known:
+            if name not in signature:
                 raise RequestError(
-                    where, f"{self.id} has no such parameter", allowed=list(known), nearest=nearest_name(name, known)
+                    where,
+                    f"{self.id} has no such parameter",
+                    allowed=list(signature),
+                    nearest=nearest_name(name, signature),
                 )
             if value is not None:
-                found[name] = known[name].check(value, where)
-        return found
+                values[name] = signature[name].check(value, where)
+        return values
 
 
 @dataclass(frozen=True, slots=True)
 class Overheads:
-    """Seconds that pass without light."""
+    """Overheads of an instrument, s."""
 
     preset: float
     """To slew to a target and start guiding and the active optics."""
     acquisition: float
-    """To put the target where it belongs."""
+    """To centre the target."""
     setup: float
     """To change the instrument's configuration."""
     offset: float
@@ -170,7 +175,7 @@ class Overheads:
 
 @dataclass(frozen=True, slots=True)
 class Signatures:
-    """All that an instrument says of its templates."""
+    """The templates, offset patterns and overheads of an instrument."""
 
     instrument: str
     templates: Mapping[str, Template]
@@ -190,18 +195,18 @@ class Signatures:
 
     def describe(self, template: Template) -> list[tuple[str, ...]]:
         """Return name, type, range, default and meaning of a template's parameters; of keys, the first mode's."""
-        known: dict[str, tuple[Parameter, Any]] = {}
+        rows: dict[str, tuple[Parameter, Any]] = {}
         for mode in () if template.type == "acquisition" else list(template.modes.values())[::-1]:
-            usual = self.example(mode)
-            known |= {name: (p, usual.get(name)) for name, p in {**self.keys(mode), **self.timing(mode)}.items()}
-        known |= {name: (p, p.default) for name, p in template.parameters.items()}
+            defaults = self.example(mode)
+            rows |= {name: (p, defaults.get(name)) for name, p in {**self.keys(mode), **self.timing(mode)}.items()}
+        rows |= {name: (p, p.default) for name, p in template.parameters.items()}
         return [
             (name, p.type, p.allowed, _text(template.keys.get(name, default)), p.about)
-            for name, (p, default) in known.items()
+            for name, (p, default) in rows.items()
         ]
 
     def example(self, mode: str) -> dict[str, Any]:
-        """Return the usual values of a mode's keys, DIT and number of integrations."""
+        """Return the defaults of a mode's keys, DIT and number of integrations."""
         document = registry.load(self.instrument).example(mode)
         return {**document["instrument"], **document["timesnr"]}
 
@@ -256,21 +261,21 @@ def load(instrument: str) -> Signatures:
     folder = getattr(plugin, "folder", None)
     path = None if folder is None else Path(folder) / "templates.toml"
     tree = sourced_table.read(path) if path and path.is_file() else {}
-    made = {name: _template(name, table) for name, table in tree.get("templates", {}).items()}
-    return Signatures(instrument, made, tree.get("patterns", {}), tree)
+    by_name = {name: _template(name, table) for name, table in tree.get("templates", {}).items()}
+    return Signatures(instrument, by_name, tree.get("patterns", {}), tree)
 
 
 @cache
 def prefixes() -> Mapping[str, str]:
     """Return the instruments that have templates, by what the templates' names begin with."""
-    found: dict[str, str] = {}
+    instruments: dict[str, str] = {}
     for name in registry.names():
         try:
-            made = load(name).templates
-        except ResourceError:  # a stranger's package that does not work: asked for by name it says so
+            by_name = load(name).templates
+        except ResourceError:  # a broken plugin: the request for its instrument has the message
             continue
-        found |= {template.partition("_")[0].casefold(): name for template in made}
-    return found
+        instruments |= {template.partition("_")[0].casefold(): name for template in by_name}
+    return instruments
 
 
 @cache
@@ -287,7 +292,7 @@ def _template(name: str, table: Mapping[str, Any]) -> Template:
     parameters = {n: _parameter(n, {**shared["parameters"].get(n, {}), **own.get(n, {})}) for n in (*names, *own)}
     if len(modes) > 1:
         parameters[MODE_PARAMETER] = Parameter(MODE_PARAMETER, "keyword", next(iter(modes)), options=tuple(modes))
-    # A calibration calls itself what it is (elvis_cli.light.calibration).
+    # A calibration sets its own DPR keywords (elvis_cli.instrument.calibration).
     own_names = {} if "calibration" in table else {"category": "SCIENCE", "object": "OBJECT", "sky": "SKY"}
     dpr = own_names | table.get("dpr", {})
     category = dpr.get("category")

@@ -1,6 +1,6 @@
 """Seeing, water and airglow drift along a night.
 
-The logarithm of each is a stationary Gaussian process about the value that was asked for, with the exponential
+The logarithm of each is a stationary Gaussian process about the requested value, with the exponential
 correlation exp(-|t| / T) that series of site monitors show: 0.2 rms in an hour for the seeing; 0.1 in two hours for the
 water vapour; 0.1 in an hour for the airglow. The three figures are of the order of what is published and assumed here.
 
