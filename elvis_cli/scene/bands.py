@@ -1,4 +1,4 @@
-"""The photometric bands of the ETC: curves and zero points. Importing this costs nothing (the schema does)."""
+"""The photometric bands of the ETC: curves and zero points. Importing it loads no numpy: the schema imports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large things look in a flat universe of matter, radiation and a cosmological constant."""
+"""Angular scale in a flat universe of matter, radiation and a cosmological constant."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import numpy as np
 from elvis_cli.base.arrays import Floats
 
 R_V = 3.1
-CHANGE = 2.7
+TRANSITION = 2.7
 """um: the curve is Fitzpatrick's up to here and Gordon's beyond, as in the ETC."""
 
 _ANCHORS = ((0.0, 0.0), (0.377, 0.265), (0.820, 0.829), (1.667, 2.688), (1.828, 3.055), (2.141, 3.806), (2.433, 4.315))
@@ -21,7 +21,7 @@ def curve(wave: Floats) -> Floats:
     the average of Gordon et al. (2021, ApJ 916, 33) beyond. Held constant outside 0.0912-40 um.
     """
     wave = np.clip(np.asarray(wave, dtype=float), 0.0912, 40.0)
-    return np.where(wave <= CHANGE, _fitzpatrick(1 / wave), _gordon(wave))
+    return np.where(wave <= TRANSITION, _fitzpatrick(1 / wave), _gordon(wave))
 
 
 def _fitzpatrick(x: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Directions on the sky in the field, and parts of a brightness: what all generators need."""
+"""Angles and positions on the sky in the field's coordinates, fractions of a brightness, random streams of scenes."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ from elvis_cli.errors import RequestError
 from elvis_cli.model.request import Brightness, SceneRequest
 
 
-def turned(request: SceneRequest) -> float:
+def position_angle(request: SceneRequest) -> float:
     """Return the position angle of the field's +y, deg."""
     return request.elvis.pointing.position_angle if request.elvis.pointing else 0.0
 
 
-def axis(request: SceneRequest, position_angle: float) -> float:
-    """Return the angle (rad) from the field's +x towards +y of a position angle (deg, North through East)."""
-    return math.radians(90.0 + position_angle - turned(request))  # +x is West: North through East is counter-clockwise
+def axis(request: SceneRequest, angle: float) -> float:
+    """Return the angle (rad) from the field's +x towards +y of a position ``angle`` (deg, North through East)."""
+    # +x is West: North through East is counter-clockwise.
+    return math.radians(90.0 + angle - position_angle(request))
 
 
-def towards(request: SceneRequest, distance: float, position_angle: float) -> tuple[float, float]:
-    """Return the field offset (arcsec) of a step of ``distance`` to a position angle (deg, North through East)."""
-    angle = axis(request, position_angle)
-    return distance * math.cos(angle), distance * math.sin(angle)
+def displacement(request: SceneRequest, distance: float, angle: float) -> tuple[float, float]:
+    """Return the displacement (x, y) in the field by ``distance`` at a position ``angle`` (deg, North through East)."""
+    direction = axis(request, angle)
+    return distance * math.cos(direction), distance * math.sin(direction)
 
 
 def place(request: SceneRequest, east: Floats, north: Floats) -> tuple[Floats, Floats]:
-    """Return the field coordinates (arcsec) of sky offsets (arcsec) from the target's place."""
-    x, y = sky_to_field(east, north, turned(request))
+    """Return the field coordinates x, y (arcsec, (n,)) of offsets East and North (arcsec, (n,)) from the target."""
+    x, y = sky_to_field(east, north, position_angle(request))
     return request.elvis.offset[0] + x, request.elvis.offset[1] + y
 
 
 def part(brightness: Brightness, fraction: float) -> Brightness:
-    """Return the brightness of a fraction (above 0) of the light."""
+    """Return the brightness of a fraction (above 0) of a source's light."""
     return replace(brightness, mag=brightness.mag - 2.5 * math.log10(fraction), flux=brightness.flux * fraction)
 
 
 def magnitude(request: SceneRequest, pointer: str) -> Brightness:
-    """Return the target's brightness, which must be a magnitude because what is at ``pointer`` counts in them."""
+    """Return the target's brightness; raise RequestError at ``pointer`` unless it is a magnitude."""
     if request.target.brightness.kind != "mag":
         raise RequestError(pointer, "its magnitudes need target.brightness.brightnesstype mag")
     return request.target.brightness

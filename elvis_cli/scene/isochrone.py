@@ -1,4 +1,4 @@
-"""An old, metal-poor population: how many stars of which mass, how bright and how hot each is today.
+"""An old, metal-poor population of stars: initial mass function, and magnitude, temperature and gravity by mass.
 
 The isochrone is MIST v1.2 (Choi et al. 2016, ApJ 823, 102; Dotter 2016, ApJS 222, 8), 12 Gyr, [Fe/H] = -1.35,
 v/v_crit = 0.4, thinned to straight lines; M_V comes from its PS1 magnitudes g and r as V = r + 0.006 + 0.474 (g - r)
@@ -53,24 +53,24 @@ _TABLE = np.array([
     (0.81350, 3.7505, 2.505, 0.617, 0.278),
     (0.81373, 3.7305, 2.334, 0.470, 0.062),
 ]).T  # fmt: skip
-_BREAK = 0.5
+_BREAK_MASS = 0.5
 
 
 def masses(uniform: Floats) -> Floats:
     """Return initial masses (Msun) for numbers between 0 and 1: Kroupa (2001, MNRAS 322, 231, eq. 2).
 
-    dN/dm goes as m^-1.3 below 0.5 Msun and m^-2.3 above, within the isochrone.
+    dN/dm is proportional to m^-1.3 below 0.5 Msun and m^-2.3 above, within the isochrone.
     """
     low, high = _TABLE[0, 0], _TABLE[0, -1]
-    below = (low**-0.3 - _BREAK**-0.3) / 0.3
-    above = _BREAK * (_BREAK**-1.3 - high**-1.3) / 1.3
+    below = (low**-0.3 - _BREAK_MASS**-0.3) / 0.3
+    above = _BREAK_MASS * (_BREAK_MASS**-1.3 - high**-1.3) / 1.3
     count = uniform * (below + above)
     light = (low**-0.3 - 0.3 * np.minimum(count, below)) ** (-1 / 0.3)
-    heavy = (_BREAK**-1.3 - 1.3 / _BREAK * np.maximum(count - below, 0.0)) ** (-1 / 1.3)
+    heavy = (_BREAK_MASS**-1.3 - 1.3 / _BREAK_MASS * np.maximum(count - below, 0.0)) ** (-1 / 1.3)
     return np.asarray(np.where(count < below, light, heavy))
 
 
-def today(mass: Floats) -> tuple[Floats, Floats, Floats]:
+def present_properties(mass: Floats) -> tuple[Floats, Floats, Floats]:
     """Return M_V, effective temperature (K) and log g (cgs) of stars of initial ``mass`` (Msun)."""
     initial, log_t, log_g, green, red = _TABLE
     visual = red + 0.006 + 0.474 * (green - red)

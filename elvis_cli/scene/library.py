@@ -57,7 +57,7 @@ def components(request: SceneRequest) -> tuple[Component, ...]:
         if not made or any(component.motion != (0.0, 0.0) for component in made):
             reason = "the scene has a rate and an angle of its own" if made else "an infinite target cannot move"
             raise RequestError("/elvis/motion", reason)
-        x, y = frame.towards(request, elvis_block.motion.rate / 3600.0, elvis_block.motion.angle)
+        x, y = frame.displacement(request, elvis_block.motion.rate / 3600.0, elvis_block.motion.angle)
         if elvis_block.motion.tracked and elvis_block.catalogue:  # galaxies leave none
             stars = (
                 replace(c, motion=(-x, -y)) if c.name == "star" else c
@@ -107,7 +107,7 @@ def picture(request: SceneRequest) -> Component:
     pixels = np.frombuffer(image.data, "<f4").reshape(image.shape).astype(np.float32)
     pixels = np.where(np.isfinite(pixels) & (pixels > 0), pixels, np.float32(0))
     x, y = request.elvis.offset
-    shape = Picture(pixels, image.scale, x, y, image.position_angle - frame.turned(request))
+    shape = Picture(pixels, image.scale, x, y, image.position_angle - frame.position_angle(request))
     return Component(shape, (request.target.sed,), request.target.brightness, name="image")
 
 
@@ -125,7 +125,9 @@ def cube(request: SceneRequest, found: DataCube) -> Component:
         peak = np.where(np.arange(points.size)[near] == n, density[n], 0.0)
         seds.append(Sed("channel", uploaded=(tuple(points[near].tolist()), tuple(peak.tolist()))))
     x, y = request.elvis.offset
-    shape = Cube(images.astype(np.float32, copy=False), found.scale, x, y, found.position_angle - frame.turned(request))
+    shape = Cube(
+        images.astype(np.float32, copy=False), found.scale, x, y, found.position_angle - frame.position_angle(request)
+    )
     return Component(shape, tuple(seds), request.target.brightness, name="cube")
 
 

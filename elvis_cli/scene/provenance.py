@@ -1,4 +1,4 @@
-"""Which shipped tables a request uses and where they come from, out of data/PROVENANCE.md: for `elvis explain`."""
+"""Sources of the shipped tables that a request uses, from data/PROVENANCE.md, for `elvis explain`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def tables(request: SceneRequest) -> tuple[SourcedValue, ...]:
 
 
 def source(file: str, part: str = "") -> str:
-    """Return who published the table ``file`` (of several: that whose member's name contains ``part``), by package.
+    """Return publication and package of the table ``file`` (of several, the member whose name contains ``part``).
 
     Raises
     ------
     ResourceError
-        PROVENANCE.md does not say.
+        PROVENANCE.md has no such entry.
     """
     for section in _FILE.read_text(encoding="utf-8").split("\n## ")[1:]:
         title, _, body = section.partition("\n")
@@ -41,12 +41,12 @@ def source(file: str, part: str = "") -> str:
             found = [entry for entry in _ENTRY.finditer(body) if part in entry["member"]]
             if found:
                 return "; ".join(f"{entry['publication']} (from {entry['package']})" for entry in found)
-    raise ResourceError(f"{_FILE.name} does not say where {file} {part} comes from", file=file)
+    raise ResourceError(f"{_FILE.name} has no source of {file} {part}", file=file)
 
 
 def _sky(request: SceneRequest) -> tuple[SourcedValue, ...]:
     if request.elvis.sky == "skycalc":
-        return (SourcedValue("sky", "skycalc", "", "ESO's SkyCalc service, asked through skycalc_cli"),)
+        return (SourcedValue("sky", "skycalc", "", "ESO's SkyCalc service, through skycalc_cli"),)
     return tuple(SourcedValue("sky", file, "", source(file)) for file in ("sky.npy", "sky_water.npy"))
 
 

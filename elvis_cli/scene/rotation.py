@@ -1,4 +1,4 @@
-"""Emission lines of what rotates: pictures in steps of velocity, each with its own line."""
+"""Emission lines of rotating sources: one image for each step of velocity, with the line at that velocity."""
 
 from __future__ import annotations
 
@@ -14,33 +14,36 @@ from elvis_cli.model.request import Brightness, Sed
 from elvis_cli.scene import spectrum
 from elvis_cli.scene.component import Component, Cube, Picture
 
-EARTH = 29.78469
+EARTH_ORBITAL_VELOCITY = 29.78469
 """km/s: a circular orbit of 1 au around the Sun, sqrt(G M / au) (IAU 2015 resolution B3, 2012 resolution B2)."""
-MOST = 64
-"""Steps of velocity; a line narrower than PER_WIDTH of them is drawn that wide."""
-PER_WIDTH = 1.5
+MAX_VELOCITY_STEPS = 64
+"""Most steps of velocity; a line narrower than STEPS_PER_FWHM of them is drawn that wide."""
+STEPS_PER_FWHM = 1.5
 """Steps in the FWHM of a line: their sum then has no ripples (0.1 %)."""
-FINEST = 512
-"""Elements across a picture of which there are many."""
+MAX_ELEMENTS_ACROSS = 512
+"""Most elements across each of the images of a line."""
 
 
 def kepler(radius: Floats, mass: float) -> Floats:
     """Return the velocity (km/s) of a circular orbit of ``radius`` (au) around ``mass`` (of the Sun)."""
-    return np.asarray(EARTH * np.sqrt(mass / radius))
+    return np.asarray(EARTH_ORBITAL_VELOCITY * np.sqrt(mass / radius))
 
 
-def lines(light: Picture, velocity: Floats, base: Sed, wanted: Sequence[Mapping[str, float]]) -> tuple[Component, ...]:
-    """Return emission lines of what shines like ``light`` and moves away at ``velocity`` (km/s, of each element).
+def lines(
+    light: Picture, velocity: Floats, base: Sed, emission: Sequence[Mapping[str, float]]
+) -> tuple[Component, ...]:
+    """Return emission lines with the image ``light``, whose elements recede at ``velocity`` (km/s, (ny, nx)).
 
-    Of each line: ``wavelength`` (nm), ``flux`` (W/m2, all of it, as observed) and ``width`` (FWHM at one place, km/s).
+    Each line has ``wavelength`` (nm), ``flux`` (W/m2, observed, of the whole line) and ``width`` (FWHM of one element,
+    km/s).
     Redshift and barycentric velocity are those of ``base``.
     """
-    made = []
-    shares = (light.image / light.image.sum(dtype=np.float64)).astype(np.float32)
-    for line in wanted:
-        steps, images = planes(shares, velocity, line["width"])
+    components = []
+    fractions = (light.image / light.image.sum(dtype=np.float64)).astype(np.float32)
+    for line in emission:
+        steps, images = planes(fractions, velocity, line["width"])
         step = float(steps[1] - steps[0]) if steps.size > 1 else 0.0
-        width = line["wavelength"] * max(line["width"], PER_WIDTH * step) * 1e3 / LIGHT
+        width = line["wavelength"] * max(line["width"], STEPS_PER_FWHM * step) * 1e3 / LIGHT
         sed = Sed(
             "emissionline",
             line_wavelength=line["wavelength"],
@@ -50,26 +53,26 @@ def lines(light: Picture, velocity: Floats, base: Sed, wanted: Sequence[Mapping[
         )
         cube = Cube(images, light.scale, light.x, light.y, light.angle)
         seds = tuple(spectrum.moving(sed, v) for v in steps.tolist())
-        made.append(Component(cube, seds, Brightness("flux", flux=line["flux"]), name="line"))
-    return tuple(made)
+        components.append(Component(cube, seds, Brightness("flux", flux=line["flux"]), name="line"))
+    return tuple(components)
 
 
-def planes(shares: NDArray[np.float32], velocity: Floats, width: float) -> tuple[Floats, NDArray[np.float32]]:
-    """Return velocities (n,) in even steps, and what of ``shares`` (ny, nx) has each of them, (n, ny, nx).
+def planes(fractions: NDArray[np.float32], velocity: Floats, width: float) -> tuple[Floats, NDArray[np.float32]]:
+    """Return velocities (km/s, (n,)) in even steps, and the part of ``fractions`` (ny, nx) at each, (n, ny, nx).
 
-    An element's light is shared between the two nearest steps so that its mean velocity stays what it is.
+    An element's light is divided between the two nearest steps such that its mean velocity is conserved.
     """
-    bright = shares > 0
+    bright = fractions > 0
     low, high = float(velocity[bright].min()), float(velocity[bright].max())
-    count = min(MOST, math.ceil((high - low) * PER_WIDTH / width) + 1)
-    images = np.zeros((count, *shares.shape), np.float32)
+    count = min(MAX_VELOCITY_STEPS, math.ceil((high - low) * STEPS_PER_FWHM / width) + 1)
+    images = np.zeros((count, *fractions.shape), np.float32)
     steps = np.linspace(low, high, count)
     if count == 1:
-        images[0] = shares
+        images[0] = fractions
         return steps, images
     y, x = np.nonzero(bright)
     place = (velocity[y, x] - low) / (steps[1] - steps[0])
     below = np.clip(place.astype(np.int64), 0, count - 2)
-    images[below, y, x] = shares[y, x] * (below + 1 - place)
-    images[below + 1, y, x] = shares[y, x] * (place - below)
+    images[below, y, x] = fractions[y, x] * (below + 1 - place)
+    images[below + 1, y, x] = fractions[y, x] * (place - below)
     return steps, images

@@ -14,10 +14,10 @@ from elvis_cli.errors import RequestError
 from elvis_cli.model.request import Brightness, Sed, Target
 from elvis_cli.scene import bands, dust, templates
 
-SAMPLES = 2000
+SAMPLES_PER_LN = 2000
 """Points per unit of ln(wavelength) where a spectrum is a formula."""
-MISSING = 1e-3
-"""How much of a band (by photons of a flat f_lambda) a spectrum may leave uncovered."""
+MAX_UNCOVERED_FRACTION = 1e-3
+"""Largest fraction of a band (by photons of a flat f_lambda) that a spectrum may leave uncovered."""
 
 
 def flux(target: Target, wave: Floats) -> tuple[Floats, tuple[str, ...]]:
@@ -31,13 +31,13 @@ def flux(target: Target, wave: Floats) -> tuple[Floats, tuple[str, ...]]:
     ------
     RequestError
         The band or template does not exist, the spectrum does not reach the band, or the brightness is a flux
-        though the spectrum is no line.
+        though the spectrum is not a line.
     """
     edges = bin_edges(wave)
     if target.sed.kind in ("emissionline", "channel"):
         return _narrow(target, edges)
     points, values, notes = density(target, edges[0], edges[-1])
-    return average(points, values, edges), (*notes, *_seen(points, edges))
+    return average(points, values, edges), (*notes, *_coverage_notes(points, edges))
 
 
 def between(target: Target, edges: Floats) -> Floats:
@@ -49,7 +49,7 @@ def between(target: Target, edges: Floats) -> Floats:
 
 
 def density(target: Target, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, ...]]:
-    """Return wavelengths (um) and photon/s/m2/um there of a target that is no line, linear between them, and notes.
+    """Return wavelengths (um, (n,)), photon/s/m2/um at them (linear between them) of a continuous spectrum, and notes.
 
     They reach from ``lo`` to ``hi`` and over the band of its magnitude, or as far as the spectrum is known.
 
@@ -77,17 +77,17 @@ def density(target: Target, lo: float, hi: float) -> tuple[Floats, Floats, tuple
     points = points * shift
     _check_coverage(points, band)
     values = points * shape * 10.0 ** (-0.4 * target.sed.extinction_av * dust.curve(points))
-    counted = band.integral(points, values)
-    if not counted > 0:
+    photons = band.integral(points, values)
+    if not photons > 0:
         raise RequestError(
             "/target/brightness/magband", f"the spectrum has no light in band {band.name}", found=band.name
         )
-    scale = 10.0 ** (-0.4 * brightness.mag) * band.zero_point(brightness.system) / counted
+    scale = 10.0 ** (-0.4 * brightness.mag) * band.zero_point(brightness.system) / photons
     return points, scale * values, (*notes, *band.notes)
 
 
 def reach(sed: Sed) -> tuple[float, float] | None:
-    """Return between which wavelengths (um) all light of a spectrum is, None if that is nearly everywhere."""
+    """Return the wavelengths (um) that enclose all light of a line or channel; None for a continuous spectrum."""
     if sed.kind == "channel" and sed.uploaded is not None:
         return sed.uploaded[0][0], sed.uploaded[0][-1]
     if sed.kind != "emissionline":
@@ -108,10 +108,9 @@ def moving(sed: Sed, velocity: float) -> Sed:
 
 
 def _shift(sed: Sed) -> float:
-    """Return observed over emitted wavelength.
+    """Return the ratio of observed to emitted wavelength.
 
-    The barycentric correction is what must be added to a measured velocity, so a positive one means that the light
-    arrives bluer.
+    The barycentric correction is added to a measured velocity: where it is positive the light arrives bluer.
     """
     shift = (1 + sed.redshift) / (1 + sed.velocity * 1e3 / LIGHT)
     if not (math.isfinite(shift) and shift > 0):
@@ -120,7 +119,7 @@ def _shift(sed: Sed) -> float:
 
 
 def _shape(sed: Sed, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, ...]]:
-    """Return emitted wavelength (um) and f_lambda (any unit) over lo..hi, or what there is of it."""
+    """Return emitted wavelength (um), f_lambda (any unit) over lo..hi as far as the spectrum reaches, and notes."""
     if sed.kind == "template":
         template = templates.load(sed.catalog, sed.id, lo, hi)
         return template.wave, template.flux, template.notes
@@ -132,7 +131,7 @@ def _shape(sed: Sed, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, .
         points, values = np.array(sed.uploaded)
         # The unit is the user's own: keep its size out of the arithmetic.
         return points, values / values.max(), ()
-    points = np.geomspace(lo, hi, max(3, math.ceil(SAMPLES * math.log(hi / lo)) + 1))
+    points = np.geomspace(lo, hi, max(3, math.ceil(SAMPLES_PER_LN * math.log(hi / lo)) + 1))
     if sed.kind == "blackbody":
         return points, templates.black_body(points, sed.temperature), ()
     return points, (points / points[0]) ** sed.exponent, ()
@@ -142,7 +141,7 @@ def _check_coverage(points: Floats, band: bands.Band) -> None:
     covered = np.array([points[0], points[-1]])
     whole = np.array([band.wave[0], band.wave[-1]])
     part = band.integral(covered, covered) / band.integral(whole, whole)
-    if part < 1 - MISSING:
+    if part < 1 - MAX_UNCOVERED_FRACTION:
         raise RequestError(
             "/target/brightness/magband",
             f"the spectrum covers {points[0]:.4g}-{points[-1]:.4g} um (observed), "
@@ -151,8 +150,8 @@ def _check_coverage(points: Floats, band: bands.Band) -> None:
         )
 
 
-def _seen(points: Floats, edges: Floats) -> tuple[str, ...]:
-    """Return a note if the spectrum does not cover what is seen."""
+def _coverage_notes(points: Floats, edges: Floats) -> tuple[str, ...]:
+    """Return a note if the spectrum covers only part of ``edges``; raise RequestError if it covers nothing."""
     if points[-1] <= edges[0] or points[0] >= edges[-1]:
         raise RequestError(
             "/target/sed/spectrum",
@@ -168,7 +167,7 @@ def _seen(points: Floats, edges: Floats) -> tuple[str, ...]:
 
 
 def average(points: Floats, density: Floats, edges: Floats) -> Floats:
-    """Return the exact averages between ``edges`` of what is linear between ``points`` and zero outside them."""
+    """Return the exact averages between ``edges`` of a ``density`` that is linear between ``points``, 0 outside."""
     total = np.concatenate([[0.0], np.cumsum(np.diff(points) * (density[1:] + density[:-1]) / 2)])
     at = np.clip(edges, points[0], points[-1])
     k = np.clip(np.searchsorted(points, at, side="right") - 1, 0, len(points) - 2)
@@ -179,7 +178,7 @@ def average(points: Floats, density: Floats, edges: Floats) -> Floats:
 
 
 def _narrow(target: Target, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
-    """Return a line or a channel."""
+    """Return the photon flux density of a line or a channel in each bin, and notes."""
     if target.sed.uploaded is not None:
         points, density = np.array(target.sed.uploaded)
         return average(points, density, edges), ()
@@ -187,13 +186,13 @@ def _narrow(target: Target, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
 
 
 def gaussian(sed: Sed) -> tuple[float, float]:
-    """Return observed centre and sigma of a line, um."""
+    """Return the observed centre and sigma (um) of a line."""
     shift = _shift(sed)
     return sed.line_wavelength * 1e-3 * shift, max(sed.line_fwhm * 1e-3 * shift, 1e-9) / math.sqrt(8 * math.log(2))
 
 
 def _line(sed: Sed, brightness: Brightness, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
-    """Return a Gaussian line, integrated over each bin."""
+    """Return the photon flux density of a Gaussian line averaged over each bin, and notes."""
     centre, sigma = gaussian(sed)
     notes: tuple[str, ...] = ()
     if brightness.kind == "flux":
@@ -204,7 +203,7 @@ def _line(sed: Sed, brightness: Brightness, edges: Floats) -> tuple[Floats, tupl
         band = bands.load(brightness.band)
         near = centre + sigma * np.linspace(-6, 6, 241)
         passed = band.integral(near, np.exp(-0.5 * ((near - centre) / sigma) ** 2)) / (sigma * math.sqrt(2 * math.pi))
-        if passed < MISSING:
+        if passed < MAX_UNCOVERED_FRACTION:
             raise RequestError(
                 "/target/brightness/magband",
                 f"the line at {centre * 1e3:.6g} nm lies outside band {band.name}, so its magnitude there says nothing "
@@ -218,7 +217,7 @@ def _line(sed: Sed, brightness: Brightness, edges: Floats) -> tuple[Floats, tupl
     close = np.flatnonzero(np.abs(z) < 6)
     below[close] = [0.5 + 0.5 * math.erf(v) for v in z[close]]
     inside = below[-1] - below[0]
-    if inside < MISSING:
+    if inside < MAX_UNCOVERED_FRACTION:
         notes += (
             f"the line at {centre * 1e3:.6g} nm lies outside the {edges[0]:.4g}-{edges[-1]:.4g} um that are seen",
         )

@@ -1,4 +1,4 @@
-"""Spectra for many stars at once: a few templates that stand for all temperatures, and their colours."""
+"""Spectra of many stars: the nearest template for each temperature and gravity, and the templates' colours."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.model.request import Brightness, Sed, Target
 from elvis_cli.scene import bands, spectrum, stars, templates
 
-STEP = 0.01
-"""Step of ln(temperature) in which stars are told apart; the templates are several times as far from each other."""
-COOL = 2700.0
+LN_TEMPERATURE_STEP = 0.01
+"""Step of ln(T) to which temperatures are rounded; the templates are several steps apart."""
+MIN_DWARF_TEMPERATURE = 2700.0
 """K: below the coolest of Pickles' dwarfs come the model atmospheres."""
 
 
 def seds(base: Sed, temperature: Floats, gravity: Floats | float = 4.5) -> tuple[tuple[Sed, ...], NDArray[np.int64]]:
-    """Return spectra for stars of ``temperature`` (K, (n,)) and log g (cgs), and which of them each star has.
+    """Return spectra for stars of ``temperature`` (K, (n,)) and log g (cgs), and the index (n,) of each star's.
 
     The nearest star of Pickles (1998), below 2700 K the nearest model atmosphere, and a black body where it is cooler
     or hotter than either. Extinction, redshift and velocity are those of ``base``.
     """
-    step = np.rint(np.log(temperature) / STEP).astype(np.int64)
+    step = np.rint(np.log(temperature) / LN_TEMPERATURE_STEP).astype(np.int64)
     tenth = np.rint(10.0 * np.broadcast_to(gravity, step.shape)).astype(np.int64)
     key, which = np.unique(step * 1024 + tenth, return_inverse=True)
-    places: dict[Sed, int] = {}
+    positions: dict[Sed, int] = {}
     index = np.empty(key.size, np.int64)
-    for n, (t, g) in enumerate(zip(np.exp(key // 1024 * STEP), key % 1024 / 10.0, strict=True)):
-        index[n] = places.setdefault(_sed(base, float(t), float(g)), len(places))
-    return tuple(places), index[which]
+    for n, (t, g) in enumerate(zip(np.exp(key // 1024 * LN_TEMPERATURE_STEP), key % 1024 / 10.0, strict=True)):
+        index[n] = positions.setdefault(_sed(base, float(t), float(g)), len(positions))
+    return tuple(positions), index[which]
 
 
 def colours(seds: tuple[Sed, ...], brightness: Brightness) -> Floats:
     """Return, for each spectrum, its magnitude in the band and system of ``brightness`` less that in V (Vega).
 
-    Without dust and at rest: what the stars are, not what is seen of them.
+    Intrinsic colours: without dust and at rest.
     """
     band = bands.load(brightness.band)
     wave = np.linspace(band.wave[0], band.wave[-1], 512)
@@ -50,9 +50,9 @@ def colours(seds: tuple[Sed, ...], brightness: Brightness) -> Floats:
 
 
 def _sed(base: Sed, temperature: float, gravity: float) -> Sed:
-    if not templates.COOLEST <= temperature <= 45000.0:
+    if not templates.MIN_TEMPERATURE <= temperature <= 45000.0:
         return replace(base, kind="blackbody", temperature=float(f"{temperature:.2g}"), uploaded=None)
-    if temperature < COOL:
+    if temperature < MIN_DWARF_TEMPERATURE:
         catalog, name = "PHOENIX", f"{round(temperature / 100) * 100}:4.5"
     else:
         catalog, name = "Pickles", stars.nearest(temperature, gravity)

@@ -49,24 +49,24 @@ def nearest(temperature: float, gravity: float) -> str:
 
 
 def nearest_type(kind: str) -> str | None:
-    """Return the held type nearest to a spectral type such as ``K8V``, or None if it is not one.
+    """Return the type in `STARS` nearest to a spectral type such as ``K8V``, or None if it is not one.
 
     Of the same luminosity class as long as there is one within half a spectral class.
     """
-    wanted = _place(kind)
-    if wanted is None:
+    position = _place(kind)
+    if position is None:
         return None
 
-    def distance(held: str) -> float:
-        place = _place(held)
-        assert place is not None
-        return abs(wanted[0] - place[0]) + 5 * abs(wanted[1] - place[1])
+    def distance(known_type: str) -> float:
+        known = _place(known_type)
+        assert known is not None
+        return abs(position[0] - known[0]) + 5 * abs(position[1] - known[1])
 
     return min(STARS, key=distance)
 
 
 def _place(kind: str) -> tuple[float, int] | None:
-    """Return the place along the sequence, in sub-classes from O0, and the luminosity class."""
+    """Return the position along the sequence, in sub-classes from O0, and the luminosity class."""
     match = _TYPE.fullmatch(kind)
     if match is None:
         return None

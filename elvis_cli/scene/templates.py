@@ -1,4 +1,4 @@
-"""The spectra that the ETC offers by catalogue and id, and which real spectrum stands for each."""
+"""Template spectra of the ETC by catalogue and id, and the shipped spectrum that represents each."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ CATALOGS: dict[str, tuple[str, ...]] = {
 """The ids that the ETC's forms offer and some of ours; `find` accepts more: any Teff:logg, any type, file names."""
 
 POINTER = "/target/sed/spectrum/params/"
-COOLEST, HOTTEST = 2300.0, 50000.0
-_COOL = 3500.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 2300.0, 50000.0
+_MAX_MODEL_TEMPERATURE = 3500.0
 """K: model atmospheres at and below, real stars above."""
 _MODEL_GRAVITIES = (3.5, 4.5, 5.5)
 _NUMBERS = re.compile(r"\s*(\d+(?:\.\d*)?)\s*:\s*([+-]?\d+(?:\.\d*)?)\s*")
@@ -103,11 +103,11 @@ _NUMBERS = re.compile(r"\s*(\d+(?:\.\d*)?)\s*:\s*([+-]?\d+(?:\.\d*)?)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which shipped spectrum stands for a template."""
+    """The shipped spectrum that represents a template."""
 
     key: str
     temperature: float | None = None
-    """K, of the black body that continues a star beyond its spectrum's ends; None for what is no star."""
+    """K, of the black body that continues a star beyond the ends of its spectrum; None for other templates."""
     notes: tuple[str, ...] = ()
 
 
@@ -123,7 +123,7 @@ class Template:
 
 
 def find(catalog: str, name: str) -> Choice:
-    """Return which spectrum stands for template ``name`` of ``catalog``.
+    """Return the shipped spectrum that represents template ``name`` of ``catalog``.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def black_body(wave: Floats, temperature: float) -> Floats:
 
 def _model(catalog: str, name: str) -> Choice:
     match = _NUMBERS.fullmatch(name)
-    allowed = f"Teff:logg such as 5750:4.5, {COOLEST:g}-{HOTTEST:g} K"
+    allowed = f"Teff:logg such as 5750:4.5, {MIN_TEMPERATURE:g}-{MAX_TEMPERATURE:g} K"
     if match is None:
         raise RequestError(
             POINTER + "id",
@@ -197,21 +197,21 @@ def _model(catalog: str, name: str) -> Choice:
             nearest=nearest_name(name, CATALOGS[catalog]),
         )
     temperature, gravity = float(match[1]), float(match[2])
-    if not COOLEST <= temperature <= HOTTEST:
+    if not MIN_TEMPERATURE <= temperature <= MAX_TEMPERATURE:
         raise RequestError(POINTER + "id", f"{temperature:g} K is out of range", found=name, allowed=allowed)
-    if temperature <= _COOL:
+    if temperature <= _MAX_MODEL_TEMPERATURE:
         teff = round(temperature / 100) * 100
         logg = min(_MODEL_GRAVITIES, key=lambda g: abs(g - gravity))
-        key, what = f"BT-Settl/{teff}:{logg}", f"BT-Settl {teff} K, log g {logg}"
+        key, description = f"BT-Settl/{teff}:{logg}", f"BT-Settl {teff} K, log g {logg}"
     else:
         kind = stars.nearest(temperature, gravity)
-        key, what = f"Pickles/{kind}", "Pickles {} ({:g} K, log g {:g})".format(kind, *stars.STARS[kind])
-    return Choice(key, temperature, (f"template {catalog} {name} is not available offline: nearest is {what}",))
+        key, description = f"Pickles/{kind}", "Pickles {} ({:g} K, log g {:g})".format(kind, *stars.STARS[kind])
+    return Choice(key, temperature, (f"template {catalog} {name} is not available offline: nearest is {description}",))
 
 
 def _spectral_type(catalog: str, name: str) -> Choice:
-    wanted = name.removeprefix(f"{catalog}_").replace(":", "")
-    kind = stars.nearest_type(wanted)
+    spectral_type = name.removeprefix(f"{catalog}_").replace(":", "")
+    kind = stars.nearest_type(spectral_type)
     if kind is None:
         raise RequestError(
             POINTER + "id",
@@ -221,7 +221,7 @@ def _spectral_type(catalog: str, name: str) -> Choice:
             nearest=nearest_name(name, CATALOGS[catalog]),
         )
     key = f"Pickles/{kind}"
-    same = catalog == "Pickles" and kind == wanted
+    same = catalog == "Pickles" and kind == spectral_type
     return Choice(key, stars.STARS[kind][0], () if same else (_replaced(catalog, name, key),))
 
 

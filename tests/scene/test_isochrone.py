@@ -32,7 +32,7 @@ def test_masses_are_those_of_the_isochrone():
 
 
 def test_counts_rise_with_magnitude():
-    visual, _, _ = isochrone.today(MASS)
+    visual, _, _ = isochrone.present_properties(MASS)
     bright = np.histogram(visual, np.arange(1.0, 8.0))[0]  # below the horizontal branch
     assert np.all(np.diff(bright) > 0)
     faint = np.histogram(visual, np.arange(4.0, 12.0, 2.0))[0]
@@ -40,7 +40,7 @@ def test_counts_rise_with_magnitude():
 
 
 def test_the_turn_off_is_that_of_twelve_billion_years():
-    visual, temperature, gravity = isochrone.today(np.linspace(0.6, 0.7995, 2000))
+    visual, temperature, gravity = isochrone.present_properties(np.linspace(0.6, 0.7995, 2000))
     hottest = np.argmax(temperature)
     assert visual[hottest] == pytest.approx(4.0, abs=0.3)
     assert temperature[hottest] == pytest.approx(6500, abs=150)
@@ -49,12 +49,12 @@ def test_the_turn_off_is_that_of_twelve_billion_years():
 
 def test_helium_burns_at_its_magnitude():
     """M_V of the horizontal branch at [Fe/H] = -1.35: 0.23 [Fe/H] + 0.93 = 0.62 (Cacciari & Clementini 2003)."""
-    visual, _, _ = isochrone.today(np.linspace(0.811966, 0.8135, 100))
+    visual, _, _ = isochrone.present_properties(np.linspace(0.811966, 0.8135, 100))
     assert np.median(visual) == pytest.approx(0.62, abs=0.15)
 
 
 def test_giants_are_few_and_give_most_of_the_light():
-    visual, _, gravity = isochrone.today(MASS)
+    visual, _, gravity = isochrone.present_properties(MASS)
     giants = gravity < 3.8
     assert 0.002 < giants.mean() < 0.01
     light = 10.0 ** (-0.4 * visual)

@@ -30,7 +30,7 @@ def disc(request_with, position_angle=0.0, **parameters):
 def test_earth():
     assert rotation.kepler(np.array([1.0, 30.07]), 1.0) == pytest.approx([29.785, 5.43], abs=0.005)
     gravity, au = 1.32712440018e20, 1.495978707e11
-    assert pytest.approx(math.sqrt(gravity / au) / 1e3, rel=1e-6) == rotation.EARTH
+    assert pytest.approx(math.sqrt(gravity / au) / 1e3, rel=1e-6) == rotation.EARTH_ORBITAL_VELOCITY
 
 
 class TestDisc:
@@ -95,7 +95,7 @@ class TestPlanes:
         rng = np.random.default_rng(3)
         shares, velocity = rng.random((30, 40)).astype(np.float32), rng.normal(0.0, 50.0, (30, 40))
         steps, images = rotation.planes(shares, velocity, 10.0)
-        assert len(steps) <= rotation.MOST
+        assert len(steps) <= rotation.MAX_VELOCITY_STEPS
         assert images.sum(axis=0) == pytest.approx(shares, rel=1e-5)
         assert np.tensordot(steps, images, 1) / shares == pytest.approx(velocity, abs=2e-4)
         assert (images >= 0).all()
@@ -106,7 +106,7 @@ class TestPlanes:
         velocity = np.linspace(-100.0, 100.0, 4001)[None]
         picture = Picture(np.ones((1, 4001), np.float32), 0.01, 0.0, 0.0)
         (line,) = rotation.lines(picture, velocity, Sed(), [{**LINE, "width": width}])
-        assert len(line.seds) <= rotation.MOST
+        assert len(line.seds) <= rotation.MAX_VELOCITY_STEPS
         v = np.linspace(-80.0, 80.0, 3201)
         edges = 2.16612 * (1 + v / C)
         total = sum(

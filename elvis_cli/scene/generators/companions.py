@@ -20,7 +20,7 @@ def components(request: SceneRequest, *, companions: Sequence[Mapping[str, float
     brightness, (x0, y0) = frame.magnitude(request, "/elvis/scene"), request.elvis.offset
     made = [library.target(request)]
     for companion in companions:
-        dx, dy = frame.towards(request, companion["separation"], companion["position_angle"])
+        dx, dy = frame.displacement(request, companion["separation"], companion["position_angle"])
         seds: tuple[Sed, ...] = (request.target.sed,)
         if "temperature" in companion:
             seds, _ = starlight.seds(request.target.sed, np.array([float(companion["temperature"])]))

@@ -40,7 +40,7 @@ def components(
     core = core_radius * (mass / mass.mean()) ** (-segregation / 2.0)
     radius = radii(core, tidal_radius, rng.random(stars))
     angle = 2.0 * np.pi * rng.random(stars)
-    mag, temperature, gravity = isochrone.today(mass)
+    mag, temperature, gravity = isochrone.present_properties(mass)
     seds, which = starlight.seds(request.target.sed, temperature, gravity)
     mag += starlight.colours(seds, brightness)[which]
     mag += brightness.mag + 2.5 * np.log10(np.sum(10.0 ** (-0.4 * mag)))

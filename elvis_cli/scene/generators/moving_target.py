@@ -24,7 +24,7 @@ def components(
     ``contrast``, from and to (mag); their spectrum is its own.
     """
     target = library.target(request)
-    moving = replace(target, motion=frame.towards(request, rate / 3600.0, angle))
+    moving = replace(target, motion=frame.displacement(request, rate / 3600.0, angle))
     if not stars:
         return (moving,)
     brightness = frame.magnitude(request, "/elvis/scene")

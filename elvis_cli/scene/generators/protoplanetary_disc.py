@@ -72,10 +72,10 @@ def components(
     if dust_temperature is not None:
         dust = replace(dust, kind="blackbody", temperature=float(dust_temperature), uploaded=None)
     point = Points(np.array([x]), np.array([y]), np.array([star.mag]), np.zeros(1, np.int64))
-    angle = position_angle - frame.turned(request)
+    angle = position_angle - frame.position_angle(request)
     emission: tuple[Component, ...] = ()
     if lines:
-        few = min(count, rotation.FINEST)
+        few = min(count, rotation.MAX_ELEMENTS_ACROSS)
         glow = Picture(disc(few, size / few, asymmetry=0.0), size / few, x, y, angle)
         emission = rotation.lines(glow, receding(few, size / few * distance, inclination, mass), target.sed, lines)
     return (
