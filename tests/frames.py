@@ -40,7 +40,9 @@ class StandIn:
         ]
 
 
-def _setup(kind: str = "ir", *, window: Window | None = None, chips: tuple[int, ...] = (), **changes: Any) -> Setup:
+def _setup(
+    kind: str = "ir", *, window: Window | None = None, chips: tuple[int, ...] | None = None, **changes: Any
+) -> Setup:
     ir = kind == "ir"
     places = PLACES if ir else ((0, 15.6, 0), (0.03, -15.6, 0.08))
     detector = Detector(
@@ -77,7 +79,7 @@ def _setup(kind: str = "ir", *, window: Window | None = None, chips: tuple[int, 
         psf=SeeingPsf(),
         detector=detector,
         exposure=Exposure(dit=60.0, count=3, count_key="DET.NDIT", infrared=ir),
-        frame=Frame(window or Window(2016, 1000, 64, 48), chips or ((5,) if ir else (1, 2))),
+        frame=Frame(window or Window(2016, 1000, 64, 48), ((5,) if ir else (1, 2)) if chips is None else chips),
         goal=Goal(),
         header={"ESO INS FILT1 NAME": ("Ks", "filter"), "INSTRUME": "MICADO" if ir else "FORS2"},
         values=(SourcedValue("detector.ron", 12.0, "electron", "irdb: µ-electronics", assumed=True),),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from elvis_cli.errors import RequestError
 
-OPEN, CLOSED = b"{", b"}"
+FIRST_LINE, LAST_LINE = b"{", b"}"
 """The first and the last line of an object that is spread over lines; those between are indented."""
 
 
@@ -23,7 +23,7 @@ def documents(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     first, block, empty = 0, list[bytes](), True
     for number, line in enumerate(lines, 1):
         empty = empty and not line.strip()
-        if block and line.rstrip() == CLOSED:
+        if block and line.rstrip() == LAST_LINE:
             yield first, b"".join((*block, line))
             block = []
         elif block and (line[:1].isspace() or not line.strip()):
@@ -32,7 +32,7 @@ def documents(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
             if block:
                 yield first, b"".join(block)
                 block = []
-            if line.rstrip() == OPEN:
+            if line.rstrip() == FIRST_LINE:
                 first, block = number, [line]
             elif line.strip():
                 yield number, line

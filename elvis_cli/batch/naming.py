@@ -1,4 +1,4 @@
-"""What the file of a request is called, known before anything is drawn."""
+"""Name of the file of a request, known before anything is drawn."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from elvis_cli.prediction.types import CalibrationSummary
 from elvis_cli.product import header
 from elvis_cli.sky.pointing import observe
 
-DEFAULT = "{ARCFILE}"
+DEFAULT_TEMPLATE = "{ARCFILE}"
 """The archive's name: INSTRUME.YYYY-MM-DDThh:mm:ss.sss.fits."""
-OWN = ("line", "id")
+OWN_FIELDS = ("line", "id")
 """Fields that are not of the header: number of the line on stdin, and the request's hash."""
-LONGEST = 255
+MAX_NAME_LENGTH = 255
 """Characters of a file's name."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:+-]+")
@@ -35,15 +35,15 @@ class _Counted:
 
 
 class Template:
-    """A name with fields in braces: any keyword of the primary header, or one of OWN; formatted as Python does.
+    """A name with fields in braces: any keyword of the primary header, or one of OWN_FIELDS; formatted as Python does.
 
     Raises
     ------
     UsageError
-        The braces do not match, a field has no name, or the name is none of a FITS file in a folder.
+        The braces do not match, a field has no name, or it is not the name of a FITS file in a folder.
     """
 
-    def __init__(self, text: str = DEFAULT) -> None:
+    def __init__(self, text: str = DEFAULT_TEMPLATE) -> None:
         try:
             self.parts = [
                 (fixed, None if field is None else _keyword(field), spec or "", conversion)
@@ -53,9 +53,9 @@ class Template:
             raise UsageError(f"--name: {text!r}: {error}") from None
         if any(field == "" or conversion for _, field, _, conversion in self.parts):
             raise UsageError(f"--name: {text!r}: a field is {{KEYWORD}} or {{KEYWORD:format}}")
-        if "/" in text or not (text.endswith(".fits") or text == DEFAULT):
+        if "/" in text or not (text.endswith(".fits") or text == DEFAULT_TEMPLATE):
             raise UsageError(f"--name: {text!r} is not the name of a file in the folder, ending in .fits")
-        self.usual = text == DEFAULT
+        self.is_default = text == DEFAULT_TEMPLATE
 
     def name(self, request: Request, line: int, identity: str) -> str:
         """Return the file's name; what is not fit for one becomes ``_``.
@@ -65,19 +65,21 @@ class Template:
         RequestError
             The request is wrong, or the name is too long.
         UsageError
-            The header has not got a keyword, or not with such a value.
+            The header does not have a keyword, or its value does not fit the format.
         ResourceError
             There is no such instrument.
         """
-        fields = {**keywords(request, exact=not self.usual), "line": line, "id": identity}
-        made = "".join(
+        fields = {**keywords(request, exact=not self.is_default), "line": line, "id": identity}
+        name = "".join(
             fixed + ("" if field is None else _value(fields, field, spec)) for fixed, field, spec, _ in self.parts
         )
-        if made.startswith("."):
-            made = "_" + made[1:]
-        if len(made) > LONGEST:
-            raise RequestError("", f"the file's name {made[:40]!r}... has {len(made)} characters", allowed=LONGEST)
-        return made
+        if name.startswith("."):
+            name = "_" + name[1:]
+        if len(name) > MAX_NAME_LENGTH:
+            raise RequestError(
+                "", f"the file's name {name[:40]!r}... has {len(name)} characters", allowed=MAX_NAME_LENGTH
+            )
+        return name
 
 
 def keywords(request: Request, *, exact: bool) -> dict[str, object]:

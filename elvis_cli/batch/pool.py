@@ -15,9 +15,9 @@ from typing import IO, Protocol, cast
 from elvis_cli.batch.work import Job, Outcome, Settings, failed, make_remotely
 from elvis_cli.errors import ElvisError, ResourceError
 
-PATIENCE = 5.0
+SHUTDOWN_SECONDS = 5.0
 """Seconds that a process has for clearing up before it is killed."""
-_BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Pool(Protocol):
@@ -65,7 +65,7 @@ class Local:
                     child.stdin.close()
         for child in self._children:
             try:
-                child.wait(PATIENCE)
+                child.wait(SHUTDOWN_SECONDS)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
@@ -98,7 +98,7 @@ class Local:
                 [sys.executable, "-P", "-m", "elvis_cli.batch.worker", threads],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**dict.fromkeys(_BLAS, threads), **os.environ},
+                env={**dict.fromkeys(_THREAD_VARIABLES, threads), **os.environ},
             )
             self._children.append(child)
         _say(child, self._settings)
@@ -113,7 +113,7 @@ def _say(child: subprocess.Popen[bytes], message: object) -> None:
 
 def _death(child: subprocess.Popen[bytes]) -> ElvisError:
     with suppress(subprocess.TimeoutExpired):
-        child.wait(PATIENCE)
+        child.wait(SHUTDOWN_SECONDS)
     code = child.poll()
     how = f"was ended by signal {-code}" if code and code < 0 else f"ended with exit code {code}"
     hint = ": not enough memory?" if code == -signal.SIGKILL else ""

@@ -16,7 +16,7 @@ from elvis_cli.batch.pool import Pool
 from elvis_cli.batch.work import Job, Outcome, failed
 from elvis_cli.errors import ElvisError, RequestError
 from elvis_cli.model.request import Request
-from elvis_cli.product.fits import embedded
+from elvis_cli.product.fits import request_json
 
 
 def run(lines: Iterable[bytes], read: Callable[[bytes], Request], template: Template, pool: Pool) -> Iterator[Outcome]:
@@ -82,7 +82,7 @@ class Names:
         identity = None
         try:
             request = self._read(text)
-            identity = hashlib.sha256(embedded(request).encode()).hexdigest()[:16]
+            identity = hashlib.sha256(request_json(request).encode()).hexdigest()[:16]
             name = self._template.name(request, line, identity)
             first = self._taken.setdefault(hash(name), line)
             if first != line:

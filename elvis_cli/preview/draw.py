@@ -19,10 +19,10 @@ Limits = tuple[float, float] | str | None
 """The values of black and white, "zscale", or None for robust ones."""
 File = BinaryIO | bytes | str | os.PathLike[str]
 
-_SMALL = 512
+_ENLARGED_BELOW = 512
 """Frames smaller than this are enlarged by a whole factor."""
-_SMALLEST = 64
-_LARGEST = 1e30
+_MIN_SIZE = 64
+_MAX_LIMIT = 1e30
 
 
 def png(
@@ -50,19 +50,19 @@ def png(
     RequestError
         It is not a FITS file, or damaged, or holds nothing to draw.
     """
-    if max_size < _SMALLEST:
-        raise UsageError(f"a preview of {max_size} pixels is too small: at least {_SMALLEST}")
+    if max_size < _MIN_SIZE:
+        raise UsageError(f"a preview of {max_size} pixels is too small: at least {_MIN_SIZE}")
     _check(kind, limits)
     notes: tuple[str, ...] = ()
-    with source.opened(_seekable(file), extension) as found:
-        if isinstance(found, source.Images):
-            made = mosaic.compose(found.planes, max_size, max_size, min(_SMALL, max_size))
-            notes = found.notes
-    if isinstance(found, source.Images):
-        ruler = mosaic.ruler(made, found.planes, found.pixel) if found.pixel else None
-        picture = image.draw(made, _stretch(found, made, kind, limits), found.caption, ruler)
+    with source.open_source(_seekable(file), extension) as content:
+        if isinstance(content, source.Images):
+            frame = mosaic.compose(content.planes, max_size, max_size, min(_ENLARGED_BELOW, max_size))
+            notes = content.notes
+    if isinstance(content, source.Images):
+        ruler = mosaic.ruler(frame, content.planes, content.pixel) if content.pixel else None
+        picture = image.draw(frame, _stretch(content, frame, kind, limits), content.caption, ruler)
     else:
-        picture = plot.draw(found, max_size, kind, _pair(limits))
+        picture = plot.draw(content, max_size, kind, _pair(limits))
     _save(picture, out)
     return notes
 
@@ -84,28 +84,28 @@ def text(
     """
     _check(kind, limits)
     notes: tuple[str, ...] = ()
-    with source.opened(_seekable(file), extension) as found:
-        if isinstance(found, source.Images):
-            high = 2 * max(1, rows - terminal.WORDS)
-            made = mosaic.compose(found.planes, columns, high, high)
-            notes = found.notes
-    if isinstance(found, source.Images):
+    with source.open_source(_seekable(file), extension) as content:
+        if isinstance(content, source.Images):
+            high = 2 * max(1, rows - terminal.CAPTION_LINES)
+            frame = mosaic.compose(content.planes, columns, high, high)
+            notes = content.notes
+    if isinstance(content, source.Images):
         # a ramp of ten characters has none to spare for the noise
-        shown = _stretch(found, made, kind, limits, below=2.0 if colour else -1.0)
-        words = terminal.image(made, shown, found.caption, columns, colour)
+        shown = _stretch(content, frame, kind, limits, below=2.0 if colour else -1.0)
+        words = terminal.image(frame, shown, content.caption, columns, colour)
     else:
-        words = terminal.plot(found, columns, rows, colour, kind, _pair(limits))
+        words = terminal.plot(content, columns, rows, colour, kind, _pair(limits))
     out.write(words.encode())
     return notes
 
 
 def _stretch(
-    found: source.Images, made: mosaic.Mosaic, kind: StretchKind | None, limits: Limits, below: float = 2.0
+    content: source.Images, frame: mosaic.Mosaic, kind: StretchKind | None, limits: Limits, below: float = 2.0
 ) -> stretch.Stretch:
     """Return the stretch of light; of a map of numbers a linear one, from the least to the largest."""
-    if not found.light and limits is None and np.isfinite(made.canvas).any():
-        kind, limits = kind or StretchKind.LINEAR, (float(np.nanmin(made.canvas)), float(np.nanmax(made.canvas)))
-    return stretch.fit(made.canvas, kind or StretchKind.ASINH, limits, made.enlarged, below, spectra=found.spectra)
+    if not content.light and limits is None and np.isfinite(frame.canvas).any():
+        kind, limits = kind or StretchKind.LINEAR, (float(np.nanmin(frame.canvas)), float(np.nanmax(frame.canvas)))
+    return stretch.fit(frame.canvas, kind or StretchKind.ASINH, limits, frame.enlarged, below, spectra=content.spectra)
 
 
 def _seekable(file: File) -> BinaryIO | str | os.PathLike[str]:
@@ -118,8 +118,8 @@ def _seekable(file: File) -> BinaryIO | str | os.PathLike[str]:
 
 def _check(kind: StretchKind | None, limits: Limits) -> None:
     if isinstance(limits, tuple):
-        if max(map(abs, limits)) > _LARGEST:
-            raise UsageError(f"--limits: {limits[0]:g},{limits[1]:g} is beyond {_LARGEST:g}")
+        if max(map(abs, limits)) > _MAX_LIMIT:
+            raise UsageError(f"--limits: {limits[0]:g},{limits[1]:g} is beyond {_MAX_LIMIT:g}")
         if not limits[0] < limits[1]:
             raise UsageError(f"--limits: {limits[0]:g} is not below {limits[1]:g}")
         if kind is StretchKind.LOG and limits[0] <= 0.0:

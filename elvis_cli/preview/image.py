@@ -14,22 +14,22 @@ from elvis_cli.preview.mosaic import Float32, Mosaic, Ruler
 from elvis_cli.preview.stretch import Stretch
 
 _MARGIN = 14
-_BAR = 18
+_BAR_WIDTH = 18
 """Width of the colour bar."""
-_FOOT = 76
+_FOOT_HEIGHT = 76
 """Height of the words below."""
-_NARROWEST = 560
-_LOWEST = 160
+_MIN_WIDTH = 560
+_MIN_HEIGHT = 160
 """Least height of the colour bar."""
-_ARROW = 24
-_NUMBERS = 40
+_ARROW_LENGTH = 24
+_RULER_WIDTH = 40
 """Room for the numbers of a ruler."""
-_MINUTES = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
+_BAR_MINUTES = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What a picture says about itself."""
+    """Words of a picture about its exposure."""
 
     title: str
     details: str
@@ -42,15 +42,15 @@ class Caption:
 
 
 def draw(mosaic: Mosaic, stretch: Stretch, caption: Caption, ruler: Ruler | None = None) -> sheet.Picture:
-    """Return the picture; a ``ruler`` stands below and left of the canvas."""
+    """Return the picture; a ``ruler`` is drawn below and left of the canvas."""
     height, width = mosaic.canvas.shape
-    marks = bar_ticks(stretch, max(height, _LOWEST) // 62)
+    marks = bar_ticks(stretch, max(height, _MIN_HEIGHT) // 62)
     labels = max(sheet.width(text, sheet.SMALL) for _, text in marks)
-    beside = 2 * _MARGIN + _BAR + 8 + labels + (22 if caption.unit else 0)
-    room = _NUMBERS if ruler else 0
-    whole = max(width + room + _MARGIN + beside, _NARROWEST)
-    tall = max(height, _LOWEST)
-    picture = Image.new("RGB", (whole, tall + room + 2 * _MARGIN + _FOOT), sheet.PAPER)
+    beside = 2 * _MARGIN + _BAR_WIDTH + 8 + labels + (22 if caption.unit else 0)
+    room = _RULER_WIDTH if ruler else 0
+    whole = max(width + room + _MARGIN + beside, _MIN_WIDTH)
+    tall = max(height, _MIN_HEIGHT)
+    picture = Image.new("RGB", (whole, tall + room + 2 * _MARGIN + _FOOT_HEIGHT), sheet.PAPER)
     left = _MARGIN + room + (whole - beside - room - _MARGIN - width) // 2
     top = _MARGIN + (tall - height) // 2
     picture.paste(Image.fromarray(colours(mosaic.canvas, stretch)), (left, top))
@@ -99,7 +99,7 @@ def bar_ticks(stretch: Stretch, count: int) -> list[tuple[float, str]]:
 def scale_bar(longest: float, angular: bool) -> tuple[float, str]:
     """Return the longest round length not above ``longest`` (arcsec or pixels), and its name."""
     if angular and longest >= 60.0:
-        minutes = max(each for each in _MINUTES if each * 60.0 <= longest)
+        minutes = max(each for each in _BAR_MINUTES if each * 60.0 <= longest)
         return minutes * 60.0, f"{minutes} arcmin"
     power = 10.0 ** math.floor(math.log10(longest))
     length = max(factor * power for factor in (1.0, 2.0, 5.0) if factor * power <= longest * 1.000001)
@@ -113,9 +113,9 @@ def _colour_bar(
 ) -> None:
     left, top, height = at
     levels = np.linspace(255.0, 0.0, height).round().astype(np.uint8)
-    picture.paste(Image.fromarray(np.repeat(sheet.COLOURS[levels][:, None], _BAR, axis=1)), (left, top))
+    picture.paste(Image.fromarray(np.repeat(sheet.COLOURS[levels][:, None], _BAR_WIDTH, axis=1)), (left, top))
     pen = ImageDraw.Draw(picture)
-    right = left + _BAR
+    right = left + _BAR_WIDTH
     pen.rectangle((left - 1, top - 1, right, top + height), outline=sheet.LINE)
     for level, text in marks:
         y = round(top + (height - 1) * (1.0 - level))
@@ -144,7 +144,7 @@ def _ruler(picture: Image.Image, area: tuple[int, int, int, int], ruler: Ruler) 
 def _foot(picture: Image.Image, mosaic: Mosaic, caption: Caption) -> None:
     """Write the words, and draw the arrows to North and East."""
     pen = ImageDraw.Draw(picture)
-    top = picture.height - _FOOT
+    top = picture.height - _FOOT_HEIGHT
     space = picture.width - 2 * _MARGIN - picture.width // 3 - (100 if caption.celestial else 0)
     title, details = sheet.shortened(caption.title, sheet.LARGE, space), caption.details
     sheet.write(pen, (_MARGIN, top + 20), title, sheet.LARGE, "lm")
@@ -152,33 +152,33 @@ def _foot(picture: Image.Image, mosaic: Mosaic, caption: Caption) -> None:
         pen, (_MARGIN, top + 48), sheet.shortened(details, sheet.NORMAL, space), sheet.NORMAL, "lm", sheet.FAINT
     )
     if caption.celestial:
-        _compass(picture, (picture.width - 48, picture.height - _FOOT // 2 + 8), mosaic.tilt)
+        _compass(picture, (picture.width - 48, picture.height - _FOOT_HEIGHT // 2 + 8), mosaic.tilt)
 
 
 def _compass(picture: Image.Image, at: tuple[int, int], tilt: float) -> None:
     """Draw the arrows from ``at``; ``tilt`` is that of North from up to the right."""
-    half = _ARROW + 6
+    half = _ARROW_LENGTH + 6
     box = (at[0] - half, at[1] - half, at[0] + half, at[1] + half)
     pen = ImageDraw.Draw(picture)
     for name, angle in (("N", tilt), ("E", tilt - math.pi / 2)):
         x, y = math.sin(angle), -math.cos(angle)
 
         def arrow(mask: ImageDraw.ImageDraw, fine: int, x: float = x, y: float = y) -> None:
-            tip, neck, wing = _ARROW * fine, (_ARROW - 8) * fine, 4 * fine
+            tip, neck, wing = _ARROW_LENGTH * fine, (_ARROW_LENGTH - 8) * fine, 4 * fine
             middle = half * fine
             mask.line((middle, middle, middle + x * neck, middle + y * neck), fill=255, width=round(1.6 * fine))
             wings = [(middle + x * neck - s * y * wing, middle + y * neck + s * x * wing) for s in (-1, 1)]
             mask.polygon([(middle + x * tip, middle + y * tip), *wings], fill=255)
 
         sheet.smooth(picture, box, sheet.INK, arrow)
-        sheet.write(pen, (at[0] + x * (_ARROW + 9), at[1] + y * (_ARROW + 9)), name, sheet.NORMAL, "mm")
+        sheet.write(pen, (at[0] + x * (_ARROW_LENGTH + 9), at[1] + y * (_ARROW_LENGTH + 9)), name, sheet.NORMAL, "mm")
 
 
 def _length(picture: Image.Image, length: int, name: str, celestial: bool) -> None:
     """Draw the scale bar, its name above."""
     pen = ImageDraw.Draw(picture)
     right = picture.width - _MARGIN - (100 if celestial else 0)
-    y = picture.height - _FOOT // 2 + 8
+    y = picture.height - _FOOT_HEIGHT // 2 + 8
     pen.line((right - length, y, right, y), fill=sheet.INK, width=2)
     for x in (right - length, right):
         pen.line((x, y - 4, x, y + 5), fill=sheet.INK)

@@ -19,15 +19,15 @@ Floats = NDArray[np.float64]
 
 _Weights = tuple[NDArray[np.intp], Float32]
 
-_ROWS = 256
+_ROWS_AT_A_TIME = 256
 """Rows that are read at a time."""
-_TILE = 512
+_TILE_SIDE = 512
 """Canvas pixels along a side of what is placed at a time,"""
-_TILT = 0.3
+_MAX_TILE_ERROR = 0.3
 """and by how many of them the middle of a side of it may be wrong."""
-_QUIET = 1.5
+_DESPECKLE_RATIO = 1.5
 """Pixels on one of the canvas from which on single ones are left out."""
-_HUGE = 1e37
+_MAX_VALUE = 1e37
 """Values as large are damage, and their differences more than float32 can hold."""
 
 
@@ -103,7 +103,7 @@ def compose(planes: Sequence[Plane], width: int, height: int, small: int) -> Mos
     canvas = np.full((box.height, box.width), np.nan, dtype=np.float32)
     for plane in planes:
         _place(canvas, box, plane)
-    canvas[~(np.abs(canvas) < _HUGE)] = np.nan
+    canvas[~(np.abs(canvas) < _MAX_VALUE)] = np.nan
     tilt = math.atan2(box.turn[0, 1], box.turn[1, 1])
     return Mosaic(canvas, box.scale, max(1, round(native / box.scale)), tilt, (box.left, box.top))
 
@@ -171,23 +171,23 @@ def _place(canvas: Float32, box: _Box, plane: Plane) -> None:
     """
     ratio = box.scale / _pixel_size(plane)
     step = min(max(1, int(ratio / 3.0)), *plane.shape)
-    blocks = _blocks(plane, step, quiet=plane.speckled and ratio > _QUIET)
+    blocks = _blocks(plane, step, despeckle=plane.speckled and ratio > _DESPECKLE_RATIO)
     inverse = np.linalg.inv(box.turn @ plane.matrix) / step
-    away = box.turn @ np.array(plane.offset)
+    offset = box.turn @ np.array(plane.offset)
     start = (np.array(plane.origin) + 0.5) / step
     across, along = 0, 1  # which of x, y runs along the canvas's columns, which along its rows
     if abs(inverse[0, 0]) < abs(inverse[0, 1]):
         blocks, across, along = blocks.T, 1, 0
     by_column, by_row = inverse[across], inverse[along]
     slant = abs(by_column[1] / by_column[0]) + abs(by_row[0] / by_row[1])
-    tile = int(min(max(_TILT / max(slant, 1e-9), 8), _TILE))
+    tile = int(min(max(_MAX_TILE_ERROR / max(slant, 1e-9), 8), _TILE_SIDE))
     corners = _corners(plane) @ box.turn.T
     left, right = _span((corners[:, 0] - box.left) / box.scale, box.width)
     top, bottom = _span((box.top - corners[:, 1]) / box.scale, box.height)
     for row in range(top, bottom, tile):
-        v = box.top - np.arange(row, min(row + tile, bottom) + 1) * box.scale - away[1]
+        v = box.top - np.arange(row, min(row + tile, bottom) + 1) * box.scale - offset[1]
         for column in range(left, right, tile):
-            u = box.left + np.arange(column, min(column + tile, right) + 1) * box.scale - away[0]
+            u = box.left + np.arange(column, min(column + tile, right) + 1) * box.scale - offset[0]
             columns = _weights(by_column[0] * u + by_column[1] * v.mean() + start[across], blocks.shape[1])
             rows = _weights(by_row[0] * u.mean() + by_row[1] * v + start[along], blocks.shape[0])
             part = canvas[row : row + v.size - 1, column : column + u.size - 1]
@@ -236,20 +236,20 @@ def _sums(part: Float32, rows: _Weights, columns: _Weights) -> Float32:
     return sums
 
 
-def _blocks(plane: Plane, step: int, *, quiet: bool) -> Float32:
-    """Return the means of blocks of ``step`` x ``step`` pixels, ``quiet`` or not; NaN where none of them is finite."""
+def _blocks(plane: Plane, step: int, *, despeckle: bool) -> Float32:
+    """Return the means of blocks of ``step`` x ``step`` pixels; NaN where none of them is finite."""
     ny, nx = (length // step for length in plane.shape)
     means = np.empty((ny, nx), dtype=np.float32)
-    many = max(1, _ROWS // step)
+    many = max(1, _ROWS_AT_A_TIME // step)
     for first in range(0, ny, many):
         last = min(first + many, ny)
         strip = plane.rows(first * step, last * step)[:, : nx * step].astype(np.float32, copy=False)
-        strip = _quiet(strip) if quiet else strip
+        strip = _despeckle(strip) if despeckle else strip
         means[first:last] = strip if step == 1 else _mean(strip.reshape(last - first, step, nx, step))
     return means
 
 
-def _quiet(strip: Float32) -> Float32:
+def _despeckle(strip: Float32) -> Float32:
     """Return the pixels, none brighter than the brightest of its eight neighbours."""
     around, wide = np.full_like(strip, -np.inf), strip.copy()
     around[:, 1:] = strip[:, :-1]

@@ -19,15 +19,15 @@ Floats = NDArray[np.float64]
 _MARGIN = 14
 _HEAD = 64
 _FOOT = 52
-_PANEL = 150
+_MIN_PANEL_HEIGHT = 150
 """Least height of a panel."""
-_SPACE = 16
+_PANEL_GAP = 16
 """Between panels."""
-_SMALLEST = 480
-_WIDE = 30.0
+_MIN_WIDTH = 480
+_LOG_RATIO = 30.0
 """Ratio of the brighter to the typical values above which an axis is logarithmic by itself."""
-_ROW = 34
-_PARTS = 1.5
+_ROW_HEIGHT = 34
+_MAX_FRACTION = 1.5
 """Below which numbers without a unit are fractions."""
 
 
@@ -116,21 +116,21 @@ def axis(values: Sequence[Floats], kind: StretchKind | None, limits: tuple[float
 
 def _wide(positive: Floats) -> bool:
     typical, high = np.quantile(positive, (0.5, 0.995))
-    return bool(high > _WIDE * typical)
+    return bool(high > _LOG_RATIO * typical)
 
 
 def draw(
     curves: Curves, size: int, kind: StretchKind | None = None, limits: tuple[float, float] | None = None
 ) -> sheet.Picture:
     """Return the picture, ``size`` pixels wide."""
-    size = max(size, _SMALLEST)
+    size = max(size, _MIN_WIDTH)
     if curves.x.values.size == 1:
         return _bars(curves, size)
     groups = panels(curves.columns)
-    height = max(round(0.5 * size), _PANEL * len(groups) + _SPACE * (len(groups) - 1))
+    height = max(round(0.5 * size), _MIN_PANEL_HEIGHT * len(groups) + _PANEL_GAP * (len(groups) - 1))
     picture = Image.new("RGB", (size, _HEAD + height + _FOOT), sheet.PAPER)
     pen = ImageDraw.Draw(picture)
-    each = (height - _SPACE * (len(groups) - 1)) // len(groups)
+    each = (height - _PANEL_GAP * (len(groups) - 1)) // len(groups)
     axes = [axis([column.values for column in group], kind, limits) for group in groups]
     marks = [one.ticks(each // 48) for one in axes]
     left = _MARGIN + 34 + max(sheet.width(text, sheet.SMALL) for some in marks for _, text in some or [(0.0, "")])
@@ -139,15 +139,17 @@ def draw(
     below = x.ticks((right - left) // 90)
     areas = []
     for number, (group, y) in enumerate(zip(groups, axes, strict=True)):
-        top = _HEAD + number * (each + _SPACE)
+        top = _HEAD + number * (each + _PANEL_GAP)
         area = (left, top, right, top + each)
         areas.append(f"{left},{top},{right - left},{each}:{x.low:.9g},{x.high:.9g},{y.low:.9g},{y.high:.9g}")
         _grid(pen, area, below, marks[number])
         for column in group:
             _curve(picture, area, x, y, curves.x.values, column.values, _colour(curves, column))
         pen.rectangle(area, outline=sheet.LINE)
-        label = group[0].label if len(group) == 1 else group[0].unit or ("fraction" if y.high < _PARTS else "ratio")
-        label = sheet.shortened(label, sheet.NORMAL, each + _SPACE)
+        label = (
+            group[0].label if len(group) == 1 else group[0].unit or ("fraction" if y.high < _MAX_FRACTION else "ratio")
+        )
+        label = sheet.shortened(label, sheet.NORMAL, each + _PANEL_GAP)
         sheet.write_upwards(picture, (_MARGIN + 8, top + each / 2), label, sheet.NORMAL, sheet.FAINT)
     for at, text in below:
         sheet.write(pen, (left + at * (right - left), _HEAD + height + 8), text, sheet.SMALL, "mt")
@@ -242,7 +244,7 @@ def _legend(pen: ImageDraw.ImageDraw, curves: Curves, left: int, right: int) -> 
 def _bars(curves: Curves, size: int) -> sheet.Picture:
     """Draw a table of one row: a bar for each column, as long as it is among those of its unit."""
     columns = (curves.x, *curves.columns)
-    height = _HEAD + _ROW * len(columns)
+    height = _HEAD + _ROW_HEIGHT * len(columns)
     picture = Image.new("RGB", (size, height), sheet.PAPER)
     pen = ImageDraw.Draw(picture)
     sheet.write(pen, (_MARGIN, 24), sheet.shortened(curves.title, sheet.LARGE, size - 2 * _MARGIN), sheet.LARGE, "lm")
@@ -250,7 +252,7 @@ def _bars(curves: Curves, size: int) -> sheet.Picture:
     left = 2 * _MARGIN + max(sheet.width(column.name, sheet.NORMAL) for column in columns)
     space = size - left - 2 * _MARGIN - max(sheet.width(text, sheet.NORMAL) for text in words)
     for number, (column, text) in enumerate(zip(columns, words, strict=True)):
-        y = _HEAD + number * _ROW
+        y = _HEAD + number * _ROW_HEIGHT
         same = [abs(other.values[0]) for other in columns if other.unit == column.unit != ""]
         part = abs(column.values[0]) / max(same) if len(same) > 1 and 0.0 < max(same) < math.inf else 0.0
         length = round(space * part) if math.isfinite(part) else 0

@@ -1,4 +1,4 @@
-"""What all pictures share: the dark theme, the font, text that fits, smooth lines."""
+"""Parts that all pictures share: the dark theme, the font, text that fits, smooth lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Colour = tuple[int, int, int]
 PAPER: Colour = (20, 22, 28)
 PANEL: Colour = (28, 31, 38)
 GAP: Colour = (44, 47, 54)
-"""Where no pixel is."""
+"""Colour where no pixel is."""
 LINE: Colour = (120, 125, 136)
 FAINT: Colour = (158, 163, 174)
 INK: Colour = (226, 228, 233)

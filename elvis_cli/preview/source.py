@@ -1,4 +1,4 @@
-"""What there is to draw in a FITS file, ours or another's: images with their place on the sky, tables of numbers."""
+"""Content of any FITS file that can be drawn: images with their place on the sky, tables of numbers."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from elvis_cli.preview.mosaic import Float32, Floats, Plane
 from elvis_cli.preview.plot import Column, Curves
 from elvis_cli.preview.sheet import printable
 
-_CHIP = "ESO DET CHIP NO"
-"""What chips have in their headers; so have the steps to them, but no coordinates, and what is computed has neither."""
-_CHIPS = re.compile(r"(CHIP|CCD|DET)[ _.]?\d+([ _.]\w+)?")
+_CHIP_KEY = "ESO DET CHIP NO"
+"""Keyword of the chips' headers. Kept steps have it too, but no coordinates; computed images have neither."""
+_CHIP_NAME = re.compile(r"(CHIP|CCD|DET)[ _.]?\d+([ _.]\w+)?")
 """Names of others' chips."""
-_GAIN = "ESO DET OUT1 CONAD"
+_GAIN_KEY = "ESO DET OUT1 CONAD"
 """Electrons per ADU."""
 _ARCSEC = {"deg": 3600.0, "degree": 3600.0, "arcmin": 60.0, "arcsec": 1.0, "mas": 1e-3, "rad": 206264.806}
-_OPTICS = re.compile(r"ESO INS (\w+ NAME|WLEN (CWLEN|CEN))")
-_MAPS = ("um", "1")
-"""Units of what is not light: a spectrograph's wavelengths, orders and apertures."""
-_NOTHING = ("", "open", "free", "clear", "none", "empty", "nond")
+_OPTICS_KEY = re.compile(r"ESO INS (\w+ NAME|WLEN (CWLEN|CEN))")
+_MAP_UNITS = ("um", "1")
+"""Units of maps, which are not light: a spectrograph's wavelengths, orders and apertures."""
+_EMPTY_PLACES = ("", "open", "free", "clear", "none", "empty", "nond")
 """Names of places in a wheel without a filter."""
-_PIXEL = np.array([[-1.0, 0.0], [0.0, 1.0]])
-_ROW = 4
+_PIXEL_MATRIX = np.array([[-1.0, 0.0], [0.0, 1.0]])
+_MAX_CHIPS_IN_ROW = 4
 """Chips up to which they stand in one row where nothing tells their places."""
-_GAP = 0.03
+_CHIP_GAP = 0.03
 """Between them, of a chip."""
-_HUGE = 1e100
+_MAX_VALUE = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class _Frame:
     """Side of a pixel in the focal plane, mm; 0 where that is not known."""
 
 
-_NOWHERE = _Frame(_PIXEL, (0.0, 0.0), (0.0, 0.0), angular=False, celestial=False)
+_NO_COORDINATES = _Frame(_PIXEL_MATRIX, (0.0, 0.0), (0.0, 0.0), angular=False, celestial=False)
 
 
 @contextmanager
-def opened(source: BinaryIO | str | os.PathLike[str], extension: str | None) -> Iterator[Images | Curves]:
+def open_source(source: BinaryIO | str | os.PathLike[str], extension: str | None) -> Iterator[Images | Curves]:
     """Yield what is to be drawn of a FITS file: a binary file that can seek, or a path.
 
     Without ``extension`` these are the chips, or the first image, or the first table of numbers; with it what has
@@ -93,11 +93,11 @@ def opened(source: BinaryIO | str | os.PathLike[str], extension: str | None) -> 
         It is not a FITS file, it is damaged (which may be found only when its rows are read), or holds nothing to draw.
     """
     try:
-        with warnings.catch_warnings(record=True) as seen, np.errstate(all="ignore"):
+        with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
             warnings.simplefilter("always")
             with fits.open(source, memmap=False) as hdus:
                 found = _choose(_listed(hdus), extension)
-                for warning in seen:
+                for warning in caught:
                     if "truncated" in str(warning.message) or "Error validating header" in str(warning.message):
                         raise RequestError("", "a damaged FITS file: it ends too early, or goes on as no FITS file")
                 yield found
@@ -139,8 +139,8 @@ def _choose(hdus: list[Any], extension: str | None) -> Images | Curves:
         raise RequestError("", f"the extension {printable(extension)} holds neither an image nor a table")
     images = [hdu for hdu in hdus if _is_image(hdu)]
     if images:
-        chips = [hdu for hdu in images if _CHIP in hdu.header and "CTYPE1" in hdu.header]
-        chips = chips or [hdu for hdu in images if _CHIPS.fullmatch(hdu.name)]
+        chips = [hdu for hdu in images if _CHIP_KEY in hdu.header and "CTYPE1" in hdu.header]
+        chips = chips or [hdu for hdu in images if _CHIP_NAME.fullmatch(hdu.name)]
         return _images(top, chips or images[:1], "")
     for hdu in hdus:
         if isinstance(hdu, fits.BinTableHDU):
@@ -175,21 +175,21 @@ def _images(top: fits.Header, hdus: list[Any], name: str) -> Images:
     first = frames[0]
     planes = []
     unit = printable(str(hdus[0].header.get("BUNIT", "")))
-    gains = [hdu.header.get(_GAIN) for hdu in hdus]
+    gains = [hdu.header.get(_GAIN_KEY) for hdu in hdus]
     if unit.lower() != "adu" or len(set(gains)) < 2 or not all(isinstance(gain, float) for gain in gains):
         gains = [1.0] * len(hdus)
     else:
         unit = "electron"
         notes.append("the gains of the chips differ: the picture is in electrons")
-    light = unit not in _MAPS
+    light = unit not in _MAP_UNITS
     for number, (hdu, frame, gain) in enumerate(zip(hdus, frames, gains, strict=True)):
         offset = _offset(frame, first)
         if beside:
-            frame, offset = _NOWHERE, _beside(number, hdus)  # noqa: PLW2901
+            frame, offset = _NO_COORDINATES, _beside(number, hdus)  # noqa: PLW2901
         speckled = frame.pixel > 0.0 and light
         planes.append(_plane(hdu, frame, offset, float(gain), notes, speckled=speckled))
     if beside:
-        first = _NOWHERE
+        first = _NO_COORDINATES
     title, details = _words(top, hdus[0].header, name)
     caption = Caption(title, details, "" if unit == "1" else unit, first.angular, first.celestial)
     return Images(tuple(planes), caption, tuple(notes), first.pixel, light)
@@ -206,8 +206,8 @@ def _offset(frame: _Frame, first: _Frame) -> tuple[float, float]:
 def _beside(number: int, hdus: list[Any]) -> tuple[float, float]:
     """Return the place of an image of which only its number is known: in rows from the upper left."""
     wide, high = (max(hdu.shape[axis] for hdu in hdus) for axis in (-1, -2))
-    down, right = divmod(number, len(hdus) if len(hdus) <= _ROW else math.ceil(math.sqrt(len(hdus))))
-    gap = math.ceil(_GAP * min(wide, high))
+    down, right = divmod(number, len(hdus) if len(hdus) <= _MAX_CHIPS_IN_ROW else math.ceil(math.sqrt(len(hdus))))
+    gap = math.ceil(_CHIP_GAP * min(wide, high))
     return -float(right * (wide + gap)), -float(down * (high + gap))
 
 
@@ -236,11 +236,11 @@ def _frame(header: fits.Header) -> _Frame:
     celestial = sorted(zip(longitude, latitude, strict=True)) == [(False, True), (True, False)]
     origin = (float(header.get("CRPIX1", 0.0)) - 1.0, float(header.get("CRPIX2", 0.0)) - 1.0)
     if [str(header.get(f"CUNIT{axis}", "")).strip() for axis in (1, 2)] == ["mm", "mm"]:
-        matrix = _PIXEL @ _linear(header)
+        matrix = _PIXEL_MATRIX @ _linear(header)
         pixel = math.sqrt(abs(np.linalg.det(matrix)))
         return _Frame(matrix / pixel, origin, (0.0, 0.0), angular=False, celestial=False, pixel=pixel)
     if not celestial and None in scales:
-        return _NOWHERE
+        return _NO_COORDINATES
     units = [scale or 3600.0 for scale in scales]
     matrix = _linear(header) * np.array(units)[:, None]
     values = [float(header.get(f"CRVAL{axis}", 0.0)) * units[axis - 1] / 3600.0 for axis in (1, 2)]
@@ -267,8 +267,8 @@ def _linear(header: fits.Header) -> Floats:
 
 def _words(top: fits.Header, header: fits.Header, name: str) -> tuple[str, str]:
     """Return what was observed with what; and how, for how long."""
-    optics = [value for key, value in top.items() if _OPTICS.fullmatch(key)] or [top.get("FILTER", "")]
-    optics = [str(value) for value in optics if str(value).lower() not in _NOTHING]
+    optics = [value for key, value in top.items() if _OPTICS_KEY.fullmatch(key)] or [top.get("FILTER", "")]
+    optics = [str(value) for value in optics if str(value).lower() not in _EMPTY_PLACES]
     camera = top.get("INSTRUME") or header.get("INSTRUME") or top.get("TELESCOP")
     title = [camera, top.get("ESO INS MODE"), " ".join(dict.fromkeys(optics)), name]
     made = "simulated" if top.get("SIMULATED") is True else ""
@@ -346,8 +346,8 @@ def _numbers(hdu: Any) -> Any:
                 return None
             values = values[0]
         values = values.astype(np.float64)
-        values[~(np.abs(values) < _HUGE)] = np.nan
-        values[np.abs(values) < 1.0 / _HUGE] = 0.0
+        values[~(np.abs(values) < _MAX_VALUE)] = np.nan
+        values[np.abs(values) < 1.0 / _MAX_VALUE] = 0.0
         name = printable(str(definition.name))
         return Column(name.lower() if name.isupper() else name, printable(str(definition.unit or "")), values)
 

@@ -12,11 +12,11 @@ from elvis_cli.preview.stretch_kind import StretchKind
 
 Float32 = NDArray[np.float32]
 
-_BURNT = 0.6
+_WHITE_LEVEL = 0.6
 """Of the brightest peak, above which all is white."""
-_DARK, _LIT = 0.02, 0.9995
+_DARK_QUANTILE, _BRIGHT_QUANTILE = 0.02, 0.9995
 """Shares of the pixels of spectra that are darker than where no light is, and than the star."""
-_SKY = 0.3
+_LINEAR_PART = 0.3
 """Of the middle pixel of spectra, up to where they are linear: a bright sky keeps its contrast."""
 
 
@@ -79,15 +79,15 @@ def fit(
     noise, middle = float(sky - deep), sky
     if spectra:
         noise = _roughness(image, pixel)
-        sky = np.quantile(values, _DARK) + 2.0 * noise
+        sky = np.quantile(values, _DARK_QUANTILE) + 2.0 * noise
     if limits == "zscale":
         low, high = zscale(values)
     elif isinstance(limits, tuple):
         low, high = limits
     elif kind in (StretchKind.ASINH, StretchKind.LOG):
         low = max(sky - below * noise, values.min())
-        peak = (np.quantile(values, _LIT) if spectra else _peak(image, pixel, float(sky))) - sky
-        high = sky + max(_BURNT * peak if kind is StretchKind.ASINH and not spectra else peak, 20.0 * noise)
+        peak = (np.quantile(values, _BRIGHT_QUANTILE) if spectra else _peak(image, pixel, float(sky))) - sky
+        high = sky + max(_WHITE_LEVEL * peak if kind is StretchKind.ASINH and not spectra else peak, 20.0 * noise)
     else:
         low, high = max(sky - below * noise, values.min()), max(bright, sky + 5.0 * noise)
     if limits is None:  # the noise is overestimated where the commonest level is not the sky, as with charge injection
@@ -101,7 +101,7 @@ def fit(
     least = max(1e-6 * max(abs(low), abs(high)), 1e-30)  # float32 tells no finer
     if not high - low >= least:
         low, high = low - 0.5 * least, high + 0.5 * least
-    faintest = max(_SKY * (middle - low), 1e-3 * (high - low)) if spectra else 1e-5 * (high - low)
+    faintest = max(_LINEAR_PART * (middle - low), 1e-3 * (high - low)) if spectra else 1e-5 * (high - low)
     soft = min(max(3.0 * noise, faintest), high - low)
     return Stretch(kind, float(low), float(high), float(soft))
 

@@ -18,9 +18,9 @@ from elvis_cli.preview.stretch_kind import StretchKind
 
 RAMP = " .:-=+*#%@"
 """From dark to bright."""
-WORDS = 2
+CAPTION_LINES = 2
 """Lines below an image."""
-_BAR = 16
+_BAR_LENGTH = 16
 """Length of the colour bar."""
 _MARKS = "*+ox#@%"
 _TRUE_COLOUR = re.compile(r"direct|truecolor|kitty|alacritty|wezterm|ghostty|foot")
@@ -49,7 +49,7 @@ def image(mosaic: Mosaic, stretch: Stretch, caption: Caption, columns: int, colo
         scale += f", North {abs(tilt)} deg {'right' if tilt > 0 else 'left'} of up" if tilt else ", North up"
     words = f"{caption.title} | {caption.details}".strip(" |")
     before, after = f"{low} ", f" {high} {caption.unit} | {scale}"
-    after = after[: max(0, columns - len(before) - _BAR)]  # the colours of the bar take no room
+    after = after[: max(0, columns - len(before) - _BAR_LENGTH)]  # the colours of the bar take no room
     return "\n".join([*lines, words[:columns], before + _bar(colour) + after]) + "\n"
 
 
@@ -138,7 +138,7 @@ def _plain(canvas: Float32, stretch: Stretch) -> list[str]:
 
 
 def _bar(colour: bool) -> str:
-    levels = np.linspace(0.0, 1.0, _BAR)
+    levels = np.linspace(0.0, 1.0, _BAR_LENGTH)
     if not colour:
         return "".join(RAMP[round(level * (len(RAMP) - 1))] for level in levels)
     inks = sheet.COLOURS[(levels * 255.0).astype(np.uint8)].tolist()

@@ -34,17 +34,17 @@ from elvis_cli.product import header
 from elvis_cli.product.quadrants import split
 from elvis_cli.sky.pointing import observe
 
-BLOCK = 2880
+BLOCK_SIZE = 2880
 """Bytes of a FITS block."""
-CARD = 80
+CARD_LENGTH = 80
 """Characters of a header card."""
 REQUEST_EXTENSION = "ELVIS_REQUEST"
 VALUES_EXTENSION = "ELVIS_VALUES"
 
-_PLAIN = str.maketrans({"µ": "u", "μ": "u", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+-", "’": "'", "λ": "lambda"})
-_LONG = 40
+_ASCII = str.maketrans({"µ": "u", "μ": "u", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+-", "’": "'", "λ": "lambda"})
+_MAX_SHORT_TEXT = 40
 """Strings above this may be continued on a second card."""
-_FORMS = {"f8": "1D", "f4": "1E", "i4": "1J", "i8": "1K"}
+_TFORMS = {"f8": "1D", "f4": "1E", "i4": "1J", "i8": "1K"}
 """TFORM of the numbers that a table may hold."""
 
 
@@ -143,12 +143,12 @@ def write(
     effective = {
         "VERSION": [__version__],
         "SEED": [str(request.elvis.seed)],
-        "REQUEST": [embedded(request)],
+        "REQUEST": [request_json(request)],
     }
     _write_table(out, Table(REQUEST_EXTENSION, effective))
 
 
-def embedded(request: Request) -> str:
+def request_json(request: Request) -> str:
     """Return the request as it travels in the file."""
     return plain(json.dumps(request.document, default=dict, separators=(",", ":")))
 
@@ -157,7 +157,7 @@ def plain(text: str) -> str:
     """Return ``text`` in printable ASCII, the only characters of a FITS header."""
     if text.isascii() and text.isprintable():  # as a rule; a catalogue's megabytes need not be taken apart
         return text
-    folded = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+    folded = unicodedata.normalize("NFKD", text.translate(_ASCII))
     kept = "".join(c for c in folded if not unicodedata.combining(c))
     return "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in kept)
 
@@ -173,7 +173,7 @@ def card(keyword: str, value: object, comment: str = "") -> fits.Card:
         value = str(value)
     elif not isinstance(value, (bool, int, float)):
         value = plain(str(value))
-        if len(value) > _LONG:  # astropy may part the two halves of an escaped quote
+        if len(value) > _MAX_SHORT_TEXT:  # astropy may part the two halves of an escaped quote
             value = value.replace("'", "`")
     if len(keyword) > 8 or " " in keyword:
         keyword = f"HIERARCH {keyword}"
@@ -268,7 +268,7 @@ def _column(values: Sequence[str] | NDArray[Any]) -> tuple[str, NDArray[np.uint8
     """Return TFORM and the bytes (rows, width) of one column."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fi":
         kind = f"{values.dtype.kind}{values.dtype.itemsize}"
-        return _FORMS[kind], values.astype(f">{kind}").view(np.uint8).reshape(len(values), values.dtype.itemsize)
+        return _TFORMS[kind], values.astype(f">{kind}").view(np.uint8).reshape(len(values), values.dtype.itemsize)
     texts = np.array([plain(text).encode() for text in values] or [b""], dtype=bytes)
     width = texts.dtype.itemsize
     return f"{width}A", texts[: len(values)].view(np.uint8).reshape(len(values), width)
@@ -280,7 +280,7 @@ def _write_hdu(
     """Write one HDU with DATASUM and CHECKSUM; ``data`` is its bytes as stored, without the padding."""
     total = 0 if data is None else ones_sum(data)
     formatted = [card(*each) for each in cards]
-    if any(len(str(each)) > CARD for each in formatted):
+    if any(len(str(each)) > CARD_LENGTH for each in formatted):
         formatted.append(card("LONGSTRN", "OGIP 1.0", "some strings are continued"))
     top = fits.Header(formatted)
     for comment in comments:
@@ -295,4 +295,4 @@ def _write_hdu(
     out.write(text[:place] + encoded.encode() + text[place + len(blank) :])
     if data is not None:
         out.write(data.data)
-        out.write(bytes(-len(data) % BLOCK))
+        out.write(bytes(-len(data) % BLOCK_SIZE))

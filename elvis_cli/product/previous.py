@@ -24,7 +24,7 @@ def read_previous(path: Path, gap: float) -> dict[str, Any]:
     UsageError
         The file cannot be read as FITS.
     RequestError
-        It holds no frames of an infrared detector that ELVIS made.
+        It does not hold frames of an infrared detector that ELVIS made.
     """
     try:
         with fits.open(path) as hdus:
@@ -40,11 +40,11 @@ def block(name: str, hdus: fits.HDUList) -> dict[str, Any]:
     Raises
     ------
     RequestError
-        It holds no frames of an infrared detector that ELVIS made.
+        It does not hold frames of an infrared detector that ELVIS made.
     """
     top = hdus[0].header
     if VALUES_EXTENSION not in hdus or "ESO DET DIT" not in top or "ESO DET WIN1 UIT1" in top:
-        raise RequestError("/elvis/previous", f"{name} is no file that ELVIS made for an infrared detector")
+        raise RequestError("/elvis/previous", f"{name} is not a file that ELVIS made for an infrared detector")
     table = hdus[VALUES_EXTENSION].data
     known = {name.rpartition(".")[2]: value for name, value in zip(table["NAME"], table["VALUE"], strict=True)}
     dit, chips = float(top["ESO DET DIT"]), dict[int, dict[str, Any]]()

@@ -10,9 +10,9 @@ from typing import BinaryIO
 from astropy.io import fits
 
 from elvis_cli.errors import RequestError, ResourceError
-from elvis_cli.product.fits import BLOCK, REQUEST_EXTENSION
+from elvis_cli.product.fits import BLOCK_SIZE, REQUEST_EXTENSION
 
-_LONGEST = 1000
+_MAX_HEADER_BLOCKS = 1000
 """Blocks of the longest header that is believed."""
 
 
@@ -45,9 +45,9 @@ def _find(file: BinaryIO) -> str:
             header = fits.Header.fromstring(text)
             size = _data_size(header)
             if header.get("EXTNAME") == REQUEST_EXTENSION:
-                data = b"".join(_chunks(file, size + -size % BLOCK))
+                data = b"".join(_chunks(file, size + -size % BLOCK_SIZE))
                 return str(fits.BinTableHDU.fromstring(text + data).data["REQUEST"][0])
-            _skip(file, size + -size % BLOCK)
+            _skip(file, size + -size % BLOCK_SIZE)
         except (ValueError, TypeError, LookupError, ArithmeticError, fits.VerifyError) as error:
             raise RequestError("", f"the FITS file is damaged: {error}") from error
     raise RequestError("", f"the file has no extension {REQUEST_EXTENSION}: not a FITS file of ELVIS, or not all of it")
@@ -69,7 +69,7 @@ def hdus(file: BinaryIO) -> Iterator[tuple[fits.Header, int, int]]:
             size = _data_size(header)
         except (ValueError, TypeError, LookupError, fits.VerifyError):
             raise RequestError("", f"{file.name} is not a FITS file, or damaged") from None
-        whole = len(text) + size + -size % BLOCK
+        whole = len(text) + size + -size % BLOCK_SIZE
         if start + whole > end:
             raise RequestError("", f"{file.name} ends too early")
         yield header, start, whole
@@ -79,12 +79,12 @@ def hdus(file: BinaryIO) -> Iterator[tuple[fits.Header, int, int]]:
 def _header(file: BinaryIO, first: bool) -> bytes:
     """Return the blocks of the next header, nothing at the end of the file."""
     blocks: list[bytes] = []
-    while len(blocks) < _LONGEST:
-        block = file.read(BLOCK)
-        if len(block) < BLOCK or (first and not blocks and not block.startswith(b"SIMPLE  =")):
+    while len(blocks) < _MAX_HEADER_BLOCKS:
+        block = file.read(BLOCK_SIZE)
+        if len(block) < BLOCK_SIZE or (first and not blocks and not block.startswith(b"SIMPLE  =")):
             break
         blocks.append(block)
-        if any(block.startswith(b"END     ", at) for at in range(0, BLOCK, 80)):
+        if any(block.startswith(b"END     ", at) for at in range(0, BLOCK_SIZE, 80)):
             return b"".join(blocks)
     return b""
 

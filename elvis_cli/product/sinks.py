@@ -1,6 +1,6 @@
 """Where the bytes go: all of them, or none.
 
-Both sinks are context managers that yield a binary file. What is written appears only when the block ends without an
+Both sinks are context managers that yield a binary file. The bytes appear only when the block ends without an
 exception of any kind (KeyboardInterrupt and SystemExit included: let a SIGTERM handler raise one); otherwise nothing
 is left behind.
 """
@@ -21,7 +21,7 @@ from typing import BinaryIO, Protocol, cast
 
 from elvis_cli.errors import OutputError
 
-MEMORY = 64 * 2**20
+MAX_BYTES_IN_MEMORY = 64 * 2**20
 """Bytes held in memory before a temporary file takes over."""
 
 
@@ -33,7 +33,7 @@ class _Target(Protocol):
     def fileno(self) -> int: ...
 
 
-_FULL = (ENOSPC, EDQUOT, EFBIG, EIO, EROFS)
+_OUTPUT_FAULTS = (ENOSPC, EDQUOT, EFBIG, EIO, EROFS)
 """Faults that are certainly of the output, wherever inside the block they surface."""
 
 
@@ -92,7 +92,7 @@ def _replace(target: Path, mode: int | None, shown: object, durable: bool) -> It
     with _reported(shown):
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with _reported(shown, only=_FULL), open(descriptor, "wb") as file:
+        with _reported(shown, only=_OUTPUT_FAULTS), open(descriptor, "wb") as file:
             yield file
             if durable:
                 file.flush()
@@ -108,8 +108,8 @@ def _replace(target: Path, mode: int | None, shown: object, durable: bool) -> It
 
 
 def _spool(target: _Target, shown: object) -> Iterator[BinaryIO]:
-    with tempfile.SpooledTemporaryFile(max_size=MEMORY) as spool:
-        with _reported(shown, only=_FULL):
+    with tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY) as spool:
+        with _reported(shown, only=_OUTPUT_FAULTS):
             yield cast("BinaryIO", spool)
         with _reported(shown):
             spool.seek(0)

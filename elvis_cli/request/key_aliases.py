@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from elvis_cli.errors import RequestError
-from elvis_cli.request.normalise import DIT, SNR
+from elvis_cli.request.normalise import DIT_KEYS, SNR_KEYS
 
 _BRIGHTNESS, _PARAMS = "/target/brightness/", "/target/sed/spectrum/params/"
 FAMILIES: tuple[tuple[str, ...], ...] = (
-    tuple(f"/timesnr/{key}" for key in DIT),
-    tuple(f"/timesnr/{key}" for key in SNR),
+    tuple(f"/timesnr/{key}" for key in DIT_KEYS),
+    tuple(f"/timesnr/{key}" for key in SNR_KEYS),
     ("/seeing/turbulence_category", "/seeingiqao/params/turbulence_category"),
     ("/seeing/aperturepix", "/seeingiqao/aperturepix"),
     *((f"{_BRIGHTNESS}{key}", f"{_BRIGHTNESS}params/{key}") for key in ("mag", "magband", "magsys", "flux")),

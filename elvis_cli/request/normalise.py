@@ -34,17 +34,17 @@ from elvis_cli.model.request import Brightness, ImageQuality, Morphology, Reques
 from elvis_cli.request import payload
 from elvis_cli.request.stage_aliases import canonical, stage_of
 
-DIT = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "DET1.UIT1", "dit")
-COUNT = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", "ndit/ndit", "ndit")
-ARMS = ("DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "SEQ.NEXPORED", "SEQ.NEXPOBLUE")
+DIT_KEYS = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "DET1.UIT1", "dit")
+COUNT_KEYS = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", "ndit/ndit", "ndit")
+ARM_KEYS = ("DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "SEQ.NEXPORED", "SEQ.NEXPOBLUE")
 """Keys of one arm of a spectrograph: each arm may have its own value."""
-_SCENERY = ("catalogue", "scene", "image", "cube", "motion")
-SNR = ("snr", "snr/snr", "red_snr", "blue_snr")
-WINDOWS = ("", "snr/", "red_", "blue_")
-"""Before ``wavelengthmin`` and ``wavelengthmax``, in the order of SNR."""
+_SCENE_KEYS = ("catalogue", "scene", "image", "cube", "motion")
+SNR_KEYS = ("snr", "snr/snr", "red_snr", "blue_snr")
+WAVELENGTH_PREFIXES = ("", "snr/", "red_", "blue_")
+"""Before ``wavelengthmin`` and ``wavelengthmax``, in the order of SNR_KEYS."""
 
-_AIR = ("seeing", "coherence_time", "outer_scale", "wind_scale", "profile")
-_Made = TypeVar("_Made")
+_ATMOSPHERE_KEYS = ("seeing", "coherence_time", "outer_scale", "wind_scale", "profile")
+_Part = TypeVar("_Part")
 _MARCS_V1 = re.compile(r"[ps](?P<teff>\d+(\.\d+)?):g(?P<logg>[+-]\d+(\.\d+)?)(:m[+-]?(?P<mass>\d+(\.\d+)?))?")
 
 
@@ -53,7 +53,7 @@ class _Keys:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
-        self.overruled: list[str] = []
+        self.notes: list[str] = []
         self.defaults: list[str] = []
 
     def find(self, *pointers: str) -> Any:
@@ -66,14 +66,14 @@ class _Keys:
                 return value
         return None
 
-    def get(self, *pointers: str, form: Any = None) -> Any:
-        """Return the first that holds a value, else ``form``, the default of the ETC's form, and note that."""
+    def get(self, *pointers: str, default: Any = None) -> Any:
+        """Return the first that holds a value, else ``default``, the default of the ETC's form, and note that."""
         given = [(p, v) for p in pointers if (v := self.find(p)) is not None]
         if not given:
-            if form is not None:
-                self.defaults.append(f"{pointers[0]} = {form}")
-            return form
-        self.overruled += [f"{p}: not used, {given[0][0]} is given" for p, v in given[1:] if v != given[0][1]]
+            if default is not None:
+                self.defaults.append(f"{pointers[0]} = {default}")
+            return default
+        self.notes += [f"{p}: not used, {given[0][0]} is given" for p, v in given[1:] if v != given[0][1]]
         return given[0][1]
 
 
@@ -92,13 +92,13 @@ def normalise(document: Mapping[str, Any], warnings: Sequence[str] = ()) -> Requ
         raise RequestError("/instrumentName", "is missing: which instrument?")
     target, sky, image_quality, timing = _target(keys), _sky(keys), _image_quality(keys), _timing(keys)
     elvis_block = _elvis_block(keys)
-    notes = [*warnings, *keys.overruled]
+    notes = [*warnings, *keys.notes]
     if keys.defaults:
         notes.append("not given, so taken: " + ", ".join(keys.defaults))
     return Request(
         instrument=instrument,
         generation=_generation(document, keys),
-        target=_cubed(target, elvis_block.cube) if elvis_block.cube else target,
+        target=_with_cube(target, elvis_block.cube) if elvis_block.cube else target,
         sky=sky,
         image_quality=image_quality,
         keys={k: v for k, v in _section(document, "instrument").items() if k not in ("name", "driver")},
@@ -134,7 +134,7 @@ def _target(keys: _Keys) -> Target:
     return target
 
 
-def _cubed(target: Target, cube: Cube) -> Target:
+def _with_cube(target: Target, cube: Cube) -> Target:
     """Return the target with the spectrum, and perhaps the brightness, of a data cube."""
     brightness = target.brightness
     if cube.absolute:
@@ -147,7 +147,7 @@ def _cubed(target: Target, cube: Cube) -> Target:
 
 def _morphology(keys: _Keys) -> Morphology:
     at = "/target/morphology/"
-    if keys.get(at + "morphologytype", form="point") == "point":
+    if keys.get(at + "morphologytype", default="point") == "point":
         return Morphology()
     kind = keys.get(at + "extendedtype")
     if kind is None:
@@ -156,8 +156,8 @@ def _morphology(keys: _Keys) -> Morphology:
         return Morphology(kind)
     return Morphology(
         kind,
-        index=float(keys.get(at + "index", form=1.0)),
-        radius=float(keys.get(at + "radius", form=0.5)),
+        index=float(keys.get(at + "index", default=1.0)),
+        radius=float(keys.get(at + "radius", default=0.5)),
         ellipticity=float(keys.get(at + "ellipticity") or 0),
         angle=float(keys.get(at + "angle") or 0),
     )
@@ -170,21 +170,21 @@ def _sed(keys: _Keys) -> Sed:
         "redshift": float(keys.get(at + "redshift/redshift") or 0),
         "velocity": float(keys.get(at + "redshift/baryvelcor") or 0),
     }
-    if keys.get(at + "sedtype", form="spectrum") == "emissionline":
+    if keys.get(at + "sedtype", default="spectrum") == "emissionline":
         line = at + "emissionline/params/"
-        centre = float(keys.get(line + "lambda", form=1000.0))
-        width = float(keys.get(line + "fwhm", form=1.0))
+        centre = float(keys.get(line + "lambda", default=1000.0))
+        width = float(keys.get(line + "fwhm", default=1.0))
         return Sed("emissionline", line_wavelength=centre, line_fwhm=width, **common)
-    kind = keys.get(at + "spectrum/spectrumtype", form="template")
+    kind = keys.get(at + "spectrum/spectrumtype", default="template")
     params = at + "spectrum/params/"
     if kind == "blackbody":
-        return Sed(kind, temperature=float(keys.get(params + "temperature", form=1000.0)), **common)
+        return Sed(kind, temperature=float(keys.get(params + "temperature", default=1000.0)), **common)
     if kind == "powerlaw":
-        return Sed(kind, exponent=float(keys.get(params + "exponent", form=0.0)), **common)
+        return Sed(kind, exponent=float(keys.get(params + "exponent", default=0.0)), **common)
     if kind == "upload":
         return Sed(kind, uploaded=_uploaded(keys), **common)
-    catalog = keys.get(params + "catalog", params + "ctlg", form="MARCS")
-    name = _v1_template(keys.get(params + "id", params + "spectype", form="5750:4.5"))
+    catalog = keys.get(params + "catalog", params + "ctlg", default="MARCS")
+    name = _v1_template(keys.get(params + "id", params + "spectype", default="5750:4.5"))
     return Sed("template", catalog=catalog, id=name, **common)
 
 
@@ -212,33 +212,33 @@ def _uploaded(keys: _Keys) -> tuple[tuple[float, ...], tuple[float, ...]] | None
 
 def _brightness(keys: _Keys) -> Brightness:
     at, v1 = "/target/brightness/", "/target/brightness/params/"
-    if keys.get(at + "brightnesstype", form="mag") == "flux":
+    if keys.get(at + "brightnesstype", default="mag") == "flux":
         flux = keys.get(at + "flux", v1 + "flux")
         if flux is None:
             raise RequestError(at + "flux", "is missing", allowed="above 0, W/m2")
         return Brightness("flux", flux=float(flux))
     return Brightness(
         "mag",
-        mag=float(keys.get(at + "mag", v1 + "mag", form=20.0)),
-        band=keys.get(at + "magband", v1 + "magband", form="V"),
-        system=keys.get(at + "magsys", v1 + "magsys", form="vega"),
+        mag=float(keys.get(at + "mag", v1 + "mag", default=20.0)),
+        band=keys.get(at + "magband", v1 + "magband", default="V"),
+        system=keys.get(at + "magsys", v1 + "magsys", default="vega"),
     )
 
 
 def _sky(keys: _Keys) -> SkyConditions:
     phase = keys.find("/sky/moon_sun_sep")
-    fli = keys.get("/sky/fli", "/sky/moon_fli", form=0.5 if phase is None else None)
+    fli = keys.get("/sky/fli", "/sky/moon_fli", default=0.5 if phase is None else None)
     if fli is None:
         fli = (1 - math.cos(math.radians(phase))) / 2
     if set((keys.document.get("sky") or {}).get("almanac") or {}) - {"targetName"}:
-        keys.overruled.append("/sky/almanac: not used; the airmass and the Moon are those of /sky")
+        keys.notes.append("/sky/almanac: not used; the airmass and the Moon are those of /sky")
     airglow = keys.get("/sky/airglowEnabled")
     altitude = keys.get("/sky/moon_alt")
     return SkyConditions(
-        airmass=float(keys.get("/sky/airmass", form=1.2)),
+        airmass=float(keys.get("/sky/airmass", default=1.2)),
         fli=float(fli),
-        pwv=float(keys.get("/sky/waterVapour", "/sky/pwv", form=2.5)),
-        moon_distance=float(keys.get("/sky/moonDistance", "/sky/moon_target_sep", form=30.0)),
+        pwv=float(keys.get("/sky/waterVapour", "/sky/pwv", default=2.5)),
+        moon_distance=float(keys.get("/sky/moonDistance", "/sky/moon_target_sep", default=30.0)),
         moon_altitude=45.0 if altitude is None else float(altitude),
         airglow=airglow is not False,
         airglow_scale=float(keys.find("/elvis/airglow") or 1),
@@ -268,20 +268,20 @@ def _number(value: Any) -> float | None:
 
 
 def _timing(keys: _Keys) -> Timing:
-    dit, count = _consistent(keys, DIT), _consistent(keys, COUNT)
-    snr = keys.find(*(f"/timesnr/{key}" for key in SNR))
+    dit, count = _consistent(keys, DIT_KEYS), _consistent(keys, COUNT_KEYS)
+    snr = keys.find(*(f"/timesnr/{key}" for key in SNR_KEYS))
     asked = keys.get("/timesnr/inputtype", "/timesnr/mode")
     if asked == "snr" and snr is None:
         raise RequestError("/timesnr/snr", "is missing, and inputtype asks for it", allowed="above 0")
     if asked in ("ndit", "nexp"):
         snr = None
     elif asked is None and snr is not None and count is not None:
-        keys.overruled.append(f"/timesnr: the number of integrations is not used, it follows from snr = {snr}")
+        keys.notes.append(f"/timesnr: the number of integrations is not used, it follows from snr = {snr}")
     return Timing(
         dit=_number(dit),
         count=None if count is None or snr is not None else int(count),
         snr=_number(snr),
-        arms={key: value for key in ARMS if (value := keys.find(f"/timesnr/{key}")) is not None},
+        arms={key: value for key in ARM_KEYS if (value := keys.find(f"/timesnr/{key}")) is not None},
         wave=_wavelengths(keys),
     )
 
@@ -290,7 +290,7 @@ def _consistent(keys: _Keys, names: Sequence[str]) -> Any:
     """Return the first of the values that ``timesnr`` has for one quantity; only two arms may have different ones."""
     values = {name: value for name in names if (value := keys.find(f"/timesnr/{name}")) is not None}
     for (first, one), (second, other) in combinations(values.items(), 2):
-        if one != other and not {first, second} <= set(ARMS):
+        if one != other and not {first, second} <= set(ARM_KEYS):
             raise RequestError(
                 f"/timesnr/{second}",
                 f"{other:g} contradicts /timesnr/{first}: {one:g}",
@@ -302,8 +302,12 @@ def _consistent(keys: _Keys, names: Sequence[str]) -> Any:
 
 def _wavelengths(keys: _Keys) -> tuple[float, float] | None:
     """Return from where to where the signal-to-noise ratio is meant, um: of the arm whose ratio is asked for."""
-    given = [prefix for prefix, key in zip(WINDOWS, SNR, strict=True) if keys.find(f"/timesnr/{key}") is not None]
-    for prefix in (*given, *WINDOWS):
+    given = [
+        prefix
+        for prefix, key in zip(WAVELENGTH_PREFIXES, SNR_KEYS, strict=True)
+        if keys.find(f"/timesnr/{key}") is not None
+    ]
+    for prefix in (*given, *WAVELENGTH_PREFIXES):
         low, high = (keys.find(f"/timesnr/{prefix}wavelength{end}") for end in ("min", "max"))
         if low is None and high is None:
             continue
@@ -318,10 +322,10 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
     block = _section(keys.document, "elvis")
     window, chips, pointing = block.get("window"), block.get("chips"), block.get("pointing")
     x, y = block.get("offset", (0, 0))
-    catalogue, scene, image, cube, motion = (block.get(name) for name in _SCENERY)
+    catalogue, scene, image, cube, motion = (block.get(name) for name in _SCENE_KEYS)
     picture, notes = payload.image(image) if image else (None, ())
     volume, told = payload.cube(cube) if cube else (None, ())
-    keys.overruled += (*notes, *told)
+    keys.notes += (*notes, *told)
     return ElvisBlock(
         seed=int(block.get("seed", 0)),
         window=_window(window) if isinstance(window, Mapping) else window and "full",
@@ -380,7 +384,7 @@ def _models(block: Mapping[str, Any]) -> dict[str, Model]:
     return models
 
 
-def _part(kind: type[_Made], block: Mapping[str, Any] | None) -> _Made | None:
+def _part(kind: type[_Part], block: Mapping[str, Any] | None) -> _Part | None:
     """Return the dataclass that a sub-block fills; what it does not know is not used."""
     names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     return None if block is None else kind(**{key: value for key, value in block.items() if key in names})
@@ -397,13 +401,15 @@ def _pointing(pointing: Mapping[str, Any]) -> Pointing:
 def _atmosphere(block: Mapping[str, Any]) -> RequestedAtmosphere:
     if block.get("coherence_time") is not None and block.get("wind_scale") is not None:
         raise RequestError("/elvis/atmosphere/wind_scale", "coherence_time is given too", allowed="one of them")
-    return RequestedAtmosphere(**{key: value for key, value in block.items() if value is not None and key in _AIR})
+    return RequestedAtmosphere(
+        **{key: value for key, value in block.items() if value is not None and key in _ATMOSPHERE_KEYS}
+    )
 
 
 def _ao(block: Mapping[str, Any], keys: _Keys) -> Ao:
     given = block.get("guide_star") or ()
     if given and keys.find("/seeing/separation", "/seeingiqao/params/separation"):
-        keys.overruled.append("/seeing/separation: not used, /elvis/ao/guide_star is given")
+        keys.notes.append("/seeing/separation: not used, /elvis/ao/guide_star is given")
     stars = [given] if isinstance(given, Mapping) else given
     return Ao(
         rate=_number(block.get("rate")),

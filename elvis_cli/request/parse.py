@@ -108,7 +108,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _merge(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document with the options in its ``elvis`` block; a whole file replaces what stands there."""
+    """Return the document with the options in its ``elvis`` block; a whole file replaces the one there."""
     cleared: dict[str, Any] = {key: None for key in ("catalogue", "image", "cube") if key in overrides}
     if "models" in overrides:
         cleared["models"] = dict.fromkeys(overrides["models"])

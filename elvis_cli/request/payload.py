@@ -20,15 +20,15 @@ import elvis_schemas
 from elvis_cli.errors import RequestError
 from elvis_cli.model.elvis_block import Catalogue, Cube, Exposed, Image, Model, Previous, PsfCube, Window
 
-_SHAPE = ("radius", "index", "ellipticity", "angle")
-NUMBER_COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE, "velocity", "id")
+_SHAPE_COLUMNS = ("radius", "index", "ellipticity", "angle")
+NUMBER_COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE_COLUMNS, "velocity", "id")
 """Columns of numbers of a catalogue."""
 _COLUMNS = (*NUMBER_COLUMNS, "sed")
 MIN_PACKED_ROWS = 1000
 """Rows from which on columns are packed: shorter ones stay readable."""
-_POINTER = "/elvis/catalogue"
+_CATALOGUE_POINTER = "/elvis/catalogue"
 MAX_CATALOGUE_ROWS = 5_000_000
-"""Stars in a catalogue."""
+"""Stars and galaxies in a catalogue."""
 MAX_PSF_BYTES = 4 << 24
 """Bytes of a cube of point-spread functions: four of 2048 x 2048 elements."""
 MAX_CUBE_ELEMENTS = 1 << 24
@@ -41,7 +41,7 @@ def pack(numbers: bytes) -> str:
 
 
 def pack_column(column: Any) -> list[float] | str:
-    """Return a column of numbers (an array) as it stands in the request."""
+    """Return a column of numbers (an array) as the request has it."""
     return pack(column.astype("<f8").tobytes()) if column.size >= MIN_PACKED_ROWS else list(column.tolist())
 
 
@@ -80,7 +80,7 @@ def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
     if len(places) != 1 or not set(places[0]) <= set(columns):
         missing = next((name for pair in places for name in pair if name not in columns), "x")
         reason = "is missing" if len(places) < 2 else "x, y or ra, dec: not both"
-        raise RequestError(f"{_POINTER}/{missing}", reason, allowed="x and y (arcsec), or ra and dec (deg)")
+        raise RequestError(f"{_CATALOGUE_POINTER}/{missing}", reason, allowed="x and y (arcsec), or ra and dec (deg)")
     celestial = "ra" in columns
     if celestial and not pointed:
         middle = " ".join(f"--{name} {sorted(columns[name])[len(columns[name]) // 2]:.6f}" for name in places[0])
@@ -88,17 +88,21 @@ def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
             "/elvis/pointing", f"is missing: where does the telescope point? The catalogue's middle is {middle}"
         )
     if "temperature" in columns and "sed" in columns:
-        raise RequestError(f"{_POINTER}/sed", "temperature is given too", allowed="one of them")
-    for name in _SHAPE[1:]:
+        raise RequestError(f"{_CATALOGUE_POINTER}/sed", "temperature is given too", allowed="one of them")
+    for name in _SHAPE_COLUMNS[1:]:
         if name in columns and "radius" not in columns:
-            raise RequestError(f"{_POINTER}/radius", f"is missing, and there is {name}", allowed="0 for a star")
+            raise RequestError(
+                f"{_CATALOGUE_POINTER}/radius", f"is missing, and there is {name}", allowed="0 for a star"
+            )
     first = places[0][0]
     count = len(columns[first])
     for name, column in columns.items():
         if len(column) != count:
-            raise RequestError(f"{_POINTER}/{name}", f"has {len(column)} items", allowed=f"as many as {first}: {count}")
+            raise RequestError(
+                f"{_CATALOGUE_POINTER}/{name}", f"has {len(column)} items", allowed=f"as many as {first}: {count}"
+            )
     x, y = (columns[name] for name in places[0])
-    shape = {name: columns.get(name) for name in _SHAPE}
+    shape = {name: columns.get(name) for name in _SHAPE_COLUMNS}
     numbers = tuple(map(int, columns["id"])) if "id" in columns else None
     return Catalogue(
         x,
@@ -152,7 +156,7 @@ def image(block: Mapping[str, Any]) -> tuple[Image, tuple[str, ...]]:
     if not (good & (pixels > 0)).any():
         raise RequestError(pointer, "holds no light: no element is above zero")
     bad = int(good.size - good.sum())
-    notes = (f"{pointer}: {bad} elements that are negative or no number are taken as zero",) if bad else ()
+    notes = (f"{pointer}: {bad} elements that are negative or not finite are taken as zero",) if bad else ()
     turned = float(block.get("position_angle") or 0)
     return Image(data, (rows, columns), float(block["scale"]), turned), notes
 
@@ -187,7 +191,7 @@ def cube(block: Mapping[str, Any]) -> tuple[Cube, tuple[str, ...]]:
         raise RequestError(pointer, "holds no light: no element is above zero")
     light = np.where(good, light, np.float32(0)).reshape(channels, -1)
     bad = int(good.size - good.sum())
-    notes = [f"{pointer}: {bad} elements that are negative or no number are taken as zero"] if bad else []
+    notes = [f"{pointer}: {bad} elements that are negative or not finite are taken as zero"] if bad else []
     total = tuple(light.sum(axis=1, dtype=np.float64).tolist())
     absolute = bool(block.get("absolute"))
     if absolute:
@@ -248,7 +252,7 @@ def _column(value: str | Sequence[Any], name: str) -> tuple[Any, ...]:
         return tuple(value)
     if not isinstance(value, str):
         return tuple(map(float, value))
-    pointer = f"{_POINTER}/{name}"
+    pointer = f"{_CATALOGUE_POINTER}/{name}"
     data = unpack(value, pointer, 8 * MAX_CATALOGUE_ROWS)
     if not data or len(data) % 8:
         raise RequestError(pointer, f"holds {len(data)} bytes", allowed="whole 64-bit floats")

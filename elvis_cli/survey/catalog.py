@@ -16,8 +16,8 @@ from elvis_cli.request.payload import NUMBER_COLUMNS, unpack
 
 UNITS = {"ra": "deg", "dec": "deg", "x": "arcsec", "y": "arcsec", "mag": "mag", "temperature": "K", "radius": "arcsec",
          "angle": "deg", "velocity": "km/s"}  # fmt: skip
-USUAL = {"index": 1.0}
-"""What stands for a column that a file has not; else 0: a star, the target's spectrum."""
+DEFAULTS = {"index": 1.0}
+"""Values of a column that a file does not have; others are 0: a star, the target's spectrum."""
 
 
 def merge(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -31,7 +31,7 @@ def merge(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
     UsageError
         A file cannot be read as a table.
     RequestError
-        A file has not the columns of a catalogue, or they do not agree on places in the field or on the sky.
+        A file does not have the columns of a catalogue, or they do not agree on places in the field or on the sky.
     """
     parts = [_read(path) for path in files]
     kinds = {"ra" if "ra" in part else "x" for part in parts}
@@ -41,7 +41,7 @@ def merge(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
     names = [name for name in (*("ra", "dec", "x", "y"), *NUMBER_COLUMNS, "sed") if any(name in part for part in parts)]
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(names):
-        missing = "" if name == "sed" else USUAL.get(name, 0.0)
+        missing = "" if name == "sed" else DEFAULTS.get(name, 0.0)
         columns[name] = np.concatenate(
             [part[name] if name in part else np.full(len(part["mag"]), missing) for part in parts]
         )

@@ -19,7 +19,7 @@ from elvis_cli.model.setup import Setup
 from elvis_cli.prediction import series
 from elvis_cli.product import fits, replay
 from elvis_cli.request import parse
-from elvis_cli.survey.split import part
+from elvis_cli.survey.split import subset
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,19 +54,19 @@ def combine(files: Sequence[Path], out: BinaryIO, *, allow_missing: bool = False
     if missing and not allow_missing:
         raise ResourceError(f"missing: {', '.join(missing)} (--allow-missing goes without)", missing=missing)
     present = [number for number in wanted if number in places]
-    request = _whole(merged, present, setup, complete=not missing)
+    request = _focal_plane_request(merged, present, setup, complete=not missing)
     ready = pipeline.prepare(request)
     request, setup = ready.request, ready.setup
     order = {quadrant.name: n for n, quadrant in enumerate(quadrants(setup.detector))}
     images = (
         copy
-        for number in setup.chips
+        for number in setup.frame.chips
         for _, copy in sorted(places[number], key=lambda found: order.get(found[0].rpartition(".")[2], -1))
     )
     maps = {number: copy for piece in pieces for number, copy in piece.maps}
-    shown = [maps[n] for n in setup.chips if n in maps] if series.mapped(ready.series, setup) else []
-    told = pipeline.extensions(ready, {})
-    fits.write(request, setup, ready.prediction, images, ready.notes, out, itertools.chain(told, shown))
+    snr_maps = [maps[n] for n in setup.frame.chips if n in maps] if series.mapped(ready.series, setup) else []
+    tables = pipeline.extensions(ready, {})
+    fits.write(request, setup, ready.prediction, images, ready.notes, out, itertools.chain(tables, snr_maps))
     return (*ready.notes, *([f"missing: {', '.join(missing)}"] if missing else []))
 
 
@@ -120,7 +120,7 @@ def _catalogue(requests: Sequence[Request]) -> dict[str, Any]:
     parts = [request.elvis.catalogue for request in requests]
     known = [catalogue for catalogue in parts if catalogue is not None]
     if any(catalogue.id is None for catalogue in known):
-        raise RequestError("/elvis/catalogue", "the parts have different sources, and no numbers (id) to tell them by")
+        raise RequestError("/elvis/catalogue", "the parts have different sources, and no numbers (id) to match them by")
     rows: dict[int, tuple[Catalogue, int]] = {}
     for catalogue in known:
         for row, number in enumerate(catalogue.id or ()):
@@ -133,10 +133,10 @@ def _catalogue(requests: Sequence[Request]) -> dict[str, Any]:
     }
     import numpy as np
 
-    return part(replace(known[0], **columns), np.arange(len(ordered)))
+    return subset(replace(known[0], **columns), np.arange(len(ordered)))
 
 
-def _whole(merged: dict[str, Any], present: Sequence[int], setup: Setup, *, complete: bool) -> Request:
+def _focal_plane_request(merged: dict[str, Any], present: Sequence[int], setup: Setup, *, complete: bool) -> Request:
     """Return the request of the focal plane as it was before it was split, or one for the chips that are present."""
     document = json.loads(json.dumps(merged))
     block = document.setdefault("elvis", {})
@@ -157,7 +157,7 @@ def _missing(setup: Setup, chip: Chip, places: dict[int, list[tuple[str, fits.Co
         return [chip.extname]
     names = [chip.extname]
     if setup.detector.extensions == "quadrants":
-        touched = areas((setup.window.ny, setup.window.nx), setup.detector, setup.window)
+        touched = areas((setup.frame.window.ny, setup.frame.window.nx), setup.detector, setup.frame.window)
         names = [f"{chip.extname}.{area.quadrant.name}" for area in touched]
     there = {name for name, _ in places[chip.id]}
     return [name for name in names if name not in there]

@@ -14,7 +14,7 @@ from elvis_cli.base.merge import merge
 from elvis_cli.errors import RequestError, nearest_name
 from elvis_cli.request import parse
 
-MEMBERS = {
+SURVEY_KEYS = {
     "survey": ("pointings", "dithers", "exposures", "start", "overhead"),
     "pointings": ("ra", "dec", "position_angle", "name"),
     "exposures": ("name", "request"),
@@ -43,8 +43,8 @@ def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
         for dx, dy in dithers:
             for exposure, duration in zip(exposures, seconds, strict=True):
                 number += 1
-                made = merge(base, exposure.get("request") or {})
-                block = made.setdefault("elvis", {})
+                document = merge(base, exposure.get("request") or {})
+                block = document.setdefault("elvis", {})
                 block["pointing"] = _dithered(pointing, float(dx), float(dy))
                 block["exposure"] = number
                 block.setdefault("window", "full")
@@ -54,8 +54,8 @@ def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
                     when += timedelta(seconds=duration + float(survey.get("overhead", 0)))
                 name = " ".join(str(part["name"]) for part in (pointing, exposure) if part.get("name"))
                 if name:
-                    made = merge(made, {"sky": {"almanac": {"targetName": name}}})
-                yield made
+                    document = merge(document, {"sky": {"almanac": {"targetName": name}}})
+                yield document
 
 
 def _read(text: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -66,22 +66,22 @@ def _read(text: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(document, dict) or not all(isinstance(document.get(k), dict) for k in ("request", "survey")):
         raise RequestError("", "must be an object with the objects request and survey")
     survey = document["survey"]
-    _known(survey, "survey", "/survey")
+    _check_keys(survey, "survey", "/survey")
     if not survey.get("pointings"):
         raise RequestError("/survey/pointings", "is missing", allowed="[{ra, dec, position_angle, name}]")
     for name in ("pointings", "exposures"):
         for i, member in enumerate(_list(survey, name)):
-            _known(member, name, f"/survey/{name}/{i}")
+            _check_keys(member, name, f"/survey/{name}/{i}")
     for i, pointing in enumerate(survey["pointings"]):
         for key in ("ra", "dec"):
-            _number(pointing.get(key), f"/survey/pointings/{i}/{key}")
+            _check_number(pointing.get(key), f"/survey/pointings/{i}/{key}")
     for i, dither in enumerate(_list(survey, "dithers")):
         if not isinstance(dither, list) or len(dither) != 2:
             raise RequestError(f"/survey/dithers/{i}", "must be [x, y], arcsec", found=dither)
         for j, value in enumerate(dither):
-            _number(value, f"/survey/dithers/{i}/{j}")
+            _check_number(value, f"/survey/dithers/{i}/{j}")
     if "overhead" in survey:
-        _number(survey["overhead"], "/survey/overhead")
+        _check_number(survey["overhead"], "/survey/overhead")
     return survey, document["request"]
 
 
@@ -92,16 +92,18 @@ def _list(survey: Mapping[str, Any], name: str) -> Sequence[Any]:
     return found
 
 
-def _known(member: Any, kind: str, pointer: str) -> None:
+def _check_keys(member: Any, kind: str, pointer: str) -> None:
     if not isinstance(member, dict):
         raise RequestError(pointer, "must be an object")
     for key in member:
-        if key not in MEMBERS[kind]:
-            nearest = nearest_name(key, MEMBERS[kind])
-            raise RequestError(f"{pointer}/{key}", "is not known here", allowed=list(MEMBERS[kind]), nearest=nearest)
+        if key not in SURVEY_KEYS[kind]:
+            nearest = nearest_name(key, SURVEY_KEYS[kind])
+            raise RequestError(
+                f"{pointer}/{key}", "is not known here", allowed=list(SURVEY_KEYS[kind]), nearest=nearest
+            )
 
 
-def _number(value: Any, pointer: str) -> None:
+def _check_number(value: Any, pointer: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RequestError(pointer, "is missing" if value is None else "must be a number", found=value)
 

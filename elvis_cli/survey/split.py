@@ -39,13 +39,13 @@ def documents(text: bytes) -> Iterator[str]:
 def split(request: Request, margin: float | None = None) -> Iterator[dict[str, Any]]:
     """Yield a document for each detector of a request.
 
-    A source of the catalogue goes to every detector (its window) that it touches: those within ``margin`` arcsec,
-    by default as far as the near PSF is drawn, and for a galaxy as far as its profile is. Sources keep their numbers;
-    without them they are numbered from 0. A detector that none touches gets the nearest one. What is in the aperture of
-    a spectrograph may be on any chip: there each gets the catalogue as it is.
+    A source of the catalogue goes to every detector (its window) that it touches: those within ``margin`` arcsec, by
+    default as far as the near PSF is drawn, and for a galaxy as far as its profile is. Sources keep their numbers;
+    without them they are numbered from 0. A detector that none touches gets the nearest one. Light in the aperture of a
+    spectrograph may fall on any chip: there each gets the whole catalogue.
     """
     setup = pipeline.configure(request)
-    far = (REACH if margin is None else margin / setup.optics.pixel_scale) + 0.5
+    reach = (REACH if margin is None else margin / setup.optics.pixel_scale) + 0.5
     catalogue = request.elvis.catalogue
     shared = setup.spectrograph is not None
     places = None if catalogue is None or shared else _places(request, catalogue, setup)
@@ -55,11 +55,11 @@ def split(request: Request, margin: float | None = None) -> Iterator[dict[str, A
         block["mosaic"] = list(setup.frame.chips)
         block["chips"] = [number]
         if catalogue is not None and places is not None:
-            block["catalogue"] = part(catalogue, np.flatnonzero(_touching(setup, number, *places, far)))
+            block["catalogue"] = subset(catalogue, np.flatnonzero(_touching(setup, number, *places, reach)))
         yield document
 
 
-def part(catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any]:
+def subset(catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any]:
     """Return some rows of a catalogue as the block ``elvis.catalogue``, numbered."""
     x, y = ("ra", "dec") if catalogue.celestial else ("x", "y")
     numbers = range(len(catalogue.x)) if catalogue.id is None else catalogue.id
@@ -88,13 +88,13 @@ def _places(request: Request, catalogue: Catalogue, setup: Setup) -> tuple[Float
     return x, y, extent
 
 
-def _touching(setup: Setup, number: int, x: Floats, y: Floats, extent: Floats, far: float) -> np.ndarray:
+def _touching(setup: Setup, number: int, x: Floats, y: Floats, extent: Floats, reach: float) -> np.ndarray:
     px, py = field_to_pixel(setup, setup.detector.chip(number), x, y)
     window = setup.frame.window
-    across = np.abs(px - window.x0 - (window.nx - 1) / 2) - window.nx / 2
-    along = np.abs(py - window.y0 - (window.ny - 1) / 2) - window.ny / 2
-    away = np.maximum(across, along) - extent
-    return np.asarray((away < far) | (away == away.min() if (away >= far).all() else False))
+    outside_x = np.abs(px - window.x0 - (window.nx - 1) / 2) - window.nx / 2
+    outside_y = np.abs(py - window.y0 - (window.ny - 1) / 2) - window.ny / 2
+    distance = np.maximum(outside_x, outside_y) - extent
+    return np.asarray((distance < reach) | (distance == distance.min() if (distance >= reach).all() else False))
 
 
 def lines(text: bytes, margin: float | None = None) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -109,5 +109,5 @@ def lines(text: bytes, margin: float | None = None) -> Iterator[tuple[str, tuple
     """
     for document in documents(text):
         request = parse.read(document)
-        for made in split(request, margin):
-            yield json.dumps(made, separators=(",", ":")), request.warnings
+        for part in split(request, margin):
+            yield json.dumps(part, separators=(",", ":")), request.warnings

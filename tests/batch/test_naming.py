@@ -20,7 +20,7 @@ def read(document):
 def written(request):
     """Return the primary header that the file gets, without the prediction."""
     ready = pipeline.prepare(request)
-    when = observe(ready.request, ready.setup, ready.prediction.count)
+    when = observe(ready.request.elvis, ready.setup)
     told = {keyword for keyword, _, _ in ready.prediction.cards()}
     cards = header.primary(ready.request, ready.setup, ready.prediction, when)
     return {keyword.removeprefix("ESO "): value for keyword, value, _ in cards if keyword not in told}

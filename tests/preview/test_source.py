@@ -36,7 +36,7 @@ def image(cards=None, data=None, kind=fits.PrimaryHDU, **options):
 
 
 def found(data, extension=None):
-    with source.opened(io.BytesIO(data), extension) as what:
+    with source.open_source(io.BytesIO(data), extension) as what:
         if isinstance(what, Curves):
             return what
         return what, compose(what.planes, 512, 512, 16)
@@ -125,7 +125,7 @@ def test_every_kind_of_pixel(tmp_path, dtype, kind):
         data = written(image(data=pixels))
     path = tmp_path / "image.fits.gz"
     path.write_bytes(gzip.compress(data) if kind == "gzip" else data)
-    with source.opened(path, None) as what:
+    with source.open_source(path, None) as what:
         made = compose(what.planes, 512, 512, 16)
     assert (made.canvas[::-1] == pixels).all()
 

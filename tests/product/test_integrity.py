@@ -36,7 +36,7 @@ def test_a_whole_file_tells_its_request(made, request_, micado):
     assert json.loads(found.request) == json.loads(replay.read_request(made))
     assert found.is_of(request_json(request_))
     assert not found.is_of(request_json(parse.read(json.dumps(micado({"elvis/seed": 1})))))
-    assert not IntactFile(found.sha256, found.size, "0.0", found.request).of(request_)
+    assert not IntactFile(found.sha256, found.size, "0.0", found.request).is_of(request_)
 
 
 def test_no_file(tmp_path):

@@ -126,7 +126,7 @@ SCRIPT = """
 import sys
 from elvis_cli.errors import OutputError
 from elvis_cli.product import sinks
-sinks.MEMORY = int(sys.argv[1])
+sinks.MAX_BYTES_IN_MEMORY = int(sys.argv[1])
 try:
     with sinks.stdout_sink() as out:
         for _ in range(100):

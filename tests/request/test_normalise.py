@@ -83,7 +83,11 @@ def test_they_say_the_same() -> None:
         assert other.keys == one.keys == {"slit": 0.2}
         assert other.warnings == one.warnings == ()
     assert two.image_quality == one.image_quality
-    assert (three.image_quality.guide_star_mag, three.image_quality.separation, three.image_quality.aperture_pix) == (11, 10, 7)
+    assert (three.image_quality.guide_star_mag, three.image_quality.separation, three.image_quality.aperture_pix) == (
+        11,
+        10,
+        7,
+    )
     assert one.target.sed.id == "6000:4.0"
     assert one.target.sed.extinction_av == 0.5
 

@@ -166,7 +166,7 @@ def test_defaults_are_those_of_the_request() -> None:
     assert isinstance(request, Request)
 
 
-@pytest.mark.parametrize("key", [*normalise.DIT, *normalise.COUNT, *normalise.SNR])
+@pytest.mark.parametrize("key", [*normalise.DIT_KEYS, *normalise.COUNT_KEYS, *normalise.SNR_KEYS])
 def test_every_name_the_reader_looks_up_is_described(key: str) -> None:
     assert f"/timesnr/{key}" in LEAVES
 

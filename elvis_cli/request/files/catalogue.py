@@ -16,7 +16,7 @@ from elvis_cli.request.files.errors import one_line
 from elvis_cli.request.payload import MAX_CATALOGUE_ROWS, pack_column
 
 _FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits", ".fit": "fits", ".gz": "fits"}
-_COLUMNS: dict[str, tuple[tuple[str, ...], str]] = {
+_COLUMN_NAMES: dict[str, tuple[tuple[str, ...], str]] = {
     "x": (("x",), "arcsec"),
     "y": (("y",), "arcsec"),
     "ra": (("ra", "raj2000", "_raj2000", "ra_icrs"), "deg"),
@@ -46,7 +46,7 @@ def read_catalogue(path: Path) -> dict[str, Any]:
     table = _table(path)
     names = {str(name).casefold(): str(name) for name in table.colnames}
     block: dict[str, Any] = {}
-    for key, (known, unit) in _COLUMNS.items():
+    for key, (known, unit) in _COLUMN_NAMES.items():
         name = next((names[k] for k in known if k in names), None)
         if name is not None:
             block[key] = _column(path, key, table[name], unit)

@@ -20,8 +20,8 @@ from elvis_cli.request.files.errors import one_line
 from elvis_cli.request.files.image import upright
 from elvis_cli.request.payload import MAX_CUBE_ELEMENTS, pack
 
-_AXIS = "/elvis/cube/wavelength_um"
-_DENSITY = units.Unit("W m-2 um-1")
+_WAVELENGTH_POINTER = "/elvis/cube/wavelength_um"
+_FLUX_DENSITY = units.Unit("W m-2 um-1")
 
 
 def read_cube(path: Path) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _ordered(path: Path, pixels: Floats, wcs: WCS) -> Floats:
     """Return the pixels as (wavelength, latitude, longitude)."""
     if wcs.wcs.spec < 0:
         raise RequestError(
-            _AXIS,
+            _WAVELENGTH_POINTER,
             f"{path.name} has no spectral axis",
             found=list(wcs.wcs.ctype),
             allowed="CTYPE of an axis: WAVE, AWAV, FREQ, VRAD, VOPT or VELO",
@@ -98,7 +98,7 @@ def _ordered(path: Path, pixels: Floats, wcs: WCS) -> Floats:
         raise RequestError("/elvis/cube/shape", f"{path.name} has more than three axes", found=list(pixels.shape))
     result = pixels.transpose(*axes, *others).reshape([pixels.shape[axis] for axis in axes])
     if len(result) < 2:
-        raise RequestError(_AXIS, f"{path.name} has one channel", allowed="at least 2, or --image")
+        raise RequestError(_WAVELENGTH_POINTER, f"{path.name} has one channel", allowed="at least 2, or --image")
     return result
 
 
@@ -123,13 +123,17 @@ def _wavelengths(path: Path, wcs: WCS, count: int) -> Floats:
             "BETA": rest * np.sqrt((1.0 + value) / (1.0 - value)),
         }
     if kind not in known:
-        raise RequestError(_AXIS, f"{path.name}: {kind} is not known", found=kind, allowed=list(known))
+        raise RequestError(_WAVELENGTH_POINTER, f"{path.name}: {kind} is not known", found=kind, allowed=list(known))
     if kind in ("VRAD", "VOPT", "ZOPT", "VELO", "BETA") and not rest:
-        raise RequestError(_AXIS, f"{path.name}: {kind} of which line?", allowed="RESTFRQ (Hz) or RESTWAV (m)")
+        raise RequestError(
+            _WAVELENGTH_POINTER, f"{path.name}: {kind} of which line?", allowed="RESTFRQ (Hz) or RESTWAV (m)"
+        )
     wave = known[kind] * 1e6
     if not (np.isfinite(wave).all() and wave.min() >= 0.05 and wave.max() <= 1000.0):
         raise RequestError(
-            _AXIS, f"{path.name} goes from {wave[0]:.4g} to {wave[-1]:.4g} um", allowed="0.05 to 1000 um; see its CUNIT"
+            _WAVELENGTH_POINTER,
+            f"{path.name} goes from {wave[0]:.4g} to {wave[-1]:.4g} um",
+            allowed="0.05 to 1000 um; see its CUNIT",
         )
     return wave
 
@@ -156,7 +160,7 @@ def _factor(header: fits.Header, wave: Floats, scale: float) -> Floats | None:
     elements += [units.beam * (area / beam).to(units.one)] if beam > 0 else []
     for element in elements:  # which one is the unit's
         try:
-            value = (unit * element).to(_DENSITY, units.spectral_density(wave * units.um)).value
+            value = (unit * element).to(_FLUX_DENSITY, units.spectral_density(wave * units.um)).value
         except (ValueError, TypeError):
             continue
         return np.asarray(value) + np.zeros(wave.size)

@@ -19,8 +19,8 @@ from elvis_cli.request.payload import pack
 def read_psf(path: Path) -> dict[str, Any]:
     """Return a point-spread function (FITS: images or a cube) as the block ``elvis.psf``.
 
-    The wavelength of a plane is its image's WAVELENG, WAVE0 or WL_NM, or that of the cube's third axis, or stands in
-    a table's column; the scale is PIXSCALE or PIXELSCL (arcsec), PIX_MAS, or that of the WCS.
+    The wavelength of a plane is its image's WAVELENG, WAVE0 or WL_NM, that of the cube's third axis, or that in a
+    column of a table; the scale is PIXSCALE or PIXELSCL (arcsec), PIX_MAS, or that of the WCS.
 
     Raises
     ------

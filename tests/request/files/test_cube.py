@@ -308,7 +308,7 @@ class TestWrong:
         cube[5, 0, :7] = np.nan
         cube[6, 0, :3] = -1.0
         made = request(elvis={"cube": block(wave, cube)})
-        assert "/elvis/cube/data: 10 elements that are negative or no number are taken as zero" in made.warnings
+        assert "/elvis/cube/data: 10 elements that are negative or not finite are taken as zero" in made.warnings
 
     def test_a_band_that_it_does_not_cover(self):
         wave, cube = galaxy()
