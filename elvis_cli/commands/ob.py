@@ -82,7 +82,7 @@ def ob(
         say(f"elvis: valid: {schedule_table.summary(visits, exposures)}")
         return
     if schedule:
-        table(schedule_table.HEAD, [schedule_table.row(exposure) for exposure in exposures])
+        table(schedule_table.COLUMNS, [schedule_table.row(exposure) for exposure in exposures])
         return
     made: Iterable[plan.Exposure] = exposures
     if persistence:

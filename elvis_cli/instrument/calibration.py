@@ -1,4 +1,4 @@
-"""Calibration frames that an instrument takes, from its data."""
+"""Build the Calibration of a request from the instrument's data."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def make(
     RequestError
         The instrument cannot take such a frame.
     """
-    reason = _lacking(name, facts)
-    offered = [each for each in KINDS if not _lacking(each, facts)]
+    reason = _refusal(name, facts)
+    offered = [each for each in KINDS if not _refusal(each, facts)]
     if reason:
         raise RequestError(POINTER, f"no {name!r} here: {reason}", found=name, allowed=offered)
     kind, table = KINDS[name], facts.part("calibration", name)
     light, names = kind.light, table.tree.get("lamps", kind.lamps)
-    shining = tuple(_lamp(each, facts, find) for each in names)
-    fill = table.number("fill", "1") if "fill" in table else max((lamp.fill for lamp in shining), default=0.0)
+    lamps = tuple(_lamp(each, facts, find) for each in names)
+    fill = table.number("fill", "1") if "fill" in table else max((lamp.fill for lamp in lamps), default=0.0)
     x, y = (table.value(axis, "arcsec") if light == "pinholes" else () for axis in ("x", "y"))
-    made = Calibration(
+    result = Calibration(
         name=name,
         light=light,
-        lamps=shining,
+        lamps=lamps,
         fill=request.elvis.lamp or fill,
         time=facts.part("timing").number("dit", "s") if name == "detlin" else 0.0,
         pinholes=(tuple(map(float, x)), tuple(map(float, y))),
@@ -54,10 +54,10 @@ def make(
     cards["ESO TPL NAME"] = f"Calibration: {name}"
     if light != "star":
         cards["OBJECT"] = cards["ESO DPR TYPE"]
-    return made, cards
+    return result, cards
 
 
-def _lacking(name: str, facts: SourcedTable) -> str:
+def _refusal(name: str, facts: SourcedTable) -> str:
     """Return why an instrument cannot take a calibration, "" if it can."""
     table, who = facts.part("calibration", name), facts.text("name")
     if "refused" in table:
@@ -90,23 +90,27 @@ def _lamp(name: str, facts: SourcedTable, find: Callable[[str, str], Path]) -> L
 
 
 def _standard(request: Request, facts: SourcedTable) -> Target:
-    """Return the standard star: what the request says of it, else the instrument, else the request's target."""
-    asked, table = request.elvis.standard, facts.part("standard")
+    """Return the standard star: keys of the request first, then the instrument's star, then the request's target."""
+    request_keys, table = request.elvis.standard, facts.part("standard")
     star = replace(request.target, morphology=Morphology())
     if table.tree:
         brightness = Brightness("mag", table.number("mag", "mag"), table.text("band"), table.text("system", "vega"))
         star = Target(brightness=brightness, sed=_template(table.text("sed")))
-    if asked.sed is not None:
-        star = replace(star, sed=_template(asked.sed))
+    if request_keys.sed is not None:
+        star = replace(star, sed=_template(request_keys.sed))
         try:
             templates.find(star.sed.catalog, star.sed.id)
         except RequestError as error:
             details = {key: error.details[key] for key in ("allowed", "nearest")}
-            raise RequestError("/elvis/standard/sed", error.details["reason"], found=asked.sed, **details) from None
-    given = {key: value for key in ("mag", "band", "system") if (value := getattr(asked, key)) is not None}
-    if given and star.brightness.kind != "mag":
-        raise RequestError("/elvis/standard", "the brightness of the target, whose part it takes, is no magnitude")
-    return replace(star, brightness=replace(star.brightness, **given))
+            raise RequestError(
+                "/elvis/standard/sed", error.details["reason"], found=request_keys.sed, **details
+            ) from None
+    changes = {key: value for key in ("mag", "band", "system") if (value := getattr(request_keys, key)) is not None}
+    if changes and star.brightness.kind != "mag":
+        raise RequestError(
+            "/elvis/standard", "the brightness of the target, which it takes in part, is not a magnitude"
+        )
+    return replace(star, brightness=replace(star.brightness, **changes))
 
 
 def _template(name: str) -> Sed:

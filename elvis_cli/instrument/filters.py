@@ -1,4 +1,4 @@
-"""Filters of an instrument: curves from tables of facts, and what a pile of them in the beam lets through.
+"""Filters of an instrument: transmission curves, and the passband of several filters in the beam.
 
 A data file has ``[[filter_tables]]``, each with ``shape``, ``columns``, ``units``, ``source`` and ``rows`` (a list per
 filter); ``when`` restricts a table (keys of the request and the options they must have). Tabulated curves stand in
@@ -69,7 +69,7 @@ def load(facts: SourcedTable, name: str, options: Mapping[str, Any]) -> Filter:
     Raises
     ------
     ResourceError
-        The data file has no such filter, or its entry makes no sense.
+        The data file has no such filter, or its entry is invalid.
     """
     tabulated = facts.part("filters")
     if name in tabulated:
@@ -107,7 +107,7 @@ def _from_row(facts: SourcedTable, table: Mapping[str, Any], name: str) -> Filte
 
 
 def centre(filters: Sequence[Filter], band: tuple[float, float]) -> float:
-    """Return the wavelength (um) that stands for a pile of filters: the narrowest one's, or the middle of ``band``."""
+    """Return the wavelength (um) that represents several filters: the narrowest one's, or the middle of ``band``."""
     coloured = [f for f in filters if f.cuts is not None]
     narrowest = min(coloured, key=lambda f: f.cuts[1] - f.cuts[0] if f.cuts else 0.0, default=None)
     return narrowest.centre if narrowest else sum(band) / 2
@@ -125,5 +125,5 @@ def passband(curves: Iterable[Curve], limit: float = 1e-3) -> tuple[tuple[float,
     peak = float(product.max())
     if peak <= 0.0:
         return (float(curves[-1].wave[0]), float(curves[-1].wave[-1])), 0.0
-    lit = np.flatnonzero(product > limit * peak)
-    return (float(wave[max(lit[0] - 1, 0)]), float(wave[min(lit[-1] + 1, len(wave) - 1)])), peak
+    passing = np.flatnonzero(product > limit * peak)
+    return (float(wave[max(passing[0] - 1, 0)]), float(wave[min(passing[-1] + 1, len(wave) - 1)])), peak

@@ -1,6 +1,6 @@
-"""A grating that can be turned: traces at any central wavelength from those at a few, and the blaze of an order.
+"""A rotating grating: traces at any central wavelength from those at a few, and the blaze of an order.
 
-A grating sends order times wavelength, not wavelength, to a place; so that product is what settings are compared by.
+The position on the detector depends on order times wavelength, so settings are compared by that product.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def order(first: float, centre: float) -> int:
     return max(round(first / centre), 1)
 
 
-def turned(settings: Sequence[Setting], order: int, centre: float) -> tuple[Trace, ...]:
+def rotate(settings: Sequence[Setting], order: int, centre: float) -> tuple[Trace, ...]:
     """Return the traces at the central wavelength ``centre`` (um) in ``order``.
 
     Coefficients, and wavelengths times order, are linear in order times central wavelength between the two nearest
@@ -50,16 +50,16 @@ def turned(settings: Sequence[Setting], order: int, centre: float) -> tuple[Trac
     near = sorted(settings, key=lambda setting: abs(setting.phase - phase))[:2]
     if len(near) < 2 or len(near[0].traces) != len(near[1].traces):
         raise ValueError("two settings with as many traces each are needed")
-    share = (phase - near[0].phase) / (near[1].phase - near[0].phase)
+    fraction = (phase - near[0].phase) / (near[1].phase - near[0].phase)
     return tuple(
-        _between(a, b, share, a.order - near[0].order + order)
+        _between(a, b, fraction, a.order - near[0].order + order)
         for a, b in zip(near[0].traces, near[1].traces, strict=True)
     )
 
 
-def _between(a: Trace, b: Trace, share: float, order: int) -> Trace:
+def _between(a: Trace, b: Trace, fraction: float, order: int) -> Trace:
     def wavelength(one: float, other: float) -> float:
-        return ((1.0 - share) * one * a.order + share * other * b.order) / order
+        return ((1.0 - fraction) * one * a.order + fraction * other * b.order) / order
 
     return replace(
         a,
@@ -67,12 +67,12 @@ def _between(a: Trace, b: Trace, share: float, order: int) -> Trace:
         wave=(wavelength(a.wave[0], b.wave[0]), wavelength(a.wave[1], b.wave[1])),
         l0=wavelength(a.l0, b.l0),
         lw=wavelength(a.lw, b.lw),
-        x=(1.0 - share) * a.x + share * b.x,
-        y=(1.0 - share) * a.y + share * b.y,
+        x=(1.0 - fraction) * a.x + fraction * b.x,
+        y=(1.0 - fraction) * a.y + fraction * b.y,
     )
 
 
-def blazed(trace: Trace, first: float, peak: float) -> Trace:
+def apply_blaze(trace: Trace, first: float, peak: float) -> Trace:
     """Return the trace with the efficiency of a blazed grating, peak sinc^2(order - first / wavelength).
 
     It falls to 0 at the blaze of the neighbouring orders; ``first`` (um) is the blaze of the first order.

@@ -1,4 +1,4 @@
-"""Numbers with unit and source: tables of TOML that remember what was read from them, for `elvis explain`.
+"""Numbers with unit and source: tables of TOML with a ledger of all values read from them, for `elvis explain`.
 
 A number is written ``{ value = 0.015, unit = "mm", source = "handbook: table 3" }``, with ``assumed = true`` when
 nobody has published it. A source may begin with a key of the file's ``[sources]`` table; a file may state one
@@ -89,13 +89,13 @@ class SourcedTable:
 
     def text(self, name: str, default: str | None = None) -> str:
         """Return a string."""
-        found = self.tree.get(name, default)
-        if not isinstance(found, str):
+        value = self.tree.get(name, default)
+        if not isinstance(value, str):
             raise self._error(name, "a string is needed")
-        return found
+        return value
 
     def value(self, name: str, unit: str | None = None) -> Any:
-        """Return what stands under ``name`` and note it in the ledger.
+        """Return the value of ``name`` and add it to the ledger.
 
         Raises
         ------
@@ -103,21 +103,21 @@ class SourcedTable:
             It is missing, lacks a unit or a source, or its unit is not ``unit``.
         """
         node = self._node(name, unit)
-        found = node["value"]
-        self._note(name, tuple(found) if isinstance(found, list) else found, node)
-        return found
+        result = node["value"]
+        self._note(name, tuple(result) if isinstance(result, list) else result, node)
+        return result
 
     def number(self, name: str, unit: str) -> float:
         """Return a number in ``unit``; raise as ``value`` does."""
-        found = self.value(name, unit)
-        if isinstance(found, bool) or not isinstance(found, (int, float)):
+        value = self.value(name, unit)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self._error(name, "a number is needed")
-        return float(found)
+        return float(value)
 
     def against(self, name: str, unit: str, axis: str, at: float) -> float:
-        """Return a number in ``unit``, or at ``at`` what a list of them has against its list ``axis``.
+        """Return a number in ``unit``, interpolated at ``at`` if the entry is a list against its list ``axis``.
 
-        It is linear between the points and holds beyond them; raise as ``value`` does.
+        Linear between the points, constant beyond them; raise as ``value`` does.
         """
         node = self._node(name, unit)
         if axis not in node:
@@ -125,9 +125,9 @@ class SourcedTable:
         points, values = (np.asarray(node[part], dtype=float) for part in (axis, "value"))
         if points.ndim != 1 or points.shape != values.shape or np.any(np.diff(points) <= 0):
             raise self._error(name, f"{axis} must ascend and be as long as value")
-        found = float(np.interp(at, points, values))
-        self._note(name, found, node)
-        return found
+        result = float(np.interp(at, points, values))
+        self._note(name, result, node)
+        return result
 
     def curve(self, name: str) -> Curve:
         """Return a dimensionless quantity against wavelength (um); a single number is the same everywhere."""

@@ -29,7 +29,7 @@ def make(facts: SourcedTable, kind: str, folder: Path, pixel_scale: float, binni
     Raises
     ------
     ResourceError
-        A figure or a trace file is missing or makes no sense.
+        A figure or a trace file is missing or invalid.
     """
     apertures = _apertures(facts.part("aperture"))
     across = facts.number("across", "arcsec") if "across" in facts else pixel_scale
@@ -78,7 +78,7 @@ def _apertures(facts: SourcedTable) -> tuple[Aperture, ...]:
 
 
 def _all_traces(facts: SourcedTable, folder: Path, apertures: int) -> tuple[Trace, ...]:
-    """Return the traces of all files, or where there is a ``centre`` those of the grating turned there."""
+    """Return the traces of all files, or, with a ``centre``, those of the grating rotated to it."""
     units = (
         facts.number("scale", "1") if "scale" in facts else 1.0,
         facts.number("middle", "um") if "middle" in facts else 0.0,
@@ -92,19 +92,19 @@ def _all_traces(facts: SourcedTable, folder: Path, apertures: int) -> tuple[Trac
     if "centre" in facts:
         centre = facts.number("centre", "um")
         try:
-            traces = grating.turned(settings, grating.order(first, centre), centre)
+            traces = grating.rotate(settings, grating.order(first, centre), centre)
         except ValueError as error:
             raise ResourceError(f"{facts.file}: {facts.path}.traces: {error}", file=facts.file) from error
-    return tuple(grating.blazed(trace, first, peak) for trace in traces)
+    return tuple(grating.apply_blaze(trace, first, peak) for trace in traces)
 
 
 def _traces(facts: SourcedTable, file: Path, apertures: int, units: Units) -> grating.Setting:
     """Return the traces of a file and note it in the ledger."""
     try:
-        found: Mapping[str, Any] = json.loads(file.read_bytes())
-        traces = tuple(_trace(entry, units) for entry in found["traces"])
-        at, order = float(found.get("at", 0.0)), int(found.get("order", 0))
-        source, assumed = str(found["source"]), bool(found.get("assumed", False))
+        document: Mapping[str, Any] = json.loads(file.read_bytes())
+        traces = tuple(_trace(entry, units) for entry in document["traces"])
+        at, order = float(document.get("at", 0.0)), int(document.get("order", 0))
+        source, assumed = str(document["source"]), bool(document.get("assumed", False))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResourceError(f"cannot read {file}: {error!r}", file=str(file)) from error
     if any(not 0 <= trace.aperture < apertures for trace in traces):

@@ -23,11 +23,11 @@ from elvis_cli.model.setup import Setup
 
 MODE_KEY = "ins_configuration"
 ORDER_KEYS = ("orders_list", "order")
-"""Keys of every spectrograph: of which orders the tables are wanted (`order`: first generation)."""
+"""Keys of every spectrograph: the orders of the output tables (`order`: first generation)."""
 
 
 class TomlInstrument:
-    """The Instrument protocol from data alone; nothing is read before it is asked for.
+    """The Instrument protocol from data alone; a file is read when it is first needed.
 
     Shared files are looked for in the folder's own ``_sites``, ``_telescopes``, ``_detectors`` and ``_lamps``, then in
     those of the packages in the entry-point group ``elvis.shared``.
@@ -93,8 +93,12 @@ class TomlInstrument:
 
     def unknown_keys(self, request: Request) -> tuple[str, ...]:
         """Return the keys of the request's ``instrument`` section that this instrument does not have."""
-        asked = self._mode(request)[0]
-        mode = asked if isinstance(asked, str) and asked in self.document["modes"] else self.document["default_mode"]
+        requested = self._mode(request)[0]
+        mode = (
+            requested
+            if isinstance(requested, str) and requested in self.document["modes"]
+            else self.document["default_mode"]
+        )
         keys, kind = self.keys(mode), self._patch(mode).get("kind", self.document.get("kind", "imager"))
         known = {MODE_KEY, *keys, *self.document.get("ignored_keys", []), *(() if kind == "imager" else ORDER_KEYS)}
         known |= {old for table in keys.values() for old in table.get("aliases", {})}
@@ -120,29 +124,29 @@ class TomlInstrument:
             return setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
         from elvis_cli.instrument import calibration
 
-        made, cards = calibration.make(request.elvis.calibration, request, facts, self._find)
+        exposure_calibration, cards = calibration.make(request.elvis.calibration, request, facts, self._find)
         setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
-        return replace(setup, calibration=made, header={**setup.header, **cards})
+        return replace(setup, calibration=exposure_calibration, header={**setup.header, **cards})
 
     def _mode(self, request: Request) -> tuple[object, list[str]]:
-        """Return the mode asked for, or the default, and notes.
+        """Return the requested mode, or the default, and notes.
 
-        The second generation of ETC JSON says in /seeingiqao/mode what the third makes part of the mode's name:
-        ``mode_aliases`` names the mode of each pair, the first of a table where the request says nothing of it; its
-        table "" is for requests that name no mode, which else have the default.
+        In the second generation of ETC JSON a part of the third generation's mode is in /seeingiqao/mode:
+        ``mode_aliases`` has the mode of each pair; the first pair of a table holds if /seeingiqao/mode is missing. Its
+        table "" is for requests without a mode; without that table they have the default.
         """
-        asked, ao = request.keys.get(MODE_KEY), request.image_quality.ao_mode
+        requested, ao = request.keys.get(MODE_KEY), request.image_quality.ao_mode
         aliases = self.document.get("mode_aliases", {})
-        if asked is None:
-            asked = "" if ao is not None and "" in aliases else self.document["default_mode"]
-        if not isinstance(asked, str):
-            return asked, []
+        if requested is None:
+            requested = "" if ao is not None and "" in aliases else self.document["default_mode"]
+        if not isinstance(requested, str):
+            return requested, []
         where = "/seeingiqao/mode"
-        if asked not in aliases:
+        if requested not in aliases:
             means = [table.get(ao) for table in aliases.values()]
-            spare = ao is not None and asked in self.document["modes"] and means and asked not in means
-            return asked, [f"{where}: not used, the mode is {asked}"] if spare else []
-        pairs = aliases[asked]
+            spare = ao is not None and requested in self.document["modes"] and means and requested not in means
+            return requested, [f"{where}: not used, the mode is {requested}"] if spare else []
+        pairs = aliases[requested]
         if ao is None:
             ao = next(iter(pairs))
             return pairs[ao], [f"{where}: not given, taken as {ao}"]
@@ -166,36 +170,36 @@ class TomlInstrument:
         """Return the option (or number) of every key, the default where the request has none (or null)."""
         options = self._defaults(mode)
         for key, table in self.keys(mode).items():
-            called = next((name for name in (key, *table.get("aliases", {})) if keys.get(name) is not None), None)
-            if called is None:
+            name_used = next((name for name in (key, *table.get("aliases", {})) if keys.get(name) is not None), None)
+            if name_used is None:
                 continue
-            found, where = keys[called], json_pointer("instrument", called)
+            value, where = keys[name_used], json_pointer("instrument", name_used)
             if table.get("role") == "number":
-                options[key] = _within(key, table, found)
+                options[key] = _within(key, table, value)
                 continue
             refused = table.get("refused", {})
             allowed = [option for option in table["options"] if option not in refused]
-            if isinstance(found, str) and found in refused:
-                raise RequestError(where, f"{found!r} {refused[found]}", found=found, allowed=allowed)
-            means = {option: option for option in allowed} if called == key else table["aliases"][called]
-            name = _named(means, found)
+            if isinstance(value, str) and value in refused:
+                raise RequestError(where, f"{value!r} {refused[value]}", found=value, allowed=allowed)
+            means = {option: option for option in allowed} if name_used == key else table["aliases"][name_used]
+            name = _named(means, value)
             if name is None:
-                raise choice_error(where, found, filter(None, means))
+                raise choice_error(where, value, filter(None, means))
             options[key] = means[name] if isinstance(table["default"], str) else float(means[name])
         return options
 
     def _remarks(self, mode: str, keys: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
-        """Return what the user should know of the options in force, and which older keys newer ones overrule."""
-        told = []
+        """Return notes on the chosen options, and on older keys that a newer key overrules."""
+        notes = []
         for key, table in self.keys(mode).items():
             remark = table.get("notes", {}).get(options[key])
-            told += [f"{json_pointer('instrument', key)}: {remark}"] if remark else []
-            given = [name for name in (key, *table.get("aliases", {})) if keys.get(name) is not None]
-            told += [f"{json_pointer('instrument', old)}: not used, {given[0]} is given" for old in given[1:]]
-        return told
+            notes += [f"{json_pointer('instrument', key)}: {remark}"] if remark else []
+            names = [name for name in (key, *table.get("aliases", {})) if keys.get(name) is not None]
+            notes += [f"{json_pointer('instrument', old)}: not used, {names[0]} is given" for old in names[1:]]
+        return notes
 
     def _patch(self, mode: str) -> Mapping[str, Any]:
-        """Return what a mode lays over the description: the ``parts`` that it names, then its own tables."""
+        """Return the patch of a mode: the ``parts`` that it names, then its own tables."""
         own, patch = self.document["modes"][mode], dict[str, Any]()
         for part in own.get("parts", []):
             if part not in self.document.get("parts", {}):
@@ -204,7 +208,7 @@ class TomlInstrument:
         return overlay(patch, own)
 
     def _facts(self, mode: str, options: Mapping[str, Any]) -> SourcedTable:
-        """Return the instrument as these options make it, with an empty ledger."""
+        """Return the instrument's table with the patches of mode and options, and an empty ledger."""
         tree, keys = overlay(self.document, self._patch(mode)), self.keys(mode)
         for key, option in options.items():
             if "card" in keys[key]:
@@ -222,7 +226,7 @@ class TomlInstrument:
         return SourcedTable(tree, f"{self.name}/instrument.toml", root=self.document)
 
     def _shared(self, facts: SourcedTable) -> dict[str, SourcedTable]:
-        """Return the site, its turbulence, the telescope, and where there are such the AO system and the ``family``."""
+        """Return the tables of site, turbulence and telescope, and of AO system and detector ``family`` if any."""
         site, telescope = facts.text("site"), facts.text("telescope")
         files = {
             "site": ("_sites", f"{site}.toml"),
@@ -234,11 +238,11 @@ class TomlInstrument:
         if "family" in (detector := facts.part("detectors", facts.text("detector"))):
             files["family"] = ("_detectors", f"{detector.text('family')}.toml")
         shared: dict[str, SourcedTable] = {}
-        for what, (folder, name) in files.items():
-            if what == "turbulence" and shared["site"].tree.get("space", False):
+        for part, (folder, name) in files.items():
+            if part == "turbulence" and shared["site"].tree.get("space", False):
                 continue
             tree = read(self._find(folder, name))
-            shared[what] = SourcedTable(tree, name, what, tree, facts.ledger)
+            shared[part] = SourcedTable(tree, name, part, tree, facts.ledger)
         return shared
 
     def _find(self, folder: str, name: str) -> Path:
@@ -261,19 +265,19 @@ class TomlInstrument:
         )
 
 
-def _named(options: Iterable[str], found: object) -> str | None:
-    """Return the option that is meant, by its name or by the number that the name is; None where there is none."""
-    if isinstance(found, str):
-        return found if found in options else None
-    if isinstance(found, bool) or not isinstance(found, (int, float)):
+def _named(options: Iterable[str], value: object) -> str | None:
+    """Return the option of this name, or whose name is this number; None if there is none."""
+    if isinstance(value, str):
+        return value if value in options else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return next((name for name in options if name.replace(".", "").isdecimal() and float(name) == found), None)
+    return next((name for name in options if name.replace(".", "").isdecimal() and float(name) == value), None)
 
 
-def _within(key: str, table: Mapping[str, Any], found: object) -> float:
+def _within(key: str, table: Mapping[str, Any], value: object) -> float:
     """Return the number of a key, checked against the ``range`` of its table."""
     low, high = table["range"]
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or not low <= found <= high:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         allowed = f"{low:g} to {high:g} {table['unit']}"
-        raise RequestError(json_pointer("instrument", key), f"{found!r} is out of range", found=found, allowed=allowed)
-    return float(found)
+        raise RequestError(json_pointer("instrument", key), f"{value!r} is out of range", found=value, allowed=allowed)
+    return float(value)
