@@ -10,9 +10,9 @@ from elvis_cli.detector import chain
 from elvis_cli.model.atmosphere import Site, Turbulence
 from elvis_cli.model.detector import Chip, Detector, Quadrant
 from elvis_cli.model.elvis_block import ElvisBlock, Window
-from elvis_cli.model.request import ImageQuality, Request, SkyConditions, Target, Timing
-from elvis_cli.model.setup import Setup
+from elvis_cli.model.psf_model import GaussianPsf
 from elvis_cli.model.telescope import Telescope
+from tests import setups
 
 TRACKS = {"rate": 0.05, "probability": [0, 0.5, 1], "length": [2, 20, 600], "energy": [400, 2500, 60000]}
 STAGES = {
@@ -64,10 +64,9 @@ def exposure(
     array = detector(kind, **changes)
     own = {k: v for k, v in (("ron", ron), ("gain", gain), ("dark", dark)) if v is not None}
     window = Window(x0, y0, shape[1], shape[0])
-    setup = Setup(
+    setup = setups.make(
         instrument="test",
         mode="imaging",
-        kind="imager",
         site=Site("here", 0, 0, 0, 283, 750, 0.1),
         telescope=Telescope("tube", 1, 1, 0, 0, ()),
         surfaces=(),
@@ -77,32 +76,20 @@ def exposure(
         pixel_scale=0.1,
         plate_scale=1.0,
         detector=array,
-        psf="gaussian",
+        psf=GaussianPsf(),
         seeing=0.8,
+        airmass=1.0,
         turbulence=Turbulence((0,), (1,), (10,), 25),
-        ao=None,
-        guide_star_mag=10,
         dit=dit,
         count=count,
         count_key="DET.NDIT",
-        snr_goal=None,
-        aperture_pix=0,
+        infrared=kind == "ir",
+        number=(elvis_block or {}).get("exposure", 1),
         window=window,
         chips=(chip,),
         header={},
     )
-    request = Request(
-        "test",
-        3,
-        Target(),
-        SkyConditions(),
-        ImageQuality(),
-        {},
-        Timing(dit, count),
-        {},
-        ElvisBlock(**(elvis_block or {})),
-    )
-    return setup, replace(array.chip(chip), **own), window, request, count
+    return setup, replace(array.chip(chip), **own), ElvisBlock(**(elvis_block or {}))
 
 
 def expose(rate, **changes):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -12,12 +11,15 @@ import numpy as np
 import pytest
 
 from elvis_cli.base.curve import Curve
+from elvis_cli.focalplane import many_stars
 from elvis_cli.instrument import configure
 from elvis_cli.model.atmosphere import Site, Turbulence
 from elvis_cli.model.detector import Detector
+from elvis_cli.model.psf_model import AoPsf, GaussianPsf, SeeingPsf
 from elvis_cli.model.setup import Setup, Window
 from elvis_cli.model.telescope import AoSystem, Telescope
-from elvis_cli.optics import make_psf
+from elvis_cli.optics.psf_types import Psf
+from tests import setups
 
 DATA = files("elvis_instruments")
 SIX = (30.0, 90.0, 150.0, 210.0, 270.0, 330.0)
@@ -48,10 +50,11 @@ def make() -> Callable[..., Setup]:
     def factory(kind: str = "scao", telescope: str = "ELT", **changes: Any) -> Setup:
         curve = Curve(np.array([0.3, 30.0]), np.ones(2))
         elt = telescope == "ELT"
-        setup = Setup(
+        magnitude = 10.0 if kind == "scao" else 10.7
+        models = {"gaussian": GaussianPsf(), "seeing": SeeingPsf()}
+        setup = setups.make(
             instrument="none",
             mode="none",
-            kind="imager",
             site=Site("none", -24.6, -70.2, 3060.0, 280.0, 700.0, 0.1),
             telescope=ELT if elt else VLT,
             surfaces=(),
@@ -61,31 +64,28 @@ def make() -> Callable[..., Setup]:
             pixel_scale=0.004 if elt else 0.125,
             plate_scale=0.2667,
             detector=Detector("none", "ir", 4096, 4096, 0.015, 1, 1e5, 0.0, 65535.0, curve, (), {}),
-            psf=kind if kind in ("gaussian", "seeing") else "ao",
+            psf=models[kind] if kind in models else AoPsf(system(kind), magnitude),
             seeing=0.67 if elt else 0.8,
+            airmass=1.1547,
             turbulence=turbulence("armazones" if elt else "paranal"),
-            ao=system(kind) if kind in ("scao", "mcao") else None,
-            guide_star_mag=10.0 if kind == "scao" else 10.7,
             dit=10.0,
             count=1,
             count_key="NDIT",
-            snr_goal=None,
-            aperture_pix=0,
             window=Window(0, 0, 1024, 1024),
             chips=(1,),
             header={},
         )
-        return replace(setup, **changes)
+        return setups.change(setup, **changes)
 
     return factory
 
 
 @pytest.fixture(scope="session")
-def build() -> Callable[..., make_psf.Psf]:
+def build() -> Callable[..., Psf]:
     """Return ``psf.build`` with the conditions of the published MICADO figures and places as (x, y) pairs."""
 
-    def run(setup: Setup, *wave: float, at: Any = ((0.0, 0.0),), airmass: float = 1.1547) -> make_psf.Psf:
+    def run(setup: Setup, *wave: float, at: Any = ((0.0, 0.0),), airmass: float = 1.1547) -> Psf:
         weight = np.full(len(wave), 1.0 / len(wave))
-        return make_psf.build(setup, airmass, np.array(wave), weight, np.array(at, float))
+        return many_stars.psf_at(setups.change(setup, airmass=airmass), np.array(wave), weight, np.array(at, float))
 
     return run

@@ -12,7 +12,8 @@ from scipy.ndimage import map_coordinates
 
 from elvis_cli.base import parallel
 from elvis_cli.errors import ElvisError
-from elvis_cli.optics import make_psf
+from elvis_cli.optics.gaussian_psf import image_quality
+from tests import setups
 
 J, K = (1.15, 1.25, 1.35), (2.05, 2.15, 2.25)
 
@@ -33,7 +34,7 @@ def on_pixels(spread, half: int, phase=(0.0, 0.0), index: int = 0) -> np.ndarray
 def quiet(make, **changes):
     """AO without turbulence to speak of: the telescope alone."""
     setup = make(seeing=0.01, guide_star_mag=-5.0, **changes)
-    return replace(setup, ao=replace(setup.ao, residual=0.0, jitter=0.0))
+    return setups.change(setup, system=replace(setup.psf.system, residual=0.0, jitter=0.0))
 
 
 @pytest.mark.parametrize(("wave", "strehl"), [(1.2, 0.31), (1.6, 0.54), (2.15, 0.73)])
@@ -49,7 +50,7 @@ def test_scao_on_axis(make, build) -> None:
 def test_mcao_runs_as_the_published_curve_of_its_module(make, build, radius, strehl) -> None:
     """TIPTOP's MORFEO: without the instrument's own errors (its file's 93 nm and map of 66), zenith distance 30 deg."""
     setup = make("mcao", seeing=0.641)
-    setup = replace(setup, ao=replace(setup.ao, residual=114.0))
+    setup = setups.change(setup, system=replace(setup.psf.system, residual=114.0))
     assert build(setup, 2.2, at=[(0.0, radius)]).strehl == pytest.approx(strehl, abs=0.045)
 
 
@@ -67,18 +68,18 @@ def test_strehl_falls_with_everything_that_makes_it_worse(make, build, kind) -> 
 
     inner = 0.0 if kind == "scao" else 10.0  # where MORFEO's mirrors are told to be best
     assert falls(build(setup, 2.15, at=[(inner + t, 0.0)]) for t in (0.0, 2.0, 6.0, 15.0, 25.0))
-    assert falls(build(replace(setup, seeing=s), 2.15, at=[(3.0, 0.0)]) for s in (0.4, 0.7, 1.0, 1.5))
+    assert falls(build(setups.change(setup, seeing=s), 2.15, at=[(3.0, 0.0)]) for s in (0.4, 0.7, 1.0, 1.5))
     assert falls(build(setup, w, at=[(3.0, 0.0)]) for w in (2.2, 1.6, 1.2, 0.9))
     assert falls(build(setup, 2.15, at=[(3.0, 0.0)], airmass=x) for x in (1.0, 1.2, 1.6, 2.0))
-    assert falls(build(replace(setup, guide_star_mag=m), 2.15, at=[(3.0, 0.0)]) for m in (8.0, 13.0, 16.0, 19.0))
+    assert falls(build(setups.change(setup, guide_star_mag=m), 2.15, at=[(3.0, 0.0)]) for m in (8.0, 13.0, 16.0, 19.0))
 
 
 def test_a_small_error_costs_what_marechal_says(make, build) -> None:
     setup = quiet(make)
     bare = build(setup, 2.2)
-    worse = build(replace(setup, ao=replace(setup.ao, residual=60.0)), 2.2)
+    worse = build(setups.change(setup, system=replace(setup.psf.system, residual=60.0)), 2.2)
     assert worse.strehl / bare.strehl == pytest.approx(math.exp(-((2 * math.pi * 60 / 2200) ** 2)), rel=5e-3)
-    shaken = build(replace(setup, ao=replace(setup.ao, jitter=1.0)), 2.2)
+    shaken = build(setups.change(setup, system=replace(setup.psf.system, jitter=1.0)), 2.2)
     assert 0.9 < shaken.strehl / bare.strehl < 0.99
 
 
@@ -89,7 +90,7 @@ def test_diffraction_limit(make, build, telescope, pixel, wave) -> None:
     setup = quiet(make, telescope=telescope, pixel_scale=pixel)
     found = build(setup, wave)
     assert found.strehl > 0.99
-    expected = 1.03 * wave * 1e-6 / setup.telescope.diameter * 206265
+    expected = 1.03 * wave * 1e-6 / setup.optics.telescope.diameter * 206265
     assert found.fwhm == pytest.approx(expected, rel=0.05)
 
 
@@ -98,8 +99,15 @@ def test_seeing_limited_width_is_von_karmans(make, build, telescope, wave) -> No
     """Tokovinin 2002 (PASP 114, 1156), eq. 19: good to 1 per cent for L0/r0 > 20."""
     setup = make("seeing", telescope, pixel_scale=0.02, seeing=0.8)
     r0 = 0.976 * wave * 1e-6 / (0.8 * (wave / 0.5) ** -0.2 / 206265)
-    atmosphere = 0.976 * wave * 1e-6 / r0 * 206265 * math.sqrt(1 - 2.183 * (r0 / setup.turbulence.outer_scale) ** 0.356)
-    expected = math.hypot(atmosphere, 0.9 * wave * 1e-6 / setup.telescope.diameter * 206265)
+    atmosphere = (
+        0.976
+        * wave
+        * 1e-6
+        / r0
+        * 206265
+        * math.sqrt(1 - 2.183 * (r0 / setup.atmosphere.turbulence.outer_scale) ** 0.356)
+    )
+    expected = math.hypot(atmosphere, 0.9 * wave * 1e-6 / setup.optics.telescope.diameter * 206265)
     assert build(setup, wave, airmass=1.0).fwhm == pytest.approx(expected, rel=0.05)
 
 
@@ -207,11 +215,11 @@ def test_gaussian_has_its_width_on_pixels(make, build) -> None:
 
 
 def test_image_quality_worsens_with_airmass_and_seeing(make) -> None:
-    vlt, elt = make("seeing", "VLT").telescope, make().telescope
-    at = make_psf.image_quality(0.8, 1.0, 0.55, vlt)
-    assert at < make_psf.image_quality(0.8, 1.5, 0.55, vlt) < make_psf.image_quality(1.2, 1.5, 0.55, vlt)
-    assert make_psf.image_quality(0.8, 1.0, 2.2, vlt) < at
-    assert make_psf.image_quality(0.8, 1.0, 0.55, elt) < at
+    vlt, elt = make("seeing", "VLT").optics.telescope, make().optics.telescope
+    at = image_quality(0.8, 1.0, 0.55, vlt)
+    assert at < image_quality(0.8, 1.5, 0.55, vlt) < image_quality(1.2, 1.5, 0.55, vlt)
+    assert image_quality(0.8, 1.0, 2.2, vlt) < at
+    assert image_quality(0.8, 1.0, 0.55, elt) < at
 
 
 def test_every_position_has_its_own_psf(make, build) -> None:
@@ -228,8 +236,8 @@ def test_every_position_has_its_own_psf(make, build) -> None:
 
 def test_wavelengths_are_averaged_by_weight(make) -> None:
     setup, wave, place = make(), np.array([1.2, 2.2]), np.zeros((1, 2))
-    whole = make_psf.build(setup, 1.0, wave, np.array([0.25, 0.75]), place)
-    blue, red = (make_psf.build(setup, 1.0, wave, np.array(w), place) for w in ([1.0, 0.0], [0.0, 1.0]))
+    whole = setups.psf_at(setup, 1.0, wave, np.array([0.25, 0.75]), place)
+    blue, red = (setups.psf_at(setup, 1.0, wave, np.array(w), place) for w in ([1.0, 0.0], [0.0, 1.0]))
     np.testing.assert_allclose(whole.fine, 0.25 * blue.fine + 0.75 * red.fine, rtol=0.02, atol=2e-6)
     assert blue.strehl < whole.strehl < red.strehl
 

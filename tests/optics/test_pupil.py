@@ -10,26 +10,26 @@ from elvis_cli.optics import pupil
 
 
 def test_segments_have_the_elts_number_and_area(make) -> None:
-    telescope = replace(make().telescope, spider_angles=())
+    telescope = replace(make().optics.telescope, spider_angles=())
     mask, step = pupil.raster(telescope)
     pitch = telescope.segments[0]
     assert mask.sum() * step**2 / (pitch**2 * np.sqrt(3) / 2) == pytest.approx(798, rel=1e-3)
 
 
 def test_clear_area_of_the_elt_agrees_with_the_published_pupil(make) -> None:
-    mask, step = pupil.raster(make().telescope)
+    mask, step = pupil.raster(make().optics.telescope)
     assert mask.sum() * step**2 == pytest.approx(1002.0, rel=0.01)
 
 
 def test_area_of_an_annulus_with_arms(make) -> None:
-    telescope = make("seeing", "VLT").telescope
+    telescope = make("seeing", "VLT").optics.telescope
     mask, step = pupil.raster(telescope)
     arms = 4 * 0.04 * (8.0 - 1.116) / 2
     assert mask.sum() * step**2 == pytest.approx(np.pi / 4 * (8.0**2 - 1.116**2) - arms, rel=1e-3)
 
 
 def test_an_arm_points_to_its_position_angle(make) -> None:
-    telescope = replace(make("seeing", "VLT").telescope, spider_angles=(60.0,), spider_width=0.3)
+    telescope = replace(make("seeing", "VLT").optics.telescope, spider_angles=(60.0,), spider_width=0.3)
     bare = replace(telescope, spider_angles=())
     lost = pupil.raster(bare)[0] - pupil.raster(telescope)[0]
     y, x = np.indices(lost.shape) - (lost.shape[0] - 1) / 2
@@ -37,7 +37,7 @@ def test_an_arm_points_to_its_position_angle(make) -> None:
 
 
 def test_transfer_function_of_a_disc_is_the_known_one(make) -> None:
-    disc = replace(make("seeing", "VLT").telescope, inner=0.0, spider_angles=())
+    disc = replace(make("seeing", "VLT").optics.telescope, inner=0.0, spider_angles=())
     found = pupil.transfer(disc)
     shift = np.linspace(0.0, 8.0, 40)
     u = shift / 8.0
@@ -50,7 +50,7 @@ def test_transfer_function_of_a_disc_is_the_known_one(make) -> None:
 
 
 def test_transfer_function_of_six_arms_has_their_symmetry(make) -> None:
-    plus, minus = pupil.transfer(make().telescope).sample(np.linspace(0.0, 39.0, 80))
+    plus, minus = pupil.transfer(make().optics.telescope).sample(np.linspace(0.0, 39.0, 80))
     np.testing.assert_allclose(plus, minus, atol=2e-3)
     assert plus.max() == pytest.approx(1.0)
     assert plus.min() > -1e-3
@@ -66,7 +66,7 @@ def test_cubic_interpolation_reproduces_a_parabola() -> None:
 
 
 def test_a_mask_turns_arms_and_holes_alike(make) -> None:
-    telescope = replace(make("seeing", "VLT").telescope, spider_angles=(30.0,), spider_width=0.3)
+    telescope = replace(make("seeing", "VLT").optics.telescope, spider_angles=(30.0,), spider_width=0.3)
     bare = replace(telescope, spider_angles=())
     still, turned = PupilMask("two", 0.0, ((1.0, 2.5, 0.5),)), PupilMask("two", 50.0, ((1.0, 2.5, 0.5),))
     arms = [
@@ -80,7 +80,7 @@ def test_a_mask_turns_arms_and_holes_alike(make) -> None:
 
 
 def test_holes_keep_their_area_and_have_one_peak_a_baseline(make) -> None:
-    telescope = replace(make("seeing", "VLT").telescope, inner=0.0, spider_angles=())
+    telescope = replace(make("seeing", "VLT").optics.telescope, inner=0.0, spider_angles=())
     mask = PupilMask("two", 0.0, ((-1.5, 0.5, 0.4), (1.0, -1.0, 0.4)))
     shape, step = pupil.raster(telescope, mask)
     assert shape.sum() * step**2 == pytest.approx(2 * np.pi * 0.4**2, rel=2e-3)
@@ -93,7 +93,7 @@ def test_holes_keep_their_area_and_have_one_peak_a_baseline(make) -> None:
 
 def test_a_grating_alone_makes_two_whole_images(make) -> None:
     """cos(2 pi g y / D) is two points; the leak stays where it is."""
-    telescope = make("seeing", "VLT").telescope
+    telescope = make("seeing", "VLT").optics.telescope
     shift = np.linspace(0.0, 7.0, 60)
     plain = pupil.transfer(telescope).sample(shift)[0]
     split = pupil.transfer(telescope, PupilMask("g", 0.0, (), ((0.0,),), 6.0, 0.1)).sample(shift)[0]
@@ -102,7 +102,7 @@ def test_a_grating_alone_makes_two_whole_images(make) -> None:
 
 
 def test_a_phase_plate_bends_but_loses_no_light(make) -> None:
-    telescope = make("seeing", "VLT").telescope
+    telescope = make("seeing", "VLT").optics.telescope
     sines = ((0.0, 0.0), (0.3, 0.0), (0.0, -0.5))
     mask = PupilMask("plate", 20.0, (), sines, 0.0, 0.0)
     shape, step = pupil.raster(telescope, mask)

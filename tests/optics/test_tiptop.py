@@ -14,8 +14,9 @@ from astropy.io import fits
 
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.instrument import registry
-from elvis_cli.optics import make_psf, tiptop, user_psf
+from elvis_cli.optics import tiptop, user_psf
 from elvis_cli.request import parse
+from tests import setups
 
 INSTALLED = importlib.util.find_spec("tiptop") is not None
 STAND_IN = """
@@ -51,6 +52,12 @@ def stand_in(tmp_path, monkeypatch):
 
     yield install
     sys.modules.pop("tiptop", None)
+
+
+def adopt(instrument, mode):
+    """Return the Setup of a mode with TIPTOP's PSF at the middle of the field."""
+    setup, _ = setup_of(instrument, mode, {})
+    return user_psf.adopt(setup, "tiptop", (0.0, 0.0))
 
 
 def setup_of(instrument, mode, elvis):
@@ -90,9 +97,9 @@ def test_photons_are_the_guide_stars(stand_in):
     """Deo et al. 2019: 2.6e10 photons/s/m2 at R = 0, of which 28 % arrive on 0.42 m in 2 ms: 257 at R = 10."""
     copy = stand_in()
     setup, request = setup_of("micado", "img_4mas_scao", {"ao": {"guide_star": {"x": 3, "y": 4, "mag": 10}}})
-    user_psf.adopt(setup, request)
+    user_psf.adopt(setup, "tiptop", request.elvis.offset)
     asked = read(copy)
-    sensor = setup.telescope.diameter / 92
+    sensor = setup.optics.telescope.diameter / 92
     assert asked["sensor_HO"]["NumberPhotons"][0] == pytest.approx(257 * (sensor / 0.42) ** 2, rel=0.01)
     assert asked["sources_HO"]["Zenith"] == pytest.approx([5.0])
     assert asked["sources_HO"]["Azimuth"] == pytest.approx([53.13], abs=0.01)
@@ -100,7 +107,7 @@ def test_photons_are_the_guide_stars(stand_in):
 
 def test_lasers_have_their_asterism_and_natural_stars(stand_in):
     copy = stand_in()
-    user_psf.adopt(*setup_of("micado", "img_4mas_mcao", {}))
+    adopt("micado", "img_4mas_mcao")
     asked = read(copy)
     assert asked["sources_HO"]["Zenith"] == pytest.approx([45.0] * 6)
     assert asked["sources_HO"]["Height"] == 90e3
@@ -112,7 +119,7 @@ def test_lasers_have_their_asterism_and_natural_stars(stand_in):
 def test_a_failure_is_told(stand_in):
     stand_in(fails=True)
     with pytest.raises(ResourceError, match="TIPTOP failed: ValueError: no such star"):
-        user_psf.adopt(*setup_of("micado", "img_4mas_scao", {}))
+        adopt("micado", "img_4mas_scao")
 
 
 @pytest.mark.skipif(INSTALLED, reason="TIPTOP is installed")
@@ -125,9 +132,9 @@ def test_without_it_the_extra_is_named(elvis, micado):
 def test_it_is_for_adaptive_optics_only(elvis, fors):
     result = elvis("--psf", "tiptop", stdin=json.dumps(fors()))
     assert result.code == 65
-    setup, request = setup_of("micado", "img_4mas_mcao", {})
+    setup, _ = setup_of("micado", "img_4mas_mcao", {})
     with pytest.raises(RequestError, match="scao, ltao, mcao"):
-        tiptop.cube(replace(setup, ao=replace(setup.ao, kind="glao")), request)
+        tiptop.cube(setups.change(setup, system=replace(setup.psf.system, kind="glao")), (0.0, 0.0))
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra elvis-cli[tiptop]")
@@ -141,8 +148,8 @@ def test_the_built_in_strehl_is_tiptops_within_a_tenth(instrument, mode):
     wave = tiptop.wavelengths(setup)
     places = np.zeros((1, 2))
     own, theirs = (
-        make_psf.build(s, request.sky.airmass, wave, np.array([0.3, 0.4, 0.3]), places)
-        for s in (setup, user_psf.adopt(setup, request))
+        setups.psf_at(s, request.sky.airmass, wave, np.array([0.3, 0.4, 0.3]), places)
+        for s in (setup, user_psf.adopt(setup, "tiptop", (0.0, 0.0)))
     )
     assert own.strehl == pytest.approx(theirs.strehl, abs=0.1)
     assert own.fwhm == pytest.approx(theirs.fwhm, rel=0.06)

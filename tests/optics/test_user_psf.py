@@ -11,9 +11,11 @@ from astropy.io import fits
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.instrument import registry
 from elvis_cli.model.elvis_block import PsfCube
-from elvis_cli.optics import make_psf, user_psf
+from elvis_cli.model.psf_model import CubePsf
+from elvis_cli.optics import user_psf
 from elvis_cli.request import parse, payload
 from elvis_cli.request.files.psf import read_psf
+from tests import setups
 
 
 def gaussian(fwhm, size=65, at=(0.0, 0.0), total=1.0):
@@ -30,20 +32,20 @@ def cube(images, scale=0.002, wavelength=()):
 
 @pytest.fixture
 def setup(micado):
-    def make(**changes):
+    def make(images=None, **changes):
         found = registry.load("micado").configure(parse.read(json.dumps(micado())))
-        return replace(found, psf="cube", **changes)
+        return setups.change(found, **({"psf": CubePsf(images)} if images else {}), **changes)
 
     return make
 
 
 def made(setup, wave=(2.15,), weight=(1.0,)):
-    return make_psf.build(setup, 1.2, np.array(wave), np.array(weight), np.zeros((1, 2)))
+    return setups.psf_at(setup, 1.2, np.array(wave), np.array(weight), np.zeros((1, 2)))
 
 
 @pytest.mark.parametrize("scale", [0.001, 0.002, 0.0031, 0.004, 0.007])
 def test_light_and_place_survive_resampling(setup, scale):
-    found = made(setup(psf_cube=cube(gaussian(8.0, 101, (0.4, -0.3)), scale)))
+    found = made(setup(cube(gaussian(8.0, 101, (0.4, -0.3)), scale)))
     step = found.oversample
     for phase in (0, 1, step // 2):
         pixels = found.fine[0][phase::step, phase::step]
@@ -59,7 +61,7 @@ def test_light_and_place_survive_resampling(setup, scale):
 
 
 def test_light_beyond_the_border_is_continued(setup):
-    found = made(setup(psf_cube=cube(gaussian(6.0, total=0.8))))
+    found = made(setup(cube(gaussian(6.0, total=0.8))))
     assert found.encircled(30.0) == pytest.approx(0.8, abs=0.01)
     far = [found.encircled(d) for d in (40.0, 60.0, 200.0, 2000.0, 8000.0)]
     assert all(np.diff(far) > 0)
@@ -71,13 +73,13 @@ def test_light_beyond_the_border_is_continued(setup):
 
 
 def test_any_unit_is_scaled_to_all_light(setup):
-    one, other = (made(setup(psf_cube=cube(gaussian(6.0, total=total)))) for total in (1.0, 1234.0))
+    one, other = (made(setup(cube(gaussian(6.0, total=total)))) for total in (1.0, 1234.0))
     np.testing.assert_allclose(one.fine, other.fine, rtol=1e-5, atol=1e-12)
 
 
 def test_planes_are_mixed_by_the_passband(setup):
     narrow, wide = gaussian(4.0), gaussian(10.0)
-    own = setup(psf_cube=cube([narrow, wide], wavelength=(1.0, 2.0)))
+    own = setup(cube([narrow, wide], wavelength=(1.0, 2.0)))
     ends = [made(own, (w,)) for w in (1.0, 2.0)]
     np.testing.assert_allclose(made(own, (1.5,)).fine, 0.5 * (ends[0].fine + ends[1].fine), atol=1e-6)
     mixed = made(own, (1.0, 1.5, 2.0), (0.5, 0.25, 0.25))
@@ -87,23 +89,24 @@ def test_planes_are_mixed_by_the_passband(setup):
 
 def test_strehl_of_a_perfect_telescope_is_one(setup):
     base = setup(pixel_scale=0.0005)
-    perfect = replace(base, psf="ao", seeing=0.01, ao=replace(base.ao, residual=0.0, jitter=0.0), guide_star_mag=-5.0)
+    system = replace(base.psf.system, residual=0.0, jitter=0.0)
+    perfect = setups.change(base, seeing=0.01, system=system, guide_star_mag=-5.0)
     image = made(perfect).fine[0]
     step = made(perfect).oversample
     middle = len(image) // 2
     own = image[middle % step :: step, middle % step :: step]
-    assert made(replace(base, psf_cube=cube(own, 0.0005))).strehl == pytest.approx(1.0, abs=0.02)
+    assert made(replace(base, psf=CubePsf(cube(own, 0.0005)))).strehl == pytest.approx(1.0, abs=0.02)
 
 
 def test_our_own_psf_as_a_cube_gives_the_same_frame(tmp_path, micado, elvis):
     """Written on elements of a quarter pixel at five wavelengths, read back: the same frame within 1 %."""
     document = micado({"elvis": {"window": {"x0": 1984, "y0": 1984, "nx": 128, "ny": 128}, "product": "expected"}})
     setup = registry.load("micado").configure(parse.read(json.dumps(document)))
-    fine = replace(setup, pixel_scale=0.001)
+    fine = setups.change(setup, pixel_scale=0.001)
     waves = np.linspace(1.95, 2.35, 5)
     hdus = fits.HDUList([fits.PrimaryHDU()])
     for wave in waves:
-        found = make_psf.build(fine, 1.2, np.array([wave]), np.ones(1), np.zeros((1, 2)))
+        found = setups.psf_at(fine, 1.2, np.array([wave]), np.ones(1), np.zeros((1, 2)))
         step, middle = found.oversample, found.fine.shape[1] // 2
         hdus.append(fits.ImageHDU(found.fine[0][middle % step :: step, middle % step :: step]))
         hdus[-1].header["WAVELENG"] = (wave, "[um]")

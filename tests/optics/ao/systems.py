@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from elvis_cli.model.atmosphere import Turbulence
+from elvis_cli.model.psf_model import AoPsf
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.telescope import AoSystem, Telescope
+from tests import setups
 
 PARANAL = (30.0, 140.0, 281.0, 562.0, 1125.0, 2250.0, 4500.0, 7750.0, 11000.0, 14000.0)
 PARANAL_WEIGHT = (0.59, 0.02, 0.04, 0.06, 0.01, 0.05, 0.09, 0.04, 0.05, 0.05)
@@ -55,15 +57,13 @@ class System:
 
     def setup(self, base: Setup) -> Setup:
         """Return ``base`` with this system."""
-        return replace(
+        return setups.change(
             base,
             telescope=self.telescope,
-            ao=self.ao,
-            psf="ao",
+            psf=AoPsf(self.ao, guide_star_mag=0.0),
             seeing=self.seeing,
-            turbulence=self.turbulence or base.turbulence,
+            turbulence=self.turbulence or base.atmosphere.turbulence,
             pixel_scale=self.pixel,
-            guide_star_mag=0.0,
         )
 
 

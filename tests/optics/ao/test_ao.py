@@ -7,21 +7,22 @@ import numpy as np
 import pytest
 
 from elvis_cli.errors import ElvisError
-from elvis_cli.optics.ao import corrected, wavefront
+from elvis_cli.optics.ao import wavefront
 from elvis_cli.optics.ao.loop import Loop
-from elvis_cli.sky.turbulence import REFERENCE
+from elvis_cli.sky.turbulence import REFERENCE, air
+from tests import setups
 
 DIAMETER = 39.1
 
 
 def rms(setup, at=(0.0, 0.0), airmass=1.1547) -> float:
-    return math.sqrt(corrected.Corrected(setup, airmass, DIAMETER).towards(np.array(at)).variance)
+    return math.sqrt(setups.corrected(setup, airmass, DIAMETER).towards(np.array(at)).variance)
 
 
 def ideal(setup, **changes):
     """The system without errors but those of ``changes``: no servo lag, noise or residual."""
-    system = replace(setup.ao, residual=0.0, jitter=0.0, rate=1e6, gain=0.5, delay=1.0, subapertures=1000)
-    return replace(setup, ao=replace(system, **changes), guide_star_mag=-30.0)
+    system = replace(setup.psf.system, residual=0.0, jitter=0.0, rate=1e6, gain=0.5, delay=1.0, subapertures=1000)
+    return setups.change(setup, system=replace(system, **changes), guide_star_mag=-30.0)
 
 
 def rises(values) -> bool:
@@ -42,7 +43,7 @@ def test_servo_lag_is_the_gradient_along_the_wind(make) -> None:
     frame, gain = 2e-4, 0.5
     lagging = ideal(setup, rate=1 / frame, gain=gain, delay=1.0)
     found = rms(lagging, airmass=1.0) ** 2 - rms(ideal(setup), airmass=1.0) ** 2
-    budget = corrected.Corrected(lagging, 1.0, DIAMETER)
+    budget = setups.corrected(lagging, 1.0, DIAMETER)
     f = np.linspace(0.0, budget.cutoff, 5000)
     wind2 = float(np.sum(budget.air.weight * budget.air.wind**2))
     lost = 0.5 * (2 * math.pi * f * frame / gain) ** 2 * wind2
@@ -59,7 +60,7 @@ def test_angular_anisoplanatism(make) -> None:
 
 
 def test_anisoplanatism_has_the_direction_of_the_star(make) -> None:
-    budget = corrected.Corrected(make(), 1.0, DIAMETER)
+    budget = setups.corrected(make(), 1.0, DIAMETER)
     shift = np.array([0.0, 4.0])
     even, odd = budget.towards(np.array([8.0, 0.0])).structure(shift)
     assert odd is None
@@ -74,7 +75,7 @@ def test_anisoplanatism_has_the_direction_of_the_star(make) -> None:
 
 def test_structure_function_is_that_of_the_spectrum(make) -> None:
     """Far apart the two ends know nothing of each other: D tends to twice the variance."""
-    wavefront = corrected.Corrected(make(), 1.0, DIAMETER).towards(np.array([3.0, 1.0]))
+    wavefront = setups.corrected(make(), 1.0, DIAMETER).towards(np.array([3.0, 1.0]))
     even, odd = wavefront.structure(np.array([0.0, 24.0, 27.0]))
     assert even[0, 0] == pytest.approx(0.0, abs=1.0)
     assert odd is not None
@@ -83,15 +84,15 @@ def test_structure_function_is_that_of_the_spectrum(make) -> None:
 
 def test_residual_error_adds_in_quadrature(make) -> None:
     setup = make()
-    without = rms(replace(setup, ao=replace(setup.ao, residual=0.0)))
+    without = rms(setups.change(setup, system=replace(setup.psf.system, residual=0.0)))
     assert rms(setup) == pytest.approx(math.hypot(without, 100.0), rel=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["scao", "mcao", "ltao", "glao"])
 def test_the_error_grows_with_everything_that_makes_it_worse(make, kind) -> None:
     setup = make("mcao" if kind in ("ltao", "glao") else kind)
-    setup = replace(setup, ao=replace(setup.ao, kind=kind))
-    assert rises([rms(replace(setup, seeing=s)) for s in (0.4, 0.6, 0.8, 1.2, 2.0)])
+    setup = setups.change(setup, system=replace(setup.psf.system, kind=kind))
+    assert rises([rms(setups.change(setup, seeing=s)) for s in (0.4, 0.6, 0.8, 1.2, 2.0)])
     assert rises([rms(setup, airmass=x) for x in (1.0, 1.2, 1.5, 2.0)])
     if kind in ("scao", "mcao"):
         inner = 0.0 if kind == "scao" else 10.0  # where MORFEO's mirrors are told to be best
@@ -101,7 +102,7 @@ def test_the_error_grows_with_everything_that_makes_it_worse(make, kind) -> None
 @pytest.mark.parametrize("at", [0.0, 5.0, 20.0])
 def test_a_fainter_star_is_worse_until_nothing_is_corrected(make, at) -> None:
     setup = make()
-    found = [rms(replace(setup, guide_star_mag=m), (at, 0.0)) for m in (5, 8, 11, 13, 15, 17, 19, 25)]
+    found = [rms(setups.change(setup, guide_star_mag=m), (at, 0.0)) for m in (5, 8, 11, 13, 15, 17, 19, 25)]
     assert rises(found)
     assert found[-1] > 10 * found[0] / (1 + at)
 
@@ -109,10 +110,10 @@ def test_a_fainter_star_is_worse_until_nothing_is_corrected(make, at) -> None:
 @pytest.mark.parametrize("kind", ["mcao", "ltao"])
 def test_a_faint_natural_star_beside_lasers_moves_the_image(make, kind) -> None:
     setup = make("mcao")
-    setup = replace(setup, ao=replace(setup.ao, kind=kind))
+    setup = setups.change(setup, system=replace(setup.psf.system, kind=kind))
 
     def jitter(magnitude: float, at: float = 0.0) -> float:
-        budget = corrected.Corrected(replace(setup, guide_star_mag=magnitude), 1.0, DIAMETER)
+        budget = setups.corrected(setups.change(setup, guide_star_mag=magnitude), 1.0, DIAMETER)
         return budget.towards(np.array([at, 0.0])).jitter
 
     assert rises([jitter(m) for m in (10, 14, 17, 20, 24)])
@@ -124,19 +125,27 @@ def test_a_faint_natural_star_beside_lasers_moves_the_image(make, kind) -> None:
 def test_cone_effect(make) -> None:
     """(D/d0)^(5/3) with d0 = 3.78 m, the tilt removed, for Paranal's profile (Monte Carlo): 148 nm on 8 m."""
     setup = make("mcao", "VLT")
-    system = replace(setup.ao, kind="ltao", lasers=1, pitch=0.2, dm_pitches=(), dm_heights=(0.0,))
-    one = ideal(replace(setup, ao=system), laser_photons=1e12)
-    near = corrected.Corrected(one, 1.0, 8.0).towards(np.zeros(2)).variance
-    none = corrected.Corrected(replace(one, ao=replace(one.ao, kind="scao")), 1.0, 8.0).towards(np.zeros(2)).variance
+    system = replace(setup.psf.system, kind="ltao", lasers=1, pitch=0.2, dm_pitches=(), dm_heights=(0.0,))
+    one = ideal(setups.change(setup, system=system), laser_photons=1e12)
+    near = setups.corrected(one, 1.0, 8.0).towards(np.zeros(2)).variance
+    none = (
+        setups.corrected(setups.change(one, system=replace(one.psf.system, kind="scao")), 1.0, 8.0)
+        .towards(np.zeros(2))
+        .variance
+    )
     assert math.sqrt(near - none) == pytest.approx(148.0, rel=0.1)
 
 
 def test_ground_layer_correction_leaves_the_high_layers(make) -> None:
     setup = make("mcao")
-    setup = replace(setup, ao=replace(setup.ao, kind="glao", asterism_radius=120.0))
-    open_loop = 0.5 * float(wavefront.seeing_limited(corrected.air(setup, 1.0), 200.0).isotropic[-1])
+    setup = setups.change(setup, system=replace(setup.psf.system, kind="glao", asterism_radius=120.0))
+    open_loop = 0.5 * float(wavefront.seeing_limited(air(replace(setup.atmosphere, airmass=1.0)), 200.0).isotropic[-1])
     left = rms(setup, airmass=1.0) ** 2
-    aloft = sum(w for h, w in zip(setup.turbulence.height, setup.turbulence.weight, strict=True) if h > 2000)
+    aloft = sum(
+        w
+        for h, w in zip(setup.atmosphere.turbulence.height, setup.atmosphere.turbulence.weight, strict=True)
+        if h > 2000
+    )
     assert 0.5 * aloft < left / open_loop < 2 * aloft
 
 
@@ -158,4 +167,4 @@ def test_product_is_the_matrix_product() -> None:
 def test_an_unknown_kind_is_an_error(make) -> None:
     setup = make()
     with pytest.raises(ElvisError, match="scao, ltao, mcao, glao"):
-        corrected.Corrected(replace(setup, ao=replace(setup.ao, kind="xao")), 1.0, DIAMETER)
+        setups.corrected(setups.change(setup, system=replace(setup.psf.system, kind="xao")), 1.0, DIAMETER)

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from elvis_cli.optics import make_psf
+from elvis_cli.model.psf_model import SeeingPsf
+from elvis_cli.optics.psf_types import Psf
+from tests import setups
 from tests.optics.ao.systems import SYSTEMS
 
 JUDGED = [(name, r, s) for name, system in SYSTEMS.items() for r, s in zip(system.radius, system.strehl, strict=False)]
@@ -13,9 +15,9 @@ JUDGED = [(name, r, s) for name, system in SYSTEMS.items() for r, s in zip(syste
 
 def seen(make, name, radius=0.0, **changes):
     system = SYSTEMS[name]
-    setup = replace(system.setup(make()), **changes)
+    setup = setups.change(system.setup(make()), **changes)
     wave = np.array([changes.pop("wave", system.wave)])
-    return make_psf.build(setup, system.airmass, wave, np.ones(1), np.array([(0.0, radius)]))
+    return setups.psf_at(setup, system.airmass, wave, np.ones(1), np.array([(0.0, radius)]))
 
 
 @pytest.mark.parametrize(("name", "radius", "strehl"), JUDGED)
@@ -40,19 +42,19 @@ def test_ground_layer_correction_sharpens_by_the_published_factor(make) -> None:
     Required at 1 arcsec: half of the light in a circle 15 % smaller in Y and 30 % in Ks.
     """
     wide = [seen(make, "GRAAL", r) for r in (0.0, 120.0, 220.0)]
-    open_loop = seen(make, "GRAAL", psf="seeing")
+    open_loop = seen(make, "GRAAL", psf=SeeingPsf())
     assert all(0.7 < found.fwhm / open_loop.fwhm < 0.9 for found in wide)
     assert wide[2].fwhm / wide[0].fwhm < 1.1
 
-    def half(found: make_psf.Psf) -> float:
+    def half(found: Psf) -> float:
         diameters = np.linspace(1.0, 20.0, 200)
         return float(np.interp(0.5, [found.encircled(d) for d in diameters], diameters))
 
     for wave, smaller in ((1.02, 0.15), (2.15, 0.30)):
         system = SYSTEMS["GRAAL"]
-        setup = replace(system.setup(make()), seeing=1.0)
+        setup = setups.change(system.setup(make()), seeing=1.0)
         pair = [
-            make_psf.build(replace(setup, psf=kind), 1.0, np.array([wave]), np.ones(1), np.zeros((1, 2)))
-            for kind in ("ao", "seeing")
+            setups.psf_at(replace(setup, psf=psf), 1.0, np.array([wave]), np.ones(1), np.zeros((1, 2)))
+            for psf in (setup.psf, SeeingPsf())
         ]
         assert 1.0 - half(pair[0]) / half(pair[1]) == pytest.approx(smaller, abs=0.06)
