@@ -6,11 +6,12 @@ import copy
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO, TextIOWrapper
 from typing import Any, NamedTuple
 
 import pytest
+from astropy.utils import iers
 
 from elvis_cli import cli, pipeline
 from elvis_cli.instrument import registry
@@ -81,6 +82,17 @@ def _no_source_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def earth_rotation() -> Iterator[None]:
+    """Let astropy, which some tests compare with, use the table of UT1 that it ships, however old that is."""
+    with (
+        iers.conf.set_temp("auto_download", False),
+        iers.conf.set_temp("auto_max_age", None),
+        iers.conf.set_temp("iers_degraded_accuracy", "ignore"),
+    ):
+        yield
+
+
 @pytest.fixture
 def fors() -> Callable[..., Document]:
     """A FORS2 request that ESO's ETC has answered; keyword ``changes`` by path."""
@@ -138,7 +150,7 @@ def run(*argv: str, stdin: str | bytes = b"") -> Result:
         code = cli.run(list(argv))
         sys.stdout.flush()
         sys.stderr.flush()
-        return Result(code, sys.stdout.buffer.getvalue(), sys.stderr.buffer.getvalue().decode())  # type: ignore[attr-defined]
+        return Result(code, sys.stdout.buffer.getvalue(), sys.stderr.buffer.getvalue().decode())
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams
 

@@ -9,27 +9,35 @@ from typing import Any
 
 import pytest
 
-Test = Callable[..., None]
+Check = Callable[..., None]
 
 
-def each(names: str | tuple[str, ...], cases: Iterable[Any]) -> Callable[[Test], Test]:
+def failures(check: Check, cases: Iterable[Any]) -> dict[str, str]:
+    """Return the error of every case for which ``check`` fails; a tuple is several arguments."""
+    failed = {}
+    for case in cases:
+        try:
+            check(*(case if isinstance(case, tuple) else (case,)))
+        except (Exception, pytest.fail.Exception) as error:
+            failed[repr(case)] = f"{type(error).__name__}: {error}"
+    return failed
+
+
+def each(names: str | tuple[str, ...], cases: Iterable[Any]) -> Callable[[Check], Check]:
     """Run a test for every case within one test; arguments as for ``pytest.mark.parametrize``.
 
     For values that need no fixture of their own: fixtures are set up once for all cases.
     """
     keys = (names,) if isinstance(names, str) else names
-    listed = list(cases)
+    values = [(case,) if isinstance(names, str) else tuple(case) for case in cases]
 
-    def decorate(test: Test) -> Test:
+    def decorate(test: Check) -> Check:
         @functools.wraps(test)
         def loop(**fixtures: Any) -> None:
-            failed = {}
-            for case in listed:
-                values = (case,) if isinstance(names, str) else case
-                try:
-                    test(**fixtures, **dict(zip(keys, values, strict=True)))
-                except (Exception, pytest.fail.Exception) as error:
-                    failed[repr(case)] = f"{type(error).__name__}: {error}"
+            def check(*case: Any) -> None:
+                test(**fixtures, **dict(zip(keys, case, strict=True)))
+
+            failed = failures(check, values)
             assert failed == {}, "\n".join(f"{case}: {why}" for case, why in failed.items())
 
         signature = inspect.signature(test)

@@ -6,7 +6,6 @@ from datetime import datetime
 import pytest
 from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_body
 from astropy.time import Time
-from astropy.utils import iers
 
 from elvis_cli.model.atmosphere import Site
 from elvis_cli.observing import ephemeris
@@ -15,12 +14,6 @@ from elvis_cli.observing import ephemeris
 pytestmark = pytest.mark.filterwarnings("ignore:.*dubious year", "ignore:.*polar motions")
 PARANAL = Site("Paranal", -24.6272, -70.4042, 2635.0, 285.0, 743.0, 0.1)
 TIMES = [datetime(2026, 1, 5, 2), datetime(2026, 7, 1, 6, 30), datetime(2030, 3, 1, 4)]
-
-
-@pytest.fixture(autouse=True)
-def offline():
-    with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("iers_degraded_accuracy", "ignore"):
-        yield
 
 
 @pytest.mark.parametrize("when", TIMES)
