@@ -57,7 +57,7 @@ class PreparedExposure:
 
 def configure(request: Request) -> Setup:
     """Return the Setup of a request; its values name the shipped tables too."""
-    with key_aliases.of(request.document):
+    with key_aliases.pointing_into(request.document):
         setup = registry.load(request.instrument).configure(request)
     values = (*setup.values, *provenance.tables(request))
     if request.elvis.calibration and setup.calibration is None:
@@ -79,7 +79,7 @@ def prepare(request: Request) -> PreparedExposure:
         No such instrument, or data are missing.
 
     """
-    with key_aliases.of(request.document):
+    with key_aliases.pointing_into(request.document):
         return _prepare(request)
 
 

@@ -48,7 +48,6 @@ from elvis_cli.detector.steps import DRAWN, Step, configure, select, sequence
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import ElvisBlock
 from elvis_cli.model.setup import Setup
-from elvis_cli.request.stage_aliases import stage_of
 
 Draw = Callable[[frozenset[str]], Image]
 RowFunction = Callable[[Image, int, Any, StageContext], None]
@@ -167,7 +166,7 @@ def _context(setup: Setup, chip: Chip, block: ElvisBlock) -> StageContext:
         seed=block.seed,
         exposure=setup.exposure.number,
         previous=block.previous,
-        models={stage_of(name): model for name, model in block.models.items()},
+        models=block.models,
     )
 
 

@@ -11,7 +11,6 @@ from elvis_cli.detector.stage import Stage, StageContext
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.model.detector import Detector
 from elvis_cli.model.elvis_block import ElvisBlock
-from elvis_cli.request.stage_aliases import OPTICAL, canonical, stage_of
 
 DRAWN = {
     "stars": "point sources",
@@ -78,6 +77,10 @@ OWN = frozenset(
 """Stages whose parameters are numbers of the chip or the detector: they need no table."""
 
 
+OPTICAL_MODELS = ("zero_point", "distortion")
+"""Models of the user's that are the optics', not a stage's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A stage of one chip; ``stage`` is None for a part of the light that is drawn."""
@@ -131,9 +134,9 @@ def select(elvis_block: ElvisBlock, detector: Detector) -> tuple[Step, ...]:
         known = (*names, "all") if key == "keep" else names
         asked = getattr(elvis_block, key)
         for i, name in enumerate(asked or ()):
-            if canonical(name) not in known:
+            if name not in known:
                 raise choice_error(f"/elvis/{key}/{i}", name, known)
-        given[key] = {canonical(name) for name in asked or ()}
+        given[key] = set(asked or ())
     wanted = given["also"] | given["only"] | given["stages"]
     steps = []
     for name in names:
@@ -183,19 +186,19 @@ def _check_models(context: StageContext, elvis_block: ElvisBlock) -> None:
     """Raise if a model is of no stage of the detector, or an image has not the chip's shape."""
     names = [name for name in sequence(context.detector, elvis_block.order) if name not in DRAWN]
     for name in elvis_block.models:
-        if name in OPTICAL:
+        if name in OPTICAL_MODELS:
             continue
-        if stage_of(name) not in names:
-            raise choice_error(f"/elvis/models/{name}", name, [*names, *OPTICAL])
-        if stage(stage_of(name)).array:
-            context.array(stage_of(name))
+        if name not in names:
+            raise choice_error(f"/elvis/models/{name}", name, [*names, *OPTICAL_MODELS])
+        if stage(name).array:
+            context.array(name)
 
 
 def _refuse_if_asked(name: str, elvis_block: ElvisBlock, context: StageContext) -> None:
     """Raise if a stage that has no parameters was asked for by name."""
     detector = context.detector
     for key in ("stages", "only", "also"):
-        asked = [canonical(n) for n in getattr(elvis_block, key) or ()]
+        asked = list(getattr(elvis_block, key) or ())
         if name in asked:
             raise RequestError(
                 f"/elvis/{key}/{asked.index(name)}",

@@ -9,7 +9,6 @@ from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.model import sampling
 from elvis_cli.model.detector import Detector
 from elvis_cli.model.elvis_block import ElvisBlock, Previous, Window
-from elvis_cli.request.stage_aliases import canonical
 
 MAX_KEPT_READS = 2**26
 """Numbers in the reads of one chip."""
@@ -23,7 +22,7 @@ def completed(detector: Detector, family: SourcedTable | None, window: Window, b
     RequestError
         The window has no reference pixels for the correction that the request names.
     """
-    asked = {canonical(name) for name in (*block.also, *(block.only or ()), *(block.stages or ()))}
+    asked = {*block.also, *(block.only or ()), *(block.stages or ())}
     if block.previous:
         asked.add("persistence")
     if family and "reference_correction" in asked & set(family):

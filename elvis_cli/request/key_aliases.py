@@ -1,4 +1,4 @@
-"""Where a document of any generation says what an error is about."""
+"""Pointers of errors -> the keys that a document of any generation has."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FAMILIES: tuple[tuple[str, ...], ...] = (
 
 
 @contextmanager
-def of(document: Mapping[str, Any]) -> Iterator[None]:
-    """Let a RequestError inside point to what the document has, where it has another name for it."""
+def pointing_into(document: Mapping[str, Any]) -> Iterator[None]:
+    """Let a RequestError inside point to the key that the document has for the quantity."""
     try:
         yield
     except RequestError as error:

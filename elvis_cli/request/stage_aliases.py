@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ALIASES = {
+STAGE_ALIASES = {
     "STARS": "stars",
     "GHOSTS": "ghosts",
     "GALAXIES": "galaxies",
@@ -34,8 +34,7 @@ ALIASES = {
 }
 """In the order of that simulator's documentation."""
 
-
-MODELS = {
+MODEL_ALIASES = {
     "bfe": "brighter_fatter",
     "cosmic_ray": "cosmic_rays",
     "flag_map": "cosmetics",
@@ -46,15 +45,11 @@ MODELS = {
 """Names that the same configuration gives to the models of some stages."""
 
 
-OPTICAL = ("zero_point", "distortion")
-"""Models that are the optics', not a stage's."""
-
-
 def stage_of(model: str) -> str:
     """Return the stage that a model belongs to."""
-    return MODELS.get(model, canonical(model))
+    return MODEL_ALIASES.get(model, canonical(model))
 
 
 def canonical(name: str) -> str:
     """Return our name of a stage that may be written FITS_..."""
-    return ALIASES.get(name.removeprefix("FITS_"), name) if name.startswith("FITS_") else name
+    return STAGE_ALIASES.get(name.removeprefix("FITS_"), name) if name.startswith("FITS_") else name

@@ -16,7 +16,7 @@ def test_level_in_the_middle_and_in_the_corners(expose):
 def test_it_only_shines_when_asked(expose):
     change = {"dit": 1, "stages": TABLE, "optional": ("calibration_lamp",)}
     assert not expose(np.zeros((4, 4)), **change, elvis_block={"stages": ()}).any()
-    assert expose(np.zeros((4, 4)), **change, elvis_block={"stages": (), "also": ("FITS_CALIBLAMP",)}).all()
+    assert expose(np.zeros((4, 4)), **change, elvis_block={"stages": (), "also": ("calibration_lamp",)}).all()
 
 
 def test_profile_of_the_user(expose):

@@ -66,7 +66,7 @@ def test_models_travel_in_the_file(elvis, request_text, tmp_path):
     first = elvis(*small, *options, "--skip=cosmic_rays", stdin=request_text)
     (tmp_path / "prnu.fits").unlink()
     made, header = opened(first, tmp_path / "a.fits")
-    assert header["ESO SIM MODELS"] == "prnu gain"
+    assert header["ESO SIM MODELS"] == "flat_field gain"
     ratio = made["flat_field"] / flat[5:25, 7:37]
     np.testing.assert_allclose(ratio / ratio.mean(), 1, rtol=1e-5)
     assert elvis("replay", str(tmp_path / "a.fits")).out == first.out
@@ -77,7 +77,7 @@ def test_models_travel_in_the_file(elvis, request_text, tmp_path):
     [
         ("gain", None, "/elvis/models/gain: cannot read"),
         ("gain", "[1", "/elvis/models/gain: cannot read"),
-        ("gain", "[1]", "no object"),
+        ("gain", "[1]", "not an object"),
         ("gain", '{"factor": NaN}', "cannot read"),
         ("gain", '{"factor": -2}', "/elvis/models/gain/parameters"),
         ("gain", '{"fcator": 2}', "factor"),

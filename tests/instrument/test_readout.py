@@ -182,7 +182,7 @@ def test_a_saturated_star_comes_back_faintly(elvis, micado, bright):
 def test_files_that_are_none(tmp_path, fors, render):
     path = tmp_path / "other.fits"
     fits.PrimaryHDU(np.zeros((4, 4))).writeto(path)
-    with pytest.raises(RequestError, match="no file that ELVIS made"):
+    with pytest.raises(RequestError, match="not a file that ELVIS made"):
         read_previous(path, 30)
     ccd = tmp_path / "ccd.fits"
     ccd.write_bytes(render(fors({"elvis": {"window": {"x0": 0, "y0": 0, "nx": 16, "ny": 16}, "chips": [1]}})))

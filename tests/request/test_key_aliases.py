@@ -10,7 +10,7 @@ from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
 from elvis_cli.request import parse
-from elvis_cli.request.key_aliases import of
+from elvis_cli.request.key_aliases import pointing_into
 
 FIRST = {
     "application": {"instrument": "crires2"},
