@@ -41,7 +41,12 @@ class StandIn:
 
 
 def _setup(
-    kind: str = "ir", *, window: Window | None = None, chips: tuple[int, ...] | None = None, **changes: Any
+    kind: str = "ir",
+    *,
+    window: Window | None = None,
+    chips: tuple[int, ...] | None = None,
+    airmass: float = 1.2,
+    **changes: Any,
 ) -> Setup:
     ir = kind == "ir"
     places = PLACES if ir else ((0, 15.6, 0), (0.03, -15.6, 0.08))
@@ -75,7 +80,7 @@ def _setup(
             pixel_scale=0.004,
             plate_scale=0.004 / 0.015,
         ),
-        atmosphere=Atmosphere(site, Turbulence((0.0,), (1.0,), (10.0,), 25.0), seeing=0.67, airmass=1.2),
+        atmosphere=Atmosphere(site, Turbulence((0.0,), (1.0,), (10.0,), 25.0), seeing=0.67, airmass=airmass),
         psf=SeeingPsf(),
         detector=detector,
         exposure=Exposure(dit=60.0, count=3, count_key="DET.NDIT", infrared=ir),

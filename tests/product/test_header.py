@@ -17,6 +17,7 @@ from elvis_cli.sky.pointing import observe
 def opened(setup, request_for, written):
     def make(kind="ir", count=3, changes=None, **elvis_block):
         made = setup(kind, **(changes or {}))
+        made = replace(made, exposure=replace(made.exposure, count=count))
         return afits.open(io.BytesIO(written(request_for(**elvis_block), made, count=count)))
 
     return make
@@ -145,7 +146,7 @@ def test_only_eso_keywords_that_fit_are_taken_from_the_request(setup, request_fo
     made = setup()
     keys = {"INS.A.B": 1, "ins_configuration": "x", "INS." + "A" * 90: 2, "INS.LIST": [1], "DROP TABLE": 3}
     request = replace(request_for(), keys=keys)
-    cards = header.primary(request, made, prediction, observe(request, made, 3))
+    cards = header.primary(request, made, prediction, observe(request.elvis, made))
     assert [name for name, _, comment in cards if comment == "as requested"] == ["ESO INS A B"]
 
 
