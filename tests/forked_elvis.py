@@ -1,6 +1,6 @@
 """An `elvis` for shell scripts in tests: each call is a fork of one warm process, so that it does not pay for imports.
 
-``install(folder)`` writes the command; ``python -m tests.forked_elvis SOCKET`` is the warm process.
+``install(folder, plugins)`` writes the command; ``python -m tests.forked_elvis SOCKET`` is the warm process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ os._exit(code[0] if code else 70)
 
 @contextmanager
 def install(folder: Path, plugins: Path) -> Iterator[Path]:
-    """Yield a folder for PATH with the command `elvis`, which sees the packages in ``plugins`` and ends with the context."""
+    """Yield a folder for PATH with the command `elvis`, which finds the packages in the folder ``plugins``."""
     address, bin_folder = folder / "socket", folder / "bin"
     bin_folder.mkdir()
     (folder / "client.py").write_text(CLIENT)

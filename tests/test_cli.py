@@ -37,6 +37,15 @@ def process(*argv: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([*COMMAND, *argv], env=ENVIRONMENT, check=False, timeout=60, **options)
 
 
+def heavy_imports(*argv: str, **options: Any) -> tuple[int, set[str]]:
+    """Return the exit code of a command, and the large packages that it has imported."""
+    script = "import sys; from elvis_cli.cli import run; print(run(sys.argv[1:]), *sys.modules)"
+    command = [sys.executable, "-c", script, *argv]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True, **options)
+    code, *modules = done.stdout.decode().splitlines()[-1].split()
+    return int(code), {"numpy", "numba", "astropy", "scipy", "rich"} & set(modules)
+
+
 def pixels(data: bytes) -> list[Any]:
     with fits.open(BytesIO(data), checksum=True) as hdus:
         return [hdu.data.copy() for hdu in hdus if hdu.is_image and hdu.data is not None and hdu.name != "SNR_MAP"]
@@ -182,7 +191,7 @@ class TestErrors:
             (["--window", "1,2,3"], "{}", 2),
             (["--chips", "a"], "{}", 2),
             (["--product", "cooked"], "", 2),
-            (["--sed", "/nonexistent"], "", 2),
+            (["--sed", "MISSING/sed.txt"], "", 2),
             (["--seed", "1", "explain"], "", 2),
             ([], "", 65),
             ([], "{", 65),
@@ -191,13 +200,15 @@ class TestErrors:
             (["explain"], "{}", 65),
             ([], '{"instrumentName": "micdo"}', 69),
             (["example", "nosuch"], "", 69),
-            (["replay", "/nonexistent"], "", 69),
+            (["replay", "MISSING/x.fits"], "", 69),
             (["replay"], "not FITS", 65),
             (["preview"], "not FITS", 65),
-            (["-o", "/nonexistent/x.fits"], "EXAMPLE", 74),
+            (["-o", "MISSING/x.fits"], "EXAMPLE", 74),
+            (["help", "nosuch"], "", 2),
         ],
     )
-    def test_exit_codes(self, elvis: Any, argv: list[str], stdin: str, code: int) -> None:
+    def test_exit_codes(self, elvis: Any, tmp_path: Path, argv: list[str], stdin: str, code: int) -> None:
+        argv = [text.replace("MISSING", str(tmp_path / "missing")) for text in argv]
         stdin = example(window={"x0": 0, "y0": 0, "nx": 8, "ny": 8}) if stdin == "EXAMPLE" else stdin
         result = elvis(*argv, stdin=stdin)
         assert (result.code, result.out, len(result.lines)) == (code, b"", 1), result.err
@@ -237,14 +248,13 @@ class TestErrors:
             elvis(stdin="{}")
 
     def test_a_wrong_request_is_refused_before_the_heavy_imports(self) -> None:
-        script = (
-            "import sys; from elvis_cli.cli import run; code = run([]); "
-            "sys.exit(code if {'numpy', 'numba', 'astropy', 'scipy', 'rich'}.isdisjoint(sys.modules) else 99)"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", script], env=ENVIRONMENT, input=b"{", capture_output=True, check=False
-        )
-        assert done.returncode == 65, done.stderr
+        assert heavy_imports(input=b"{") == (65, set())
+
+    @pytest.mark.parametrize(
+        ("argv", "code"), [(["--version"], 0), (["--help"], 0), (["help", "exit-codes"], 0), (["--nosuch"], 2)]
+    )
+    def test_neither_version_nor_help_needs_the_heavy_imports(self, argv: list[str], code: int) -> None:
+        assert heavy_imports(*argv) == (code, set())
 
 
 class TestCommands:

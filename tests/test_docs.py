@@ -248,8 +248,8 @@ def write_inputs(folder: Path) -> None:
     y, x = np.indices((16, 16)) - 7.5
     blob = np.exp(-(x**2 + y**2) / 8).astype(np.float32)
     axes = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 8.5, "CRPIX2": 8.5, "CRVAL1": 0, "CRVAL2": 0}
-    axes |= {"CDELT1": -2e-6, "CDELT2": 2e-6, "CUNIT1": "deg", "CUNIT2": "deg"}
-    spectral = {"CTYPE3": "WAVE", "CRPIX3": 1, "CRVAL3": 1.8e-6, "CDELT3": 0.2e-6, "CUNIT3": "m"}
+    axes |= {"CDELT1": -3e-5, "CDELT2": 3e-5, "CUNIT1": "deg", "CUNIT2": "deg"}
+    spectral = {"CTYPE3": "WAVE", "CRPIX3": 1, "CRVAL3": 0.3e-6, "CDELT3": 0.2e-6, "CUNIT3": "m"}
     for name, data, cards in (
         ("galaxy", blob, axes),
         ("cube", np.stack([blob] * 5), axes | spectral),
