@@ -113,7 +113,7 @@ def _predicted(request: Request, setup: Setup, lit: Request, light: Illumination
         summary = summarise(frame, setup.exposure, request.elvis.lamp, request.timing, light.budget.sky_model)
         renderer = _renderer(lit, light)
         return PreparedExposure(request, setup, renderer, summary, frozenset(), _no_tables, summary.notes)
-    series, notes = etc_series.wanted(request.output, setup)
+    series, notes = etc_series.requested(request.output, setup)
     if setup.spectrograph is not None:
         from elvis_cli.prediction import spectroscopy
         from elvis_cli.product import order_tables

@@ -38,49 +38,51 @@ def make_site(facts: SourcedTable, sky: SourcedTable) -> Site:
 
 def unused(request: Request) -> tuple[str, ...]:
     """Return a note if a request to an instrument in space speaks of atmosphere or Moon."""
-    sky, asked = request.sky, request.image_quality
-    given = [f"/sky/{key}" for key, used in (("airmass", sky.airmass != 1.0), ("fli", sky.fli != 0.0)) if used]
-    given += ["/seeing"] if (asked.turbulence_category, asked.seeing, asked.iq) != (None, None, None) else []
-    return (f"{', '.join(given)}: not used, there is no atmosphere",) if given else ()
+    sky, quality = request.sky, request.image_quality
+    pointers = [f"/sky/{key}" for key, used in (("airmass", sky.airmass != 1.0), ("fli", sky.fli != 0.0)) if used]
+    pointers += ["/seeing"] if (quality.turbulence_category, quality.seeing, quality.iq) != (None, None, None) else []
+    return (f"{', '.join(pointers)}: not used, there is no atmosphere",) if pointers else ()
 
 
 def zenith_seeing(facts: SourcedTable, request: Request) -> tuple[float, tuple[str, ...]]:
     """Return the zenith seeing (FWHM at 500 nm, arcsec) that the request's section asks for, and notes."""
-    asked = request.image_quality
-    given = request.elvis.atmosphere.seeing or asked.seeing
-    if given is not None:
-        return given, ()
+    quality = request.image_quality
+    requested = request.elvis.atmosphere.seeing or quality.seeing
+    if requested is not None:
+        return requested, ()
     category = turbulence_category(facts, request)
-    if category is None and asked.iq is not None:
-        wave = asked.iq_wavelength or 0.5
-        seeing = asked.iq * (wave / 0.5) ** 0.2 * request.sky.airmass**-0.6
-        return seeing, (f"image quality {asked.iq:g} arcsec at {wave:g} um taken as {seeing:.2f} arcsec zenith seeing",)
+    if category is None and quality.iq is not None:
+        wave = quality.iq_wavelength or 0.5
+        seeing = quality.iq * (wave / 0.5) ** 0.2 * request.sky.airmass**-0.6
+        return seeing, (
+            f"image quality {quality.iq:g} arcsec at {wave:g} um taken as {seeing:.2f} arcsec zenith seeing",
+        )
     categories: Mapping[str, float] = facts.value("categories", "arcsec")
     if category is None or f"{category:g}" not in categories:
         raise choice_error("/seeing/turbulence_category", category, [float(c) for c in categories])
-    if "max_airmass" in facts and request.sky.airmass > (most := facts.value("max_airmass", "1")[f"{category:g}"]):
+    if "max_airmass" in facts and request.sky.airmass > (highest := facts.value("max_airmass", "1")[f"{category:g}"]):
         raise RequestError(
             "/sky/airmass",
             f"{request.sky.airmass:g} is too far from the zenith for turbulence category {category:g}",
             found=request.sky.airmass,
-            allowed=f"<= {most:g}",
+            allowed=f"<= {highest:g}",
         )
     return float(categories[f"{category:g}"]), ()
 
 
 def turbulence_category(facts: SourcedTable, request: Request) -> float | None:
     """Return the turbulence category (%), the form's default if need be; None where the seeing is given without one."""
-    asked = request.image_quality
-    if asked.turbulence_category is not None:
-        return asked.turbulence_category
-    given = (asked.seeing, asked.iq, request.elvis.atmosphere.seeing)
-    return facts.number("default_category", "%") if given == (None, None, None) else None
+    quality = request.image_quality
+    if quality.turbulence_category is not None:
+        return quality.turbulence_category
+    seeing = (quality.seeing, quality.iq, request.elvis.atmosphere.seeing)
+    return facts.number("default_category", "%") if seeing == (None, None, None) else None
 
 
-def turbulence(site: SourcedTable, usual: str, category: float | None, seeing: float, request: Request) -> Turbulence:
+def turbulence(site: SourcedTable, default: str, category: float | None, seeing: float, request: Request) -> Turbulence:
     """Return the profile above a site at the zenith ``seeing``, arcsec.
 
-    ``site`` is its turbulence file, ``usual`` the instrument's profile, and ``category`` (%) the turbulence category
+    ``site`` is its turbulence file, ``default`` the instrument's profile, and ``category`` (%) the turbulence category
     that the seeing comes from, None where the seeing was given: the category may have a profile and, of its own, a
     coherence time.
 
@@ -89,20 +91,20 @@ def turbulence(site: SourcedTable, usual: str, category: float | None, seeing: f
     RequestError
         There is no such profile above this site.
     """
-    asked = request.elvis.atmosphere
+    requested = request.elvis.atmosphere
     profiles: Mapping[str, str] = site.value("category_profiles") if "category_profiles" in site else {}
-    name = asked.profile or (usual if category is None else profiles.get(f"{category:g}", usual))
+    name = requested.profile or (default if category is None else profiles.get(f"{category:g}", default))
     if name not in site.part("profiles"):
         raise choice_error("/elvis/atmosphere/profile", name, list(site.part("profiles")))
-    found = make(site, name)
-    tau = asked.coherence_time
-    if tau is None and asked.profile is None and category is not None and "category_coherence_times" in site:
+    profile = make(site, name)
+    tau = requested.coherence_time
+    if tau is None and requested.profile is None and category is not None and "category_coherence_times" in site:
         tau = site.value("category_coherence_times", "ms").get(f"{category:g}")
-    scale = asked.wind_scale * (coherence_time(found, fried(seeing)) / (tau * 1e-3) if tau else 1.0)
+    scale = requested.wind_scale * (coherence_time(profile, fried(seeing)) / (tau * 1e-3) if tau else 1.0)
     return replace(
-        found,
-        wind=tuple(v * scale for v in found.wind),
-        outer_scale=asked.outer_scale or found.outer_scale,
+        profile,
+        wind=tuple(v * scale for v in profile.wind),
+        outer_scale=requested.outer_scale or profile.outer_scale,
     )
 
 
@@ -127,18 +129,18 @@ def corrected(system: AoSystem | None, request: Request) -> AoSystem | None:
     RequestError
         There is none to change, or it has one guide star only.
     """
-    asked = request.elvis.ao
-    if asked is None:
+    requested = request.elvis.ao
+    if requested is None:
         return system
     if system is None:
         raise RequestError("/elvis/ao", "this mode has no adaptive optics")
-    if system.kind == "scao" and len(asked.guide_stars) > 1:
+    if system.kind == "scao" and len(requested.guide_stars) > 1:
         raise RequestError("/elvis/ao/guide_star", "this mode has one guide star", allowed="{x, y, mag}")
     return replace(
         system,
-        rate=system.rate if asked.rate is None else asked.rate,
-        residual=system.residual if asked.ncpa is None else asked.ncpa,
-        jitter=system.jitter if asked.jitter is None else asked.jitter,
+        rate=system.rate if requested.rate is None else requested.rate,
+        residual=system.residual if requested.ncpa is None else requested.ncpa,
+        jitter=system.jitter if requested.jitter is None else requested.jitter,
     )
 
 

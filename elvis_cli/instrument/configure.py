@@ -71,14 +71,14 @@ def build(
     ao = conditions.corrected(make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None, request)
     window, chips = frame(facts.part("frame"), detector, request)
     category = conditions.turbulence_category(facts.part("seeing"), request) if ao else None
-    usual = facts.text("turbulence", "median")
+    profile = facts.text("turbulence", "median")
     turbulence = conditions.NONE
     if air:
-        turbulence = conditions.turbulence(shared["turbulence"], usual, category, seeing, request)
+        turbulence = conditions.turbulence(shared["turbulence"], profile, category, seeing, request)
     telescope = make_telescope(shared["telescope"])
-    own = facts.part("detectors", facts.text("detector"))
+    detector_table = facts.part("detectors", facts.text("detector"))
     detector = readout.completed(detector, shared.get("family"), window, request.elvis)
-    detector = readout.sampled(detector, own, dit, window, request.elvis)
+    detector = readout.sampled(detector, detector_table, dit, window, request.elvis)
     count = request.timing.count_of(timing.text("count_key"))
     if count is None and request.timing.snr is None:
         count = int(timing.number("count", "1"))
@@ -183,7 +183,7 @@ def make_pupil_mask(facts: SourcedTable, in_beam: list[str], centre: float) -> P
 
 def make_ao(facts: SourcedTable) -> AoSystem:
     """Return an adaptive-optics system; the names in the table are the fields of AoSystem."""
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for item in dataclasses.fields(AoSystem):
         if item.name not in facts:
             if item.default is dataclasses.MISSING:
@@ -191,8 +191,8 @@ def make_ao(facts: SourcedTable) -> AoSystem:
             continue
         raw = facts.tree[item.name]
         value = raw if isinstance(raw, str) else facts.value(item.name)
-        found[item.name] = frozen(value)
-    return AoSystem(**found)
+        parameters[item.name] = frozen(value)
+    return AoSystem(**parameters)
 
 
 def frozen(value: Any) -> Any:
@@ -304,16 +304,16 @@ def aperture_diameter(facts: SourcedTable, request: Request) -> int:
     With a list ``apertures`` it is one of them, the ``default_aperture`` where the request gives none. The
     ``first_aperture`` is what requests of the first generation mean that give none.
     """
-    asked = request.image_quality.aperture_pix
-    if asked is None and request.generation == 1 and "first_aperture" in facts:
+    requested = request.image_quality.aperture_pix
+    if requested is None and request.generation == 1 and "first_aperture" in facts:
         return int(facts.number("first_aperture", "pixel"))
     if "apertures" not in facts:
-        return asked or 0
-    if asked is None:
+        return requested or 0
+    if requested is None:
         return int(facts.number("default_aperture", "pixel"))
-    if asked not in (allowed := facts.value("apertures", "pixel")):
-        raise choice_error("/seeing/aperturepix", asked, allowed)
-    return asked
+    if requested not in (allowed := facts.value("apertures", "pixel")):
+        raise choice_error("/seeing/aperturepix", requested, allowed)
+    return requested
 
 
 def integration_time(timing: SourcedTable, detector: SourcedTable, request: Request) -> float:
@@ -334,14 +334,14 @@ def integration_time(timing: SourcedTable, detector: SourcedTable, request: Requ
             found=dit,
             allowed=f">= {least:g} s",
         )
-    if "free_dit" in timing and dit > (most := timing.number("free_dit", "s")):
+    if "free_dit" in timing and dit > (longest := timing.number("free_dit", "s")):
         allowed = timing.value("long_dits", "s")
         if dit not in allowed:
             raise RequestError(
                 f"/timesnr/{timing.text('dit_key')}",
-                f"{dit:g} s: beyond {most:g} s some integration times are offered only",
+                f"{dit:g} s: beyond {longest:g} s some integration times are offered only",
                 found=dit,
-                allowed=[f"<= {most:g} s", *allowed],
+                allowed=[f"<= {longest:g} s", *allowed],
             )
     return dit
 
@@ -353,10 +353,10 @@ def frame(facts: SourcedTable, detector: Detector, request: Request) -> tuple[Wi
     """
     numbers = [chip.id for chip in detector.chips]
     full = Window(0, 0, detector.nx, detector.ny)
-    asked = request.elvis.window
-    usual = tuple(int(c) for c in facts.tree.get("chips", numbers))
-    if isinstance(asked, Window):
-        window = asked
+    requested = request.elvis.window
+    default = tuple(int(c) for c in facts.tree.get("chips", numbers))
+    if isinstance(requested, Window):
+        window = requested
         inside = 0 <= window.x0 <= detector.nx - window.nx and 0 <= window.y0 <= detector.ny - window.ny
         if window.nx < 1 or window.ny < 1 or not inside:
             raise RequestError(
@@ -365,14 +365,14 @@ def frame(facts: SourcedTable, detector: Detector, request: Request) -> tuple[Wi
                 found=dataclasses.asdict(window),
                 allowed=f"x0 + nx <= {detector.nx}, y0 + ny <= {detector.ny}, all of them >= 0",
             )
-    elif asked is None and "window" in facts:
+    elif requested is None and "window" in facts:
         columns, rows = (min(n, most) for n, most in zip(facts.tree["window"], (full.nx, full.ny), strict=True))
         window = Window((full.nx - columns) // 2, (full.ny - rows) // 2, columns, rows)
-    elif asked is None or asked == "full":
-        window, usual = full, tuple(numbers) if asked else usual
+    elif requested is None or requested == "full":
+        window, default = full, tuple(numbers) if requested else default
     else:
-        raise choice_error("/elvis/window", asked, ["full", "{x0, y0, nx, ny}"])
-    chips = usual if request.elvis.chips is None else request.elvis.chips or tuple(numbers)
+        raise choice_error("/elvis/window", requested, ["full", "{x0, y0, nx, ny}"])
+    chips = default if request.elvis.chips is None else request.elvis.chips or tuple(numbers)
     for chip in chips:
         if chip not in numbers:
             raise choice_error("/elvis/chips", chip, numbers)

@@ -166,7 +166,7 @@ def extract(
     ideal = np.divide(target**2, variance, out=np.zeros_like(variance), where=variance > 0).sum(axis=1)
     inside = (target * weight).sum(axis=1)
     npix = lit * weight.sum()
-    made = Spectrum(
+    spectrum = Spectrum(
         order=order,
         wave=samples.wave,
         dispersion=samples.dispersion,
@@ -189,7 +189,7 @@ def extract(
             Profile(int(n), samples.s - samples.centre, _shares(target[numbers[which] == n])) for n in numbers if n > 0
         ),
     )
-    return made.where(np.argsort(samples.wave, kind="stable"))
+    return spectrum.where(np.argsort(samples.wave, kind="stable"))
 
 
 def _fraction(part: Floats, whole: Floats) -> Floats:
@@ -209,8 +209,8 @@ def _shares(target: Floats) -> Floats:
 def join(spectra: Sequence[Spectrum]) -> Spectrum:
     """Return the spectral pixels of several spectra as if they were one, ascending in wavelength."""
     arrays: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in spectra]) for name in _ARRAYS}
-    made = replace(spectra[0], profiles=tuple(p for one in spectra for p in one.profiles), **arrays)
-    return made.where(np.argsort(made.wave, kind="stable"))
+    joined = replace(spectra[0], profiles=tuple(p for one in spectra for p in one.profiles), **arrays)
+    return joined.where(np.argsort(joined.wave, kind="stable"))
 
 
 def light(spectrum: Spectrum) -> float:
@@ -236,9 +236,9 @@ def add(spectra: Sequence[Spectrum]) -> Spectrum:
     return replace(main, **total)
 
 
-def _resampled(values: Floats, given: Spectrum, wave: Floats) -> Floats:
+def _resampled(values: Floats, spectrum: Spectrum, wave: Floats) -> Floats:
     """Return values between the pixels of a spectrum, 0 outside of it and in its gaps."""
-    found = np.interp(wave, given.wave, values, left=0.0, right=0.0)
-    after = np.clip(np.searchsorted(given.wave, wave), 1, given.wave.size - 1)
-    gap = given.wave[after] - given.wave[after - 1] > 2.0 * given.dispersion[after]
-    return np.where(gap, 0.0, found)
+    values_there = np.interp(wave, spectrum.wave, values, left=0.0, right=0.0)
+    after = np.clip(np.searchsorted(spectrum.wave, wave), 1, spectrum.wave.size - 1)
+    gap = spectrum.wave[after] - spectrum.wave[after - 1] > 2.0 * spectrum.dispersion[after]
+    return np.where(gap, 0.0, values_there)

@@ -30,8 +30,8 @@ class Aperture:
         """Return the request's aperture, or the smallest odd number of pixels >= 2 FWHM (arcsec) when automatic."""
         if setup.goal.aperture_pix > 0:
             return cls(setup.goal.aperture_pix)
-        wanted = math.ceil(2.0 * fwhm / setup.optics.pixel_scale)
-        return cls(wanted + 1 - wanted % 2)
+        diameter = math.ceil(2.0 * fwhm / setup.optics.pixel_scale)
+        return cls(diameter + 1 - diameter % 2)
 
 
 @dataclass(frozen=True, slots=True)

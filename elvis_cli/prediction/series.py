@@ -49,7 +49,7 @@ CORE = 64.0
 """Pixels up to which the encircled-energy curve is given in fine steps: rings there, a smooth halo beyond."""
 
 
-def wanted(output: Mapping[str, Any], setup: Setup) -> tuple[frozenset[str], tuple[str, ...]]:
+def requested(output: Mapping[str, Any], setup: Setup) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the series whose flag is true (``{"flag": true}`` is), as far as the mode has them, and notes.
 
     The reader has warned of flags that do not exist; they ask for nothing.

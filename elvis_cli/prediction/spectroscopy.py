@@ -168,19 +168,19 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
         everything = (
             np.interp(samples.wave, budget.wave, spectrometer.light.target.density) * efficiency * samples.dispersion
         )
-        found = extraction.extract(trace.order, samples, weight, efficiency, everything, detector, exposure.dit)
+        spectrum = extraction.extract(trace.order, samples, weight, efficiency, everything, detector, exposure.dit)
         rate = np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0).sum()
         lit = np.interp(samples.wave, budget.wave, passed) * efficiency >= dark
-        return found.where((found.chip > 0) & lit), float(rate)
+        return spectrum.where((spectrum.chip > 0) & lit), float(rate)
 
     numbers = near(spectrograph, offset, setup.optics.pixel_scale * reach)
     # one alone first: it makes what they share
-    made = [follow(numbers[0]), *parallel.gather(follow, numbers[1:])]
+    spectra = [follow(numbers[0]), *parallel.gather(follow, numbers[1:])]
     parts: dict[tuple[int, int], list[Spectrum]] = {}
-    for number, (found, _) in zip(numbers, made, strict=True):
+    for number, (spectrum, _) in zip(numbers, spectra, strict=True):
         trace = spectrograph.traces[number]
-        if found.wave.size:
-            parts.setdefault((trace.order, trace.aperture), []).append(found)
+        if spectrum.wave.size:
+            parts.setdefault((trace.order, trace.aperture), []).append(spectrum)
     shared = setup.kind == "ifu" or any(aperture.fibre for aperture in spectrograph.apertures)
     orders = _orders({key: extraction.join(some) for key, some in parts.items()}, shared)
     if shared:
@@ -215,8 +215,8 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
         dit=exposure.dit,
         aperture_pix=diameter,
         iq=fwhm,
-        target_rate=sum(rate for _, rate in made),
-        brightest=max(float(found.peak.max(initial=0.0)) for found, _ in made),
+        target_rate=sum(rate for _, rate in spectra),
+        brightest=max(float(spectrum.peak.max(initial=0.0)) for spectrum, _ in spectra),
         full_well=detector.full_well,
         resolution=float(np.median(inside.wave / inside.dispersion)) / width,
         limit=limit,
@@ -234,17 +234,17 @@ def near(spectrograph: Spectrograph, target: tuple[float, float], reach: float) 
         return max(abs(across) - aperture.width / 2, abs(along) - aperture.length / 2)
 
     gaps = [gap(aperture) for aperture in spectrograph.apertures]
-    most = max(reach, min(gaps))
-    return [number for number, trace in enumerate(spectrograph.traces) if gaps[trace.aperture] <= most]
+    distance = max(reach, min(gaps))
+    return [number for number, trace in enumerate(spectrograph.traces) if gaps[trace.aperture] <= distance]
 
 
 def _orders(parts: Mapping[tuple[int, int], Spectrum], shared: bool) -> tuple[Spectrum, ...]:
     """Return the spectra by order; of several slits the target is in one, slices and fibres share it."""
-    found = []
+    orders = []
     for order in sorted({order for order, _ in parts}):
         several = [part for (number, _), part in parts.items() if number == order]
-        found.append(extraction.add(several) if shared else max(several, key=extraction.light))
-    return tuple(found)
+        orders.append(extraction.add(several) if shared else max(several, key=extraction.light))
+    return tuple(orders)
 
 
 def chosen(
@@ -272,25 +272,25 @@ def chosen(
             return everything.where(inside), ()
     if requested is None:  # which the scene has told
         return everything, ()
-    seen = f"{1e3 * wave.min():.6g} to {1e3 * wave.max():.6g} nm"
-    text = f"timesnr: no order sees {1e3 * low:g} to {1e3 * high:g} nm, what is seen lies within {seen}"
+    range_text = f"{1e3 * wave.min():.6g} to {1e3 * wave.max():.6g} nm"
+    text = f"timesnr: no order sees {1e3 * low:g} to {1e3 * high:g} nm, what is seen lies within {range_text}"
     return everything, (f"{text}: the S/N is the median over all of that",)
 
 
 def listed(orders: tuple[Spectrum, ...], names: tuple[str, ...]) -> tuple[tuple[Spectrum, ...], tuple[str, ...]]:
     """Return the orders with these ``names``, all without names, and notes on those that are not there."""
-    found = tuple(spectrum for spectrum in orders if str(spectrum.order) in names)
-    missing = [name for name in names if name not in {str(spectrum.order) for spectrum in found}]
+    present = tuple(spectrum for spectrum in orders if str(spectrum.order) in names)
+    missing = [name for name in names if name not in {str(spectrum.order) for spectrum in present}]
     note = (f"orders {', '.join(missing)[:80]} do not fall on the chips: no tables of them",) if missing else ()
-    return found if names else orders, note
+    return present if names else orders, note
 
 
-def solve_once(inside: Spectrum, goal: float, most: int) -> int:
-    """Return the least number of integrations, up to ``most``, whose median S/N reaches ``goal`` by the ETC of 2020.
+def solve_once(inside: Spectrum, goal: float, highest: int) -> int:
+    """Return the least number of integrations, up to ``highest``, whose median S/N reaches ``goal`` by the ETC of 2020.
 
     It counts the read noise once in a sequence: its answers 107 and 16 come out as 107 and 15, else as 214 and 17.
     """
-    low, high = 0, most
+    low, high = 0, highest
     while high - low > 1:
         middle = (low + high) // 2
         reached = float(np.median(inside.once(middle))) >= goal

@@ -48,16 +48,16 @@ def primary(request: Request, setup: Setup, prediction: Prediction, observation:
         *_simulation(request, setup),
         *((_full(keyword), value, comment) for keyword, value, comment in prediction.cards()),
     ]
-    own = {keyword: (keyword, value, comment) for keyword, value, comment in cards}
-    for name, given in setup.header.items():
+    by_keyword = {keyword: (keyword, value, comment) for keyword, value, comment in cards}
+    for name, card in setup.header.items():
         keyword = _full(name) if " " in name else name
-        value, comment = given if isinstance(given, tuple) else (given, own.get(keyword, ("", "", ""))[2])
-        own[keyword] = (keyword, value, comment)
+        value, comment = card if isinstance(card, tuple) else (card, by_keyword.get(keyword, ("", "", ""))[2])
+        by_keyword[keyword] = (keyword, value, comment)
     for keyword, value, comment in _template(request):
-        own[keyword] = (keyword, value, comment or own.get(keyword, ("", "", ""))[2])
-    instrument = own["INSTRUME"][1]
-    own["ARCFILE"] = ("ARCFILE", f"{instrument}.{isot(observation.start)}.fits", "archive file name")
-    return sorted(own.values(), key=_order)
+        by_keyword[keyword] = (keyword, value, comment or by_keyword.get(keyword, ("", "", ""))[2])
+    instrument = by_keyword["INSTRUME"][1]
+    by_keyword["ARCFILE"] = ("ARCFILE", f"{instrument}.{isot(observation.start)}.fits", "archive file name")
+    return sorted(by_keyword.values(), key=_order)
 
 
 def extension(request: Request, setup: Setup, chip: Chip, part: Part, observation: ExposureGeometry) -> list[Card]:
@@ -114,8 +114,8 @@ def _quadrant(part: Part) -> list[Card]:
 
 def remarks(request: Request, observation: ExposureGeometry, notes: Sequence[str]) -> list[str]:
     """Return the texts of the COMMENT cards of the primary header."""
-    seen = dict.fromkeys((*notes, *request.warnings, *observation.notes))
-    return ["SIMULATED DATA, made by ELVIS: no telescope took this exposure.", *(f"Note: {note}" for note in seen)]
+    texts = dict.fromkeys((*notes, *request.warnings, *observation.notes))
+    return ["SIMULATED DATA, made by ELVIS: no telescope took this exposure.", *(f"Note: {note}" for note in texts)]
 
 
 def _standard(request: Request, setup: Setup, observation: ExposureGeometry) -> list[Card]:
@@ -191,9 +191,9 @@ def _template(request: Request) -> Iterable[Card]:
         for name, value in (("CATG", template.category), ("TYPE", template.type), ("TECH", template.tech)):
             if value is not None:
                 yield f"ESO DPR {name}", value, ""
-    for keyword, given in request.elvis.keywords.items():
+    for keyword, card in request.elvis.keywords.items():
         if keyword not in _OURS and not keyword.startswith("ESO SIM "):
-            yield keyword, *(given if isinstance(given, (list, tuple)) else (given, ""))
+            yield keyword, *(card if isinstance(card, (list, tuple)) else (card, ""))
 
 
 def _detector(setup: Setup, count: int) -> list[Card]:

@@ -44,10 +44,10 @@ def tables(
     }
     for group, columns in groups.items():
         for spectrum in prediction.listed:
-            found = dict(etc_output.pick(columns(spectrum), group, series))
-            if found:
-                units = {flag.upper(): UNITS[name] for flag in found if (name := f"{group}/{flag}") in UNITS}
-                yield table(group.upper(), spectrum, found, units, WHERE.get(group, ""))
+            wanted = dict(etc_output.pick(columns(spectrum), group, series))
+            if wanted:
+                units = {flag.upper(): UNITS[name] for flag in wanted if (name := f"{group}/{flag}") in UNITS}
+                yield table(group.upper(), spectrum, wanted, units, WHERE.get(group, ""))
     for spectrum in prediction.listed if "snr/noise_components" in series else ():
         noise = spectrum.noise()
         units = dict.fromkeys((origin.upper() for origin in noise), "electron")
@@ -122,10 +122,10 @@ def ratios(spectrum: Spectrum, count: int) -> Columns:
 
 def profiles(spectrum: Spectrum) -> Table:
     """Return the mean share of the target's light in each row of pixels, for each chip that the order falls on."""
-    found = spectrum.profiles
+    parts = spectrum.profiles
     columns: dict[str, NDArray[Any]] = {
-        "ANGLE": np.concatenate([profile.s for profile in found]),
-        "CHIP": np.concatenate([np.full(profile.s.size, profile.chip, np.int32) for profile in found]),
-        "PSF": np.concatenate([profile.share for profile in found]),
+        "ANGLE": np.concatenate([profile.s for profile in parts]),
+        "CHIP": np.concatenate([np.full(profile.s.size, profile.chip, np.int32) for profile in parts]),
+        "PSF": np.concatenate([profile.share for profile in parts]),
     }
     return Table("PSF", columns, {"ANGLE": "arcsec"}, [("EXTVER", spectrum.order, "number of the order")])

@@ -30,7 +30,7 @@ class Part:
 
 def split(setup: Setup, chip: Chip, pixels: NDArray[Any]) -> Iterator[Part]:
     """Yield the parts of a chip's image (ny, nx), pre- and overscans included, in the order of the quadrants."""
-    window = setup.window
+    window = setup.frame.window
     if setup.detector.extensions != "quadrants":
         yield Part(pixels, window)
         return

@@ -14,10 +14,10 @@ def cards(setup: Setup) -> list[Card]:
     graph = setup.spectrograph
     if graph is None:
         return []
-    one, power = graph.apertures[0], graph.resolving_power(setup.band, setup.detector.pixel_mm)
+    one, power = graph.apertures[0], graph.resolving_power(setup.optics.band, setup.detector.pixel_mm)
     told: list[Card] = [
-        ("WAVELMIN", round(setup.band[0] * 1e3, 6), "[nm] shortest wavelength, vacuum"),
-        ("WAVELMAX", round(setup.band[1] * 1e3, 6), "[nm] longest wavelength, vacuum"),
+        ("WAVELMIN", round(setup.optics.band[0] * 1e3, 6), "[nm] shortest wavelength, vacuum"),
+        ("WAVELMAX", round(setup.optics.band[1] * 1e3, 6), "[nm] longest wavelength, vacuum"),
         ("SPEC_RES", round(power, 1), "resolving power of the aperture's image"),
         ("SPECSYS", "TOPOCENT", "wavelengths are the observer's"),
         ("ESO SIM SPEC APERTURES", len(graph.apertures), "slits, slices or fibres"),

@@ -18,12 +18,12 @@ def extensions(renderer: Renderer, setup: Setup) -> Iterator[Image]:
     """
     for number in setup.frame.chips:
         chip = setup.detector.chip(number)
-        found = renderer.wavelengths(chip, setup.frame.window)
-        if found is None:
+        pixels = renderer.wavelengths(chip, setup.frame.window)
+        if pixels is None:
             return
         extver: header.Card = ("EXTVER", number, "number of the chip")
         axes = wcs.focal_plane(setup, chip, setup.frame.window)
-        yield Image("WAVE", found.wave, [extver, ("BUNIT", "um", "vacuum wavelength"), *axes])
-        yield Image("ORDER", found.order.astype(np.uint16), [extver, ("BUNIT", "1", "order; 0: no light"), *axes])
+        yield Image("WAVE", pixels.wave, [extver, ("BUNIT", "um", "vacuum wavelength"), *axes])
+        yield Image("ORDER", pixels.order.astype(np.uint16), [extver, ("BUNIT", "1", "order; 0: no light"), *axes])
         of: list[header.Card] = [extver, ("BUNIT", "1", "slit, slice or fibre, from 1; 0: no light"), *axes]
-        yield Image("APERTURE", (found.aperture + 1).astype(np.uint16), of)
+        yield Image("APERTURE", (pixels.aperture + 1).astype(np.uint16), of)

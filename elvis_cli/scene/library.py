@@ -35,27 +35,25 @@ def components(request: SceneRequest) -> tuple[Component, ...]:
         Parts of the request contradict each other, or a scene's parameters do.
     """
     elvis_block = request.elvis
-    given = [name for name in ("scene", "image", "cube") if getattr(elvis_block, name)]
-    if len(given) > 1:
-        raise RequestError(f"/elvis/{given[1]}", f"stands where the {given[0]} does: give one of them")
+    names = [name for name in ("scene", "image", "cube") if getattr(elvis_block, name)]
+    if len(names) > 1:
+        raise RequestError(f"/elvis/{names[1]}", f"cannot be combined with /elvis/{names[0]}")
     if elvis_block.scene:
-        made = generate(request, elvis_block.scene)
+        parts = generate(request, elvis_block.scene)
     elif elvis_block.image:
-        made = (picture(request),)
+        parts = (picture(request),)
     elif elvis_block.cube:
-        made = (cube(request, elvis_block.cube),)
+        parts = (cube(request, elvis_block.cube),)
     elif elvis_block.catalogue and not elvis_block.motion:
-        made = ()
+        parts = ()
     else:
-        made = () if request.target.morphology.kind == "infinite" else (target(request),)
+        parts = () if request.target.morphology.kind == "infinite" else (target(request),)
     replaced = next((name for name in ("scene", "image", "cube", "catalogue") if getattr(elvis_block, name)), None)
-    if replaced and request.target.morphology.kind != "point" and not any(c.name == "target" for c in made):
-        raise RequestError(
-            f"/elvis/{replaced}", "stands in the target's place: the target's morphology must be point", allowed="point"
-        )
+    if replaced and request.target.morphology.kind != "point" and not any(c.name == "target" for c in parts):
+        raise RequestError(f"/elvis/{replaced}", "replaces the target, whose morphology must be point", allowed="point")
     if elvis_block.motion:
-        if not made or any(component.motion != (0.0, 0.0) for component in made):
-            reason = "the scene has a rate and an angle of its own" if made else "an infinite target cannot move"
+        if not parts or any(component.motion != (0.0, 0.0) for component in parts):
+            reason = "the scene has a rate and an angle of its own" if parts else "an infinite target cannot move"
             raise RequestError("/elvis/motion", reason)
         x, y = frame.displacement(request, elvis_block.motion.rate / 3600.0, elvis_block.motion.angle)
         if elvis_block.motion.tracked and elvis_block.catalogue:  # galaxies leave none
@@ -63,17 +61,17 @@ def components(request: SceneRequest) -> tuple[Component, ...]:
                 replace(c, motion=(-x, -y)) if c.name == "star" else c
                 for c in catalogue(request, elvis_block.catalogue)
             )
-            return (*made, *stars)
-        made = made if elvis_block.motion.tracked else tuple(replace(component, motion=(x, y)) for component in made)
-    return (*made, *catalogue(request, elvis_block.catalogue)) if elvis_block.catalogue else made
+            return (*parts, *stars)
+        parts = parts if elvis_block.motion.tracked else tuple(replace(component, motion=(x, y)) for component in parts)
+    return (*parts, *catalogue(request, elvis_block.catalogue)) if elvis_block.catalogue else parts
 
 
 def generate(request: SceneRequest, scene: NamedScene) -> tuple[Component, ...]:
     """Return the components of a scene by name, its parameters completed by the schema's defaults."""
     generator = import_module(f"elvis_cli.scene.generators.{scene.name.replace('-', '_')}")
     defaults = {name: p["default"] for name, p in parameters(scene.name).items() if "default" in p}
-    made: tuple[Component, ...] = generator.components(request, **{**defaults, **scene.parameters})
-    return made
+    parts: tuple[Component, ...] = generator.components(request, **{**defaults, **scene.parameters})
+    return parts
 
 
 def scenes() -> dict[str, Mapping[str, Any]]:
@@ -91,13 +89,13 @@ def target(request: SceneRequest) -> Component:
     """Return the ETC's own target, a point or a Sersic profile."""
     shape, brightness = request.target.morphology, request.target.brightness
     x, y = request.elvis.offset
-    made: Points | Profile
+    source: Points | Profile
     if shape.kind == "point":
-        made = Points(np.array([x]), np.array([y]), np.array([brightness.mag]), np.zeros(1, np.int64))
+        source = Points(np.array([x]), np.array([y]), np.array([brightness.mag]), np.zeros(1, np.int64))
     else:
         angle = frame.axis(request, shape.angle)
-        made = Profile(Sersic(shape.index, shape.radius, shape.ellipticity, angle), x, y)
-    return Component(made, (request.target.sed,), brightness, name="target")
+        source = Profile(Sersic(shape.index, shape.radius, shape.ellipticity, angle), x, y)
+    return Component(source, (request.target.sed,), brightness, name="target")
 
 
 def picture(request: SceneRequest) -> Component:
@@ -111,14 +109,14 @@ def picture(request: SceneRequest) -> Component:
     return Component(shape, (request.target.sed,), request.target.brightness, name="image")
 
 
-def cube(request: SceneRequest, found: DataCube) -> Component:
+def cube(request: SceneRequest, volume: DataCube) -> Component:
     """Return the embedded data cube: each channel a picture, its spectrum a triangle from one neighbour to the other.
 
     So the spectrum is linear between the channels, and dark beyond the first and the last.
     """
-    points, density, _ = spectrum.density(request.target, found.wavelength[0], found.wavelength[-1])
-    total = np.array([light or 1.0 for light in found.total], np.float32)
-    images = np.frombuffer(found.data, "<f4").reshape(found.shape) / total[:, None, None]
+    points, density, _ = spectrum.density(request.target, volume.wavelength[0], volume.wavelength[-1])
+    total = np.array([light or 1.0 for light in volume.total], np.float32)
+    images = np.frombuffer(volume.data, "<f4").reshape(volume.shape) / total[:, None, None]
     seds = []
     for n in range(points.size):
         near = slice(max(n - 1, 0), n + 2)
@@ -126,7 +124,7 @@ def cube(request: SceneRequest, found: DataCube) -> Component:
         seds.append(Sed("channel", uploaded=(tuple(points[near].tolist()), tuple(peak.tolist()))))
     x, y = request.elvis.offset
     shape = Cube(
-        images.astype(np.float32, copy=False), found.scale, x, y, found.position_angle - frame.position_angle(request)
+        images.astype(np.float32, copy=False), volume.scale, x, y, volume.position_angle - frame.position_angle(request)
     )
     return Component(shape, tuple(seds), request.target.brightness, name="cube")
 

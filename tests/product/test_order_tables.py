@@ -84,8 +84,8 @@ def test_the_spectrum_through_the_optics_is_the_signal(tables, ready):
     metres = sed["WAVELENGTH"] * 1e-6
     photons = sed["TARGET"] * metres / (6.62607015e-34 * 299792458.0)
     step = scale["DISPERSION"] * 1e-9
-    rate = photons * part["TOTALINCLSKY"] * part["ENCIRCLEDENERGY"] * step * ready.setup.telescope.area
-    measured = np.median(signals["OBSTARGET"] / (rate * ready.setup.dit))
+    rate = photons * part["TOTALINCLSKY"] * part["ENCIRCLEDENERGY"] * step * ready.setup.optics.telescope.area
+    measured = np.median(signals["OBSTARGET"] / (rate * ready.setup.exposure.dit))
     assert measured == pytest.approx(1.0, abs=0.02)
     together = part["ATMOSPHERE"] * part["TELESCOPE"] * part["INSTRUMENT"] * part["DETECTOR"] * part["BLAZE"]
     assert np.median(part["TOTALINCLSKY"] / together) == pytest.approx(1.0, abs=0.01)
@@ -114,4 +114,4 @@ def test_what_a_slit_has_not_and_orders_that_are_not_there(document):
     assert any("orders 99" in note for note in made.notes)
     assert [spectrum.order for spectrum in made.prediction.listed] == [25]
     first = parse.read(json.dumps(asked | {"output": {"blip": {"blip": True}}}))
-    assert series.wanted(first.output, made.setup) == ({"snr/noise_components"}, ())
+    assert series.requested(first.output, made.setup) == ({"snr/noise_components"}, ())
