@@ -104,7 +104,7 @@ def _split(component: Component, setup: Setup, step: float) -> Iterator[tuple[Se
         return
     velocity = np.zeros(shape.x.size)
     if shape.velocity is not None:
-        velocity = _binned(shape, setup, step)
+        velocity = _binned(shape, shape.velocity, setup, step)
     values, which = np.unique(velocity, return_inverse=True)
     keys, member = np.unique(shape.sed * values.size + which, return_inverse=True)
     order = np.argsort(member, kind="stable")
@@ -126,20 +126,19 @@ def _rows(component: Component, shape: Points | Galaxies, rows: NDArray[np.int64
     )
 
 
-def _binned(shape: Points | Galaxies, setup: Setup, step: float) -> Floats:
+def _binned(shape: Points | Galaxies, velocity: Floats, setup: Setup, step: float) -> Floats:
     """Return each source's velocity (km/s): its own, or the nearest multiple of ``step`` or of what it must be."""
-    assert shape.velocity is not None
     distance = _distance(shape, setup)
     weight = 10.0 ** (-0.4 * (shape.mag - shape.mag.min())) / (1.0 + (distance / NEAR) ** 2)
     far = distance > FAR * (1.0 if not isinstance(setup.psf, SeeingPsf) else max(1.0, setup.atmosphere.seeing / FAR))
     own = np.argsort(-np.where(far, 0.0, weight), kind="stable")[:SINGLE]
-    result = shape.velocity.astype(float)
+    result = velocity.astype(float)
     if far.any():
-        result[far] = np.average(shape.velocity[far], weights=10.0 ** (-0.4 * (shape.mag[far] - shape.mag.min())))
+        result[far] = np.average(velocity[far], weights=10.0 ** (-0.4 * (shape.mag[far] - shape.mag.min())))
     rest = np.setdiff1d(np.flatnonzero(~far), own)
     most = max(MOST, LEAST * np.unique(shape.sed[rest]).size)
     while rest.size:
-        steps = np.rint(shape.velocity[rest] / step)
+        steps = np.rint(velocity[rest] / step)
         if np.unique(np.stack([steps, shape.sed[rest]]), axis=1).shape[1] <= most:
             result[rest] = steps * step
             break

@@ -12,7 +12,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.light.budget import PhotonBudget, black_body, per_pixel
 from elvis_cli.model.calibration import Lamp
 from elvis_cli.model.setup import Setup
-from elvis_cli.model.spectrograph import Aperture, Trace
+from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
 
 POINTS = 65
 """Places along a trace at which its dispersion is looked at."""
@@ -51,15 +51,16 @@ def brightest(density: Floats, light: PhotonBudget, setup: Setup) -> float:
         return float(np.sum(density * light.width)) * setup.optics.pixel_scale**2
     return max(
         float(np.max(np.interp(wave, light.wave, density) * efficiency * dispersion)) * aperture.width
-        for _, aperture, wave, dispersion, efficiency in _traces(setup)
+        for _, aperture, wave, dispersion, efficiency in _traces(setup.spectrograph, setup.detector.pixel_mm)
     ) * setup.optics.pixel_scale  # fmt: skip
 
 
 def brightest_line(wave: Floats, strength: Floats, setup: Setup) -> float:
     """Return the most electrons/s that a pixel gets of a uniform source of lines of electrons/s/arcsec2."""
     graph, most = setup.spectrograph, 0.0
-    assert graph is not None
-    for trace, aperture, _, _, _ in _traces(setup):
+    if graph is None:
+        return most
+    for trace, aperture, _, _, _ in _traces(graph, setup.detector.pixel_mm):
         inside = (wave >= trace.wave[0]) & (wave <= trace.wave[1])
         detected = float((strength[inside] * trace.efficiency.at(wave[inside])).max(initial=0.0))
         share = 1.0 / max(graph.line_width(aperture), 1.0)
@@ -80,7 +81,7 @@ def brightest_point(target: Floats, light: PhotonBudget, setup: Setup) -> float:
     share = np.minimum(setup.optics.telescope.diameter * pixel / wave, 1.0)
     return max(
         float(np.max(np.interp(wave, light.wave, target * share) * efficiency * dispersion))
-        for _, _, wave, dispersion, efficiency in _traces(setup)
+        for _, _, wave, dispersion, efficiency in _traces(setup.spectrograph, setup.detector.pixel_mm)
     )
 
 
@@ -96,12 +97,10 @@ def comb(wave: Floats, strength: Floats, edges: Floats) -> Floats:
     return found / np.diff(edges)
 
 
-def _traces(setup: Setup) -> Iterator[tuple[Trace, Aperture, Floats, Floats, Floats]]:
-    """Yield each trace, its aperture, and wavelengths (um) with their dispersion (um/pixel) and efficiency."""
-    graph = setup.spectrograph
-    assert graph is not None
+def _traces(graph: Spectrograph, pixel: float) -> Iterator[tuple[Trace, Aperture, Floats, Floats, Floats]]:
+    """Yield each trace, its aperture, and wavelengths (um) with their dispersion (um/pixel) and efficiency; ``pixel`` is in mm."""
     for trace in graph.traces:
         wave = np.linspace(*trace.wave, POINTS)
         aperture = graph.apertures[trace.aperture]
-        dispersion = trace.dispersion(wave, aperture.offset, setup.detector.pixel_mm)
+        dispersion = trace.dispersion(wave, aperture.offset, pixel)
         yield trace, aperture, wave, dispersion, trace.efficiency.at(wave)

@@ -13,6 +13,7 @@ from elvis_cli.focalplane.geometry import field_to_pixel
 from elvis_cli.light.compose import Sources
 from elvis_cli.model.request import SceneRequest
 from elvis_cli.model.setup import Setup
+from elvis_cli.model.spectrograph import Spectrograph
 from elvis_cli.product.fits import Table
 from elvis_cli.sky.pointing import observe
 
@@ -30,7 +31,8 @@ def extensions(request: SceneRequest, setup: Setup, sources: Sources) -> Iterato
     """
     if not request.elvis.truth:
         return
-    row, places, units = (_on_chips if setup.spectrograph is None else _in_apertures)(setup, sources)
+    graph = setup.spectrograph
+    row, places, units = _on_chips(setup, sources) if graph is None else _in_apertures(graph, sources)
     observation = observe(request.elvis, setup)
     sky = field_to_sky(sources.x[row], sources.y[row], observation.position_angle)
     ra, dec = deproject(*sky, observation.ra, observation.dec)
@@ -74,11 +76,10 @@ def _on_chips(setup: Setup, sources: Sources) -> Places:
     return np.concatenate(rows), places, {"X": "pixel", "Y": "pixel"}
 
 
-def _in_apertures(setup: Setup, sources: Sources) -> Places:
+def _in_apertures(spectrograph: Spectrograph, sources: Sources) -> Places:
     """Return the sources whose centres are in apertures, where they are, and the units."""
-    assert setup.spectrograph is not None
     rows, numbers, along, across = [], [], [], []
-    for number, aperture in enumerate(setup.spectrograph.apertures, start=1):
+    for number, aperture in enumerate(spectrograph.apertures, start=1):
         t, s = aperture.within(sources.x, sources.y)
         if aperture.fibre:
             here = np.flatnonzero(np.hypot(t, s) <= aperture.width / 2)

@@ -18,7 +18,7 @@ import numpy as np
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.geometry import project, sky_to_field
 from elvis_cli.errors import RequestError
-from elvis_cli.model.elvis_block import Catalogue, NamedScene
+from elvis_cli.model.elvis_block import Catalogue, Image, NamedScene
 from elvis_cli.model.elvis_block import Cube as DataCube
 from elvis_cli.model.request import SceneRequest, Sed
 from elvis_cli.scene import frame, spectrum, starlight, templates
@@ -41,7 +41,7 @@ def components(request: SceneRequest) -> tuple[Component, ...]:
     if elvis_block.scene:
         parts = generate(request, elvis_block.scene)
     elif elvis_block.image:
-        parts = (picture(request),)
+        parts = (picture(request, elvis_block.image),)
     elif elvis_block.cube:
         parts = (cube(request, elvis_block.cube),)
     elif elvis_block.catalogue and not elvis_block.motion:
@@ -98,10 +98,8 @@ def target(request: SceneRequest) -> Component:
     return Component(source, (request.target.sed,), brightness, name="target")
 
 
-def picture(request: SceneRequest) -> Component:
+def picture(request: SceneRequest, image: Image) -> Component:
     """Return the embedded image; elements that are negative or no number are dark."""
-    image = request.elvis.image
-    assert image is not None
     pixels = np.frombuffer(image.data, "<f4").reshape(image.shape).astype(np.float32)
     pixels = np.where(np.isfinite(pixels) & (pixels > 0), pixels, np.float32(0))
     x, y = request.elvis.offset
