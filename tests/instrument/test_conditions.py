@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli.errors import RequestError
-from elvis_cli.instrument import registry
-from elvis_cli.optics import make_psf
+from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.instrument import conditions, registry
+from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.request import parse
 from elvis_cli.sky.turbulence import coherence_time, fried
+from tests import setups
 
 
 @pytest.fixture
@@ -30,25 +31,25 @@ def setup(micado):
     return make
 
 
-def strehl(setup, wave=2.15, at=(0.0, 0.0), guide=(0.0, 0.0)) -> float:
-    return make_psf.build(setup, 1.1, np.array([wave]), np.ones(1), np.array([at]), np.array(guide)).strehl
+def strehl(setup, wave=2.15, at=(0.0, 0.0)) -> float:
+    return setups.psf_at(setup, 1.1, np.array([wave]), np.ones(1), np.array([at])).strehl
 
 
 def tau0(setup) -> float:
-    return coherence_time(setup.turbulence, fried(setup.seeing)) * 1e3
+    return coherence_time(setup.atmosphere.turbulence, fried(setup.atmosphere.seeing)) * 1e3
 
 
 def test_coherence_times_are_the_published_ones(setup):
     """ESO-258292: tau0 5.35 ms for the median profile at its own seeing of 0.641 arcsec, 8.08 and 3.11 ms in Q1, Q4."""
     for name, seeing, published in (("median", 0.641, 5.35), ("q1", 0.430, 8.08), ("q4", 1.038, 3.11)):
         found = setup({"atmosphere": {"profile": name, "seeing": seeing}})
-        assert found.turbulence.name == name
+        assert found.atmosphere.turbulence.name == name
         assert tau0(found) == pytest.approx(published, rel=0.02)
 
 
 def test_a_category_is_seeing_profile_and_wind(setup):
     found = [setup(turbulence_category=c) for c in (10, 30, 50, 70, 100)]
-    assert [f.turbulence.name for f in found] == ["q1", "q2", "median", "q3", "q4"]
+    assert [f.atmosphere.turbulence.name for f in found] == ["q1", "q2", "median", "q3", "q4"]
     assert all(np.diff([tau0(f) for f in found]) < 0)
     assert all(np.diff([strehl(f) for f in found]) < 0)
 
@@ -57,13 +58,13 @@ def test_above_paranal_a_category_has_its_coherence_time(setup):
     found = [setup(None, "img_ngs", "eris", turbulence_category=c) for c in (10, 50, 70)]
     assert [round(tau0(f), 6) for f in found] == [5.2, 3.2, 2.2]
     given = setup({"atmosphere": {"coherence_time": 6.0}}, "img_ngs", "eris", turbulence_category=50)
-    assert (given.seeing, round(tau0(given), 6)) == (1.0, 6.0)
+    assert (given.atmosphere.seeing, round(tau0(given), 6)) == (1.0, 6.0)
 
 
 def test_a_seeing_alone_keeps_the_usual_profile(setup):
     found = setup({"atmosphere": {"seeing": 0.5}})
-    assert (found.seeing, found.turbulence.name) == (0.5, "median")
-    assert setup({"atmosphere": {"seeing": 0.5}}, turbulence_category=10).turbulence.name == "q1"
+    assert (found.atmosphere.seeing, found.atmosphere.turbulence.name) == (0.5, "median")
+    assert setup({"atmosphere": {"seeing": 0.5}}, turbulence_category=10).atmosphere.turbulence.name == "q1"
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,14 @@ def test_what_cannot_be_is_refused(setup, block, pointer):
     with pytest.raises(RequestError) as caught:
         setup(block)
     assert caught.value.details["pointer"] == pointer
+
+
+@pytest.mark.parametrize("kind", ["moffat", "ao"])
+def test_an_unknown_kind_of_psf_is_an_error(micado, kind):
+    """Nor is there one behind adaptive optics without the table ``ao``."""
+    tree = {"psf": kind}
+    with pytest.raises(ResourceError, match="gaussian, seeing, ao, diffraction"):
+        conditions.psf_model(SourcedTable(tree, "t", root=tree), None, parse.read(json.dumps(micado())))
 
 
 def test_without_adaptive_optics_there_is_none_to_change(setup):

@@ -66,14 +66,14 @@ def test_ao_system_needs_every_field_without_default():
 
 def test_default_frame_is_the_middle_of_the_middle_chip(micado, asked):
     setup = micado.configure(asked())
-    assert (setup.window, setup.chips) == (Window(1536, 1536, 1024, 1024), (5,))
+    assert (setup.frame.window, setup.frame.chips) == (Window(1536, 1536, 1024, 1024), (5,))
 
 
 def test_full_frame_is_all_chips_unless_chosen(micado, asked):
     setup = micado.configure(asked(elvis=ElvisBlock(window="full")))
-    assert (setup.window, setup.chips) == (Window(0, 0, 4096, 4096), tuple(range(1, 10)))
+    assert (setup.frame.window, setup.frame.chips) == (Window(0, 0, 4096, 4096), tuple(range(1, 10)))
     setup = micado.configure(asked(elvis=ElvisBlock(window="full", chips=(3, 7))))
-    assert setup.chips == (3, 7)
+    assert setup.frame.chips == (3, 7)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_full_frame_is_all_chips_unless_chosen(micado, asked):
 def test_a_window_must_fit_in_the_chip(micado, asked, window, good):
     request = asked(elvis=ElvisBlock(window=window))
     if good:
-        assert micado.configure(request).window == window
+        assert micado.configure(request).frame.window == window
     else:
         with pytest.raises(RequestError, match="not within the chip") as caught:
             micado.configure(request)
@@ -106,7 +106,7 @@ def test_a_chip_that_does_not_exist(micado, asked):
 
 def test_seeing_from_category_value_or_image_quality(micado, asked):
     def seeing(**section):
-        return micado.configure(asked(seeing=ImageQuality(**section))).seeing
+        return micado.configure(asked(image_quality=ImageQuality(**section))).atmosphere.seeing
 
     assert seeing() == 0.8
     assert seeing(turbulence_category=10.0) == 0.5
@@ -118,10 +118,10 @@ def test_seeing_from_category_value_or_image_quality(micado, asked):
 
 
 def test_exposure_defaults_and_the_solved_count(micado, asked):
-    usual = micado.configure(asked())
+    usual = micado.configure(asked()).exposure
     assert (usual.dit, usual.count, usual.count_key) == (60.0, 1, "DET.NDIT")
     solved = micado.configure(asked(timing=Timing(dit=2.0, snr=10.0)))
-    assert (solved.dit, solved.count, solved.snr_goal) == (2.0, None, 10.0)
+    assert (solved.exposure.dit, solved.exposure.count, solved.goal.snr) == (2.0, None, 10.0)
 
 
 def test_a_detector_cannot_be_read_out_before_its_shortest_integration(asked):
@@ -140,5 +140,5 @@ def test_a_detector_cannot_be_read_out_before_its_shortest_integration(asked):
 
 
 def test_guide_star_magnitude_is_the_request_s_or_the_system_s(micado, asked):
-    assert micado.configure(asked()).guide_star_mag == 10.0
-    assert micado.configure(asked(seeing=ImageQuality(guide_star_mag=0.0))).guide_star_mag == 0.0
+    assert micado.configure(asked()).psf.guide_star_mag == 10.0
+    assert micado.configure(asked(image_quality=ImageQuality(guide_star_mag=0.0))).psf.guide_star_mag == 0.0

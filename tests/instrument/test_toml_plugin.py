@@ -9,6 +9,7 @@ from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.instrument import registry
 from elvis_cli.instrument.toml_plugin import TomlInstrument
 from elvis_cli.model.elvis_block import ElvisBlock
+from elvis_cli.model.psf_model import SeeingPsf
 from elvis_cli.model.request import ImageQuality, Request, SkyConditions, Target, Timing
 
 
@@ -87,7 +88,11 @@ def test_an_image_has_no_orders(fors):
 def test_null_and_missing_keys_take_the_form_s_default(fors):
     for keys in ({}, {"INS.FILT1.NAME": None, "ins_configuration": None}):
         setup = fors.configure(request(keys))
-        assert (setup.optics.filter_name, setup.optics.pixel_scale, setup.detector.name) == ("GG435+81", 0.25, "MIT/LL CCID-20")
+        assert (setup.optics.filter_name, setup.optics.pixel_scale, setup.detector.name) == (
+            "GG435+81",
+            0.25,
+            "MIT/LL CCID-20",
+        )
 
 
 def test_header_carries_the_options_in_force(fors):
@@ -122,12 +127,12 @@ role = "filter"
     (tmp_path / "instrument.toml").write_text(text + extra)
     copy_rest(fors, tmp_path)
     plugin = TomlInstrument(tmp_path)
-    assert plugin.configure(request({})).filter_name == "v_HIGH+114"
+    assert plugin.configure(request({})).optics.filter_name == "v_HIGH+114"
     assert next(m.filters for m in plugin.modes() if m.mode == "img_nopol") == ("v_HIGH+114",)
     with pytest.raises(RequestError, match="'g_HIGH\\+115' is being cleaned; allowed: v_HIGH\\+114"):
         plugin.configure(request({"INS.FILT1.NAME": "g_HIGH+115"}))
     other = {"ins_configuration": "other", "INS.FILT2.NAME": "none"}
-    assert plugin.configure(request(other)).filter_name == "GG435+81"
+    assert plugin.configure(request(other)).optics.filter_name == "GG435+81"
     assert plugin.unknown_keys(request(other)) == ()
     assert plugin.unknown_keys(request({**other, "ins_configuration": "img_nopol"})) == ("INS.FILT2.NAME",)
 
@@ -153,7 +158,7 @@ parts = ["bleu"]
     copy_rest(fors, tmp_path)
     plugin = TomlInstrument(tmp_path)
     other = {"ins_configuration": "other", "INS.COLL.NAID": "COLL_SR+6"}
-    assert plugin.configure(request(other)).psf == "seeing"
+    assert plugin.configure(request(other)).psf == SeeingPsf()
     assert plugin.unknown_keys(request({**other, "INS.FILT1.NAME": "v_HIGH+114"})) == ("INS.FILT1.NAME",)
     assert plugin.unknown_keys(request({"INS.FILT2.NAME": "none"})) == ("INS.FILT2.NAME",)
     with pytest.raises(ResourceError, match="mode wrong: there is no part 'bleu'"):
@@ -232,11 +237,11 @@ def test_the_example_gives_a_number_and_an_option_may_bring_a_note(spectral):
 
 
 def test_a_request_without_a_mode_may_have_one_by_its_adaptive_optics(spectral):
-    asked = dataclasses.replace(request({"orders": [1]}), seeing=ImageQuality(ao_mode="noao"))
+    asked = dataclasses.replace(request({"orders": [1]}), image_quality=ImageQuality(ao_mode="noao"))
     assert spectral.configure(asked).mode == "img_nopol"
     assert spectral.unknown_keys(asked) == ()
     with pytest.raises(RequestError, match="/seeingiqao/mode"):
-        spectral.configure(dataclasses.replace(asked, seeing=ImageQuality(ao_mode="aolgs")))
+        spectral.configure(dataclasses.replace(asked, image_quality=ImageQuality(ao_mode="aolgs")))
 
 
 def test_the_read_noise_may_depend_on_the_integration_time(fors, tmp_path):

@@ -11,7 +11,6 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from elvis_cli.base import parallel
-from elvis_cli.errors import ElvisError
 from elvis_cli.optics.gaussian_psf import image_quality
 from tests import setups
 
@@ -261,11 +260,6 @@ def test_the_same_bits_with_one_thread_and_two(make, build) -> None:
     first, second = (build(make(), *K, at=[(4.0, 1.0)]) for _ in range(2))
     np.testing.assert_array_equal(first.fine, second.fine)
     np.testing.assert_array_equal(first.coarse, second.coarse)
-
-
-def test_an_unknown_kind_of_psf_is_an_error(make, build) -> None:
-    with pytest.raises(ElvisError, match="gaussian, seeing, ao"):
-        build(make(psf="moffat"), 1.0)
 
 
 def test_the_same_bits_on_any_number_of_threads(make, build) -> None:
