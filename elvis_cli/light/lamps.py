@@ -98,7 +98,7 @@ def comb(wave: Floats, strength: Floats, edges: Floats) -> Floats:
 
 
 def _traces(graph: Spectrograph, pixel: float) -> Iterator[tuple[Trace, Aperture, Floats, Floats, Floats]]:
-    """Yield each trace, its aperture, and wavelengths (um) with their dispersion (um/pixel) and efficiency; ``pixel`` is in mm."""
+    """Yield each trace, its aperture, and wavelengths (um) with dispersion (um/pixel) and efficiency; ``pixel`` in mm."""
     for trace in graph.traces:
         wave = np.linspace(*trace.wave, POINTS)
         aperture = graph.apertures[trace.aperture]

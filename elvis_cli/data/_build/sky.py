@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.data._build.build import Provenance, fetch
+from elvis_cli.data._build.packages import Provenance, fetch
 from elvis_cli.sky.local import COLUMNS, DEPTHS, EMISSIONS, WATER_COLUMNS, van_rhijn
 from elvis_cli.base.spectral_grid import table_wave
 

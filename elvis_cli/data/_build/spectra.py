@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.data._build.build import Provenance, fetch
+from elvis_cli.data._build.packages import Provenance, fetch
 
 Spectrum = tuple[Floats, Floats]
 """Wavelength (um, ascending) and f_lambda (any unit) or transmission."""
