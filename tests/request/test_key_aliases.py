@@ -48,7 +48,10 @@ def test_the_third_generation_s_key_and_all_else_stay():
         pipeline.explain(parse.read(json.dumps(document)))
     details = caught.value.details
     assert (details["pointer"], details["found"], details["allowed"]) == ("/timesnr/DET1.DIT", 1e-3, ">= 1.42705 s")
-    with pytest.raises(RequestError, match=r"^/elvis/window: too large; did you mean 'full'\?$"), of(document):
+    with (
+        pytest.raises(RequestError, match=r"^/elvis/window: too large; did you mean 'full'\?$"),
+        pointing_into(document),
+    ):
         raise RequestError("/elvis/window", "too large", nearest="full")
-    with pytest.raises(RequestError, match=r"^/timesnr/snr: "), of(document):
+    with pytest.raises(RequestError, match=r"^/timesnr/snr: "), pointing_into(document):
         raise RequestError("/timesnr/snr", "is missing")
