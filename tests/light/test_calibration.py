@@ -47,7 +47,7 @@ QUIET = {"elvis/only": ["stars", "galaxies", "thermal", "background"]}
 def light(made):
     """Return the noiseless electrons/s of the bench's chip."""
     detector = made.setup.detector
-    return made.imager.illuminate(detector.chip(1), Window(0, 0, detector.nx, detector.ny)).astype(float)
+    return made.renderer.illuminate(detector.chip(1), Window(0, 0, detector.nx, detector.ny)).astype(float)
 
 
 def taken(bench, ready, name, spectrum=False, tables=LAMPS, **changes):
@@ -89,7 +89,7 @@ def test_every_kind_can_be_taken(bench, elvis, name, spectrum):
 @pytest.mark.parametrize("name", ["flat", "twilight"])
 def test_a_flat_fills_its_part_of_the_well(bench, ready, name, lamp, spectrum):
     made = taken(bench, ready, name, spectrum, **{"elvis/lamp": lamp})
-    brightest = light(made).max() * made.setup.dit
+    brightest = light(made).max() * made.setup.exposure.dit
     assert brightest == pytest.approx((lamp or 0.5) * 1e5, rel=0.03)
 
 
@@ -110,7 +110,7 @@ def test_a_flat_is_as_bright_in_any_time_and_one_for_the_linearity_is_not(bench,
 def test_the_spectrum_of_a_flat_is_that_of_the_lamp(bench, ready):
     made = taken(bench, ready, "flat", spectrum=True)
     line = light(made)[128, 60:452]
-    found = made.imager.wavelengths(made.setup.detector.chip(1), Window(0, 0, 512, 256)).wave[128, 60:452]
+    found = made.renderer.wavelengths(made.setup.detector.chip(1), Window(0, 0, 512, 256)).wave[128, 60:452]
     planck = 1 / found**4 / np.expm1(14387.77 / found / 3000.0)
     assert line / line[200] == pytest.approx(planck / planck[200], rel=2e-3)
 
@@ -129,7 +129,7 @@ def test_lines_of_an_arc_lie_where_their_wavelengths_do(bench, ready, blur):
         assert np.average(column[near], weights=row[near]) == pytest.approx(place, abs=0.02)
         sums.append(row[near].sum())
     assert np.array(sums) / sums[0] == pytest.approx([1.0, 0.2, 0.5, 0.8], rel=0.01)
-    assert row.max() * made.setup.dit == pytest.approx(5e4, rel=0.1)
+    assert row.max() * made.setup.exposure.dit == pytest.approx(5e4, rel=0.1)
     assert row.sum() == pytest.approx(sum(sums), rel=1e-3)
 
 
@@ -178,7 +178,9 @@ def test_the_sky_is_the_frame_without_the_target(bench, ready, spectrum):
     sky, science = light(taken(bench, ready, "sky", spectrum)), ready(bench(**kind))
     window = Window(0, 0, 512, 256)
     chip = science.setup.detector.chip(1)
-    assert sky == pytest.approx(science.imager.illuminate(chip, window, frozenset({"background", "thermal"})), rel=1e-6)
+    assert sky == pytest.approx(
+        science.renderer.illuminate(chip, window, frozenset({"background", "thermal"})), rel=1e-6
+    )
     assert sky.max() > 0
 
 
@@ -196,7 +198,7 @@ def test_the_warm_instrument_glows_when_the_lamp_is_off(bench, ready):
     }
     off = light(taken(bench, ready, "off", tables=warm))
     science = ready(bench(tables=warm))
-    assert off == pytest.approx(light(science) * 0 + science.imager.light.background["oven"], rel=1e-5)
+    assert off == pytest.approx(light(science) * 0 + science.renderer.light.budget.background["oven"], rel=1e-5)
     assert off.max() > 0
     flat = light(taken(bench, ready, "flat", tables=warm))
     assert (flat - off).max() * 10 == pytest.approx(5e4, rel=1e-4)
@@ -206,8 +208,8 @@ def test_the_warm_instrument_glows_when_the_lamp_is_off(bench, ready):
 def test_the_lamp_does_not_pass_the_telescope(bench, ready):
     """Its light is as the instrument alone passes it; so a telescope that passes nothing does not matter."""
     made = taken(bench, ready, "flat")
-    assert made.imager.light.groups.keys() == {"detector"}
-    assert np.all(made.imager.light.atmosphere == 1.0)
+    assert made.renderer.light.budget.groups.keys() == {"detector"}
+    assert np.all(made.renderer.light.budget.atmosphere == 1.0)
 
 
 def test_a_standard_star_stands_in_the_targets_place(bench, ready):
@@ -222,7 +224,7 @@ def test_a_standard_star_stands_in_the_targets_place(bench, ready):
     brighter = taken(bench, ready, "std", tables=tables, **{"elvis/standard": {"mag": 10.0}})
     stars = frozenset({"stars"})
     window, chip = Window(0, 0, 512, 256), own.setup.detector.chip(1)
-    ratio = brighter.imager.illuminate(chip, window, stars).sum() / own.imager.illuminate(chip, window, stars).sum()
+    ratio = brighter.renderer.illuminate(chip, window, stars).sum() / own.renderer.illuminate(chip, window, stars).sum()
     assert ratio == pytest.approx(10**0.4, rel=1e-4)
 
 
@@ -240,7 +242,7 @@ def test_without_a_standard_the_target_is_one(bench, ready):
         tables={},
         **{"target/morphology": {"morphologytype": "extended", "extendedtype": "infinite"}},
     )
-    assert made.imager.scene.rate.size == 1
+    assert made.renderer.scene.rate.size == 1
     assert made.request.target.brightness.mag == 12
 
 
@@ -253,12 +255,12 @@ def test_pinholes_are_where_the_mask_has_them(bench, ready, spectrum):
         place = 127.5 + y / 0.25
         near = abs(np.arange(256) - place) < 8
         assert np.average(np.arange(256)[near], weights=column[near]) == pytest.approx(place, abs=0.05)
-    assert 0.2 < image.max() * made.setup.dit / 5e4 < 1.5
+    assert 0.2 < image.max() * made.setup.exposure.dit / 5e4 < 1.5
 
 
 def test_pinholes_are_in_the_table_of_what_was_put_in(bench, ready):
     made = taken(bench, ready, "pinhole", **{"elvis/truth": True})
-    assert made.imager.scene.sources.y.tolist() == [-5.0, 6.0]
+    assert made.renderer.scene.sources.y.tolist() == [-5.0, 6.0]
     assert made.request.elvis.truth
     assert not taken(bench, ready, "flat", **{"elvis/truth": True}).request.elvis.truth
 

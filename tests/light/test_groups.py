@@ -10,8 +10,8 @@ import pytest
 
 from elvis_cli.base.spectral_grid import bin_edges
 from elvis_cli.instrument import registry
-from elvis_cli.light import budget
 from elvis_cli.light import groups as spectral
+from elvis_cli.light import illumination
 from elvis_cli.light.compose import Scene, compose
 from elvis_cli.model.request import Brightness, Sed, Target
 from elvis_cli.model.spectrograph import Aperture, Spectrograph
@@ -33,7 +33,7 @@ def seen(request_with):
             request, keys=plugin.example()["instrument"], timing=replace(request.timing, dit=10.0, count=1)
         )
         setup = plugin.configure(request)
-        return request, setup, budget.detect(request, setup)
+        return request, setup, illumination.of_target(request, setup)
 
     return make
 
@@ -45,6 +45,7 @@ def rates(scene: Scene) -> float:
 
 
 def electrons(groups, light) -> float:
+    light = light.budget
     edges = bin_edges(light.wave)
     weight = light.total * light.width * light.area
     return math.fsum(rates(g.scene) * float(np.sum(spectral.density(g, edges) * weight)) for g in groups)
@@ -64,7 +65,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case)[:60])
 def test_groups_hold_the_light_of_the_image(seen, case):
     request, setup, light = seen(**case)
-    whole = compose(request, setup, light)
+    whole = compose(request, light)
     groups = spectral.groups(request, setup, 1.0)
     assert electrons(groups, light) == pytest.approx(rates(whole), rel=1e-6)
     assert sum(g.scene.rate.size for g in groups) == whole.rate.size
@@ -150,7 +151,7 @@ class TestVelocity:
 
 def test_a_spectrum_averaged_is_the_flux(seen):
     request, _, light = seen()
-    assert spectrum.between(request.target, bin_edges(light.wave)) == pytest.approx(light.flux, rel=1e-12)
+    assert spectrum.between(request.target, bin_edges(light.budget.wave)) == pytest.approx(light.target.flux, rel=1e-12)
     assert not spectrum.between(replace(request.target, sed=TestVelocity.LINE), np.array([1.0, 1.1])).any()
 
 
@@ -171,4 +172,4 @@ def test_companions_and_catalogues_move(seen):
     groups = spectral.groups(request, setup, 1.0)
     assert [g.target.sed.redshift * C for g in groups] == pytest.approx([-20.0, 30.0], rel=1e-3)
     assert [(g.scene.rate.size, len(g.scene.galaxies)) for g in groups] == [(1, 0), (1, 1)]
-    assert electrons(groups, light) == pytest.approx(rates(compose(request, setup, light)), rel=1e-3)
+    assert electrons(groups, light) == pytest.approx(rates(compose(request, light)), rel=1e-3)

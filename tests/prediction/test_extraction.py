@@ -12,7 +12,7 @@ from elvis_cli.base.curve import Curve
 from elvis_cli.model.detector import Chip, Detector
 from elvis_cli.model.sampling import Sampling
 from elvis_cli.model.spectrograph import Aperture
-from elvis_cli.prediction import extraction, imaging
+from elvis_cli.prediction import extraction, noise
 
 PIXEL = 0.1
 DIT = 30.0
@@ -77,10 +77,10 @@ def test_the_ratio_is_the_etc_s(reads):
     made = detector(reads=reads)
     found = extract(samples(), made=made)
     for n in (0, 20, 39):
-        expected = imaging.ratio(found.target[n], 5, 0.3 * DIT, 0.02 * DIT, 5.0, made.sampling.shot)
+        expected = noise.ratio(found.target[n], 5 * (0.3 + 0.02) * DIT, 5 * 5.0**2, made.sampling.shot)
         assert found.single[n] == pytest.approx(expected, rel=1e-6)
-        noise = {name: values[n] for name, values in found.noise().items()}
-        assert found.target[n] / noise["total"] == pytest.approx(expected, rel=1e-6)
+        rms = found.noise()["total"][n]
+        assert found.target[n] / rms == pytest.approx(expected, rel=1e-6)
     np.testing.assert_allclose(found.npix, 5.0)
     np.testing.assert_allclose(found.encircled, 0.8 * math.erf(2.5 * PIXEL / 0.15 / math.sqrt(2)), rtol=1e-5)
 

@@ -12,7 +12,6 @@ import pytest
 from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
 from elvis_cli.prediction import series as etc_output
-from elvis_cli.product import etc_tables
 from elvis_cli.request import parse
 
 CORPUS = sorted((Path(__file__).parents[1] / "data" / "etc").glob("*.json"))
@@ -36,11 +35,7 @@ def tables(ready):
     """Return the tables and images of an observation, by name."""
 
     def run(made, rates=None):
-        camera = made.imager
-        found = etc_tables.extensions(
-            made.series, made.request, made.setup, camera.light, camera.psf, made.prediction, rates or {}
-        )
-        return {each.name: each for each in found}
+        return {each.name: each for each in made.tables(rates or {})}
 
     return run
 
@@ -132,7 +127,7 @@ def test_the_tables_add_up_to_the_prediction(shape, instrument, ready, tables):
 @pytest.mark.parametrize("instrument", ["micado", "fors"])
 def test_spectrum_and_throughput_give_the_target_s_electrons(instrument, ready, tables):
     made = ready(instrument, {"output": ALL})
-    told, light = tables(made), made.imager.light
+    told, light = tables(made), made.renderer.light.budget
     part, sed = told["THROUGHPUT"].columns, told["SED"].columns
     total = part["ATMOSPHERE"] * part["TELESCOPE"] * part["INSTRUMENT"] * part["DETECTOR"]
     np.testing.assert_allclose(part["TOTALINCLSKY"], total, rtol=1e-9)
@@ -140,10 +135,14 @@ def test_spectrum_and_throughput_give_the_target_s_electrons(instrument, ready, 
     metres = sed["WAVELENGTH"] * 1e-6
     photons = metres / (6.62607015e-34 * 299792458.0)
     step = light.width * 1e-6
-    electrons = made.setup.telescope.area * np.sum(sed["TARGET"] * photons * part["TOTALINCLSKY"] * step)
+    electrons = made.setup.optics.telescope.area * np.sum(sed["TARGET"] * photons * part["TOTALINCLSKY"] * step)
     assert electrons == pytest.approx(made.prediction.target_rate, rel=1e-9)
     optics = part["TELESCOPE"] * part["INSTRUMENT"] * part["DETECTOR"]
-    sky = made.setup.telescope.area * np.sum(sed["SKY"] * photons * optics * step) * made.setup.pixel_scale**2
+    sky = (
+        made.setup.optics.telescope.area
+        * np.sum(sed["SKY"] * photons * optics * step)
+        * made.setup.optics.pixel_scale**2
+    )
     assert sky == pytest.approx(light.background["sky"], rel=1e-9)
 
 
@@ -157,7 +156,7 @@ def test_a_flat_spectrum_has_its_magnitude(ready, tables):
 
 @pytest.mark.parametrize("instrument", ["micado", "fors"])
 def test_the_encircled_energy_grows_to_all(instrument, ready):
-    spread = ready(instrument).imager.psf
+    spread = ready(instrument).renderer.psf
     diameter, fraction = etc_output.encircled(spread)
     assert np.all(np.diff(fraction) >= -1e-6)
     assert fraction[-1] == pytest.approx(1.0, abs=5e-3)
@@ -185,7 +184,7 @@ def test_dark_pixels_without_noise_have_no_ratio(ready):
     silent = type(chip)(chip.id, chip.extname, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
     found = etc_output.snr_map(np.array([[0.0, 4.0]], np.float32), 0.0, made.setup, silent, 1)
     assert found[0, 0] == 0.0
-    assert found[0, 1] == pytest.approx((4 * made.setup.dit) ** 0.5)
+    assert found[0, 1] == pytest.approx((4 * made.setup.exposure.dit) ** 0.5)
 
 
 def test_no_map_of_a_large_frame_and_no_rates_are_kept(ready):

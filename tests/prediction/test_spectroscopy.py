@@ -13,10 +13,12 @@ import pytest
 from elvis_cli import pipeline
 from elvis_cli.base.curve import Curve
 from elvis_cli.errors import RequestError
-from elvis_cli.instrument import registry
+from elvis_cli.instrument import configure, registry
+from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
-from elvis_cli.prediction import imaging, spectroscopy
+from elvis_cli.prediction import noise, spectroscopy
 from elvis_cli.request import parse
+from tests import setups
 from tests.prediction.test_extraction import PIXEL, samples
 
 SLIT = (Aperture(0.0, 0.0, 2.1, 0.4),)
@@ -30,20 +32,23 @@ def trace(order, aperture=0):
 
 @pytest.fixture
 def ready(micado):
-    """Return (spectrometer, setup, request) of a made-up spectrograph: ``ready(light by trace, apertures)``."""
+    """Return (spectrometer, target, line) of a made-up spectrograph: ``ready(light by trace, apertures)``."""
 
-    def run(light, apertures=SLIT, kind="slit", orders=None, changes=None):
+    def run(light, apertures=SLIT, kind="slit", orders=None, changes=None, keys=None):
         request = parse.read(json.dumps(micado({"timesnr/DET.NDIT": 4} | (changes or {}))))
-        setup = pipeline.configure(request)
+        setup = pipeline.configure(replace(request, keys={**request.keys, **(keys or {})}))
         orders = orders or [(3 + n, 0) for n in range(len(light))]
-        spectrograph = Spectrograph(tuple(apertures), tuple(trace(*o) for o in orders), across=0.1, blur=0.0)
-        setup = replace(setup, kind=kind, spectrograph=spectrograph, pixel_scale=PIXEL)
-
-        sky = SimpleNamespace(sky_model="none", wave=[1.0, 3.0], target=[1e4, 1e4], groups={"optics": [0.5, 0.5]})
+        spectrograph = Spectrograph(tuple(apertures), tuple(trace(*o) for o in orders), across=0.1, kind=kind)
+        setup = setups.change(setup, spectrograph=spectrograph, pixel_scale=PIXEL)
+        budget = SimpleNamespace(sky_model="none", wave=[1.0, 3.0], groups={"optics": [0.5, 0.5]})
         psf = SimpleNamespace(fwhm=0.2)
-        made = SimpleNamespace(samples=lambda number, reach: light[number], light=sky, psf=psf)
+        lit = SimpleNamespace(setup=setup, budget=budget, target=SimpleNamespace(density=[1e4, 1e4]))
+        made = SimpleNamespace(light=lit, psf=psf, spectrograph=spectrograph)
+        made.scene = SimpleNamespace(centre=request.elvis.offset)
+        made.samples = lambda number, reach: light[number]
         made.beyond = lambda near: ([1.0, 3.0], [0.1 * (len(apertures) - len(near)), 0.0])
-        return made, setup, request
+        sed = request.target.sed
+        return made, request.target, sed if sed.kind == "emissionline" else None
 
     return run
 
@@ -122,15 +127,12 @@ def test_light_beside_the_aperture_is_told_of(ready):
 
 @pytest.mark.parametrize("given", [["3"], [3, None], {"0": "3"}, [3.0]])
 def test_orders_may_be_named_in_any_way(ready, given):
-    spectrometer, setup, request = ready([samples(), samples(begin=2.2)])
-    p = spectroscopy.predict(spectrometer, setup, replace(request, keys={**request.keys, "orders_list": given}))
+    p = spectroscopy.predict(*ready([samples(), samples(begin=2.2)], keys={"orders_list": given}))
     assert ([order.order for order in p.listed], p.notes) == ([3], ())
 
 
 def test_what_is_no_order_is_told_of(ready):
-    spectrometer, setup, request = ready([samples()])
-    asked = replace(request, keys={**request.keys, "orders_list": [3, {"a": 1}, True, "1" * 5000]})
-    p = spectroscopy.predict(spectrometer, setup, asked)
+    p = spectroscopy.predict(*ready([samples()], keys={"orders_list": [3, {"a": 1}, True, "1" * 5000]}))
     assert [order.order for order in p.listed] == [3]
     (note,) = p.notes
     assert note.startswith("orders {'a': 1}, True, 111111")
@@ -152,12 +154,16 @@ def test_what_nothing_reaches(ready):
         spectroscopy.predict(*ready([off]))
 
 
-def test_the_first_generation_asks_of_the_central_pixel(ready):
-    spectrometer, setup, request = ready([samples()])
-    first = replace(request, generation=1, seeing=replace(request.image_quality, aperture_pix=None))
-    assert spectroscopy.predict(spectrometer, setup, first).aperture_pix == 1
-    p = spectroscopy.predict(spectrometer, replace(setup, aperture_pix=7), replace(request, generation=1))
-    assert (p.aperture_pix, p.orders[0].npix[0]) == (7, pytest.approx(7.0))
+def test_the_first_generation_asks_of_the_central_pixel(ready, micado):
+    request, facts = parse.read(json.dumps(micado())), SourcedTable({}, "t", root={})
+    for aperture, diameter in ((None, 1), (7, 7)):
+        quality = replace(request.image_quality, aperture_pix=aperture)
+        first = replace(request, generation=1, image_quality=quality)
+        spectrometer, *rest = ready([samples()])
+        goal = configure.make_goal(facts, first, spectral=True)
+        spectrometer.light.setup = replace(spectrometer.light.setup, goal=goal)
+        p = spectroscopy.predict(spectrometer, *rest)
+        assert (p.aperture_pix, p.orders[0].npix[0]) == (diameter, pytest.approx(diameter))
 
 
 def test_a_circle_on_the_slices(ready):
@@ -170,10 +176,8 @@ def test_a_circle_on_the_slices(ready):
     assert p.orders[0].npix[0] == pytest.approx(math.pi * 13**2 / 4 / 2, rel=0.01)
     wide = sum(float(part.target.sum()) for part in light)
     assert p.target_rate == pytest.approx(wide, rel=1e-6)
-    west = replace(made[2], elvis=replace(made[2].elvis, offset=(0.2, 0.0)))
-    assert spectroscopy.predict(made[0], made[1], west).orders[0].npix[0] == pytest.approx(
-        p.orders[0].npix[0], rel=0.05
-    )
+    made[0].scene.centre = (0.2, 0.0)
+    assert spectroscopy.predict(*made).orders[0].npix[0] == pytest.approx(p.orders[0].npix[0], rel=0.05)
 
 
 def test_of_several_slits_that_with_the_target_counts_of_fibres_all_near(ready):
@@ -189,16 +193,16 @@ def test_of_several_slits_that_with_the_target_counts_of_fibres_all_near(ready):
 def test_apertures_far_from_the_target_are_left_alone(ready):
     """A slice with 32 pixels between it and the target is the last; of none so near, the nearest is taken."""
     apertures = [Aperture(0.2 * k, 0.0, 2.0, 0.2) for k in range(40)]
-    _, setup, _ = ready([samples()] * 40, apertures, "ifu", [(1, k) for k in range(40)])
-    assert spectroscopy.near(setup.spectrograph, (0.0, 0.0), 3.2) == list(range(17))
-    assert spectroscopy.near(setup.spectrograph, (0.0, 4.21), 3.2) == list(range(17))
-    assert spectroscopy.near(setup.spectrograph, (-50.0, 0.0), 3.2) == [0]
+    spectrograph = ready([samples()] * 40, apertures, "ifu", [(1, k) for k in range(40)])[0].spectrograph
+    assert spectroscopy.near(spectrograph, (0.0, 0.0), 3.2) == list(range(17))
+    assert spectroscopy.near(spectrograph, (0.0, 4.21), 3.2) == list(range(17))
+    assert spectroscopy.near(spectrograph, (-50.0, 0.0), 3.2) == [0]
 
 
 def test_the_limit_has_the_ratio_five(ready):
     p = spectroscopy.predict(*ready([samples(), samples(begin=2.2, rate=0.5)]))
     factor = 10 ** (-0.4 * (p.limit - 20.0))
-    assert np.median(p.inside.scaled(factor)) * math.sqrt(p.count) == pytest.approx(imaging.LIMIT, rel=1e-6)
+    assert np.median(p.inside.scaled(factor)) * math.sqrt(p.count) == pytest.approx(noise.DETECTION_SNR, rel=1e-6)
     bright, faint = (spectroscopy.predict(*ready([samples(rate=rate)])).limit for rate in (1.0, 1e-22))
     assert bright - faint == pytest.approx(55.0, abs=1e-3)
 
@@ -251,7 +255,9 @@ def test_a_line_is_where_it_is_and_has_its_light():
     assert order.wave[order.target.argmax()] == pytest.approx(2.2, abs=2 * order.dispersion[0])
     near = abs(order.wave - 2.2) < 10 * order.dispersion
     assert order.target[near].sum() == pytest.approx(order.target.sum(), rel=1e-3)
-    photons = 1e-18 * 2.2e-6 / (6.62607015e-34 * 299792458.0) * ready.setup.telescope.area * ready.setup.dit
+    photons = (
+        1e-18 * 2.2e-6 / (6.62607015e-34 * 299792458.0) * ready.setup.optics.telescope.area * ready.setup.exposure.dit
+    )
     at = order.target.argmax()
     expected = photons * order.total[at] * order.encircled[at]
     assert order.target.sum() == pytest.approx(expected, rel=0.05)
