@@ -22,15 +22,20 @@ from elvis_cli.model.sourced_value import SourcedValue
 from elvis_cli.model.telescope import Telescope
 from elvis_cli.product import fits
 
-PLACES = ((-63.94, 63.94, 0), (0, 63.94, 90), (63.94, 63.94, 180), (67.94, 0, 270), (0, 0, 0))
-PLACES += ((-63.94, 0, 90), (-63.94, -63.94, 0), (0, -63.94, 180), (63.94, -63.94, 270))
+PLACES: tuple[tuple[float, float, int], ...] = (
+    *((-63.94, 63.94, 0), (0, 63.94, 90), (63.94, 63.94, 180), (67.94, 0, 270), (0, 0, 0)),
+    *((-63.94, 0, 90), (-63.94, -63.94, 0), (0, -63.94, 180), (63.94, -63.94, 270)),
+)
 
 
 @dataclass(frozen=True)
 class StandIn:
-    """Takes the place of elvis_cli.prediction.imaging.Prediction."""
+    """Takes the place of an imager's prediction."""
 
     count: int = 3
+    snr: float | None = 12.5
+    snr_single: float = 7.2
+    notes: tuple[str, ...] = ()
 
     def cards(self) -> list[tuple[str, object, str]]:
         return [
