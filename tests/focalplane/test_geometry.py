@@ -9,7 +9,14 @@ from elvis_cli.base import geometry
 from elvis_cli.focalplane.geometry import field_to_pixel, nearest_chip, pixel_to_field, rotate_stamp, rotation
 
 DETECTOR = SimpleNamespace(nx=100, ny=80, pixel_mm=0.015)
-SETUP = SimpleNamespace(detector=DETECTOR, plate_scale=0.25, distortion=0.0)
+
+
+def setup(detector: SimpleNamespace, distortion: float = 0.0) -> SimpleNamespace:
+    """Return what the geometry needs of a Setup."""
+    return SimpleNamespace(detector=detector, optics=SimpleNamespace(plate_scale=0.25, distortion=distortion))
+
+
+SETUP = setup(DETECTOR)
 
 
 def chip(rotation: float, x: float = 3.0, y: float = -2.0) -> SimpleNamespace:
@@ -59,17 +66,15 @@ def test_a_stamp_turns_with_its_chip(size: int, turns: int) -> None:
 
 def test_the_nearest_chip_holds_the_place_or_is_next_to_it() -> None:
     chips = (chip(0.0, -1.0, 0.0), chip(180.0, 1.0, 0.0))
-    setup = SimpleNamespace(
-        detector=SimpleNamespace(nx=100, ny=80, pixel_mm=0.015, chips=chips), plate_scale=0.25, distortion=0.0
-    )
-    assert nearest_chip(setup, -0.1, 0.0) is chips[0]
-    assert nearest_chip(setup, 0.3, 0.1) is chips[1]
-    assert nearest_chip(setup, 0.01, 5.0) is chips[1]
+    both = setup(SimpleNamespace(nx=100, ny=80, pixel_mm=0.015, chips=chips))
+    assert nearest_chip(both, -0.1, 0.0) is chips[0]
+    assert nearest_chip(both, 0.3, 0.1) is chips[1]
+    assert nearest_chip(both, 0.01, 5.0) is chips[1]
 
 
 @pytest.mark.parametrize("cubic", [2e-3, -2e-3])
 def test_distortion_is_cubic_and_can_be_undone(cubic: float) -> None:
-    bent = SimpleNamespace(detector=DETECTOR, plate_scale=0.25, distortion=cubic)
+    bent = setup(DETECTOR, cubic)
     x, y = field_to_pixel(bent, chip(0.0, 0.0, 0.0), 3.0, 4.0)
     straight = field_to_pixel(SETUP, chip(0.0, 0.0, 0.0), 3.0, 4.0)
     for bent_place, place, middle in zip((x, y), straight, (49.5, 39.5), strict=True):

@@ -44,6 +44,7 @@ def spread(*sigmas: float) -> Part:
 
 
 CHIP = Part(rotation=0.0)
+SETUP = SimpleNamespace(optics=SimpleNamespace(pixel_scale=0.01))
 
 
 def zones(pitch: float, *sigmas: float) -> many_stars.Zones:
@@ -114,7 +115,7 @@ def test_the_halo_of_a_small_source_is_that_of_a_star_all_over_the_frame(kind: s
         imager.add_profile(wide, 120.3, 130.6, 1000.0, Sersic(1.0, 0.01), with_halo(), CHIP)
     else:
         point = Picture(np.ones((1, 1), np.float32), 0.0001, 0.0, 0.0)
-        imager.add_extended(wide, 120.3, 130.6, 1000.0, point, SimpleNamespace(pixel_scale=0.01), with_halo(), CHIP)
+        imager.add_extended(wide, 120.3, 130.6, 1000.0, point, SETUP, with_halo(), CHIP)
     imager.add_star(alone, 120.3, 130.6, 1000.0, with_halo(), CHIP, 0)
     y, x = np.indices(wide.shape)
     out = np.hypot(x - 120.3, y - 130.6) > 20
@@ -191,7 +192,7 @@ def test_zones_conserve_light() -> None:
 
 
 def prepared(document: dict[str, Any]) -> imager.Imager:
-    return pipeline.prepare(parse.read(json.dumps(document))).imager
+    return pipeline.prepare(parse.read(json.dumps(document))).renderer
 
 
 def crowded(micado, window: dict[str, int], x: np.ndarray, y: np.ndarray) -> imager.Imager:
@@ -206,7 +207,7 @@ def test_a_window_of_a_crowd_is_cut_not_changed(micado) -> None:
     for corner, size in ((1792, 512), (2016, 64)):
         window = {"x0": corner, "y0": corner, "nx": size, "ny": size}
         camera = crowded(micado, window, x, y)
-        frames.append(camera.illuminate(camera.setup.detector.chip(5), camera.setup.window))
+        frames.append(camera.illuminate(camera.setup.detector.chip(5), camera.setup.frame.window))
     np.testing.assert_allclose(frames[1], frames[0][224:288, 224:288], rtol=1e-5)
 
 
@@ -218,8 +219,8 @@ def test_a_bright_star_of_a_crowd_has_the_halo_of_a_star_alone(micado) -> None:
     for others in (0, 12):
         stars = {"x": [0.0, *x[:others]], "y": [0.0, *y[:others]], "mag": [8.0] + [30.0] * others}
         camera = prepared(micado({"elvis": {"window": window, "catalogue": stars}}))
-        frames.append(camera.illuminate(camera.setup.detector.chip(5), camera.setup.window))
-    alone, crowd_ = (frame - camera.light.background_rate for frame in frames)
+        frames.append(camera.illuminate(camera.setup.detector.chip(5), camera.setup.frame.window))
+    alone, crowd_ = (frame - camera.light.budget.background_rate for frame in frames)
     assert alone.min() > 0.4
     np.testing.assert_allclose(crowd_, alone, rtol=0.03)
 
@@ -242,12 +243,10 @@ def test_a_guide_star_goes_with_the_target_and_an_asterism_with_the_field(micado
 class TestPictures:
     """Surface-brightness templates through the PSF."""
 
-    SETUP = SimpleNamespace(pixel_scale=0.01)
-
     def draw(self, picture, x=63.3, y=65.2, rotation=0.0):
         image = np.zeros((128, 128), np.float32)
         chip = Part(rotation=rotation)
-        imager.add_extended(image, x, y, 1000.0, picture, self.SETUP, spread(2.5), chip)
+        imager.add_extended(image, x, y, 1000.0, picture, SETUP, spread(2.5), chip)
         return image
 
     @pytest.mark.parametrize("scale", [0.0005, 0.004, 0.01])
@@ -279,16 +278,16 @@ def test_parts_of_the_light_add_up() -> None:
     """Thermal is all that is not the sky's, from METIS's warm telescope a black body through what follows it."""
     document = registry.load("metis").example("img_n_scao")
     ready = prepared(document)
-    chip = ready.setup.detector.chip(ready.setup.chips[0])
+    chip = ready.setup.detector.chip(ready.setup.frame.chips[0])
     window = Window(1000, 1000, 60, 50)
     parts = {name: ready.illuminate(chip, window, frozenset((name,))).astype(float) for name in imager.PARTS}
     np.testing.assert_allclose(sum(parts.values()), ready.illuminate(chip, window), rtol=1e-5)
     assert parts["thermal"].std() == parts["background"].std() == 0
     assert not parts["galaxies"].any()
-    light, surfaces = ready.light, ready.setup.surfaces
+    light, optics = ready.light.budget, ready.setup.optics
     behind, expected = ready.setup.detector.qe.at(light.wave), 0.0
-    for surface in reversed(surfaces):
-        radiance = black_body(light.wave, surface.temperature) * (math.pi / 648000) ** 2 * ready.setup.pixel_scale**2
+    for surface in reversed(optics.surfaces):
+        radiance = black_body(light.wave, surface.temperature) * (math.pi / 648000) ** 2 * optics.pixel_scale**2
         expected += np.trapezoid(radiance * surface.emissivity.at(light.wave) * behind, light.wave) * light.area
         behind = behind * surface.throughput.at(light.wave)
     assert parts["thermal"].mean() == pytest.approx(expected, rel=0.01)

@@ -28,7 +28,7 @@ def profiles(*rows):
 
 def drawn(ready, made, shape=(256, 256)):
     image = np.zeros(shape, np.float32)
-    many_galaxies.draw(image, made, ready.imager.psf, ready.setup.detector.chips[0])
+    many_galaxies.draw(image, made, ready.renderer.psf, ready.setup.detector.chips[0])
     return image
 
 
@@ -48,7 +48,7 @@ def test_it_is_what_many_points_of_light_give(ready, radius, index, ratio):
     expected, one = np.zeros((48, 48)), np.zeros((48, 48), np.float32)
     for dx, dy in zip(major * cos - minor * sin, major * sin + minor * cos, strict=True):
         one[:] = 0
-        convolution.add_star(one, x + dx, y + dy, 1 / count, ready.imager.psf, ready.setup.detector.chips[0], 0)
+        convolution.add_star(one, x + dx, y + dy, 1 / count, ready.renderer.psf, ready.setup.detector.chips[0], 0)
         expected += one
     assert np.abs(image - expected).sum() < 0.021
     assert image.max() == pytest.approx(expected.max(), rel=0.007)
@@ -59,7 +59,7 @@ def test_flux_is_kept(ready, index):
     """All light is in a wide frame, but what the PSF and the profile have farther out."""
     image = drawn(ready, profiles((1024.2, 1023.9, 1e4, 3.0, index, 0.6, 1.0)), (2048, 2048))
     star = np.zeros((2048, 2048), np.float32)
-    convolution.add_star(star, 1024.2, 1023.9, 1e4, ready.imager.psf, ready.setup.detector.chips[0], 0)
+    convolution.add_star(star, 1024.2, 1023.9, 1e4, ready.renderer.psf, ready.setup.detector.chips[0], 0)
     assert image.sum(dtype=float) == pytest.approx(star.sum(dtype=float), rel=1e-3)
 
 
@@ -124,12 +124,12 @@ class TestCatalogue:
 
     def rate(self, document):
         ready = pipeline.prepare(parse.read(json.dumps(document)))
-        return ready.imager.illuminate(ready.setup.detector.chip(34), ready.setup.window).astype(float), ready
+        return ready.renderer.illuminate(ready.setup.detector.chip(34), ready.setup.frame.window).astype(float), ready
 
     def test_a_galaxy_has_the_light_of_a_star(self):
         star, _ = self.rate(self.request(x=[0], y=[0], mag=[18]))
         galaxy, ready = self.rate(self.request(x=[0], y=[0], mag=[18], radius=[0.3]))
-        level = ready.imager.light.background_rate
+        level = ready.renderer.light.budget.background_rate
         assert (galaxy - level).sum() == pytest.approx((star - level).sum(), rel=0.01)
         assert galaxy.max() < 0.5 * star.max()
 
@@ -139,18 +139,18 @@ class TestCatalogue:
                 x=[-5, 5], y=[0, 0], mag=[18, 18], radius=[0, 0.4], ellipticity=[0, 0.5], angle=[0, 20], id=[7, 9]
             )
         )
-        sources = ready.imager.scene.sources
+        sources = ready.renderer.scene.sources
         assert sources.name.tolist() == ["star", "galaxy"]
         assert sources.id.tolist() == [7, 9]
-        assert ready.imager.scene.x.size == 1
-        level = ready.imager.light.background_rate
+        assert ready.renderer.scene.x.size == 1
+        level = ready.renderer.light.budget.background_rate
         west, east = (made[:, 100:] - level).sum(), (made[:, :100] - level).sum()
         assert west == pytest.approx(east, rel=0.02)
 
     def test_the_angle_is_that_on_the_sky(self):
         """North through East: at position angle 0 East is to the left, so it turns counter-clockwise from +y."""
         made, ready = self.rate(self.request(x=[0], y=[0], mag=[18], radius=[1.0], ellipticity=[0.6], angle=[30]))
-        made -= ready.imager.light.background_rate
+        made -= ready.renderer.light.budget.background_rate
         made = made[::-1, ::-1]  # CCD 3-4 is turned by 180 deg, which leaves an angle as it is
         rows, columns = np.mgrid[:200, :200] - 99.5
         near = np.hypot(rows, columns) < 60
@@ -163,7 +163,7 @@ def test_it_is_the_same_for_every_kind_of_psf(name):
     """Well sampled, a galaxy among many is the one that is drawn alone."""
     document = registry.load(name).example()
     ready = pipeline.prepare(parse.read(json.dumps({**document, "elvis": {}})))
-    spread, chip = ready.imager.psf, ready.setup.detector.chips[0]
+    spread, chip = ready.renderer.psf, ready.setup.detector.chips[0]
     many, alone = np.zeros((2, 200, 200), np.float32)
     many_galaxies.draw(many, profiles((99.3, 102.1, 1.0, 8.0, 1.0, 0.7, 0.5)), spread, chip)
     imager.add_profile(alone, 99.3, 102.1, 1.0, Sersic(1.0, 8.0, 0.3, 0.5), spread, chip)

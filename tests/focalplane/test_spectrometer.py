@@ -26,11 +26,11 @@ TURNED = [[[0.1, -0.02, 0.0001], [3.0, 0.01, 0.0], [0.05, 0.0, 0.0]], [[0.2, 0.0
 
 def draw(made, parts=STARS):
     detector = made.setup.detector
-    return made.imager.illuminate(detector.chip(1), Window(0, 0, detector.nx, detector.ny), parts).astype(float)
+    return made.renderer.illuminate(detector.chip(1), Window(0, 0, detector.nx, detector.ny), parts).astype(float)
 
 
 def electrons(made):
-    return float(np.sum(made.imager.light.target * made.imager.light.width))
+    return float(np.sum(made.renderer.light.target.density * made.renderer.light.budget.width))
 
 
 def stretched(profile, model, step):
@@ -73,7 +73,7 @@ def test_a_line_is_as_wide_as_slit_image_and_pixel_make_it(bench, ready, width, 
     aperture = {**SLIT, "width": (width, "arcsec")}
     made = ready(bench(LINE, kind="slit", aperture=aperture, blur=(blur, "pixel")))
     x = np.arange(-2000, 2001) * 0.02  # pixels
-    sigma = ready(bench(LINE)).imager.psf.fwhm / 0.25 / FWHM
+    sigma = ready(bench(LINE)).renderer.psf.fwhm / 0.25 / FWHM
     model = np.exp(-0.5 * (x / sigma) ** 2) * (abs(x) <= width / 0.25 / 2)
     if blur:
         model = np.convolve(model, np.exp(-0.5 * (x / (blur / FWHM)) ** 2), "same")
@@ -96,7 +96,7 @@ def test_a_line_is_where_its_trace_and_its_place_in_the_slit_put_it(bench, ready
 @pytest.mark.parametrize("width", [0.4, 0.8, 2.0])
 def test_a_slit_takes_its_part_of_a_star(bench, ready, width):
     made = ready(bench(kind="slit", aperture={**SLIT, "width": (width, "arcsec")}))
-    sigma = ready(bench()).imager.psf.fwhm / FWHM
+    sigma = ready(bench()).renderer.psf.fwhm / FWHM
     assert draw(made).sum() / electrons(made) == pytest.approx(math.erf(width / 2 / sigma / math.sqrt(2)), rel=0.01)
 
 
@@ -117,7 +117,7 @@ def slices(bench, changes=None, count=8, width=0.5):
 @pytest.mark.parametrize(("x", "share"), [(0.0, 1.0), (0.3, 1.0), (2.0, 0.5)])
 def test_slices_share_the_light_of_the_field(bench, ready, x, share):
     made = ready(slices(bench, {"elvis/offset": [x, 0.5]}))
-    sigma = ready(bench()).imager.psf.fwhm / FWHM
+    sigma = ready(bench()).renderer.psf.fwhm / FWHM
     inside = (math.erf((2.0 - x) / sigma / math.sqrt(2)) + math.erf((2.0 + x) / sigma / math.sqrt(2))) / 2
     assert inside == pytest.approx(share, abs=1e-3)
     assert draw(made).sum() / electrons(made) == pytest.approx(inside, rel=0.01)
@@ -137,7 +137,7 @@ def test_each_slice_has_the_light_that_falls_into_it(bench, ready):
     rows = [128 + (-1.57 + 0.42 * n) / 0.015 for n in range(8)]
     sums = np.array([image[round(row) - 12 : round(row) + 12].sum() for row in rows])
     made = ready(slices(bench))
-    sigma = ready(bench()).imager.psf.fwhm / FWHM
+    sigma = ready(bench()).renderer.psf.fwhm / FWHM
     edges = (np.arange(9) - 4) * 0.5
     shares = np.diff([math.erf(edge / sigma / math.sqrt(2)) / 2 for edge in edges])
     assert sums / electrons(made) == pytest.approx(shares, abs=0.005)
@@ -148,7 +148,7 @@ def test_the_map_of_wavelengths_inverts_the_traces(bench, ready, curved):
     shape = {"traces": [bench.trace((0.60, 0.66), *TURNED)]} if curved else {}
     made = ready(bench(kind="slit", aperture={**SLIT, "length": (30.0, "arcsec")}, **shape))
     detector = made.setup.detector
-    found = made.imager.wavelengths(detector.chip(1), Window(0, 0, detector.nx, detector.ny))
+    found = made.renderer.wavelengths(detector.chip(1), Window(0, 0, detector.nx, detector.ny))
     (trace,) = made.setup.spectrograph.traces
     rows, columns = np.nonzero(found.order == 1)
     assert rows.size > 2e4
@@ -161,7 +161,7 @@ def test_the_map_of_wavelengths_inverts_the_traces(bench, ready, curved):
 
 def test_a_window_is_a_part_of_the_frame(bench, ready):
     made = ready(bench(kind="slit", aperture=SLIT, traces=[bench.trace((0.60, 0.66), *TURNED)]))
-    part = made.imager.illuminate(made.setup.detector.chip(1), Window(101, 57, 130, 90))
+    part = made.renderer.illuminate(made.setup.detector.chip(1), Window(101, 57, 130, 90))
     assert part == pytest.approx(draw(made, STARS | SKY | {"galaxies", "thermal"})[57:147, 101:231], rel=1e-5, abs=1e-3)
 
 
@@ -173,7 +173,7 @@ def test_differential_refraction_bends_the_spectrum_of_a_star(bench, ready, adc)
     image = draw(made)[:, 100:412:10]
     heights = 0.25 * np.array([np.average(np.arange(256) - 127.5, weights=column) for column in image.T])
     wave = 0.63 + (np.arange(100, 412, 10) - 255.5) * 0.015 / 3.0 * 0.03
-    expected = [(1 - adc) * refraction.shift(w, 0.63, 2.0, made.setup.site) for w in wave]
+    expected = [(1 - adc) * refraction.shift(w, 0.63, 2.0, made.setup.atmosphere.site) for w in wave]
     assert abs(expected[0]) > 0.08 * (1 - adc) - 1e-9
     assert abs(heights) == pytest.approx(np.abs(expected), abs=0.01)
     assert heights[0] * (expected[0] - expected[-1]) >= 0.0

@@ -46,7 +46,7 @@ def ready(document):
 
 @pytest.fixture(scope="module")
 def tables(ready):
-    found = list(order_tables.tables(ready.series, ready.imager.light, ready.prediction))
+    found = list(order_tables.tables(ready.series, ready.renderer.light, ready.prediction))
     return {(each.name, {key: value for key, value, _ in each.cards}["EXTVER"]): each for each in found}
 
 

@@ -13,7 +13,7 @@ from elvis_cli.base.constants import LIGHT, PLANCK
 from elvis_cli.base.spectral_grid import bin_edges
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.instrument import registry
-from elvis_cli.light import budget, groups
+from elvis_cli.light import groups, illumination
 from elvis_cli.light.compose import compose
 from elvis_cli.request import parse
 from elvis_cli.request.files.cube import read_cube
@@ -52,7 +52,7 @@ def request(mag=15.0, band="K", elvis=None, **target):
 def seen(**more):
     made = request(**more)
     setup = registry.load("micado").configure(made)
-    return made, setup, budget.detect(made, setup)
+    return made, setup, illumination.of_target(made, setup)
 
 
 REST = 2.16612
@@ -188,9 +188,10 @@ class TestLight:
     def test_images_and_spectra_hold_the_same(self):
         wave, cube = galaxy()
         made, setup, light = seen(elvis={"cube": block(wave, cube)})
-        (whole,) = compose(made, setup, light).extended
-        assert whole.rate == pytest.approx(light.target_rate, rel=1e-4)
-        edges, weight = bin_edges(light.wave), light.total * light.width * light.area
+        (whole,) = compose(made, light).extended
+        assert whole.rate == pytest.approx(light.target.rate, rel=1e-4)
+        budget = light.budget
+        edges, weight = bin_edges(budget.wave), budget.total * budget.width * budget.area
         total = np.zeros((24, 30))
         for group in groups.groups(made, setup, 1.0):
             (part,) = group.scene.extended
@@ -222,8 +223,9 @@ class TestLight:
         wave, cube = galaxy()
         document = {"brightness": {"brightnesstype": "flux", "flux": 1e-15}}
         _, _, light = seen(elvis={"cube": block(wave, cube)}, **document)
-        energy = np.sum(light.flux * light.width * PLANCK * LIGHT / (light.wave * 1e-6))
-        part = np.trapezoid(cube.sum(axis=(1, 2))[(wave > light.wave[0]) & (wave < light.wave[-1])])
+        at, width = light.budget.wave, light.budget.width
+        energy = np.sum(light.target.flux * width * PLANCK * LIGHT / (at * 1e-6))
+        part = np.trapezoid(cube.sum(axis=(1, 2))[(wave > at[0]) & (wave < at[-1])])
         assert energy == pytest.approx(1e-15 * part / np.trapezoid(cube.sum(axis=(1, 2))), rel=0.01)
 
     def test_an_absolute_cube_may_be_scaled(self):
@@ -246,7 +248,7 @@ class TestLight:
         made, setup, light = seen(elvis={"cube": block(wave, cube)})
         assert isinstance(library.components(made)[0].shape, Cube)
         assert all(np.isfinite(group.scene.extended[0].rate) for group in groups.groups(made, setup, 1.0))
-        assert compose(made, setup, light).extended[0].rate == pytest.approx(light.target_rate, rel=1e-4)
+        assert compose(made, light).extended[0].rate == pytest.approx(light.target.rate, rel=1e-4)
 
 
 class TestWrong:
@@ -318,7 +320,7 @@ class TestWrong:
     def test_beside_another_scene(self):
         wave, cube = galaxy()
         made = request(elvis={"cube": block(wave, cube), "scene": {"name": "star-grid"}})
-        with pytest.raises(RequestError, match="where the scene does"):
+        with pytest.raises(RequestError, match="cannot be combined with /elvis/scene"):
             library.components(made)
 
 
