@@ -38,6 +38,7 @@ bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/stars.py
+	$(BIN)/python -m pytest -q tests/bench/timings.py
 
 # Twenty thousand broken requests, each of them rendered: see tests/request/test_filter_fuzz.py.
 fuzz: install

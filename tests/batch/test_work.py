@@ -1,18 +1,12 @@
 """One request into its file."""
 
 import hashlib
-import json
 import os
-import time
 
 import pytest
 
-from elvis_cli.base import parallel
-from elvis_cli.batch.naming import Template
-from elvis_cli.batch.run import Names
 from elvis_cli.batch.work import Job, Settings, make, shared
 from elvis_cli.product.integrity import examine
-from elvis_cli.request import parse
 
 
 @pytest.fixture
@@ -100,20 +94,3 @@ def test_a_file_that_a_cluster_made_must_be_here(one, tmp_path):
     assert (lost.line, lost.status, lost.sha256, lost.exit_code) == (3, "failed", None, 74)
     assert "shared" in lost.message
     assert shared(lost) == lost
-
-
-def test_a_warm_process_makes_four_megapixel_frames_a_second_on_two_cores(micado, tmp_path):
-    """Processor time, which the machine's other work hardly changes: 2 cores / 4 frames = 0.5 s."""
-    names, settings = Names(parse.read, Template()), Settings(str(tmp_path), {})
-    texts = [json.dumps(micado({"elvis/date": f"2026-11-20T05:{n:02d}:00"})).encode() for n in range(6)]
-    used = parallel.threads()
-    parallel.set_threads(1)
-    try:
-        assert make(settings, names.job(0, texts[0])).status == "made"
-        begin = time.process_time()
-        made = [make(settings, names.job(n, text)) for n, text in enumerate(texts[1:], 1)]
-        seconds = (time.process_time() - begin) / len(made)
-    finally:
-        parallel.set_threads(used)
-    assert all(each.size > 2 * 1024**2 for each in made)
-    assert seconds < 0.5

@@ -13,6 +13,7 @@ from elvis_cli.base.curve import Curve
 from elvis_cli.instrument import registry
 from elvis_cli.instrument.sourced_table import EVERYWHERE
 from elvis_cli.request import parse
+from tests.each import each, failures
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [f for f in Path(elvis_instruments.__path__[0]).iterdir() if f.is_dir() and f.name[0] != "_"]
@@ -29,14 +30,14 @@ def test_entry_points_and_folders_agree():
     assert set(declared) <= set(registry.names())
 
 
-@pytest.mark.parametrize("name", registry.names())
+@each("name", registry.names())
 def test_plugin_and_entry_point_have_one_name(name):
     plugin = registry.load(name)
     assert plugin.name == name
     assert {m.instrument for m in plugin.modes()} == {name}
 
 
-@pytest.mark.parametrize(("name", "mode"), MODES)
+@each(("name", "mode"), MODES)
 def test_the_example_of_every_mode_configures(name, mode):
     plugin = registry.load(name)
     document = plugin.example(mode)
@@ -44,15 +45,15 @@ def test_the_example_of_every_mode_configures(name, mode):
     setup = configure(plugin, document)
     info = next(m for m in plugin.modes() if m.mode == mode)
     assert (setup.instrument, setup.mode) == (name, mode)
-    assert setup.pixel_scale == pytest.approx(info.pixel_scale)
+    assert setup.optics.pixel_scale == pytest.approx(info.pixel_scale)
     assert (len(setup.detector.chips), setup.detector.nx, setup.detector.ny) == info.frame
     assert document["timesnr"] == {
-        next(k for k in document["timesnr"] if k != setup.count_key): setup.dit,
-        setup.count_key: setup.count,
+        next(k for k in document["timesnr"] if k != setup.exposure.count_key): setup.exposure.dit,
+        setup.exposure.count_key: setup.exposure.count,
     }
 
 
-@pytest.mark.parametrize("name", registry.names())
+@each("name", registry.names())
 def test_the_example_without_mode_is_that_of_the_default(name):
     plugin = registry.load(name)
     document = plugin.example()
@@ -61,38 +62,51 @@ def test_the_example_without_mode_is_that_of_the_default(name):
 
 def curves(setup):
     yield "qe", setup.detector.qe
-    for surface in setup.surfaces:
+    for surface in setup.optics.surfaces:
         yield f"{surface.name} throughput", surface.throughput
         yield f"{surface.name} emissivity", surface.emissivity
 
 
-@pytest.mark.parametrize(("name", "mode"), MODES)
-def test_every_option_configures_with_sane_curves_and_sourced_numbers(name, mode):
-    plugin = registry.load(name)
+def settings(plugin, mode):
+    """Yield every combination of options of the keys that are no filter wheels, with each option of each wheel."""
     keys = plugin.keys(mode)
     offered = {
         k: [o for o in t.get("options", t.get("range")) if o not in t.get("refused", {})] for k, t in keys.items()
     }
     wheels = {key: offered.pop(key) for key, table in keys.items() if table.get("role") == "filter"}
+    chosen = [{wheel: option} for wheel, options in wheels.items() for option in options] or [{}]
     for others in itertools.product(*offered.values()):
-        for wheel, options in wheels.items():
-            for option in options:
-                document = plugin.example(mode)
-                document["timesnr"] = {}  # the exposure that the options bring with them
-                document["instrument"].update(zip(offered, others, strict=True))
-                document["instrument"][wheel] = option
-                check(configure(plugin, document))
+        for wheel in chosen:
+            yield dict(zip(offered, others, strict=True)) | wheel
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_option_configures_with_sane_curves_and_sourced_numbers(name):
+    plugin = registry.load(name)
+
+    def configures(mode, options):
+        document = plugin.example(mode)
+        document["timesnr"] = {}  # the exposure that the options bring with them
+        document["instrument"] |= options
+        check(configure(plugin, document))
+
+    cases = [(info.mode, options) for info in plugin.modes() for options in settings(plugin, info.mode)]
+    for info in plugin.modes():
+        for key, table in plugin.keys(info.mode).items():
+            used = {options[key] for mode, options in cases if mode == info.mode and key in options}
+            assert used == set(table.get("options", table.get("range"))) - set(table.get("refused", {})), key
+    assert failures(configures, cases) == {}
 
 
 def check(setup):
-    low, high = setup.band
+    low, high = setup.optics.band
     assert 0.25 < low < high < 30.0
-    assert setup.filter_centre > 0
+    assert setup.optics.filter_centre > 0
     for what, curve in curves(setup):
         assert isinstance(curve, Curve)
         assert np.all(np.diff(curve.wave) > 0), what
         assert np.all((curve.value >= 0) & (curve.value <= 1)), what
-    for surface in setup.surfaces:
+    for surface in setup.optics.surfaces:
         # dust scatters: the ELT's reflection and emissivity sum to a few per cent more than 1
         wave = np.linspace(low, high, 50)
         assert np.all(surface.throughput.at(wave) + surface.emissivity.at(wave) < 1.06), surface.name
@@ -101,24 +115,24 @@ def check(setup):
         assert value.unit, value.name
         assert len(value.source) > 2, value.name
     names = {value.name for value in setup.values}
-    air = set() if setup.site.space else {"site.elevation", "turbulence.outer_scale"}
+    air = set() if setup.atmosphere.site.space else {"site.elevation", "turbulence.outer_scale"}
     assert {"telescope.area", "pixel_scale", *air} <= names
     assert setup.spectrograph or any(name.startswith("filters.") for name in names)
     assert any(".stages." in name for name in names) == bool(setup.detector.stages)
     assert len(names) == len(setup.values)
     assert any("assumed" in note for note in setup.notes) == any(value.assumed for value in setup.values)
-    assert setup.pixel_scale == pytest.approx(setup.plate_scale * setup.detector.pixel_mm)
-    assert setup.site.space or abs(sum(setup.turbulence.weight) - 1) < 1e-12
+    assert setup.optics.pixel_scale == pytest.approx(setup.optics.plate_scale * setup.detector.pixel_mm)
+    assert setup.atmosphere.site.space or abs(sum(setup.atmosphere.turbulence.weight) - 1) < 1e-12
     assert EVERYWHERE[0] < low
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
+@each("folder", FOLDERS)
 def test_a_plugin_is_data_and_a_few_lines(folder):
     assert len((folder / "__init__.py").read_text().splitlines()) < 20
     assert [p.name for p in folder.glob("*.py")] == ["__init__.py"]
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
+@each("folder", FOLDERS)
 def test_the_readme_names_every_key_mode_and_option(folder):
     text = (folder / "README.md").read_text()
     plugin = registry.load(folder.name.replace("_", "-"))

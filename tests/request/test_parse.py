@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.model.elvis_block import Catalogue, Pointing, Window
 from elvis_cli.model.request import Request
 from elvis_cli.request.parse import read
-from tests.request.test_normalise import CORPUS, V3
+from tests.request.test_normalise import V3
 
 
 def text(**members: Any) -> str:
@@ -330,21 +329,6 @@ class TestExtras:
     @pytest.mark.parametrize("block", [[], {"seed": "1"}, {"pointing": 5}])
     def test_options_hide_no_fault_of_the_block(self, block: Any) -> None:
         refused(text(elvis=block), overrides={"seed": 1, "pointing": {"ra": 1.0, "dec": 2.0}})
-
-
-def test_reading_is_fast() -> None:
-    def best(request: bytes) -> float:
-        times = []
-        for _ in range(5):
-            begin = time.perf_counter()
-            read(request)
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    assert best(max(CORPUS, key=lambda p: p.stat().st_size).read_bytes()) < 0.015
-    column = [i * 1e-4 for i in range(100_000)]
-    crowd = text(elvis={"catalogue": {"x": column, "y": column, "mag": [20.5] * 100_000}})
-    assert best(crowd.encode()) < 0.5
 
 
 def test_a_request_is_frozen_and_finite() -> None:

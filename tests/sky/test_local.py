@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -80,15 +78,6 @@ def test_no_sky_beyond_the_table(lo, hi):
 def test_other_wavelengths_are_refused():
     with pytest.raises(ElvisError, match="grid"):
         local.load(DARK, site(), np.linspace(1.0, 1.1, 50))
-
-
-def test_quick():
-    def once():
-        start = time.perf_counter()
-        load(1.9, 2.4, DARK)
-        return time.perf_counter() - start
-
-    assert min(once() for _ in range(5)) < 0.01
 
 
 # Against SkyCalc for other conditions: airmass 1.2, 3060 m (the same means of SkyCalc's own answer)
