@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,12 @@ def arithmetic() -> str:
 
 
 def digest(data: bytes) -> list[Any]:
-    """Return the hash and the sum of a FITS file; words of the headers, such as notes, do not count."""
+    """Return the hash and the sum of a FITS file; words do not count: notes, the request, where figures come from."""
     sha, total = hashlib.sha256(), 0.0
     with fits.open(io.BytesIO(data)) as file:
         for hdu in file:
+            if hdu.name in ("ELVIS_VALUES", "ELVIS_REQUEST"):
+                continue
             for card in hdu.header.cards:
                 if isinstance(card.value, (bool, int, float)):
                     sha.update(f"{card.keyword}={card.value!r};".encode())
@@ -101,7 +104,7 @@ def place(document: dict[str, Any]) -> tuple[int | None, tuple[int, int]]:
 
 
 def of_mode(instrument: str, mode: str, only: Collection[str] | None = None) -> Hashes:
-    """Return the hashes of all that a mode takes, or of some of it."""
+    """Return the hashes of all frames of a mode, or of those that are named in ``only``."""
     document = registry.load(instrument).example(mode)
     hashes: Hashes = {}
     for name, request in variants(small(document, *place(document))):
@@ -150,21 +153,25 @@ def of_split(folder: Path) -> Hashes:
     return {"combined": digest(run("combine", *files).out)}
 
 
+@cache
 def recorded() -> dict[str, Any]:
     """Return what the file holds."""
     return json.loads(FILE.read_text())  # type: ignore[no-any-return]
 
 
 def checked(instrument: str, mode: str) -> list[str]:
-    """Return which frames of a mode the suite renders; all of them with ELVIS_ALL_BYTES.
+    """Return which frames of a mode the suite renders; all of them with ELVIS_ALL_BYTES (`make bytes-check`).
 
-    Modes that differ in their adaptive optics alone share their calibrations: those of the first are rendered.
+    The first of the modes whose names begin alike (img, lss, ifs ...) renders all, the others the plain frame: what
+    they have of their own is the light. HARMONI takes seconds a frame, so only one of its modes is rendered.
     """
     names = list(recorded()["hashes"][f"{instrument} {mode}"])
-    first = next(m for i, m in modes() if i == instrument and m.rpartition("_")[0] == mode.rpartition("_")[0])
-    if mode == first or os.environ.get("ELVIS_ALL_BYTES"):
+    if os.environ.get("ELVIS_ALL_BYTES"):
         return names
-    return [name for name in names if name not in CALIBRATIONS and name != "catalogue"]
+    first = next(m for i, m in modes() if i == instrument and m.partition("_")[0] == mode.partition("_")[0])
+    if mode == first:
+        return names
+    return [] if instrument == "harmoni" else ["plain"]
 
 
 def compare(name: str, hashes: Hashes) -> None:
@@ -182,7 +189,7 @@ def compare(name: str, hashes: Hashes) -> None:
 
 def modes() -> list[tuple[str, str]]:
     """Return every mode of the built-in instruments that the file knows."""
-    return [tuple(name.split()) for name in recorded()["hashes"] if len(name.split()) == 2]  # type: ignore[misc]
+    return [tuple(name.split()) for name in recorded()["hashes"] if len(name.split()) == 2]
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +198,7 @@ def epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", EPOCH)
 
 
-@pytest.mark.parametrize(("instrument", "mode"), modes())
+@pytest.mark.parametrize(("instrument", "mode"), [mode for mode in modes() if checked(*mode)])
 def test_every_mode_gives_the_same_bytes(instrument: str, mode: str) -> None:
     only = checked(instrument, mode)
     hashes = of_mode(instrument, mode, only)
