@@ -1,9 +1,14 @@
 """Fixtures: a detector made by hand, and a short way to expose it."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 
 from elvis_cli.base.curve import Curve
 from elvis_cli.detector import chain
@@ -11,11 +16,12 @@ from elvis_cli.model.atmosphere import Site, Turbulence
 from elvis_cli.model.detector import Chip, Detector, Quadrant
 from elvis_cli.model.elvis_block import ElvisBlock, Window
 from elvis_cli.model.psf_model import GaussianPsf
+from elvis_cli.model.setup import Setup
 from elvis_cli.model.telescope import Telescope
 from tests import setups
 
 TRACKS = {"rate": 0.05, "probability": [0, 0.5, 1], "length": [2, 20, 600], "energy": [400, 2500, 60000]}
-STAGES = {
+STAGES: Mapping[str, Mapping[str, Any]] = {
     "flat_field": {"rms": 0.02},
     "hot_pixels": {"fraction": 0.001, "low": 1, "high": 100},
     "dead_pixels": {"fraction": 0.001},
@@ -24,8 +30,8 @@ STAGES = {
 }
 
 
-def detector(kind="ir", **changes):
-    """A detector of four chips."""
+def detector(kind: str = "ir", **changes: Any) -> Detector:
+    """Return a detector of four chips; ``changes`` are attributes of it."""
     one = np.array([1.0])
     chips = tuple(Chip(n, f"CHIP{n}", 0, 0, 0, gain=2.0, ron=12.0, dark=0.1) for n in (1, 2, 3, 4))
     base = Detector(
@@ -46,23 +52,23 @@ def detector(kind="ir", **changes):
 
 
 def exposure(
-    shape,
+    shape: tuple[int, ...],
     *,
-    kind="ir",
-    dit=10.0,
-    count=1,
-    chip=1,
-    x0=0,
-    y0=0,
-    ron=None,
-    gain=None,
-    dark=None,
-    elvis_block=None,
-    **changes,
-):
-    """What the chain wants to know; ``elvis_block`` are keys of Extras, others of Detector."""
+    kind: str = "ir",
+    dit: float = 10.0,
+    count: int = 1,
+    chip: int = 1,
+    x0: int = 0,
+    y0: int = 0,
+    ron: float | None = None,
+    gain: float | None = None,
+    dark: float | None = None,
+    elvis_block: dict[str, Any] | None = None,
+    **changes: Any,
+) -> tuple[Setup, Chip, ElvisBlock]:
+    """Return the arguments of the detector chain; ``elvis_block`` are keys of the block, others those of Detector."""
     array = detector(kind, **changes)
-    own = {k: v for k, v in (("ron", ron), ("gain", gain), ("dark", dark)) if v is not None}
+    own: dict[str, Any] = {k: v for k, v in (("ron", ron), ("gain", gain), ("dark", dark)) if v is not None}
     window = Window(x0, y0, shape[1], shape[0])
     setup = setups.make(
         instrument="test",
@@ -92,37 +98,45 @@ def exposure(
     return setup, replace(array.chip(chip), **own), ElvisBlock(**(elvis_block or {}))
 
 
-def expose(rate, **changes):
+def expose(rate: ArrayLike, **changes: Any) -> NDArray[Any]:
     """Expose an array of rates (a window of the chip at x0, y0)."""
     rate = np.asarray(rate, np.float32)
     return chain.expose(rate, *exposure(rate.shape, **changes))
 
 
 @pytest.fixture(name="expose")
-def expose_fixture():
+def expose_fixture() -> Callable[..., NDArray[Any]]:
     return expose
 
 
 @pytest.fixture
-def develop():
+def develop() -> Callable[..., dict[str | None, NDArray[Any]]]:
     """Return the images that are kept by the names of their stages, the frame under None."""
 
-    def run(draw, shape, **changes):
+    def run(draw: Any, shape: tuple[int, int], **changes: Any) -> dict[str | None, NDArray[Any]]:
         return {name: image.copy() for name, image in chain.develop(draw, *exposure(shape, **changes))}
 
     return run
 
 
 @pytest.fixture(name="detector")
-def detector_fixture():
+def detector_fixture() -> Callable[..., Detector]:
     return detector
 
 
 @pytest.fixture
-def ccd():
-    """What makes a CCD of the detector: four quadrants of nx x ny pixels that are read to the chip's corners."""
+def ccd() -> Callable[..., dict[str, Any]]:
+    """Return the changes that make a CCD of the detector: four quadrants of nx x ny pixels, read to the corners."""
 
-    def make(nx=32, ny=40, prescan=5, overscan=7, rows=6, own=({}, {}, {}, {}), **changes):
+    def make(
+        nx: int = 32,
+        ny: int = 40,
+        prescan: int = 5,
+        overscan: int = 7,
+        rows: int = 6,
+        own: tuple[dict[str, Any], ...] = ({}, {}, {}, {}),
+        **changes: Any,
+    ) -> dict[str, Any]:
         places = (("E", 0, 0, "bottom-left"), ("F", nx, 0, "bottom-right"),
                   ("G", nx, ny, "top-right"), ("H", 0, ny, "top-left"))  # fmt: skip
         quadrants = tuple(

@@ -15,8 +15,9 @@ from elvis_cli.focalplane import many_stars
 from elvis_cli.instrument import configure
 from elvis_cli.model.atmosphere import Site, Turbulence
 from elvis_cli.model.detector import Detector
+from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.psf_model import AoPsf, GaussianPsf, SeeingPsf
-from elvis_cli.model.setup import Setup, Window
+from elvis_cli.model.setup import Setup
 from elvis_cli.model.telescope import AoSystem, Telescope
 from elvis_cli.optics.psf_types import Psf
 from tests import setups

@@ -7,6 +7,7 @@ files' own extra errors and the rms of their static maps (M1 44 nm, HARMONI 112,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from elvis_cli.model.atmosphere import Turbulence
 from elvis_cli.model.psf_model import AoPsf
@@ -73,8 +74,8 @@ def scao(
     """Return a system with one natural guide star; ``loop`` is rate, gain, delay, RON, excess noise, modulation."""
     rate, gain, delay, ron, excess, modulation = loop
     zero = photons * rate / (telescope.diameter / sub) ** 2
-    common = {"residual": 0.0, "jitter": 0.0, **more}
-    return AoSystem("scao", wfs, sub, wave, pitch, rate, gain, delay, zero, 1.0, ron, excess, modulation, **common)  # type: ignore[arg-type]
+    common: dict[str, Any] = {"residual": 0.0, "jitter": 0.0, **more}
+    return AoSystem("scao", wfs, sub, wave, pitch, rate, gain, delay, zero, 1.0, ron, excess, modulation, **common)
 
 
 def lasers(
@@ -96,7 +97,7 @@ def lasers(
     """
     rate, gain, delay, ron, excess = loop
     seen, low_rate, low_wave = low
-    common = {"residual": 0.0, "jitter": 0.0, "laser_spot": 1.5, **more}
+    common: dict[str, Any] = {"residual": 0.0, "jitter": 0.0, "laser_spot": 1.5, **more}
     return AoSystem(
         kind,
         "sh",
@@ -118,7 +119,7 @@ def lasers(
         tiptilt_wavelength=low_wave,
         stars=stars,
         **common,
-    )  # type: ignore[arg-type]
+    )
 
 
 def profile(height: tuple[float, ...], weight: tuple[float, ...], wind: tuple[float, ...], l0: float) -> Turbulence:
