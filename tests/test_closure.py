@@ -25,14 +25,14 @@ def measure(document, step, half, mag):
     request = parse.read(json.dumps(document))
     ready = pipeline.prepare(request)
     setup, prediction = ready.setup, ready.prediction
-    chip = setup.detector.chip(setup.chips[0])
+    chip = setup.detector.chip(setup.frame.chips[0])
     px, py = field_to_pixel(setup, chip, x, y)
     sums = []
     for seed in range(SEEDS):
         seeded = replace(ready, request=replace(request, elvis=replace(request.elvis, seed=seed)))
         ((_, image),) = pipeline.frames(seeded)
         electrons = (image - setup.detector.bias) * chip.gain - prediction.sky - prediction.dark
-        places = zip(px - setup.window.x0, py - setup.window.y0, strict=True)
+        places = zip(px - setup.frame.window.x0, py - setup.frame.window.y0, strict=True)
         sums.append([aperture_sum(electrons, a, b, prediction.aperture_pix / 2) for a, b in places])
     noise = np.sqrt(np.var(sums, axis=0, ddof=1).mean())
     return np.mean(sums) / noise, prediction.snr_single, np.mean(sums) / prediction.target

@@ -27,13 +27,13 @@ def measure(document, number, window):
     x0, y0, nx, ny = window
     document["elvis"] = {"chips": [number], "window": {"x0": x0, "y0": y0, "nx": nx, "ny": ny}, "skip": SKIP}
     ready = pipeline.prepare(parse.read(json.dumps(document)))
-    setup, camera, prediction = ready.setup, ready.imager, ready.prediction
+    setup, camera, prediction = ready.setup, ready.renderer, ready.prediction
     chip = setup.detector.chip(number)
-    light = {parts: camera.illuminate(chip, setup.window, parts) for parts in (steps.PARTS, STARLESS)}
-    empty = (light[STARLESS] + np.float64(chip.dark)) * setup.dit
-    target = (light[steps.PARTS] - light[STARLESS]).astype(float) * setup.dit
+    light = {parts: camera.illuminate(chip, setup.frame.window, parts) for parts in (steps.PARTS, STARLESS)}
+    empty = (light[STARLESS] + np.float64(chip.dark)) * setup.exposure.dit
+    target = (light[steps.PARTS] - light[STARLESS]).astype(float) * setup.exposure.dit
     variance = (setup.detector.sampling.shot * (empty + target) + chip.ron**2) / prediction.count
-    pixels, wanted = bins(camera.wavelengths(chip, setup.window), prediction, number)
+    pixels, wanted = bins(camera.wavelengths(chip, setup.frame.window), prediction, number)
     used, size = pixels >= 0, len(wanted)
 
     def summed(values):
@@ -43,7 +43,7 @@ def measure(document, number, window):
     lit = information > 0  # a column of pixels may miss a spectral pixel by a hair, and its neighbour have two
     for seed in range(SEEDS):
         seeded = parse.read(json.dumps(document | {"elvis": document["elvis"] | {"seed": seed}}))
-        *_, (_, image) = chain.develop(light.__getitem__, setup, chip, setup.window, seeded, prediction.count)
+        *_, (_, image) = chain.develop(light.__getitem__, setup, chip, seeded.elvis)
         electrons = (image - setup.detector.bias) * chip.gain - empty
         estimate = summed(target * electrons / variance)[lit] / information[lit]
         mean += np.average(estimate, weights=information[lit]) / SEEDS

@@ -176,8 +176,8 @@ def test_a_trail_lasts_for_the_integrations_that_a_ratio_needs(micado):
     given = pipeline.prepare(parse.read(json.dumps(document)))
     assert solved.prediction.count > 1
     for axis in ("x", "y", "rate"):
-        np.testing.assert_array_equal(getattr(solved.imager.scene, axis), getattr(given.imager.scene, axis))
-    assert solved.imager.scene.x.size > 1
+        np.testing.assert_array_equal(getattr(solved.renderer.scene, axis), getattr(given.renderer.scene, axis))
+    assert solved.renderer.scene.x.size > 1
 
 
 def test_an_image_has_one_ratio(micado):

@@ -72,10 +72,10 @@ def test_a_chip_alone_is_the_chip_among_others(render):
 @pytest.mark.parametrize("kind", SPECTRA)
 def test_parts_of_the_light_add_up(kind, ready):
     made = ready(shaped(kind, "expected"))
-    chip, window = made.setup.detector.chip(made.setup.chips[0]), made.setup.window
-    parts = [made.imager.illuminate(chip, window, frozenset({part})).astype(float) for part in sorted(PARTS)]
+    chip, window = made.setup.detector.chip(made.setup.frame.chips[0]), made.setup.frame.window
+    parts = [made.renderer.illuminate(chip, window, frozenset({part})).astype(float) for part in sorted(PARTS)]
     for part in parts:
         assert np.isfinite(part).all()
         assert part.min() >= 0
         assert part.max() > 0
-    assert sum(parts) == pytest.approx(made.imager.illuminate(chip, window), rel=1e-5)
+    assert sum(parts) == pytest.approx(made.renderer.illuminate(chip, window), rel=1e-5)
