@@ -11,9 +11,9 @@ import pytest
 from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
-from elvis_cli.optics import make_psf
 from elvis_cli.prediction import spectroscopy
 from elvis_cli.request import parse
+from tests import setups
 
 CORPUS = Path(__file__).parents[1] / "data" / "etc"
 TABLE = Path(elvis_instruments.__path__[0]) / "_build" / "crires2_settings.csv"
@@ -150,7 +150,7 @@ class TestKeys:
             assert setup.header["ESO INS WLEN CWLEN"] == 2216.704
             assert setup.header["ESO INS SLIT1 NAME"] == "w_0.2"
             assert {t.order for t in setup.spectrograph.traces} == {24, 25, 26, 27, 28, 29}
-        assert (old.aperture_pix, new.aperture_pix) == (1, 0)
+        assert (old.goal.aperture_pix, new.goal.aperture_pix) == (1, 0)
 
     @pytest.mark.parametrize(
         ("name", "setting", "mode", "aperture"),
@@ -166,7 +166,7 @@ class TestKeys:
     def test_real_requests(self, plugin, name, setting, mode, aperture):
         request = corpus(name)
         setup = plugin.configure(request)
-        assert (setup.header["ESO INS WLEN ID"], setup.mode, setup.aperture_pix) == (setting, mode, aperture)
+        assert (setup.header["ESO INS WLEN ID"], setup.mode, setup.goal.aperture_pix) == (setting, mode, aperture)
         assert plugin.unknown_keys(request) == ()
 
     def test_the_polarimeter_is_not_there_and_the_user_is_told(self, plugin):
@@ -204,7 +204,8 @@ def strehl(plugin, seeing, mag, separation):
     document["elvis"] = {"atmosphere": {"seeing": seeing}}
     setup = plugin.configure(parse.read(json.dumps(document)))
     one = np.ones(1)
-    return make_psf.build(setup, 1.2, 2.2 * one, one, np.zeros((1, 2)), np.array([0.0, separation])).strehl
+    setup = setups.change(setup, guide=(0.0, separation))
+    return setups.psf_at(setup, 1.2, 2.2 * one, one, np.zeros((1, 2))).strehl
 
 
 def test_macao_reaches_half_the_diffraction_limit_with_a_bright_star_and_less_with_all_others(plugin):
@@ -225,14 +226,14 @@ CENTRAL = {  # median throughput (%) in the central pixel of the three detectors
 def test_the_central_pixel_of_k2217_gets_what_the_etc_of_2020_gave_it():
     request = corpus(TestKeys.V1)
     ready = pipeline.prepare(request)
-    light, setup = ready.imager.light, ready.setup
+    light, setup = ready.renderer.light, ready.setup
     for number, trace in enumerate(setup.spectrograph.traces):
         if trace.order not in CENTRAL:
             continue
-        found = ready.imager.samples(number, 32)
+        found = ready.renderer.samples(number, 32)
         lit = found.chip > 0
         row = int(np.argmin(np.abs(found.s - found.centre)))
-        photons = np.interp(found.wave, light.wave, light.flux) * light.area * found.dispersion
+        photons = np.interp(found.wave, light.budget.wave, light.target.flux) * light.budget.area * found.dispersion
         share = 100 * np.median((found.target[:, row] / photons)[lit])
         assert share == pytest.approx(CENTRAL[trace.order][detector_of(trace, setup) - 1], rel=0.25)
 
@@ -250,7 +251,7 @@ def test_the_etc_s_numbers_of_integrations(setting, temperature, mag, airmass, c
         sky__airmass=airmass,
     )
     prediction = pipeline.predict(request)
-    assert isinstance(prediction, spectroscopy.Prediction)
+    assert isinstance(prediction, spectroscopy.SpectroscopyPrediction)
     assert count / 1.3 < prediction.count < count * 1.3
 
 
@@ -258,6 +259,6 @@ def test_the_total_throughput_of_m_is_the_etc_s():
     """v118, M4187: 0.0793 at 4999.7 nm, the part of the light in the slit included."""
     ready = pipeline.prepare(corpus("crires2_v118_Mband_michelangelo"))
     number = next(n for n, t in enumerate(ready.setup.spectrograph.traces) if t.wave[0] < 4.9997 < t.wave[1])
-    found = ready.imager.samples(number, 32)
+    found = ready.renderer.samples(number, 32)
     total = np.interp(4.9997, found.wave, found.total * found.enslitted)
     assert total == pytest.approx(0.0793, rel=0.1)

@@ -10,10 +10,12 @@ import pytest
 from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
-from elvis_cli.light import budget
-from elvis_cli.optics import make_psf, pupil
+from elvis_cli.light import illumination
+from elvis_cli.model.psf_model import SeeingPsf
+from elvis_cli.optics import pupil
 from elvis_cli.request import parse
 from elvis_cli.sky.turbulence import ARCSEC
+from tests import setups
 
 WINDOW = {"x0": 768, "y0": 768, "nx": 512, "ny": 512}
 # magnitudes at which a star may be no brighter: SLOW 1.6 s and FAST 0.034 s, each at 13 and 27 mas (user manual v117.1)
@@ -71,8 +73,8 @@ def test_the_second_generation_names_the_same_modes(old, kind, ao):
     del made["seeing"]
     made["seeingiqao"] = {"mode": ao if ao == "noao" else f"ao{ao}", "params": {"gsmag": 9.5}, "aperturepix": 11}
     setup = registry.load("eris").configure(parse.read(json.dumps(made)))
-    assert (setup.mode, setup.aperture_pix, setup.guide_star_mag) == (f"{kind}_{ao}", 11, 9.5)
-    assert (setup.ao is None) == (ao == "noao")
+    assert (setup.mode, setup.goal.aperture_pix) == (f"{kind}_{ao}", 11)
+    assert setup.psf == SeeingPsf() if ao == "noao" else setup.psf.guide_star_mag == 9.5
 
 
 def test_an_ao_mode_that_is_missing_or_beside_the_point_is_told():
@@ -109,7 +111,7 @@ def test_what_the_form_does_not_offer_is_refused(changes, pointer):
 @pytest.mark.parametrize("dit", [1.6, 150, 180, 900])
 def test_integration_times_of_the_form(dit):
     made = document(timesnr={"DET.DIT": dit})
-    assert registry.load("eris").configure(parse.read(json.dumps(made))).dit == dit
+    assert registry.load("eris").configure(parse.read(json.dumps(made))).exposure.dit == dit
 
 
 # ---- light
@@ -118,7 +120,7 @@ def test_integration_times_of_the_form(dit):
 @pytest.mark.parametrize(("name", "total", "sky"), [("J", 0.42, 2.4), ("H", 0.61, 22.1), ("Ks", 0.52, 35.3)])
 def test_throughput_and_sky(name, total, sky):
     """Davies et al. 2023: telescope to detector; the sky is another model's (ScopeSim), of electrons/s/pixel."""
-    light = ready(document(keys={"INS.NXFW.NAME": name})).imager.light
+    light = ready(document(keys={"INS.NXFW.NAME": name})).renderer.light.budget
     assert light.mean_throughput == pytest.approx(total, rel=0.05)
     assert light.background_rate == pytest.approx(sky, rel=0.4)
 
@@ -221,15 +223,15 @@ def masked(mode="sam_ngs", **keys):
 def test_no_arm_crosses_a_hole(name, camera):
     """The positions are those of the real mask: every hole is clear."""
     setup = masked(**{"INS.NXPW.NAME": name, "INS.NXCW.NAME": camera})
-    shape, step = pupil.raster(setup.telescope, setup.pupil_mask)
-    assert len(setup.pupil_mask.holes) == int(name[4:])
-    holes = sum(math.pi * r**2 for _, _, r in setup.pupil_mask.holes)
+    shape, step = pupil.raster(setup.optics.telescope, setup.optics.pupil_mask)
+    assert len(setup.optics.pupil_mask.holes) == int(name[4:])
+    holes = sum(math.pi * r**2 for _, _, r in setup.optics.pupil_mask.holes)
     assert shape.sum() * step**2 == pytest.approx(holes, rel=3e-3)
 
 
 def test_seven_holes_make_twenty_one_equal_baselines():
     setup = masked()
-    mask, made = setup.pupil_mask, pupil.transfer(setup.telescope, setup.pupil_mask)
+    mask, made = setup.optics.pupil_mask, pupil.transfer(setup.optics.telescope, setup.optics.pupil_mask)
     turn = math.radians(mask.angle)
     x, y, _ = np.array(mask.holes).T
     x, y = x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)
@@ -251,19 +253,19 @@ def test_interferogram_has_the_holes_envelope_and_the_baselines_width(name):
     """The first dark ring is that of one hole, 1.22 lambda/d; the middle fringe is as wide as the holes' places say."""
     keys = {"INS.NXPW.NAME": name, "INS.NXFW.NAME": "Br-g"}
     setup = masked(**keys)
-    light = budget.detect(parse.read(json.dumps(document("sam_ngs", keys=keys))), setup)
+    light = illumination.of_target(parse.read(json.dumps(document("sam_ngs", keys=keys))), setup)
     wave, weight = light.psf_samples()
-    made = make_psf.build(setup, 1.0, wave, weight, np.zeros((1, 2)))
+    made = setups.psf_at(setup, 1.0, wave, weight, np.zeros((1, 2)))
     radius = np.hypot(*np.indices(made.fine[0].shape) - made.fine.shape[1] // 2) / made.oversample * made.pixel_scale
     width = 0.014 if name == "SAM-7" else 0.03
     rings = np.arange(0.0, 2.0 if name == "SAM-23" else 0.8, width)
     mean = [made.fine[0][(radius >= r) & (radius < r + width)].mean() if r else 1.0 for r in rings]
-    null = 1.22 * 2.172e-6 / (2 * setup.pupil_mask.holes[0][2]) / ARCSEC
+    null = 1.22 * 2.172e-6 / (2 * setup.optics.pupil_mask.holes[0][2]) / ARCSEC
     about = (rings > 0.7 * null) & (rings < 1.3 * null)
     assert rings[about][np.argmin(np.array(mean)[about])] == pytest.approx(null, rel=0.1)
     # the middle fringe: the sum over the holes, within the envelope's top exp(-(pi d theta/lambda)^2 / 4)
-    turn = math.radians(setup.pupil_mask.angle)
-    x, y, hole = np.array(setup.pupil_mask.holes).T
+    turn = math.radians(setup.optics.pupil_mask.angle)
+    x, y, hole = np.array(setup.optics.pupil_mask.holes).T
     angle = np.linspace(0.0, 0.05, 2000) * ARCSEC / 2.172e-6
     half = []
     for along in (x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)):
@@ -286,7 +288,7 @@ def phase_plate(name):
     camera = "13mas-LM" if name.startswith("Br-a") else "13mas-JHK"
     keys = {"INS.NXFW.NAME": name, "INS.NXCW.NAME": camera}
     setup = masked("app_ngs", **keys)
-    return setup, make_psf.build(setup, 1.0, np.array([setup.filter_centre]), np.ones(1), np.zeros((1, 2))), keys
+    return setup, setups.psf_at(setup, 1.0, np.array([setup.optics.filter_centre]), np.ones(1), np.zeros((1, 2))), keys
 
 
 @pytest.mark.parametrize(("name", "leak", "side"), [("Br-g", 12.8, 13.0), ("IB-2.48", 2.8, 30.9), ("Br-a", 1.4, 16.1)])
@@ -294,11 +296,21 @@ def test_phase_plate_has_the_manuals_three_peaks(name, leak, side):
     """Peaks over that of a star without the plate, %, and where they are: 20 lambda/D away, turned by PUP_ANGLE."""
     setup, made, keys = phase_plate(name)
     plain = masked("img_ngs", **keys)
-    star = make_psf.build(plain, 1.0, np.array([plain.filter_centre]), np.ones(1), np.zeros((1, 2))).fine[0].max()
-    part = next(s for s in setup.surfaces if s.name == "APP").throughput.at(np.array([setup.filter_centre]))[0]
+    star = setups.psf_at(plain, 1.0, np.array([plain.optics.filter_centre]), np.ones(1), np.zeros((1, 2))).fine[0].max()
+    part = next(s for s in setup.optics.surfaces if s.name == "APP").throughput.at(
+        np.array([setup.optics.filter_centre])
+    )[0]
     image, middle = made.fine[0], made.fine.shape[1] // 2
     assert 100 * part * image[middle, middle] / star == pytest.approx(leak, rel=0.05)
-    away = 20 * setup.filter_centre * 1e-6 / setup.telescope.diameter / ARCSEC / made.pixel_scale * made.oversample
+    away = (
+        20
+        * setup.optics.filter_centre
+        * 1e-6
+        / setup.optics.telescope.diameter
+        / ARCSEC
+        / made.pixel_scale
+        * made.oversample
+    )
     for sign, turn in ((1, 36.0), (-1, 36.0)):
         x = round(middle - sign * away * math.sin(math.radians(turn)))
         y = round(middle + sign * away * math.cos(math.radians(turn)))
@@ -309,16 +321,16 @@ def test_phase_plate_has_the_manuals_three_peaks(name, leak, side):
 def test_phase_plate_darkens_opposite_sides():
     """Without turbulence: 3e-5 of the peak in each half disc; the other half is a normal image. Odd in all."""
     setup, _, _ = phase_plate("Br-a")
-    across = setup.telescope.diameter / 2
-    shape, step = pupil.raster(setup.telescope, setup.pupil_mask)
-    phase = pupil.phase(setup.pupil_mask, 2 * across, step)
-    turn = math.radians(setup.pupil_mask.angle)
+    across = setup.optics.telescope.diameter / 2
+    shape, step = pupil.raster(setup.optics.telescope, setup.optics.pupil_mask)
+    phase = pupil.phase(setup.optics.pupil_mask, 2 * across, step)
+    turn = math.radians(setup.optics.pupil_mask.angle)
     axis = (np.arange(pupil.ACROSS) - (pupil.ACROSS - 1) / 2) * step / (2 * across)
     x, y = axis, axis[:, None]
 
     def intensity(sign, u, v):
         """Of one handedness at (u, v) lambda/D from its image, along the plate's axes."""
-        v = v + sign * setup.pupil_mask.grating
+        v = v + sign * setup.optics.pupil_mask.grating
         u, v = u * math.cos(turn) - v * math.sin(turn), u * math.sin(turn) + v * math.cos(turn)
         wave = np.exp(-2j * math.pi * (u * x + v * y))
         return abs(np.sum(shape * np.exp(1j * sign * phase) * wave)) ** 2 / shape.sum() ** 2

@@ -9,14 +9,12 @@ import pytest
 
 from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
-from elvis_cli.focalplane import spectrometer
 from elvis_cli.focalplane.layers import smoothed
 from elvis_cli.focalplane.trace import FINE
 from elvis_cli.instrument import registry
-from elvis_cli.light import budget
-from elvis_cli.light.compose import compose
-from elvis_cli.light.uniform import Uniform
+from elvis_cli.light.uniform import UniformSource
 from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.psf_model import AoPsf, SeeingPsf
 from elvis_cli.model.spectrograph import SIGMA
 from elvis_cli.request import parse
 
@@ -65,10 +63,7 @@ def configure(*args, **sections):
 
 
 def observe(*args, **sections):
-    request = parse.read(json.dumps(document(*args, **sections)))
-    setup = pipeline.configure(request)
-    light = budget.detect(request, setup)
-    return spectrometer.prepare(request, setup, compose(request, setup, light), light)
+    return pipeline.prepare(parse.read(json.dumps(document(*args, **sections)))).renderer
 
 
 @cache
@@ -104,7 +99,12 @@ def test_the_form_s_default_is_spiffier_in_j_at_25_mas(name):
     if name == "proto_format_a":
         made = {k: made[k] for k in ("target", "instrumentName")} | {"instrument": {"ins_configuration": "ifs_lgs"}}
     setup = registry.load("eris").configure(parse.read(json.dumps(made)))
-    assert (setup.mode, setup.kind, setup.pixel_scale, setup.filter_name) == ("ifs_lgs", "ifu", 0.0125, "J_low")
+    assert (setup.mode, setup.kind, setup.optics.pixel_scale, setup.optics.filter_name) == (
+        "ifs_lgs",
+        "ifu",
+        0.0125,
+        "J_low",
+    )
     assert setup.header["ESO INS3 SPGW NAME"] == "J_low"
     assert setup.header["ESO INS3 SPXW NAME"] == "25mas"
     assert not [note for note in setup.notes if "unknown" in note]
@@ -120,7 +120,7 @@ def test_the_second_generation_names_the_mode_with_the_ao(old, kind, ao, means):
         made["seeingiqao"] = {"mode": ao, "params": {"gsmag": 9.5, "turbulence_category": 30}, "aperturepix": 11}
     setup = registry.load("eris").configure(parse.read(json.dumps(made)))
     assert setup.mode == f"{kind}_{means}"
-    assert (setup.ao is None) == (ao == "noao")
+    assert isinstance(setup.psf, SeeingPsf if ao == "noao" else AoPsf)
     assert ("/seeingiqao/mode: not given, taken as aolgs" in setup.notes) == (ao is None)
 
 
@@ -171,7 +171,7 @@ def test_each_grating_has_its_range_dispersion_and_resolution(name):
     slitlet = graph.apertures[0].width / graph.across
     fwhm = width(smoothed(line, slitlet, graph.blur / SIGMA), 1 / FINE)
     assert at / (fwhm * dispersion) == pytest.approx(power, rel=0.02)
-    assert setup.band[0] < low < high < setup.band[1]
+    assert setup.optics.band[0] < low < high < setup.optics.band[1]
 
 
 @pytest.mark.parametrize("name", SCALES)
@@ -179,7 +179,7 @@ def test_the_slitlets_fill_the_field(name):
     slitlet, pixel, field = SCALES[name]
     setup = configure("ifs_ngs", "H_low", name)
     apertures = setup.spectrograph.apertures
-    assert setup.pixel_scale == pixel
+    assert setup.optics.pixel_scale == pixel
     assert len(apertures) == 32
     y = np.array([a.y for a in apertures])
     assert y == pytest.approx((field - slitlet) / 2 - slitlet * np.arange(32))  # slitlet 1 on top, none overlap
@@ -209,7 +209,8 @@ def test_a_line_of_the_sky_is_as_wide_as_slitlet_pixel_and_optics():
         found[np.searchsorted(edges, line) - 1] = 1.0 / (edges[1] - edges[0])
         return found
 
-    image = draw(replace(made, uniform=(Uniform("background", density),)), Window(64, 960, 64, 128), "background")
+    lit = replace(made, light=replace(made.light, uniform=(UniformSource("background", density),)))
+    image = draw(lit, Window(64, 960, 64, 128), "background")
     profile, row = image[:, 32].astype(float), np.arange(128)
     mean = np.average(row, weights=profile)
     assert profile.sum() == pytest.approx(0.1 * 0.05, rel=1e-3)
@@ -222,7 +223,7 @@ def test_the_long_slit_is_the_manual_s():
     setup = configure("lss_ngs")
     graph, pixel = setup.spectrograph, setup.detector.pixel_mm
     (slit,), (trace,) = graph.apertures, graph.traces
-    assert (setup.kind, slit.width, slit.length, setup.filter_name) == ("slit", 0.086, 12.0, "L-Broad")
+    assert (setup.kind, slit.width, slit.length, setup.optics.filter_name) == ("slit", 0.086, 12.0, "L-Broad")
     x, y = trace.place(np.array([3.05, 4.05]), np.array([-6.0, 6.0]))
     assert np.ptp(x) / pixel == pytest.approx(12.0 / 0.01303)
     assert (np.abs(y) / pixel < 1024).all()
@@ -243,7 +244,11 @@ def test_the_slitlets_hold_the_light_of_the_field(grating, scale):
     image = draw(made, ROWS, "galaxies")
     middle = made.wavelengths(made.setup.detector.chips[0], ROWS).wave
     light = made.light
-    expected = np.interp(middle, light.wave, light.target) * (GRATINGS[grating][1] - GRATINGS[grating][0]) / 2048
+    expected = (
+        np.interp(middle, light.budget.wave, light.target.density)
+        * (GRATINGS[grating][1] - GRATINGS[grating][0])
+        / 2048
+    )
     spaxel = SCALES[scale][0] * SCALES[scale][1]
     assert image.sum() == pytest.approx(expected.sum() * spaxel, rel=0.01)
 
@@ -255,7 +260,7 @@ def test_all_of_a_star_is_in_the_largest_field_and_less_in_the_smaller_ones():
         rates[scale] = draw(made, ROWS, "stars").sum()
     light = made.light
     seen = made.wavelengths(made.setup.detector.chips[0], ROWS).wave[:, ::64].ravel()
-    whole = np.interp(seen, light.wave, light.target).sum() * (2.48 - 1.93) / 2048 / 32
+    whole = np.interp(seen, light.budget.wave, light.target.density).sum() * (2.48 - 1.93) / 2048 / 32
     assert 0.97 < rates["250mas"] / whole < 1.0
     assert 0.9 < rates["100mas"] / rates["250mas"] < 0.99
     assert 0.6 < rates["25mas"] / rates["250mas"] < 0.95
@@ -276,7 +281,7 @@ def test_the_slit_loses_what_falls_beside_it():
     at = np.interp([3.1, 3.5, 4.0], found.wave, found.enslitted)
     assert at[0] > at[1] > at[2]  # the image grows with the wavelength
     assert 0.45 < at[2] < at[0] < 0.75
-    whole = np.interp(found.wave, made.light.wave, made.light.target) * found.dispersion
+    whole = np.interp(found.wave, made.light.budget.wave, made.light.target.density) * found.dispersion
     efficiency = made.spectrograph.traces[0].efficiency.at(found.wave)
     middle = slice(600, 1200)
     share = found.target.sum(axis=1)[middle].sum() / (whole * efficiency * found.enslitted)[middle].sum()

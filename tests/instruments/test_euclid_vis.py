@@ -16,7 +16,7 @@ from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.focalplane.geometry import field_to_pixel, pixel_to_field
 from elvis_cli.instrument import registry
 from elvis_cli.request import parse
-from elvis_cli.sky import local
+from elvis_cli.sky.load import load
 
 PRESCAN, OVERSCAN, ROWS = 51, 29, 20
 DETID = {
@@ -168,32 +168,32 @@ def test_the_coordinates_of_every_quadrant_are_those_of_its_stars(ready, chip):
 class TestLight:
     def test_zero_point(self, ready):
         """25.50 mag (AB) give 1 e/s; the example's target has 20."""
-        assert 20.0 + 2.5 * np.log10(ready.imager.light.target_rate) == pytest.approx(25.5, abs=0.005)
+        assert 20.0 + 2.5 * np.log10(ready.renderer.light.target.rate) == pytest.approx(25.5, abs=0.005)
 
     def test_background(self, ready):
         """Zodiacal and scattered light give 0.183 + 0.030 e/s in a pixel."""
-        assert ready.imager.light.background == {"sky": pytest.approx(0.213, rel=0.02)}
+        assert ready.renderer.light.budget.background == {"sky": pytest.approx(0.213, rel=0.02)}
 
     @pytest.mark.parametrize(("option", "factor"), [("low", 10**-0.24), ("high", 10**0.24)])
     def test_zodiacal_light(self, ready, option, factor):
         made = document()
         made["instrument"]["SKY.ZODIACAL"] = option
-        light = pipeline.prepare(parse.read(json.dumps(made))).imager.light
-        assert light.background_rate == pytest.approx(factor * ready.imager.light.background_rate, rel=1e-6)
+        light = pipeline.prepare(parse.read(json.dumps(made))).renderer.light.budget
+        assert light.background_rate == pytest.approx(factor * ready.renderer.light.budget.background_rate, rel=1e-6)
 
     def test_there_is_no_atmosphere(self, ready):
-        assert np.all(ready.imager.light.atmosphere == 1.0)
+        assert np.all(ready.renderer.light.budget.atmosphere == 1.0)
         made = document()
         made["sky"] = {"airmass": 2.0, "fli": 1.0}
         other = pipeline.prepare(parse.read(json.dumps(made)))
-        assert other.imager.light.background_rate == ready.imager.light.background_rate
+        assert other.renderer.light.budget.background_rate == ready.renderer.light.budget.background_rate
         assert any("/sky/airmass, /sky/fli: not used" in note for note in other.notes)
         assert not any("not used" in note for note in ready.notes)
 
     def test_the_sky_has_the_brightness_asked_for(self, ready):
-        site = ready.setup.site
+        site = ready.setup.atmosphere.site
         wave = spectral_grid.grid(0.6, 0.8)
-        above = local.load(parse.read(json.dumps(document())).sky, site, wave)
+        above = load(parse.read(json.dumps(document())).sky, site, wave)
         magnitude, at = site.zodiacal
         photons = np.interp(at, wave, above.emission) * 6.62607015e-34 * at  # f_nu, W/m2/Hz/arcsec2
         assert -2.5 * np.log10(photons / 3631e-26) == pytest.approx(magnitude, abs=1e-6)
@@ -201,7 +201,7 @@ class TestLight:
 
     def test_psf(self, ready):
         """The FWHM of Q1, 0.16 arcsec with the pixel."""
-        spread = ready.imager.psf
+        spread = ready.renderer.psf
         middle = spread.fine.shape[-1] // 2
         for line in (spread.fine[0][middle, middle:], spread.fine[0][middle:, middle]):
             k = int(np.argmax(line < line[0] / 2))
@@ -213,7 +213,7 @@ class TestLight:
         setup = registry.load("euclid-vis").configure(
             parse.read(json.dumps(registry.load("euclid-vis").example("img_short")))
         )
-        assert setup.dit == 89.52
+        assert setup.exposure.dit == 89.52
 
 
 def test_the_header_has_no_ground(ready):
@@ -225,6 +225,6 @@ def test_the_header_has_no_ground(ready):
 
 
 def test_the_target_of_the_example_is_on_its_chip(ready):
-    x, y = field_to_pixel(ready.setup, ready.setup.detector.chip(34), *ready.imager.scene.centre)
+    x, y = field_to_pixel(ready.setup, ready.setup.detector.chip(34), *ready.renderer.scene.centre)
     assert 1000 < x < 3000
     assert 1000 < y < 3000

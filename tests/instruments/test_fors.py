@@ -46,7 +46,7 @@ def setup():
 
 @pytest.fixture
 def curve(setup):
-    return lambda **keys: next(s.throughput for s in setup(**keys).surfaces if s.group == "filter")
+    return lambda **keys: next(s.throughput for s in setup(**keys).optics.surfaces if s.group == "filter")
 
 
 @pytest.mark.parametrize("name", BROAD)
@@ -81,7 +81,7 @@ def test_all_filters_of_the_etc_form(setup):
     [("v_HIGH+114", 0.557), ("g_HIGH+115", 0.475), ("R_SPECIAL+76", 0.655), ("z_GUNN+78", 0.910)],
 )
 def test_the_etc_s_wavelength_of_the_image_quality(name, centre, setup):
-    assert setup(**{"INS.FILT1.NAME": name}).filter_centre == centre
+    assert setup(**{"INS.FILT1.NAME": name}).optics.filter_centre == centre
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_the_etc_s_wavelength_of_the_image_quality(name, centre, setup):
 )
 def test_scales_and_binning(collimator, clock, scale, columns, setup):
     made = setup(**{"INS.COLL.NAID": collimator, "DET.READ.CLKIND": clock})
-    assert made.pixel_scale == pytest.approx(scale)
-    assert (made.window.nx, made.window.ny) == (columns, columns // 2)
+    assert made.optics.pixel_scale == pytest.approx(scale)
+    assert (made.frame.window.nx, made.frame.window.ny) == (columns, columns // 2)
     binning = 4096 // columns
     assert made.detector.binning == binning
     assert made.detector.chips[0].dark == pytest.approx(0.000583 * binning**2)
@@ -105,7 +105,7 @@ def test_scales_and_binning(collimator, clock, scale, columns, setup):
 
 def test_the_etc_s_figures_of_the_red_ccd(setup):
     made = setup(**{"DET.READ.CLKIND": "200kHz,1x1,low"})
-    assert (made.detector.full_well, made.telescope.area) == (80400.0, 49.34)
+    assert (made.detector.full_well, made.optics.telescope.area) == (80400.0, 49.34)
     assert [c.gain for c in made.detector.chips] == [1.36, 1.32]
     assert [c.gain for c in setup(**{"DET.READ.CLKIND": "200kHz,2x2,low"}).detector.chips] == [1.25, 1.25]
 
@@ -117,13 +117,13 @@ def test_mosaic(ccd, gap, setup):
     assert (one.extname, two.extname) == ("CHIP1", "CHIP2")
     middle = (made.detector.nx - 1) / 2
     to_field = partial(geometry.pixel_to_field, made)
-    lower = to_field(one, middle, -0.5)[1] / made.plate_scale
-    upper = to_field(two, middle, made.detector.ny - 0.5)[1] / made.plate_scale
+    lower = to_field(one, middle, -0.5)[1] / made.optics.plate_scale
+    upper = to_field(two, middle, made.detector.ny - 0.5)[1] / made.optics.plate_scale
     assert lower - upper == pytest.approx(gap, abs=1e-4)
     x, y = geometry.field_to_pixel(made, one, 0.0, 0.0)
     assert x == pytest.approx(middle)
     assert 80 < y < made.detector.ny - 80  # the field centre is well inside chip 1
-    assert made.chips == (1, 2)
+    assert made.frame.chips == (1, 2)
 
 
 # Vega, photon/s/m2/um (alpha_lyr_stis_011) near the effective wavelengths of the zero points' bands
@@ -135,8 +135,8 @@ def test_published_zero_points_relative_to_the_etc(name, setup):
     """The optics curve gives back the MIT zero points within 0.1 mag when V is fixed to the ETC's 0.42."""
     zero_point, near, vega = ZERO_POINTS[name]
     made = setup(**{"INS.FILT1.NAME": name})
-    wave = np.linspace(*made.band, 4000)
-    total = np.prod([s.throughput.at(wave) for s in made.surfaces], axis=0) * made.detector.qe.at(wave)
-    rate = made.telescope.area * vega * total.sum() * (wave[1] - wave[0])
+    wave = np.linspace(*made.optics.band, 4000)
+    total = np.prod([s.throughput.at(wave) for s in made.optics.surfaces], axis=0) * made.detector.qe.at(wave)
+    rate = made.optics.telescope.area * vega * total.sum() * (wave[1] - wave[0])
     assert abs(float(np.average(wave, weights=total)) - near) < 0.02
     assert 2.5 * np.log10(rate) == pytest.approx(zero_point - 2.5 * np.log10(0.4311 / 0.42), abs=0.1)

@@ -50,12 +50,14 @@ def test_throughput_is_that_of_the_simulator(mode, name):
     low, high, _, area, grating, optics, telescope, qe, total = GRATINGS[name]
     setup = configure(mode, name)
     wave = np.linspace(low, high, 2001)[1:-1]
-    stop = next(s for s in setup.surfaces if s.name == "HARMONI cold stop").throughput.value[0]
+    stop = next(s for s in setup.optics.surfaces if s.name == "HARMONI cold stop").throughput.value[0]
 
     def mean(*groups, then=1.0):
-        return np.mean(np.prod([s.throughput.at(wave) for s in setup.surfaces if s.group in groups], axis=0) * then)
+        return np.mean(
+            np.prod([s.throughput.at(wave) for s in setup.optics.surfaces if s.group in groups], axis=0) * then
+        )
 
-    assert setup.telescope.area * stop == pytest.approx(area, rel=1e-3)
+    assert setup.optics.telescope.area * stop == pytest.approx(area, rel=1e-3)
     assert mean("filter") == pytest.approx(grating, rel=5e-3)
     assert mean("telescope") == pytest.approx(telescope, rel=5e-3)
     assert setup.detector.qe.at(wave).mean() == pytest.approx(qe, rel=5e-3)
@@ -100,7 +102,7 @@ def test_the_slices_tile_the_field(scale):
     assert set(y.round(6)) == {round(-length / 2, 6), round(length / 2, 6)}
     assert [a.offset for a in apertures] == pytest.approx(y)  # s is the field's y
     assert setup.spectrograph.across * 2 == pytest.approx(width)
-    assert length / setup.pixel_scale == pytest.approx(107)
+    assert length / setup.optics.pixel_scale == pytest.approx(107)
 
 
 def test_each_chip_has_the_halves_of_38_slices_side_by_side():
@@ -128,11 +130,11 @@ def test_each_chip_has_the_halves_of_38_slices_side_by_side():
 
 @pytest.fixture(scope="module")
 def spectra():
-    return pipeline.prepare(parse.read(json.dumps(document()))).imager
+    return pipeline.prepare(parse.read(json.dumps(document()))).renderer
 
 
 def windowed(spectra, *window):
-    return type(spectra.setup.window)(*window)
+    return type(spectra.setup.frame.window)(*window)
 
 
 def test_a_line_is_as_wide_as_the_resolving_power_says(spectra):
@@ -143,9 +145,10 @@ def test_a_line_is_as_wide_as_the_resolving_power_says(spectra):
         beyond = np.clip(line + 5e-7 - edges[1:], 0, None) - np.clip(line - 5e-7 - edges[1:], 0, None)
         return (inside - beyond) / np.diff(edges) * 1e9
 
-    lamp = replace(spectra, uniform=(replace(spectra.uniform[0], density=density),))
+    line_only = replace(spectra.light.uniform[0], density=density)
+    lamp = replace(spectra, light=replace(spectra.light, uniform=(line_only,)))
     chip = spectra.setup.detector.chip(3)
-    image = lamp.illuminate(chip, windowed(spectra, 4 + 20, 1800, 60, 400), frozenset({lamp.uniform[0].part}))
+    image = lamp.illuminate(chip, windowed(spectra, 4 + 20, 1800, 60, 400), frozenset({line_only.part}))
     profile = image.sum(axis=1)
     peak = int(profile.argmax())
     fine = np.linspace(peak - 4, peak + 4, 8001)

@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +10,8 @@ from astropy.io import fits
 from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import filters, registry
-from elvis_cli.optics import make_psf
 from elvis_cli.request import parse
+from tests import setups
 
 # half-power points (um), mean between them, equivalent width (um): IRDB dev_master f0a5f30, METIS/filters
 FILTERS = {
@@ -68,7 +67,7 @@ def test_filter_has_its_published_cuts_mean_and_width(mode, name):
     cut_on, cut_off, mean, width = FILTERS[mode][name]
     (curve,) = [
         s.throughput
-        for s in configure(mode, **{"INS.FILT1.NAME": name}).surfaces
+        for s in configure(mode, **{"INS.FILT1.NAME": name}).optics.surfaces
         if s.group == "filter" and s.throughput.value.min() < 1
     ]
     assert filters.half_power(curve) == pytest.approx((cut_on, cut_off), abs=1e-3)
@@ -92,7 +91,7 @@ def test_read_out_modes(mode, readout, gain, ron, dark, full_well, least):
     (chip,) = setup.detector.chips
     assert (chip.gain, chip.ron, chip.dark, setup.detector.full_well) == (gain, ron, dark, full_well)
     assert setup.detector.adc_max * gain > full_well
-    assert configure(mode, **keys).dit >= least
+    assert configure(mode, **keys).exposure.dit >= least
     with pytest.raises(RequestError, match=f"allowed: >= {least:g} s") as caught:
         configure(mode, dit=0.9 * least, **keys)
     assert caught.value.details["pointer"] == "/timesnr/DET.DIT"
@@ -110,9 +109,9 @@ def test_each_arm_has_its_own_options():
 @pytest.mark.parametrize(("mode", "width"), [("img_lm_scao", 11.2), ("img_n_scao", 13.9)])
 def test_the_default_frame_is_the_whole_field(mode, width):
     setup = configure(mode)
-    assert (setup.window.nx, setup.window.ny, setup.chips) == (2048, 2048, (1,))
-    assert setup.window.nx * setup.pixel_scale == pytest.approx(width, abs=0.05)
-    assert setup.plate_scale == pytest.approx({"img_lm_scao": 0.30389, "img_n_scao": 0.37722}[mode], rel=1e-4)
+    assert (setup.frame.window.nx, setup.frame.window.ny, setup.frame.chips) == (2048, 2048, (1,))
+    assert setup.frame.window.nx * setup.optics.pixel_scale == pytest.approx(width, abs=0.05)
+    assert setup.optics.plate_scale == pytest.approx({"img_lm_scao": 0.30389, "img_n_scao": 0.37722}[mode], rel=1e-4)
 
 
 def test_optics_count_every_surface_of_the_reference():
@@ -121,12 +120,14 @@ def test_optics_count_every_surface_of_the_reference():
         ("img_lm_scao", 3.6, 0.8393 * 0.893 * 0.9898**20 * 0.9097 * 0.90 * 0.9857**2),
         ("img_n_scao", 10.0, 0.8426 * 0.967 * 0.9903**19 * 0.953 * 0.985),
     ):
-        found = np.prod([s.throughput.at(np.array([wave]))[0] for s in configure(mode).surfaces if s.group != "filter"])
+        found = np.prod(
+            [s.throughput.at(np.array([wave]))[0] for s in configure(mode).optics.surfaces if s.group != "filter"]
+        )
         assert found == pytest.approx(expected, rel=0.005)
 
 
 def test_the_sixth_mirror_makes_the_reference_s_telescope():
-    five, sixth = (s for s in configure().surfaces if s.group == "telescope")
+    five, sixth = (s for s in configure().optics.surfaces if s.group == "telescope")
     wave = np.array([3.6, 10.0])
     np.testing.assert_allclose(five.throughput.at(wave) * sixth.throughput.at(wave), [0.8393, 0.8426], rtol=5e-4)
     emitted = five.emissivity.at(wave) * sixth.throughput.at(wave) + sixth.emissivity.at(wave)
@@ -134,8 +135,8 @@ def test_the_sixth_mirror_makes_the_reference_s_telescope():
 
 
 def sharpness(wave, mode="img_lm_scao", **guide_star):
-    setup = replace(configure(mode, seeing=guide_star), seeing=0.644)
-    made = make_psf.build(setup, 1.0, np.array([wave]), np.ones(1), np.zeros((1, 2)))
+    setup = setups.change(configure(mode, seeing=guide_star), seeing=0.644)
+    made = setups.psf_at(setup, 1.0, np.array([wave]), np.ones(1), np.zeros((1, 2)))
     return made.strehl, made.fwhm
 
 

@@ -25,20 +25,20 @@ def detect(mode, name):
     document["instrument"]["INS.FILT1.NAME"] = name
     request = parse.read(json.dumps(document))
     setup = plugin.configure(request)
-    return setup, budget.detect(request, setup)
+    return setup, budget.compute(request.sky, setup)
 
 
 def vega(setup, light, magnitude=15.0):
     """Return electrons/s of Vega itself, dimmed: no band of the ETC comes in."""
     wave, flux = bands.table("Vega")
     photons = np.interp(light.wave, wave, flux * bands.PHOTONS * wave)
-    return float(np.sum(photons * light.total * light.width)) * setup.telescope.area * 10 ** (-0.4 * magnitude)
+    return float(np.sum(photons * light.total * light.width)) * setup.optics.telescope.area * 10 ** (-0.4 * magnitude)
 
 
 def origin(setup, light):
     """Return the background by where it comes from."""
     parts = {"sky": light.background["sky"], "telescope": 0.0, "window": 0.0, "cold": 0.0}
-    for surface in setup.surfaces:
+    for surface in setup.optics.surfaces:
         part = "telescope" if surface.group == "telescope" else "window" if "window" in surface.name else "cold"
         parts[part] += light.background.get(surface.name, 0.0)
     return parts
@@ -55,7 +55,7 @@ def test_star_background_and_its_origin(name):
     for part, rate in parts.items():
         assert found[part] == pytest.approx(rate, rel=0.4 if part == "sky" else 0.1), part
     assert found["cold"] < 1e-5 * background
-    cut_on, cut_off = half_power(next(x.throughput for x in setup.surfaces if x.name == name))
+    cut_on, cut_off = half_power(next(x.throughput for x in setup.optics.surfaces if x.name == name))
     assert np.sum(light.total * light.width) / (cut_off - cut_on) == pytest.approx(throughput, rel=0.05)
 
 
@@ -74,12 +74,12 @@ def test_other_filters_scale_from_the_pinned_ones(mode, name):
     ratios = []
     for each in (pinned, name):
         setup, light = detect(mode, each)
-        centre = np.array([setup.filter_centre])
-        behind = [s.throughput.at(centre)[0] for s in setup.surfaces if s.group not in ("telescope", "filter")]
+        centre = np.array([setup.optics.filter_centre])
+        behind = [s.throughput.at(centre)[0] for s in setup.optics.surfaces if s.group not in ("telescope", "filter")]
         width = float(np.sum(light.groups["filter"] * light.width))
         common = width * np.prod(behind) * setup.detector.qe.at(centre)[0]
         clear = vega(setup, replace(light, total=light.total / light.atmosphere))
-        warm = sum(light.background[s.name] for s in setup.surfaces if s.group == "telescope")
+        warm = sum(light.background[s.name] for s in setup.optics.surfaces if s.group == "telescope")
         ratios.append((warm / common / budget.black_body(centre, 280.15)[0], clear / common * centre[0] ** 3))
     (warm, star), (warm_here, star_here) = ratios
     assert warm_here / warm == pytest.approx(1.0, abs=0.3)

@@ -9,10 +9,7 @@ import pytest
 
 from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
-from elvis_cli.focalplane import spectrometer
 from elvis_cli.instrument import registry
-from elvis_cli.light import budget
-from elvis_cli.light.compose import compose
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
 from elvis_cli.scene import bands
@@ -35,17 +32,16 @@ def configure(mode, **keys):
 @cache
 def observe(mode):
     """Return the setup, light and spectrometer of a star of 12 mag."""
-    request = read(mode)
-    setup = pipeline.configure(request)
-    light = budget.detect(request, setup)
-    return setup, light, spectrometer.prepare(request, setup, compose(request, setup, light), light)
+    ready = pipeline.prepare(read(mode))
+    return ready.setup, ready.renderer.light, ready.renderer
 
 
 def vega(setup, light):
     """Return how many times the target Vega's own spectrum of 12 mag is."""
     wave, flux = bands.table("Vega")
-    photons = np.interp(light.wave, wave, flux * bands.PHOTONS * wave) * 10 ** (-0.4 * 12)
-    return float(np.sum(photons * light.total * light.width)) * setup.telescope.area / light.target_rate
+    budget = light.budget
+    photons = np.interp(budget.wave, wave, flux * bands.PHOTONS * wave) * 10 ** (-0.4 * 12)
+    return float(np.sum(photons * budget.total * budget.width)) * setup.optics.telescope.area / light.target.rate
 
 
 def dispersion(setup, trace, axis):
@@ -66,7 +62,7 @@ def dispersion(setup, trace, axis):
 def test_long_slits_have_their_dispersion_and_resolution(mode, wave, figures, resolution, by_slit, length):
     setup = configure(mode)
     (trace,), (slit,) = setup.spectrograph.traces, setup.spectrograph.apertures
-    assert (setup.kind, setup.band, slit.length) == ("slit", wave, 8.0)
+    assert (setup.kind, setup.optics.band, slit.length) == ("slit", wave, 8.0)
     at, nm = dispersion(setup, trace, 1)
     assert (nm.min(), nm.mean(), nm.max()) == pytest.approx(figures, rel=4e-3)
     power = np.mean(at / nm) * 1e3
@@ -87,9 +83,9 @@ def test_each_arm_starts_with_its_slit_filter_and_read_out():
         ("lss_n_scao", "D-57_1", "N_spec", 35.0),
     ):
         setup = configure(mode)
-        assert (setup.filter_name, setup.detector.chips[0].ron) == (name, ron)
+        assert (setup.optics.filter_name, setup.detector.chips[0].ron) == (name, ron)
         assert (setup.header["ESO DRS SLIT"], setup.header["ESO DRS FILTER"]) == (slit, name)
-        assert any(surface.name == "METIS ADC" for surface in setup.surfaces) == (mode != "lss_n_scao")
+        assert any(surface.name == "METIS ADC" for surface in setup.optics.surfaces) == (mode != "lss_n_scao")
         assert setup.spectrograph.adc == (mode != "lss_n_scao")
 
 
@@ -115,7 +111,7 @@ def test_the_echelle_has_its_dispersion_and_resolution(centre, order, nm, power)
 def test_slices_stand_one_over_the_other_on_four_chips():
     setup = configure("lms_scao", **{"INS.WLEN.CEN": 4.2})
     graph = setup.spectrograph
-    assert [chip.id for chip in setup.detector.chips] == [1, 2, 3, 4] == list(setup.chips)
+    assert [chip.id for chip in setup.detector.chips] == [1, 2, 3, 4] == list(setup.frame.chips)
     assert {(chip.gain, chip.ron, chip.dark) for chip in setup.detector.chips} == {(2.0, 70.0, 0.1)}
     x = np.array([aperture.x for aperture in graph.apertures])
     np.testing.assert_allclose(x, (np.arange(1, 29) - 14.5) * 0.0207, atol=1e-9)
@@ -171,10 +167,10 @@ def test_integral_field_electrons_are_the_reference_s():
     setup, light, spectra = observe("lms_scao")
     lit, star = [], 0.0
     for chip in setup.detector.chips:
-        seen = np.isfinite(spectra.wavelengths(chip, setup.window).wave)
-        background = spectra.illuminate(chip, setup.window, frozenset({"background", "thermal"}))
+        seen = np.isfinite(spectra.wavelengths(chip, setup.frame.window).wave)
+        background = spectra.illuminate(chip, setup.frame.window, frozenset({"background", "thermal"}))
         assert background[seen].sum() == pytest.approx(background.sum(), rel=0.03)
         lit.append(background[seen])
-        star += float(spectra.illuminate(chip, setup.window, frozenset({"stars"})).sum(dtype=float))
+        star += float(spectra.illuminate(chip, setup.frame.window, frozenset({"stars"})).sum(dtype=float))
     assert float(np.median(np.concatenate(lit))) == pytest.approx(12.2, rel=0.4)
     assert star * vega(setup, light) == pytest.approx(1.71e5, rel=0.1)

@@ -59,7 +59,7 @@ def setup():
 
 
 def in_beam(setup):
-    return [s.throughput for s in setup.surfaces if s.group == "filter" and s.throughput.value.min() < 1]
+    return [s.throughput for s in setup.optics.surfaces if s.group == "filter" and s.throughput.value.min() < 1]
 
 
 @pytest.mark.parametrize(("wheel", "name"), CASES)
@@ -78,15 +78,15 @@ def test_filter_has_its_published_cuts_and_mean(wheel, name, setup):
 def test_wheels_multiply_and_nd_dims(setup):
     plain = setup(**{**OPEN, "INS.FILT1.NAME": "J"})
     dimmed = setup(**{**OPEN, "INS.FILT1.NAME": "J", "INS.FILT3.NAME": "ND3"})
-    wave = np.linspace(*plain.band, 50)
+    wave = np.linspace(*plain.optics.band, 50)
 
     def transmission(made):
         return np.prod([c.at(wave) for c in in_beam(made)], axis=0)
 
     np.testing.assert_allclose(transmission(dimmed), 1e-3 * transmission(plain))
-    assert dimmed.filter_name == "J + ND3"
-    assert dimmed.band == pytest.approx(plain.band)
-    assert dimmed.filter_centre == plain.filter_centre
+    assert dimmed.optics.filter_name == "J + ND3"
+    assert dimmed.optics.band == pytest.approx(plain.optics.band)
+    assert dimmed.optics.filter_centre == plain.optics.filter_centre
 
 
 def test_what_passes_nothing_is_said(setup):
@@ -110,8 +110,8 @@ def test_what_passes_nothing_is_said(setup):
 )
 def test_modes(mode, scale, kind, setup):
     made = setup(mode)
-    assert (made.pixel_scale, made.ao.kind, made.psf) == (scale, kind, "ao")
-    assert made.plate_scale == pytest.approx(scale / 0.015)
+    assert (made.optics.pixel_scale, made.psf.system.kind) == (scale, kind)
+    assert made.optics.plate_scale == pytest.approx(scale / 0.015)
 
 
 def corners(made, chip):
@@ -126,7 +126,7 @@ def test_focal_plane_has_its_field_and_gaps(mode, width, height, setup):
     made = setup(mode)
     boxes = {}
     for chip in made.detector.chips:
-        x, y = (np.asarray(v) / made.plate_scale for v in corners(made, chip))
+        x, y = (np.asarray(v) / made.optics.plate_scale for v in corners(made, chip))
         boxes[chip.id] = (x.min(), x.max(), y.min(), y.max())
         assert x.max() - x.min() == pytest.approx(61.44)
         assert chip.extname == f"DET{chip.id}.IMG"
@@ -137,7 +137,7 @@ def test_focal_plane_has_its_field_and_gaps(mode, width, height, setup):
     assert boxes[4][0] - boxes[5][1] == pytest.approx(6.5)
     assert boxes[5][0] - boxes[6][1] == pytest.approx(2.5)
     assert boxes[2][2] - boxes[5][3] == pytest.approx(2.5)
-    every = np.array(list(boxes.values())) * made.plate_scale
+    every = np.array(list(boxes.values())) * made.optics.plate_scale
     assert every[:, 1].max() - every[:, 0].min() == pytest.approx(width, abs=0.6)
     assert every[:, 3].max() - every[:, 2].min() == pytest.approx(height, abs=0.6)
 
@@ -161,10 +161,10 @@ def test_optics_count_every_surface_of_the_reference(setup):
     """Telescope to ADC in Ks: product of the facts' band means, surface by surface."""
     made = setup()
     wave = np.array([2.16])
-    found = np.prod([s.throughput.at(wave)[0] for s in made.surfaces if s.group != "filter"])
+    found = np.prod([s.throughput.at(wave)[0] for s in made.optics.surfaces if s.group != "filter"])
     assert found == pytest.approx(0.8348 * 0.9909**6 * 0.9543 * 0.9625 * 0.9918**11 * 0.8723, rel=1e-6)
     morfeo = setup("img_4mas_mcao")
-    found = np.prod([s.throughput.at(wave)[0] for s in morfeo.surfaces if s.group == "relay"])
+    found = np.prod([s.throughput.at(wave)[0] for s in morfeo.optics.surfaces if s.group == "relay"])
     assert found == pytest.approx(0.9625 * 0.985**5 * 0.9909**2 * 0.9798, rel=1e-6)
 
 

@@ -67,7 +67,7 @@ def test_a_setting_has_the_orders_that_its_filter_passes(setting, mode):
     setup = configure(setting, mode=mode)
     assert {trace.order for trace in setup.spectrograph.traces} == SETTINGS[setting]
     assert setup.kind == "slit"
-    (filtered,) = (s.throughput for s in setup.surfaces if s.name == setting)
+    (filtered,) = (s.throughput for s in setup.optics.surfaces if s.name == setting)
     for order, (low, high, *_) in TRACES.items():
         passed = np.mean(filtered.at(np.linspace(low, high, 200)) > 0.5)
         assert passed > 0.3 or order not in SETTINGS[setting]
@@ -153,7 +153,7 @@ def test_the_ratio_is_that_of_the_wavelengths_that_arrive():
 
 @pytest.fixture(scope="module")
 def spectra():
-    return ready().imager
+    return ready().renderer
 
 
 def middle(spectra, order):
@@ -169,7 +169,7 @@ def middle(spectra, order):
 def test_the_star_stands_on_the_trace(spectra):
     _, _, x, y = middle(spectra, 41)
     at = np.flatnonzero((y > 1000) & (y < 1040))
-    window = type(spectra.setup.window)(int(x[at].mean()) - 40, 1000, 81, 40)
+    window = type(spectra.setup.frame.window)(int(x[at].mean()) - 40, 1000, 81, 40)
     image = spectra.illuminate(spectra.setup.detector.chip(5), window, frozenset({"stars"}))
     columns = np.arange(81) + window.x0
     core = np.abs(columns - x[at].mean()) < 8
@@ -180,7 +180,7 @@ def test_the_star_stands_on_the_trace(spectra):
 def test_a_pixel_knows_its_wavelength_and_its_place_in_the_slit(spectra):
     trace, wave, x, y = middle(spectra, 41)
     row = 2048
-    window = type(spectra.setup.window)(0, row, 4096, 1)
+    window = type(spectra.setup.frame.window)(0, row, 4096, 1)
     found = spectra.wavelengths(spectra.setup.detector.chip(5), window)
     lit = found.order[0] == 41
     assert lit.sum() == pytest.approx(3.0 / 0.00402, rel=0.01)  # 3 arcsec at 3.73 mm per arcsec
