@@ -33,24 +33,24 @@ def observation(count: int) -> pipeline.PreparedExposure:
         "catalogue": {"x": x.tolist(), "y": y.tolist(), "mag": rng.uniform(18, 24, count).tolist()},
     }
     ready = pipeline.prepare(parse.read(json.dumps(document)))
-    zones = replace(ready.imager.zones, cores=ready.imager.psf.fine[:1], pitch=0.0)  # type: ignore[type-var]
-    return replace(ready, imager=replace(ready.imager, zones=zones))
+    zones = replace(ready.renderer.zones, cores=ready.renderer.psf.fine[:1], pitch=0.0)  # type: ignore[type-var]
+    return replace(ready, renderer=replace(ready.renderer, zones=zones))
 
 
 def ours(ready: pipeline.PreparedExposure) -> tuple[NDArray[np.float32], float]:
     """Return the stars on the frame (no background) and the seconds it took."""
-    chip = ready.setup.detector.chip(ready.setup.chips[0])
+    chip = ready.setup.detector.chip(ready.setup.frame.chips[0])
     begin = time.perf_counter()
-    image = ready.imager.illuminate(chip, ready.setup.window)
+    image = ready.renderer.illuminate(chip, ready.setup.frame.window)
     seconds = time.perf_counter() - begin
-    return image - np.float32(ready.imager.light.background_rate), seconds
+    return image - np.float32(ready.renderer.light.budget.background_rate), seconds
 
 
 def theirs(ready: pipeline.PreparedExposure, galsim: Any) -> tuple[NDArray[np.float32], float]:
     """Return the same by GalSim."""
     from elvis_cli.focalplane.geometry import field_to_pixel
 
-    scene, setup, spread = ready.imager.scene, ready.setup, ready.imager.psf
+    scene, setup, spread = ready.renderer.scene, ready.setup, ready.renderer.psf
     fine = spread.fine[0].astype(np.float64)
     fine = fine[1:, 1:]  # odd, so that the star is in the middle
     interpolated = galsim.InterpolatedImage(
@@ -60,8 +60,8 @@ def theirs(ready: pipeline.PreparedExposure, galsim: Any) -> tuple[NDArray[np.fl
     )
     interpolated = interpolated.withFlux(float(fine.sum()) / spread.oversample**2)
     frame = galsim.Image(SIZE, SIZE, dtype=np.float32, scale=1.0)
-    px, py = field_to_pixel(setup, setup.detector.chip(setup.chips[0]), scene.x, scene.y)
-    px, py = px - setup.window.x0 + 1, py - setup.window.y0 + 1
+    px, py = field_to_pixel(setup, setup.detector.chip(setup.frame.chips[0]), scene.x, scene.y)
+    px, py = px - setup.frame.window.x0 + 1, py - setup.frame.window.y0 + 1
     begin = time.perf_counter()
     for x, y, rate in zip(px, py, scene.rate, strict=True):
         ix, iy = round(x), round(y)
