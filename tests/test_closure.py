@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
 from elvis_cli import pipeline
+from elvis_cli.detector import chain
 from elvis_cli.focalplane.geometry import field_to_pixel
-from elvis_cli.focalplane.imager import aperture_sum
+from elvis_cli.base.overlap import aperture_sum
 from elvis_cli.request import parse
 
 SEEDS = 50
@@ -28,9 +30,13 @@ def measure(document, step, half, mag):
     chip = setup.detector.chip(setup.frame.chips[0])
     px, py = field_to_pixel(setup, chip, x, y)
     sums = []
+
+    @cache
+    def draw(parts):
+        return ready.renderer.illuminate(chip, setup.frame.window, parts)
+
     for seed in range(SEEDS):
-        seeded = replace(ready, request=replace(request, elvis=replace(request.elvis, seed=seed)))
-        ((_, image),) = pipeline.frames(seeded)
+        *_, (_, image) = chain.develop(draw, setup, chip, replace(request.elvis, seed=seed))
         electrons = (image - setup.detector.bias) * chip.gain - prediction.sky - prediction.dark
         places = zip(px - setup.frame.window.x0, py - setup.frame.window.y0, strict=True)
         sums.append([aperture_sum(electrons, a, b, prediction.aperture_pix / 2) for a, b in places])
