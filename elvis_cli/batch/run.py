@@ -93,7 +93,7 @@ class Names:
                 )
         except Exception as error:  # whatever it is, the other requests go on
             return failed(line, identity, error)
-        return Job(line, text, identity, name)
+        return Job(line, request_json(request).encode(), identity, name)
 
 
 def _outcome(job: Job, future: Future[Outcome]) -> Outcome:

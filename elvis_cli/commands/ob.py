@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from elvis_cli.commands.options import AsJson
 from elvis_cli.commands.standard_streams import stdin
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.observing.languages import Language, Output
+
+if TYPE_CHECKING:
+    from elvis_cli.request.files.ephemeris import Ephemeris
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +50,13 @@ def ob(
     resolve: Annotated[
         bool, typer.Option("--resolve", help="Look up missing coordinates by name (needs the network).")
     ] = False,
+    ephemeris: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TARGET=]FILE",
+            help="Ephemeris of a moving target: JPL Horizons text, or ECSV; once for each.",
+        ),
+    ] = None,
     to: Annotated[Output | None, typer.Option(help="Print the targets or the blocks in this language.")] = None,
 ) -> None:
     """Print a request for each exposure of the blocks on stdin.
@@ -57,6 +67,8 @@ def ob(
 
     text = stdin()
     if to is not None:
+        if ephemeris:
+            raise UsageError("--ephemeris cannot be combined with --to: no language of blocks holds an ephemeris")
         write(load.translate(text, language, to, resolve=resolve).rstrip("\n"))
         return
     from elvis_cli.observing import constraints, plan
@@ -68,7 +80,9 @@ def ob(
         steady=steady,
         request=_patch(request),
     )
-    visits = load.read(text, language, options.effective_seed, resolve=resolve)
+    visits = load.read(
+        text, language, options.effective_seed, resolve=resolve, ephemerides=_ephemerides(ephemeris or [])
+    )
     if calibrations:
         from elvis_cli.observing import daytime
 
@@ -121,6 +135,19 @@ def _date(text: str | None) -> datetime | None:
         return None if text is None else parse_date(text, "--start", (1980, 2097))  # a night later is a date too
     except RequestError as error:
         raise UsageError(error.message) from None
+
+
+def _ephemerides(texts: Iterable[str]) -> dict[str, Ephemeris]:
+    """Return the ephemerides of ``TARGET=FILE`` by target; "" is the only target."""
+    found: dict[str, Ephemeris] = {}
+    for text in texts:
+        from elvis_cli.request.files.ephemeris import read_ephemeris
+
+        name, _, file = ("", "", text) if Path(text).is_file() else text.rpartition("=")
+        if name in found:
+            raise UsageError(f"--ephemeris: {name or 'the target'} has two files")
+        found[name] = read_ephemeris(Path(file))
+    return found
 
 
 def _patch(path: Path | None) -> dict[str, Any]:

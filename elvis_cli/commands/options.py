@@ -6,7 +6,7 @@ import enum
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from elvis_cli.errors import RequestError, UsageError, json_pointer
 
 if TYPE_CHECKING:
     from elvis_cli.model.request import Request
+    from elvis_cli.request.files.ephemeris import Ephemeris
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -53,14 +54,6 @@ class SkyModel(enum.StrEnum):
     SKYCALC = "skycalc"
 
 
-class Unit(enum.StrEnum):
-    """Unit of the wavelengths in an uploaded spectrum."""
-
-    M = "m"
-    UM = "um"
-    NM = "nm"
-
-
 class Errors(enum.StrEnum):
     """Format of errors and notes on stderr."""
 
@@ -75,6 +68,10 @@ class Options:
     overrides: dict[str, Any]
     """Keys of the request's ``elvis`` block."""
     strict: bool
+    notes: tuple[str, ...] = ()
+    """Assumptions about the files of `collect`."""
+    ephemeris: Ephemeris | None = None
+    """Where the target is at the date of each request."""
 
     def read(self, text: bytes | str) -> Request:
         """Return the Request in ``text`` with these options.
@@ -89,13 +86,26 @@ class Options:
         from elvis_cli.request import parse
 
         request = parse.read(text, self.overrides, strict=self.strict)
+        note(self.notes)
+        note(getattr(self.overrides.get("catalogue"), "notes", ()))
         from elvis_cli.instrument import registry
 
         plugin = registry.load(request.instrument)
         if self.strict:
             for key in plugin.unknown_keys(request):
                 raise RequestError(json_pointer("instrument", key), "unknown key")
-        return request
+        if self.ephemeris is None:
+            return request
+        from elvis_cli.request.files.ephemeris import follow
+
+        exposure = plugin.configure(request).exposure
+        if exposure.infrared and exposure.count is None:
+            reason = f"{self.ephemeris.name} needs the length of the exposure, not a signal-to-noise ratio"
+            raise RequestError("/timesnr/snr", reason, allowed=exposure.count_key)
+        keys = follow(self.ephemeris, request, exposure.duration)
+        keys["pointing"] = {**self.overrides.get("pointing", {}), **keys["pointing"]}
+        request = parse.read(text, {**self.overrides, **keys}, strict=self.strict)
+        return replace(request, warnings=(*request.warnings, *self.ephemeris.notes))
 
 
 def read_request(text: bytes | str, options: Options) -> Request:
@@ -103,9 +113,6 @@ def read_request(text: bytes | str, options: Options) -> Request:
     request = options.read(text)
     note(request.warnings)
     return request
-
-
-MICRONS = {Unit.M: 1e6, Unit.UM: 1.0, Unit.NM: 1e-3}
 
 
 _POINTING = "Pointing and sky"
@@ -157,6 +164,13 @@ def collect(
     date: Annotated[
         str | None, typer.Option(metavar="ISO8601", help="Start of the exposure, UTC.", rich_help_panel=_POINTING)
     ] = None,
+    ephemeris: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pointing and motion at --date: text of JPL Horizons, or ECSV with times, RA and Dec.",
+            rich_help_panel=_POINTING,
+        ),
+    ] = None,
     sky: Annotated[
         SkyModel | None,
         typer.Option(help="Shipped tables, or ESO's SkyCalc service (needs the network).", rich_help_panel=_POINTING),
@@ -164,16 +178,38 @@ def collect(
     sed: Annotated[
         Path | None,
         typer.Option(
-            help="Spectrum of the target: two columns, wavelength and flux; # comments.", rich_help_panel="Sources"
+            help="Spectrum of the target: text, ECSV, FITS or VOTable with wavelength and flux.",
+            rich_help_panel="Sources",
         ),
     ] = None,
     sed_unit: Annotated[
-        Unit, typer.Option(help="Unit of the wavelengths in --sed.", rich_help_panel="Sources")
-    ] = Unit.M,
+        str | None,
+        typer.Option(
+            metavar="m|um|nm|Angstrom|GHz|cm-1|...",
+            help="Unit of the wavelengths in --sed, if the file names none (m).",
+            rich_help_panel="Sources",
+        ),
+    ] = None,
+    sed_absolute: Annotated[
+        bool,
+        typer.Option(
+            "--sed-absolute",
+            help="The target is as bright as the flux in --sed says, in the unit that the file names.",
+            rich_help_panel="Sources",
+        ),
+    ] = False,
     catalogue: Annotated[
         Path | None,
         typer.Option(
             help="Stars and galaxies: ECSV, FITS or CSV with x, y or ra, dec; mag; sed, velocity, radius ...",
+            rich_help_panel="Sources",
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN",
+            help="Column of --catalogue that holds a quantity, such as mag=Ks_2MASS.",
             rich_help_panel="Sources",
         ),
     ] = None,
@@ -307,17 +343,28 @@ def collect(
         "models": models(stage_models) if stage_models else None,
         "readout": readout,
         "reads": reads,
-        "sed": None if sed is None else spectrum(sed, sed_unit),
         "truth": truth,
     }
-    if catalogue:
-        from elvis_cli.request.files.catalogue import read_catalogue
+    file_notes: list[str] = []
+    if sed:
+        from elvis_cli.request.files.spectrum import read_spectrum
 
-        given["catalogue"] = read_catalogue(catalogue)
+        given["sed"], file_notes = read_spectrum(sed, sed_unit, sed_absolute)
+    elif sed_unit or sed_absolute:
+        raise UsageError(
+            f"{'--sed-unit' if sed_unit else '--sed-absolute'} is about the file of --sed, and there is none"
+        )
+    if catalogue:
+        from elvis_cli.request.files.catalogue import columns_named, read_catalogue
+
+        given["catalogue"] = read_catalogue(catalogue, columns_named(column or ()))
+    elif column:
+        raise UsageError("--column is about the table of --catalogue, and there is none")
     if image:
         from elvis_cli.request.files.image import read_image
 
-        given["image"] = read_image(image)
+        given["image"], notes = read_image(image)
+        note(notes)
     if psf == "tiptop":
         given["psf"] = psf
     elif psf:
@@ -327,12 +374,20 @@ def collect(
     if cube:
         from elvis_cli.request.files.cube import read_cube
 
-        given["cube"] = read_cube(cube)
+        given["cube"], notes = read_cube(cube)
+        note(notes)
     if previous:
         from elvis_cli.product.previous import read_previous
 
         given["previous"] = read_previous(previous, gap)
-    return Options({key: value for key, value in given.items() if value is not None}, strict)
+    places = None
+    if ephemeris:
+        if ra is not None or dec is not None:
+            raise UsageError("--ephemeris cannot be combined with --ra and --dec")
+        from elvis_cli.request.files.ephemeris import read_ephemeris
+
+        places = read_ephemeris(ephemeris)
+    return Options({key: value for key, value in given.items() if value is not None}, strict, tuple(file_notes), places)
 
 
 def request_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -394,32 +449,3 @@ def models(given: list[str]) -> dict[str, Any]:
 
         found[name.strip()] = read_model(name.strip(), Path(file))
     return found
-
-
-def spectrum(path: Path, unit: Unit) -> dict[str, list[float]]:
-    """Return the spectrum in a file of two columns as the block ``elvis.sed``."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--sed: cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
-    wave: list[float] = []
-    flux: list[float] = []
-    for number, line in enumerate(lines, 1):
-        columns = line.partition("#")[0].replace(",", " ").split()
-        if not columns:
-            continue
-        try:
-            first, second = float(columns[0]), float(columns[1])
-        except (ValueError, IndexError):
-            first = second = math.nan
-        if not (math.isfinite(first) and math.isfinite(second)):
-            raise RequestError("/elvis/sed", f"{path.name} line {number} is not two finite numbers", found=line[:60])
-        wave.append(first * MICRONS[unit])
-        flux.append(second)
-    if wave and not (min(wave) >= 0.001 and max(wave) <= 10000):
-        raise RequestError(
-            "/elvis/sed/wavelength_um",
-            f"{path.name} covers {min(wave):.4g} to {max(wave):.4g} um when read in {unit}",
-            allowed="0.001 to 10000 um; --sed-unit m, um or nm",
-        )
-    return {"wavelength_um": wave, "flux": flux}

@@ -54,7 +54,7 @@ def elvis(
     parallel.set_threads(threads)
     if ctx.invoked_subcommand is None:
         _render(stdin(help_too=True), options, output)
-    elif options.overrides or options.strict or output:
+    elif options.overrides or options.strict or options.ephemeris or output:
         raise UsageError(f"the options of {ctx.invoked_subcommand!r} come after its name")
 
 

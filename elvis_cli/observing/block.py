@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from elvis_cli.errors import RequestError
 from elvis_cli.observing import alignment, detector_config, instrument_config, pattern, target
@@ -14,6 +15,9 @@ from elvis_cli.observing.detector_config import DetectorConfig
 from elvis_cli.observing.instrument_config import InstrumentConfig
 from elvis_cli.observing.pattern import OffsetPattern
 from elvis_cli.observing.target import Target
+
+if TYPE_CHECKING:
+    from elvis_cli.request.files.ephemeris import Ephemeris
 
 BLOCK_TYPES = ("Science", "Telluric", "StandardStar", "Calibration", "Focus", "Unknown")
 BLOCK_KEYS = ("type", "name", "id", "programme", "target", "pattern", "instconfig", "detconfig", "align", "guidestar",
@@ -82,8 +86,14 @@ class ObservingBlock:
         return cards
 
 
-def from_dict(node: Any, pointer: str, patterns: Mapping[str, Any] | None = None, *, resolve: bool = False
-              ) -> ObservingBlock:  # fmt: skip
+def from_dict(
+    node: Any,
+    pointer: str,
+    patterns: Mapping[str, Any] | None = None,
+    *,
+    resolve: bool = False,
+    ephemerides: Mapping[str, Ephemeris] = MappingProxyType({}),
+) -> ObservingBlock:
     """Return the block that an object describes; ``patterns`` are those of its instrument.
 
     Raises
@@ -106,7 +116,9 @@ def from_dict(node: Any, pointer: str, patterns: Mapping[str, Any] | None = None
         instrument_config.from_dict(members.require("instconfig"), where("instconfig")),
         tuple(detector_config.from_dict(c, f"{where('detconfig')}/{n}") for n, c in enumerate(configs)),
         pattern.from_dict(members.require("pattern", "Stare, StarSky, ..."), where("pattern"), patterns),
-        target.from_dict(node["target"], where("target"), resolve=resolve) if "target" in members else None,
+        target.from_dict(node["target"], where("target"), resolve=resolve, ephemerides=ephemerides)
+        if "target" in members
+        else None,
         members.choice("type", BLOCK_TYPES, "Unknown"),
         members.text("name", ""),
         members.integer("id", 0, 0, 2**63 - 1) if "id" in members else 0,

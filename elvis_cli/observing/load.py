@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from elvis_cli.errors import RequestError, choice_error
+from elvis_cli.errors import RequestError, UsageError, choice_error
 from elvis_cli.instrument import registry
 from elvis_cli.observing import odl, p2, starlist, templates
 from elvis_cli.observing.block import ObservingBlock
-from elvis_cli.observing.checked_object import MAX_TEXT_LENGTH
+from elvis_cli.observing.checked_object import MAX_TEXT_LENGTH, abbreviate
 from elvis_cli.observing.detector_config import DetectorConfig, IRDetectorConfig, VisibleDetectorConfig
 from elvis_cli.observing.languages import Language, Output
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.request.parse import parse_json
+
+if TYPE_CHECKING:
+    from elvis_cli.request.files.ephemeris import Ephemeris
 
 DPR_KEYWORDS = {
     "Science": ("SCIENCE", "OBJECT"),
@@ -28,11 +32,20 @@ DPR_KEYWORDS = {
 """DPR CATG and TYPE by the type of a block."""
 
 
-def read(text: bytes, language: Language, seed: int, *, resolve: bool = False) -> list[Visit]:
-    """Return the visits that a text describes.
+def read(
+    text: bytes,
+    language: Language,
+    seed: int,
+    *,
+    resolve: bool = False,
+    ephemerides: Mapping[str, Ephemeris] = MappingProxyType({}),
+) -> list[Visit]:
+    """Return the visits that a text describes; ``ephemerides`` by the name of their target, "" for the only one.
 
     Raises
     ------
+    UsageError
+        An ephemeris is of no target, or of any of several.
     RequestError
         The language is not known, or the content is wrong.
     ResourceError
@@ -40,11 +53,25 @@ def read(text: bytes, language: Language, seed: int, *, resolve: bool = False) -
     """
     language, document = parse(text, language)
     if language is Language.P2:
-        return list(p2.read(document, seed))
+        visits = list(p2.read(document, seed, ephemerides))
+        _check_names(visits, ephemerides)
+        return visits
     if language is Language.STARLIST:
         raise RequestError("", "a starlist has targets only, no instrument: --to odl makes a document of it")
-    blocks = odl.read(document, patterns, resolve=resolve)
-    return [make_visit(block, pointer) for block, pointer in zip(blocks, odl.pointers(document), strict=True)]
+    blocks = odl.read(document, patterns, resolve=resolve, ephemerides=ephemerides)
+    visits = [make_visit(block, pointer) for block, pointer in zip(blocks, odl.pointers(document), strict=True)]
+    _check_names(visits, ephemerides)
+    return visits
+
+
+def _check_names(visits: Iterable[Visit], ephemerides: Mapping[str, Ephemeris]) -> None:
+    """Raise UsageError if an ephemeris is of no target, or of any of several."""
+    names = {visit.target.name for visit in visits if visit.target is not None}
+    for name in ephemerides:
+        if name and name not in names:
+            raise UsageError(f"--ephemeris: no block has the target {name!r}: there are {', '.join(sorted(names))}")
+    if "" in ephemerides and len(names) > 1:
+        raise UsageError(f"--ephemeris: TARGET=FILE is needed, for there are {', '.join(sorted(names))}")
 
 
 def parse(text: bytes, language: Language) -> tuple[Language, Any]:
@@ -58,6 +85,9 @@ def parse(text: bytes, language: Language) -> tuple[Language, Any]:
     if language is Language.STARLIST or (language is Language.AUTO and starlist.looks_like(decoded)):
         return Language.STARLIST, starlist.read(decoded)
     document = _document(decoded)
+    if isinstance(document, str) and language is Language.AUTO:
+        raise RequestError("", f"must be an object, not {abbreviate(document)}: no block, and no line of a starlist",
+                           found=document[:80], allowed=f"JSON or YAML; or {starlist.LINE}")  # fmt: skip
     if language is Language.AUTO:
         language = Language.P2 if p2.looks_like(document) else Language.ODL
     return language, document

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.observing import block as blocks
@@ -18,6 +20,9 @@ from elvis_cli.observing.block import ObservingBlock
 from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, CheckedObject, abbreviate
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.target import from_dict as read_target
+
+if TYPE_CHECKING:
+    from elvis_cli.request.files.ephemeris import Ephemeris
 
 LIST_COMPONENTS = {"Targets": "target", "OffsetPatterns": "pattern", "InstrumentConfigs": "instconfig",
          "DetectorConfigs": "detconfig", "Alignments": "align"}  # fmt: skip
@@ -73,7 +78,13 @@ def parse(text: str) -> Any:
     return content
 
 
-def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[ObservingBlock, ...]:
+def read(
+    document: Any,
+    patterns: Patterns,
+    *,
+    resolve: bool = False,
+    ephemerides: Mapping[str, Ephemeris] = MappingProxyType({}),
+) -> tuple[ObservingBlock, ...]:
     """Return the blocks of a document.
 
     Raises
@@ -86,7 +97,7 @@ def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[O
     for key, part in LIST_COMPONENTS.items():
         named[part] = {str(node.get("name", "")): node for node, _ in lists[key] if isinstance(node, Mapping)}
     if not lists[BLOCKS_KEY]:
-        return tuple(_default(lists, patterns, resolve))
+        return tuple(_default(lists, partial(_block, patterns=patterns, resolve=resolve, ephemerides=ephemerides)))
     result = []
     for node, pointer in lists[BLOCKS_KEY]:
         members = CheckedObject(node, pointer, blocks.BLOCK_KEYS)
@@ -96,7 +107,7 @@ def read(document: Any, patterns: Patterns, *, resolve: bool = False) -> tuple[O
                 components[part] = _named(
                     components[part], components_by_name, members.at(part), free=part in ("pattern", "align")
                 )
-        result.append(_block(components, pointer, patterns, resolve))
+        result.append(_block(components, pointer, patterns, resolve, ephemerides))
     return tuple(result)
 
 
@@ -146,7 +157,9 @@ def _collect(document: Any) -> dict[str, list[tuple[Any, str]]]:
     return lists
 
 
-def _default(lists: Mapping[str, list[tuple[Any, str]]], patterns: Patterns, resolve: bool) -> Iterable[ObservingBlock]:
+def _default(
+    lists: Mapping[str, list[tuple[Any, str]]], make: Callable[[Mapping[str, Any], str], ObservingBlock]
+) -> Iterable[ObservingBlock]:
     for key in ("InstrumentConfigs", "DetectorConfigs"):
         if not lists[key]:
             raise RequestError(f"/{key}", "is missing", allowed="a list")
@@ -159,16 +172,18 @@ def _default(lists: Mapping[str, list[tuple[Any, str]]], patterns: Patterns, res
             "detconfig": [config for config, _ in lists["DetectorConfigs"]],
             "align": lists["Alignments"][0][0] if lists["Alignments"] else None,
         }
-        yield _block(components, "", patterns, resolve)
+        yield make(components, "")
 
 
-def _block(node: Mapping[str, Any], pointer: str, patterns: Patterns, resolve: bool) -> ObservingBlock:
+def _block(
+    node: Mapping[str, Any], pointer: str, patterns: Patterns, resolve: bool, ephemerides: Mapping[str, Ephemeris]
+) -> ObservingBlock:
     config = node.get("instconfig")
     if isinstance(config, list) and len(config) == 1:
         config = config[0]
     instrument = config.get("instrument") if isinstance(config, Mapping) else None
     own = patterns(instrument) if isinstance(instrument, str) else {}
-    return blocks.from_dict(node, pointer, own, resolve=resolve)
+    return blocks.from_dict(node, pointer, own, resolve=resolve, ephemerides=ephemerides)
 
 
 def _named(value: Any, components: Mapping[str, Any], pointer: str, *, free: bool) -> Any:

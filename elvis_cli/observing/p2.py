@@ -9,7 +9,9 @@ block does not say (brightness, scene, window). It counts on a container for all
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from elvis_cli.base import random_streams
 from elvis_cli.base.dates import parse_date
@@ -22,6 +24,9 @@ from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, CheckedObject
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.templates import MODE_PARAMETER, Signatures, Template
 from elvis_cli.observing.visit import TemplateRun, Visit
+
+if TYPE_CHECKING:
+    from elvis_cli.request.files.ephemeris import Ephemeris
 
 CONTAINERS = ("Folder", "Group", "Concatenation", "TimeLink")
 PATCH_KEY = "elvis"
@@ -37,8 +42,8 @@ def looks_like(document: Any) -> bool:
     return isinstance(one, Mapping) and any(key in one for key in ("obId", "itemType", "templates", "children"))
 
 
-def read(document: Any, seed: int) -> Iterator[Visit]:
-    """Yield the blocks of a document in the order of its tree.
+def read(document: Any, seed: int, ephemerides: Mapping[str, Ephemeris] = MappingProxyType({})) -> Iterator[Visit]:
+    """Yield the blocks of a document in the order of its tree; ``ephemerides`` by the name of their target.
 
     Raises
     ------
@@ -47,26 +52,32 @@ def read(document: Any, seed: int) -> Iterator[Visit]:
     ResourceError
         There is no such instrument.
     """
-    yield from _tree(document, "", {}, seed, 0)
+    yield from _tree(document, "", {}, partial(_block, seed=seed, ephemerides=ephemerides), 0)
 
 
-def _tree(node: Any, pointer: str, patch: Mapping[str, Any], seed: int, depth: int) -> Iterator[Visit]:
+def _tree(
+    node: Any,
+    pointer: str,
+    patch: Mapping[str, Any],
+    make: Callable[[CheckedObject, Mapping[str, Any]], Visit],
+    depth: int,
+) -> Iterator[Visit]:
     if depth > MAX_NESTING_DEPTH:
         raise RequestError(pointer, "nested too deeply")
     if isinstance(node, list):
         for n, child in enumerate(node):
-            yield from _tree(child, f"{pointer}/{n}", patch, seed, depth + 1)
+            yield from _tree(child, f"{pointer}/{n}", patch, make, depth + 1)
         return
     members = CheckedObject(node, pointer)
     patch = merge(patch, members.table(PATCH_KEY))
     if "children" in members or members.node.get("itemType") in CONTAINERS:
         for n, child in enumerate(members.items("children")):
-            yield from _tree(child, f"{members.at('children')}/{n}", patch, seed, depth + 1)
+            yield from _tree(child, f"{members.at('children')}/{n}", patch, make, depth + 1)
         return
-    yield _block(members, patch, seed)
+    yield make(members, patch)
 
 
-def _block(members: CheckedObject, patch: Mapping[str, Any], seed: int) -> Visit:
+def _block(members: CheckedObject, patch: Mapping[str, Any], seed: int, ephemerides: Mapping[str, Ephemeris]) -> Visit:
     kind = members.choice("itemType", ("OB", "CB"), "OB")
     listed = members.items("templates")
     if not listed:
@@ -84,7 +95,7 @@ def _block(members: CheckedObject, patch: Mapping[str, Any], seed: int) -> Visit
             acquisition = template.values(parameters, {}, f"{where}/parameters")
             continue
         runs.append(_template_run(template, parameters, n + 1, where, signatures, seed, number))
-    target = _target(members, acquisition or {}) if "target" in members else None
+    target = _target(members, acquisition or {}, ephemerides) if "target" in members else None
     needs = [one for one in runs if one.calibration in (None, "std")]
     if needs and (target is None or not target.placed):
         raise RequestError(
@@ -198,15 +209,18 @@ def _template_run(
     )
 
 
-def _target(members: CheckedObject, acquisition: Mapping[str, Any]) -> Target | None:
+def _target(
+    members: CheckedObject, acquisition: Mapping[str, Any], ephemerides: Mapping[str, Ephemeris]
+) -> Target | None:
     inner = CheckedObject(members.node["target"], members.at("target"))
-    if "ra" not in inner and "dec" not in inner:
+    name = inner.text("name", "unnamed") or "unnamed"
+    if "ra" not in inner and "dec" not in inner and not {name, ""} & set(ephemerides):
         return None
     equinox = inner.text("equinox", "J2000")
     node: dict[str, Any] = {
-        "name": inner.text("name", "unnamed") or "unnamed",
-        "RA": inner.require("ra"),
-        "Dec": inner.require("dec"),
+        "name": name,
+        "RA": inner.node.get("ra"),
+        "Dec": inner.node.get("dec"),
         "epoch": inner.number("epoch", 2000.0, 1800, 2200),
         "PMRA": inner.number("properMotionRa", 0.0, -100, 100, unit="arcsec/yr"),
         "PMDec": inner.number("properMotionDec", 0.0, -100, 100, unit="arcsec/yr"),
@@ -219,15 +233,23 @@ def _target(members: CheckedObject, acquisition: Mapping[str, Any]) -> Target | 
     if equinox not in ("J2000", "J2000.0", "2000", "2000.0"):
         node |= {"frame": "fk4" if equinox.startswith("B") else "fk5", "equinox": equinox}
     try:
-        target = targets.from_dict(node, "")
+        target = targets.from_dict(node, "", ephemerides=ephemerides)
     except RequestError as error:  # say it in p2's words
-        names = {"RA": "ra", "Dec": "dec", "equinox": "equinox"}
+        names = {
+            "RA": "ra",
+            "Dec": "dec",
+            "PMRA": "properMotionRa",
+            "PMDec": "properMotionDec",
+            "ddec": "differentialDec",
+        }
         last = error.details["pointer"].rpartition("/")[2]
         raise RequestError(
             inner.at(names.get(last, last)), error.details["reason"], found=error.details["found"],
             allowed=error.details["allowed"],
         ) from None  # fmt: skip
     rate = inner.number("differentialRa", 0.0, -200, 200, unit="arcsec/s")
+    if rate and target.ephemeris is not None:
+        raise RequestError(inner.at("differentialRa"), "cannot be combined with an ephemeris")
     return targets.with_rate(target, 3600.0 * rate)
 
 

@@ -147,29 +147,31 @@ class _VisitPlanner:
         """Return the start of the visit for which its target culminates in the middle of it, nearest to a time.
 
         If that is in daylight: in the night of the year in which it is nearest to midnight. The start lies within the
-        first absolute time constraint, if there is one.
+        first absolute time constraint, if there is one, and the block within the ephemeris, if there is one.
         """
         if self.target is None or not self.visit.runs:
             return near
+        span = self.target.ephemeris.span if self.target.ephemeris is not None else None
         first = self.request(self.visit.runs[0], None)
-        if first.setup.atmosphere.site.space:
-            return near
-        windows = self.visit.windows[:1]
+        site = first.setup.atmosphere.site
+        if site.space:
+            return span[0] if span else near
+        windows = self.visit.windows[:1] or ((span,) if span else ())
         near = windows[0][0] + (windows[0][1] - windows[0][0]) / 2 if windows else near
         at = self.target.at(ephemeris.decimal_year(near))
-        angle = ephemeris.local_position(*at, near, first.setup.atmosphere.site).hour_angle
+        angle = ephemeris.local_position(*at, near, site).hour_angle
         culmination = near - timedelta(hours=((angle + 180.0) % 360.0 - 180.0) / SIDEREAL_RATE)
-        if (
-            not windows
-            and ephemeris.moon(culmination, first.setup.atmosphere.site).sun_altitude > constraints.MAX_SUN_ALTITUDE
-        ):
-            nights = (culmination + timedelta(hours=n * 360.0 / SIDEREAL_RATE) for n in range(-182, 183, 2))
-            culmination = min(nights, key=lambda time: ephemeris.moon(time, first.setup.atmosphere.site).sun_altitude)
+        if not self.visit.windows and ephemeris.moon(culmination, site).sun_altitude > constraints.MAX_SUN_ALTITUDE:
+            nights = [culmination + timedelta(hours=n * 360.0 / SIDEREAL_RATE) for n in range(-182, 183, 2)]
+            within = [time for time in nights if not span or span[0] <= time <= span[1]]
+            culmination = min(within or [culmination], key=lambda time: ephemeris.moon(time, site).sun_altitude)
         slewing = first.overheads.preset + first.overheads.acquisition if self.visit.slews else 0.0
         files = [(self.request(run, step), step) for run in self.visit.runs for step in run.steps]
         light = sum(one.shutter + one.readout for one, _ in files)
         start = culmination - timedelta(seconds=min(slewing + light / 2, 6 * 3600.0))
-        return min(max(start, windows[0][0]), windows[0][1]) if windows else start
+        if windows:
+            start = min(max(start, windows[0][0]), windows[0][1])
+        return max(min(start, span[1] - timedelta(seconds=slewing + light)), span[0]) if span else start
 
     def slew(self, clock: _Clock) -> None:
         """Slew to the target and acquire it."""
@@ -232,6 +234,8 @@ class _VisitPlanner:
         violations: tuple[Violation, ...] = ()
         if target is not None:
             middle = time + timedelta(seconds=request.shutter / 2)
+            if target.ephemeris is not None:
+                target.ephemeris.check(time, time + timedelta(seconds=request.shutter), visit.pointer)
             at = pointing.follow(target, middle, self.origin)
             angle = pointing.position_angle(target, middle, self.origin, site)
             block |= pointing.pointing_section(target, at, self.position, step.chop, angle, visit.pointer)
@@ -239,7 +243,8 @@ class _VisitPlanner:
             if block.get("catalogue"):
                 self._stars = self._stars or pointing.fix_catalogue(target, block["catalogue"], self.origin, site)
                 block["catalogue"] = self._stars
-                block |= {"motion": moving} if (moving := pointing.motion(target)) else {}
+            if block.get("catalogue") or target.ephemeris is not None:
+                block |= {"motion": moving} if (moving := pointing.motion(target, middle)) else {}
             if self._is_on_sky(run, request):
                 section, violations = constraints.sky_section(at, middle, site, visit)
                 document["sky"] |= section

@@ -88,14 +88,12 @@ def pointing_section(
     }
 
 
-def motion(target: Target) -> dict[str, Any] | None:
+def motion(target: Target, time: datetime) -> dict[str, Any] | None:
     """Return the block ``motion`` of a target with rates, which the telescope follows; None if it has none."""
-    east = target.dra * 15.0 * math.cos(math.radians(target.dec or 0.0))
-    rate = math.hypot(east, target.ddec)
-    if rate == 0.0:
-        return None
-    angle = math.degrees(math.atan2(east, target.ddec))
-    return {"rate": round(min(rate, 3.6e6), 6), "angle": round(angle, 6), "tracked": True}
+    from elvis_cli.request.files.ephemeris import motion as section
+
+    rate = target.rate(ephemeris.decimal_year(time))
+    return section(*rate) if rate != (0.0, 0.0) else None
 
 
 def fix_catalogue(target: Target, catalogue: Mapping[str, Any], origin: datetime, site: Site) -> dict[str, Any]:

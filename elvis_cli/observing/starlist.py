@@ -1,20 +1,23 @@
 """Keck's starlists: a target in each line.
 
-Columns 1 to 16 are the name, then follow RA, Dec and equinox, then pairs key=value, then a comment behind #. Keck's
-own keys are raoffset, decoffset and rotdest; KeckODL's raoff, decoff and PA are read too. Magnitudes stand in the
-line (vmag=) or, as KeckODL has them, in the comment.
+A line is a name, RA, Dec and equinox, then pairs key=value, then a comment behind #. The name has columns 1 to 16; many
+lists keep to no columns, so RA and Dec are found from the equinox backwards. Units are the observatory's: pmra is in
+seconds of time a year, dra in arcsec/hr divided by 15. Keck's own keys are raoffset, decoffset and rotdest; KeckODL's
+raoff, decoff and PA are read too. Keys of other software (lgs=, b-v=, sep=) become part of the comment.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NoReturn
 
 from elvis_cli.errors import RequestError
 from elvis_cli.observing import target as targets
 from elvis_cli.observing.checked_object import abbreviate
-from elvis_cli.observing.target import BANDS, Target
+from elvis_cli.observing.target import APPARENT, BANDS, Target
 
 NAME_WIDTH = 16
 """Characters of a name."""
@@ -24,23 +27,34 @@ STARLIST_KEYS = {
     "epoch": "epoch",
 }  # fmt: skip
 WRITTEN_KEYS = ("raoffset", "decoffset", "rotmode", "rotdest", "wrap", "dra", "ddec", "pmra", "pmdec", "epoch")
+LINE = "name (16 columns) hh mm ss.ss +dd mm ss.s equinox key=value ... # comment; the equinox is 2000.0, 1950.0 or APP"
+_ROTATOR_MODES = {"posang": "pa", "positionangle": "pa", "vert": "vertical", "stat": "stationary"}
+_ANGLE = r"\d{1,2}[\s:%s]\s*\d{1,2}[\s:m']\s*\d{1,2}(?:\.\d*)?[s\"]?"
 _PLACE = re.compile(
-    r"\s*(\d{1,3}[\s:]+\d{1,2}[\s:]+\d{1,2}(?:\.\d*)?)\s+([+-]?\d{1,2}[\s:]+\d{1,2}[\s:]+\d{1,2}(?:\.\d*)?)"
-    r"\s+(APP|[JB]?\d{4}(?:\.\d*)?)\s*(.*)"
+    rf"({_ANGLE % 'h'})(?:\s+|(?=[+-]))([+-]?\s*{_ANGLE % 'd°'})\s+(APP(?!\w)|[JB]?\d{{4}}(?:\.\d*)?(?!\d))",
+    re.IGNORECASE,
 )
-_PAIR = re.compile(r"([A-Za-z_]+)\s*=\s*([^\s=]+)")
+_PLACE_AFTER_NAME = re.compile(rf"(?<!\S){_PLACE.pattern}", re.IGNORECASE)
+_KEY = re.compile(r"([A-Za-z][\w-]*?)=")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_SPACED_EQUALS = re.compile(r"\s*=\s*(?!\s|[A-Za-z][\w-]*\s*=)")
+_COMMENT_PAIR = re.compile(r"([A-Za-z_]+)\s*=\s*([^\s=]+)")
 _BANDS = {band.casefold(): band for band in reversed(BANDS)}
+_KNOWN = re.compile(
+    rf"(?<![A-Za-z])(?:{'|'.join([*STARLIST_KEYS, *(f'{band}mag' for band in _BANDS)])})=", re.IGNORECASE
+)
+_MINUS_SIGNS = str.maketrans("−–", "--")
 
 
 def read(text: str) -> tuple[Target, ...]:
-    """Return the targets of a starlist; empty lines and comments are passed over.
+    """Return the targets of a starlist; empty lines and lines that begin with # are passed over.
 
     Raises
     ------
     RequestError
         A line is not one of a starlist.
     """
-    return tuple(_line(line, f"/{n}") for n, line in enumerate(text.splitlines()) if line.split("#")[0].strip())
+    return tuple(_line(line, f"/{n}") for n, line in enumerate(text.splitlines()) if _says_something(line))
 
 
 def write(targets: Iterable[Target]) -> str:
@@ -52,76 +66,177 @@ def write(targets: Iterable[Target]) -> str:
 
 
 def looks_like(text: str) -> bool:
-    """Return whether the first line that says something is one of a starlist."""
-    first = next((line for line in text.splitlines() if line.split("#")[0].strip()), "")
-    return _PLACE.fullmatch(first.split("#")[0][NAME_WIDTH:].rstrip()) is not None
+    """Return whether at least half of the lines that say something are those of a starlist."""
+    lines = [line for line in text.splitlines() if _says_something(line)]
+    return text.lstrip()[:1] not in "{[" and sum(_split(line) is not None for line in lines) * 2 >= max(len(lines), 1)
+
+
+def _says_something(line: str) -> bool:
+    return line.strip() != "" and not line.lstrip().startswith("#")
+
+
+def _split(line: str) -> tuple[str, tuple[str, str, str], str, str] | None:
+    """Return name, (RA, Dec, equinox), the pairs and the comment of a line; None if it has no coordinates."""
+    line = line.strip("\r\n")
+    ends = [at for at, character in enumerate(line) if character == "#" and at] or [len(line)]
+    for end in [ends[0], *(ends[1:2] or [len(line)])] if ends[0] < NAME_WIDTH else ends[:1]:  # a name may have a #
+        body = line[:end].translate(_MINUS_SIGNS)
+        match = _PLACE_AFTER_NAME.search(body)
+        if match is None and not body[NAME_WIDTH - 1 : NAME_WIDTH].isdigit():  # the name runs into the right ascension
+            match = _PLACE.match(body, NAME_WIDTH)
+        if match is not None:
+            name = " ".join(line[: match.start()].split())
+            ra, dec, equinox = match.groups()
+            return name, (ra, re.sub(r"(?<=[+-])\s+", "", dec), equinox.upper()), body[match.end() :], line[end + 1 :]
+    return None
 
 
 def _line(line: str, pointer: str) -> Target:
-    body, _, comment = line.partition("#")
-    match = _PLACE.fullmatch(body[NAME_WIDTH:].rstrip())
-    if not match:
-        raise RequestError(pointer, f"{abbreviate(line)} is not a line of a starlist",
-                           allowed="name in 16 columns, hh mm ss.ss +dd mm ss.s 2000 key=value")  # fmt: skip
-    ra, dec, equinox, rest = match.groups()
-    node: dict[str, Any] = {"name": body[:NAME_WIDTH].strip(), "RA": ra, "Dec": dec}
+    parts = _split(line)
+    if parts is None:
+        raise RequestError(pointer, f"{abbreviate(line)} is not a line of a starlist", found=line[:80], allowed=LINE)
+    name, (ra, dec, equinox), rest, comment = parts
+    if not name:
+        raise RequestError(pointer, f"{abbreviate(line)} has no name", found=line[:80], allowed=LINE)
+    node: dict[str, Any] = {"name": name, "RA": ra, "Dec": dec}
+    year = 2000.0
     if equinox == "APP":
-        raise RequestError(pointer, "apparent coordinates cannot be used", found=equinox, allowed="an equinox")
-    year = float(equinox.lstrip("JB"))
-    if year != 2000.0:
-        node |= {"frame": "fk4" if equinox[0] == "B" or year == 1950.0 else "fk5", "equinox": year}
+        node["frame"] = APPARENT
+    else:
+        year = float(equinox.lstrip("JB"))
+        old = equinox[0] == "B" or (year <= 1950.0 and equinox[0] != "J")
+        node |= {"frame": "fk4" if old else "fk5", "equinox": year} if year != 2000.0 or old else {}
+    members, magnitudes, words = _pairs(rest, pointer)
+    if equinox == "APP" and (
+        "PMRA" in members or "PMDec" in members
+    ):  # "for historic reasons", as the observatory says
+        if "dra" in members or "ddec" in members:
+            raise RequestError(pointer, "dra, ddec and pmra, pmdec are both rates of a place with the equinox APP",
+                               found=rest.strip(), allowed="one of the two")  # fmt: skip
+        members = {{"PMRA": "dra", "PMDec": "ddec"}.get(key, key): value for key, value in members.items()}
+    for key, value in _COMMENT_PAIR.findall(comment):
+        band = _band(key)
+        if band and band not in magnitudes and _NUMBER.fullmatch(value):
+            magnitudes[band] = float(value)
+            comment = re.sub(rf"\b{key}\s*=\s*{re.escape(value)}(?!\S)", "", comment)
+    node |= {**members, "mag": magnitudes, "comment": " ".join([*words, *comment.split()])}
+    if "PMRA" in node or "PMDec" in node:
+        node.setdefault("epoch", year)
+    target = targets.from_dict({key: value for key, value in node.items() if value not in ({}, "")}, pointer)
+    if "PMRA" not in node:
+        return target
+    return replace(target, pmra=target.pmra * _arcsec_per_second(target))
+
+
+def _arcsec_per_second(target: Target) -> float:
+    """Return the arcsec on the sky in a second of time of right ascension."""
+    return 15.0 * math.cos(math.radians(target.dec or 0.0))
+
+
+def _pairs(text: str, pointer: str) -> tuple[dict[str, Any], dict[str, float], list[str]]:
+    """Return the members of the target by the keys of a line, its magnitudes, and the words that are neither.
+
+    Raises
+    ------
+    RequestError
+        The value of a known key is wrong, or the key is there twice or hidden in another word.
+    """
+    members: dict[str, Any] = {}
     magnitudes: dict[str, float] = {}
-    for key, value in _PAIR.findall(rest):
-        if not _magnitude(key, value, magnitudes):
-            if key.casefold() not in STARLIST_KEYS:
-                raise RequestError(
-                    pointer, f"{key!r} is not a key of a starlist", found=key, allowed=list(STARLIST_KEYS)
-                )
-            node[STARLIST_KEYS[key.casefold()]] = value
-    for key, value in _PAIR.findall(comment):
-        if _magnitude(key, value, magnitudes):
-            comment = re.sub(rf"\b{key}\s*=\s*{re.escape(value)}", "", comment)
-    node |= {"mag": magnitudes, "comment": comment.strip()}
-    if "rotmode" in node:
-        node["rotmode"] = {"posang": "pa", "positionangle": "pa"}.get(node["rotmode"].casefold(), node["rotmode"])
-    return targets.from_dict({key: value for key, value in node.items() if value not in ({}, "")}, pointer)
+    words: list[str] = []
+    for key, value in _separate(text, pointer):
+        band = "R" if key == "rmag" else _band(key)  # Keck's own vmag and rmag are V and R
+        name = band or STARLIST_KEYS.get(key.casefold())
+        clean = value.rstrip(",;")
+        if name is None or not clean:  # a key of other software, a remark, or a key without its value
+            words.append(f"{key}={value}" if key else value)
+            continue
+        if name in members or name in magnitudes:
+            raise RequestError(pointer, f"{key} is given twice", found=f"{key}={value}")
+        if name in ("rotmode", "wrap"):
+            if "=" in clean:
+                _refuse(f"{key}={value}", "two keys run together", pointer)
+            members[name] = _ROTATOR_MODES.get(clean.casefold(), clean)
+        elif not _NUMBER.fullmatch(clean):
+            _refuse(f"{key}={value}", f"the value of {key} is not a number", pointer)
+        else:
+            (magnitudes if band else members)[name] = float(clean)
+    if -360.0 <= members.get("PA", 0.0) < 0.0:
+        members["PA"] += 360.0
+    return members, magnitudes, words
 
 
-def _magnitude(key: str, value: str, magnitudes: dict[str, float]) -> bool:
-    band = key[:-3]
-    if not key.casefold().endswith("mag") or not band:
-        return False
-    name = band if band in BANDS else _BANDS.get(band.casefold())
-    try:
-        if name:
-            magnitudes[name] = float(value)
-    except ValueError:
-        return False
-    return name is not None
+def _separate(text: str, pointer: str) -> Iterator[tuple[str, str]]:
+    """Yield key and value of each pair, and ("", word) of each other word; pairs run together are taken apart."""
+    for word in _SPACED_EQUALS.sub("=", text).split():
+        rest = word
+        while rest:
+            match = _KEY.match(rest)
+            key, value = (match[1], rest[match.end() :]) if match else ("", rest)
+            number = _NUMBER.match(value)
+            rest = value[number.end() :].lstrip(",;") if number and key else ""
+            if number and _KEY.match(rest):
+                value = number[0]
+            elif _KNOWN.search(value):
+                _refuse(word, "two keys run together" if key else "a key inside a word", pointer)
+            else:
+                rest = ""
+            yield key, value
+
+
+def _refuse(word: str, reason: str, pointer: str) -> NoReturn:
+    raise RequestError(pointer, f"{abbreviate(word)}: {reason}", found=word, allowed="key=value, separated by blanks")
+
+
+def _band(key: str) -> str | None:
+    """Return the band of a key such as Kmag, if it is one."""
+    if not key.casefold().endswith("mag"):
+        return None
+    return key[:-3] if key[:-3] in BANDS else _BANDS.get(key[:-3].casefold())
 
 
 def _written(one: Target) -> str:
     assert one.ra is not None
     assert one.dec is not None
     ra, dec = one.ra / 15.0 % 24.0, one.dec
-    equinox = f"{one.equinox:g}" if one.frame == "icrs" else f"{'JB'[one.frame == 'fk4']}{one.equinox:g}"
+    pmra = 0.0
+    if one.pmra:
+        if abs(one.dec) > 89.9999:
+            raise RequestError("", f"the target {one.name} is at the pole: pmra, in seconds of time, has no limit")
+        pmra = one.pmra / _arcsec_per_second(one)
     values = {
         "raoffset": one.ra_offset, "decoffset": one.dec_offset, "rotmode": one.rotmode, "rotdest": one.pa,
-        "wrap": one.wrap, "dra": one.dra, "ddec": one.ddec, "pmra": one.pmra, "pmdec": one.pmdec,
-        "epoch": one.epoch if one.pmra or one.pmdec else None,
+        "wrap": one.wrap, "dra": one.dra, "ddec": one.ddec, "pmra": pmra, "pmdec": one.pmdec,
+        "epoch": one.epoch if (one.pmra or one.pmdec) and one.epoch != one.equinox else None,
     }  # fmt: skip
     pairs = [
         f"{key}={value if isinstance(value, str) else f'{value:.10g}'}"
         for key in WRITTEN_KEYS
         if (value := values[key]) not in (None, 0.0, "") or (key == "rotdest" and value is not None)
     ]
-    if "V" in one.mag:
-        pairs.append(f"vmag={one.mag['V']:g}")
-    remarks = [f"{band}mag={value:g}" for band, value in one.mag.items() if band != "V"]
-    remarks += [one.comment] if one.comment else []
+    pairs += [f"{band.casefold()}mag={one.mag[band]:g}" for band in ("V", "R") if band in one.mag]
+    comment = one.comment.split()
+    while (
+        comment
+        and (match := _KEY.match(comment[0]))
+        and not _KNOWN.search(comment[0])
+        and match.end() < len(comment[0])
+    ):
+        pairs.append(comment.pop(0))  # a key of other software, as it was
+    remarks = [*(f"{band}mag={value:g}" for band, value in one.mag.items() if band not in ("V", "R")), *comment]
     name = f"{one.name[:NAME_WIDTH]:<{NAME_WIDTH}}"
-    line = f"{name} {_sixty(ra, 3, ' ')} {_sixty(dec, 2, '+')} {equinox} {' '.join(pairs)}".rstrip()
+    line = f"{name} {_sixty(ra, 3, ' ')} {_sixty(dec, 2, '+')} {_equinox(one)} {' '.join(pairs)}".rstrip()
     return f"{line} # {' '.join(remarks)}" if remarks else line
+
+
+def _equinox(one: Target) -> str:
+    """Return the equinox as the observatory writes it, with a letter only where the year would mean another system."""
+    if one.frame == APPARENT:
+        return "APP"
+    letter = (
+        "B" if one.frame == "fk4" and one.equinox > 1950 else "J" if one.frame == "fk5" and one.equinox <= 1950 else ""
+    )
+    return f"{letter}{one.equinox:g}"
 
 
 def _sixty(value: float, digits: int, plus: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,16 +15,21 @@ import numpy as np
 from elvis_cli.base.geometry import deproject
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.observing.checked_object import CheckedObject, abbreviate, number
+from elvis_cli.observing.ephemeris import TT_MINUS_UTC
 from elvis_cli.observing.offset import MAX_OFFSET
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
+    from elvis_cli.request.files.ephemeris import Ephemeris
+
 NAMES_WITHOUT_COORDINATES = ("none", "domeflat", "domeflats")
 """Names of targets without coordinates."""
 ROTATOR_MODES = ("pa", "stationary", "vertical")
 WRAPS = {"n": "north", "north": "north", "s": "south", "south": "south", "shortest": "shortest", "none": "none"}
-FRAMES = ("icrs", "fk5", "fk4")
+APPARENT = "apparent"
+"""Frame of geocentric places of the true equator and equinox of the date of observation."""
+FRAMES = ("icrs", "fk5", "fk4", APPARENT)
 BANDS = ("B", "V", "R", "I", "u", "g", "r", "i", "z", "Y", "J", "H", "K", "Ks", "L", "M", "N")
 TARGET_KEYS = {
     "name": "name",
@@ -78,11 +85,13 @@ class Target:
     ddec: float = 0.0
     """Rate in declination, arcsec per hour."""
     comment: str = ""
+    ephemeris: Ephemeris | None = field(default=None, compare=False, repr=False)
+    """Its places at any time, in place of all coordinates and rates."""
 
     @property
     def placed(self) -> bool:
         """Whether it has coordinates."""
-        return self.ra is not None and self.dec is not None
+        return self.ephemeris is not None or (self.ra is not None and self.dec is not None)
 
     def notes(self) -> tuple[str, ...]:
         """Return a note on the defaults that are used for missing members."""
@@ -90,7 +99,14 @@ class Target:
             return ()
         choices = (("rotmode", self.rotmode, "pa"), ("PA", self.pa, 0))
         missing = [f"{name} = {default}" for name, value, default in choices if value is None]
-        return (f"target {self.name}: not given, so taken: {', '.join(missing)}",) if missing else ()
+        notes = [f"target {self.name}: not given, so taken: {', '.join(missing)}"] if missing else []
+        if self.ephemeris is not None:
+            notes += self.ephemeris.notes
+            if self.ra is not None:
+                notes.append(f"target {self.name}: the places are those of {self.ephemeris.name}, not RA and Dec")
+        elif self.frame == APPARENT:
+            notes.append(f"target {self.name}: RA and Dec are taken as apparent places of each exposure's time")
+        return tuple(notes)
 
     def at(self, year: float, hours: float = 0.0) -> tuple[float, float]:
         """Return ICRS right ascension and declination (deg) in a ``year``, ``hours`` after the start of its block.
@@ -103,18 +119,28 @@ class Target:
         RequestError
             It has no coordinates.
         """
-        ra, dec = self.icrs()
+        if self.ephemeris is not None:
+            return _step(*self.ephemeris.at(_mjd(year)), self.ra_offset, self.dec_offset)
+        ra, dec = self.icrs(year)
         years = year - self.epoch
         ra, dec = _step(ra, dec, self.pmra * years, self.pmdec * years)
         east = self.dra * 15.0 * math.cos(math.radians(dec)) * hours
         return _step(ra, dec, east + self.ra_offset, self.ddec * hours + self.dec_offset)
 
-    def icrs(self) -> tuple[float, float]:
-        """Return the coordinates as they are written, in ICRS, deg."""
+    def rate(self, year: float) -> tuple[float, float]:
+        """Return the rate on the sky in a ``year``, arcsec per hour East and North; without the proper motion."""
+        if self.ephemeris is not None:
+            return self.ephemeris.rate(_mjd(year))
+        return self.dra * 15.0 * math.cos(math.radians(self.dec or 0.0)), self.ddec
+
+    def icrs(self, year: float) -> tuple[float, float]:
+        """Return the coordinates as they are written, in ICRS, deg; apparent ones are those of ``year``."""
         if self.ra is None or self.dec is None:
             raise RequestError("", f"the target {self.name} has no coordinates")
         if self.frame == "icrs":
             return self.ra, self.dec
+        if self.frame == APPARENT:
+            return _from_apparent(self.ra, self.dec, year)
         coordinates = self.coord().icrs
         return float(coordinates.ra.deg), float(coordinates.dec.deg)
 
@@ -130,6 +156,8 @@ class Target:
         """Return the object that `from_dict` reads, without members that are None."""
         members = {key: getattr(self, name) for key, name in TARGET_KEYS.items()}
         members["mag"] = dict(self.mag)
+        if self.frame == APPARENT:
+            del members["equinox"]
         return {key: value for key, value in members.items() if value is not None}
 
     def header(self) -> dict[str, Any]:
@@ -138,7 +166,7 @@ class Target:
             "TNAME": self.name,
             "TRA": self.ra,
             "TDEC": self.dec,
-            "TEQUINOX": self.equinox,
+            "TEQUINOX": "APP" if self.frame == APPARENT else self.equinox,
             "TEPOCH": self.epoch,
             "TFRAME": self.frame,
             "TROTMODE": self.rotmode or "pa",
@@ -155,8 +183,12 @@ class Target:
         return {key: value for key, value in cards.items() if value is not None}
 
 
-def from_dict(node: Any, pointer: str, *, resolve: bool = False) -> Target:
+def from_dict(
+    node: Any, pointer: str, *, resolve: bool = False, ephemerides: Mapping[str, Ephemeris] = MappingProxyType({})
+) -> Target:
     """Return the target that an object describes; ``resolve`` asks for missing coordinates by name (network).
+
+    ``ephemerides`` are those of targets by their names; the name "" means any target.
 
     Raises
     ------
@@ -169,13 +201,18 @@ def from_dict(node: Any, pointer: str, *, resolve: bool = False) -> Target:
     name = members.text("name")
     frame = members.choice("frame", FRAMES, "icrs")
     ra, dec = _coordinates(members)
-    if ra is None and name.casefold() not in NAMES_WITHOUT_COORDINATES:
+    ephemeris = None if name.casefold() in NAMES_WITHOUT_COORDINATES else ephemerides.get(name, ephemerides.get(""))
+    own = [key for key in ("PMRA", "PMDec", "dra", "ddec") if members.number(key, 0.0)]
+    if own and (ephemeris is not None or (frame == APPARENT and own[0].startswith("PM"))):
+        reason = f"cannot be combined with {'an ephemeris' if ephemeris else 'apparent places, which it has moved'}"
+        raise RequestError(members.at(own[0]), reason)
+    if ra is None and ephemeris is None and name.casefold() not in NAMES_WITHOUT_COORDINATES:
         if not resolve:
-            reason = "is missing (--resolve asks for it by the name of the target)"
+            reason = "is missing (--resolve asks for it by the target's name; --ephemeris has the places of a target that moves)"
             raise RequestError(members.at("RA" if "RA" not in members else "Dec"), reason, allowed="0 to 360 deg")
         ra, dec = from_name(name)
         frame = "icrs"
-    equinox = 2000.0 if frame == "icrs" else round(_year(members, "equinox", 2000.0), 6)
+    equinox = 2000.0 if frame in ("icrs", APPARENT) else round(_year(members, "equinox", 2000.0), 6)
     return Target(
         name,
         ra,
@@ -194,6 +231,7 @@ def from_dict(node: Any, pointer: str, *, resolve: bool = False) -> Target:
         members.number("dra", 0.0, -1e5, 1e5, unit="s of time per hour"),
         members.number("ddec", 0.0, -1e6, 1e6, unit="arcsec/hr"),
         members.text("comment", ""),
+        ephemeris,
     )
 
 
@@ -261,6 +299,22 @@ def _step(ra: float, dec: float, east: float, north: float) -> tuple[float, floa
         return ra, dec
     lon, lat = deproject(np.float64(east), np.float64(north), ra, dec)  # type: ignore[arg-type]
     return float(lon), float(lat)
+
+
+def _mjd(year: float) -> float:
+    """Return the modified Julian date of a Julian year."""
+    return 51544.5 + (year - 2000.0) * 365.25
+
+
+def _from_apparent(ra: float, dec: float, year: float) -> tuple[float, float]:
+    """Return the ICRS place (deg) of an apparent one (true equator and equinox) in a year; no parallax of the site."""
+    import erfa  # type: ignore[import-untyped]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", erfa.ErfaWarning)
+        frame, origins = erfa.apci13(2400000.5, _mjd(year) + TT_MINUS_UTC / 86400.0)
+        lon, lat = erfa.aticq(math.radians(ra) + origins, math.radians(dec), frame)
+    return math.degrees(float(lon)) % 360.0, math.degrees(float(lat))
 
 
 def with_rate(target: Target, east: float) -> Target:

@@ -1,76 +1,55 @@
-"""An image of the sky -> the block ``elvis.image``, and the orientation of what has a celestial WCS."""
+"""An image of the sky -> the block ``elvis.image``."""
 
 from __future__ import annotations
 
-import math
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
-from numpy.typing import NDArray
 
-from elvis_cli.base.arrays import Floats
-from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.request.files.errors import one_line
+from elvis_cli.errors import RequestError
+from elvis_cli.request.files import hdu, wcs
 from elvis_cli.request.payload import pack
 
 MAX_IMAGE_SIDE = 4096
 """Rows or columns of an image."""
 
 
-def read_image(path: Path) -> dict[str, Any]:
-    """Return the first image of a FITS file as the block ``elvis.image``, East to the left of its upward axis.
+def read_image(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return an image of a FITS file as the block ``elvis.image``, East to the left of its upward axis, and notes.
 
     Raises
     ------
     UsageError
         The file cannot be read as FITS.
     RequestError
-        It holds no image with a celestial WCS of square elements, or one that is too large.
+        It holds no image of square elements, or one that is too large or in magnitudes.
     """
-    try:
-        with fits.open(path) as hdus:
-            found = next((h for h in hdus if h.is_image and h.data is not None and h.data.squeeze().ndim == 2), None)
-            if found is None:
-                raise RequestError("/elvis/image", f"{path.name} holds no image of two dimensions")
-            pixels, header = np.asarray(found.data.squeeze(), "<f4"), found.header
-    except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"--image: cannot read {path}: {one_line(error)}") from None
-    if max(pixels.shape) > MAX_IMAGE_SIDE:
-        raise RequestError(
-            "/elvis/image/shape",
-            f"{path.name} has {pixels.shape[0]} x {pixels.shape[1]} elements: cut out or bin what is needed",
-            found=list(pixels.shape),
-            allowed=f"up to {MAX_IMAGE_SIDE} x {MAX_IMAGE_SIDE}",
-        )
-    pixels, scale, angle = upright(path, pixels, header, "/elvis/image")
-    return {"data": pack(pixels.tobytes()), "shape": list(pixels.shape), "scale": scale, "position_angle": angle}
+    pointer = "/elvis/image"
+    with hdu.opened("--image", path) as (file, hdus, named):
+        found, notes = hdu.select(file, hdus, named, pointer, _is_flat, "image of two dimensions")
+        shape = [n for n in found.shape if n > 1]
+        if max(shape) > MAX_IMAGE_SIDE:
+            raise RequestError(
+                f"{pointer}/shape",
+                f"{file.name} has {shape[0]} x {shape[1]} elements: cut out or bin what is needed",
+                found=shape,
+                allowed=f"up to {MAX_IMAGE_SIDE} x {MAX_IMAGE_SIDE}",
+            )
+        pixels, header = np.asarray(found.data.squeeze(), "<f4"), found.header
+    axes = wcs.read(header, file.name, pointer)
+    if axes.x > axes.y:  # a row runs along the declination
+        pixels = pixels.T
+    pixels, scale, angle = wcs.upright(axes, pixels, file.name, pointer)
+    unit = str(header.get("BUNIT", "")).strip()
+    if "mag" in unit.casefold().replace("mgy", "").replace("magg", ""):
+        raise RequestError(f"{pointer}/data", f"{file.name} holds magnitudes", found=unit, allowed="light, linear")
+    notes += axes.notes
+    notes.append(f"{file.name}: {f'BUNIT {unit} is not used' if unit else 'it has no BUNIT'}: as bright as /target/brightness")
+    data = np.ascontiguousarray(pixels)
+    block = {"data": pack(data.tobytes()), "shape": list(data.shape), "scale": scale, "position_angle": angle}
+    return block, notes
 
 
-def upright(path: Path, pixels: NDArray[Any], header: fits.Header, pointer: str) -> tuple[NDArray[Any], float, float]:
-    """Return pixels (..., latitude, longitude), East to the left, their scale (arcsec) and position angle (deg)."""
-    matrix = _matrix(path, header, pointer)
-    if np.linalg.det(matrix) > 0:  # a mirror image: East is on the right
-        pixels, matrix = pixels[..., ::-1], matrix * [-1.0, 1.0]
-    scale = math.sqrt(-float(np.linalg.det(matrix)))
-    east, north = matrix[:, 1] / scale
-    if not np.allclose(matrix, scale * np.array([[-north, east], [east, north]]), atol=0.01 * scale):
-        raise RequestError(f"{pointer}/scale", f"{path.name}: its elements are not square", allowed="within 1 %")
-    return pixels, scale, math.degrees(math.atan2(east, north))
-
-
-def _matrix(path: Path, header: fits.Header, pointer: str) -> Floats:
-    """Return arcsec (East, North) per element along x and y, (2, 2)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        try:
-            wcs = WCS(header)
-            found = wcs.sub(["longitude", "latitude"]) if wcs.has_celestial else None
-        except Exception as error:  # whatever wcslib finds wrong
-            raise RequestError(pointer, f"{path.name}: its WCS cannot be read: {one_line(error)}") from None
-    if found is None:
-        raise RequestError(pointer, f"{path.name} has no celestial WCS: how large is an element, which way is North?")
-    return np.asarray(found.pixel_scale_matrix * 3600.0)
+def _is_flat(shape: tuple[int, ...]) -> bool:
+    return sum(n > 1 for n in shape) == 2
