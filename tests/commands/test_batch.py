@@ -248,12 +248,6 @@ def test_pretty_printed_requests_and_options_for_all(tmp_path):
     assert manifest[1]["line"] > 10
 
 
-def test_no_requests_is_no_failure(tmp_path, elvis):
-    done = elvis("batch", "--outdir", str(tmp_path / "raw"))
-    assert (done.code, done.out) == (0, b"")
-    assert "0 made, 0 skipped, 0 failed" in done.err
-
-
 def test_wrong_command_lines(tmp_path, elvis):
     (tmp_path / "file").touch()
     assert elvis("batch").code == 2

@@ -71,7 +71,7 @@ def primary(exposure):
     """Return the primary header of a file."""
     request = parse.read(json.dumps(exposure.document))
     setup = pipeline.configure(request)
-    cards = header.primary(request, setup, Nothing(), observe(request, setup, 1))
+    cards = header.primary(request, setup, Nothing(), observe(request.elvis, setup))
     return {keyword: value for keyword, value, _ in cards}
 
 

@@ -72,7 +72,7 @@ def test_without_a_start_it_is_within_its_time_constraints(make, plan):
 def test_the_headers_agree_with_the_plan(make, plan):
     exposure = plan(make("HAWKI_img_obs_GenericOffset", MOVES), start=START + timedelta(hours=2))[3]
     request = parse.read(json.dumps(exposure.document))
-    seen = observe(request, pipeline.configure(request), 3)
+    seen = observe(request.elvis, pipeline.configure(request))
     assert seen.start == exposure.start
     assert seen.notes == ()  # airmass of the request and of the geometry agree
     assert request.sky.airmass == exposure.airmass > 1.0
@@ -82,7 +82,7 @@ def test_a_calibration_beside_a_target_knows_where_the_telescope_stands(make, pl
     (exposure,) = plan(make("METIS_spec_lm_cal_rsrf"), start=START + timedelta(hours=2))
     request = parse.read(json.dumps(exposure.document))
     assert request.sky.airmass > 1.0
-    assert observe(request, pipeline.configure(request), 1).notes == ()
+    assert observe(request.elvis, pipeline.configure(request)).notes == ()
     plan(make("METIS_spec_lm_cal_rsrf"), start=datetime(2026, 6, 20, 4))  # below the horizon, which no lamp minds
 
 
@@ -198,7 +198,7 @@ def test_stars_trail_where_the_telescope_follows_the_target(make, plan):
     one = make("HAWKI_img_obs_GenericOffset", {"DET.DIT": 100, "DET.NDIT": 1}, elvis=patch)
     one["target"]["differentialDec"] = 0.01  # 1 arcsec in the exposure
     (exposure,) = plan(one)
-    scene = pipeline.prepare(parse.read(json.dumps(exposure.document))).imager.scene
+    scene = pipeline.prepare(parse.read(json.dumps(exposure.document))).renderer.scene
     target, star = scene.sources.name == "target", scene.sources.name == "star"
     assert (target.sum(), star.sum()) == (1, 1)
     trail = scene.x > 2.0
@@ -226,7 +226,7 @@ def test_the_header_has_the_airmass_at_both_ends(make, plan):
         def cards(self):
             return []
 
-    top = {key: value for key, value, _ in header.primary(request, setup, Nothing(), observe(request, setup, 3))}
+    top = {key: value for key, value, _ in header.primary(request, setup, Nothing(), observe(request.elvis, setup))}
     start, end = top["ESO TEL AIRM START"], top["ESO TEL AIRM END"]
     assert start < exposure.airmass < end  # it sets
     assert exposure.airmass == pytest.approx((start + end) / 2, rel=0.01)

@@ -15,8 +15,8 @@ def seen(exposure, chip, window):
     """Return the star's electrons/s in a window, and the mean of s (arcsec) and of the slice, weighted with them."""
     made = pipeline.prepare(parse.read(json.dumps(exposure.document)))
     chip = next(one for one in made.setup.detector.chips if one.id == chip)
-    light = np.asarray(made.imager.illuminate(chip, window, frozenset({"stars"})), float)
-    at = made.imager.wavelengths(chip, window)
+    light = np.asarray(made.renderer.illuminate(chip, window, frozenset({"stars"})), float)
+    at = made.renderer.wavelengths(chip, window)
     inside = at.aperture >= 0
     light, total = light[inside], light[inside].sum()
     return total, (light * at.s[inside]).sum() / total, (light * at.aperture[inside]).sum() / total
