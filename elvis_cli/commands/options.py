@@ -185,7 +185,7 @@ def collect(
     sed_unit: Annotated[
         str | None,
         typer.Option(
-            metavar="m|um|nm|Angstrom|GHz|cm-1|...",
+            metavar="m|um|nm|Angstrom|Hz|GHz|cm-1",
             help="Unit of the wavelengths in --sed, if the file names none (m).",
             rich_help_panel="Sources",
         ),
@@ -201,7 +201,7 @@ def collect(
     catalogue: Annotated[
         Path | None,
         typer.Option(
-            help="Stars and galaxies: ECSV, FITS or CSV with x, y or ra, dec; mag; sed, velocity, radius ...",
+            help="Stars and galaxies: CSV, ECSV, FITS, VOTable with x, y or ra, dec; mag; sed, velocity, radius ...",
             rich_help_panel="Sources",
         ),
     ] = None,

@@ -122,7 +122,8 @@ def wings(profiles: list[Floats], spectra: list[Image]) -> tuple[list[Floats], F
     """
     cores, together, mean = [], np.zeros_like(profiles[0]), np.zeros(spectra[0].size)
     for strips, spectrum in zip(profiles, spectra, strict=True):
-        faint = np.where(strips < WING * strips.max(), strips, 0.0)
+        noisy = strips.min() < -WING * strips.max()  # negative elements of an image: each at its own wavelength
+        faint = np.zeros_like(strips) if noisy else np.where(strips < WING * strips.max(), strips, 0.0)
         cores.append(strips - faint)
         together += faint * float(spectrum.sum(dtype=float))
         mean += faint.sum() * spectrum

@@ -71,7 +71,7 @@ class Cube:
     """Pictures at ascending wavelengths in place of the single target."""
 
     data: bytes = field(repr=False)
-    """Little-endian float32, not negative: channels, rows from the lowest, columns from East to West; F_lambda."""
+    """Little-endian float32, finite: channels, rows from the lowest, columns from East to West; F_lambda."""
     shape: tuple[int, int, int]
     """Channels, rows, columns."""
     scale: float

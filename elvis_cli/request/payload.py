@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import sys
 import zlib
 from array import array
@@ -31,6 +32,8 @@ MAX_CATALOGUE_ROWS = 5_000_000
 """Stars and galaxies in a catalogue."""
 MAX_PSF_BYTES = 4 << 24
 """Bytes of a cube of point-spread functions: four of 2048 x 2048 elements."""
+LEAST_CHANNEL_SUM = 1e-4
+"""Sum of a channel whose negative elements cancel all others, as a fraction of the sum of their absolute values."""
 MAX_CUBE_ELEMENTS = 1 << 24
 """Elements of a data cube: 256 channels of 256 x 256."""
 
@@ -142,7 +145,7 @@ def image(block: Mapping[str, Any]) -> tuple[Image, tuple[str, ...]]:
     Raises
     ------
     RequestError
-        The data do not fill the shape, or hold no light.
+        The data do not fill the shape, or their sum is not positive.
     """
     import numpy as np
 
@@ -152,13 +155,10 @@ def image(block: Mapping[str, Any]) -> tuple[Image, tuple[str, ...]]:
     if len(data) != 4 * rows * columns:
         raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"rows x columns: {rows * columns}")
     pixels = np.frombuffer(data, "<f4")
-    good = np.isfinite(pixels) & (pixels >= 0)
-    if not (good & (pixels > 0)).any():
-        raise RequestError(pointer, "holds no light: no element is above zero")
-    bad = int(good.size - good.sum())
-    notes = (f"{pointer}: {bad} elements that are negative or not finite are taken as zero",) if bad else ()
+    good = np.isfinite(pixels)
+    _check_light(float(np.sum(pixels, where=good, dtype=float)), pointer)
     turned = float(block.get("position_angle") or 0)
-    return Image(data, (rows, columns), float(block["scale"]), turned), notes
+    return Image(data, (rows, columns), float(block["scale"]), turned), _element_notes(pixels, good, pointer)
 
 
 def cube(block: Mapping[str, Any]) -> tuple[Cube, tuple[str, ...]]:
@@ -167,7 +167,7 @@ def cube(block: Mapping[str, Any]) -> tuple[Cube, tuple[str, ...]]:
     Raises
     ------
     RequestError
-        The data do not fill the shape or hold no light, or the wavelengths do not fit the channels.
+        The data do not fill the shape, their sum is not positive, or the wavelengths do not fit the channels.
     """
     import numpy as np
 
@@ -186,19 +186,38 @@ def cube(block: Mapping[str, Any]) -> tuple[Cube, tuple[str, ...]]:
     if any(b <= a for a, b in pairwise(wavelength)):
         raise RequestError(where, "does not ascend", found=list(wavelength)[:8])
     light = np.frombuffer(data, "<f4")
-    good = np.isfinite(light) & (light >= 0)
-    if not (good & (light > 0)).any():
-        raise RequestError(pointer, "holds no light: no element is above zero")
+    good = np.isfinite(light)
+    notes = list(_element_notes(light, good, pointer))
     light = np.where(good, light, np.float32(0)).reshape(channels, -1)
-    bad = int(good.size - good.sum())
-    notes = [f"{pointer}: {bad} elements that are negative or not finite are taken as zero"] if bad else []
-    total = tuple(light.sum(axis=1, dtype=np.float64).tolist())
+    sums = light.sum(axis=1, dtype=np.float64)
+    _check_light(float(np.trapezoid(sums, wavelength)), pointer)
+    size = np.abs(light).sum(axis=1, dtype=np.float64)
+    for n in np.flatnonzero(np.abs(sums) < LEAST_CHANNEL_SUM * size):  # the scene divides images by their sum
+        light[n] += np.float32((LEAST_CHANNEL_SUM * size[n] - sums[n]) / light.shape[1])
+        sums[n] = LEAST_CHANNEL_SUM * size[n]
+    total = tuple(sums.tolist())
     absolute = bool(block.get("absolute"))
     if absolute:
         notes.append('/elvis/cube: as bright as its unit says, not as /target/brightness; "absolute": false scales it')
     turned = float(block.get("position_angle") or 0)
     made = Cube(light.tobytes(), (channels, rows, columns), float(block["scale"]), wavelength, total, turned, absolute)
     return made, tuple(notes)
+
+
+def _check_light(total: float, pointer: str) -> None:
+    """Raise RequestError if a sum of all elements is not positive."""
+    if not 0 < total < math.inf:
+        raise RequestError(
+            pointer, "holds no light: the sum of its elements, negative ones included, is not positive", found=total
+        )
+
+
+def _element_notes(light: Any, good: Any, pointer: str) -> tuple[str, ...]:
+    """Return notes on elements of an array that are not finite (not ``good``) or negative."""
+    bad, below = int(good.size - good.sum()), int((light < 0).sum())
+    notes = [f"{pointer}: {bad} elements that are not finite hold no data: no light"] if bad else []
+    notes += [f"{pointer}: {below} negative elements belong to the sum, as noise about zero does"] if below else []
+    return tuple(notes)
 
 
 def psf(block: Mapping[str, Any]) -> PsfCube:

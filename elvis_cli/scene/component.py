@@ -63,7 +63,7 @@ class Picture:
     """A surface-brightness template; the brightness is that of the whole picture."""
 
     image: NDArray[np.float32]
-    """(ny, nx), not negative, any unit: only its shares count."""
+    """(ny, nx), any unit: only its shares count. Its sum is positive; noise about zero may be negative."""
     scale: float
     """arcsec per element."""
     x: float
@@ -78,7 +78,7 @@ class Cube:
     """Pictures about one place, each with its own spectrum."""
 
     images: NDArray[np.float32]
-    """(n, ny, nx), not negative: an element's share of the component's brightness, with the spectrum of its plane."""
+    """(n, ny, nx): an element's share of the component's brightness, with the spectrum of its plane."""
     scale: float
     x: float
     y: float

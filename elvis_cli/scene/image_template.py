@@ -57,6 +57,6 @@ def on_pixels(image: Image, scale: float, x: float, y: float, angle: float, shap
     parallel.for_rows(shape[0], work)
     half_x = (abs(math.cos(angle)) * image.shape[1] + abs(math.sin(angle)) * image.shape[0]) * scale / 2 + 1
     half_y = (abs(math.sin(angle)) * image.shape[1] + abs(math.cos(angle)) * image.shape[0]) * scale / 2 + 1
-    if half_x < x < shape[1] - half_x and half_y < y < shape[0] - half_y:  # all of it is here
+    if image.min() >= 0 and half_x < x < shape[1] - half_x and half_y < y < shape[0] - half_y:  # all of it is here
         return result / np.float32(result.sum(dtype=np.float64))
     return result * np.float32(1.0 / (total * scale**2))

@@ -99,9 +99,9 @@ def target(request: SceneRequest) -> Component:
 
 
 def picture(request: SceneRequest, image: Image) -> Component:
-    """Return the embedded image; elements that are negative or no number are dark."""
+    """Return the embedded image; elements that are not finite are dark, negative ones belong to its sum."""
     pixels = np.frombuffer(image.data, "<f4").reshape(image.shape).astype(np.float32)
-    pixels = np.where(np.isfinite(pixels) & (pixels > 0), pixels, np.float32(0))
+    pixels = np.where(np.isfinite(pixels), pixels, np.float32(0))
     x, y = request.elvis.offset
     shape = Picture(pixels, image.scale, x, y, image.position_angle - frame.position_angle(request))
     return Component(shape, (request.target.sed,), request.target.brightness, name="image")

@@ -23,7 +23,7 @@ _UNIT_KEYS = ("BUNIT", "BUNITS", "FLUXUNIT", "FUNITS", "UNITS", "UNIT")
 
 
 def read_cube(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Return a cube of a FITS file (F_lambda against vacuum wavelength, East to the left of its upward axis), and notes.
+    """Return a cube of a FITS file: F_lambda against vacuum wavelength, East to the left of its upward axis; and notes.
 
     The axes may stand in any order, others must have one element; the spectral one may be wavelength (WAVE, or AWAV in
     air), frequency, energy or velocity (VRAD, VOPT, VELO with RESTFRQ or RESTWAV), even or not. Values in a unit of
@@ -90,7 +90,7 @@ def _unit(header: fits.Header, primary: fits.Header) -> tuple[str, str]:
 
 
 def _beam(hdus: fits.HDUList, header: fits.Header) -> Floats | None:
-    """Return the area of the beam (arcsec2; (1,), or one a channel from CASA's table of beams), None if there is none."""
+    """Return the area of the beam, arcsec2: (1,), or one a channel from CASA's table; None if there is none."""
     if header.get("CASAMBM"):
         table = next((h for h in hdus if isinstance(h, fits.BinTableHDU) and "BMAJ" in h.columns.names), None)
         if table is not None:
@@ -153,9 +153,7 @@ def _wavelengths(name: str, cube: WCS, count: int) -> Floats:
     if kind not in known:
         raise RequestError(_WAVELENGTH_POINTER, f"{name}: {kind} is not known", found=kind, allowed=list(known))
     if kind in ("VRAD", "VOPT", "ZOPT", "VELO", "BETA") and not rest:
-        raise RequestError(
-            _WAVELENGTH_POINTER, f"{name}: {kind} of which line?", allowed="RESTFRQ (Hz) or RESTWAV (m)"
-        )
+        raise RequestError(_WAVELENGTH_POINTER, f"{name}: {kind} of which line?", allowed="RESTFRQ (Hz) or RESTWAV (m)")
     wave = known[kind] * 1e6
     if not (np.isfinite(wave).all() and wave.min() >= 0.05 and wave.max() <= 1000.0):
         raise RequestError(

@@ -54,17 +54,31 @@ _SPECIAL = {
     **dict.fromkeys(("maggy", "maggies", "mgy"), (3631.0, "Jy")),
     **dict.fromkeys(("nanomaggy", "nanomaggies", "nmgy", "nanomaggie"), (3.631e-6, "Jy")),
 }
-_NO_UNIT = frozenset("none unitless dimensionless relative arbitrary normalized normalised unknown undefined 1".split())
-_COUNTED = frozenset("ct count adu electron ph photon".split())
-_PER = frozenset("s pix arcsec sr beam mas deg".split())
+_NO_UNIT = frozenset(
+    [
+        "none",
+        "unitless",
+        "dimensionless",
+        "relative",
+        "arbitrary",
+        "normalized",
+        "normalised",
+        "unknown",
+        "undefined",
+        "1",
+    ]
+)
+_COUNTED = frozenset(["ct", "count", "adu", "electron", "ph", "photon"])
+_PER = frozenset(["s", "pix", "arcsec", "sr", "beam", "mas", "deg"])
 _POWER_OF_TEN = re.compile(
     r"""(?:(?P<mantissa>\d+\.?\d*|\.\d+)\s*[*x]\s*)?
-    10\s*(?:(?:\*\*|\^)\s*[({]?\s*(?P<power>[-+]?\s*\d+)\s*[)}]?|(?P<signed>[-+]\d+)|\(\s*(?P<enclosed>[-+]\d+)\s*\))""",
+    10\s*(?:(?:\*\*|\^)\s*[({]?\s*(?P<power>[-+]?\s*\d+)\s*[)}]?
+    |(?P<signed>[-+]\d+)|\(\s*(?P<enclosed>[-+]\d+)\s*\))""",
     re.VERBOSE,
 )
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")
 _TOKEN = re.compile(
-    r"""(?P<word>[^\W\d_]+|")(?P<power>\s*(?:\*\*|\^)\s*[({]?\s*[-+]?\d+\s*[)}]?|[-+]?\d+|\(\s*[-+]\d+\s*\))?
+    r"""(?P<word>[^\W\d_]+|")(?P<power>\s*(?:\*\*|\^)\s*(?:\(\s*[-+]?\d+\s*\)|\{\s*[-+]?\d+\s*\}|[-+]?\d+)|[-+]?\d+|\(\s*[-+]\d+\s*\))?
     |(?P<operator>[*/().\s]+)""",
     re.VERBOSE,
 )
@@ -75,7 +89,7 @@ def element_factor(
 ) -> Floats | None:
     """Return W/m2/um of an element for a value of 1 in a BUNIT at wavelengths ``wave`` (um, (n,)), None for counts.
 
-    ``scale`` is arcsec an element, ``beam`` the area of a beam (arcsec2, one or (n,)), None if the file ``name`` has none.
+    ``scale`` is arcsec an element, ``beam`` the area of a beam (arcsec2, one or (n,)); None: ``name`` has none.
 
     Raises
     ------

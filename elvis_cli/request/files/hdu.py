@@ -23,7 +23,7 @@ _LIGHT = re.compile(r"(primary|sci|science|data|flux|signal)", re.IGNORECASE)
 
 
 def split_choice(path: Path) -> tuple[Path, str, int | None]:
-    """Return the file, the number or name of the extension ("" = none is named) and its EXTVER of ``FILE[NAME,VER]``."""
+    """Return file, number or name of the extension ("" = none is named) and EXTVER of ``FILE[NAME,VER]``."""
     found = _CHOICE.fullmatch(str(path))
     if found is None or path.exists():
         return path, "", None

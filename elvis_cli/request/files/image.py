@@ -45,7 +45,9 @@ def read_image(path: Path) -> tuple[dict[str, Any], list[str]]:
     if "mag" in unit.casefold().replace("mgy", "").replace("magg", ""):
         raise RequestError(f"{pointer}/data", f"{file.name} holds magnitudes", found=unit, allowed="light, linear")
     notes += axes.notes
-    notes.append(f"{file.name}: {f'BUNIT {unit} is not used' if unit else 'it has no BUNIT'}: as bright as /target/brightness")
+    notes.append(
+        f"{file.name}: {f'BUNIT {unit} is not used' if unit else 'it has no BUNIT'}: as bright as /target/brightness"
+    )
     data = np.ascontiguousarray(pixels)
     block = {"data": pack(data.tobytes()), "shape": list(data.shape), "scale": scale, "position_angle": angle}
     return block, notes

@@ -6,6 +6,7 @@ import math
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy import units
@@ -38,7 +39,7 @@ _SPECTRAL = {
 _SPECTRAL_NAMES = {word: kind for kind, words in _SPECTRAL.items() for word in words.split()}
 _STANDARD = ("WAVE", "AWAV", "FREQ", "ENER", "WAVN", "VRAD", "VOPT", "ZOPT", "VELO", "BETA", "FELO")
 _ANGLES = {
-    "arcsec": "arcsec arcsecs arcsecond arcseconds asec arcs \"",
+    "arcsec": 'arcsec arcsecs arcsecond arcseconds asec arcs "',
     "mas": "mas milliarcsec milliarcsecond milliarcseconds marcsec",
     "deg": "deg degree degrees d",
     "rad": "rad radian radians",
@@ -97,7 +98,7 @@ def read(header: fits.Header, name: str, pointer: str) -> Axes:
         matrix = np.asarray(sky.pixel_scale_matrix) * 3600.0
         return Axes(wcs, int(wcs.wcs.lng), int(wcs.wcs.lat), matrix, tuple(notes))
     x, y, named = _sky_axes(header, wcs, name, pointer)
-    matrix = linear[np.ix_([x, y], [x, y])]
+    matrix = _crota(header, y + 1) @ linear[np.ix_([x, y], [x, y])]
     size, more = _element(header, (x + 1, y + 1), matrix, name, pointer)
     matrix = matrix * (size / math.sqrt(abs(float(np.linalg.det(matrix)))))
     notes += more
@@ -107,7 +108,7 @@ def read(header: fits.Header, name: str, pointer: str) -> Axes:
     return Axes(wcs, x, y, matrix, tuple(notes))
 
 
-def upright(axes: Axes, pixels: NDArray, name: str, pointer: str) -> tuple[NDArray, float, float]:
+def upright(axes: Axes, pixels: NDArray[Any], name: str, pointer: str) -> tuple[NDArray[Any], float, float]:
     """Return pixels (..., y, x), East to the left, their scale (arcsec) and position angle (deg)."""
     matrix = axes.matrix
     if np.linalg.det(matrix) > 0:  # a mirror image: East is on the right
@@ -175,6 +176,14 @@ def _sky_axes(header: fits.Header, wcs: WCS, name: str, pointer: str) -> tuple[i
     return free[0], free[1], False
 
 
+def _crota(header: fits.Header, number: int) -> Floats:
+    """Return the rotation by CROTAn of the axis upwards: wcslib obeys it in a celestial WCS only."""
+    if any(re.fullmatch(r"(CD|PC)\d+_\d+", key) for key in header):
+        return np.eye(2)
+    angle = math.radians(float(header.get(f"CROTA{number}", 0.0)))
+    return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+
+
 def _element(
     header: fits.Header, numbers: tuple[int, int], matrix: Floats, name: str, pointer: str
 ) -> tuple[float, list[str]]:
@@ -186,7 +195,7 @@ def _element(
     card = scale_card(header)
     if card is not None:
         return card
-    stated = any(f"{key}{numbers[0]}" in header for key in ("CDELT",)) or f"CD{numbers[0]}_{numbers[0]}" in header
+    stated = any(key in header for key in (f"CDELT{numbers[0]}", f"CD{numbers[0]}_{numbers[0]}"))
     if not stated or not step > 0 or step == 1.0:
         raise RequestError(
             f"{pointer}/scale",

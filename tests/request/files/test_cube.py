@@ -74,7 +74,7 @@ AXES = [
 )
 def test_every_spectral_axis(tmp_path, axis, more, wavelength):
     values = write(tmp_path / "cube.fits", axis, **more)
-    read = request(elvis={"cube": read_cube(tmp_path / "cube.fits")}).elvis.cube
+    read = request(elvis={"cube": read_cube(tmp_path / "cube.fits")[0]}).elvis.cube
     wave = np.sort(wavelength(axis[2] + axis[3] * np.arange(6)))
     assert read.wavelength == pytest.approx(wave, rel=2e-8)
     back = np.diff(wavelength(axis[2] + axis[3] * np.arange(2)))[0] < 0
@@ -86,7 +86,7 @@ def test_every_spectral_axis(tmp_path, axis, more, wavelength):
 def test_wavelengths_in_air(tmp_path):
     """Against wcslib, and H alpha: 6562.80 in air is 6564.61 in vacuum."""
     write(tmp_path / "cube.fits", ("AWAV", "Angstrom", 6562.80, 4000.0))
-    found = read_cube(tmp_path / "cube.fits")["wavelength_um"]
+    found = read_cube(tmp_path / "cube.fits")[0]["wavelength_um"]
     for n, wave in enumerate(found):
         wcs = WCS(naxis=1)
         wcs.wcs.ctype, wcs.wcs.cunit, wcs.wcs.crval = ["AWAV"], ["Angstrom"], [6562.80 + 4000.0 * n]
@@ -97,20 +97,22 @@ def test_wavelengths_in_air(tmp_path):
 
 def test_steps_by_matrix_and_by_logarithm(tmp_path):
     write(tmp_path / "cube.fits", ("WAVE-LOG", "um", 2.0, 0.001))
-    assert read_cube(tmp_path / "cube.fits")["wavelength_um"] == pytest.approx(2.0 * np.exp(np.arange(6) * 0.001 / 2.0))
+    assert read_cube(tmp_path / "cube.fits")[0]["wavelength_um"] == pytest.approx(
+        2.0 * np.exp(np.arange(6) * 0.001 / 2.0)
+    )
     write(tmp_path / "cube.fits", ("WAVE", "nm", 2000.0, 1.0))
     with fits.open(tmp_path / "cube.fits", mode="update") as hdus:
         header = hdus[0].header
         for n in (1, 2, 3):
             header[f"CD{n}_{n}"] = header.pop(f"CDELT{n}")
-    assert read_cube(tmp_path / "cube.fits")["wavelength_um"] == pytest.approx(2.0 + np.arange(6) / 1e3)
+    assert read_cube(tmp_path / "cube.fits")[0]["wavelength_um"] == pytest.approx(2.0 + np.arange(6) / 1e3)
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (2, 3, 1), (3, 2, 1)])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_axes_in_any_order(tmp_path, order, mirrored):
     values = write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), order=order, mirrored=mirrored)
-    read = request(elvis={"cube": read_cube(tmp_path / "cube.fits")}).elvis.cube
+    read = request(elvis={"cube": read_cube(tmp_path / "cube.fits")[0]}).elvis.cube
     pixels = np.frombuffer(read.data, "<f4").reshape(read.shape)
     assert pixels / pixels.max() == pytest.approx(values[:, :, :: -1 if mirrored else 1] / values.max(), rel=1e-6)
     assert read.position_angle == pytest.approx(0.0, abs=1e-6)
@@ -122,7 +124,7 @@ def test_a_degenerate_axis_and_an_extension(tmp_path):
     header.update({"CTYPE4": "STOKES", "CRVAL4": 1.0, "CDELT4": 1.0, "CRPIX4": 1.0})
     extension = fits.ImageHDU(values[None], header)
     fits.HDUList([fits.PrimaryHDU(), extension]).writeto(tmp_path / "cube.fits", overwrite=True)
-    assert read_cube(tmp_path / "cube.fits")["shape"] == [6, 4, 5]
+    assert read_cube(tmp_path / "cube.fits")[0]["shape"] == [6, 4, 5]
 
 
 UNITS = [
@@ -133,6 +135,27 @@ UNITS = [
     ("Jy/pixel", 1e-26 * LIGHT / 2e-6**2 * 1e-6),
     ("MJy/sr", 1e-20 * LIGHT / 2e-6**2 * 1e-6 * SCALE**2 / 206264.806**2),
     ("mJy/beam", 1e-29 * LIGHT / 2e-6**2 * 1e-6 * SCALE**2 / (math.pi / (4 * math.log(2)) * 0.02 * 0.03)),
+    ("ergs/s/cm^2/A", 10.0),
+    ("1E-17 erg/s/cm^2/Ang/spaxel", 1e-16),
+    ("10^(-16)erg/s/cm^2/Angstroms", 1e-15),
+    ("10**(-16) erg /s /cm**2 /angstrom /pixel", 1e-15),
+    ("(10^-20 erg/s/cm2/A)", 1e-19),
+    ("1.0E-20 ERG/S/CM2/ANGSTROM", 1e-19),
+    ("erg.s**(-1).cm**(-2).angstrom**(-1)", 10.0),
+    ("erg s^{-1} cm^{-2} A^{-1}", 10.0),
+    ("ERGS/CM**2/S/ANGSTROM", 10.0),
+    ('erg/(s cm2 A "^2)', 10.0 * SCALE**2),
+    ("W/M2/UM", 1.0),
+    ("W m^-2 micron^-1", 1.0),
+    ("FLAM", 10.0),
+    ("FLAM16", 1e-15),
+    ("flam17/arcsec^2", 1e-16 * SCALE**2),
+    ("PHOTLAM", 1e4 * PLANCK * LIGHT / 2e-6 * 1e4),
+    ("photons/s/m2/um", PLANCK * LIGHT / 2e-6),
+    ("FNU", 1e-3 * LIGHT / 2e-6**2 * 1e-6),
+    ("MJY/SR", 1e-20 * LIGHT / 2e-6**2 * 1e-6 * SCALE**2 / 206264.806**2),
+    ("nanomaggies", 3.631e-6 * 1e-26 * LIGHT / 2e-6**2 * 1e-6),
+    ("JY/BEAM", 1e-26 * LIGHT / 2e-6**2 * 1e-6 * SCALE**2 / (math.pi / (4 * math.log(2)) * 0.02 * 0.03)),
 ]
 
 
@@ -140,7 +163,7 @@ UNITS = [
 def test_units_of_light_are_absolute(tmp_path, unit, value):
     beam = {"BMAJ": 0.03 / 3600, "BMIN": 0.02 / 3600}
     write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 1e-9), data=np.ones((2, 3, 3)), BUNIT=unit, **beam)
-    block = read_cube(tmp_path / "cube.fits")
+    block = read_cube(tmp_path / "cube.fits")[0]
     made = request(elvis={"cube": block})
     assert block["absolute"]
     assert np.frombuffer(made.elvis.cube.data, "<f4") == pytest.approx(value, rel=1e-6)
@@ -148,13 +171,103 @@ def test_units_of_light_are_absolute(tmp_path, unit, value):
     assert any("as bright as its unit says" in line for line in made.warnings)
 
 
-@pytest.mark.parametrize("unit", ["K", "counts", "Jy/beam", "", "nonsense!", "adu/pixel"])
-def test_other_units_are_relative(tmp_path, unit):
+def test_a_table_of_beams(tmp_path):
+    """CASA's: a beam for each channel, in arcsec."""
+    path = tmp_path / "cube.fits"
+    write(path, ("WAVE", "um", 2.0, 1e-9), data=np.ones((2, 3, 3)), BUNIT="Jy/beam", CASAMBM=True)
+    columns = [
+        fits.Column(name, "D", unit=unit, array=values)
+        for name, unit, values in (
+            ("BMAJ", "arcsec", [0.03, 0.06]),
+            ("BMIN", "arcsec", [0.02, 0.02]),
+            ("CHAN", None, [0, 1]),
+        )
+    ]
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.BinTableHDU.from_columns(columns, name="BEAMS"))
+    block, _ = read_cube(path)
+    first, second = np.frombuffer(request(elvis={"cube": block}).elvis.cube.data, "<f4").reshape(2, 9)
+    area = math.pi / (4 * math.log(2)) * 0.02 * 0.03
+    assert first == pytest.approx(1e-26 * LIGHT / 2e-6**2 * 1e-6 * SCALE**2 / area, rel=1e-6)
+    assert second == pytest.approx(first / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("unit", ["counts", "", "adu/pixel", "ELECTRONS/S", "DN/s", "arbitrary"])
+def test_counts_and_no_unit_are_relative_and_it_says_so(tmp_path, unit):
     values = write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), BUNIT=unit) * 1e-60
     write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), data=values, BUNIT=unit)
-    block = read_cube(tmp_path / "cube.fits")
+    block, notes = read_cube(tmp_path / "cube.fits")
     assert not block["absolute"]
+    assert any("is relative" in note and (unit or "no BUNIT") in note for note in notes)
     assert sum(request(elvis={"cube": block}).elvis.cube.total) > 0
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["K", "Jy/beam", "nonsense!", "erg/s/cm2", "mag/arcsec2", "MJY", "erg/s/cm2/A/parsnip", "STMAG", "Lsun", "A"],
+)
+def test_other_units_are_refused(tmp_path, unit):
+    write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001), BUNIT=unit)
+    with pytest.raises(RequestError, match=r"BUNIT|BMAJ") as raised:
+        read_cube(tmp_path / "cube.fits")
+    assert raised.value.details["found"] == unit
+
+
+def test_the_unit_may_stand_in_the_first_header(tmp_path):
+    write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001))
+    with fits.open(tmp_path / "cube.fits") as hdus:
+        header, data = hdus[0].header, hdus[0].data
+        primary = fits.PrimaryHDU()
+        primary.header["BUNIT"] = "FLAM16"
+        fits.HDUList([primary, fits.ImageHDU(data, header, name="FLUX")]).writeto(tmp_path / "two.fits")
+    assert read_cube(tmp_path / "two.fits")[0]["absolute"]
+
+
+def plain(path, cards, shape=(6, 4, 5)):
+    """Write a cube with these cards alone."""
+    fits.writeto(path, np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape), fits.Header(cards), overwrite=True)
+    return path
+
+
+HSIM = {
+    **{"CTYPE1": "RA", "CTYPE2": "DEC", "CUNIT1": "mas", "CUNIT2": "mas", "CDELT1": 4.0, "CDELT2": 4.0},
+    **{"CTYPE3": "WAVELENGTH", "CUNIT3": "microns", "CRVAL3": 2.0, "CDELT3": 0.01, "CRPIX3": 1.0},
+}
+PLAIN = {"PIXSCALE": 0.004, "CUNIT3": "Angstrom", "CRVAL3": 20000.0, "CDELT3": 100.0, "CRPIX3": 1.0}
+DEGREES = {**HSIM, "CUNIT1": "degree", "CUNIT2": "deg", "CDELT1": -SCALE / 3600, "CDELT2": SCALE / 3600}
+LAMBDA = {**HSIM, "CTYPE3": "lambda", "CUNIT3": "nanometers", "CRVAL3": 2000.0, "CDELT3": 10.0}
+ARCSEC = {
+    **HSIM,
+    "CTYPE1": "LINEAR",
+    "CTYPE2": "LINEAR",
+    "CUNIT1": "arcsec",
+    "CUNIT2": "arcsec",
+    "CDELT1": 0.004,
+    "CDELT2": 0.004,
+}
+GUESSED = {**DEGREES, "CTYPE3": "WAVE", "CRVAL3": 20000.0, "CDELT3": 100.0, "CUNIT3": ""}
+
+
+@pytest.mark.parametrize("cards", [HSIM, PLAIN, DEGREES, LAMBDA, ARCSEC, GUESSED])
+def test_headers_without_the_standards_words(tmp_path, cards):
+    block, _ = read_cube(plain(tmp_path / "cube.fits", cards))
+    assert block["wavelength_um"] == pytest.approx(2.0 + 0.01 * np.arange(6))
+    assert block["scale"] == pytest.approx(0.004)
+    assert block["position_angle"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_an_extension_by_name(tmp_path):
+    write(tmp_path / "cube.fits", ("WAVE", "um", 2.0, 0.001))
+    with fits.open(tmp_path / "cube.fits") as hdus:
+        header, data = hdus[0].header, hdus[0].data
+        parts = [fits.ImageHDU(data * k, header, name=name) for k, name in ((1, "FLUX"), (2, "IVAR"), (3, "MODEL"))]
+        fits.HDUList([fits.PrimaryHDU(), *parts]).writeto(tmp_path / "many.fits")
+    block, notes = read_cube(tmp_path / "many.fits")
+    assert any("several images" in note and "MODEL" in note for note in notes)
+    model, _ = read_cube(tmp_path / "many.fits[MODEL]")
+    assert model["shape"] == block["shape"]
+    with pytest.raises(UsageError, match="no extension"):
+        read_cube(tmp_path / "many.fits[7]")
 
 
 def galaxy(lines=((2.10, 0.3, 100.0), (2.25, 0.7, -50.0))):
@@ -234,6 +347,28 @@ class TestLight:
         assert kept.target.brightness.flux == pytest.approx(1e-17 * np.trapezoid(cube.sum(axis=(1, 2)), wave), rel=1e-6)
         assert scaled.target.brightness == request().target.brightness
 
+    def test_noise_about_zero_adds_no_light(self):
+        """In spectra and images, with channels whose elements cancel exactly."""
+        wave, clean = galaxy()
+        noise = np.random.default_rng(2).normal(0.0, 0.3 * clean.mean(), clean.shape)
+        noisy = clean + noise - noise.mean(axis=(1, 2), keepdims=True)
+        noisy[10] = np.where(np.indices((24, 30)).sum(axis=0) % 2, 1.0, -1.0)
+        clean[10] = 0.0
+        rates = []
+        for cube in (clean, noisy):
+            made, setup, light = seen(elvis={"cube": block(wave, cube)})
+            whole = compose(made, light).extended[0]
+            assert whole.rate == pytest.approx(float(whole.shape.image.sum(dtype=float)), rel=1e-5)
+            rates.append(whole.rate)
+            budget = light.budget
+            edges, weight = bin_edges(budget.wave), budget.total * budget.width * budget.area
+            spectral = sum(
+                group.scene.extended[0].rate * float(np.sum(groups.density(group, edges) * weight))
+                for group in groups.groups(made, setup, 1.0)
+            )
+            assert spectral == pytest.approx(whole.rate, rel=1e-4)
+        assert rates[1] == pytest.approx(rates[0], rel=1e-3)
+
     def test_channels_that_are_not_seen_are_left_out(self):
         wave, cube = galaxy()
         made, setup, _ = seen(elvis={"cube": block(wave, cube)})
@@ -255,9 +390,9 @@ class TestWrong:
     def test_files(self, tmp_path):
         path = tmp_path / "cube.fits"
         cases = [
-            (("WAVE", "", 2.1, 0.001), {}, "see its CUNIT"),
+            (("WAVE", "", 100.0, 0.001), {}, "see its CUNIT"),
             (("VRAD", "km/s", 0.0, 1.0), {}, "RESTFRQ"),
-            (("LINEAR", "um", 2.1, 0.001), {}, "no spectral axis"),
+            (("LINEAR", "", 2.1, 0.001), {}, "no spectral axis"),
             (("WAVE", "um", 2.1, 0.001), {"shape": (1, 4, 4)}, "one channel"),
         ]
         for axis, more, said in cases:
@@ -270,7 +405,7 @@ class TestWrong:
         path = tmp_path / "cube.fits"
         header = fits.Header({"CTYPE3": "WAVE", "CUNIT3": "um", "CRVAL3": 2.1, "CDELT3": 0.1})
         fits.writeto(path, np.ones((3, 4, 4)), header)
-        with pytest.raises(RequestError, match="no celestial WCS"):
+        with pytest.raises(RequestError, match="how large is an element"):
             read_cube(path)
         fits.writeto(path, np.ones((4, 4)), overwrite=True)
         with pytest.raises(RequestError, match="three dimensions"):
@@ -305,12 +440,20 @@ class TestWrong:
             request(elvis={"cube": {**good, **change}})
         assert raised.value.details["pointer"] == pointer
 
-    def test_gaps_are_dark_and_said(self):
+    def test_gaps_hold_no_light_and_noise_belongs_to_the_sum(self):
         wave, cube = galaxy()
+        total = cube[6].sum() - cube[6, 0, :3].sum() - 3.0
         cube[5, 0, :7] = np.nan
         cube[6, 0, :3] = -1.0
         made = request(elvis={"cube": block(wave, cube)})
-        assert "/elvis/cube/data: 10 elements that are negative or not finite are taken as zero" in made.warnings
+        assert "/elvis/cube/data: 7 elements that are not finite hold no data: no light" in made.warnings
+        assert any("3 negative elements belong to the sum" in note for note in made.warnings)
+        assert made.elvis.cube.total[6] == pytest.approx(total, rel=1e-5)
+
+    def test_more_below_zero_than_above(self):
+        wave, cube = galaxy()
+        with pytest.raises(RequestError, match="is not positive"):
+            request(elvis={"cube": block(wave, cube - cube.max())})
 
     def test_a_band_that_it_does_not_cover(self):
         wave, cube = galaxy()

@@ -1,5 +1,7 @@
 """An image keeps its scale and its orientation."""
 
+import io
+import json
 import math
 
 import numpy as np
@@ -7,9 +9,10 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from elvis_cli.errors import RequestError
+from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.request import parse
 from elvis_cli.request.files.image import read_image
+from elvis_cli.request.payload import pack
 
 
 def request(**block):
@@ -37,7 +40,7 @@ def picture(tmp_path, shape=(40, 60), angle=0.0, mirrored=False, scale=0.02, pix
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_scale_and_orientation(tmp_path, angle, mirrored):
     path, data = picture(tmp_path, angle=angle, mirrored=mirrored)
-    block = read_image(path)
+    block, _ = read_image(path)
     read = request(image=block).elvis.image
     assert read.scale == pytest.approx(0.02, rel=1e-6)
     assert (read.position_angle - angle + 180) % 360 == pytest.approx(180, abs=1e-6)
@@ -50,7 +53,7 @@ def test_a_cube_of_one_plane_will_do(tmp_path):
     with fits.open(path) as hdus:
         header = hdus[0].header
     fits.writeto(path, data[None].astype("f4"), header, overwrite=True)
-    assert read_image(path)["shape"] == [40, 60]
+    assert read_image(path)[0]["shape"] == [40, 60]
 
 
 def test_the_image_may_be_in_an_extension(tmp_path):
@@ -58,7 +61,101 @@ def test_the_image_may_be_in_an_extension(tmp_path):
     with fits.open(path) as hdus:
         header = hdus[0].header
     fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(data, header)]).writeto(path, overwrite=True)
-    assert read_image(path)["shape"] == [40, 60]
+    assert read_image(path)[0]["shape"] == [40, 60]
+
+
+def plain(path, cards, pixels=None):
+    """Write an image with these cards alone."""
+    data = np.arange(2400.0).reshape(40, 60) if pixels is None else pixels
+    header = fits.Header()
+    header.update(cards)
+    fits.writeto(path, data.astype("f4"), header, overwrite=True)
+    return path
+
+
+def turned(angle, scale=0.012):
+    c, s = scale * math.cos(math.radians(angle)), scale * math.sin(math.radians(angle))
+    return {"CD1_1": c, "CD1_2": -s, "CD2_1": s, "CD2_2": c}
+
+
+@pytest.mark.parametrize(
+    ("cards", "angle"),
+    [
+        ({"CDELT1": 0.012, "CDELT2": 0.012, "CUNIT1": "arcsec", "CUNIT2": "arcsec"}, 0.0),
+        ({"CDELT1": -12.0, "CDELT2": 12.0, "CUNIT1": "mas", "CUNIT2": "mas"}, 0.0),
+        ({"CDELT1": 0.012 / 3600, "CDELT2": 0.012 / 3600}, 0.0),
+        ({"CDELT1": 0.012, "CDELT2": 0.012, "CTYPE1": "LINEAR", "CTYPE2": "LINEAR"}, 0.0),
+        ({"PIXSCALE": 0.012}, 0.0),
+        ({"PIXELSCL": 0.012, "ORIENTAT": 35.0}, 35.0),
+        ({"GS_SCALE": 0.012, "GS_WCS": "PixelScale"}, 0.0),
+        ({"PIXSCALE": (12.0, "[mas] of a pixel")}, 0.0),
+        ({"SCALE": 0.012}, 0.0),
+        ({**turned(20.0), "CUNIT1": "arcsec", "CUNIT2": "arcsec"}, 20.0),
+        ({**turned(-70.0), "CTYPE1": "LINEAR", "CTYPE2": "LINEAR"}, -70.0),
+        ({"CDELT1": 0.012, "CDELT2": 0.012, "CUNIT1": "arcsec", "CUNIT2": "arcsec", "CROTA2": 15.0}, 15.0),
+    ],
+)
+def test_headers_without_a_celestial_wcs(tmp_path, cards, angle):
+    block, notes = read_image(plain(tmp_path / "image.fits", cards))
+    assert block["scale"] == pytest.approx(0.012, rel=1e-6)
+    assert block["position_angle"] == pytest.approx(angle, abs=1e-6)
+    assert any("East is taken to the left" in note for note in notes)
+    assert np.array_equal(
+        np.frombuffer(request(image=block).elvis.image.data, "<f4").reshape(40, 60), np.arange(2400.0).reshape(40, 60)
+    )
+
+
+def several(path, *names):
+    header = {"PIXSCALE": 0.012}
+    images = [fits.ImageHDU(np.full((4, 5 + n), 1.0), fits.Header(header), name=name) for n, name in enumerate(names)]
+    fits.HDUList([fits.PrimaryHDU(), *images]).writeto(path, overwrite=True)
+    return path
+
+
+def test_one_extension_is_chosen(tmp_path):
+    path = several(tmp_path / "many.fits", "SCI", "MODEL", "ERR")
+    block, notes = read_image(path)
+    assert block["shape"] == [4, 5]
+    assert any("several images ([1] SCI, [2] MODEL)" in note for note in notes)
+    for choice in ("[2]", "[MODEL]", "[model,1]"):
+        assert read_image(tmp_path / f"many.fits{choice}")[0]["shape"] == [4, 6]
+    assert not any("several" in note for note in read_image(several(path, "SCI", "WHT", "CTX"))[1])
+    assert read_image(several(path, "IVAR", "RESULT"))[0]["shape"] == [4, 6]
+    with pytest.raises(RequestError, match="which one"):
+        read_image(several(path, "OBSERVED", "MODEL"))
+    with pytest.raises(UsageError, match=r"no extension \[NONE\]; it has .*\[2\] MODEL"):
+        read_image(tmp_path / "many.fits[NONE]")
+
+
+def test_units_are_told(tmp_path):
+    _, notes = read_image(plain(tmp_path / "image.fits", {"PIXSCALE": 0.012, "BUNIT": "MJy/sr"}))
+    assert any("BUNIT MJy/sr is not used" in note for note in notes)
+    _, notes = read_image(plain(tmp_path / "image.fits", {"PIXSCALE": 0.012}))
+    assert any("no BUNIT" in note for note in notes)
+    with pytest.raises(RequestError, match="magnitudes"):
+        read_image(plain(tmp_path / "image.fits", {"PIXSCALE": 0.012, "BUNIT": "mag/arcsec2"}))
+
+
+def test_noise_belongs_to_the_sum(tmp_path, elvis, micado):
+    """A galaxy in noise of 2 % of its peak, with a border without data, gives the light of the galaxy."""
+    y, x = np.indices((101, 101)) - 50.0
+    clean = np.exp(-np.hypot(x, y) / 8)
+    noisy = clean + np.random.default_rng(3).normal(0.0, 0.02, clean.shape)
+    noisy[:4] = np.nan
+    window = ("--window", "1898,1898,300,300", "--product", "expected")
+    sums = []
+    for pixels in (clean, noisy):
+        path = plain(tmp_path / "image.fits", {"PIXSCALE": 0.008, "ORIENTAT": 30.0}, pixels)
+        result = elvis(*window, "--image", str(path), stdin=json.dumps(micado()))
+        assert result.code == 0, result.err
+        with fits.open(io.BytesIO(result.out)) as hdus:
+            light = hdus[1].data - hdus[0].header["ESO SIM SKY RATE"]
+            rows, columns = np.indices(light.shape)
+            x0, y0 = (hdus["TRUTH"].data[name][0] - 1 for name in "XY")
+            sums.append(float(light[np.hypot(columns - x0, rows - y0) < 60].sum()))
+    assert sums[1] == pytest.approx(sums[0] * clean.sum() / np.nansum(noisy), rel=0.03)
+    with pytest.raises(RequestError, match="is not positive"):
+        request(image={**read_image(path)[0], "data": pack((clean - 1).astype("<f4").tobytes())})
 
 
 def test_what_is_wrong(tmp_path):
@@ -66,7 +163,7 @@ def test_what_is_wrong(tmp_path):
     with pytest.raises(RequestError, match="not square"):
         read_image(path)
     fits.writeto(path, np.ones((4, 4)), overwrite=True)
-    with pytest.raises(RequestError, match="no celestial WCS"):
+    with pytest.raises(RequestError, match="how large is an element"):
         read_image(path)
     fits.writeto(path, np.ones(4), overwrite=True)
     with pytest.raises(RequestError, match="no image of two dimensions"):
