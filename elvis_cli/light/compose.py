@@ -20,6 +20,8 @@ TRAIL = 0.5
 """Pixels between the points of which a trail is made."""
 LONGEST = 4096
 """Points of one trail."""
+POINT_BYTES = 64
+"""Bytes of memory that a point takes: its place and its light, copied as all are put together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +108,7 @@ def assemble(
     galaxies: list[tuple[Galaxies, Floats]] = []
     numbers: list[NDArray[np.int64]] = []
     numbered = moving = False
+    points = 0
     for component, rates in parts:
         shape, (vx, vy) = component.shape, component.motion
         moving |= (vx, vy) != (0.0, 0.0)
@@ -115,6 +118,8 @@ def assemble(
             rate = rates[shape.sed] * 10.0 ** (-0.4 * (mag - component.brightness.mag))
             trail = math.hypot(vx, vy) * seconds / setup.optics.pixel_scale
             steps = min(LONGEST, max(1, math.ceil(trail / TRAIL)))
+            points += steps * x.size
+            request.limits.check_memory(POINT_BYTES * points, "/elvis/motion")
             times = began + seconds * (np.arange(steps) + 0.5) / steps
             path = np.add.outer(vx * times, x).ravel(), np.add.outer(vy * times, y).ravel()
             drawn.append((*path, np.tile(rate / steps, steps)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from elvis_cli.model.elvis_block import ElvisBlock
+from elvis_cli.model.limits import DEFAULT, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Sed:
 
 @dataclass(frozen=True, slots=True)
 class Brightness:
-    """``kind``: mag (band, system Vega or AB) or flux (integrated W/m2 of an emission line or a cube)."""
+    """``kind``: mag (band, system Vega or AB) or flux (integrated W/m2 of an emission line, a cube or a spectrum)."""
 
     kind: str = "mag"
     mag: float = 20.0
@@ -144,6 +145,10 @@ class SceneRequest(Protocol):
     def elvis(self) -> ElvisBlock:
         """Catalogue, scene, image, cube, motion, pointing and seed."""
 
+    @property
+    def limits(self) -> Limits:
+        """Limits on the memory of its sources and their trails."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -165,3 +170,4 @@ class Request:
     """The whole JSON as read, with command-line options merged in: what travels inside the FITS."""
     warnings: tuple[str, ...] = ()
     """Lines for stderr, each with a JSON pointer."""
+    limits: Limits = DEFAULT

@@ -6,8 +6,10 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -16,8 +18,14 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema.exceptions import best_match
 
 from elvis_cli.errors import RequestError, choice_error, json_pointer, nearest_name
+from elvis_cli.model.limits import DEFAULT, Limits
 from elvis_cli.model.request import Request
-from elvis_cli.request import normalise
+from elvis_cli.request import budget, header_keywords, normalise
+
+MAX_DEPTH = 100
+"""Arrays and objects inside one another; no request has more than ten."""
+MAX_UNKNOWN_KEYS = 20
+"""Unknown keys that have a note of their own; the others are counted."""
 
 _TYPES = {
     "object": "an object",
@@ -29,29 +37,50 @@ _TYPES = {
 }
 
 
-def read(text: str | bytes, overrides: Mapping[str, Any] = MappingProxyType({}), *, strict: bool = False) -> Request:
+def read(
+    text: str | bytes,
+    overrides: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    strict: bool = False,
+    limits: Limits = DEFAULT,
+) -> Request:
     """Return the Request in ``text``: ETC JSON of any of the three generations.
 
     ``overrides`` are keys of the ``elvis`` block (the command line's options); they win over the block, and a
-    ``sed`` among them makes the target's spectrum the uploaded one. Unknown keys are kept and warned about.
+    ``sed`` among them makes the target's spectrum the uploaded one. One that is a function gets the target's brightness
+    and returns the value. Unknown keys are kept and warned about.
 
     Raises
     ------
     RequestError
         The text is not JSON, or a value has the wrong type, is out of range or not one of those allowed,
-        or (``strict``) a key is unknown.
+        or (``strict``) a key is unknown, or the request needs more than ``limits`` allow.
     """
     document = _parse(text)
     _check(document)
     if overrides:
-        document = _merge(document, overrides)
+        brightness = normalise.brightness(document)
+        values = {key: value(brightness) if callable(value) else value for key, value in overrides.items()}
+        document = _merge(document, values)
         _check(document)
-    unknown = list(_unknown(document, elvis_schemas.load(), ""))
-    if strict and unknown:
-        pointer, nearest = unknown[0]
-        raise RequestError(pointer, "unknown key", nearest=nearest)
-    warnings = [f"{p}: unknown key, not used" + (f"; did you mean {n!r}?" if n else "") for p, n in unknown]
-    return normalise.normalise(document, warnings)
+    block = document.get("elvis") or {}
+    header_keywords.check(block.get("keywords") or {})
+    budget.check(block, limits)
+    unknown = _unknown(document, elvis_schemas.load(), "")
+    if strict and (first := next(unknown, None)):
+        pointer, key, known = first
+        raise RequestError(pointer, "unknown key", nearest=_nearest_key(key, known))
+    return replace(normalise.normalise(document, _unknown_notes(unknown)), limits=limits)
+
+
+def _unknown_notes(unknown: Iterator[tuple[str, str, Iterable[str]]]) -> list[str]:
+    """Return a note for each of the first unknown keys, and one with the number of the others."""
+    notes = []
+    for pointer, key, known in islice(unknown, MAX_UNKNOWN_KEYS):
+        nearest = _nearest_key(key, known)
+        notes.append(f"{pointer}: unknown key, not used" + (f"; did you mean {nearest!r}?" if nearest else ""))
+    others = sum(1 for _ in unknown)
+    return [*notes, f"and {others} more unknown keys, not used"] if others else notes
 
 
 def _parse(text: str | bytes) -> dict[str, Any]:
@@ -73,15 +102,28 @@ def parse_json(text: str | bytes) -> Any:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
         if not decoded.strip():
             raise RequestError("", "the request is empty")
-        return json.loads(
+        value = json.loads(
             decoded, parse_float=_real, parse_int=_whole, parse_constant=_refuse, object_pairs_hook=_pairs
         )
+        # Values are copied and written by recursion, so deep ones are refused; few brackets cannot be deep.
+        if decoded.count("[") + decoded.count("{") > MAX_DEPTH and _is_deep(value):
+            raise RecursionError
+        return value
     except UnicodeDecodeError as error:
         raise RequestError("", f"not UTF-8: {error.reason} at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise RequestError("", f"not JSON: line {error.lineno} column {error.colno}: {error.msg}") from None
     except RecursionError:
-        raise RequestError("", "nested too deeply") from None
+        raise RequestError("", "nested too deeply", allowed=f"{MAX_DEPTH} arrays and objects") from None
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether there are more than MAX_DEPTH arrays and objects inside one another."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        members = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [member for inside in members for member in inside if isinstance(member, (dict, list))]
+    return bool(level)
 
 
 def _real(digits: str) -> float:
@@ -101,8 +143,8 @@ def _refuse(digits: str) -> Any:
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        known = set[str]()
+        twice = next(name for name, _ in pairs if name in known or known.add(name))  # type: ignore[func-returns-value]
         raise RequestError("", f"the key {brief(twice)} is given twice in one object")
     return members
 
@@ -135,12 +177,18 @@ def _check(document: Mapping[str, Any]) -> None:
 @cache
 def _validator() -> Any:
     extend: Any = validators.extend  # untyped
-    return extend(Draft202012Validator, {"items": _items, "oneOf": _one_of})(elvis_schemas.load())
+    rules = {"items": _items, "uniqueItems": _unique, "additionalProperties": _others, "oneOf": _one_of}
+    return extend(Draft202012Validator, rules)(elvis_schemas.load())
 
 
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    """Check ``items``; a column of numbers or words within limits is passed at once (1e5 of them in 5 ms, not 1 s)."""
-    kinds = set(map(type, instance)) if isinstance(instance, list) else set()
+    """Check ``items`` up to the first that is wrong, and not at all if there are too many.
+
+    A column of numbers or words within limits is passed at once (1e5 of them in 5 ms, not 1 s).
+    """
+    if not isinstance(instance, list) or len(instance) > schema.get("maxItems", math.inf):
+        return
+    kinds = set(map(type, instance))
     if kinds == {str} and items.get("type") == "string" and max(map(len, instance)) <= items["maxLength"]:
         return
     if kinds and kinds <= {int, float} and items.get("type") == "number":
@@ -148,7 +196,27 @@ def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[V
         above = items.get("minimum", -math.inf) <= low and items.get("exclusiveMinimum", -math.inf) < low
         if above and high <= items.get("maximum", math.inf):
             return
-    yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema)
+    for place, item in enumerate(instance):
+        errors = list(validator.descend(item, items, path=place))
+        if errors:
+            yield from errors
+            return
+
+
+def _unique(validator: Any, unique: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """Check ``uniqueItems`` of numbers and words; `_items` refuses any other kind, which takes a square of the time."""
+    if not isinstance(instance, list) or len(instance) > schema.get("maxItems", math.inf):
+        return
+    plain = all(type(item) in (int, float, str) for item in instance)
+    if unique and plain and len(set(instance)) < len(instance):
+        yield ValidationError(f"{brief(instance)} has an item twice")
+
+
+def _others(validator: Any, rule: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """Check ``additionalProperties``, not at all if there are too many."""
+    if isinstance(instance, Mapping) and len(instance) > schema.get("maxProperties", math.inf):
+        return
+    yield from Draft202012Validator.VALIDATORS["additionalProperties"](validator, rule, instance, schema)
 
 
 def _one_of(validator: Any, branches: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
@@ -159,8 +227,8 @@ def _one_of(validator: Any, branches: Any, instance: Any, schema: Any) -> Iterat
             yield from validator.descend(instance, branch, schema_path=number)
 
 
-def _unknown(value: Any, schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the pointer of each key that the schema does not describe, with the nearest that it does.
+def _unknown(value: Any, schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str, Iterable[str]]]:
+    """Yield the pointer and the name of each key that the schema does not describe, and the names that it does.
 
     A key that holds null says nothing and is passed over: real inputs are full of them.
     """
@@ -174,8 +242,11 @@ def _unknown(value: Any, schema: Mapping[str, Any], pointer: str) -> Iterator[tu
         elif any(re.search(pattern, key) for pattern in schema.get("patternProperties", ())):
             continue
         elif member is not None and not schema.get("additionalProperties"):
-            close = difflib.get_close_matches(key[:60], properties, n=1, cutoff=0.7)
-            yield where, close[0] if close else None
+            yield where, key, properties
+
+
+def _nearest_key(key: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(key[:60], list(known), n=1, cutoff=0.7)), None)
 
 
 def brief(value: Any) -> str:
@@ -211,8 +282,10 @@ def _refusal(error: Any) -> RequestError:
         case "required":
             missing = next(r for r in rule if r not in found)
             pointer, reason, allowed = f"{pointer}/{missing}", "is missing", _range(schema["properties"][missing])
+        case "maxProperties":
+            reason, allowed = f"has {len(found)} members", f"at most {rule}"
         case "minItems" | "maxItems":
-            low, high = schema["minItems"], schema.get("maxItems")
+            low, high = schema.get("minItems", 0), schema.get("maxItems")
             reason = f"has {len(found)} items"
             allowed = f"{low}" if low == high else f"at least {low}" if high is None else f"{low} to {high}"
         case "maxLength":

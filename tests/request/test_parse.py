@@ -91,7 +91,7 @@ class TestValues:
             ({"elvis": {"seed": -1}}, "/elvis/seed", "0 to 9223372036854775807"),
             ({"elvis": {"window": {"x0": 0, "y0": 0, "nx": 9}}}, "/elvis/window/ny", "1 to 65536"),
             ({"elvis": {"window": {"x0": 0, "y0": 0, "nx": 0, "ny": 1}}}, "/elvis/window/nx", "1 to 65536"),
-            ({"elvis": {"chips": []}}, "/elvis/chips", "at least 1"),
+            ({"elvis": {"chips": []}}, "/elvis/chips", "1 to 1000"),
             ({"elvis": {"pointing": {"ra": 1}}}, "/elvis/pointing/dec", "-90 to 90"),
             ({"elvis": {"date": "2026-13-01"}}, "/elvis/date", "ISO 8601, 1980 to 2099"),
             ({"elvis": {"date": "1066-10-14"}}, "/elvis/date", "ISO 8601, 1980 to 2099"),

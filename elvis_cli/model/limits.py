@@ -1,0 +1,49 @@
+"""Limits on what one request may take, known before anything is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from elvis_cli.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one request; a request that needs more is refused."""
+
+    memory: int = 2 * 10**9
+    """Bytes of memory that its arrays, its sources and their trails take."""
+    output: int = 20 * 10**9
+    """Bytes of the images that it writes."""
+    offline: bool = False
+    """Nothing may be fetched from the network, and no other program be started: no SkyCalc, no TIPTOP."""
+
+    def check_memory(self, size: float, pointer: str) -> None:
+        """Refuse what takes more than ``memory`` bytes.
+
+        Raises
+        ------
+        RequestError
+            It takes more.
+        """
+        _check("memory", size, self.memory, pointer)
+
+    def check_output(self, size: float, pointer: str) -> None:
+        """Refuse what writes more than ``output`` bytes.
+
+        Raises
+        ------
+        RequestError
+            It writes more.
+        """
+        _check("output", size, self.output, pointer)
+
+
+def _check(name: str, size: float, most: int, pointer: str) -> None:
+    if size > most:
+        allowed = f"the limit {name}, {most / 1e9:.3g} GB (--limit {name}=...)"
+        raise RequestError(pointer, f"the request takes {size / 1e9:.3g} GB", allowed=allowed)
+
+
+DEFAULT = Limits()
+"""Limits that fit a laptop."""

@@ -1,0 +1,93 @@
+"""Memory that the block ``elvis`` of a request takes, known before its arrays are unpacked."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from elvis_cli.errors import RequestError
+from elvis_cli.model.limits import Limits
+
+_ARRAY_BYTES = 8
+"""Bytes of memory for a number of an image: a 32-bit float and a copy of it."""
+_COLUMN_BYTES = 40
+"""Bytes of memory for a number of a column: a float of Python, its place in a tuple and in an array."""
+_PIXEL_BYTES = 6
+"""Bytes of memory for a pixel of an earlier exposure: a byte, and the 32-bit float that it becomes."""
+_CHUNK = 1 << 20
+_QUANTITY = re.compile(r"(?P<number>\d{1,15}(\.\d{1,9})?)\s*(?P<unit>[kMGT]i?)?B?")
+
+
+def parse_limits(texts: Sequence[str], offline: bool = False) -> Limits:
+    """Return the Limits in texts such as ``memory=2GB``.
+
+    Raises
+    ------
+    ValueError
+        There is no such limit, or it is not a number of bytes.
+    """
+    given: dict[str, Any] = {"offline": offline}
+    for text in texts:
+        name, _, value = text.partition("=")
+        match = _QUANTITY.fullmatch(value.strip())
+        if name.strip() not in ("memory", "output") or not match:
+            raise ValueError(f"{text!r} is neither memory=BYTES nor output=BYTES, such as memory=2GB")
+        unit = match["unit"] or ""
+        factor = (1024 if unit.endswith("i") else 1000) ** (" kMGT".index(unit[0]) if unit else 0)
+        given[name.strip()] = int(float(match["number"]) * factor)
+    return Limits(**given)
+
+
+def check(block: Mapping[str, Any], limits: Limits) -> None:
+    """Refuse a block ``elvis`` that takes more memory than the limits allow, or what they forbid.
+
+    Raises
+    ------
+    RequestError
+        A limit is exceeded.
+    """
+    if limits.offline:
+        for key, value in (("sky", "skycalc"), ("psf", "tiptop")):
+            if block.get(key) == value:
+                raise RequestError(f"/elvis/{key}", f"{value!r} is forbidden by the limit offline", found=value)
+    total = 0
+    for pointer, size in _sizes(block):
+        total += size
+        limits.check_memory(total, pointer)
+
+
+def _sizes(block: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield the pointer to each array and the bytes of memory that it takes."""
+    for name in ("image", "cube", "psf"):
+        picture = block.get(name)
+        if isinstance(picture, Mapping):
+            yield f"/elvis/{name}/shape", _ARRAY_BYTES * math.prod(map(int, picture["shape"]))
+    for name, model in (block.get("models") or {}).items():
+        for chip, array in ((model or {}).get("arrays") or {}).items():
+            yield f"/elvis/models/{name}/arrays/{chip}/shape", _ARRAY_BYTES * math.prod(map(int, array["shape"]))
+    for place, exposed in enumerate((block.get("previous") or {}).get("chips", ())):
+        window = exposed["window"]
+        yield f"/elvis/previous/chips/{place}/window", _PIXEL_BYTES * int(window["nx"]) * int(window["ny"])
+    for name, column in (block.get("catalogue") or {}).items():
+        if isinstance(column, str):
+            yield f"/elvis/catalogue/{name}", _COLUMN_BYTES // 8 * _unpacked_size(column)
+        elif isinstance(column, list):
+            yield f"/elvis/catalogue/{name}", _COLUMN_BYTES * len(column)
+
+
+def _unpacked_size(text: str) -> int:
+    """Return the number of bytes in a packed column, 0 if it is damaged (`payload.unpack` says how)."""
+    stream, size = zlib.decompressobj(), 0
+    try:
+        left = base64.b64decode(text)
+        while left and not stream.eof:
+            size += len(stream.decompress(left, _CHUNK))
+            left = stream.unconsumed_tail
+    except (binascii.Error, ValueError, zlib.error):
+        return 0
+    return size
