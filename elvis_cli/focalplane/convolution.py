@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +53,12 @@ def kernel(psf: Psf, chip: Chip, index: int, margin: int) -> Image:
     return image
 
 
+@lru_cache(maxsize=8)
 def core_and_halo(psf: Psf, chip: Chip, index: int) -> tuple[Image, Image]:
     """Return the PSF in two parts that go over into each other smoothly and add up to all of it.
 
     The core (2 m + 1, 2 m + 1) is on pixels, the star in the middle; the halo is on elements of ``psf.step`` pixels,
-    shares of the star's light too. It is all 0 where the PSF ends within the core.
+    shares of the star's light too. It is all 0 where the PSF ends within the core. Both are kept: not to be changed.
     """
     margin = math.ceil(min(2.0 * psf.fine_radius, CORE))
 
@@ -81,10 +83,12 @@ def add_halo(
     halo: Image,
     step: int,
     draw: Callable[[tuple[int, int], float, float], Sequence[Image]],
+    signed: bool = False,
 ) -> None:
     """Add sources, psf like the ``halo`` of `core_and_halo`, to ``image``; the first of them is at pixel (x, y).
 
-    ``draw`` returns their electrons/s on elements of ``step`` pixels, in arrays of a shape, the first at an element.
+    ``draw`` returns their electrons/s on elements of ``step`` pixels, in arrays of a shape, the first at an element;
+    ``signed``, some of them are negative.
     """
     if not halo.any():
         return
@@ -93,7 +97,7 @@ def add_halo(
     first_x, first_y = math.floor(-x / step), math.floor(-y / step)
     nodes = math.floor((ny - 1 - y) / step) + 2 - first_y, math.floor((nx - 1 - x) / step) + 2 - first_x
     parts = draw(padded(nodes, margin), margin - first_x, margin - first_y)
-    wide = convolve([(part, 0) for part in parts], halo)[: nodes[0], : nodes[1]]
+    wide = convolve([(part, 0, halo) for part in parts], signed)[: nodes[0], : nodes[1]]
     wide *= np.float32(1 / step**2)
     add_interpolated(image, wide, x + first_x * step, y + first_y * step, step)
 
@@ -117,27 +121,31 @@ def add_interpolated(image: Image, nodes: Image, x: float, y: float, step: int) 
     parallel.for_rows(ny, work)
 
 
-def convolve(parts: Sequence[tuple[Image, int]], response: Image) -> Image:
-    """Return the sum of ``parts`` convolved with ``response`` where it is free of wrapping; not less than 0.
+def convolve(terms: Sequence[tuple[Image, int, Image]], signed: bool = False) -> Image:
+    """Return the sum of sources, each convolved with its response, where it is free of wrapping.
 
-    Each part is (sources, power): sources (ny, nx) as given by `padded`, and how often the pixel's average (sinc) is
-    to be taken out of them: once when they are averaged over pixels as the response is, twice when they are shared
-    bilinearly. ``response`` is (2 m + 1, 2 m + 1); the result, (ny - 2 m, nx - 2 m), begins at pixel (m, m).
+    It is not less than 0, unless the sources are ``signed``.
+
+    Each term is (sources, power, response): sources (ny, nx) as given by `padded`, and how often the pixel's average
+    (sinc) is to be taken out of them: 0, twice when they are shared bilinearly, four times by the cubic B-spline. Each
+    response is (2 m + 1, 2 m + 1); the result, (ny - 2 m, nx - 2 m), begins at pixel (m, m).
     """
     from scipy import fft
 
     workers = parallel.threads()
-    ny, nx = shape = parts[0][0].shape
-    margin = response.shape[0] // 2
+    ny, nx = shape = terms[0][0].shape
+    margin = terms[0][2].shape[0] // 2
     spectrum = np.zeros((ny, nx // 2 + 1), np.complex64)
-    for sources, power in parts:
+    for sources, power, response in terms:
         part = fft.rfft2(sources, workers=workers)
         if power:
-            part /= (np.sinc(fft.fftfreq(ny))[:, None] * np.sinc(fft.rfftfreq(nx))).astype(np.float32) ** power
+            square = (np.sinc(fft.fftfreq(ny))[:, None] * np.sinc(fft.rfftfreq(nx))).astype(np.float32) ** 2
+            for _ in range(power // 2):
+                part /= square
+        larger = np.zeros(shape, np.float32)
+        larger[: response.shape[0], : response.shape[1]] = response
+        part *= fft.rfft2(larger, workers=workers)
         spectrum += part
-    del part
-    larger = np.zeros(shape, np.float32)
-    larger[: response.shape[0], : response.shape[1]] = response
-    spectrum *= fft.rfft2(larger, workers=workers)
+        del part
     blurred = fft.irfft2(spectrum, s=shape, workers=workers)[2 * margin :, 2 * margin :]
-    return np.maximum(blurred, 0.0, out=blurred)  # rounding of the transform far out
+    return blurred if signed else np.maximum(blurred, 0.0, out=blurred)  # rounding of the transform far out

@@ -37,11 +37,13 @@ def pixel_to_field(setup: Setup, chip: Chip, x: Coordinate, y: Coordinate) -> tu
     fy = setup.optics.plate_scale * (chip.y_mm + sin * u + cos * v)
     if not setup.optics.distortion:
         return fx, fy
+    ax, ay = setup.optics.axis
+    fx, fy = fx - ax, fy - ay
     sx, sy = fx, fy
     for _ in range(STEPS):
         stretch = 1.0 + setup.optics.distortion * (sx * sx + sy * sy)
         sx, sy = fx / stretch, fy / stretch
-    return sx, sy
+    return sx + ax, sy + ay
 
 
 def field_to_pixel(setup: Setup, chip: Chip, fx: Coordinate, fy: Coordinate) -> tuple[Coordinate, Coordinate]:
@@ -49,8 +51,9 @@ def field_to_pixel(setup: Setup, chip: Chip, fx: Coordinate, fy: Coordinate) -> 
     detector = setup.detector
     cos, sin = rotation(chip)
     if setup.optics.distortion:
-        stretch = 1.0 + setup.optics.distortion * (fx * fx + fy * fy)
-        fx, fy = fx * stretch, fy * stretch
+        ax, ay = setup.optics.axis
+        stretch = 1.0 + setup.optics.distortion * ((fx - ax) ** 2 + (fy - ay) ** 2)
+        fx, fy = ax + (fx - ax) * stretch, ay + (fy - ay) * stretch
     u = fx / setup.optics.plate_scale - chip.x_mm
     v = fy / setup.optics.plate_scale - chip.y_mm
     return (

@@ -1,46 +1,51 @@
-"""Many galaxies at once: their light on elements finer than the pixels, convolved with the PSF strip by strip.
+"""Sersic profiles, one or many at once, convolved with the PSF: each part of a profile on a grid fine enough for it.
 
-The light of each Sersic profile is parted smoothly by elliptical radius, so that each part is sampled well enough for
-what it is: the cusp is made of points (`elvis_cli.kernels.galaxy`), what follows of samples on the fine elements, and
-a tail, which the PSF leaves as it is, of samples on coarse ones. The PSF is parted too: its core meets the fine light;
-its wings, smooth over many pixels, a rougher image; its far halo the galaxies' centres.
+The light of a profile is parted smoothly by elliptical radius. The middle is made of points of light on elements finer
+than the pixels, and meets the PSF's core there, strip by strip; the PSF's wings, smooth over many pixels, meet it on
+the pixels. What follows is sampled on the pixels, and the tail on nodes some pixels apart; both meet all of the PSF
+but its far halo, which is added to the whole profile, on elements of the halo's own grid.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
-from elvis_cli.base.arrays import Floats
+from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.focalplane import convolution
 from elvis_cli.focalplane.geometry import field_to_pixel, rotation
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics.psf_types import Psf
-from elvis_cli.scene.component import Galaxies
+from elvis_cli.scene import sersic
+from elvis_cli.scene.component import Galaxies, Profile
 
-Image = NDArray[np.float32]
 CORE = 32
 """Half size of the PSF's core, pixels, if the PSF is so wide; the taper to the wings runs from half of it to all."""
 STRIP = 512
 """Rows of one strip."""
-CUSP = (2.0, 6.0)
-"""Fine elements along the minor axis between which points go over into samples."""
-SMOOTH = (16.0, 32.0)
+TO_SAMPLES = (2.0, 6.0)
+"""Pixels along the minor axis between which points go over into samples."""
+TO_TAIL = (16.0, 32.0)
 """Pixels along the minor axis between which samples go over into the tail."""
 NODE = 4
-"""Pixels of a coarse element."""
-LIGHT = 0.9995
-"""Of a profile that is drawn, scaled up to all of it."""
-FARTHEST = 4096.0
-"""Pixels along the major axis beyond which nothing is drawn."""
-POINTS, ROUGH = 2048, 128
-"""Of the cusp; and of a whole galaxy under the PSF's wings."""
+"""Pixels between the nodes of the tail."""
+GUARD = 8
+"""Nodes beyond those that are needed: there the spline has forgotten the edge."""
+LIGHT = 0.9998
+"""Fraction of a profile that is drawn."""
+DENSITY = 1.5
+"""Points per fine element."""
+POINTS = (512, 16384)
+"""Least and most points of a profile's middle."""
+ROUGH_POINTS = 128
+"""Points of a profile under the PSF's wings, and of a whole one under its halo."""
 INDEX = (0.25, 12.0, 48)
 """Sersic indices: least, most, and how many in the table of radii."""
 
@@ -65,32 +70,17 @@ class Profiles:
         """Return some of them."""
         return Profiles(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
-    @property
-    def b(self) -> Floats:
-        """The profiles' constants b (`elvis_cli.scene.sersic.Sersic`)."""
-        from scipy.special import gammaincinv
-
-        return np.asarray(gammaincinv(2.0 * self.index, 0.5))
-
-    def intensity(self) -> Floats:
-        """Return I_e per pixel for unit light (Graham & Driver 2005, eq. 4)."""
-        from scipy.special import gammaln
-
-        n, b = self.index, self.b
-        log = np.log(2.0 * math.pi * n * self.ratio) + 2.0 * np.log(self.radius)
-        return np.asarray(np.exp(-(log + b - 2.0 * n * np.log(b) + gammaln(2.0 * n))))
+    def moved(self, x: float, y: float) -> Profiles:
+        """Return the profiles at places x, y pixels further."""
+        return Profiles(self.x + x, self.y + y, self.rate, self.radius, self.index, self.ratio, self.angle)
 
     def enclosed(self, radius: Floats) -> Floats:
-        """Return the fraction of each one's light inside an elliptical radius, pixels (eq. 2)."""
-        from scipy.special import gammainc
+        """Return the fraction of each one's light inside an elliptical radius, pixels."""
+        return sersic.enclosed(self.index, radius / self.radius)
 
-        return np.asarray(gammainc(2.0 * self.index, self.b * (radius / self.radius) ** (1.0 / self.index)))
-
-    def containing(self, light: float) -> Floats:
+    def containing(self, fraction: float) -> Floats:
         """Return the elliptical radius that holds a fraction of each one's light, pixels."""
-        from scipy.special import gammaincinv
-
-        return np.asarray(self.radius * (gammaincinv(2.0 * self.index, light) / self.b) ** self.index)
+        return self.radius * sersic.radius_of(self.index, fraction)
 
 
 def on_chip(shapes: Galaxies, rate: Floats, setup: Setup, chip: Chip, window: Window) -> Profiles:
@@ -102,111 +92,61 @@ def on_chip(shapes: Galaxies, rate: Floats, setup: Setup, chip: Chip, window: Wi
     return Profiles(x - window.x0, y - window.y0, rate, radius, shapes.index, shapes.ratio, angle)
 
 
+def alone(x: float, y: float, rate: float, profile: Profile, setup: Setup, chip: Chip) -> Profiles:
+    """Return one profile of the field, ``rate`` electrons/s, at pixel (x, y)."""
+    cos, sin = rotation(chip)
+    shape = profile.sersic
+    values = (
+        x, y, rate, shape.radius / setup.optics.pixel_scale, shape.index, 1.0 - shape.ellipticity,
+        shape.angle - math.atan2(sin, cos),
+    )  # fmt: skip
+    return Profiles(*(np.array([float(value)]) for value in values))
+
+
 def draw(image: Image, profiles: Profiles, psf: Psf, chip: Chip) -> None:
     """Add galaxies, convolved with PSF number 0, to ``image`` (ny, nx)."""
-    ny, nx = image.shape
-    response, far = convolution.core_and_halo(psf, chip, 0)
-    margin = response.shape[0] // 2
-    _add_far(image, profiles, far, psf.step)
-    end = np.minimum(profiles.containing(LIGHT), FARTHEST)
-    reach = np.minimum(end, 1.5 * SMOOTH[1] / profiles.ratio) + margin
-    x, y = profiles.x, profiles.y
-    near = (x > -reach) & (x < nx + reach) & (y > -reach) & (y < ny + reach) & (profiles.rate > 0)
-    _add_tails(image, profiles, end)
-    if not near.any():
+    if not profiles.rate.any():
         return
-    profiles, end = profiles[near], end[near]
+    end = profiles.containing(LIGHT)
+    _add_halo(image, profiles, end, psf, chip)
+    _add_tails(image, profiles, end, psf, chip)
+    _add_samples(image, profiles, end, psf, chip)
+    _add_middles(image, profiles, end, psf, chip)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Responses:
+    """The PSF without its far halo, and its two parts: a core on fine elements, and the wings on pixels."""
+
+    whole: Image
+    """(2 m + 1, 2 m + 1) pixels."""
+    wings: Image
+    """The same, less the core."""
+    core: Image
+    """(2 fine half + 1, ...) elements."""
+    fine: int
+    """Elements per pixel."""
+    half: int
+    """Pixels."""
+
+
+@lru_cache(maxsize=4)
+def _responses(psf: Psf, chip: Chip) -> _Responses:
+    """Return the parts of PSF number 0; not to be changed."""
+    whole, _ = convolution.core_and_halo(psf, chip, 0)
+    margin = whole.shape[0] // 2
     half = min(CORE, margin)
-    middle = slice(margin - half, margin + half + 1)
-    response[middle, middle] -= _add_cores(image, profiles, end, psf, chip, half)
-    light = np.zeros(convolution.padded(image.shape, margin), np.float32)
-    _points(light, profiles, margin, margin, 1, _tail(profiles, end), ROUGH)
-    image += convolution.convolve([(light, 2)], np.maximum(response, 0.0))[:ny, :nx]
-
-
-def _tail(profiles: Profiles, end: Floats) -> Floats:
-    """Return the elliptical radii (n, 2) between which the tail begins; beyond ``end`` where there is none."""
-    begin = np.stack([SMOOTH[0] / profiles.ratio, SMOOTH[1] / profiles.ratio], axis=1)
-    return np.where((end > begin[:, 1])[:, None], begin, end[:, None])
-
-
-def _shape(profiles: Profiles, scale: float) -> tuple[Floats, Floats]:
-    cos, sin = np.cos(profiles.angle), np.sin(profiles.angle)
-    return profiles.radius * scale, np.stack([profiles.ratio, cos, sin], axis=1)
-
-
-def _points(image: Image, profiles: Profiles, left: float, low: float, scale: int, limits: Floats, count: int) -> None:
-    """Add the middles of profiles as ``count`` points each; ``limits`` (n, 2), pixels: where their weight falls.
-
-    Pixel (0, 0) is at element (left, low) of ``image``; a pixel is ``scale`` elements wide.
-    """
-    from elvis_cli.kernels import galaxy
-
-    table, first, step = _radii()
-    inside = profiles.enclosed(limits[:, 1])
-    flux = profiles.rate * inside / profiles.enclosed(np.minimum(profiles.containing(LIGHT), FARTHEST))
-    radius, axes = _shape(profiles, scale)
-    place = np.stack([profiles.x * scale + left, profiles.y * scale + low, flux], axis=1)
-    shape = np.column_stack([radius, np.log(profiles.index), axes, np.sqrt(inside)])
-    galaxy.add_points(image, place, shape, limits * scale, table, first, step, _spiral(count))
-
-
-def _samples(image: Image, profiles: Profiles, left: float, low: float, scale: float, limits: Floats) -> None:
-    """Add samples of profiles; as for `_points`, ``limits`` (n, 4) as for the kernel."""
-    from elvis_cli.kernels import galaxy
-
-    drawn = profiles.enclosed(np.minimum(profiles.containing(LIGHT), FARTHEST))
-    radius, axes = _shape(profiles, scale)
-    intensity = profiles.rate / drawn * profiles.intensity() / scale**2
-    place = np.stack([profiles.x * scale + left, profiles.y * scale + low, intensity], axis=1)
-    shape = np.column_stack([radius, 1.0 / profiles.index, profiles.b, axes])
-    galaxy.add_samples(image, place, shape, limits * scale)
-
-
-def _add_cores(image: Image, profiles: Profiles, end: Floats, psf: Psf, chip: Chip, half: int) -> Image:
-    """Add the galaxies less their tails, convolved with the PSF's core; return that core, (2 half + 1, ...) pixels."""
-    from scipy import fft
-
-    ny, nx = image.shape
-    fine = min(max(psf.oversample // 2, 1), 4)
-    fine_core = _core(psf, chip, fine, half)
-    rows, columns = (fft.next_fast_len(fine * (n + 2 * half), real=True) for n in (min(STRIP, ny), nx))
-    rows += -rows % fine
-    larger = np.zeros((rows, columns), np.float32)
-    larger[: fine_core.shape[0], : fine_core.shape[1]] = fine_core
-    transfer = fft.rfft2(larger)
-    sinc = (np.sinc(fft.fftfreq(rows))[:, None] * np.sinc(fft.rfftfreq(columns))).astype(np.float32) ** 2
-    cusp = np.array(CUSP) / fine / profiles.ratio[:, None]
-    tail = _tail(profiles, end)
-    cusp = np.where(end[:, None] < cusp[:, 1:], end[:, None], cusp)  # a small one is all points
-    reach = tail[:, 1] + half + 2
-
-    def work(y0: int) -> None:
-        y1 = min(y0 + STRIP, ny)
-        here = (profiles.y > y0 - reach) & (profiles.y < y1 + reach)
-        if not here.any():
-            return
-        some, left, low = profiles[here], float(fine * half), float(fine * (half - y0))
-        points, samples = np.zeros((2, rows, columns), np.float32)
-        _points(points, some, left, low, fine, cusp[here], POINTS)
-        _samples(samples, some, left, low, fine, np.column_stack([cusp[here], tail[here]]))
-        spectrum = fft.rfft2(points)
-        spectrum /= sinc
-        spectrum += fft.rfft2(samples)
-        spectrum *= transfer
-        # every ``fine``th row: the spectrum folded
-        folded = spectrum.reshape(fine, rows // fine, -1).mean(axis=0)
-        blurred = fft.irfft2(folded, s=(rows // fine, columns))[2 * half :, 2 * half * fine :: fine]
-        image[y0:y1] += np.maximum(blurred[: y1 - y0, :nx], 0.0)
-
-    parallel.gather(work, range(0, ny, STRIP))
-    return fine_core[::fine, ::fine]
+    fine = min(math.ceil(0.75 * psf.oversample), 4)
+    core = _core(psf, chip, fine, half)
+    wings, middle = whole.copy(), slice(margin - half, margin + half + 1)
+    wings[middle, middle] -= core[::fine, ::fine]
+    return _Responses(whole, np.maximum(wings, 0.0), core, fine, half)
 
 
 def _core(psf: Psf, chip: Chip, fine: int, half: int) -> Image:
     """Return the tapered core of the PSF (2 fine half + 1, ...) on elements of 1 / ``fine`` pixel, star in the middle.
 
-    Its values are shares of the light in a pixel that is centred there.
+    Its values are fractions of the light in a pixel that is centred there.
     """
     size = 2 * fine * half + 1
     core = np.zeros((size + fine - 1, size + fine - 1), np.float32)
@@ -221,63 +161,258 @@ def _core(psf: Psf, chip: Chip, fine: int, half: int) -> Image:
     return core[:size, :size] * taper.astype(np.float32)
 
 
-def _add_far(image: Image, profiles: Profiles, halo: Image, step: int) -> None:
-    """Add the far halo of the PSF about the galaxies' centres."""
-    from elvis_cli.kernels import stamp
+def _begin(profiles: Profiles, end: Floats, pixels: tuple[float, float]) -> Floats:
+    """Return the elliptical radii (n, 2) where the next part begins; both are ``end`` where it would begin beyond."""
+    begin = np.stack([pixels[0] / profiles.ratio, pixels[1] / profiles.ratio], axis=1)
+    return np.where((end > begin[:, 1])[:, None], begin, end[:, None])
 
+
+def _near(profiles: Profiles, shape: tuple[int, ...], reach: Floats) -> NDArray[np.bool_]:
+    """Return which profiles (n,) come within ``reach`` pixels of an image (ny, nx)."""
     x, y = profiles.x, profiles.y
+    ny, nx = shape
+    return (x > -reach) & (x < nx + reach) & (y > -reach) & (y < ny + reach) & (profiles.rate > 0)
 
-    def draw(size: tuple[int, int], px: float, py: float) -> list[Image]:
+
+def _box(profiles: Profiles, shape: tuple[int, ...], reach: Floats) -> tuple[slice, slice]:
+    """Return the part of an image (ny, nx) that is within ``reach`` pixels of the profiles."""
+    low, high, left, right = (
+        min(max(math.floor(at), 0), n)
+        for places, n in ((profiles.y, shape[0]), (profiles.x, shape[1]))
+        for at in ((places - reach).min(), (places + reach).max() + 1.0)
+    )
+    return slice(low, high), slice(left, right)
+
+
+def _points(
+    image: Image,
+    profiles: Profiles,
+    origin: tuple[float, float],
+    scale: float,
+    limits: Floats,
+    count: NDArray[np.int64],
+    cubic: bool = True,
+) -> None:
+    """Add the middles of profiles as ``count`` (n,) points each; ``limits`` (n, 2), pixels: where their weight falls.
+
+    Pixel (0, 0) is at element ``origin`` (left, low) of ``image``; a pixel is ``scale`` elements wide.
+    """
+    from elvis_cli.kernels import galaxy
+
+    table, first, step = _radii()
+    inside = profiles.enclosed(limits[:, 1])
+    radius, axes = _shape(profiles, scale)
+    x, y = profiles.x * scale + origin[0], profiles.y * scale + origin[1]
+    place = np.stack([x, y, profiles.rate * inside], axis=1)
+    shape = np.column_stack([radius, np.log(profiles.index), axes, np.sqrt(inside)])
+    spiral = _spiral()[:, : int(count.max())]
+    galaxy.add_points(image, place, shape, limits * scale, count, table, first, step, spiral, cubic)
+
+
+def _samples(image: Image, profiles: Profiles, origin: tuple[float, float], scale: float, limits: Floats) -> None:
+    """Add samples of profiles, electrons/s/pixel; as for `_points`, ``limits`` (n, 4) as for the kernel."""
+    from elvis_cli.kernels import galaxy
+
+    radius, axes = _shape(profiles, scale)
+    intensity = profiles.rate * sersic.intensity(profiles.index, profiles.radius, profiles.ratio)
+    place = np.stack([profiles.x * scale + origin[0], profiles.y * scale + origin[1], intensity], axis=1)
+    shape = np.column_stack([radius, 1.0 / profiles.index, sersic.half_light_constant(profiles.index), axes])
+    galaxy.add_samples(image, place, shape, limits * scale)
+
+
+def _shape(profiles: Profiles, scale: float) -> tuple[Floats, Floats]:
+    cos, sin = np.cos(profiles.angle), np.sin(profiles.angle)
+    return profiles.radius * scale, np.stack([profiles.ratio, cos, sin], axis=1)
+
+
+def _add_middles(image: Image, profiles: Profiles, end: Floats, psf: Psf, chip: Chip) -> None:
+    """Add the middles of profiles, convolved with the PSF's core on fine elements."""
+    from scipy import fft
+
+    parts = _responses(psf, chip)
+    fine, half = parts.fine, parts.half
+    limits = _begin(profiles, end, TO_SAMPLES)
+    reach = limits[:, 1] + half + 2.0
+    near = _near(profiles, image.shape, reach)
+    if not near.any():
+        return
+    profiles, limits, reach = profiles[near], limits[near], reach[near]
+    box = _box(profiles, image.shape, reach)
+    image = image[box]
+    profiles = profiles.moved(-box[1].start, -box[0].start)
+    ny, nx = image.shape
+    count = _count(profiles, limits, fine)
+    rows, columns = (fft.next_fast_len((n + 2 * half + 1) // 2) * 2 * fine for n in (min(STRIP, ny), nx))
+    transfer = _transfer(parts.core, rows, columns)
+
+    def work(y0: int) -> None:
+        y1 = min(y0 + STRIP, ny)
+        here = (profiles.y > y0 - reach) & (profiles.y < y1 + reach)
+        if not here.any():
+            return
+        points = np.zeros((rows, columns), np.float32)
+        origin = float(fine * half), float(fine * (half - y0))
+        _points(points, profiles[here], origin, fine, limits[here], count[here])
+        spectrum = fft.rfft2(points)
+        spectrum *= transfer
+        blurred = fft.irfft2(_folded(spectrum, fine), s=(rows // fine, columns // fine))[2 * half :, 2 * half :]
+        image[y0:y1] += np.maximum(blurred[: y1 - y0, :nx], 0.0)
+
+    parallel.gather(work, range(0, ny, STRIP))
+
+
+def _folded(spectrum: NDArray[np.complex64], fine: int) -> NDArray[np.complex64]:
+    """Return the half spectrum of every ``fine``th element of an image of which this (rows, columns / 2 + 1) is one."""
+    folded = spectrum.reshape(fine, spectrum.shape[0] // fine, -1).mean(axis=0)
+    mirrored = np.roll(folded[::-1], 1, axis=0).conj()  # of the negative frequencies along the columns
+    columns = 2 * (spectrum.shape[1] - 1)
+    at = np.arange(columns // fine // 2 + 1)
+    total = folded[:, at].copy()
+    for n in range(1, fine):
+        place = (at + n * (columns // fine)) % columns
+        direct = place <= columns // 2
+        total[:, direct] += folded[:, place[direct]]
+        total[:, ~direct] += mirrored[:, columns - place[~direct]]
+    total /= np.float32(fine)
+    return total
+
+
+def _count(profiles: Profiles, limits: Floats, fine: int) -> NDArray[np.int64]:
+    """Return how many points each middle is made of, (n,)."""
+    area = math.pi * limits[:, 1] ** 2 * profiles.ratio * fine**2
+    return np.clip(DENSITY * area, *POINTS).astype(np.int64)
+
+
+def _transfer(core: Image, rows: int, columns: int) -> NDArray[np.complex64]:
+    """Return the transform of the PSF's core over that of the spline by which points are shared."""
+    from scipy import fft
+
+    larger = np.zeros((rows, columns), np.float32)
+    larger[: core.shape[0], : core.shape[1]] = core
+    transfer = fft.rfft2(larger)
+    transfer /= (np.sinc(fft.fftfreq(rows))[:, None] * np.sinc(fft.rfftfreq(columns))).astype(np.float32) ** 4
+    return np.asarray(transfer)
+
+
+def _add_samples(image: Image, profiles: Profiles, end: Floats, psf: Psf, chip: Chip) -> None:
+    """Add what follows the middles, convolved with the PSF, and the middles convolved with its wings."""
+    parts = _responses(psf, chip)
+    margin = parts.whole.shape[0] // 2
+    middle, tail = _begin(profiles, end, TO_SAMPLES), _begin(profiles, end, TO_TAIL)
+    reach = tail[:, 1] + margin
+    near = _near(profiles, image.shape, reach)
+    if not near.any():
+        return
+    profiles, middle, tail = profiles[near], middle[near], tail[near]
+    box = _box(profiles, image.shape, reach[near])
+    image = image[box]
+    origin = float(margin - box[1].start), float(margin - box[0].start)
+    shape = convolution.padded(image.shape, margin)
+    terms = []
+    if parts.wings.any():
+        rough = np.zeros(shape, np.float32)
+        _points(rough, profiles, origin, 1.0, middle, np.full(len(middle), ROUGH_POINTS))
+        terms.append((rough, 4, parts.wings))
+    follows = tail[:, 1] > middle[:, 1]
+    if follows.any():
+        sampled = np.zeros(shape, np.float32)
+        _samples(sampled, profiles[follows], origin, 1.0, np.column_stack([middle, tail])[follows])
+        terms.append((sampled, 0, parts.whole))
+    if terms:
+        image += convolution.convolve(terms)[: image.shape[0], : image.shape[1]]
+
+
+def _add_halo(image: Image, profiles: Profiles, end: Floats, psf: Psf, chip: Chip) -> None:
+    """Add the far halo of the PSF about profiles."""
+    _, halo = convolution.core_and_halo(psf, chip, 0)
+    first = profiles.x[0], profiles.y[0]
+    limits = np.stack([end, end], axis=1)
+    count = np.full(end.size, ROUGH_POINTS)
+
+    def rough(size: tuple[int, int], px: float, py: float) -> list[Image]:
         points = np.zeros(size, np.float32)
-        stamp.deposit(points, (x - x[0]) / step + px, (y - y[0]) / step + py, profiles.rate)
+        at = px - first[0] / psf.step, py - first[1] / psf.step
+        _points(points, profiles, at, 1.0 / psf.step, limits, count, cubic=False)
         return [points]
 
-    convolution.add_halo(image, float(x[0]), float(y[0]), halo, step, draw)
+    convolution.add_halo(image, *first, halo, psf.step, rough)
 
 
-def _add_tails(image: Image, profiles: Profiles, end: Floats) -> None:
-    """Add what the cores leave out of large profiles, from nodes NODE pixels apart, cubic between."""
-    begin = _tail(profiles, end)
-    ny, nx = image.shape
-    x, y = profiles.x, profiles.y
-    far = (begin[:, 1] < end) & (x > -end) & (x < nx + end) & (y > -end) & (y < ny + end)
-    if not far.any():
+def _add_tails(image: Image, profiles: Profiles, end: Floats, psf: Psf, chip: Chip) -> None:
+    """Add the tails of large profiles, convolved with the PSF, from nodes NODE pixels apart, a cubic spline between."""
+    begin = _begin(profiles, end, TO_TAIL)
+    margin = convolution.core_and_halo(psf, chip, 0)[0].shape[0] // 2
+    large = (begin[:, 1] < end) & _near(profiles, image.shape, end + margin)
+    if not large.any():
         return
-    nodes = np.zeros((ny // NODE + 4, nx // NODE + 4), np.float32)
-    limits = np.column_stack([begin, end, end])[far]
-    _samples(nodes, profiles[far], 1.0, 1.0, 1.0 / NODE, limits)
-    nodes /= NODE**2
-    along, across = _cubic(ny, nodes.shape[0]), _cubic(nx, nodes.shape[1])
+    ny, nx = image.shape
+    # nodes are counted from the first profile: the same for every window
+    x0, y0 = (math.floor(at) % NODE - 2 * NODE for at in (float(profiles.x[0]), float(profiles.y[0])))
+    count = tuple(math.ceil((n - first) / NODE) + 3 for n, first in ((ny, y0), (nx, x0)))
+    response = _node_response(psf, chip)
+    border = response.shape[0] // 2
+    nodes = np.zeros(convolution.padded((count[0], count[1]), border), np.float32)
+    limits = np.column_stack([begin, end, end])[large]
+    _samples(nodes, profiles[large], (border - x0 / NODE, border - y0 / NODE), 1.0 / NODE, limits)
+    spline = convolution.convolve([(nodes, 0, response)])
+    first_row, row_weight = _spline(np.arange(ny), y0)
+    first_column, column_weight = _spline(np.arange(nx), x0)
 
     def work(_: int, rows: slice) -> None:
-        first, weight = along[0][rows], along[1][:, rows]
-        lines = sum(weight[k, :, None] * nodes[first + k] for k in range(4))
-        image[rows] += sum(across[1][k] * np.asarray(lines)[:, across[0] + k] for k in range(4))
+        lines = sum(row_weight[k, rows, None] * spline[first_row[rows] + k] for k in range(4))
+        for phase in range(min(NODE, nx)):  # columns of a phase are one node apart
+            first, weight = first_column[phase], column_weight[:, phase]
+            width = len(first_column[phase::NODE])
+            image[rows, phase::NODE] += sum(
+                weight[k] * np.asarray(lines)[:, first + k : first + k + width] for k in range(4)
+            )
 
     parallel.for_rows(ny, work)
 
 
-def _cubic(size: int, count: int) -> tuple[NDArray[np.int64], Image]:
-    """Return the first of four nodes (node 1 is at pixel 0) around each pixel, and their weights (4, n) (Keys 1981)."""
-    from elvis_cli.optics.pupil import cubic
+def _spline(pixels: NDArray[np.int64], first: int) -> tuple[NDArray[np.int64], Image]:
+    """Return the first of four nodes at each pixel, and their weights (4, n); node 0 is at pixel ``first``.
 
-    first, weights = cubic(np.arange(size) / NODE + 1.0)
-    return np.minimum(first - 1, count - 4), weights
-
-
-def _spiral(count: int) -> Floats:
-    """Return cos, sin and sqrt of the light's fraction of points on Vogel's spiral, (3, count)."""
-    n = np.arange(count)
-    turn = n * math.pi * (3.0 - math.sqrt(5.0))
-    return np.stack([np.cos(turn), np.sin(turn), np.sqrt((n + 0.5) / count)])
+    The cubic B-spline: de Boor 1978, A Practical Guide to Splines; Unser 1999, IEEE Signal Process. Mag. 16, 22.
+    """
+    below, rest = np.divmod(pixels - first, NODE)
+    t = rest / NODE
+    weights = (1.0 - t) ** 3, 4.0 + t**2 * (3.0 * t - 6.0), 1.0 + 3.0 * t * (1.0 + t * (1.0 - t)), t**3
+    return below - 1, (np.array(weights) / 6.0).astype(np.float32)
 
 
+@lru_cache(maxsize=4)
+def _node_response(psf: Psf, chip: Chip) -> Image:
+    """Return what turns samples at nodes into the coefficients of a spline that is convolved with the PSF.
+
+    The samples' own spline, convolved with the PSF, is sampled at the nodes, and a spline is laid through it.
+    """
+    from scipy import fft
+
+    whole, _ = convolution.core_and_halo(psf, chip, 0)
+    margin = whole.shape[0] // 2
+    border = math.ceil(margin / NODE) + GUARD
+    size = 2 * border + 1
+    first, weight = _spline(np.arange(-margin, margin + 1), -NODE * border)
+    matrix = np.zeros((size, 2 * margin + 1))
+    for k in range(4):
+        matrix[first + k, np.arange(2 * margin + 1)] = weight[k]
+    spectrum = fft.rfft2(matrix @ whole @ matrix.T)
+    spline = [(2.0 + np.cos(2.0 * math.pi * f)) / 3.0 for f in (fft.fftfreq(size), fft.rfftfreq(size))]
+    return np.asarray(fft.irfft2(spectrum / (spline[0][:, None] * spline[1]) ** 2, s=(size, size)), np.float32)
+
+
+@cache
+def _spiral() -> Floats:
+    """Return cos and sin (2, p) of the directions of points on Vogel's spiral (Vogel 1979, Math. Biosci. 44, 179)."""
+    turn = np.arange(POINTS[1]) * math.pi * (3.0 - math.sqrt(5.0))
+    return np.stack([np.cos(turn), np.sin(turn)])
+
+
+@cache
 def _radii() -> tuple[Floats, float, float]:
     """Return the table of radii of the kernel `add_points`, and the first and the step of ln of the index."""
-    from scipy.special import gammaincinv
-
     log = np.linspace(math.log(INDEX[0]), math.log(INDEX[1]), INDEX[2])
-    n, v = np.exp(log)[:, None], np.linspace(0.0, 1.0, 129)
-    v[0], v[-1] = 1e-4, math.sqrt(LIGHT)
-    table = (gammaincinv(2.0 * n, v**2) / gammaincinv(2.0 * n, 0.5)) ** n / v
-    return table, float(log[0]), float(log[1] - log[0])
+    v = 1.0 - (1.0 - np.linspace(0.0, 1.0, 129)) ** 2
+    v[0], v[-1] = 1e-4, 1.0 - 1e-7
+    return sersic.radius_of(np.exp(log)[:, None], v**2) / v, float(log[0]), float(log[1] - log[0])

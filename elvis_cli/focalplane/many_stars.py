@@ -251,6 +251,7 @@ def _add_near(image: Image, x: Floats, y: Floats, more: Floats, rate: Floats, re
     margin = response.shape[0] // 2
     middle = slice(margin - HALF, margin + HALF + 1)
     grid = np.arange(-HALF, HALF + 1)
+    response = response.copy()
     response[middle, middle] *= 1.0 - _taper(np.hypot(grid, grid[:, None])).astype(np.float32)
     light = float(response.sum(dtype=np.float64))
     if light <= 0.0:
@@ -258,4 +259,4 @@ def _add_near(image: Image, x: Floats, y: Floats, more: Floats, rate: Floats, re
     ny, nx = image.shape
     points = np.zeros(convolution.padded(image.shape, margin), np.float32)
     stamp.deposit(points, x + margin, y + margin, np.maximum(rate + more / light, 0.0))
-    image += convolution.convolve([(points, 2)], response)[:ny, :nx]
+    image += convolution.convolve([(points, 2, response)])[:ny, :nx]

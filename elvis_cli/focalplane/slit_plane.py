@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.geometry import rotate, sky_to_field
+from elvis_cli.base.overlap import circle_below, circle_on_pixels
 from elvis_cli.errors import ResourceError
 from elvis_cli.focalplane import imager
 from elvis_cli.light.compose import Scene
@@ -143,7 +143,8 @@ class Plane:
         stack = np.stack([image[near] for image in images])
         t, along = t - self.origin[0] - left * q, along - self.origin[1] - bottom * q
         if aperture.fibre:
-            light = np.sum(stack * inside(stack.shape[1:], q, t, along, half), axis=(1, 2))
+            circle = circle_on_pixels((stack.shape[1], stack.shape[2]), t / q - 0.5, along / q - 0.5, half / q)
+            light = np.sum(stack * circle, axis=(1, 2))
             return np.asarray(light[:, None, None] * disc(half, edges, s - aperture.offset, row))
         lines = np.diff(_interpolated(_summed(stack), (t + edges) / q), axis=-1).swapaxes(1, 2)
         sums = _summed(lines)
@@ -157,12 +158,6 @@ class Plane:
         return float(mean[0, 0, 0]) * aperture.length
 
 
-def inside(shape: tuple[int, ...], pixel: float, x: float, y: float, radius: float) -> Floats:
-    """Return how much of each pixel (ny, nx) is within a circle; the corner of the first is the origin."""
-    dx, dy = ((np.arange(n) + 0.5) * pixel - at for n, at in ((shape[1], x), (shape[0], y)))
-    return np.asarray(np.clip((radius - np.hypot(dx, dy[:, None])) / pixel + 0.5, 0.0, 1.0))
-
-
 def uniform(aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
     """Return the strips (count, m) of what fills the field: arcsec2 per arcsec along the aperture."""
     half, edges = aperture.length / 2, np.linspace(-0.5, 0.5, count + 1) * aperture.width
@@ -173,16 +168,9 @@ def uniform(aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
 
 
 def disc(radius: float, edges: Floats, s: Floats, row: float) -> Floats:
-    """Return the shares of a circle between ``edges`` across and averaged over ``row`` along, per unit of ``s``."""
-    fine = np.linspace(-radius, radius, 401)
-    chord = np.sqrt(np.maximum(radius**2 - fine**2, 0.0))
-    found = []
-    for low, high in pairwise(edges):
-        part = np.clip(chord, low, high) - np.clip(-chord, low, high)
-        sums = np.concatenate([[0.0], np.cumsum((part[1:] + part[:-1]) / 2 * np.diff(fine))])
-        found.append(np.interp(s + row / 2, fine, sums) - np.interp(s - row / 2, fine, sums))
-    shares = np.array(found) / row
-    return np.asarray(shares / (math.pi * radius**2))
+    """Return the fractions of a circle between ``edges`` across and averaged over ``row`` along, per unit of ``s``."""
+    low, high = (circle_below(edges, s + side * row / 2, radius) for side in (-1, 1))
+    return np.diff(high - low, axis=1).T / (row * math.pi * radius**2)
 
 
 def lay(light: Illumination, scene: Scene, movement: Drift, spectrograph: Spectrograph) -> Plane:

@@ -1,4 +1,4 @@
-"""Many Sersic profiles on one grid: the cusps as points of light, the rest as samples."""
+"""Sersic profiles on a grid: their middles as points of light, the rest as samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
 TABLE = 1024
-"""Intervals in which a profile is linear."""
+"""Most intervals in which a profile is linear."""
 
 
 @njit(cache=True, nogil=True)
@@ -23,50 +23,80 @@ def _rise(t):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _weights(t, cubic):  # type: ignore[no-untyped-def]
+    """Return the shares of four elements in a point at fraction ``t`` from the second to the third."""
+    if not cubic:
+        return 0.0, 1.0 - t, t, 0.0
+    u = 1.0 - t
+    a, d = u * u * u / 6.0, t * t * t / 6.0
+    return a, 2.0 / 3.0 - t * t * (1.0 - 0.5 * t), 2.0 / 3.0 - u * u * (1.0 - 0.5 * u), d
+
+
+@njit(cache=True, nogil=True)
 def add_points(
-    image: Image, place: Floats, shape: Floats, limits: Floats, table: Floats, first: float, step: float, spiral: Floats
+    image: Image,
+    place: Floats,
+    shape: Floats,
+    limits: Floats,
+    count: NDArray[np.int64],
+    table: Floats,
+    first: float,
+    step: float,
+    spiral: Floats,
+    cubic: bool,
 ) -> None:
-    """Add the light of the middle of each profile to ``image`` (ny, nx) as points, shared bilinearly.
+    """Add the light of the middle of each profile to ``image`` (ny, nx) as points of equal light.
 
     ``place`` (n, 3) is x, y in elements and the flux within the outer limit; ``shape`` (n, 6) the half-light radius in
     elements, ln of the index, axis ratio, cos and sin of the major axis, and the square root of the fraction of
     all light that is within the outer limit. The points' weight falls from 1 at the elliptical radius ``limits`` (n, 2)
-    [0] to 0 at [1]. ``table`` (indices, samples) holds r / (R_e sqrt(u)), u being the light within r: against ln of the
-    index, from ``first`` on every ``step``, and sqrt(u) from 0 to 1. ``spiral`` (3, p) is the cos, sin, and sqrt of the
-    fraction of light of each point.
+    [0] to 0 at [1]; ``count`` (n,) is their number. ``table`` (indices, samples) holds r / (R_e v), v^2 being the
+    fraction of the light within r: against ln of the index, from ``first`` on every ``step``, and 1 - sqrt(1 - v) from
+    0 to 1. ``spiral`` (2, p) is the cos and sin of each point's direction. A point is shared between the elements
+    around it by the cubic B-spline, or else bilinearly.
     """
     ny, nx = image.shape
     last = table.shape[1] - 1
+    radii = np.empty(last + 1)
     for n in range(place.shape[0]):
         row = min(max((shape[n, 1] - first) / step, 0.0), table.shape[0] - 1.000001)
         low = int(row)
-        part = row - low
-        radius, ratio, cos, sin = shape[n, 0], shape[n, 2], shape[n, 3], shape[n, 4]
+        for i in range(last + 1):
+            radii[i] = shape[n, 0] * (table[low, i] + (row - low) * (table[low + 1, i] - table[low, i]))
+        ratio, cos, sin = shape[n, 2], shape[n, 3], shape[n, 4]
         inner, outer = limits[n]
-        flux = place[n, 2] / spiral.shape[1]
-        for k in range(spiral.shape[1]):
-            v = spiral[2, k] * shape[n, 5]
-            at = v * last
+        flux = place[n, 2] / count[n]
+        square = shape[n, 5] * shape[n, 5] / count[n]
+        for k in range(count[n]):
+            v = math.sqrt((k + 0.5) * square)
+            at = (1.0 - math.sqrt(max(1.0 - v, 0.0))) * last
             i = min(int(at), last - 1)
-            t = at - i
-            scale = (1 - part) * ((1 - t) * table[low, i] + t * table[low, i + 1])
-            scale += part * ((1 - t) * table[low + 1, i] + t * table[low + 1, i + 1])
-            r = radius * v * scale
-            weight = flux if outer <= inner else flux * (1.0 - _rise((r - inner) / (outer - inner)))
-            if weight == 0.0:
-                continue
+            r = v * (radii[i] + (at - i) * (radii[i + 1] - radii[i]))
+            weight = flux if r <= inner or outer <= inner else flux * (1.0 - _rise((r - inner) / (outer - inner)))
             major, minor = r * spiral[0, k], r * spiral[1, k] * ratio
             x = place[n, 0] + major * cos - minor * sin
             y = place[n, 1] + major * sin + minor * cos
             ix, iy = math.floor(x), math.floor(y)
-            if ix < -1 or iy < -1 or ix >= nx or iy >= ny:
+            if ix < -2 or iy < -2 or ix > nx or iy > ny:
                 continue
-            tx, ty = x - ix, y - iy
-            for b in range(2):
-                for a in range(2):
-                    px, py = ix + a, iy + b
-                    if 0 <= px < nx and 0 <= py < ny:
-                        image[py, px] += np.float32(weight * (tx if a else 1.0 - tx) * (ty if b else 1.0 - ty))
+            a0, a1, a2, a3 = _weights(x - ix, cubic)
+            shares = _weights(y - iy, cubic)
+            inside = ix >= 1 and ix + 2 < nx
+            for b in range(4):
+                j = iy + b - 1
+                if j < 0 or j >= ny:
+                    continue
+                share = weight * shares[b]
+                if inside:
+                    line = image[j, ix - 1 : ix + 3]
+                    line[0] += np.float32(share * a0)
+                    line[1] += np.float32(share * a1)
+                    line[2] += np.float32(share * a2)
+                    line[3] += np.float32(share * a3)
+                else:
+                    for a, part in enumerate((a0, a1, a2, a3)):
+                        if 0 <= ix + a - 1 < nx:
+                            image[j, ix + a - 1] += np.float32(share * part)
 
 
 @njit(cache=True, nogil=True)
@@ -89,8 +119,9 @@ def add_samples(image: Image, place: Floats, shape: Floats, limits: Floats) -> N
         low, high = max(math.ceil(y - half_y), 0), min(math.floor(y + half_y) + 1, ny)
         if r3 <= r0 or left >= right or low >= high:
             continue
-        scale = TABLE / math.sqrt(r3)  # even in the root of the radius, as the profile is steep
-        for k in range(TABLE + 2):
+        parts = min(64 + int(32.0 * math.sqrt(r3)), TABLE)
+        scale = parts / math.sqrt(r3)  # even in the root of the radius, as the profile is steep
+        for k in range(parts + 2):
             r = (k / scale) ** 2
             weight = _rise((r - r0) / (r1 - r0)) if r < r1 else 1.0
             if r > r2 and r3 > r2:
