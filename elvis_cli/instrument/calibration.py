@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from elvis_cli.base.dates import parse_date
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument.sourced_table import SourcedTable, read
 from elvis_cli.model.calibration import KINDS, POINTER, Calibration, Lamp
 from elvis_cli.model.request import Brightness, Morphology, Request, Sed, Target
+from elvis_cli.model.setup import Setup
 from elvis_cli.scene import templates
+from elvis_cli.sky.pointing import observe
 
 
 def make(
     name: str, request: Request, facts: SourcedTable, find: Callable[[str, str], Path]
-) -> tuple[Calibration, dict[str, str]]:
+) -> tuple[Calibration, dict[str, Any]]:
     """Return the calibration ``name`` and its header cards.
 
     ``facts`` is the instrument, ``find`` looks for a file in a shared folder.
@@ -46,7 +51,8 @@ def make(
         standard=_standard(request, facts) if light == "star" else None,
         offered=tuple(offered),
     )
-    cards = {"ESO DPR CATG": table.text("category", kind.category), "ESO DPR TYPE": table.text("type", kind.type)}
+    cards: dict[str, Any] = dict(table.part("header").tree)
+    cards |= {"ESO DPR CATG": table.text("category", kind.category), "ESO DPR TYPE": table.text("type", kind.type)}
     if "technique" in table:
         cards["ESO DPR TECH"] = table.text("technique")
     arm = "spec" if "spectrograph" in facts else "img"
@@ -55,6 +61,22 @@ def make(
     if light != "star":
         cards["OBJECT"] = cards["ESO DPR TYPE"]
     return result, cards
+
+
+def faded(calibration: Calibration, request: Request, setup: Setup) -> Calibration:
+    """Return the calibration at the time of its exposure: a twilight fades from the start of its template on.
+
+    A level that the request gives (`elvis.lamp`) holds for every exposure.
+    """
+    fade = max((lamp.fade for lamp in calibration.lamps), default=0.0)
+    if not fade or request.elvis.lamp is not None:
+        return calibration
+    exposure, template = observe(request.elvis, setup), request.elvis.template
+    first = exposure.first
+    if template is not None and request.elvis.date is not None:
+        first = parse_date(template.start, "/elvis/template/start")
+    elapsed = max((exposure.start - first).total_seconds(), 0.0)
+    return replace(calibration, fill=calibration.fill * math.exp(-elapsed / fade))
 
 
 def _refusal(name: str, facts: SourcedTable) -> str:
@@ -86,6 +108,7 @@ def _lamp(name: str, facts: SourcedTable, find: Callable[[str, str], Path]) -> L
         none if lines is None else lines.value,
         table.number("temperature", "K") if "temperature" in table else 0.0,
         table.number("fill", "1") if "fill" in table else 0.5,
+        table.number("fade", "s") if "fade" in table else 0.0,
     )
 
 

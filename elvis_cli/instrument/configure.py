@@ -23,6 +23,8 @@ from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Frame, Goal, Optics, Setup
 from elvis_cli.model.telescope import AoSystem, PupilMask, Surface, Telescope
 
+TANGENT = 1.0 / 3.0
+"""Cubic term of the tangent."""
 FAINT = 0.01
 """Peak throughput of the coloured optics below which the user is told that nearly nothing arrives."""
 
@@ -61,6 +63,7 @@ def build(
 
         spectrograph = spectrographs.make(facts.part("spectrograph"), facts.text("kind"), folder, scale, binning)
         band = spectrographs.band(spectrograph, band)
+    axis, design_distortion = telescope_axis(facts)
     names, unusual = describe(in_beam, peak)
     notes += unusual
     site = conditions.make_site(shared["site"], facts.part("sky"))
@@ -102,7 +105,9 @@ def build(
             pixel_scale=scale * binning,
             plate_scale=scale * binning / detector.pixel_mm,
             pupil_mask=mask,
-            distortion=optical_models.distortion(request.elvis.models),
+            axis=axis,
+            distortion=optical_models.distortion(request.elvis.models, design_distortion),
+            design_distortion=design_distortion,
             throughput_factor=optical_models.throughput(request.elvis.models),
         ),
         atmosphere=Atmosphere(site, turbulence, seeing, request.sky.airmass),
@@ -111,7 +116,11 @@ def build(
         exposure=Exposure(dit, count, timing.text("count_key"), request.elvis.exposure, detector.kind == "ir"),
         frame=Frame(window, chips),
         goal=goal,
-        header={**facts.part("header").tree, **{f"ESO {k.replace('.', ' ').upper()}": v for k, v in options.items()}},
+        header={
+            **facts.part("header").tree,
+            **{f"ESO {key.replace('.', ' ').upper()}": option for key, option in options.items() if "." in key},
+        },
+        repeated_cards=facts.part("repeated_cards").tree,
         spectrograph=spectrograph,
         values=values,
         notes=(*notes, *seeing_note),
@@ -146,6 +155,17 @@ def describe(in_beam: Sequence[Filter], peak: float) -> tuple[str, tuple[str, ..
     if peak < FAINT * grey or peak == 0.0:
         notes += (f"the optics pass at most {peak:.2g} of the light with {names}",)
     return names, notes
+
+
+def telescope_axis(facts: SourcedTable) -> tuple[tuple[float, float], float]:
+    """Return the field coordinates (arcsec) of the telescope's axis and the cubic distortion (1/arcsec2) about it.
+
+    The table gives the ``distortion`` d as the zenithal polynomial of FITS (ZPN, PV2_3): an angle z from the axis is
+    imaged at z + d z^3. Field coordinates are tangents, z + z^3 / 3.
+    """
+    x, y = facts.value("axis", "arcsec") if "axis" in facts else (0.0, 0.0)
+    cubic = facts.number("distortion", "1/rad2") - TANGENT if "distortion" in facts else 0.0
+    return (float(x), float(y)), cubic * math.radians(1.0 / 3600.0) ** 2
 
 
 def make_telescope(facts: SourcedTable) -> Telescope:
@@ -350,11 +370,14 @@ def frame(facts: SourcedTable, detector: Detector, request: Request) -> tuple[Wi
     """Return the part of each chip, and the chips, to be rendered.
 
     The default frame is ``chips`` and the central ``window`` = [columns, rows] of each; without ``window`` all of it.
+    Chips come in the order of ``chips``, if these are all, else of their numbers.
     """
     numbers = [chip.id for chip in detector.chips]
     full = Window(0, 0, detector.nx, detector.ny)
     requested = request.elvis.window
     default = tuple(int(c) for c in facts.tree.get("chips", numbers))
+    if set(default) == set(numbers):
+        numbers = list(default)
     if isinstance(requested, Window):
         window = requested
         inside = 0 <= window.x0 <= detector.nx - window.nx and 0 <= window.y0 <= detector.ny - window.ny
@@ -376,4 +399,4 @@ def frame(facts: SourcedTable, detector: Detector, request: Request) -> tuple[Wi
     for chip in chips:
         if chip not in numbers:
             raise choice_error("/elvis/chips", chip, numbers)
-    return window, chips
+    return window, tuple(number for number in numbers if number in chips)

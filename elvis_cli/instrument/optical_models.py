@@ -39,8 +39,8 @@ def throughput(models: Mapping[str, StageModel]) -> float:
     return 1.0 if model is None else float(10.0 ** (0.4 * model.shift))
 
 
-def distortion(models: Mapping[str, StageModel]) -> float:
-    """Return the cubic term of the distortion, 1/arcsec2.
+def distortion(models: Mapping[str, StageModel], design: float = 0.0) -> float:
+    """Return the cubic term of the distortion, 1/arcsec2; that of the ``design`` where the user has no model.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def distortion(models: Mapping[str, StageModel]) -> float:
         The model is not one number, ``cubic``.
     """
     model = _model(models, "distortion", Distortion, "cubic: -0.01..0.01 1/arcsec2")
-    return 0.0 if model is None else model.cubic
+    return design if model is None else model.cubic
 
 
 def _model(models: Mapping[str, StageModel], name: str, kind: type[Model], allowed: str) -> Model | None:

@@ -126,6 +126,7 @@ class TomlInstrument:
 
         exposure_calibration, cards = calibration.make(request.elvis.calibration, request, facts, self._find)
         setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+        exposure_calibration = calibration.faded(exposure_calibration, request, setup)
         return replace(setup, calibration=exposure_calibration, header={**setup.header, **cards})
 
     def _mode(self, request: Request) -> tuple[object, list[str]]:

@@ -73,3 +73,5 @@ class Lamp:
     """K; 0 = no continuum."""
     fill: float = 0.5
     """Part of the full well that it usually fills in the brightest pixel."""
+    fade: float = 0.0
+    """s in which a twilight falls to 1/e; 0 = it is steady."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from elvis_cli.model.atmosphere import Atmosphere
@@ -34,8 +34,12 @@ class Optics:
     plate_scale: float
     """arcsec per mm in the focal plane."""
     pupil_mask: PupilMask | None = None
+    axis: tuple[float, float] = (0.0, 0.0)
+    """Field coordinates (arcsec) of the telescope's axis: centre of the distortion, reference point of the WCS."""
     distortion: float = 0.0
     """Cubic term of the radial distortion, 1/arcsec2."""
+    design_distortion: float = 0.0
+    """The instrument's own, which the WCS has, whatever model the user puts in its place."""
     throughput_factor: float = 1.0
     """Grey factor on the throughput: the user's zero point over the instrument's."""
 
@@ -81,6 +85,8 @@ class Setup:
     goal: Goal
     header: Mapping[str, Any]
     """Further primary header cards: keyword (as in "ESO INS FILT1 NAME" or "INSTRUME") -> value or (value, comment)."""
+    repeated_cards: Mapping[str, str] = field(default_factory=dict)
+    """Primary header cards that have the value of another, where there is that: keyword -> the other keyword."""
     spectrograph: Spectrograph | None = None
     """None = an imager."""
     calibration: Calibration | None = None

@@ -271,7 +271,7 @@ def _words(top: fits.Header, header: fits.Header, name: str) -> tuple[str, str]:
     optics = [str(value) for value in optics if str(value).lower() not in _EMPTY_PLACES]
     camera = top.get("INSTRUME") or header.get("INSTRUME") or top.get("TELESCOP")
     title = [camera, top.get("ESO INS MODE"), " ".join(dict.fromkeys(optics)), name]
-    made = "simulated" if top.get("SIMULATED") is True else ""
+    made = "simulated" if any(top.get(key) is True for key in ("SIMUL", "SIMULATED")) else ""
     details = [top.get("OBJECT"), _exposure(top), made, str(top.get("DATE-OBS", ""))[:19].replace("T", " ")]
     first, second = (" | ".join(printable(str(word)) for word in words if word) for words in (title, details))
     return first or "FITS image", second

@@ -24,10 +24,8 @@ from elvis_cli.prediction import series as etc_output
 from elvis_cli.prediction.imaging import ImagingPrediction
 from elvis_cli.prediction.series import pick
 from elvis_cli.product import header, wcs
-from elvis_cli.product.fits import Image, Table
+from elvis_cli.product.fits import ELECTRONS, Image, Table
 from elvis_cli.sky.pointing import observe
-
-ELECTRON = "electron"
 
 
 def extensions(
@@ -84,7 +82,7 @@ def _row(name: str, values: Mapping[str, float], where: str) -> Iterator[Table]:
     if values:
         columns = {flag.upper(): np.array([value]) for flag, value in values.items()}
         remark = [("ESO SIM OUT WHERE", f"{where}, per integration", "what the electrons are")]
-        yield Table(name, columns, dict.fromkeys(columns, ELECTRON), remark)
+        yield Table(name, columns, dict.fromkeys(columns, ELECTRONS), remark)
 
 
 def _psf(psf: Psf) -> Iterator[Table | Image]:

@@ -1,8 +1,8 @@
 """The FITS file: header cards and pixels to bytes, one HDU after another, the same bytes for the same request.
 
 The layout is a primary header without data, one image extension a chip, further tables and images, the table
-ELVIS_VALUES (every number that was used, with unit and source) and the table ELVIS_REQUEST (the request itself:
-`elvis replay`).
+ELVIS_VALUES (every number that was used, with unit and source) and the table ELVIS_REQUEST (the request itself, its
+rows put together: `elvis replay`).
 
 astropy formats the cards; pixels and checksums are streamed here, because astropy keeps every HDU until the end,
 writes the wall clock into the checksum's comment and sums 2880 bytes at a time.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,9 +42,13 @@ CARD_LENGTH = 80
 REQUEST_EXTENSION = "ELVIS_REQUEST"
 VALUES_EXTENSION = "ELVIS_VALUES"
 
+ELECTRONS = "count"
+"""TUNIT of a column of electrons: "electron" is not among the units of FITS 4.0 (table 4), and astropy warns of it."""
 _ASCII = str.maketrans({"µ": "u", "μ": "u", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+-", "’": "'", "λ": "lambda"})
 _MAX_SHORT_TEXT = 40
 """Strings above this may be continued on a second card."""
+_MAX_TEXT_WIDTH = 8000
+"""Characters of the request in one row: CFITSIO reads no string column wider than 28800."""
 _TFORMS = {"f8": "1D", "f4": "1E", "i4": "1J", "i8": "1K"}
 """TFORM of the numbers that a table may hold."""
 
@@ -140,10 +145,11 @@ def write(
         "ASSUMED": ["yes" if value.assumed else "no" for value in setup.values],
     }
     _write_table(out, Table(VALUES_EXTENSION, values))
+    rows = text_rows(request_json(request))
     effective = {
-        "VERSION": [__version__],
-        "SEED": [str(request.elvis.seed)],
-        "REQUEST": [request_json(request)],
+        "VERSION": [__version__] * len(rows),
+        "SEED": [str(request.elvis.seed)] * len(rows),
+        "REQUEST": rows,
     }
     _write_table(out, Table(REQUEST_EXTENSION, effective))
 
@@ -151,6 +157,14 @@ def write(
 def request_json(request: Request) -> str:
     """Return the request as it travels in the file."""
     return plain(json.dumps(request.document, default=dict, separators=(",", ":")))
+
+
+def text_rows(text: str, width: int = _MAX_TEXT_WIDTH) -> list[str]:
+    """Return ``text``, of one line, in pieces of at most ``width`` characters for the rows of a table.
+
+    No piece ends with a space, which readers of FITS tables strip, unless it is all spaces.
+    """
+    return re.findall(f".{{0,{width - 1}}}[^ ]|.{{1,{width}}}", text) or [""]
 
 
 def plain(text: str) -> str:

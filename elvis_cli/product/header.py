@@ -27,7 +27,20 @@ Card = tuple[str, object, str]
 
 _CATEGORIES = ("DPR", "OBS", "TPL", "DET", "INS", "SEQ", "TEL", "ADA", "AOS", "SIM")
 _OURS = frozenset(
-    ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "ORIGIN", "SIMULATED", "CHECKSUM", "DATASUM", "END", "COMMENT", "HISTORY")
+    (
+        "SIMPLE",
+        "BITPIX",
+        "NAXIS",
+        "EXTEND",
+        "ORIGIN",
+        "SIMUL",
+        "SIMULATED",
+        "CHECKSUM",
+        "DATASUM",
+        "END",
+        "COMMENT",
+        "HISTORY",
+    )
 )
 """Keywords that a request cannot set."""
 _DOTTED = re.compile(r"(?=.{1,40}$)[A-Z][A-Z0-9]*(\.[A-Z0-9_-]+)+")
@@ -53,6 +66,9 @@ def primary(request: Request, setup: Setup, prediction: Prediction, observation:
         keyword = _full(name) if " " in name else name
         value, comment = card if isinstance(card, tuple) else (card, by_keyword.get(keyword, ("", "", ""))[2])
         by_keyword[keyword] = (keyword, value, comment)
+    for keyword, source in setup.repeated_cards.items():
+        if source in by_keyword:  # some modes are without the key
+            by_keyword.setdefault(keyword, (keyword, *by_keyword[source][1:]))
     for keyword, value, comment in _template(request):
         by_keyword[keyword] = (keyword, value, comment or by_keyword.get(keyword, ("", "", ""))[2])
     instrument = by_keyword["INSTRUME"][1]
@@ -77,6 +93,7 @@ def extension(request: Request, setup: Setup, chip: Chip, part: Part, observatio
         ("BUNIT", *unit),
         *wcs.cards(setup, chip, window, observation.ra, observation.dec, observation.position_angle, part.turned),
         *_quadrant(part),
+        *spectrograph_cards.order_cards(setup, chip, window),
         *((keyword, value, "") for keyword, value in chip.header),
         ("ESO DET CHIP NO", chip.id, "number of the chip in the mosaic"),
         (f"{name} ID", f"{detector.name} {chip.id}", "chip identification"),
@@ -120,6 +137,7 @@ def remarks(request: Request, observation: ExposureGeometry, notes: Sequence[str
 
 def _standard(request: Request, setup: Setup, observation: ExposureGeometry) -> list[Card]:
     start = observation.start
+    ra, dec, _ = wcs.axis_pointing(setup, observation.ra, observation.dec, observation.position_angle)
     seconds = (start - start.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
     return [
         ("ORIGIN", "ELVIS", "simulated, not observed"),
@@ -127,8 +145,8 @@ def _standard(request: Request, setup: Setup, observation: ExposureGeometry) -> 
         ("TELESCOP", setup.optics.telescope.name, "simulated telescope"),
         ("INSTRUME", setup.instrument.upper(), "simulated instrument"),
         ("OBJECT", _target_name(request), "target"),
-        ("RA", observation.ra, "[deg] field centre"),
-        ("DEC", observation.dec, "[deg] field centre"),
+        ("RA", ra, "[deg] the telescope's axis"),
+        ("DEC", dec, "[deg] the telescope's axis"),
         ("EQUINOX", 2000.0, "[yr] standard FK5 equinox"),
         ("RADESYS", "ICRS", "celestial reference frame"),
         ("EXPTIME", observation.duration, "[s] integration time that was summed"),
@@ -139,7 +157,7 @@ def _standard(request: Request, setup: Setup, observation: ExposureGeometry) -> 
         *_sidereal(setup, observation),
         ("PI-COI", "ELVIS", "simulated"),
         ("OBSERVER", "ELVIS", "simulated"),
-        ("SIMULATED", True, "THIS IS A SIMULATION"),
+        ("SIMUL", True, "THIS IS A SIMULATION"),
     ]
 
 
@@ -221,6 +239,7 @@ def _sampling(sampling: Sampling) -> list[Card]:
         return [
             ("ESO DET NCORRS", 2, "read-out mode: double correlated sampling"),
             ("ESO DET NCORRS NAME", "Double", "read-out mode"),
+            ("ESO DET NDSAMPLES", 2, "reads of one integration"),
         ]
     name = "FowlerNsamp" if sampling.step is not None else "Uncorr" if sampling.reads == 1 else "NonDest"
     return [
@@ -269,7 +288,7 @@ def _simulation(request: Request, setup: Setup) -> Iterable[Card]:
     yield "ESO SIM VERSION", __version__, "version of ELVIS"
     yield "ESO SIM SEED", request.elvis.seed, "random seed"
     yield "ESO SIM PRODUCT", request.elvis.product, "raw or expected"
-    yield "ESO SIM GENERATION", request.generation, "generation of the ETC JSON"
+    yield "ESO SIM ETCGEN", request.generation, "generation of the ETC JSON"
     if not setup.atmosphere.site.space:
         sky = request.sky
         yield "ESO SIM ATM FLI", sky.fli, "fractional lunar illumination"

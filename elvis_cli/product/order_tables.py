@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.prediction import series as etc_output
-from elvis_cli.product.fits import Table
+from elvis_cli.product.fits import ELECTRONS, Table
 
 if TYPE_CHECKING:
     from elvis_cli.base.arrays import Floats
@@ -26,7 +26,7 @@ Columns = dict[str, "Floats"]
 UNITS = {
     **{f"sed/{flag}": unit for flag, unit in etc_output.ENERGIES.items()},
     "dispersion/dispersion": "nm pixel-1",
-    **{f"{group}/{flag}": "electron" for group, flags in etc_output.ELECTRONS.items() for flag in flags},
+    **{f"{group}/{flag}": ELECTRONS for group, flags in etc_output.ELECTRONS.items() for flag in flags},
 }
 WHERE = {"signals": "in the aperture", "maxsignals": "in the brightest pixel"}
 
@@ -50,7 +50,7 @@ def tables(
                 yield table(group.upper(), spectrum, wanted, units, WHERE.get(group, ""))
     for spectrum in prediction.listed if "snr/noise_components" in series else ():
         noise = spectrum.noise()
-        units = dict.fromkeys((origin.upper() for origin in noise), "electron")
+        units = dict.fromkeys((origin.upper() for origin in noise), ELECTRONS)
         yield table("NOISE_COMPONENTS", spectrum, noise, units, "rms in the aperture")
     for spectrum in prediction.listed if "psf/psf" in series else ():
         yield profiles(spectrum)

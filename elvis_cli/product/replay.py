@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
+import numpy as np
 from astropy.io import fits
 
 from elvis_cli.errors import RequestError, ResourceError
@@ -19,7 +20,7 @@ _MAX_HEADER_BLOCKS = 1000
 def read_request(source: str | os.PathLike[str] | BinaryIO) -> str:
     """Return the JSON text of the request that made ``source``, a path or a binary file (a pipe will do).
 
-    Pixels are skipped, not kept.
+    Pixels are skipped, not kept. The text is in the rows of the column REQUEST; before version 0.2 it had one row.
 
     Raises
     ------
@@ -46,7 +47,8 @@ def _find(file: BinaryIO) -> str:
             size = _data_size(header)
             if header.get("EXTNAME") == REQUEST_EXTENSION:
                 data = b"".join(_chunks(file, size + -size % BLOCK_SIZE))
-                return str(fits.BinTableHDU.fromstring(text + data).data["REQUEST"][0])
+                rows = fits.BinTableHDU.fromstring(text + data).data.view(np.ndarray)["REQUEST"]
+                return b"".join(rows).decode("ascii")
             _skip(file, size + -size % BLOCK_SIZE)
         except (ValueError, TypeError, LookupError, ArithmeticError, fits.VerifyError) as error:
             raise RequestError("", f"the FITS file is damaged: {error}") from error

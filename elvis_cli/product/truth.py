@@ -14,7 +14,7 @@ from elvis_cli.light.compose import Sources
 from elvis_cli.model.request import SceneRequest
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Spectrograph
-from elvis_cli.product.fits import Table
+from elvis_cli.product.fits import ELECTRONS, Table
 from elvis_cli.sky.pointing import observe
 
 EXTENSION = "TRUTH"
@@ -48,7 +48,7 @@ def extensions(request: SceneRequest, setup: Setup, sources: Sources) -> Iterato
             "ELECTRONS": sources.rate[row] * setup.exposure.dit,
             **({} if sources.id is None else {"ID": sources.id[row]}),
         },
-        {**units, "RA": "deg", "DEC": "deg", "MAG": "mag", "ELECTRONS": "electron"},
+        {**units, "RA": "deg", "DEC": "deg", "MAG": "mag", "ELECTRONS": ELECTRONS},
         [
             ("ESO SIM TRUTH WHEN", "middle of the exposure", "when places hold"),
             ("ESO SIM TRUTH TIME", setup.exposure.dit, "[s] one integration: that of ELECTRONS"),

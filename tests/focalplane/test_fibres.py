@@ -122,7 +122,7 @@ def test_its_frames_are_called_echelle(bundle, elvis):
     with fits.open(BytesIO(result.out)) as hdus:
         top = hdus[0].header
         assert (top["ESO DPR CATG"], top["ESO DPR TECH"], top["ESO DPR TYPE"]) == ("SCIENCE", "ECHELLE", "OBJECT")
-        assert (top["ESO SIM SPEC APERTURES"], top["ESO SIM SPEC TRACES"]) == (3, 36)
+        assert (top["ESO SIM SPEC APERTS"], top["ESO SIM SPEC TRACES"]) == (3, 36)
         assert "ESO INS SLIT1 WID" not in top
         assert hdus["WAVE"].data.shape == hdus["CHIP1"].data.shape == (256, 512)
         assert set(np.unique(hdus["APERTURE"].data)) == {0, 1, 2, 3}

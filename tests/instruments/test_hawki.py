@@ -77,7 +77,7 @@ def test_the_field_and_its_gaps():
 def test_a_target_without_an_offset_falls_on_chip_1():
     setup = configure()
     x, y = geometry.field_to_pixel(setup, setup.detector.chip(1), 0.0, 0.0)
-    assert (setup.frame.window.nx, setup.frame.window.ny, setup.frame.chips) == (2048, 2048, (1, 2, 3, 4))
+    assert (setup.frame.window.nx, setup.frame.window.ny, setup.frame.chips) == (2048, 2048, (1, 2, 4, 3))
     assert (2047.5 - x) * setup.optics.pixel_scale == pytest.approx(26.0, abs=0.5)
     assert (2047.5 - y) * setup.optics.pixel_scale == pytest.approx(26.0, abs=0.5)
 

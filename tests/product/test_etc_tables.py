@@ -40,7 +40,7 @@ def test_all_of_them(micado, render, tmp_path):
     found = extensions(path.read_bytes())
     assert list(found) == ["DET5.IMG", *NAMES, "ELVIS_VALUES", "ELVIS_REQUEST"]
     assert found["SED"].columns["SKY"].unit == "J s-1 m-2 m-1 arcsec-2"
-    assert {column.unit for column in found["SIGNALS"].columns} == {"electron"}
+    assert {column.unit for column in found["SIGNALS"].columns} == {"count"}
     assert found["THROUGHPUT"].columns["WAVELENGTH"].unit == "um"
     if shutil.which("fitsverify") is None:
         pytest.skip("fitsverify is missing: install the Debian package fitsverify")

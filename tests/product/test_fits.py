@@ -129,7 +129,25 @@ def test_no_values_no_rows(setup, request_for, written):
 def test_big_request(setup, request_for, written):
     stars = {"elvis": {"catalogue": {"x": list(np.linspace(0, 1, 20000))}}}
     with afits.open(io.BytesIO(written(request_for(stars), setup()))) as hdus:
-        assert json.loads(hdus["ELVIS_REQUEST"].data["REQUEST"][0]) == stars
+        assert json.loads("".join(hdus["ELVIS_REQUEST"].data["REQUEST"])) == stars
+
+
+def test_fitsverify_reads_a_request_of_5000_stars(setup, request_for, written, tmp_path):
+    """CFITSIO stops at a column of text that is wider than 28800 characters."""
+    need("fitsverify", "fitsverify")
+    stars = {axis: np.random.default_rng(n).uniform(-9, 9, 5000).tolist() for n, axis in enumerate(("x", "y", "mag"))}
+    path = tmp_path / "frame.fits"
+    path.write_bytes(written(request_for({"elvis": {"catalogue": stars}}), setup()))
+    checked = subprocess.run(["fitsverify", path], capture_output=True, text=True, check=False)
+    assert "0 warning(s) and 0 error(s)" in checked.stdout
+
+
+@given(st.text(alphabet=" ab", max_size=60), st.integers(1, 9))
+def test_rows_of_text_are_the_text(text, width):
+    rows = fits.text_rows(text, width)
+    assert "".join(rows) == text
+    assert all(len(row) <= width for row in rows)
+    assert all(row[-1:] != " " or not row.strip() for row in rows[:-1])
 
 
 def test_one_chip_in_memory_and_written_before_the_next_is_asked_for(setup, request_for, prediction):

@@ -45,7 +45,7 @@ def test_times(opened):
 
 def test_simulated_beyond_doubt(opened):
     top = opened(seed=42)[0].header
-    assert top["SIMULATED"] is True
+    assert top["SIMUL"] is True
     assert top["ORIGIN"] == "ELVIS"
     assert top["ESO SIM SEED"] == 42
     assert any("SIMULATED DATA" in str(line) for line in top["COMMENT"])

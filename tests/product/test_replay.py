@@ -8,6 +8,7 @@ import os
 import threading
 
 import pytest
+from astropy.io import fits
 
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.product.replay import read_request
@@ -29,6 +30,24 @@ def test_from_a_path(frame, tmp_path):
     path.write_bytes(frame)
     assert json.loads(read_request(path)) == DOCUMENT
     assert json.loads(read_request(str(path))) == DOCUMENT
+
+
+@pytest.mark.parametrize(
+    "text", ["a b " * 9000, " " * 30000, "x" * 7980 + " " * 40, ",".join(map(str, range(9000)))], ids=range(4)
+)
+def test_a_request_of_several_rows(text, setup, request_for, written):
+    document = {"target": {"name": text}}
+    assert json.loads(read_request(io.BytesIO(written(request_for(document), setup())))) == document
+
+
+def test_a_file_of_one_row_whatever_its_width():
+    """As files were until version 0.1."""
+    text = json.dumps({"target": {"name": "a b " * 9000}})
+    column = fits.Column("REQUEST", f"{len(text)}A", array=[text])
+    out = io.BytesIO()
+    table = fits.BinTableHDU.from_columns([column], name="ELVIS_REQUEST")
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(out)
+    assert read_request(io.BytesIO(out.getvalue())) == text
 
 
 def test_from_a_file(frame):
