@@ -6,7 +6,7 @@ import copy
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
 from typing import Any, NamedTuple
 
@@ -21,6 +21,11 @@ from elvis_cli.request import parse
 from tests.frames import pixels, prediction, request_for, setup, written
 
 __all__ = ["pixels", "prediction", "request_for", "setup", "written"]  # fixtures
+
+# Some tests compare with astropy, whose tables of UT1 and of leap seconds may be of any age; some do so at import.
+iers.conf.auto_download = False
+iers.conf.auto_max_age = None
+iers.conf.iers_degraded_accuracy = "ignore"
 
 Document = dict[str, Any]
 FORS: Document = {
@@ -80,17 +85,6 @@ def changed(document: Document, changes: dict[str, Any]) -> Document:
 @pytest.fixture(autouse=True)
 def _no_source_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def earth_rotation() -> Iterator[None]:
-    """Let astropy, which some tests compare with, use the table of UT1 that it ships, however old that is."""
-    with (
-        iers.conf.set_temp("auto_download", False),
-        iers.conf.set_temp("auto_max_age", None),
-        iers.conf.set_temp("iers_degraded_accuracy", "ignore"),
-    ):
-        yield
 
 
 @pytest.fixture
