@@ -142,23 +142,24 @@ def _ephemerides(texts: Iterable[str]) -> dict[str, Ephemeris]:
     found: dict[str, Ephemeris] = {}
     for text in texts:
         from elvis_cli.request.files.ephemeris import read_ephemeris
+        from elvis_cli.request.files.guard import reading
 
         name, _, file = ("", "", text) if Path(text).is_file() else text.rpartition("=")
         if name in found:
             raise UsageError(f"--ephemeris: {name or 'the target'} has two files")
-        found[name] = read_ephemeris(Path(file))
+        with reading("--ephemeris", Path(file)):
+            found[name] = read_ephemeris(Path(file))
     return found
 
 
 def _patch(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
+    from elvis_cli.request.files.guard import reading
     from elvis_cli.request.parse import parse_json
 
-    try:
+    with reading("--request", path):
         found = parse_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"--request: cannot read {path}: {error.strerror}") from None
     if not isinstance(found, dict):
         raise RequestError("", f"{path.name} is not a JSON object")
     return found

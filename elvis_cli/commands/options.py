@@ -6,6 +6,7 @@ import enum
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache, wraps
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 
 from elvis_cli.commands.console import note
 from elvis_cli.errors import RequestError, UsageError, json_pointer
+from elvis_cli.model.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from elvis_cli.model.request import Request
@@ -72,6 +74,7 @@ class Options:
     """Assumptions about the files of `collect`."""
     ephemeris: Ephemeris | None = None
     """Where the target is at the date of each request."""
+    limits: Limits = DEFAULT
 
     def read(self, text: bytes | str) -> Request:
         """Return the Request in ``text`` with these options.
@@ -85,7 +88,7 @@ class Options:
         """
         from elvis_cli.request import parse
 
-        request = parse.read(text, self.overrides, strict=self.strict)
+        request = parse.read(text, self.overrides, strict=self.strict, limits=self.limits)
         note(self.notes)
         note(getattr(self.overrides.get("catalogue"), "notes", ()))
         from elvis_cli.instrument import registry
@@ -104,7 +107,7 @@ class Options:
             raise RequestError("/timesnr/snr", reason, allowed=exposure.count_key)
         keys = follow(self.ephemeris, request, exposure.duration)
         keys["pointing"] = {**self.overrides.get("pointing", {}), **keys["pointing"]}
-        request = parse.read(text, {**self.overrides, **keys}, strict=self.strict)
+        request = parse.read(text, {**self.overrides, **keys}, strict=self.strict, limits=self.limits)
         return replace(request, warnings=(*request.warnings, *self.ephemeris.notes))
 
 
@@ -122,6 +125,23 @@ _INFRARED = "Infrared detector"
 def collect(
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown keys.", rich_help_panel="Request")] = False,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="memory|output=BYTES",
+            help="Refuse requests that take more (memory=2GB, output=20GB).",
+            rich_help_panel="Request",
+        ),
+    ] = None,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            envvar="ELVIS_OFFLINE",
+            help="Refuse what needs the network or another program: SkyCalc, TIPTOP.",
+            rich_help_panel="Request",
+        ),
+    ] = False,
     errors: Annotated[
         Errors, typer.Option(help="Format of errors and notes on stderr.", rich_help_panel="Request")
     ] = Errors.TEXT,
@@ -349,7 +369,8 @@ def collect(
     if sed:
         from elvis_cli.request.files.spectrum import read_spectrum
 
-        given["sed"], file_notes = read_spectrum(sed, sed_unit, sed_absolute)
+        with _reading("--sed", sed):
+            given["sed"], file_notes = read_spectrum(sed, sed_unit, sed_absolute)
     elif sed_unit or sed_absolute:
         raise UsageError(
             f"{'--sed-unit' if sed_unit else '--sed-absolute'} is about the file of --sed, and there is none"
@@ -357,37 +378,62 @@ def collect(
     if catalogue:
         from elvis_cli.request.files.catalogue import columns_named, read_catalogue
 
-        given["catalogue"] = read_catalogue(catalogue, columns_named(column or ()))
+        with _reading("--catalogue", catalogue):
+            given["catalogue"] = read_catalogue(catalogue, columns_named(column or ()))
     elif column:
         raise UsageError("--column is about the table of --catalogue, and there is none")
     if image:
         from elvis_cli.request.files.image import read_image
 
-        given["image"], notes = read_image(image)
+        with _reading("--image", image):
+            given["image"], notes = read_image(image)
         note(notes)
     if psf == "tiptop":
         given["psf"] = psf
     elif psf:
         from elvis_cli.request.files.psf import read_psf
 
-        given["psf"] = read_psf(Path(psf))
+        with _reading("--psf", Path(psf)):
+            given["psf"], notes = read_psf(Path(psf))
+        note(notes)
     if cube:
         from elvis_cli.request.files.cube import read_cube
 
-        given["cube"], notes = read_cube(cube)
+        with _reading("--cube", cube):
+            given["cube"], notes = read_cube(cube)
         note(notes)
     if previous:
         from elvis_cli.product.previous import read_previous
 
-        given["previous"] = read_previous(previous, gap)
+        with _reading("--previous", previous):
+            given["previous"] = read_previous(previous, gap)
     places = None
     if ephemeris:
         if ra is not None or dec is not None:
             raise UsageError("--ephemeris cannot be combined with --ra and --dec")
         from elvis_cli.request.files.ephemeris import read_ephemeris
 
-        places = read_ephemeris(ephemeris)
-    return Options({key: value for key, value in given.items() if value is not None}, strict, tuple(file_notes), places)
+        with _reading("--ephemeris", ephemeris):
+            places = read_ephemeris(ephemeris)
+    overrides = {key: value for key, value in given.items() if value is not None}
+    limits = _limits(limit or [], offline) if limit or offline else DEFAULT
+    return Options(overrides, strict, tuple(file_notes), places, limits)
+
+
+def _reading(option: str, path: Path) -> AbstractContextManager[None]:
+    """Return the context in which a file of the user is read: its faults become errors of ours."""
+    from elvis_cli.request.files.guard import reading
+
+    return reading(option, path)
+
+
+def _limits(texts: list[str], offline: bool) -> Limits:
+    from elvis_cli.request.budget import parse_limits
+
+    try:
+        return parse_limits(texts, offline)
+    except ValueError as error:
+        raise UsageError(f"--limit: {error}") from None
 
 
 def request_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -447,5 +493,6 @@ def models(given: list[str]) -> dict[str, Any]:
             raise UsageError(f"--model: {text!r} is not NAME=FILE")
         from elvis_cli.request.files.model import read_model
 
-        found[name.strip()] = read_model(name.strip(), Path(file))
+        with _reading("--model", Path(file)):
+            found[name.strip()] = read_model(name.strip(), Path(file))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
-from elvis_cli.request.files.catalogue import read_catalogue
+from elvis_cli.request.files.catalogue import SourceTable, read_catalogue
+from elvis_cli.request.files.guard import reading
 from elvis_cli.request.payload import NUMBER_COLUMNS, unpack
 
 UNITS = {"ra": "deg", "dec": "deg", "x": "arcsec", "y": "arcsec", "mag": "mag", "temperature": "K", "radius": "arcsec",
@@ -20,8 +21,12 @@ DEFAULTS = {"index": 1.0}
 """Values of a column that a file does not have; others are 0: a star, the target's spectrum."""
 
 
-def merge(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the columns of all files, one after another, and counts and histograms of magnitude.
+def merge(
+    files: Sequence[Path], named: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Return the columns of all files, one after another, counts and histograms of magnitude, and notes.
+
+    ``named`` tells the column of a quantity where its name does not.
 
     Sources keep their numbers (``id``) if all files have some and none is there twice; else they are numbered from 0,
     and the summary says so.
@@ -31,9 +36,17 @@ def merge(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
     UsageError
         A file cannot be read as a table.
     RequestError
-        A file does not have the columns of a catalogue, or they do not agree on places in the field or on the sky.
+        A file does not have the columns of a catalogue, or they do not agree on places in the field or on the sky,
+        or on the band of the magnitudes.
     """
-    parts = [_read(path) for path in files]
+    tables = [_table(path, named) for path in files]
+    parts = [_columns(table) for table in tables]
+    bands = {band: path.name for path, table in zip(files, tables, strict=True) if (band := table.band())}
+    if len(bands) > 1:
+        found = ", ".join(f"{band} in {name}" for band, name in bands.items())
+        raise RequestError(
+            "/elvis/catalogue/mag", f"the magnitudes are in different bands: {found}", allowed="one band"
+        )
     kinds = {"ra" if "ra" in part else "x" for part in parts}
     if len(kinds) > 1:
         odd = next(path for path, part in zip(files, parts, strict=True) if ("ra" in part) != ("ra" in parts[0]))
@@ -50,7 +63,7 @@ def merge(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
     columns["id"] = (columns["id"] if kept else np.arange(count)).astype(np.int64)
     summary: dict[str, Any] = {"total": _summary(columns), "ids": "kept" if kept else "numbered from 0"}
     summary["files"] = {path.name: _summary(part) for path, part in zip(files, parts, strict=True)}
-    return columns, summary
+    return columns, summary, [note for table in tables for note in table.notes]
 
 
 def write(columns: dict[str, Any], summary: dict[str, Any], out: BinaryIO, *, as_fits: bool) -> None:
@@ -89,8 +102,13 @@ def describe(summary: dict[str, Any]) -> list[str]:
     return [*lines, f"in all {total['stars'] + total['galaxies']} sources; numbers: {summary['ids']}"]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    block = read_catalogue(path)
+def _table(path: Path, named: Mapping[str, str] | None) -> SourceTable:
+    with reading("catalog", path):
+        return read_catalogue(path, named)
+
+
+def _columns(table: SourceTable) -> dict[str, Any]:
+    block = table.block(None)
     return {name: np.asarray(values) if name == "sed" else _column(values) for name, values in block.items()}
 
 

@@ -1,0 +1,134 @@
+"""Files of the user: checked before a library reads them, whose faults become errors of ours."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import math
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from elvis_cli.errors import ElvisError, UsageError
+from elvis_cli.request.files.errors import one_line
+
+MAX_FILE_BYTES = 4 << 30
+"""Bytes of a file."""
+MAX_UNPACKED_BYTES = 1 << 30
+"""Bytes of a compressed file when it is unpacked."""
+_BLOCK = 2880
+_MAX_HEADER_BLOCKS = 2000
+_MAX_AXES = 32
+"""Axes of an image; NumPy has no more."""
+_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_CHOICE = re.compile(r"\[[^\[\]]*\]$")
+_CARD = re.compile(rb"(?i)(BITPIX|NAXIS\d*|PCOUNT|GCOUNT) *= *([+-]?\d{1,18}) *(/.*)?", re.DOTALL)
+
+
+@contextmanager
+def reading(option: str, path: Path) -> Iterator[None]:
+    """Read the file of an option inside this context, ``FILE`` or ``FILE[EXTENSION]``.
+
+    It must be a regular file of bounded size, and whole if it is FITS. Any exception inside that is not ours is taken
+    as a fault of the file: the readers of libraries meet damage with all kinds of them.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read.
+    """
+    try:
+        _check(path if path.exists() else Path(_CHOICE.sub("", str(path))))
+        yield
+    except (ElvisError, MemoryError):
+        raise
+    except Exception as error:
+        if os.environ.get("ELVIS_DEBUG"):
+            raise
+        raise UsageError(f"{option}: cannot read {path}: {one_line(error)}") from None
+
+
+def _check(path: Path) -> None:
+    """Refuse a file that is not regular, too large, or FITS with sizes that cannot be.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened.
+    ValueError
+        It is refused.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise ValueError("it is a folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is not a regular file")
+    if found.st_size > MAX_FILE_BYTES:
+        raise ValueError(f"it has {found.st_size} bytes; allowed: up to {MAX_FILE_BYTES}")
+    with path.open("rb") as file:
+        magic = file.read(6)
+    unpack = next((unpack for start, unpack in _COMPRESSED.items() if magic.startswith(start)), None)
+    if unpack is None:
+        with path.open("rb") as file:
+            _check_fits(file, found.st_size)
+        return
+    with unpack(path, "rb") as stream:
+        size = 0
+        while chunk := stream.read(1 << 20):
+            size += len(chunk)
+            if size > MAX_UNPACKED_BYTES:
+                raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes")
+        stream.seek(0)
+        _check_fits(stream, size)
+
+
+def _check_fits(file: IO[bytes], end: int) -> None:
+    """Refuse a FITS file, of which ``end`` is the size, whose headers give sizes that are wrong or do not fit in it."""
+    start = 0
+    while start < end:
+        file.seek(start)
+        first = file.read(_BLOCK)
+        if not first.startswith(b"XTENSION" if start else b"SIMPLE  ="):
+            return  # no FITS file, or what stands behind the last extension: no reader takes it for one
+        cards, size = _structure(file, first)
+        start += size
+        start += _data_size(cards)
+        if start > end:
+            raise ValueError("it ends too early, or the sizes in its headers are wrong")
+        start += -start % _BLOCK
+
+
+def _structure(file: IO[bytes], block: bytes) -> tuple[dict[str, int], int]:
+    """Return the numbers of the cards that say how large the data are, and the bytes of the header."""
+    cards: dict[str, int] = {}
+    for blocks in range(1, _MAX_HEADER_BLOCKS + 1):
+        for at in range(0, len(block), 80):
+            card = block[at : at + 80]
+            if card[:8].rstrip() == b"END":
+                return cards, blocks * _BLOCK
+            if match := _CARD.fullmatch(card):
+                cards.setdefault(match[1].decode().upper(), int(match[2]))
+        block = file.read(_BLOCK)
+        if len(block) < _BLOCK:
+            break
+    raise ValueError("a header in it does not end")
+
+
+def _data_size(cards: dict[str, int]) -> int:
+    """Return the bytes of an HDU's data (FITS 4.0, sections 4.4.1 and 6.1)."""
+    count = cards.get("NAXIS", -1)
+    if not 0 <= count <= _MAX_AXES or cards.get("BITPIX") not in (8, 16, 32, 64, -32, -64):
+        raise ValueError("a header in it has no valid BITPIX and NAXIS")
+    axes = [cards.get(f"NAXIS{n}", -1) for n in range(1, count + 1)]
+    extra, groups = cards.get("PCOUNT", 0), cards.get("GCOUNT", 1)
+    if min([*axes, extra, groups, 0]) < 0:
+        raise ValueError("a header in it has an axis that is missing or negative")
+    if not axes:
+        return 0
+    elements = math.prod(axes[1:] if axes[0] == 0 and count > 1 else axes)
+    return abs(cards["BITPIX"]) // 8 * groups * (extra + elements)

@@ -1,0 +1,122 @@
+"""A damaged, endless or oversized file is refused with one line, before a library reads it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.request.files import guard
+from elvis_cli.request.files.guard import reading
+
+
+def header(*cards: str) -> bytes:
+    return "".join(card.ljust(80) for card in (*cards, "END")).encode().ljust(2880)
+
+
+TOP = header("SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    0")
+
+
+def refused(path: Path) -> str:
+    begin = time.process_time()
+    with pytest.raises(UsageError) as caught, reading("--image", path):
+        pass
+    assert time.process_time() - begin < 1.0
+    assert caught.value.message.startswith(f"--image: cannot read {path}: ")
+    return caught.value.message
+
+
+@pytest.mark.parametrize("name", ["a.fits", "a.fits.gz"])
+def test_whole_files_pass(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    table = fits.BinTableHDU.from_columns([fits.Column("A", "PJ()", array=np.array([[1, 2], [3]], object))])
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros((3, 4))), table, fits.CompImageHDU(np.eye(9))]).writeto(
+        path
+    )
+    with reading("--image", path):
+        pass
+    with reading("--image", Path(f"{path}[1]")):
+        pass
+
+
+@pytest.mark.parametrize(("name", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)])
+def test_what_unpacks_to_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setattr(guard, "MAX_UNPACKED_BYTES", 1 << 20)
+    path = tmp_path / name
+    path.write_bytes(pack(bytes(1 << 20)))
+    with reading("--image", path):
+        pass
+    path.write_bytes(pack(bytes((1 << 20) + 1)))
+    assert "unpacks to more" in refused(path)
+    path.write_bytes(pack(os.urandom(5000))[:-20])
+    refused(path)
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        ("BITPIX  = 8", "NAXIS   = 9223372036854775808"),
+        ("BITPIX  = 8", "NAXIS   = 999999"),
+        ("BITPIX  = 8", "NAXIS   = -1"),
+        ("BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 1"),
+        ("BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = -2880"),
+        ("BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = 1", "PCOUNT  = -5760"),
+        ("BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = 1", "GCOUNT  = -5"),
+        ("BITPIX  = 8", "NAXIS   = 3", *(f"NAXIS{n}  = 99999999" for n in (1, 2, 3))),
+        ("BITPIX  = 7", "NAXIS   = 0"),
+        ("BITPIX  = '8'", "NAXIS   = 0"),
+        ("NAXIS   = 0",),
+        (),
+    ],
+)
+@pytest.mark.parametrize("extension", [False, True])
+def test_sizes_that_cannot_be(tmp_path: Path, cards: tuple[str, ...], extension: bool) -> None:
+    path = tmp_path / "a.fits"
+    first = "XTENSION= 'IMAGE   '" if extension else "SIMPLE  =                    T"
+    path.write_bytes((TOP if extension else b"") + header(first, *cards))
+    refused(path)
+
+
+def test_a_header_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits"
+    path.write_bytes(TOP[:240].ljust(2880) * 3000)
+    assert "does not end" in refused(path)
+
+
+def test_only_regular_files(tmp_path: Path) -> None:
+    assert "not a regular file" in refused(Path("/dev/zero"))
+    assert "folder" in refused(tmp_path)
+    refused(tmp_path / "none.fits")
+    os.mkfifo(tmp_path / "pipe")
+    assert "not a regular file" in refused(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(guard.MAX_FILE_BYTES + 1)
+    assert "up to" in refused(tmp_path / "large")
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), TypeError(), AttributeError(), RecursionError(), fits.VerifyError("y")]
+)
+def test_exceptions_of_a_library(tmp_path: Path, error: Exception) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    with pytest.raises(UsageError), reading("--cube", path):
+        raise error
+
+
+def test_errors_of_ours_pass(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    with pytest.raises(RequestError, match="no light"), reading("--cube", path):
+        raise RequestError("/elvis/cube", "no light")
