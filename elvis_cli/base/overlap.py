@@ -30,7 +30,7 @@ def _half(t: Floats) -> Floats:
 
 def circle_on_pixels(shape: tuple[int, int], x: float, y: float, radius: float) -> Floats:
     """Return the area (ny, nx) that each pixel shares with the circle about (x, y); pixels are centred at integers."""
-    columns, rows = np.arange(shape[1] + 1) - 0.5 - x, np.arange(shape[0] + 1) - 0.5 - y
+    columns, rows = (np.arange(n + 1, dtype=float) - 0.5 - at for n, at in ((shape[1], x), (shape[0], y)))
     return np.asarray(np.diff(np.diff(circle_below(columns, rows, radius), axis=0), axis=1))
 
 

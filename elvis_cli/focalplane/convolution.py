@@ -67,7 +67,7 @@ def core_and_halo(psf: Psf, chip: Chip, index: int) -> tuple[Image, Image]:
         return np.asarray(0.5 + 0.5 * np.cos(math.pi * part), np.float32)
 
     offset = np.arange(-margin, margin + 1)
-    core = kernel(psf, chip, index, margin) * inside(np.hypot(offset, offset[:, None]))
+    core = np.asarray(kernel(psf, chip, index, margin) * inside(np.hypot(offset, offset[:, None])))
     coarse = rotate_stamp(psf.coarse[index], chip)
     even = 1 - coarse.shape[0] % 2  # then the star is right of and above the middle
     halo = coarse[even:, even:] * np.float32(psf.step**2)
@@ -147,5 +147,7 @@ def convolve(terms: Sequence[tuple[Image, int, Image]], signed: bool = False) ->
         part *= fft.rfft2(larger, workers=workers)
         spectrum += part
         del part
-    blurred = fft.irfft2(spectrum, s=shape, workers=workers)[2 * margin :, 2 * margin :]
-    return blurred if signed else np.maximum(blurred, 0.0, out=blurred)  # rounding of the transform far out
+    blurred: Image = fft.irfft2(spectrum, s=shape, workers=workers)[2 * margin :, 2 * margin :]
+    if not signed:  # rounding of the transform far out
+        np.maximum(blurred, 0.0, out=blurred)
+    return blurred

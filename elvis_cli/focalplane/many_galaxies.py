@@ -273,8 +273,7 @@ def _folded(spectrum: NDArray[np.complex64], fine: int) -> NDArray[np.complex64]
         direct = place <= columns // 2
         total[:, direct] += folded[:, place[direct]]
         total[:, ~direct] += mirrored[:, columns - place[~direct]]
-    total /= np.float32(fine)
-    return total
+    return np.asarray(total / np.float32(fine))
 
 
 def _count(profiles: Profiles, limits: Floats, fine: int) -> NDArray[np.int64]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from elvis_cli.kernels.compile import njit
 
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]

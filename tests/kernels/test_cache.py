@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numba
 import pytest
 
-from elvis_cli import kernels
 from elvis_cli.errors import ResourceError
+from elvis_cli.kernels import compile as kernel_compile
 
 
 def nowhere(**_: object) -> object:
@@ -31,19 +31,19 @@ def read_only() -> Iterator[None]:
 @pytest.mark.usefixtures("read_only")
 def test_a_read_only_installation_keeps_kernels_among_temporary_files(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    kernels.settle()
+    kernel_compile.choose_cache_folder()
     (folder,) = tmp_path.iterdir()
     assert os.environ["NUMBA_CACHE_DIR"] == str(folder)
     assert str(folder) == numba.config.CACHE_DIR
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    kernels.settle()  # the next process finds it
+    kernel_compile.choose_cache_folder()  # the next process finds it
 
 
 @pytest.mark.usefixtures("read_only")
 def test_without_any_place_the_reason_is_said(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     with pytest.raises(ResourceError, match="NUMBA_CACHE_DIR"):
-        kernels.settle()
+        kernel_compile.choose_cache_folder()
 
 
 def test_a_folder_that_others_can_write_to_is_refused(tmp_path) -> None:
@@ -51,8 +51,8 @@ def test_a_folder_that_others_can_write_to_is_refused(tmp_path) -> None:
     folder.mkdir()
     folder.chmod(0o777)
     with pytest.raises(PermissionError):
-        kernels.private_folder(str(tmp_path))
+        kernel_compile.private_folder(str(tmp_path))
     folder.rmdir()
     folder.symlink_to(tmp_path)
     with pytest.raises(PermissionError):
-        kernels.private_folder(str(tmp_path))
+        kernel_compile.private_folder(str(tmp_path))
