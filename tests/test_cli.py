@@ -137,7 +137,7 @@ class TestFilter:
             np.testing.assert_allclose(pixels(result.out)[0], pixels(law.out)[0], rtol=1e-3)
 
     @pytest.mark.parametrize(
-        "text", ["1 2\nx y\n", "1\n", "", "1 nan\n", "500 1\n600 1\n", "2e-6 1\n1e-6 1\n", "2e-7 1\n3e-6 -1\n"]
+        "text", ["1 2\nx y\n", "1\n", "", "1 nan\n", "500 1\n600 1\n", "2e-7 1\n2e-7 1\n3e-6 1\n", "2e-7 1\n3e-6 -1\n"]
     )
     def test_wrong_spectrum(self, elvis: Any, tmp_path: Path, text: str) -> None:
         (tmp_path / "bad.txt").write_text(text)

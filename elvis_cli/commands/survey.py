@@ -64,18 +64,26 @@ def combine(
 
 
 def catalog(
-    files: Annotated[list[Path], typer.Argument(help="Catalogues of stars and galaxies: ECSV, FITS or CSV tables.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Catalogues of stars and galaxies: CSV, ECSV, FITS, VOTable ...")
+    ],
     output: OutputFile = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="Column that holds a quantity, such as mag=Ks_2MASS."),
+    ] = None,
 ) -> None:
     """Merge catalogues of stars and galaxies.
 
     ECSV on stdout, or the format of the output's name; counts on stderr.
     """
+    from elvis_cli.request.files.catalogue import columns_named
     from elvis_cli.survey import catalog as catalogs
 
     if output is not None and output.suffix.casefold() not in (".fits", ".fit", ".ecsv"):
         raise UsageError(f"--output: {output.name} is neither .fits nor .ecsv")
-    columns, summary = catalogs.merge(files)
+    columns, summary, notes = catalogs.merge(files, columns_named(column or ()))
+    note(notes)
     with sink(output) as out:
         catalogs.write(columns, summary, out, as_fits=output is not None and output.suffix.casefold() != ".ecsv")
     for line in catalogs.describe(summary):

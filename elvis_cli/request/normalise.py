@@ -110,6 +110,11 @@ def normalise(document: Mapping[str, Any], warnings: Sequence[str] = ()) -> Requ
     )
 
 
+def brightness(document: Mapping[str, Any]) -> Brightness:
+    """Return the target's brightness in a document that the schema has passed."""
+    return _brightness(_Keys(document))
+
+
 def _section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in (document.get(name) or {}).items() if value is not None}
 
@@ -126,12 +131,31 @@ def _generation(document: Mapping[str, Any], keys: _Keys) -> int:
 
 def _target(keys: _Keys) -> Target:
     target = Target(_morphology(keys), _sed(keys), _brightness(keys))
+    if target.sed.kind == "upload" and keys.find("/elvis/sed/absolute"):
+        return _as_bright_as_its_spectrum(target, keys)
     cube = (keys.document.get("elvis") or {}).get("cube")
     if target.brightness.kind == "flux" and target.sed.kind != "emissionline" and not cube:
         raise RequestError(
             "/target/brightness/brightnesstype", "'flux' is for an emission line only", found="flux", allowed=["mag"]
         )
     return target
+
+
+def _as_bright_as_its_spectrum(target: Target, keys: _Keys) -> Target:
+    """Return the target with the brightness that its uploaded spectrum has, W/m2 in all."""
+    if target.morphology.kind == "infinite":
+        reason = "is the flux of a whole source, and the target is infinite"
+        raise RequestError("/elvis/sed/absolute", reason, found=True, allowed="point or sersic; false")
+    if target.sed.uploaded is None:
+        return target
+    steps = zip(*map(pairwise, target.sed.uploaded), strict=True)
+    watts = sum((b - a) * (y + z) / 2 for (a, b), (y, z) in steps)
+    keys.notes.append("/elvis/sed: as bright as its flux says, not as /target/brightness")
+    if target.sed.extinction_av:
+        keys.notes.append(
+            "/target/sed/extinctionav: changes the shape of the spectrum; /elvis/sed is the flux observed"
+        )
+    return replace(target, brightness=Brightness("flux", flux=watts))
 
 
 def _with_cube(target: Target, cube: Cube) -> Target:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.black_body import radiance
 from elvis_cli.base.constants import LIGHT
 from elvis_cli.base.spectral_grid import bin_edges
 from elvis_cli.errors import RequestError
@@ -59,7 +60,7 @@ def density(target: Target, lo: float, hi: float) -> tuple[Floats, Floats, tuple
         As `flux`.
     """
     brightness, shift = target.brightness, _shift(target.sed)
-    if brightness.kind == "flux" and target.sed.kind == "cube":
+    if brightness.kind == "flux" and target.sed.kind in ("cube", "upload"):
         points, shape, notes = _shape(target.sed, lo / shift, hi / shift)
         values = shape * 10.0 ** (-0.4 * target.sed.extinction_av * dust.curve(points * shift))
         watts = float(np.trapezoid(values, points)) * shift
@@ -133,7 +134,7 @@ def _shape(sed: Sed, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, .
         return points, values / values.max(), ()
     points = np.geomspace(lo, hi, max(3, math.ceil(SAMPLES_PER_LN * math.log(hi / lo)) + 1))
     if sed.kind == "blackbody":
-        return points, templates.black_body(points, sed.temperature), ()
+        return points, radiance(points, sed.temperature), ()
     return points, (points / points[0]) ** sed.exponent, ()
 
 

@@ -300,7 +300,7 @@ class TestCatalog:
         assert "in all 5 sources" in result.err
 
     def test_the_histogram_is_kept(self, files, tmp_path):
-        columns, summary = catalog.merge(files)
+        columns, summary, _ = catalog.merge(files)
         assert summary["total"] == {"stars": 2, "galaxies": 3, "magnitudes": {"18": 1, "21": 2, "24": 2}}
         with (tmp_path / "a.fits").open("wb") as out:
             catalog.write(columns, summary, out, as_fits=True)

@@ -1,18 +1,24 @@
 """Tables and images of the user's: read, brought to our units, embedded, and the same after a replay."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from astropy import units
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import MaskedColumn, Table
+from astropy.table import QTable, Table
 
 from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.model.request import Brightness
 from elvis_cli.request import parse
-from elvis_cli.request.files.catalogue import read_catalogue
+from elvis_cli.request.files.catalogue import columns_named, read_catalogue
 from elvis_cli.request.files.image import read_image
 from elvis_cli.scene import library
 from tests.request.files.test_image import picture
@@ -40,7 +46,7 @@ def test_tables(tmp_path, stars, suffix):
     if suffix == "csv":  # which has no units
         stars["X"] /= 1000.0
     stars.write(path)
-    block = read_catalogue(path)
+    block = read_catalogue(path).block(None)
     assert block["x"] == pytest.approx([0.1, -0.2, 0.0])
     assert (block["y"], block["mag"]) == ([0.1, 0.2, 0.3], [18.0, 19.5, 21.0])
     assert block["temperature"] == [5770, 3500, 9700]
@@ -53,7 +59,7 @@ def test_sky_and_spectra(tmp_path):
     table = Table({"RAJ2000": [5.0, 5.001] * units.hourangle, "DEJ2000": [-30.0, -30.01], "mag": [15, 16]})
     table["sed"] = ["Pickles:G:2:V", "MARCS:4000:4.5"]
     table.write(path)
-    block = read_catalogue(path)
+    block = read_catalogue(path).block(None)
     assert set(block) == {"ra", "dec", "mag", "sed"}
     assert block["ra"] == pytest.approx([75.0, 75.015])
     with pytest.raises(RequestError, match=r"--ra 75\.015000 --dec -30\.000000"):
@@ -80,7 +86,7 @@ def test_long_columns_are_packed(tmp_path):
     x, y = rng.uniform(-50, 50, (2, n))
     path = tmp_path / "many.fits"
     Table({"x": x, "y": y, "mag": rng.uniform(15, 25, n).astype("f4")}).write(path)
-    block = read_catalogue(path)
+    block = read_catalogue(path).block(None)
     text = json.dumps({"instrumentName": "x", "elvis": {"catalogue": block}})
     read = parse.read(text).elvis.catalogue
     assert np.array_equal(read.x, x)
@@ -94,7 +100,7 @@ def test_long_columns_are_packed(tmp_path):
         ({"mag": [1.0]}, "/elvis/catalogue/x", "no column x and no y"),
         ({"mag": [1.0], "ra": [1.0]}, "/elvis/catalogue/dec", "no column dec"),
         ({"mag": ["bright"], "x": [1.0], "y": [1.0]}, "/elvis/catalogue/mag", "does not hold numbers"),
-        ({"mag": [1.0, math.nan], "x": [1.0, 1], "y": [1.0, 2]}, "/elvis/catalogue/mag/1", "1 rows"),
+        ({"mag": [99.0, math.nan], "x": [1.0, 1], "y": [1.0, 2]}, "/elvis/catalogue", "no row has both"),
         ({"mag": [1.0], "x": [1.0] * units.pix, "y": [1.0]}, "/elvis/catalogue/x", "is in pix"),
         ({"mag": np.zeros(0), "x": np.zeros(0), "y": np.zeros(0)}, "/elvis/catalogue", "0 rows"),
     ],
@@ -103,16 +109,309 @@ def test_what_a_table_lacks_is_said(tmp_path, columns, pointer, said):
     path = tmp_path / "stars.ecsv"
     Table(columns).write(path)
     with pytest.raises(RequestError, match=said) as caught:
-        read_catalogue(path)
+        read_catalogue(path).block(None)
     assert caught.value.details["pointer"] == pointer
 
 
-def test_gaps_are_no_numbers(tmp_path):
-    path = tmp_path / "stars.ecsv"
-    Table({"x": [1.0, 2.0], "y": [1.0, 2.0], "mag": MaskedColumn([1.0, 2.0], mask=[False, True])}).write(path)
-    with pytest.raises(RequestError) as caught:
-        read_catalogue(path)
-    assert caught.value.details["pointer"] == "/elvis/catalogue/mag/1"
+FIVE = {"ra": [150.0, 150.1, 150.2, 150.3, 150.4], "dec": [2.0, -0.1, 2.2, 2.3, 2.4], "mag": [16.0, 17, 18, 19, 20]}
+"""Five sources on the sky."""
+IN_K = Brightness(band="K")
+
+
+def text_file(tmp_path, text, name="stars.csv"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def both(path, brightness=IN_K, **named):
+    """Return the block and the notes of a table."""
+    sources = read_catalogue(path, named)
+    return sources.block(brightness), "\n".join(sources.notes)
+
+
+class TestFormats:
+    """All ways in which people write the same table."""
+
+    TEXTS: ClassVar = {
+        "commas": "x,y,mag\n0.5,-1,16\n2,3,17\n",
+        "semicolons after a comment": "# exported\n# on a Monday\nx;y;mag\n0.5;-1;16\n2;3;17\n",
+        "decimal commas": "x;y;mag\n0,5;-1,0;16,0\n2,0;3,0;17,0\n",
+        "tabs": "x\ty\tmag\n0.5\t-1\t16\n2\t3\t17\n",
+        "blanks": "  x     y   mag\n 0.5  -1    16\n 2.0   3    17\n",
+        "names in a comment": "# x y mag\n0.5 -1 16\n2 3 17\n",
+        "names and units in comments": "# x y mag\n# mas mas mag\n500 -1000 16\n2000 3000 17\n",
+        "units in brackets": "x [mas],y (arcsec),mag\n500,-1,16\n2000,3,17\n",
+        "units in names": "x_mas,y_arcsec,mag\n500,-1,16\n2000,3,17\n",
+        "a line of units and one of dashes": "#R\nx;y;mag\nmas;mas;mag\n---;---;---\n500;-1000;16\n2000;3000;17\n",
+        "quotes, blanks and lines of nothing": '\n"x", "y", "mag"\n\n0.5, -1, 16\n\n2, 3, 17\n\n',
+        "a column of row numbers": ",x,y,mag\n0,0.5,-1,16\n1,2,3,17\n",
+        "carriage returns": "x,y,mag\r\n0.5,-1,16\r\n2,3,17\r\n",
+        "remarks": "x y mag\n0.5 -1 16 # a\n2 3 17 # b\n",
+        "SExtractor": "# 1 X offset [arcsec]\n# 2 Y offset [arcsec]\n# 3 MAG magnitude [mag]\n0.5 -1 16\n2 3 17\n",
+        "IPAC": "|x     |y     |mag   |\n|double|double|double|\n|arcsec|arcsec|mag   |\n|null  |null  |null  |\n"
+        "  0.5    -1     16    \n  2      3      17    \n",
+        "DAOPHOT": "#K MERGERAD = INDEF scaleunit %-23.7g\n#\n#N X Y MAG \\\n#U arcsec arcsec mag \\\n"
+        "#F %9.3f %9.3f %9.3f\n#\n"
+        "   0.500   -1.000   16.000\n   2.000    3.000   17.000\n",
+    }
+
+    @pytest.mark.parametrize("how", TEXTS)
+    def test_text(self, tmp_path, how):
+        block, _ = both(text_file(tmp_path, self.TEXTS[how], "stars.dat"))
+        assert block["x"] == pytest.approx([0.5, 2])
+        assert block["y"] == pytest.approx([-1, 3])
+        assert block["mag"] == [16, 17]
+
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            gzip.compress,
+            bz2.compress,
+            lzma.compress,
+            lambda data: b"\xef\xbb\xbf" + data,
+            lambda data: data.decode().encode("utf-16"),
+            lambda data: b"# star of \xc5ngstr\xf6m\n" + data,
+        ],
+        ids=["gzip", "bzip2", "xz", "byte-order mark", "UTF-16", "Latin-1"],
+    )
+    def test_bytes(self, tmp_path, wrap):
+        block, _ = both(text_file(tmp_path, wrap(b"x,y,mag\n0.5,-1,16\n"), "stars.csv.gz"))
+        assert (block["x"], block["y"], block["mag"]) == ([0.5], [-1], [16])
+
+    @pytest.mark.parametrize("form", ["votable", "fits", "ascii.ecsv", "ascii.mrt"])
+    def test_astropy_writes_them(self, tmp_path, form):
+        table = Table(FIVE, units={"ra": "deg", "dec": "deg", "mag": "mag"})
+        table["RV"] = [1000.0, 2000, 3000, 4000, 5000] * units.m / units.s
+        table.write(tmp_path / "stars.any", format=form)
+        block, _ = both(tmp_path / "stars.any")
+        assert block["ra"] == pytest.approx(FIVE["ra"])
+        assert block["dec"] == pytest.approx(FIVE["dec"])
+        assert block["velocity"] == pytest.approx([1, 2, 3, 4, 5])
+
+    def test_the_table_with_the_sources_among_several(self, tmp_path):
+        path = tmp_path / "stars.fits"
+        tables = [
+            fits.table_to_hdu(Table(columns)) for columns in ({"a": [1]}, {"x": [0.5], "y": [1.0], "mag": [16.0]})
+        ]
+        tables[0].name, tables[1].name = "HEAD", "OBJECTS"
+        fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(path)
+        block, notes = both(path)
+        assert block["x"] == [0.5]
+        assert "of 2 tables" in notes
+        assert both(tmp_path / "stars.fits[OBJECTS]")[0] == block
+        with pytest.raises(RequestError, match="no column"):
+            both(tmp_path / "stars.fits[HEAD]")
+
+    def test_without_names(self, tmp_path):
+        path = text_file(tmp_path, "0.5 -1 16\n2 3 17\n")
+        with pytest.raises(RequestError, match="no column x and no y"):
+            both(path)
+        assert both(path, x="1", y="2", mag="3")[0]["mag"] == [16, 17]
+
+
+class TestPlaces:
+    @pytest.mark.parametrize(
+        ("ra", "dec"),
+        [
+            ("10:00:00.5", "-0:30:00"),
+            ("10h00m00.5s", "-00d30m00.0s"),
+            ("10 00 00.5", "\N{MINUS SIGN}00 30 00"),
+            ("10h0m0.5s", "-0\N{DEGREE SIGN}30'00\""),
+            ("150d00m7.5s", "-0.5"),
+            ("150.00208333333333", "-00:30"),
+        ],
+    )
+    def test_sexagesimal(self, tmp_path, ra, dec):
+        block, _ = both(text_file(tmp_path, f"RA;DEC;mag\n{ra};{dec};16\n"))
+        assert block["ra"] == pytest.approx([150 + 0.5 / 240], abs=1e-9)
+        assert block["dec"] == pytest.approx([-0.5], abs=1e-9)
+
+    @pytest.mark.parametrize("unit", ["h:m:s", "hourangle", "h", ""])
+    def test_units_of_sexagesimal(self, tmp_path, unit):
+        table = Table({"RAJ2000": ["10 00 00.5"], "DEJ2000": ["-00 30 00"], "mag": [16.0]})
+        table.write(tmp_path / "stars.vot", format="votable")
+        text = (tmp_path / "stars.vot").read_text().replace('ID="RAJ2000"', f'ID="RAJ2000" unit="{unit}"')
+        assert both(text_file(tmp_path, text, "stars.vot"))[0]["ra"] == pytest.approx([150 + 0.5 / 240], abs=1e-9)
+
+    @pytest.mark.parametrize("name", ["10:61:00", "10:00:99", "ten"])
+    def test_no_angle(self, tmp_path, name):
+        with pytest.raises(RequestError, match="column ra") as caught:
+            both(text_file(tmp_path, f"ra,dec,mag\n10:00:00,1,16\n{name},2,17\n"))
+        assert caught.value.details["pointer"] == "/elvis/catalogue/ra"
+
+    @pytest.mark.parametrize("unit", ["hourangle", "h", "hr"])
+    def test_hours(self, tmp_path, unit):
+        path = text_file(tmp_path, f"ra [{unit}],dec [deg],mag\n10,2,16\n")
+        assert both(path)[0]["ra"] == pytest.approx([150.0])
+
+    @pytest.mark.parametrize(
+        "names",
+        [("RA_ICRS", "DE_ICRS"), ("_RAJ2000", "_DEJ2000"), ("ALPHA_J2000", "DELTA_J2000"), ("raMean", "decMean"),
+         ("sky.ra", "sky.dec"), ("Right Ascension", "Declination")],
+    )  # fmt: skip
+    def test_names(self, tmp_path, names):
+        path = text_file(tmp_path, f"{names[0]},{names[1]},mag\n150,2,16\n")
+        block, notes = both(path)
+        assert (block["ra"], block["dec"], notes) == ([150], [2], "")
+
+    def test_columns_of_the_cds(self, tmp_path):
+        path = text_file(tmp_path, "RAh RAm RAs DE- DEd DEm DEs mag\n10 00 00.5 - 00 30 00 16\n10 0 0 + 0 30 0 17\n")
+        block, _ = both(path)
+        assert block["ra"] == pytest.approx([150 + 0.5 / 240, 150.0])
+        assert block["dec"] == pytest.approx([-0.5, 0.5])
+
+    @pytest.mark.parametrize("frame", ["icrs", "fk5", "galactic"])
+    @pytest.mark.parametrize("name", ["coord", "position"])
+    @pytest.mark.parametrize("suffix", ["ecsv", "fits"])
+    def test_sky_coordinates(self, tmp_path, frame, name, suffix):
+        places = SkyCoord(FIVE["ra"], FIVE["dec"], unit="deg")
+        table = QTable({name: getattr(places, frame), "mag": FIVE["mag"]})
+        table.write(tmp_path / f"stars.{suffix}")
+        block, notes = both(tmp_path / f"stars.{suffix}")
+        assert block["ra"] == pytest.approx(FIVE["ra"], abs=1e-8)
+        assert block["dec"] == pytest.approx(FIVE["dec"], abs=1e-8)
+        assert (frame in notes) == (frame != "icrs")
+
+    def test_pixels_beside_the_sky(self, tmp_path):
+        rows = "\n".join(f"{100 * n},{50 * n},{ra},{dec},18" for n, (ra, dec) in enumerate([(150, 2), (150.1, 2.1)]))
+        path = text_file(tmp_path, f"x,y,ra,dec,mag\n{rows}\n")
+        with pytest.raises(RequestError, match="have no unit"):
+            both(path)
+        assert set(both(path, ra="ra")[0]) == {"ra", "dec", "mag"}
+        assert set(both(path, x="x")[0]) == {"x", "y", "mag"}
+        path = text_file(tmp_path, f"x [pix],y [pix],ra,dec,mag\n{rows}\n")
+        assert set(both(path)[0]) == {"ra", "dec", "mag"}
+
+    def test_offsets_beside_the_sky(self, tmp_path):
+        path = text_file(tmp_path, "x,y,ra,dec,mag\n0,0,150,0,18\n-36,36,150.01,0.01,18\n")
+        block, notes = both(path)
+        assert set(block) == {"x", "y", "mag"}
+        assert "columns not used: ra, dec" in notes
+
+
+class TestGaps:
+    @pytest.mark.parametrize("gap", ["", "nan", "99", "-99", "99.99", "999", "-999.0", "9999", "--", "INDEF", "null"])
+    def test_no_magnitude(self, tmp_path, gap):
+        block, notes = both(text_file(tmp_path, f"x,y,mag\n0,0,18\n1,1,{gap}\n2,2,19\n"))
+        assert (block["mag"], block["id"]) == ([18, 19], [0, 2])
+        assert "1 row of 3 without a magnitude: left out" in notes
+
+    def test_masked(self, tmp_path):
+        table = Table(FIVE, masked=True)
+        table["mag"].mask[1] = table["ra"].mask[2] = True
+        for suffix in ("ecsv", "fits", "vot"):
+            table.write(tmp_path / f"stars.{suffix}", format="votable" if suffix == "vot" else None)
+            block, notes = both(tmp_path / f"stars.{suffix}")
+            assert block["mag"] == [16, 19, 20]
+            assert "1 row of 5 without a magnitude" in notes
+            assert "1 row of 5 without a place" in notes
+
+    @pytest.mark.parametrize(
+        ("name", "key", "gap", "neutral"),
+        [("radial_velocity", "velocity", "", 0), ("rv", "velocity", "-999", 0), ("Teff", "temperature", "nan", 0),
+         ("teff", "temperature", "-99", 0)],
+    )  # fmt: skip
+    def test_optional(self, tmp_path, name, key, gap, neutral):
+        block, notes = both(text_file(tmp_path, f"x,y,mag,{name}\n0,0,18,4000\n1,1,19,{gap}\n"))
+        assert block[key] == [4000, neutral]
+        assert f"1 row without a {key}: taken as 0" in notes
+
+    def test_galaxies(self, tmp_path):
+        text = "x,y,mag,radius,index,angle\n0,0,18,0.5,4,30\n1,1,19,,,\n2,2,20,1,,\n"
+        block, notes = both(text_file(tmp_path, text))
+        assert (block["radius"], block["index"], block["angle"]) == ([0.5, 0, 1], [4, 1, 1], [30, 0, 0])
+        assert "1 row without a radius: taken as 0 (a star)" in notes
+
+    def test_shapes_without_a_radius_are_not_used(self, tmp_path):
+        block, notes = both(text_file(tmp_path, "x,y,mag,index,pa\n0,0,18,0,3\n"))
+        assert set(block) == {"x", "y", "mag"}
+        assert "columns not used: index, pa" in notes
+
+    @pytest.mark.parametrize("ids", [("Star 0", "Star 1"), ("4000000000000000001", "4000000000000000002"), ("1", "")])
+    def test_names_in_place_of_numbers(self, tmp_path, ids):
+        block, notes = both(text_file(tmp_path, f"id,x,y,mag\n{ids[0]},0,0,18\n{ids[1]},1,1,19\n"))
+        assert block["id"] == [0, 1]
+        assert "numbered by their rows" in notes
+
+
+class TestMagnitudes:
+    HEADERS: ClassVar = ["Jmag,Hmag,Ksmag", "mag_J,mag_H,mag_Ks", "J,H,Ks", "j_m,h_m,k_m", "J_2MASS,H_2MASS,Ks_2MASS"]
+
+    @pytest.mark.parametrize("header", HEADERS)
+    @pytest.mark.parametrize(("band", "mag"), [("J", 16), ("H", 17), ("K", 18), ("VISTA_Ks", 18)])
+    def test_that_of_the_band(self, tmp_path, header, band, mag):
+        path = text_file(tmp_path, f"x,y,{header},e_Jmag\n0,0,16,17,18,0.1\n")
+        block, notes = both(path, Brightness(band=band))
+        assert block["mag"] == [mag]
+        assert f"column {header.split(',')[mag - 16]}, taken in the target's band {band}" in notes
+
+    @pytest.mark.parametrize("header", [*HEADERS, "phot_g_mean_mag,phot_bp_mean_mag,W1mag", "r,i,gmag"])
+    def test_none_of_the_band(self, tmp_path, header):
+        path = text_file(tmp_path, f"x,y,{header}\n0,0,16,17,18\n")
+        with pytest.raises(RequestError, match="no column of magnitudes in the target's band V") as caught:
+            both(path, Brightness(band="V"))
+        assert "--column mag=NAME" in str(caught.value)
+        block, notes = both(path, Brightness(band="V"), mag=header.split(",")[1])
+        assert block["mag"] == [17]
+        assert "taken in the target's band V" in notes
+
+    def test_gaia(self, tmp_path):
+        path = text_file(tmp_path, "ra,dec,phot_g_mean_mag,phot_rp_mean_mag\n1,2,16,15\n")
+        assert both(path, Brightness(band="gaia_GRP"))[0]["mag"] == [15]
+
+    @pytest.mark.parametrize(("band", "mag"), [("R", 16), ("sdss_r", 17), ("lsst_r", 17)])
+    def test_capitals_are_other_bands(self, tmp_path, band, mag):
+        path = text_file(tmp_path, "x,y,Rmag,rmag\n0,0,16,17\n")
+        assert both(path, Brightness(band=band))[0]["mag"] == [mag]
+
+    def test_several_of_the_band(self, tmp_path):
+        path = text_file(tmp_path, "x,y,Kmag,Ks_VVV\n0,0,16,17\n")
+        with pytest.raises(RequestError, match="several columns"):
+            both(path)
+        assert both(path, mag="ks_vvv")[0]["mag"] == [17]
+
+    def test_the_plain_name_comes_first(self, tmp_path):
+        assert both(text_file(tmp_path, "x,y,Ksmag,mag\n0,0,16,17\n"))[0]["mag"] == [17]
+
+    @pytest.mark.parametrize("how", ["unit", "name"])
+    def test_systems(self, tmp_path, how):
+        table = Table({"x": [0.0], "y": [0.0]})
+        table["mag" if how == "unit" else "Kmag_AB"] = [18.0] * (units.ABmag if how == "unit" else units.mag)
+        table.write(tmp_path / "stars.ecsv")
+        assert both(tmp_path / "stars.ecsv", Brightness(band="K", system="AB"))[0]["mag"] == [18]
+        with pytest.raises(RequestError, match="is in AB magnitudes"):
+            both(tmp_path / "stars.ecsv")
+
+    @pytest.mark.parametrize("unit", ["Jy", "adu", "erg/s"])
+    def test_fluxes_are_no_magnitudes(self, tmp_path, unit):
+        with pytest.raises(RequestError, match="column mag is in"):
+            both(text_file(tmp_path, f"x,y,mag [{unit}]\n0,0,16\n"))
+
+    def test_the_band_of_each_request(self, elvis, micado, tmp_path):
+        path = text_file(tmp_path, "x,y,Jmag,Kmag\n0,0,19,20\n")
+        for band, mag in (("J", 19), ("K", 20)):
+            document = micado({"target": {"brightness": {"magband": band}}})
+            done = elvis(*WINDOW, "--catalogue", str(path), stdin=json.dumps(document))
+            assert done.code == 0, done.err
+            assert f"magnitudes are those of column {band}mag" in done.err
+            with fits.open(io.BytesIO(done.out)) as hdus:
+                assert hdus["TRUTH"].data["MAG"].tolist() == [mag]
+
+
+@pytest.mark.parametrize("texts", [["mag"], ["=K"], ["magg=K"], ["mag=K", "mag=J"]])
+def test_columns_that_are_no_columns(texts):
+    with pytest.raises(UsageError, match="--column"):
+        columns_named(texts)
+
+
+def test_a_column_that_is_not_there(tmp_path):
+    with pytest.raises(RequestError, match=r"no column Kmg.*did you mean 'Kmag'"):
+        both(text_file(tmp_path, "x,y,Kmag\n0,0,18\n"), mag="Kmg")
+
+
+def test_a_column_of_no_table(elvis):
+    assert elvis("--column", "mag=K", stdin="{}").code == 2
 
 
 @pytest.mark.parametrize("name", ["missing.fits", "broken.fits", "broken.ecsv", "folder"])

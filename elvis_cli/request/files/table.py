@@ -1,0 +1,305 @@
+"""A file that holds a table -> an astropy Table: FITS, VOTable, ECSV and the other formats of text."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units
+from astropy.io import fits
+from astropy.io.votable import parse as parse_votable
+from astropy.table import Table
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.errors import ElvisError, RequestError, UsageError
+from elvis_cli.request.files import flux_units
+from elvis_cli.request.files.errors import one_line
+from elvis_cli.request.files.hdu import split_choice
+
+GAPS = frozenset(("", "-", "--", "---", "nan", "null", "none", "n/a", "na", "indef", "nodata", "...", "masked"))
+"""Words for a missing value."""
+_COMMENTS = ("#", "%", "!", "//")
+_DELIMITERS = ("\t", ";", "|", ",")
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eEdD][+-]?\d+)?")
+_WORD = re.compile(r"[^\s,;|\[\]()]+(?:\s*[\[(][^\])]*[\])])?")
+_NAME_AND_UNIT = re.compile(r"([^\[(]+?)\s*[\[(](.+)[\])]")
+_UNPACK = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
+_SPELLINGS = {
+    "Angstrom": "a aa ang angs angstrom angstroms å",
+    "nm": "nm nanometer nanometers nanometre nanometres",
+    "um": "um µm μm micron microns micrometer micrometers micrometre micrometres",
+    "mm": "mm",
+    "m": "m meter meters metre metres",
+    "Hz": "hz hertz",
+    "GHz": "ghz",
+    "cm-1": "cm-1 cm^-1 cm**-1 1/cm /cm kayser kaysers",
+    "deg": "deg degree degrees degs",
+    "hourangle": "h hr hour hours hourangle",
+    "arcsec": "arcsec arcsecs arcsecond arcseconds",
+    "mas": "mas milliarcsec",
+    "K": "k kelvin kelvins",
+    "km/s": "km/s km.s-1 km.s**-1 kms km/sec kms-1",
+    "mag": "mag mags magnitude magnitudes",
+}
+_UNITS = {word: units.Unit(unit) for unit, words in _SPELLINGS.items() for word in words.split()}
+
+
+def unit_of(text: Any) -> Any:
+    """Return the unit that ``text`` (or a unit) names in any usual spelling, or None if it names none."""
+    words = str(text or "").strip(" '\"")
+    if words.casefold() in _UNITS:
+        return _UNITS[words.casefold()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return units.Unit(words) if words and not _is_number(words) else None
+        except (ValueError, TypeError):
+            return None
+
+
+def _is_unit(word: str) -> bool:
+    word = word.strip("[]()")
+    if _is_number(word):
+        return False
+    if unit_of(word) is not None or re.fullmatch(r'"?[hd]:m:s"?', word):
+        return True
+    try:
+        return flux_units.parse(word, "", "") is not None
+    except RequestError:
+        return False
+
+
+def read_table(path: Path, option: str, suits: Callable[[Sequence[str]], bool]) -> tuple[Table, list[str]]:
+    """Return the table in ``FILE`` or, of a FITS file, ``FILE[EXTENSION]``, compressed or not, and notes.
+
+    Of several tables in a file it is the first whose column names ``suits`` accepts, else the first.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read as a table; ``option`` is the one that names it.
+    """
+    path, extension, version = split_choice(path)
+    if path.is_dir() or not path.exists():
+        raise UsageError(f"{option}: cannot read {path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # units that astropy does not know are ours to judge
+            return _read(path, unpacked(path), suits, (extension, version))
+    except ElvisError:
+        raise
+    except Exception as error:  # every reader of astropy has its own
+        raise UsageError(f"{option}: cannot read {path} as a table: {one_line(error)}") from None
+
+
+def unpacked(path: Path) -> bytes:
+    """Return the bytes of a file, decompressed if gzip, bzip2 or xz wrote it."""
+    data = path.read_bytes()
+    for magic, unpack in _UNPACK.items():
+        if data.startswith(magic):
+            return unpack(data)
+    return data
+
+
+def _read(
+    path: Path, data: bytes, suits: Callable[[Sequence[str]], bool], extension: tuple[str, int | None]
+) -> tuple[Table, list[str]]:
+    if data.startswith(b"SIMPLE"):
+        with fits.open(io.BytesIO(data)) as hdus:
+            if extension[0]:
+                name, version = extension
+                named = int(name) if name.isdecimal() else (name, version) if version else name
+                return Table.read(hdus, hdu=named, format="fits"), []
+            names = {n: h.columns.names for n, h in enumerate(hdus) if isinstance(h, fits.BinTableHDU | fits.TableHDU)}
+            which, notes = _chosen(path, names, suits)
+            return Table.read(hdus, hdu=which, format="fits"), notes
+    if extension[0]:
+        raise ValueError(f"only a FITS file has an extension [{extension[0]}]")
+    if b"<VOTABLE" in data[:4096]:
+        tables = list(parse_votable(io.BytesIO(data), verify="ignore").iter_tables())
+        which, notes = _chosen(path, {n: [f.name for f in t.fields] for n, t in enumerate(tables)}, suits)
+        return tables[which].to_table(use_names_over_ids=True), notes
+    for magic, form in ((b"PAR1", "parquet"), (b"\x89HDF", "hdf5")):
+        if data.startswith(magic):
+            return Table.read(path, format=form), []
+    if data.startswith(b"PK\x03\x04"):
+        raise ValueError("it is a spreadsheet or a ZIP archive: export it as CSV")
+    return _from_text(_decoded(data))
+
+
+def _chosen(path: Path, names: dict[int, list[str]], suits: Callable[[Sequence[str]], bool]) -> tuple[int, list[str]]:
+    """Return the number of the table to read, and a note if there are others."""
+    if not names:
+        raise ValueError("it holds no table")
+    which = next((n for n, columns in names.items() if suits(columns)), next(iter(names)))
+    if len(names) == 1:
+        return which, []
+    return which, [f"{path.name}: of {len(names)} tables the one with {', '.join(names[which][:4])} is read"]
+
+
+def _decoded(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # a spreadsheet's "Unicode text"
+        text = data.decode("utf-16")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+    if "\0" in text:
+        raise ValueError("it is neither text nor FITS")
+    return text
+
+
+def _from_text(text: str) -> tuple[Table, list[str]]:
+    first = text.lstrip()[:80]
+    if first.startswith("# %ECSV"):
+        return Table.read(text, format="ascii.ecsv"), []
+    for form, found in (
+        ("ascii.cds", "Byte-by-byte Description" in text[:100_000]),
+        ("ascii.sextractor", re.match(r"#\s*1\s+[A-Z]\w*\s", first)),
+        ("ascii.daophot", re.match(r"#[KN]\s", first)),
+        ("ascii.ipac", first.startswith(("|", "\\")) and re.search(r"^\|.*\|\s*$", text, re.MULTILINE)),
+    ):
+        if found:
+            return Table.read(text, format=form), []
+    return _delimited(text.splitlines())
+
+
+def _delimited(lines: list[str]) -> tuple[Table, list[str]]:
+    """Return the table in lines of equal separators, with the names and units above it."""
+    comments, rows = _without_comments(lines)
+    if not rows:
+        return Table(), []
+    mark = next((d for d in _DELIMITERS if d in rows[0]), " ")
+    if mark == "," and any(len(cell.split()) > 1 and _are_numbers(cell.split()) for cell in _split(rows[-1], mark)):
+        mark = " "  # decimal commas
+    if mark == " ":
+        rows = [re.sub(r"\s*,\s+|\s+,", " ", row) if "," in row else row for row in rows]
+    header = _WORD.findall(rows[0]) if mark == " " and re.search(r"[\[(]", rows[0]) else _split(rows[0], mark)
+    if any(map(_is_number, header)):
+        names, named_units = _names_in(comments, len(header))
+        return _table_of(rows, mark, names or [f"col{n}" for n in range(1, len(header) + 1)], named_units), []
+    rows = rows[1:]
+    second = _split(rows[0], mark) if rows else []
+    ruled = [re.fullmatch(r"[-=+|;,\s]*--[-=+|;,\s]*", row) is not None for row in rows[:2]]
+    if ruled[1:] == [True]:  # as VizieR writes
+        return _table_of(rows[2:], mark, header, second), []
+    if ruled[:1] == [True]:
+        return _table_of(rows[1:], mark, header, None), []
+    if len(rows) > 1 and all(not word or _is_unit(word) for word in second):
+        return _table_of(rows[1:], mark, header, second), []
+    return _table_of(rows, mark, header, None), []
+
+
+def _without_comments(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Return the comments above the rows, and the rows without remarks."""
+    comments: list[str] = []
+    rows: list[str] = []
+    for line in lines:
+        bare = line.strip()
+        if bare.startswith(_COMMENTS):
+            comments += [] if rows else [bare.lstrip("#%!/ \t")]
+        elif bare:
+            rows.append(line if "#" not in line else _without_remark(line))
+    if rows and rows[0].lstrip().startswith(";") and ";" not in rows[-1]:  # comments of IDL
+        comments += [row.lstrip("; ") for row in rows if row.lstrip().startswith(";")]
+        rows = [row for row in rows if not row.lstrip().startswith(";")]
+    return comments, rows
+
+
+def _table_of(rows: list[str], mark: str, names: list[str], named_units: list[str] | None) -> Table:
+    pairs = [_NAME_AND_UNIT.fullmatch(name) for name in names]
+    names = [pair[1].strip() if pair else name for name, pair in zip(names, pairs, strict=True)]
+    found = [pair[2] if pair else "" for pair in pairs]
+    for n, unit in enumerate((named_units or [])[: len(names)]):
+        found[n] = found[n] or unit
+    unique = [name if name and name not in names[:n] else f"{name or 'col'}{n + 1}" for n, name in enumerate(names)]
+    if not rows:
+        return Table({name: np.zeros(0) for name in unique})
+    if mark == " ":
+        table = Table.read(rows, format="ascii.no_header", names=unique, guess=False)
+    else:  # rows may be shorter than the header
+        first = mark.join(f"col{n}" for n in range(len(unique)))
+        table = Table.read([first, *rows], format="ascii.csv", delimiter=mark, names=unique, guess=False)
+    for name, unit in zip(unique, found, strict=True):
+        if unit.strip():
+            known = unit_of(unit)
+            table[name].unit = units.Unit(unit.strip(' "'), parse_strict="silent") if known is None else known
+    return table
+
+
+def _split(row: str, mark: str) -> list[str]:
+    if mark == " ":
+        return [word.strip("\"'") for word in row.split()]
+    return [word.strip() for word in next(csv.reader([row], delimiter=mark, skipinitialspace=True))]
+
+
+def _names_in(comments: list[str], count: int) -> tuple[list[str] | None, list[str] | None]:
+    """Return the names, and perhaps the units, that the last comments give for ``count`` columns."""
+    fitting = [words for words in map(_WORD.findall, comments) if len(words) == count]
+    fitting = [words for words in fitting if not any(map(_is_number, words))]
+    if len(fitting) > 1 and all(word == "-" or _is_unit(word) for word in fitting[-1]):
+        return fitting[-2], [word.strip("[]()") for word in fitting[-1]]
+    return (fitting[-1] if fitting else None), None
+
+
+def _without_remark(row: str) -> str:
+    """Return a row of numbers without the remark at its end."""
+    numbers = row.partition("#")[0]
+    return numbers if numbers.strip() and _are_numbers(re.split(r"[\s,;]+", numbers.strip(", ;\t"))) else row
+
+
+def _are_numbers(words: Sequence[str]) -> bool:
+    return all(map(_is_number, words))
+
+
+def _is_number(word: str) -> bool:
+    return _NUMBER.fullmatch(word.strip()) is not None or word.strip().casefold() in ("nan", "inf", "-inf")
+
+
+def texts_of(column: Any) -> list[str]:
+    """Return the values of a column as text, "" where there is none, (n,)."""
+    mask = np.broadcast_to(np.asarray(getattr(column, "mask", False)), (len(column),))
+    values = (value.decode("latin-1") if isinstance(value, bytes) else str(value) for value in column)
+    return [
+        "" if gap or (text := value.strip()).casefold() in GAPS else text
+        for value, gap in zip(values, mask, strict=True)
+    ]
+
+
+def numbers_of(path: Path, column: Any, name: str, pointer: str) -> Floats:
+    """Return the values of a column, nan where there is none, (n,).
+
+    Raises
+    ------
+    RequestError
+        A value is no number.
+    """
+    data = getattr(column, "value", column)
+    values = np.asarray(np.ma.getdata(getattr(data, "unmasked", data)))
+    if values.ndim != 1 or values.dtype.kind not in "biufSUO":
+        raise RequestError(pointer, f"{path.name}: column {name} does not hold one number in each row")
+    if values.dtype.kind in "SUO":
+        return np.array([_number(path, text, row, name, pointer) for row, text in enumerate(texts_of(column), 1)])
+    mask = np.asarray(getattr(column, "mask", False))
+    result: Floats = np.where(mask, np.nan, values.astype(float))
+    return result
+
+
+def _number(path: Path, text: str, row: int, name: str, pointer: str) -> float:
+    if not text:
+        return float("nan")
+    try:
+        return float(text.replace(",", ".").replace("D", "e"))
+    except ValueError:
+        reason = f"{path.name}: column {name} does not hold numbers: row {row} is {text[:40]!r}"
+        raise RequestError(pointer, reason, found=text[:40]) from None
