@@ -33,6 +33,8 @@ _DECIMAL = {
     "tag:yaml.org,2002:float": re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]\d+)?$|[-+]?\.(inf|nan)$"),
 }
 """Numbers of YAML; its version 1.1 would make 200 of the right ascension 00:03:20, and 8 of 010."""
+_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null"))
+"""Tags of YAML that mean a type of JSON."""
 Patterns = Callable[[str], Mapping[str, Any]]
 """Returns the offset patterns of an instrument."""
 
@@ -53,8 +55,9 @@ def parse(text: str) -> Any:
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             mapping = super().construct_mapping(node, deep)
             if len(mapping) < len(node.value):
+                known = set[str]()
                 keys = [str(key.value) for key, _ in node.value]
-                twice = next((key for key in keys if keys.count(key) > 1), keys[0])
+                twice = next((key for key in keys if key in known or known.add(key)), keys[0])  # type: ignore[func-returns-value]
                 raise RequestError("", f"not YAML: line {node.start_mark.line + 1}: {abbreviate(twice)} is given twice")
             return mapping
 
@@ -63,17 +66,25 @@ def parse(text: str) -> Any:
         for first, resolvers in Loader.yaml_implicit_resolvers.items()
     }
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader)):
-            raise RequestError("", "anchors and aliases cannot be used in YAML")
+        for event in yaml.parse(text, Loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise RequestError("", "anchors and aliases cannot be used in YAML")
+            tag = getattr(event, "tag", None)
+            if tag is not None and tag not in _TAGS:
+                raise RequestError("", f"not YAML: the tag {tag[:40]!r} cannot be used in YAML", allowed="the types of JSON")
         content = yaml.load(text, Loader)
+    except RequestError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
         raise RequestError("", f"not YAML: {place}{error.problem}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise RequestError("", f"not YAML: {' '.join(str(error).split())[:120]}") from None
     except RecursionError:
         raise RequestError("", "nested too deeply") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # PyYAML's constructors raise what they like
+        raise RequestError("", f"not YAML: {' '.join(str(error).split())[:120]}") from None
     _shallow(content, 0)
     return content
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,9 @@ SURVEY_KEYS = {
     "exposures": ("name", "request"),
 }
 """Keys of the survey and of its parts."""
+MAX_EXPOSURES = 1_000_000
+"""Exposures of a survey."""
+LAST_DATE = datetime(2100, 1, 1)
 
 
 def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
@@ -44,14 +48,14 @@ def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
             for exposure, duration in zip(exposures, seconds, strict=True):
                 number += 1
                 document = merge(base, exposure.get("request") or {})
-                block = document.setdefault("elvis", {})
+                block = document["elvis"] = document.get("elvis") or {}
                 block["pointing"] = _dithered(pointing, float(dx), float(dy))
                 block["exposure"] = number
                 block.setdefault("window", "full")
                 block.setdefault("chips", "all")
                 if when is not None:
                     block["date"] = when.isoformat(timespec="milliseconds")
-                    when += timedelta(seconds=duration + float(survey.get("overhead", 0)))
+                    when = _later(when, duration + float(survey.get("overhead", 0)))
                 name = " ".join(str(part["name"]) for part in (pointing, exposure) if part.get("name"))
                 if name:
                     document = merge(document, {"sky": {"almanac": {"targetName": name}}})
@@ -59,30 +63,55 @@ def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
 
 
 def _read(text: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise RequestError("", f"not JSON: {error}") from None
+    document = parse.parse_json(text)
     if not isinstance(document, dict) or not all(isinstance(document.get(k), dict) for k in ("request", "survey")):
         raise RequestError("", "must be an object with the objects request and survey")
     survey = document["survey"]
     _check_keys(survey, "survey", "/survey")
     if not survey.get("pointings"):
         raise RequestError("/survey/pointings", "is missing", allowed="[{ra, dec, position_angle, name}]")
-    for name in ("pointings", "exposures"):
-        for i, member in enumerate(_list(survey, name)):
-            _check_keys(member, name, f"/survey/{name}/{i}")
-    for i, pointing in enumerate(survey["pointings"]):
-        for key in ("ra", "dec"):
-            _check_number(pointing.get(key), f"/survey/pointings/{i}/{key}")
+    _check_pointings(survey)
+    _check_exposures(survey)
     for i, dither in enumerate(_list(survey, "dithers")):
         if not isinstance(dither, list) or len(dither) != 2:
-            raise RequestError(f"/survey/dithers/{i}", "must be [x, y], arcsec", found=dither)
+            raise RequestError(f"/survey/dithers/{i}", "must be [x, y], arcsec", found=parse.brief(dither))
         for j, value in enumerate(dither):
-            _check_number(value, f"/survey/dithers/{i}/{j}")
+            _check_number(value, f"/survey/dithers/{i}/{j}", -36000, 36000)
     if "overhead" in survey:
-        _check_number(survey["overhead"], "/survey/overhead")
+        _check_number(survey["overhead"], "/survey/overhead", 0, 1e6)
+    if survey.get("start") is not None:
+        _check_type(survey["start"], str, "/survey/start")
+    count = math.prod(len(survey.get(name) or [0]) for name in ("pointings", "dithers", "exposures"))
+    if count > MAX_EXPOSURES:
+        raise RequestError("/survey", f"has {count} exposures", allowed=f"up to {MAX_EXPOSURES}")
     return survey, document["request"]
+
+
+def _check_pointings(survey: Mapping[str, Any]) -> None:
+    for i, pointing in enumerate(_list(survey, "pointings")):
+        where = f"/survey/pointings/{i}"
+        _check_keys(pointing, "pointings", where)
+        _check_number(pointing.get("ra"), f"{where}/ra", -360, 360)
+        _check_number(pointing.get("dec"), f"{where}/dec", -90, 90)
+        if pointing.get("position_angle") is not None:
+            _check_number(pointing["position_angle"], f"{where}/position_angle", -360, 360)
+        if pointing.get("name") is not None:
+            _check_type(pointing["name"], str, f"{where}/name")
+
+
+def _check_exposures(survey: Mapping[str, Any]) -> None:
+    for i, exposure in enumerate(_list(survey, "exposures")):
+        where = f"/survey/exposures/{i}"
+        _check_keys(exposure, "exposures", where)
+        for key, kind in (("name", str), ("request", dict)):
+            if exposure.get(key) is not None:
+                _check_type(exposure[key], kind, f"{where}/{key}")
+
+
+def _check_type(value: Any, kind: type, pointer: str) -> None:
+    if not isinstance(value, kind):
+        name = {str: "a string", dict: "an object"}[kind]
+        raise RequestError(pointer, f"must be {name}", found=parse.brief(value))
 
 
 def _list(survey: Mapping[str, Any], name: str) -> Sequence[Any]:
@@ -103,13 +132,22 @@ def _check_keys(member: Any, kind: str, pointer: str) -> None:
             )
 
 
-def _check_number(value: Any, pointer: str) -> None:
+def _check_number(value: Any, pointer: str, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise RequestError(pointer, "is missing" if value is None else "must be a number", found=value)
+        raise RequestError(pointer, "is missing" if value is None else "must be a number", found=parse.brief(value))
+    if not low <= value <= high:
+        raise RequestError(pointer, f"{value:g} is out of range", found=value, allowed=f"{low:g} to {high:g}")
 
 
 def _start(survey: Mapping[str, Any]) -> datetime | None:
-    return None if survey.get("start") is None else parse_date(str(survey["start"]), "/survey/start")
+    return None if survey.get("start") is None else parse_date(survey["start"], "/survey/start")
+
+
+def _later(when: datetime, seconds: float) -> datetime:
+    """Return the start of the next exposure."""
+    if seconds > (LAST_DATE - when).total_seconds():
+        raise RequestError("/survey/start", f"the survey goes on after {LAST_DATE.year}", allowed="an earlier start")
+    return when + timedelta(seconds=seconds)
 
 
 def _duration(document: Mapping[str, Any]) -> float:
