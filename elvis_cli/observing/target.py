@@ -208,7 +208,7 @@ def from_dict(
         raise RequestError(members.at(own[0]), reason)
     if ra is None and ephemeris is None and name.casefold() not in NAMES_WITHOUT_COORDINATES:
         if not resolve:
-            reason = "is missing (--resolve asks for it by the target's name; --ephemeris has the places of a target that moves)"
+            reason = "is missing (--resolve asks for it by the target's name; --ephemeris has places of a moving one)"
             raise RequestError(members.at("RA" if "RA" not in members else "Dec"), reason, allowed="0 to 360 deg")
         ra, dec = from_name(name)
         frame = "icrs"

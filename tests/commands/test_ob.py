@@ -80,6 +80,8 @@ def test_options_reach_the_requests(elvis, tmp_path):
         ((), "{", 65, "not JSON"),
         ((), "\udcff", 65, "not UTF-8"),
         ((), "hello", 65, "must be an object"),
+        ((), "tgt 10 00 12.3 -02 12", 65, "no line of a starlist"),
+        (("--format", "starlist"), "tgt 10 00 12.3 -02 12", 65, "/0: 'tgt 10 00 12.3 -02 12' is not a line"),
         (("--format", "odl"), json.dumps(BLOCK), 65, "is not a known key"),
         ((), "x                12 34 56.70 -10 20 30.00 2000", 65, "a starlist has targets only"),
         ((), json.dumps({**BLOCK, "instrument": "nothing"}), 69, "no instrument 'nothing'"),

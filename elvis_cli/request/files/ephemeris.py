@@ -307,6 +307,10 @@ def _place(ra: Sequence[str], dec: Sequence[str]) -> tuple[float, float]:
 
 
 def _sixty(parts: Sequence[str]) -> float:
+    if not (
+        parts[0].lstrip("+-").isdigit() and parts[1].isdigit() and float(parts[1]) < 60 and 0 <= float(parts[2]) < 60
+    ):
+        raise ValueError
     size = abs(float(parts[0])) + float(parts[1]) / 60.0 + float(parts[2]) / 3600.0
     return -size if parts[0].startswith("-") else size
 
@@ -354,9 +358,13 @@ def _table(path: Path) -> Ephemeris:
 def _times(name: str, column: Any) -> list[float]:
     """Return the modified Julian dates (UTC) of a column: astropy's own, text, or Julian dates."""
     from astropy.time import Time
+    from astropy.utils.iers import conf
 
     if isinstance(column, Time):
-        return [float(day) for day in np.atleast_1d(column.utc.mjd)]
+        # astropy's table of leap seconds may be of any age, and is not to be fetched
+        with warnings.catch_warnings(), conf.set_temp("auto_download", False), conf.set_temp("auto_max_age", None):
+            warnings.simplefilter("ignore")  # of leap seconds that nobody knows yet
+            return [float(day) for day in np.atleast_1d(column.utc.mjd)]
     if column.dtype.kind in "US":
         return [_text_day(name, str(value)) for value in column]
     days = _numbers(name, column, None, None)
