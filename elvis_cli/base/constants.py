@@ -1,4 +1,6 @@
-"""Constants of nature: exact, or exact but for rounding, in the SI of 2019 (BIPM 2019; CODATA 2018)."""
+"""Constants of nature: exact, or exact but for rounding, in the SI of 2019 (BIPM 2019; CODATA 2018); units."""
+
+import math
 
 PLANCK = 6.62607015e-34
 """J s."""
@@ -10,3 +12,9 @@ FIRST_RADIATION = 1.191042972e8
 """2 h c^2, W um4 / (m2 sr)."""
 SECOND_RADIATION = 14387.768775
 """h c / k, um K."""
+AB_FLUX = 3631e-26
+"""f_nu of magnitude 0 (AB), W/m2/Hz (Oke & Gunn 1983, ApJ 266, 713)."""
+ARCSEC = math.pi / 648000.0
+"""rad."""
+ARCSEC2 = ARCSEC**2
+"""sr per arcsec2."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import ARCSEC
 
 Coordinate = TypeVar("Coordinate", float, Floats)
 
@@ -40,7 +41,7 @@ def project(ra: Floats, dec: Floats, ra0: float, dec0: float) -> tuple[Floats, F
     """
     a, d, d0 = np.radians(np.subtract(ra, ra0)), np.radians(dec), math.radians(dec0)
     depth = np.sin(d) * math.sin(d0) + np.cos(d) * math.cos(d0) * np.cos(a)
-    depth = np.where(depth > 1e-9, depth, np.nan) * math.radians(1 / 3600)
+    depth = np.where(depth > 1e-9, depth, np.nan) * ARCSEC
     east = np.cos(d) * np.sin(a)
     north = np.sin(d) * math.cos(d0) - np.cos(d) * math.sin(d0) * np.cos(a)
     return east / depth, north / depth

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
+from elvis_cli.base.arrays import Image
+from elvis_cli.base.taper import taper
 from elvis_cli.focalplane.geometry import rotate_stamp
 from elvis_cli.model.detector import Chip
 from elvis_cli.optics.psf_types import Psf
 
-Image = NDArray[np.float32]
 REACH = 1024
 """Pixels around a frame within which the stars of a crowd are near it."""
 CORE = 640
@@ -63,8 +64,7 @@ def core_and_halo(psf: Psf, chip: Chip, index: int) -> tuple[Image, Image]:
     margin = math.ceil(min(2.0 * psf.fine_radius, CORE))
 
     def inside(r: NDArray[np.float64]) -> Image:
-        part = np.clip(2.0 * r / margin - 1.0, 0.0, 1.0)
-        return np.asarray(0.5 + 0.5 * np.cos(math.pi * part), np.float32)
+        return np.asarray(taper(r, margin), np.float32)
 
     offset = np.arange(-margin, margin + 1)
     core = np.asarray(kernel(psf, chip, index, margin) * inside(np.hypot(offset, offset[:, None])))
@@ -147,7 +147,7 @@ def convolve(terms: Sequence[tuple[Image, int, Image]], signed: bool = False) ->
         part *= fft.rfft2(larger, workers=workers)
         spectrum += part
         del part
-    blurred: Image = fft.irfft2(spectrum, s=shape, workers=workers)[2 * margin :, 2 * margin :]
+    blurred = np.asarray(fft.irfft2(spectrum, s=shape, workers=workers)[2 * margin :, 2 * margin :], np.float32)
     if not signed:  # rounding of the transform far out
         np.maximum(blurred, 0.0, out=blurred)
     return blurred

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.taper import taper
 from elvis_cli.focalplane import convolution
 from elvis_cli.focalplane.geometry import field_to_pixel, rotation
 from elvis_cli.model.detector import Chip
@@ -157,8 +158,7 @@ def _core(psf: Psf, chip: Chip, fine: int, half: int) -> Image:
             core[j::fine, i::fine] = stamp
     offset = (np.arange(size) - fine * half) / fine
     r = np.hypot(offset, offset[:, None])
-    taper = 0.5 + 0.5 * np.cos(math.pi * np.clip(2.0 * r / half - 1.0, 0.0, 1.0))
-    return core[:size, :size] * taper.astype(np.float32)
+    return core[:size, :size] * taper(r, half).astype(np.float32)
 
 
 def _begin(profiles: Profiles, end: Floats, pixels: tuple[float, float]) -> Floats:

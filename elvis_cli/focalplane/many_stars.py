@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
-from elvis_cli.base.arrays import Floats
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.taper import taper
 from elvis_cli.focalplane import convolution
 from elvis_cli.focalplane.convolution import REACH
 from elvis_cli.focalplane.geometry import pixel_to_field, rotate_stamp
@@ -20,7 +21,6 @@ from elvis_cli.model.setup import Setup
 from elvis_cli.optics import make_psf
 from elvis_cli.optics.psf_types import Psf
 
-Image = NDArray[np.float32]
 HALF = 24
 """Half size of a core, pixels; the taper from core to halo runs from half of it to all of it."""
 PHASES = 8
@@ -140,8 +140,7 @@ def cores(psf: Psf) -> Cores:
     def parted(grid: Image, pitch: float) -> Image:
         """Return how much of the core each element of a grid has, elements ``pitch`` pixels wide."""
         offset = (np.arange(len(grid)) - len(grid) // 2) * pitch
-        part = np.clip(2.0 * np.hypot(offset, offset[:, None]) / reach - 1.0, 0.0, 1.0)
-        return np.asarray(0.5 + 0.5 * np.cos(math.pi * part), np.float32)
+        return np.asarray(taper(np.hypot(offset, offset[:, None]), reach), np.float32)
 
     middle = psf.fine.shape[-1] // 2
     half = min(math.ceil(reach) * oversample + 2, middle)
@@ -198,11 +197,6 @@ def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:
     return u * 2**32 + v
 
 
-def _taper(r: Floats) -> Floats:
-    """Return 1 inside half of HALF, 0 outside HALF, a cosine between."""
-    return 0.5 + 0.5 * np.cos(math.pi * np.clip(2 * r / HALF - 1, 0.0, 1.0))
-
-
 def _bank(cores: Image, oversample: int, chip: Chip, phases: int = PHASES) -> Image:
     """Return tapered cores (zones, phases + 1, phases + 1, s, s), the star right of and above the centre by a phase."""
     from elvis_cli.kernels import stamp
@@ -212,7 +206,7 @@ def _bank(cores: Image, oversample: int, chip: Chip, phases: int = PHASES) -> Im
     nothing = np.zeros((2, 2), np.float32)
     grid = np.arange(size) - HALF
     place = [n / phases for n in range(phases + 1)]
-    taper = [[_taper(np.hypot(grid - dx, grid[:, None] - dy)) for dx in place] for dy in place]
+    tapers = [[taper(np.hypot(grid - dx, grid[:, None] - dy), HALF) for dx in place] for dy in place]
 
     def work(zone: int) -> None:
         fine = rotate_stamp(cores[zone], chip)
@@ -220,7 +214,7 @@ def _bank(cores: Image, oversample: int, chip: Chip, phases: int = PHASES) -> Im
             for i, dx in enumerate(place):
                 core = bank[zone, j, i]
                 stamp.add_star(core, 0, HALF + dx, HALF + dy, 1.0, fine, oversample, nothing, 1.0, 2.0 * HALF)
-                core *= taper[j][i]
+                core *= tapers[j][i]
 
     parallel.gather(work, range(len(cores)))
     return bank
@@ -252,7 +246,7 @@ def _add_near(image: Image, x: Floats, y: Floats, more: Floats, rate: Floats, re
     middle = slice(margin - HALF, margin + HALF + 1)
     grid = np.arange(-HALF, HALF + 1)
     response = response.copy()
-    response[middle, middle] *= 1.0 - _taper(np.hypot(grid, grid[:, None])).astype(np.float32)
+    response[middle, middle] *= 1.0 - taper(np.hypot(grid, grid[:, None]), HALF).astype(np.float32)
     light = float(response.sum(dtype=np.float64))
     if light <= 0.0:
         return

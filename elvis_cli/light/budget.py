@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.base.constants import BOLTZMANN, LIGHT, PLANCK
+from elvis_cli.base.black_body import photon_radiance
+from elvis_cli.base.constants import ARCSEC2
 from elvis_cli.base.spectral_grid import bin_edges, grid
 from elvis_cli.model.request import SkyConditions
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics.throughput import throughput
 from elvis_cli.sky.load import load
-
-ARCSEC2 = math.radians(1 / 3600) ** 2
-"""sr per arcsec2."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,14 +53,6 @@ class PhotonBudget:
         return sum(self.background.values())
 
 
-def black_body(wave: Floats, temperature: float) -> Floats:
-    """Return the Planck radiance in photon/s/m2/um/sr at ``wave`` (um), ``temperature`` (K)."""
-    metres = wave * 1e-6
-    with np.errstate(over="ignore"):
-        occupation = 1.0 / np.expm1(PLANCK * LIGHT / (metres * BOLTZMANN * temperature))
-    return 2.0 * LIGHT / metres**4 * occupation * 1e-6
-
-
 def compute(conditions: SkyConditions, setup: Setup, model: str = "local") -> PhotonBudget:
     """Return the photon budget of a Setup under a sky of ``conditions`` and a ``model`` (local or skycalc).
 
@@ -89,7 +78,7 @@ def compute(conditions: SkyConditions, setup: Setup, model: str = "local") -> Ph
     for surface in reversed(optics.surfaces):
         emissivity = surface.emissivity.at(wave)
         if emissivity.any():
-            emission = emissivity * black_body(wave, surface.temperature) * ARCSEC2 * behind * area
+            emission = emissivity * photon_radiance(wave, surface.temperature) * ARCSEC2 * behind * area
             density[surface.name] = density.get(surface.name, 0.0) + emission
         behind = behind * surface.throughput.at(wave)
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.light.budget import PhotonBudget, black_body, per_pixel
+from elvis_cli.base.black_body import photon_radiance
+from elvis_cli.light.budget import PhotonBudget, per_pixel
 from elvis_cli.model.calibration import Lamp
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
@@ -32,7 +33,7 @@ def instead(light: PhotonBudget, density: Mapping[str, Floats], setup: Setup) ->
 
 def continuum(lamps: tuple[Lamp, ...], light: PhotonBudget) -> Floats:
     """Return the lamps' black bodies as detected, any unit (n,), on ``light.wave``."""
-    shapes = [black_body(light.wave, lamp.temperature) for lamp in lamps if lamp.temperature]
+    shapes = [photon_radiance(light.wave, lamp.temperature) for lamp in lamps if lamp.temperature]
     return np.asarray(sum(shapes, np.zeros_like(light.wave)) * light.total)
 
 
@@ -98,7 +99,7 @@ def comb(wave: Floats, strength: Floats, edges: Floats) -> Floats:
 
 
 def _traces(graph: Spectrograph, pixel: float) -> Iterator[tuple[Trace, Aperture, Floats, Floats, Floats]]:
-    """Yield each trace, its aperture, and wavelengths (um) with dispersion (um/pixel) and efficiency; ``pixel`` in mm."""
+    """Yield each trace, its aperture, and wavelengths (um) with um per pixel and efficiency; ``pixel`` in mm."""
     for trace in graph.traces:
         wave = np.linspace(*trace.wave, POINTS)
         aperture = graph.apertures[trace.aperture]

@@ -10,11 +10,12 @@ import numpy as np
 
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import ARCSEC
 from elvis_cli.model.setup import Optics
 from elvis_cli.optics import pupil
 from elvis_cli.optics.ao.wavefront import Wavefront, integral, product
 from elvis_cli.optics.psf_types import Psf, Stack, disc, power_of_two
-from elvis_cli.sky.turbulence import ARCSEC, KOLMOGOROV, REFERENCE, Air, Real
+from elvis_cli.sky.turbulence import KOLMOGOROV, REFERENCE, Air, Real
 
 BLEND = 0.6
 """Part of the fine grid's radius from where it goes over into the coarse one."""

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import ARCSEC
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.model.elvis_block import PsfCube
 from elvis_cli.model.psf_model import AoPsf, adaptive_optics
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics.ao.tilt import light
 from elvis_cli.optics.ao.tomography import EDGE
-from elvis_cli.sky.turbulence import ARCSEC
 
 PATIENCE = 1200.0
 """s."""

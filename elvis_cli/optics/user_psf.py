@@ -9,13 +9,13 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
+from elvis_cli.base.constants import ARCSEC
 from elvis_cli.model.elvis_block import PsfCube
 from elvis_cli.model.psf_model import CubePsf, adaptive_optics
 from elvis_cli.model.setup import Optics, Setup
 from elvis_cli.model.telescope import Telescope
 from elvis_cli.optics import pupil
 from elvis_cli.optics.psf_types import Psf, disc, power_of_two
-from elvis_cli.sky.turbulence import ARCSEC
 
 ABSOLUTE = (0.5, 1.001)
 """A sum of a plane within these limits is a fraction of the star's light; any other unit is arbitrary."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elvis_cli.base.constants import LIGHT, PLANCK
+from elvis_cli.base.constants import AB_FLUX, LIGHT, PLANCK
 from elvis_cli.errors import choice_error
 
 if TYPE_CHECKING:
@@ -53,8 +53,6 @@ _STAND_INS = {
 }
 _Q_BAND = (17.0, 23.0)
 
-AB_FLUX = 3631e-26
-"""f_nu of magnitude 0 (AB), W/m2/Hz."""
 PHOTONS = 1e-6 / (PLANCK * LIGHT)
 """Photons per joule and um of wavelength."""
 

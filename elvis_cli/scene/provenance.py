@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from elvis_cli.base.constants import AB_FLUX
 from elvis_cli.errors import ResourceError
 from elvis_cli.model.request import SceneRequest
 from elvis_cli.model.sourced_value import SourcedValue
@@ -68,7 +69,7 @@ def _band(request: SceneRequest) -> tuple[SourcedValue, ...]:
     band = bands.load(brightness.band)
     origin = band.notes[0] if band.notes else _curve(band.name)
     if brightness.system.casefold() == "ab":
-        zero = SourcedValue("target.zero_point", bands.AB_FLUX * 1e26, "Jy", "definition of AB (Oke & Gunn 1983)")
+        zero = SourcedValue("target.zero_point", AB_FLUX * 1e26, "Jy", "definition of AB (Oke & Gunn 1983)")
     elif band.name in bands.ESO_ZERO_POINTS:
         flux = bands.ESO_ZERO_POINTS[band.name]
         zero = SourcedValue("target.zero_point", flux, "erg/s/cm2/Angstrom", "ESO SkyCalc help, Magnitudes")

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from elvis_cli.base.constants import FIRST_RADIATION, SECOND_RADIATION
 from elvis_cli.errors import RequestError, choice_error, nearest_name
 from elvis_cli.scene import stars
 
@@ -154,6 +153,7 @@ def load(catalog: str, name: str, lo: float, hi: float) -> Template:
     """
     import numpy as np
 
+    from elvis_cli.base.black_body import radiance
     from elvis_cli.scene.bands import table
 
     choice = find(catalog, name)
@@ -166,23 +166,14 @@ def load(catalog: str, name: str, lo: float, hi: float) -> Template:
     ends = slice(0, 20), slice(-20, None)
     parts = [flux]
     for side, end in ((blue, ends[0]), (red, ends[1])):
-        level = np.mean(flux[end]) / np.mean(black_body(wave[end], choice.temperature))
-        more = level * black_body(side, choice.temperature)
+        level = np.mean(flux[end]) / np.mean(radiance(wave[end], choice.temperature))
+        more = level * radiance(side, choice.temperature)
         parts = [more, *parts] if side is blue else [*parts, more]
     note = (
         f"{choice.key.replace('/', ' ')} covers {wave[0]:.3g}-{wave[-1]:.3g} um: "
         f"continued by a black body of {choice.temperature:g} K"
     )
     return Template(np.concatenate([blue, wave, red]), np.concatenate(parts), (*choice.notes, note))
-
-
-def black_body(wave: Floats, temperature: float) -> Floats:
-    """Return f_lambda of a black body of ``temperature`` (K) at ``wave`` (um), W/m2/um per steradian."""
-    import numpy as np
-
-    x = SECOND_RADIATION / (wave * temperature)
-    # exp(-x) goes to zero quietly where exp(x) would overflow.
-    return FIRST_RADIATION * wave**-5.0 * np.exp(-x) / -np.expm1(-x)
 
 
 def _model(catalog: str, name: str) -> Choice:

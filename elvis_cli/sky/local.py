@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.base.constants import PLANCK, SECOND_RADIATION
+from elvis_cli.base.constants import AB_FLUX, PLANCK, SECOND_RADIATION
 from elvis_cli.base.spectral_grid import COUNT, grid, index, table_wave
 from elvis_cli.errors import ElvisError
 from elvis_cli.model.atmosphere import Site
@@ -60,8 +60,6 @@ VISUAL = 0.55
 """Where the scattering function of Krisciunas & Schaefer holds as it is, um."""
 LAYER = 6371.0 / (6371.0 + 90.0)
 """Earth's radius over that of the airglow's layer."""
-AB_FLUX = 3631e-26
-"""f_nu of magnitude 0 (AB), W/m2/Hz."""
 SCALE_HEIGHT = 8400.0
 """Of the air's pressure, m: R T / (M g) at 287 K."""
 

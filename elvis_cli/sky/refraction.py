@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
+from elvis_cli.base.constants import ARCSEC
 from elvis_cli.model.atmosphere import Site
 
-RADIAN = math.degrees(1) * 3600.0
-"""arcsec."""
 TORR = 760.0 / 1013.25
 """mm of mercury in a hPa."""
 
@@ -36,4 +35,4 @@ def shift(wave: float, reference: float, airmass: float, site: Site) -> float:
     R(l) - R(l0) = (n(l) - n(l0)) tan z (Filippenko 1982, eq. 4), X = 1 / cos z.
     """
     difference = refractivity(wave, site) - refractivity(reference, site)
-    return RADIAN * difference * math.sqrt(max(airmass**2 - 1.0, 0.0))
+    return 1.0 / ARCSEC * difference * math.sqrt(max(airmass**2 - 1.0, 0.0))

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import ARCSEC
 from elvis_cli.model.atmosphere import Atmosphere, Turbulence
 
 Real = NDArray[np.floating[Any]]
 """Single or double precision."""
-ARCSEC = math.pi / 648000.0
-"""rad."""
 REFERENCE = 500.0
 """Wavelength of seeing and r0, nm."""
 KOLMOGOROV = 0.0229

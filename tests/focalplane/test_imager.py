@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from elvis_cli import pipeline
+from elvis_cli.base.black_body import photon_radiance
 from elvis_cli.focalplane import imager, many_galaxies, many_stars
 from elvis_cli.focalplane.many_galaxies import Profiles
 from elvis_cli.instrument import registry
-from elvis_cli.light.budget import black_body
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
 from elvis_cli.scene.component import Picture
@@ -288,7 +288,7 @@ def test_parts_of_the_light_add_up() -> None:
     light, optics = ready.light.budget, ready.setup.optics
     behind, expected = ready.setup.detector.qe.at(light.wave), 0.0
     for surface in reversed(optics.surfaces):
-        radiance = black_body(light.wave, surface.temperature) * (math.pi / 648000) ** 2 * optics.pixel_scale**2
+        radiance = photon_radiance(light.wave, surface.temperature) * (math.pi / 648000) ** 2 * optics.pixel_scale**2
         expected += np.trapezoid(radiance * surface.emissivity.at(light.wave) * behind, light.wave) * light.area
         behind = behind * surface.throughput.at(light.wave)
     assert parts["thermal"].mean() == pytest.approx(expected, rel=0.01)

@@ -151,15 +151,6 @@ def test_a_star_goes_on_as_a_black_body(choice):
     assert after.mean() / before.mean() == pytest.approx(1.0, abs=0.1)
 
 
-def test_black_body():
-    """Stefan and Wien."""
-    wave = np.geomspace(0.05, 1000, 100001)
-    flux = templates.black_body(wave, 5772.0)
-    assert np.pi * np.trapezoid(flux, wave) == pytest.approx(5.670374e-8 * 5772.0**4, rel=1e-4)
-    assert wave[flux.argmax()] * 5772.0 == pytest.approx(2897.77, rel=1e-3)
-    assert templates.black_body(np.array([0.3]), 3.0)[0] == 0.0
-
-
 @each(("kind", "held"), [("B1V", "B1V"), ("B6V", "B57V"), ("A5II", "A5III"), ("M8V", "M6V"), ("Q2V", None)])
 def test_nearest_type(kind, held):
     assert nearest_type(kind) == held

@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import ARCSEC
 from elvis_cli.errors import ElvisError
 from elvis_cli.model.atmosphere import Atmosphere
 from elvis_cli.model.psf_model import AoPsf
@@ -26,7 +27,7 @@ from elvis_cli.optics.ao.loop import Loop
 from elvis_cli.optics.ao.tilt import Tilt, light, part
 from elvis_cli.optics.ao.tomography import ANGLES, RADII, Tomography, nodes
 from elvis_cli.optics.ao.wavefront import Wavefront, integral
-from elvis_cli.sky.turbulence import ARCSEC, REFERENCE, Real, air, fitting
+from elvis_cli.sky.turbulence import REFERENCE, Real, air, fitting
 
 ALIASING = {"sh": 0.073, "pyramid": 0.02}
 """Aliased variance, rad2, over (d/r0)^(5/3): Rigaut et al. 1998 (SPIE 3353, 1038) for the Shack-Hartmann; a

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import ARCSEC
 from elvis_cli.model.telescope import AoSystem
 from elvis_cli.optics.ao.loop import Loop
-from elvis_cli.sky.turbulence import ARCSEC, Air, Real
+from elvis_cli.sky.turbulence import Air, Real
 
 GAINS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 """The loop takes the best of these, with DELAY frames."""

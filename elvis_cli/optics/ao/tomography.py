@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import ARCSEC
 from elvis_cli.model.telescope import AoSystem
-from elvis_cli.sky.turbulence import ARCSEC, Air
+from elvis_cli.sky.turbulence import Air
 
 RADII, ANGLES = 64, 32
 """Nodes in |f| and in the direction of f over half a turn; what remains is real, thus the same at -f."""
