@@ -52,7 +52,7 @@ def split(request: Request, margin: float | None = None) -> Iterator[dict[str, A
     for number in setup.frame.chips:
         document = copy.deepcopy(dict(request.document))
         block = document["elvis"] = {**(document.get("elvis") or {})}
-        block["mosaic"] = list(setup.frame.chips)
+        block["mosaic"] = list(request.elvis.chips or sorted(setup.frame.chips))
         block["chips"] = [number]
         if catalogue is not None and places is not None:
             block["catalogue"] = subset(catalogue, np.flatnonzero(_touching(setup, number, *places, reach)))

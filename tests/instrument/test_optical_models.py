@@ -75,7 +75,6 @@ def test_models_travel_in_the_file(elvis, request_text, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("gain", None, "/elvis/models/gain: cannot read"),
         ("gain", "[1", "/elvis/models/gain: cannot read"),
         ("gain", "[1]", "not an object"),
         ("gain", '{"factor": NaN}', "cannot read"),
@@ -90,11 +89,17 @@ def test_wrong_files_are_named(elvis, request_text, tmp_path, name, content, wor
     path = tmp_path / "model"
     if isinstance(content, str):
         path.write_text(content)
-    elif content is not None:
+    else:
         fits.PrimaryHDU(content).writeto(path)
     result = elvis(*SMALL, f"--model={name}={path}", stdin=request_text)
     assert (result.code, result.out) == (65, b"")
     assert words in result.lines[0]
+
+
+def test_a_file_that_is_not_there_is_a_wrong_command_line(elvis, request_text, tmp_path):
+    result = elvis(*SMALL, f"--model=gain={tmp_path}/model", stdin=request_text)
+    assert (result.code, result.out) == (2, b"")
+    assert f"--model: cannot read {tmp_path}/model" in result.lines[0]
 
 
 def test_a_bias_frame_without_overscans_is_refused_where_there_are_some(elvis, tmp_path):

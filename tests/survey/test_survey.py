@@ -90,6 +90,13 @@ def test_quadrants(elvis, tmp_path):
     assert together.out == whole.out
 
 
+def test_chips_whose_extensions_have_an_order_of_their_own(elvis, tmp_path):
+    document = registry.load("hawki").example()
+    document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 16, "ny": 16}, "chips": "all"}
+    files = parts(elvis, document, tmp_path)
+    assert elvis("combine", *map(str, files)).out == elvis(stdin=json.dumps(document)).out
+
+
 class TestMissing:
     @pytest.fixture(scope="class")
     @staticmethod
@@ -165,8 +172,9 @@ class TestSources:
         document = registry.load("euclid-vis").example()
         catalogue = {"x": list(x), "y": list(y), "mag": [20.0] * len(x), **columns}
         document = {**document, "elvis": {"chips": [34, 11], "catalogue": catalogue}}
-        first, second = split.split(parse.read(json.dumps(document)), margin)
-        return first["elvis"]["catalogue"]["id"], second["elvis"]["catalogue"]["id"]
+        blocks = [part["elvis"] for part in split.split(parse.read(json.dumps(document)), margin)]
+        sent = {block["chips"][0]: block["catalogue"]["id"] for block in blocks}
+        return sent[34], sent[11]
 
     def test_margin(self, setup):
         pixels = [(2000, 2000), (-99, 10), (-101, 10), (4195, 4231), (4197, 10), (10, 4233)]
