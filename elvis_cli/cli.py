@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import warnings
 from itertools import pairwise
 from typing import NoReturn
 
-import typer
+_IN_MAIN_THREAD = threading.current_thread() is threading.main_thread()
+_INTERRUPTIBLE = _IN_MAIN_THREAD and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if _INTERRUPTIBLE:  # while modules are loaded an interrupt ends the process quietly: there is nothing to clean up yet
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from elvis_cli.commands import (
+import typer  # noqa: E402
+
+from elvis_cli.commands import (  # noqa: E402
     batch,
     explain,
     help,
@@ -26,8 +32,11 @@ from elvis_cli.commands import (
     validate,
     warm,
 )
-from elvis_cli.commands.console import begin
-from elvis_cli.errors import ElvisError, UsageError, expected
+from elvis_cli.commands.console import begin  # noqa: E402
+from elvis_cli.errors import ElvisError, UsageError, expected  # noqa: E402
+
+if _INTERRUPTIBLE:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 app = typer.Typer(
     name="elvis",
@@ -49,12 +58,18 @@ class _Terminated(BaseException):
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # else nohup would be in vain
-            signal.signal(number, _terminate)
-    if not os.environ.get("ELVIS_DEBUG"):
-        warnings.simplefilter("ignore")
-    code = run(sys.argv[1:])
+    try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # else nohup would be in vain
+                signal.signal(number, _terminate)
+        if not os.environ.get("ELVIS_DEBUG"):
+            warnings.simplefilter("ignore")
+            sys.unraisablehook = _unraisable
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except _Terminated as stop:
+        code = stop.exit_code
     # All is flushed and cleaned up: unloading half a hundred modules would only cost time, and the interpreter
     # would try again, loudly, to write what a broken pipe did not take.
     os._exit(code)
@@ -64,13 +79,23 @@ def _terminate(number: int, _frame: object) -> NoReturn:
     raise _Terminated(number)
 
 
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Report an exception that nothing can catch, unless a signal raised it."""
+    if not isinstance(unraisable.exc_value, (KeyboardInterrupt, _Terminated)):
+        sys.__unraisablehook__(unraisable)
+
+
 def run(argv: list[str]) -> int:
     """Run one command line on this process's standard streams and return its exit code."""
     console = begin(_wants_json(argv))
     try:
         return app(args=argv, prog_name="elvis", standalone_mode=False) or console.done()
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except typer.Abort as stop:  # the command line's parser makes it of an interrupt, and of any EOFError
+        if not isinstance(stop.__cause__, EOFError):
+            return 128 + signal.SIGINT
+        failure = _translate(stop.__cause__)
     except _Terminated as stop:
         return stop.exit_code
     except (BrokenPipeError, SystemExit):  # the reader has what it wanted; typer makes a SystemExit of it

@@ -19,6 +19,7 @@ from elvis_cli.light.compose import compose
 from elvis_cli.light.groups import groups
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
+from elvis_cli.model.psf_model import CubePsf
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.sourced_value import SourcedValue
@@ -124,6 +125,10 @@ def _predicted(request: Request, setup: Setup, lit: Request, light: Illumination
         tables = partial(order_tables.tables, series, light, spectra)
         return PreparedExposure(request, setup, spectrometer, spectra, series, tables, (*notes, *spectra.notes))
     camera = imager.prepare(light, compose(request, light))
+    if isinstance(setup.psf, CubePsf):
+        from elvis_cli.optics import user_psf
+
+        user_psf.check_frame(camera.psf, setup.frame)
     prediction = imaging.predict(camera, request.target.brightness)
     if request.timing.wave is not None:
         notes += ("/timesnr: the ratio of an image is that of its whole band, not between wavelengths",)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from elvis_cli import pipeline
+from elvis_cli.base.overlap import aperture_sum
 from elvis_cli.detector import chain
 from elvis_cli.focalplane.geometry import field_to_pixel
-from elvis_cli.base.overlap import aperture_sum
 from elvis_cli.request import parse
 
 SEEDS = 50

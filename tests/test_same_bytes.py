@@ -40,6 +40,10 @@ FLAGS = {
     "snr": ("snr", "noise_components"),
     "psf": ("psf",),
 }
+FRAMES = ("plain", "catalogue", "expected", "dark")
+"""Frames that the suite renders of the first mode of a family, beside that of a lamp."""
+DEAR = {("harmoni", "ifs"), ("eris", "sam"), ("eris", "app"), ("eris", "lss")}
+"""Families of which the suite renders the first mode only."""
 SUM = 1e-3
 """Relative difference of the sums that another machine may have."""
 
@@ -159,19 +163,25 @@ def recorded() -> dict[str, Any]:
     return json.loads(FILE.read_text())  # type: ignore[no-any-return]
 
 
+def family(mode: str) -> str:
+    """Return the beginning of a mode's name: img, lss, ifs ..."""
+    return mode.partition("_")[0]
+
+
 def checked(instrument: str, mode: str) -> list[str]:
     """Return which frames of a mode the suite renders; all of them with ELVIS_ALL_BYTES (`make bytes-check`).
 
-    The first of the modes whose names begin alike (img, lss, ifs ...) renders all, the others the plain frame: what
-    they have of their own is the light. HARMONI takes seconds a frame, so only one of its modes is rendered.
+    The first mode of a family renders a frame of each way through the program (``FRAMES``) and one of a lamp; the
+    others render the plain frame: their own part is the light. The dear ones render nothing.
     """
     names = list(recorded()["hashes"][f"{instrument} {mode}"])
     if os.environ.get("ELVIS_ALL_BYTES"):
         return names
-    first = next(m for i, m in modes() if i == instrument and m.partition("_")[0] == mode.partition("_")[0])
-    if mode == first:
-        return names
-    return [] if instrument == "harmoni" else ["plain"]
+    first = next(m for i, m in modes() if i == instrument and family(m) == family(mode))
+    if mode != first:
+        return [] if (instrument, family(mode)) in DEAR else ["plain"]
+    frames = {*FRAMES, "arc" if "arc" in names else "flat"}
+    return [name for name in names if name in frames]
 
 
 def compare(name: str, hashes: Hashes) -> None:

@@ -64,9 +64,7 @@ def combine(
 
 
 def catalog(
-    files: Annotated[
-        list[Path], typer.Argument(help="Catalogues of stars and galaxies: CSV, ECSV, FITS, VOTable ...")
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Catalogues of stars and galaxies: CSV, ECSV, FITS, VOTable ...")],
     output: OutputFile = None,
     column: Annotated[
         list[str] | None,

@@ -17,9 +17,10 @@ UINT16_MAX = 65535
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Step 1 ADU."""
+    """Step 1 ADU, or a fraction of it where a read is the mean of several conversions."""
 
     maximum: float = number("ADU", 1.0, 2.0**32, "largest value that the converter gives")
+    samples: float = number("1", 1.0, 1024.0, "conversions of a pixel that an integration is the mean of", 1.0)
 
 
 def digitise(adu: Image, low: float, high: float, count: int) -> None:
@@ -43,7 +44,7 @@ def apply(image: Image, parameters: Parameters, context: StageContext) -> NDArra
     frame = np.empty(image.shape, np.uint16) if ccd else image
 
     def work(_: int, rows: slice) -> None:
-        digitise(image[rows], low, high, context.count)
+        digitise(image[rows], low, high, context.count * round(parameters.samples))
         if ccd:
             frame[rows] = image[rows]
 
@@ -56,5 +57,5 @@ STAGE = Stage(
     "rounding and clipping",
     Parameters,
     image=apply,
-    own=lambda context: {"maximum": context.detector.adc_max},
+    own=lambda context: {"maximum": context.detector.adc_max, **context.detector.stages.get("adc", {})},
 )

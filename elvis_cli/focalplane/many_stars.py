@@ -16,9 +16,10 @@ from elvis_cli.focalplane.convolution import REACH
 from elvis_cli.focalplane.geometry import pixel_to_field, rotate_stamp
 from elvis_cli.light.compose import Scene
 from elvis_cli.model.detector import Chip
-from elvis_cli.model.psf_model import AoPsf
+from elvis_cli.model.elvis_block import PsfCube
+from elvis_cli.model.psf_model import AoPsf, CubePsf
 from elvis_cli.model.setup import Setup
-from elvis_cli.optics import make_psf
+from elvis_cli.optics import make_psf, user_psf
 from elvis_cli.optics.psf_types import Psf
 
 HALF = 24
@@ -45,10 +46,15 @@ class Zones:
     pitch: float
     """arcsec; 0 = one zone only."""
     places: NDArray[np.int64]
-    """Grid place of each zone, ascending, as `_place` numbers them."""
+    """Grid place of each zone, ascending, as `_place` numbers them; the number of its PSF in ``cube``."""
+    cube: PsfCube | None = None
+    """The user's PSFs: each star has the nearest."""
 
     def weights(self, x: Floats, y: Floats) -> list[tuple[NDArray[np.int64], Floats]]:
         """Return, for each of the zones around every star, its number and its bilinear weight; x, y in arcsec."""
+        if self.cube is not None:
+            nearest = user_psf.nearest(self.cube, np.stack([x, y], axis=1))
+            return [(np.searchsorted(self.places, nearest), np.ones(x.size))]
         if not self.pitch:
             return [(np.zeros(x.size, np.int64), np.ones(x.size))]
         u, v = x / self.pitch, y / self.pitch
@@ -166,7 +172,8 @@ def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf)
     Without AO, and where no star is near, that one is enough.
     """
     nowhere = everywhere(target)
-    if not isinstance(setup.psf, AoPsf):
+    cube = setup.psf.cube if isinstance(setup.psf, CubePsf) and setup.psf.cube.places else None
+    if cube is None and not isinstance(setup.psf, AoPsf):
         return nowhere
     corners = np.array([
         pixel_to_field(setup, chip, float(x), float(y))
@@ -174,22 +181,32 @@ def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf)
         for x in (0, setup.detector.nx - 1)
         for y in (0, setup.detector.ny - 1)
     ])  # fmt: skip
-    pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(setup.psf.system.kind, USUAL_PARTS)
     margin = math.sqrt(2.0) * (REACH + 1) * setup.optics.pixel_scale  # however the chip is turned
     low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin
     near = (scene.x > low[0]) & (scene.x < high[0]) & (scene.y > low[1]) & (scene.y < high[1])
     if not near.any():
         return nowhere
+    if cube is not None:
+        at = np.stack([scene.x[near], scene.y[near]], axis=1)
+        numbers, first = np.unique(user_psf.nearest(cube, at), return_index=True)
+        return Zones(target, _cores(setup, wave, weight, at[first]), 0.0, numbers, cube)
+    kind = setup.psf.system.kind if isinstance(setup.psf, AoPsf) else ""
+    pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(kind, USUAL_PARTS)
     u, v = (np.floor(at[near] / pitch).astype(np.int64) for at in (scene.x, scene.y))
     every = np.concatenate([_place(u + i, v + j) for i in (0, 1) for j in (0, 1)])
     places, first = np.unique(every, return_index=True)
     grid = np.stack([np.concatenate([u, u, u + 1, u + 1]), np.concatenate([v, v + 1, v, v + 1])], axis=1)
-    cores = []
-    for begin in range(0, len(first), BATCH):
-        psf = psf_at(setup, wave, weight, grid[first[begin : begin + BATCH]] * pitch)
+    return Zones(target, _cores(setup, wave, weight, grid[first] * pitch), pitch, places)
+
+
+def _cores(setup: Setup, wave: Floats, weight: Floats, positions: Floats) -> Image:
+    """Return the middle of the PSF at each of ``positions``, as `Zones.cores` has them."""
+    parts = []
+    for begin in range(0, len(positions), BATCH):
+        psf = psf_at(setup, wave, weight, positions[begin : begin + BATCH])
         half, middle = (HALF + 3) * psf.oversample, psf.fine.shape[1] // 2
-        cores.append(psf.fine[:, middle - half : middle + half, middle - half : middle + half].copy())
-    return Zones(target, np.concatenate(cores), pitch, places)
+        parts.append(psf.fine[:, middle - half : middle + half, middle - half : middle + half].copy())
+    return np.concatenate(parts)
 
 
 def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:

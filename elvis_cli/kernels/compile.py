@@ -1,11 +1,16 @@
-"""Numba, set up for the kernels: a quick import, and a folder where compiled kernels are kept."""
+"""Numba, set up for the kernels: a quick import, a folder where compiled kernels are kept, and a check of its files."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from elvis_cli.errors import ResourceError
 
@@ -14,13 +19,85 @@ _BLAS = "scipy.linalg.cython_blas"
 if _BLAS not in sys.modules:
     sys.modules[_BLAS] = None  # type: ignore[assignment]
     try:
-        import numba.np.arraymath  # noqa: F401
+        import numba.np.arraymath
     finally:
         del sys.modules[_BLAS]
 
-from numba import njit  # noqa: E402 - after the above
+import numba  # noqa: E402 - after the above
+from numba.core.caching import IndexDataCacheFile  # noqa: E402
 
-__all__ = ["choose_cache_folder", "njit", "private_folder"]
+_DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+class _CheckedFiles(IndexDataCacheFile):
+    """Numba's files of a compiled kernel, each with a checksum at its end.
+
+    Numba believes its files: a cut one ends the program, and a flipped bit is run as code. A file whose checksum is
+    wrong, or is of another signature (two processes that compile at once overwrite each other's index), does not exist
+    here: the kernel is compiled again and the file overwritten. A file that cannot be written is not an error.
+    """
+
+    _key = ""
+
+    def load(self, key: Any) -> Any:
+        self._key = repr(key)
+        return super().load(key)  # type: ignore[no-untyped-call]
+
+    def save(self, key: Any, data: Any) -> None:
+        self._key = repr(key)
+        with suppress(OSError):  # a full disk: the kernel is compiled, only not kept
+            super().save(key, data)  # type: ignore[no-untyped-call]
+
+    def _load_index(self) -> dict[Any, str]:
+        content = _checked(Path(self._index_path), "")
+        if content is None:
+            return {}
+        version, stamp, names = pickle.loads(content)
+        return names if (version, stamp) == (self._version, self._source_stamp) else {}
+
+    def _save_index(self, overloads: dict[Any, str]) -> None:
+        self._write(self._index_path, (self._version, self._source_stamp, overloads), "")
+
+    def _load_data(self, name: str) -> Any:
+        content = _checked(self._path(name), self._key)
+        return None if content is None else pickle.loads(content)
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(str(self._path(name)), data, self._key)
+
+    def _path(self, name: str) -> Path:
+        return Path(self._data_path(name))  # type: ignore[no-untyped-call]
+
+    def _write(self, path: str, content: Any, key: str) -> None:
+        data = self._dump(content)  # type: ignore[no-untyped-call]
+        with self._open_for_write(path) as file:
+            file.write(data + _digest(data, key))
+
+
+def _checked(path: Path, key: str) -> bytes | None:
+    """Return the content of a file whose checksum is right, None if there is none."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    data, digest = content[:-_DIGEST_SIZE], content[-_DIGEST_SIZE:]
+    return data if digest == _digest(data, key) else None
+
+
+def _digest(data: bytes, key: str) -> bytes:
+    return hashlib.sha256(data + key.encode()).digest()
+
+
+def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return the decorator that compiles a function, with the options of `numba.njit`; its cache is checked."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        kernel = numba.njit(**options)(function)
+        if options.get("cache"):
+            kernel._cache._cache_file.__class__ = _CheckedFiles
+        return kernel
+
+    return decorate
 
 
 def _probe() -> None:
@@ -53,8 +130,6 @@ def choose_cache_folder() -> None:
     ResourceError
         There is no place for temporary files either.
     """
-    import numba
-
     try:
         numba.njit(cache=True)(_probe)
     except RuntimeError:  # numba found no place

@@ -88,7 +88,10 @@ class Cube:
 
 @dataclass(frozen=True, slots=True)
 class PsfCube:
-    """A point-spread function of the user's: images at ascending wavelengths, um; one holds for all of them."""
+    """A point-spread function of the user's: images at ascending wavelengths, um; one holds for all of them.
+
+    With ``places`` there are several such functions, each at all wavelengths, one after another.
+    """
 
     data: bytes = field(repr=False)
     """Little-endian float32: planes, rows, columns."""
@@ -97,6 +100,10 @@ class PsfCube:
     scale: float
     """arcsec per element."""
     wavelength: tuple[float, ...] = ()
+    name: str = ""
+    """Name of the file, "" if it is not known."""
+    places: tuple[tuple[float, float, int], ...] = ()
+    """x, y (arcsec in the field) and the number of the function that holds there; () = one function holds all over."""
 
 
 @dataclass(frozen=True, slots=True)

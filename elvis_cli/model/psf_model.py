@@ -41,7 +41,7 @@ class AoPsf:
 
 @dataclass(frozen=True, slots=True)
 class CubePsf:
-    """The user's own images, the same all over the field."""
+    """The user's own images, the same all over the field or at each of their places."""
 
     cube: PsfCube
     ao: AoPsf | None = None

@@ -57,7 +57,7 @@ def parse(text: str) -> Any:
             if len(mapping) < len(node.value):
                 known = set[str]()
                 keys = [str(key.value) for key, _ in node.value]
-                twice = next((key for key in keys if key in known or known.add(key)), keys[0])  # type: ignore[func-returns-value]
+                twice = next((k for k in keys if k in known or known.add(k)), keys[0])  # type: ignore[func-returns-value]
                 raise RequestError("", f"not YAML: line {node.start_mark.line + 1}: {abbreviate(twice)} is given twice")
             return mapping
 
@@ -71,7 +71,9 @@ def parse(text: str) -> Any:
                 raise RequestError("", "anchors and aliases cannot be used in YAML")
             tag = getattr(event, "tag", None)
             if tag is not None and tag not in _TAGS:
-                raise RequestError("", f"not YAML: the tag {tag[:40]!r} cannot be used in YAML", allowed="the types of JSON")
+                raise RequestError(
+                    "", f"not YAML: the tag {tag[:40]!r} cannot be used in YAML", allowed="the types of JSON"
+                )
         content = yaml.load(text, Loader)
     except RequestError:
         raise

@@ -79,6 +79,9 @@ def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mappi
         document["elvis"] |= step.elvis
     if run.calibration:
         document["elvis"]["calibration"] = run.calibration
+        document["elvis"].pop("catalogue", None)
+    elif "ra" in (document["elvis"].get("catalogue") or {}):  # the plan gives each exposure its own pointing
+        document["elvis"]["pointing"] = {"ra": 0.0, "dec": 0.0}
     document["elvis"] = {"window": "full", "chips": "all", **document["elvis"]}
     try:
         request = parse.read(json.dumps(document))

@@ -37,7 +37,7 @@ def build(
         case CubePsf():
             from elvis_cli.optics import user_psf
 
-            return user_psf.build(psf.cube, optics, extent, wave, weight, len(positions))
+            return user_psf.build(psf.cube, optics, extent, wave, weight, positions)
         case SeeingPsf() | AoPsf() | DiffractionPsf():
             return _from_otf(psf, optics, atmosphere, extent, wave, weight, positions)
 

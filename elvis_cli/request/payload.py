@@ -238,12 +238,28 @@ def psf(block: Mapping[str, Any]) -> PsfCube:
     if len(data) != size:
         raise RequestError(pointer, f"holds {len(data) // 4} numbers", allowed=f"as many as shape: {size // 4}")
     wavelength = tuple(float(w) for w in block.get("wavelength_um") or ())
-    if len(wavelength) != planes and (wavelength or planes > 1):
+    places = _places(block.get("field"))
+    count = max((psf for *_, psf in places), default=0) + 1
+    if (len(wavelength) or 1) * count != planes:
         reason = f"has {len(wavelength)} items" if wavelength else "is missing"
-        raise RequestError("/elvis/psf/wavelength_um", reason, allowed=f"as many as planes: {planes}")
+        allowed = f"as many as planes{' of a PSF' if places else ''}: {planes / count:g}"
+        raise RequestError("/elvis/psf/wavelength_um", reason, allowed=allowed)
     if any(b <= a for a, b in pairwise(wavelength)):
         raise RequestError("/elvis/psf/wavelength_um", "does not ascend", found=list(wavelength)[:8])
-    return PsfCube(data, (planes, rows, columns), float(block["scale"]), wavelength)
+    return PsfCube(
+        data, (planes, rows, columns), float(block["scale"]), wavelength, str(block.get("name") or ""), places
+    )
+
+
+def _places(field: Mapping[str, Any] | None) -> tuple[tuple[float, float, int], ...]:
+    """Return the places in ``elvis.psf.field``, () if there is none."""
+    if not field:
+        return ()
+    for name in ("y", "psf"):
+        if len(field[name]) != len(field["x"]):
+            found, wanted = len(field[name]), len(field["x"])
+            raise RequestError(f"/elvis/psf/field/{name}", f"has {found} items", allowed=f"as many as x: {wanted}")
+    return tuple((float(x), float(y), int(n)) for x, y, n in zip(field["x"], field["y"], field["psf"], strict=True))
 
 
 def previous(block: Mapping[str, Any]) -> Previous:

@@ -110,7 +110,7 @@ def _check_exposures(survey: Mapping[str, Any]) -> None:
 
 def _check_type(value: Any, kind: type, pointer: str) -> None:
     if not isinstance(value, kind):
-        name = {str: "a string", dict: "an object"}[kind]
+        name = "a string" if kind is str else "an object"
         raise RequestError(pointer, f"must be {name}", found=parse.brief(value))
 
 

@@ -1,5 +1,6 @@
 """`elvis scene`: what there is, and requests that every instrument takes."""
 
+import itertools
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.instrument import registry, scene_request
 from elvis_cli.request import parse
 from elvis_cli.scene import library
+from tests.each import each
 
 
 def test_all_parameters_are_listed(elvis):
@@ -23,9 +25,23 @@ FEW = {"globular-cluster": "stars=5", "star-grid": "n=2", "moving-target": "star
 """For many stars PSFs are made all over the field, which is not what is tested here."""
 
 
-@pytest.mark.parametrize("instrument", registry.names())
-@pytest.mark.parametrize("name", library.scenes())
-def test_every_instrument_takes_every_scene(elvis, name, instrument):
+@each(("name", "instrument"), itertools.product(library.scenes(), registry.names()))
+def test_every_instrument_has_a_request_for_every_scene(name, instrument):
+    document = scene_request.document(name, instrument, None, ())
+    assert parse.read(json.dumps(document), strict=True).elvis.scene.name == name
+
+
+CHEAP = ("fors", "hawki")
+"""Instruments for which every scene is laid out; one or two scenes for each of the others."""
+TAKEN = [
+    *itertools.product(library.scenes(), CHEAP),
+    *(("companions", name) for name in registry.names() if name not in CHEAP),
+    *(("star-grid", name) for name in registry.names() if name not in (*CHEAP, "harmoni")),
+]
+
+
+@pytest.mark.parametrize(("name", "instrument"), TAKEN)
+def test_a_scene_is_printed_and_valid(elvis, name, instrument):
     few = ("--set", FEW[name]) if name in FEW else ()
     printed = elvis("scene", name, "--instrument", instrument, *few)
     assert printed.code == 0, printed.err

@@ -149,7 +149,7 @@ def write(path, data, table=None, **cards):
 )
 def test_headers_of_many_kinds(tmp_path, cards, table, wave, scale):
     cards = {"CDELT1": 1.0, **cards} if "CD1_1" not in cards else {**cards, "CD1_1": 1e-30}
-    block = read_psf(write(tmp_path / "p.fits", np.stack([gaussian(3.0), gaussian(4.0)]), table, **cards))
+    block, _ = read_psf(write(tmp_path / "p.fits", np.stack([gaussian(3.0), gaussian(4.0)]), table, **cards))
     read = payload.psf(json.loads(json.dumps(block)))
     assert read.wavelength == pytest.approx(wave)
     assert read.scale == pytest.approx(scale)
@@ -157,7 +157,7 @@ def test_headers_of_many_kinds(tmp_path, cards, table, wave, scale):
 
 
 def test_one_image_holds_for_all_wavelengths(tmp_path):
-    block = read_psf(write(tmp_path / "p.fits", gaussian(3.0), PIXSCALE=0.01))
+    block, _ = read_psf(write(tmp_path / "p.fits", gaussian(3.0), PIXSCALE=0.01))
     assert payload.psf(block).wavelength == ()
 
 
@@ -166,7 +166,7 @@ def test_a_file_of_tiptops(tmp_path):
     made, other = (fits.ImageHDU(gaussian(fwhm)[None]) for fwhm in (3.0, 9.0))
     made.header.update({"WL_NM": "2200", "PIX_MAS": "4"})
     fits.HDUList([fits.PrimaryHDU(), made, other]).writeto(tmp_path / "t.fits")
-    read = payload.psf(read_psf(tmp_path / "t.fits"))
+    read = payload.psf(read_psf(tmp_path / "t.fits")[0])
     assert (read.shape, read.scale, read.wavelength) == ((1, 65, 65), 0.004, (2.2,))
     np.testing.assert_array_equal(user_psf.planes(read)[0], gaussian(3.0))
 

@@ -394,7 +394,8 @@ class _Reader:
             there = self._sky(sky)
             self.used = used
             shrunk = math.cos(math.radians(float(np.nanmean(there["dec"]))))
-            spread = 3600 * math.hypot(np.nanstd(there["ra"]) * shrunk, np.nanstd(there["dec"]))
+            ra = (there["ra"] - there["ra"][0] + 180.0) % 360.0
+            spread = 3600 * math.hypot(np.nanstd(ra) * shrunk, np.nanstd(there["dec"]))
             own = math.hypot(np.nanstd(places["x"]), np.nanstd(places["y"]))
             if own > 0 and not math.isclose(spread, own, rel_tol=0.01):
                 raise RequestError(
@@ -415,6 +416,7 @@ class _Reader:
         dotted = [name.removesuffix("ra") for name in names if name.endswith(".ra")]
         for ra, dec in (*_ON_SKY, *((f"{name}ra", f"{name}dec") for name in dotted)):
             if ra in names and dec in names:
+                self._check_alone(ra, dec)
                 return names[ra], names[dec]
         coordinates = [str(name) for name in self.table.colnames if isinstance(self.table[name], SkyCoord)]
         if len(coordinates) > 1:
@@ -422,9 +424,23 @@ class _Reader:
             raise RequestError(f"{_POINTER}/ra", reason, found=coordinates, allowed="--column ra=NAME")
         return tuple(coordinates)
 
+    def _check_alone(self, *plain: str) -> None:
+        """Raise a RequestError if two columns have the same name but for capitals."""
+        found = [str(name) for name in self.table.colnames if _plain_name(name) in plain]
+        if len(found) > len(plain):
+            reason = f"{self.path.name}: which column?"
+            raise RequestError(f"{_POINTER}/ra", reason, found=found, allowed="--column ra=NAME and dec=NAME")
+
     def _sky(self, sky: tuple[str, ...]) -> dict[str, Any]:
         if len(sky) > 1:
-            return {key: self._angle(name, key) for key, name in zip(("ra", "dec"), sky, strict=True)}
+            places = {key: self._angle(name, key) for key, name in zip(("ra", "dec"), sky, strict=True)}
+            for key, values in places.items():
+                low, high = _RANGES[key]
+                outside = np.flatnonzero((values < low) | (values > high))
+                if outside.size:
+                    reason = f"{self.path.name}: row {outside[0] + 1} has {key} {values[outside[0]]:g} deg"
+                    raise RequestError(f"{_POINTER}/{key}", reason, allowed=f"{low:g} to {high:g}")
+            return places
         (name,) = sky
         self.used.add(name)
         column = self.table[name]

@@ -9,10 +9,10 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from elvis_cli.errors import ElvisError, UsageError
 from elvis_cli.request.files.errors import one_line
@@ -25,7 +25,7 @@ _BLOCK = 2880
 _MAX_HEADER_BLOCKS = 2000
 _MAX_AXES = 32
 """Axes of an image; NumPy has no more."""
-_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _CHOICE = re.compile(r"\[[^\[\]]*\]$")
 _CARD = re.compile(rb"(?i)(BITPIX|NAXIS\d*|PCOUNT|GCOUNT) *= *([+-]?\d{1,18}) *(/.*)?", re.DOTALL)
 

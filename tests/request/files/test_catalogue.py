@@ -255,6 +255,17 @@ class TestPlaces:
         block, notes = both(path)
         assert (block["ra"], block["dec"], notes) == ([150], [2], "")
 
+    @pytest.mark.parametrize(("ra", "dec"), [("370", "1"), ("10", "90.5"), ("10:00:00", "-95:00:00")])
+    def test_places_that_are_not_on_the_sky(self, tmp_path, ra, dec):
+        with pytest.raises(RequestError, match="row 1 has"):
+            both(text_file(tmp_path, f"ra,dec,mag\n{ra},{dec},16\n"))
+
+    def test_names_that_differ_in_capitals(self, tmp_path):
+        path = text_file(tmp_path, "RA,ra,dec,mag\n1,2,3,16\n")
+        with pytest.raises(RequestError, match="which column"):
+            both(path)
+        assert both(path, ra="RA")[0]["ra"] == [1]
+
     def test_columns_of_the_cds(self, tmp_path):
         path = text_file(tmp_path, "RAh RAm RAs DE- DEd DEm DEs mag\n10 00 00.5 - 00 30 00 16\n10 0 0 + 0 30 0 17\n")
         block, _ = both(path)
