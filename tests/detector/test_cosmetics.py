@@ -22,7 +22,7 @@ def test_listed_pixels_are_exact_and_no_others_change(expose):
 def test_map_of_the_user(expose):
     flags = np.full((30, 20), np.nan, "<f4")
     flags[3, 4], flags[10, 11] = 9e4, 0
-    models = {"flag_map": Model({}, {1: (flags.tobytes(), (30, 20))})}
+    models = {"cosmetics": Model({}, {1: (flags.tobytes(), (30, 20))})}
     frame = expose(np.full((30, 20), 3.0), dit=1, nx=20, ny=30, stages={},
                    elvis_block={"stages": ("cosmetics",), "models": models})  # fmt: skip
     assert (frame[3, 4], frame[10, 11], (frame != 3).sum()) == (9e4, 0, 2)

@@ -13,7 +13,9 @@ DETECTOR = SimpleNamespace(nx=100, ny=80, pixel_mm=0.015)
 
 def setup(detector: SimpleNamespace, distortion: float = 0.0) -> SimpleNamespace:
     """Return what the geometry needs of a Setup."""
-    return SimpleNamespace(detector=detector, optics=SimpleNamespace(plate_scale=0.25, distortion=distortion))
+    return SimpleNamespace(
+        detector=detector, optics=SimpleNamespace(plate_scale=0.25, distortion=distortion, axis=(0.0, 0.0))
+    )
 
 
 SETUP = setup(DETECTOR)

@@ -167,7 +167,7 @@ def test_the_field_turns_if_the_rotator_asks_for_it(plan, mode):
 
         from elvis_cli.observing import ephemeris
 
-        site = pipeline.configure(parse.read(json.dumps(exposures[0].document))).site
+        site = pipeline.configure(parse.read(json.dumps(exposures[0].document))).atmosphere.site
         for exposure, angle in zip(exposures, angles, strict=True):
             middle = exposure.start + timedelta(seconds=600)
             parallactic = ephemeris.local_position(75.0, -30.0, middle, site).parallactic

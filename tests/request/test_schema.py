@@ -97,7 +97,7 @@ def test_null_means_not_given() -> None:
         *("/elvis/scene/", "/elvis/motion/", "/elvis/image/data", "/elvis/image/shape", "/elvis/image/scale"),
         *("/elvis/ao/guide_star/x", "/elvis/ao/guide_star/y"),
         *("/elvis/cube/data", "/elvis/cube/shape", "/elvis/cube/scale", "/elvis/cube/wavelength_um"),
-        *("/elvis/psf/data", "/elvis/psf/shape", "/elvis/psf/scale"),
+        *("/elvis/psf/data", "/elvis/psf/shape", "/elvis/psf/scale", "/elvis/psf/field/"),
         *("/elvis/previous/dit", "/elvis/previous/chips"),
         *(f"/elvis/obs/{key}" for key in ("id", "name", "programme", "target", "start", "template")),
         *(f"/elvis/template/{key}" for key in ("id", "name", "start", "nexp", "expno")),
@@ -159,6 +159,7 @@ def test_defaults_are_those_of_the_request() -> None:
         "/elvis/image/position_angle": 0,
         "/elvis/cube/position_angle": 0,
         "/elvis/cube/absolute": False,
+        "/elvis/sed/absolute": False,
     }
     assert {pointer: leaf["default"] for pointer, leaf in LEAVES.items() if "default" in leaf} == flat
     # ... and the reader leaves nothing else than what the dataclasses say themselves.

@@ -194,10 +194,10 @@ class TestImage:
         assert np.array_equal(made.shape.image, pixels)
         assert (made.shape.scale, made.shape.angle) == (0.01, 20.0)
 
-    def test_bad_elements_are_dark_and_told(self, request_with):
+    def test_elements_without_a_number_are_dark_and_negative_ones_count(self, request_with):
         request = request_with(image=image(np.array([[1.0, -2.0], [np.nan, 3.0]])))
-        assert any("2 elements" in line for line in request.warnings)
-        assert library.components(request)[0].shape.image.tolist() == [[1.0, 0.0], [0.0, 3.0]]
+        assert any("1 element" in line for line in request.warnings)
+        assert library.components(request)[0].shape.image.tolist() == [[1.0, -2.0], [0.0, 3.0]]
 
     @pytest.mark.parametrize("pixels", [np.zeros((2, 2)), np.full((2, 2), -1.0), np.full((2, 2), np.nan)])
     def test_darkness_is_refused(self, request_with, pixels):
