@@ -82,3 +82,12 @@ def test_distortion_is_cubic_and_can_be_undone(cubic: float) -> None:
     for bent_place, place, middle in zip((x, y), straight, (49.5, 39.5), strict=True):
         assert bent_place - middle == pytest.approx((place - middle) * (1 + 25 * cubic))
     assert pixel_to_field(bent, chip(0.0, 0.0, 0.0), x, y) == pytest.approx((3.0, 4.0), abs=1e-9)
+
+
+def test_distortion_is_about_the_axis() -> None:
+    bent, here = setup(DETECTOR, 2e-3, axis=(3.0, 4.0)), chip(0.0, 0.0, 0.0)
+    assert field_to_pixel(bent, here, 3.0, 4.0) == pytest.approx(field_to_pixel(SETUP, here, 3.0, 4.0))
+    place = field_to_pixel(bent, here, 0.0, 0.0)
+    straight = field_to_pixel(SETUP, here, -3.0 * 25 * 2e-3, -4.0 * 25 * 2e-3)
+    assert place == pytest.approx(straight)
+    assert pixel_to_field(bent, here, *place) == pytest.approx((0.0, 0.0), abs=1e-9)
