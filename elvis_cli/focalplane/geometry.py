@@ -31,8 +31,9 @@ def pixel_to_field(setup: Setup, chip: Chip, x: Coordinate, y: Coordinate) -> tu
     """Return the field coordinates (arcsec) of pixel (x, y)."""
     detector = setup.detector
     cos, sin = rotation(chip)
-    u = (x - (detector.nx - 1) / 2) * detector.pixel_mm
-    v = (y - (detector.ny - 1) / 2) * detector.pixel_mm
+    pixel_mm = detector.pixel_mm * chip.scale
+    u = (x - (detector.nx - 1) / 2) * pixel_mm
+    v = (y - (detector.ny - 1) / 2) * pixel_mm
     fx = setup.optics.plate_scale * (chip.x_mm + cos * u - sin * v)
     fy = setup.optics.plate_scale * (chip.y_mm + sin * u + cos * v)
     if not setup.optics.distortion:
@@ -56,9 +57,10 @@ def field_to_pixel(setup: Setup, chip: Chip, fx: Coordinate, fy: Coordinate) -> 
         fx, fy = ax + (fx - ax) * stretch, ay + (fy - ay) * stretch
     u = fx / setup.optics.plate_scale - chip.x_mm
     v = fy / setup.optics.plate_scale - chip.y_mm
+    pixel_mm = detector.pixel_mm * chip.scale
     return (
-        (cos * u + sin * v) / detector.pixel_mm + (detector.nx - 1) / 2,
-        (-sin * u + cos * v) / detector.pixel_mm + (detector.ny - 1) / 2,
+        (cos * u + sin * v) / pixel_mm + (detector.nx - 1) / 2,
+        (-sin * u + cos * v) / pixel_mm + (detector.ny - 1) / 2,
     )
 
 

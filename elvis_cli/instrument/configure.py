@@ -275,6 +275,7 @@ def make_detector(facts: SourcedTable, binning: int, dit: float) -> Detector:
             ron=of_chip(number, "ron", "electron"),
             dark=of_chip(number, "dark", "electron/s") * binning**2,
             header=tuple(facts.part("chips", number, "header").tree.items()),
+            scale=facts.part("chips", number).number("scale", "1") if "scale" in facts.part("chips", number) else 1.0,
         )
         for number in facts.part("chips")
     )

@@ -29,6 +29,8 @@ class Chip:
     """electrons/s per (binned) pixel."""
     header: tuple[tuple[str, str | int | float], ...] = ()
     """Further cards of its extensions."""
+    scale: float = 1.0
+    """Of its pixels on the sky against the mode's: optics do not magnify all chips alike."""
 
 
 @dataclass(frozen=True, slots=True)

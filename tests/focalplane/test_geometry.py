@@ -22,7 +22,7 @@ SETUP = setup(DETECTOR)
 
 
 def chip(rotation: float, x: float = 3.0, y: float = -2.0) -> SimpleNamespace:
-    return SimpleNamespace(rotation=rotation, x_mm=x, y_mm=y)
+    return SimpleNamespace(rotation=rotation, x_mm=x, y_mm=y, scale=1.0)
 
 
 @pytest.mark.parametrize("rotation", [0.0, 90.0, 180.0, 270.0, 0.08, -33.0])
@@ -91,3 +91,13 @@ def test_distortion_is_about_the_axis() -> None:
     straight = field_to_pixel(SETUP, here, -3.0 * 25 * 2e-3, -4.0 * 25 * 2e-3)
     assert place == pytest.approx(straight)
     assert pixel_to_field(bent, here, *place) == pytest.approx((0.0, 0.0), abs=1e-9)
+
+
+def test_a_chip_of_larger_pixels_reaches_further_about_its_centre() -> None:
+    small, large = chip(33.0), chip(33.0)
+    large.scale = 1.01
+    at = pixel_to_field(setup(DETECTOR), large, 90.0, 60.0)
+    centre = pixel_to_field(setup(DETECTOR), small, 49.5, 39.5)
+    there = pixel_to_field(setup(DETECTOR), small, 90.0, 60.0)
+    assert np.subtract(at, centre) == pytest.approx(1.01 * np.subtract(there, centre))
+    assert field_to_pixel(setup(DETECTOR), large, *at) == pytest.approx((90.0, 60.0))
