@@ -11,10 +11,12 @@ from elvis_cli.focalplane.geometry import field_to_pixel, nearest_chip, pixel_to
 DETECTOR = SimpleNamespace(nx=100, ny=80, pixel_mm=0.015)
 
 
-def setup(detector: SimpleNamespace, distortion: float = 0.0) -> SimpleNamespace:
+def setup(
+    detector: SimpleNamespace, distortion: float = 0.0, axis: tuple[float, float] = (0.0, 0.0)
+) -> SimpleNamespace:
     """Return what the geometry needs of a Setup."""
     return SimpleNamespace(
-        detector=detector, optics=SimpleNamespace(plate_scale=0.25, distortion=distortion, axis=(0.0, 0.0))
+        detector=detector, optics=SimpleNamespace(plate_scale=0.25, distortion=distortion, axis=axis)
     )
 
 
