@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import json
 import sys
@@ -11,6 +12,7 @@ from io import BytesIO, TextIOWrapper
 from typing import Any, NamedTuple
 
 import pytest
+import typer.main
 from astropy.utils import iers
 
 from elvis_cli import cli, pipeline
@@ -26,6 +28,9 @@ __all__ = ["pixels", "prediction", "request_for", "setup", "written"]  # fixture
 iers.conf.auto_download = False
 iers.conf.auto_max_age = None
 iers.conf.iers_degraded_accuracy = "ignore"
+
+# Typer builds all commands anew for every command line, which takes 45 ms.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 Document = dict[str, Any]
 FORS: Document = {
