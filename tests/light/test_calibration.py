@@ -178,9 +178,8 @@ def test_the_sky_is_the_frame_without_the_target(bench, ready, spectrum):
     sky, science = light(taken(bench, ready, "sky", spectrum)), ready(bench(**kind))
     window = Window(0, 0, 512, 256)
     chip = science.setup.detector.chip(1)
-    assert sky == pytest.approx(
-        science.renderer.illuminate(chip, window, frozenset({"background", "thermal"})), rel=1e-6
-    )
+    expected = science.renderer.illuminate(chip, window, frozenset({"background", "thermal"}))
+    np.testing.assert_allclose(sky, expected, rtol=1e-6)
     assert sky.max() > 0
 
 
@@ -198,7 +197,7 @@ def test_the_warm_instrument_glows_when_the_lamp_is_off(bench, ready):
     }
     off = light(taken(bench, ready, "off", tables=warm))
     science = ready(bench(tables=warm))
-    assert off == pytest.approx(light(science) * 0 + science.renderer.light.budget.background["oven"], rel=1e-5)
+    np.testing.assert_allclose(off, science.renderer.light.budget.background["oven"], rtol=1e-5)
     assert off.max() > 0
     flat = light(taken(bench, ready, "flat", tables=warm))
     assert (flat - off).max() * 10 == pytest.approx(5e4, rel=1e-4)
@@ -219,7 +218,7 @@ def test_a_standard_star_stands_in_the_targets_place(bench, ready):
     own = ready(bench({"target/brightness": {"magband": "R", "mag": 11.0, "magsys": "vega"}, "target/sed": {
         "sedtype": "spectrum", "spectrum": {"spectrumtype": "template", "params": {"catalog": "Pickles", "id": "A0V"}},
     }}))  # fmt: skip
-    assert light(usual) == pytest.approx(light(own), rel=1e-5)
+    np.testing.assert_allclose(light(usual), light(own), rtol=1e-5)
     assert usual.prediction.snr == pytest.approx(own.prediction.snr)
     brighter = taken(bench, ready, "std", tables=tables, **{"elvis/standard": {"mag": 10.0}})
     stars = frozenset({"stars"})
