@@ -24,9 +24,9 @@ from elvis_cli.scene.component import Picture, Profile
 from elvis_cli.scene.image_template import on_pixels
 
 Image = NDArray[np.float32]
-FEW = 8
+MAX_STARS_DRAWN_SINGLY = 8
 """Up to this many stars, each is drawn with its own PSF over the whole frame."""
-MANY = 50_000
+MAX_STARS_WITH_SPLIT_PSF = 50_000
 """Up to so many stars with the same PSF are drawn one by one."""
 
 
@@ -120,14 +120,14 @@ def prepare(light: Illumination, scene: Scene, samples: tuple[Floats, Floats] | 
     """
     setup = light.setup
     wave, weight = light.psf_samples() if samples is None else samples
-    few = 0 < scene.x.size <= FEW
+    few = 0 < scene.x.size <= MAX_STARS_DRAWN_SINGLY
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
     psf = many_stars.psf_at(setup, wave, weight, at)
     zones: many_stars.Zones | many_stars.Cores | None = None
-    if scene.x.size > FEW and samples is None:
+    if scene.x.size > MAX_STARS_DRAWN_SINGLY and samples is None:
         zones = many_stars.build(setup, wave, weight, scene, psf)
-    elif scene.x.size > FEW:
-        zones = many_stars.cores(psf) if scene.x.size < MANY else many_stars.everywhere(psf)
+    elif scene.x.size > MAX_STARS_DRAWN_SINGLY:
+        zones = many_stars.cores(psf) if scene.x.size < MAX_STARS_WITH_SPLIT_PSF else many_stars.everywhere(psf)
     return Imager(scene, light, psf, zones)
 
 

@@ -1,4 +1,4 @@
-"""The light of one trace as a sum of products: profiles along the aperture times spectra, moved by where they fell."""
+"""The light of one trace as a sum of products: profiles along the aperture times spectra, moved by their strip."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.base.arrays import Floats
+from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.focalplane.trace import FINE
 
-Image = NDArray[np.float32]
 PITCH = 0.5
-"""Pixels between the samples of a straightened trace: what it shows is blurred by a pixel at least."""
-FEW = 8
-"""Spectra that keep the wings of their sources to themselves; beyond, what is fainter than WING of a profile's peak
-has the mean spectrum of all wings."""
+"""Pixels between the samples of a straightened trace, whose light is blurred by a pixel at least."""
 WING = 2e-3
+"""Fraction of a profile's peak below which its light counts as wings."""
 BLOCK = 2048
 """Samples along the dispersion that are summed at once: hats leave most layers dark in most of them."""
 
@@ -36,7 +33,7 @@ class Layers:
     shift: Floats
     """Pixels along the dispersion (r,): the strip's place in the aperture."""
     spectra: Image
-    """(b, n) electrons/s/pixel (of what is uniform: and arcsec2) at the samples of the course, averaged over a pixel
+    """(b, n) electrons/s/pixel (of what is uniform: and arcsec2) at the samples of the trace, averaged over a pixel
     and a strip."""
     hat: NDArray[np.int64]
     """Which of ``hats`` (r,)."""
@@ -45,24 +42,24 @@ class Layers:
 
     @property
     def nbytes(self) -> int:
-        """What they hold in memory."""
+        """Bytes in memory."""
         return self.profiles.nbytes + self.spectra.nbytes + self.hats.nbytes
 
     def straight(self, s: slice, p: Floats, parts: Collection[str]) -> Image:
         """Return the sum of the layers of some parts, electrons/s/pixel/arcsec, at samples ``s`` (of profiles).
 
-        ``p`` is where along the course, in samples of it, ascending evenly.
+        ``p`` is the place along the trace in its samples, ascending evenly.
         """
         from elvis_cli.kernels import dispersion
 
         out = np.zeros((s.stop - s.start, p.size), np.float32)
-        far = math.ceil(float(np.abs(self.shift).max(initial=0.0)) * FINE) + 1
+        shift_reach = math.ceil(float(np.abs(self.shift).max(initial=0.0)) * FINE) + 1
         wanted = np.isin(self.part, list(parts)) & self.profiles[:, s].any(axis=1)
         for first in range(0, p.size if wanted.any() else 0, BLOCK):
             at = p[first : first + BLOCK]
-            near = slice(max(math.floor(at[0]) - far, 0), max(math.ceil(at[-1]) + far + 1, 0))
-            bright, held = (np.asarray(np.any(some[:, near], axis=1)) for some in (self.spectra, self.hats))
-            chosen = np.flatnonzero(wanted & bright[self.which] & held[self.hat])
+            near = slice(max(math.floor(at[0]) - shift_reach, 0), max(math.ceil(at[-1]) + shift_reach + 1, 0))
+            bright, hat_near = (np.asarray(np.any(some[:, near], axis=1)) for some in (self.spectra, self.hats))
+            chosen = np.flatnonzero(wanted & bright[self.which] & hat_near[self.hat])
             moved = np.zeros((chosen.size, at.size), np.float32)
             shift = self.shift[chosen] * FINE
             dispersion.moved(moved, self.spectra, self.which[chosen], self.hats, self.hat[chosen], shift, at)
@@ -72,8 +69,8 @@ class Layers:
 
 
 @dataclass(eq=False)
-class Pile:
-    """Layers in the making."""
+class LayerBuilder:
+    """Collects the layers of one trace."""
 
     blur: float
     """Standard deviation of the optics' blur, pixels."""
@@ -104,7 +101,7 @@ class Pile:
         self.shift += list(shifts)
 
     def layers(self) -> Layers:
-        """Return what was added, blurred along the aperture."""
+        """Return the layers, blurred along the aperture."""
         profiles = np.array(self.profiles) if self.profiles else np.zeros((0, 1))
         if self.blur and self.profiles:
             profiles = gaussian(profiles, self.blur / PITCH)
@@ -115,7 +112,7 @@ class Pile:
         )  # fmt: skip
 
 
-def wings(profiles: list[Floats], spectra: list[Image]) -> tuple[list[Floats], Floats, Image]:
+def split_wings(profiles: list[Floats], spectra: list[Image]) -> tuple[list[Floats], Floats, Image]:
     """Return the strips (k, m) of many sources without their wings, the wings together and their mean spectrum (n,).
 
     No light is lost; how the wings' spectra differ along the aperture is.
@@ -132,7 +129,7 @@ def wings(profiles: list[Floats], spectra: list[Image]) -> tuple[list[Floats], F
 
 
 def smoothed(density: Floats, width: float, blur: float) -> Floats:
-    """Return what is given every 1/FINE pixel, averaged over a pixel, over ``width`` pixels, and blurred (sigma)."""
+    """Return a density given every 1/FINE pixel, averaged over a pixel and ``width`` pixels, and blurred (sigma)."""
     size = _fast(density.size + math.ceil((width + 1 + 8 * blur) * FINE))
     f = np.fft.rfftfreq(size, 1 / FINE)
     response = np.sinc(f) * np.sinc(f * width) * np.exp(-2.0 * (math.pi * blur * f) ** 2)

@@ -1,4 +1,4 @@
-"""What a spectrometer tells of its pixels: their wavelengths, and the light around the target."""
+"""Wavelengths of the pixels of a spectrometer, and the light around its target."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.base.arrays import Floats
-
-Image = NDArray[np.float32]
+from elvis_cli.base.arrays import Floats, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wavelengths:
-    """What each pixel of a window (ny, nx) of a chip sees; where traces overlap, the later."""
+    """Wavelength and aperture of each pixel of a window (ny, nx) of a chip; where traces overlap, the later."""
 
     wave: Image
     """um; NaN where there is no trace."""

@@ -1,6 +1,6 @@
-"""The light in the apertures: the scene drawn where they cut it, one spectrum and one wavelength at a time.
+"""The slit plane: the scene drawn where the apertures cut it, one spectrum and one wavelength at a time.
 
-The plane of the apertures is drawn by the same code that draws images, on pixels that are fine compared with an
+It is drawn by the same code that draws images, on pixels that are fine compared with an
 aperture's width; each aperture takes from it strips across its width, each a profile along the aperture.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
-from elvis_cli.base.arrays import Floats
+from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.geometry import rotate, sky_to_field
 from elvis_cli.base.overlap import circle_below, circle_on_pixels
 from elvis_cli.errors import ResourceError
@@ -30,15 +30,14 @@ from elvis_cli.model.spectrograph import Aperture, Spectrograph
 from elvis_cli.optics.psf_types import Psf
 from elvis_cli.sky import refraction
 
-Image = NDArray[np.float32]
-SPREAD = 1.12
+PSF_WAVE_RATIO = 1.12
 """Ratio of neighbouring wavelengths at which PSFs are made: between them the PSF is mixed."""
-DRIFT = 0.25
+MAX_DRIFT = 0.25
 """Of the PSF's FWHM: how far differential refraction may move a star between neighbouring wavelengths."""
-MOST = 24
-"""Wavelengths at most."""
-LEAST = 3
-"""Strips of an aperture at least."""
+MAX_WAVELENGTHS = 24
+"""At which the plane is drawn."""
+MIN_STRIPS = 3
+"""Of an aperture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +53,12 @@ class Drift:
     left: float
 
     def at(self, wave: float) -> tuple[float, float]:
-        """Return how far light of ``wave`` (um) stands from that of ``reference``, arcsec."""
+        """Return the displacement (arcsec) of light of ``wave`` (um) from that of ``reference``."""
         size = self.left * refraction.shift(wave, self.reference, self.airmass, self.site)
         return size * self.x, size * self.y
 
 
-def drift(spectrograph: Spectrograph, setup: Setup, parallactic: float, angle: float) -> Drift:
+def refraction_drift(spectrograph: Spectrograph, setup: Setup, parallactic: float, angle: float) -> Drift:
     """Return the drift for a parallactic angle and a position angle, deg."""
     q = math.radians(parallactic)
     x, y = sky_to_field(math.sin(q), math.cos(q), angle)
@@ -67,32 +66,32 @@ def drift(spectrograph: Spectrograph, setup: Setup, parallactic: float, angle: f
     return Drift(reference, x, y, setup.atmosphere.airmass, setup.atmosphere.site, 1.0 - spectrograph.adc)
 
 
-def wavelengths(band: tuple[float, float], movement: Drift, fwhm: float) -> Floats:
+def wavelengths(band: tuple[float, float], drift: Drift, fwhm: float) -> Floats:
     """Return the wavelengths (um) at which the plane is drawn; ``fwhm`` (arcsec) is the PSF's."""
-    moved = math.dist(movement.at(band[0]), movement.at(band[1]))
-    parts = max(_steps(band), moved / (DRIFT * fwhm))
-    return np.geomspace(*band, min(max(math.ceil(parts), 1), MOST - 1) + 1)
+    displacement = math.dist(drift.at(band[0]), drift.at(band[1]))
+    parts = max(_steps(band), displacement / (MAX_DRIFT * fwhm))
+    return np.geomspace(*band, min(max(math.ceil(parts), 1), MAX_WAVELENGTHS - 1) + 1)
 
 
 def _steps(band: tuple[float, float]) -> float:
     """Return how many steps of SPREAD a band spans."""
-    return math.log(band[1] / band[0]) / math.log(SPREAD)
+    return math.log(band[1] / band[0]) / math.log(PSF_WAVE_RATIO)
 
 
-def strips(aperture: Aperture, across: float) -> int:
+def strips(aperture: Aperture, dispersion_scale: float) -> int:
     """Return into how many strips an aperture is cut: about one pixel each."""
-    return max(LEAST, math.ceil(aperture.width / across))
+    return max(MIN_STRIPS, math.ceil(aperture.width / dispersion_scale))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plane:
-    """The plane of the apertures, at some wavelengths."""
+class SlitPlane:
+    """The plane of the apertures at some wavelengths."""
 
     setup: Setup
     """Its pixels: those of its only chip, square, one a "mm"."""
     wave: Floats
     """um, ascending."""
-    cameras: tuple[imager.Imager, ...]
+    imagers: tuple[imager.Imager, ...]
     """One a wavelength."""
     chips: tuple[Chip, ...]
     """The chip where each wavelength puts it."""
@@ -102,27 +101,29 @@ class Plane:
     @property
     def psfs(self) -> tuple[Psf, ...]:
         """The PSF at each wavelength."""
-        return tuple(camera.psf for camera in self.cameras)
+        return tuple(one.psf for one in self.imagers)
 
     def draw(self, scene: Scene, parts: frozenset[str], band: tuple[float, float] | None = None) -> list[Image]:
-        """Return, for each wavelength, the share of the light of a part of the whole scene in each pixel.
+        """Return, for each wavelength, the electrons/s in each pixel of a part of the whole scene.
 
         Where there is light in a ``band`` (um) alone, wavelengths beyond its neighbours get their image.
         """
         window = Window(0, 0, self.setup.detector.nx, self.setup.detector.ny)
 
-        def one(number: int) -> Image:
-            camera = _restricted(self.cameras[number], scene)
-            return camera.illuminate(self.chips[number], window, parts)
+        def image(number: int) -> Image:
+            return _restricted(self.imagers[number], scene).illuminate(self.chips[number], window, parts)
 
-        last = len(self.cameras) - 1
+        last = len(self.imagers) - 1
         low, high = (0, last) if band is None else np.searchsorted(self.wave, band).tolist()
         low, high = min(max(low - 1, 0), last), min(high, last)
-        drawn = [one(number) for number in range(low, high + 1)]
-        return [drawn[min(max(number, low), high) - low] for number in range(last + 1)]
+        images = [image(number) for number in range(low, high + 1)]
+        return [images[min(max(number, low), high) - low] for number in range(last + 1)]
 
-    def profiles(self, images: Sequence[Image], aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
-        """Return the light of ``count`` strips of an aperture, per arcsec along it, averaged over ``row`` arcsec.
+    def profiles(
+        self, images: Sequence[Image], aperture: Aperture, count: int, s: Floats, spatial_scale: float
+    ) -> Floats:
+        """Return the light of ``count`` strips of an aperture, per arcsec along it, averaged over
+        ``spatial_scale`` arcsec.
 
         ``s`` (m,) is where, in the coordinate of the aperture's traces: (images, count, m). A fibre shows its own
         shape, whatever fell into it.
@@ -145,12 +146,12 @@ class Plane:
         if aperture.fibre:
             circle = circle_on_pixels((stack.shape[1], stack.shape[2]), t / q - 0.5, along / q - 0.5, half / q)
             light = np.sum(stack * circle, axis=(1, 2))
-            return np.asarray(light[:, None, None] * disc(half, edges, s - aperture.offset, row))
+            return np.asarray(light[:, None, None] * disc(half, edges, s - aperture.offset, spatial_scale))
         lines = np.diff(_interpolated(_summed(stack), (t + edges) / q), axis=-1).swapaxes(1, 2)
         sums = _summed(lines)
-        ends = [np.clip(s - aperture.offset + side * row / 2, -half, half) for side in (-1, 1)]
+        ends = [np.clip(s - aperture.offset + side * spatial_scale / 2, -half, half) for side in (-1, 1)]
         low, high = (_interpolated(sums, (along + end) / q) for end in ends)
-        return np.asarray((high - low) / row)
+        return np.asarray((high - low) / spatial_scale)
 
     def inside(self, image: Image, aperture: Aperture) -> float:
         """Return the light of ``image`` within an aperture."""
@@ -158,22 +159,22 @@ class Plane:
         return float(mean[0, 0, 0]) * aperture.length
 
 
-def uniform(aperture: Aperture, count: int, s: Floats, row: float) -> Floats:
+def uniform(aperture: Aperture, count: int, s: Floats, spatial_scale: float) -> Floats:
     """Return the strips (count, m) of what fills the field: arcsec2 per arcsec along the aperture."""
     half, edges = aperture.length / 2, np.linspace(-0.5, 0.5, count + 1) * aperture.width
     if aperture.fibre:
-        return math.pi * half**2 * disc(half, edges, s - aperture.offset, row)
-    low, high = (np.clip(s - aperture.offset + side * row / 2, -half, half) for side in (-1, 1))
-    return np.outer(np.diff(edges), (high - low) / row)
+        return math.pi * half**2 * disc(half, edges, s - aperture.offset, spatial_scale)
+    low, high = (np.clip(s - aperture.offset + side * spatial_scale / 2, -half, half) for side in (-1, 1))
+    return np.outer(np.diff(edges), (high - low) / spatial_scale)
 
 
-def disc(radius: float, edges: Floats, s: Floats, row: float) -> Floats:
-    """Return the fractions of a circle between ``edges`` across and averaged over ``row`` along, per unit of ``s``."""
-    low, high = (circle_below(edges, s + side * row / 2, radius) for side in (-1, 1))
-    return np.diff(high - low, axis=1).T / (row * math.pi * radius**2)
+def disc(radius: float, edges: Floats, s: Floats, spatial_scale: float) -> Floats:
+    """Return the fractions of a circle between ``edges`` across, per unit of ``s``, averaged over ``spatial_scale``."""
+    low, high = (circle_below(edges, s + side * spatial_scale / 2, radius) for side in (-1, 1))
+    return np.diff(high - low, axis=1).T / (spatial_scale * math.pi * radius**2)
 
 
-def lay(light: Illumination, scene: Scene, movement: Drift, spectrograph: Spectrograph) -> Plane:
+def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectrograph) -> SlitPlane:
     """Return the plane of the apertures for the whole ``scene``.
 
     Raises
@@ -187,7 +188,7 @@ def lay(light: Illumination, scene: Scene, movement: Drift, spectrograph: Spectr
     if len(angles) > 1 or min(angles) % 90.0:
         raise ResourceError("apertures must share one angle, a multiple of 90 deg: the position angle turns the field")
     angle = min(angles)
-    widest = max(strips(a, spectrograph.across) for a in spectrograph.apertures)
+    widest = max(strips(a, spectrograph.dispersion_scale) for a in spectrograph.apertures)
     width = min(a.width for a in spectrograph.apertures) / widest
     finest = min(setup.optics.pixel_scale / 2, width)
     q = width / math.ceil(width / finest)
@@ -205,29 +206,29 @@ def lay(light: Illumination, scene: Scene, movement: Drift, spectrograph: Spectr
     optics = replace(setup.optics, pixel_scale=q, plate_scale=q, distortion=0.0)
     virtual = replace(setup, optics=optics, detector=detector, spectrograph=None)
 
-    def camera(wave: float) -> imager.Imager:
+    def prepare(wave: float) -> imager.Imager:
         one = replace(virtual, optics=replace(optics, filter_centre=wave))
         return imager.prepare(replace(light, setup=one), scene, (np.array([wave]), np.ones(1)))
 
-    spread = np.geomspace(*setup.optics.band, max(1, math.ceil(_steps(setup.optics.band))) + 1)
-    made = parallel.gather(camera, [float(w) for w in spread])
-    wave = wavelengths(setup.optics.band, movement, min(one.psf.fwhm for one in made))
-    nearest = np.argmin(np.abs(np.log(wave[:, None] / spread)), axis=1)
-    moved = [movement.at(float(w)) for w in wave]
-    chips = tuple(replace(chip, x_mm=chip.x_mm - dx / q, y_mm=chip.y_mm - dy / q) for dx, dy in moved)
-    return Plane(virtual, wave, tuple(made[n] for n in nearest), chips, origin)
+    psf_wave = np.geomspace(*setup.optics.band, max(1, math.ceil(_steps(setup.optics.band))) + 1)
+    imagers = parallel.gather(prepare, [float(w) for w in psf_wave])
+    wave = wavelengths(setup.optics.band, drift, min(one.psf.fwhm for one in imagers))
+    nearest = np.argmin(np.abs(np.log(wave[:, None] / psf_wave)), axis=1)
+    displacements = [drift.at(float(w)) for w in wave]
+    chips = tuple(replace(chip, x_mm=chip.x_mm - dx / q, y_mm=chip.y_mm - dy / q) for dx, dy in displacements)
+    return SlitPlane(virtual, wave, tuple(imagers[n] for n in nearest), chips, origin)
 
 
-def _restricted(camera: imager.Imager, scene: Scene) -> imager.Imager:
-    """Return a camera for a part of the scene that it was made for: its PSFs with the stars that they belong to."""
-    if camera.zones is not None or len(camera.psf.fine) == 1:
-        return replace(camera, scene=scene)
-    whole = {place: n for n, place in enumerate(zip(camera.scene.x, camera.scene.y, strict=True))}
-    own = [whole[place] for place in zip(scene.x, scene.y, strict=True)]
+def _restricted(whole: imager.Imager, scene: Scene) -> imager.Imager:
+    """Return an Imager for a part of its scene: its PSFs are those of the stars that are left."""
+    if whole.zones is not None or len(whole.psf.fine) == 1:
+        return replace(whole, scene=scene)
+    numbers = {place: n for n, place in enumerate(zip(whole.scene.x, whole.scene.y, strict=True))}
+    own = [numbers[place] for place in zip(scene.x, scene.y, strict=True)]
     if not own:
-        return replace(camera, scene=scene)
-    spread = replace(camera.psf, fine=camera.psf.fine[own], coarse=camera.psf.coarse[own])
-    return replace(camera, scene=scene, psf=spread)
+        return replace(whole, scene=scene)
+    psf = replace(whole.psf, fine=whole.psf.fine[own], coarse=whole.psf.coarse[own])
+    return replace(whole, scene=scene, psf=psf)
 
 
 def _summed(values: NDArray[Any]) -> Floats:

@@ -32,7 +32,7 @@ def make(facts: SourcedTable, kind: str, folder: Path, pixel_scale: float, binni
         A figure or a trace file is missing or invalid.
     """
     apertures = _apertures(facts.part("aperture"))
-    across = facts.number("across", "arcsec") if "across" in facts else pixel_scale
+    scale = facts.number("across", "arcsec") if "across" in facts else pixel_scale
     orders = facts.tree.get("orders")
     traces = [t for t in _all_traces(facts, folder, len(apertures)) if orders is None or t.order in orders]
     if not traces:
@@ -40,7 +40,7 @@ def make(facts: SourcedTable, kind: str, folder: Path, pixel_scale: float, binni
     return Spectrograph(
         apertures=apertures,
         traces=tuple(traces),
-        across=across * binning,
+        dispersion_scale=scale * binning,
         blur=facts.number("blur", "pixel") / binning if "blur" in facts else 0.0,
         adc=facts.number("adc", "1") if "adc" in facts else 0.0,
         reference=facts.number("reference", "um") if "reference" in facts else 0.0,

@@ -87,7 +87,7 @@ class Spectrograph:
 
     apertures: tuple[Aperture, ...]
     traces: tuple[Trace, ...]
-    across: float
+    dispersion_scale: float
     """arcsec of an aperture's width on one (binned) pixel along the dispersion."""
     blur: float = 0.0
     """FWHM of the spectrograph's own image of a point, (binned) pixels."""
@@ -100,7 +100,7 @@ class Spectrograph:
 
     def line_width(self, aperture: Aperture) -> float:
         """Return the FWHM (pixels) of a line: the image of an aperture, blurred."""
-        width, blur = aperture.width / self.across, self.blur
+        width, blur = aperture.width / self.dispersion_scale, self.blur
         if blur <= 0.0 or width <= 0.0:
             return max(width, blur)
         scale = blur / SIGMA * math.sqrt(2.0)

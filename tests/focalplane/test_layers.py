@@ -31,7 +31,7 @@ def test_the_wings_of_a_crowd_hold_what_the_cores_do_not():
     rng = np.random.default_rng(0)
     strips = [10.0 ** rng.uniform(-5.0, 0.0, (3, 40)) for _ in range(12)]
     spectra = [rng.uniform(0.5, 1.5, 60).astype(np.float32) for _ in range(12)]
-    cores, profile, spectrum = layers.wings(strips, spectra)
+    cores, profile, spectrum = layers.split_wings(strips, spectra)
     before = sum(one.sum() * own for one, own in zip(strips, spectra, strict=True))
     after = sum(one.sum() * own for one, own in zip(cores, spectra, strict=True)) + profile.sum() * spectrum
     assert after == pytest.approx(before, rel=1e-6)

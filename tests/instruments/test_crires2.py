@@ -114,7 +114,7 @@ def test_dispersion_and_resolving_power_are_the_etc_s(setup_of):
     """K2217, ETC of 2020: two pixels are 166 600, 176 900, 188 500; the slit of 0.2 arcsec is 3.39 pixels."""
     setup = setup_of("K2217")
     graph = setup.spectrograph
-    assert graph.apertures[0].width / graph.across == pytest.approx(3.39, abs=0.01)
+    assert graph.apertures[0].width / graph.dispersion_scale == pytest.approx(3.39, abs=0.01)
     assert setup_of("K2217", **{"INS.SLIT1.NAME": "w_0.4"}).spectrograph.apertures[0].width == 0.4
     for trace in graph.traces:
         wave = np.mean(trace.wave) + np.array([-1e-6, 1e-6])

@@ -168,7 +168,7 @@ def test_each_grating_has_its_range_dispersion_and_resolution(name):
     dispersion = (high - low) / 2048
     line = np.zeros(64 * FINE)
     line[line.size // 2] = 1.0
-    slitlet = graph.apertures[0].width / graph.across
+    slitlet = graph.apertures[0].width / graph.dispersion_scale
     fwhm = width(smoothed(line, slitlet, graph.blur / SIGMA), 1 / FINE)
     assert at / (fwhm * dispersion) == pytest.approx(power, rel=0.02)
     assert setup.optics.band[0] < low < high < setup.optics.band[1]
@@ -215,7 +215,7 @@ def test_a_line_of_the_sky_is_as_wide_as_slitlet_pixel_and_optics():
     mean = np.average(row, weights=profile)
     assert profile.sum() == pytest.approx(0.1 * 0.05, rel=1e-3)
     variance = np.average((row - mean) ** 2, weights=profile)
-    slitlet, blur = 0.1 / made.spectrograph.across, made.spectrograph.blur / SIGMA
+    slitlet, blur = 0.1 / made.spectrograph.dispersion_scale, made.spectrograph.blur / SIGMA
     assert variance == pytest.approx((slitlet**2 + 1) / 12 + blur**2, rel=0.02)
 
 
@@ -228,7 +228,7 @@ def test_the_long_slit_is_the_manual_s():
     assert np.ptp(x) / pixel == pytest.approx(12.0 / 0.01303)
     assert (np.abs(y) / pixel < 1024).all()
     dispersion = 1.0 / (np.ptp(y) / pixel)
-    assert 3.55 / (dispersion * slit.width / graph.across) == pytest.approx(900, rel=0.01)
+    assert 3.55 / (dispersion * slit.width / graph.dispersion_scale) == pytest.approx(900, rel=0.01)
 
 
 # ---- light

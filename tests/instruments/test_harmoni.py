@@ -101,7 +101,7 @@ def test_the_slices_tile_the_field(scale):
     np.testing.assert_allclose(np.diff(np.unique(x.round(6))), width)
     assert set(y.round(6)) == {round(-length / 2, 6), round(length / 2, 6)}
     assert [a.offset for a in apertures] == pytest.approx(y)  # s is the field's y
-    assert setup.spectrograph.across * 2 == pytest.approx(width)
+    assert setup.spectrograph.dispersion_scale * 2 == pytest.approx(width)
     assert length / setup.optics.pixel_scale == pytest.approx(107)
 
 

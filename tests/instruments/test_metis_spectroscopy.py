@@ -71,7 +71,7 @@ def test_long_slits_have_their_dispersion_and_resolution(mode, wave, figures, re
     for name, expected in zip(names, by_slit, strict=True):
         graph = configure(mode, **{"INS.SLIT.NAME": name}).spectrograph
         assert graph.apertures[0].width * 1e3 == pytest.approx(float(name[2:].replace("_", ".")))
-        assert power * graph.across / graph.apertures[0].width == pytest.approx(expected, rel=5e-3)
+        assert power * graph.dispersion_scale / graph.apertures[0].width == pytest.approx(expected, rel=5e-3)
     y = [trace.place(np.array([w]), np.zeros(1))[1][0] for w in wave]
     assert abs(y[1] - y[0]) / setup.detector.pixel_mm == pytest.approx(length, rel=2e-3)
 
@@ -101,7 +101,9 @@ def test_the_echelle_has_its_dispersion_and_resolution(centre, order, nm, power)
     assert {trace.order for trace in graph.traces} == {order}
     found = np.mean([dispersion(setup, trace, 0)[1].mean() for trace in graph.traces])
     assert found == pytest.approx(nm, rel=0.025)
-    assert centre / (found * 1e-3 * graph.apertures[0].width / graph.across) == pytest.approx(power, rel=0.025)
+    assert centre / (found * 1e-3 * graph.apertures[0].width / graph.dispersion_scale) == pytest.approx(
+        power, rel=0.025
+    )
     middle = [trace.place(np.array([centre]), np.zeros(1))[0][0] for trace in graph.traces]
     assert np.abs(middle).max() < 0.04 * setup.detector.nx * setup.detector.pixel_mm
     peak = max(trace.efficiency.value.max() for trace in graph.traces)

@@ -12,7 +12,7 @@ from elvis_cli.model.spectrograph import Aperture, Spectrograph
 
 def line_width(width, blur):
     """Return the width of the line of a slit, both in pixels."""
-    return Spectrograph((), (), across=1.0, blur=blur).line_width(Aperture(0.0, 0.0, 10.0, width))
+    return Spectrograph((), (), dispersion_scale=1.0, blur=blur).line_width(Aperture(0.0, 0.0, 10.0, width))
 
 
 def test_a_turned_aperture_counts_along_itself():

@@ -38,7 +38,7 @@ def ready(micado):
         request = parse.read(json.dumps(micado({"timesnr/DET.NDIT": 4} | (changes or {}))))
         setup = pipeline.configure(replace(request, keys={**request.keys, **(keys or {})}))
         orders = orders or [(3 + n, 0) for n in range(len(light))]
-        spectrograph = Spectrograph(tuple(apertures), tuple(trace(*o) for o in orders), across=0.1, kind=kind)
+        spectrograph = Spectrograph(tuple(apertures), tuple(trace(*o) for o in orders), dispersion_scale=0.1, kind=kind)
         setup = setups.change(setup, spectrograph=spectrograph, pixel_scale=PIXEL)
         budget = SimpleNamespace(sky_model="none", wave=[1.0, 3.0], groups={"optics": [0.5, 0.5]})
         psf = SimpleNamespace(fwhm=0.2)

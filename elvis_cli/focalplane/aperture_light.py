@@ -1,0 +1,180 @@
+"""The light in the apertures, trace by trace: the slit plane's images times the spectra of each order, as layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base import parallel
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.focalplane import slit_plane
+from elvis_cli.focalplane.layers import PITCH, LayerBuilder, Layers, smoothed, split_wings
+from elvis_cli.focalplane.slit_plane import SlitPlane
+from elvis_cli.focalplane.trace import FINE, SampledTrace
+from elvis_cli.light.groups import Group, density
+from elvis_cli.light.illumination import Illumination
+from elvis_cli.model.spectrograph import SIGMA, Aperture, Spectrograph
+
+EDGE = 3
+"""Samples beside those that are needed: the cubic's reach, and one."""
+MAX_GROUPS_WITH_WINGS = 8
+"""Spectra that keep the wings of their sources to themselves; of more, all wings have the mean spectrum."""
+MAX_KEPT_BYTES = 2**28
+"""Of all traces' layers up to which they are computed once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order:
+    """The spectra of one order on a grid that is fine compared with its pixels."""
+
+    edges: Floats
+    groups: tuple[Floats, ...]
+    """Electrons/s (n,) in each bin of each group's rate of 1."""
+    uniform: tuple[Floats, ...]
+    """The same per arcsec2."""
+
+
+@dataclass(frozen=True, eq=False)
+class ApertureLight:
+    """The light that enters each aperture, and the layers of it along each trace."""
+
+    spectrograph: Spectrograph
+    groups: tuple[Group, ...]
+    light: Illumination
+    plane: SlitPlane
+    traces: tuple[SampledTrace, ...]
+
+    def aperture(self, sampled: SampledTrace) -> Aperture:
+        """Return the aperture of a trace."""
+        return self.spectrograph.apertures[sampled.trace.aperture]
+
+    def grid(self, sampled: SampledTrace) -> tuple[Floats, float]:
+        """Return the samples of s (arcsec) of the profiles of a trace, and their pitch."""
+        aperture, scale = self.aperture(sampled), sampled.spatial_scale
+        pitch = scale * PITCH
+        beyond = aperture.length / 2 + scale * (0.5 + 1.5 * self.spectrograph.blur) + EDGE * pitch
+        count = 2 * math.ceil(beyond / pitch) + 1
+        return np.asarray(aperture.offset + (np.arange(count) - count // 2) * pitch, float), pitch
+
+    def enslitted(self, number: int, waves: Sequence[int] | None = None) -> Floats:
+        """Return the fraction of the scene's light in an aperture, at all wavelengths of the plane or some."""
+        aperture = self.spectrograph.apertures[number]
+        scenes = [group.scene for group in self.groups]
+        whole = sum(float(np.sum(scene.rate)) + sum(one.rate for one in scene.extended) for scene in scenes)
+        whole = (whole + sum(float(np.sum(rate)) for scene in scenes for _, rate in scene.galaxies)) or 1.0
+        some = range(self.plane.wave.size) if waves is None else waves
+        return np.array([self.plane.inside(self._sums[n], aperture) / whole for n in some])
+
+    def layers(self, number: int) -> Layers:
+        """Return the layers of a trace; not to be changed."""
+        if number in self._kept:
+            return self._kept[number]
+        layers = self._build(self.traces[number])
+        if sum(one.nbytes for one in tuple(self._kept.values())) + layers.nbytes < MAX_KEPT_BYTES:
+            self._kept[number] = layers
+        return layers
+
+    @cached_property
+    def _kept(self) -> dict[int, Layers]:
+        """The layers of some traces, by number."""
+        return {}
+
+    @cached_property
+    def _sums(self) -> list[NDArray[Any]]:
+        """The slit plane with the light of all groups at each wavelength."""
+        images = list(self._images.values())
+        empty = np.zeros((self.plane.setup.detector.ny, self.plane.setup.detector.nx))
+        return [sum((group[n] for group in images), empty) for n in range(self.plane.wave.size)]
+
+    @cached_property
+    def _images(self) -> dict[tuple[int, str], list[Image]]:
+        """The slit plane at each wavelength, for each group and part of the light."""
+        images = {}
+        for number, group in enumerate(self.groups):
+            scene = group.scene
+            if scene.rate.size:
+                images[number, "stars"] = self.plane.draw(scene, frozenset({"stars"}), group.band)
+            if scene.extended or scene.galaxies or scene.surface:
+                images[number, "galaxies"] = self.plane.draw(scene, frozenset({"galaxies"}), group.band)
+        return images
+
+    @cached_property
+    def _orders(self) -> dict[int, _Order]:
+        """The spectra by order."""
+        together: dict[int, list[SampledTrace]] = {}
+        for sampled in self.traces:
+            together.setdefault(sampled.trace.order, []).append(sampled)
+        return dict(zip(together, parallel.gather(self._order, list(together.values())), strict=True))
+
+    def _order(self, members: list[SampledTrace]) -> _Order:
+        low, high = min(c.wave[0] for c in members), max(c.wave[-1] for c in members)
+        finest = min(float(np.diff(c.wave).min()) for c in members)
+        edges = np.linspace(low, high, math.ceil((high - low) / finest) + 1)
+        width, middle = np.diff(edges), (edges[1:] + edges[:-1]) / 2
+        budget = self.light.budget
+        passed = np.interp(middle, budget.wave, budget.total, left=0.0, right=0.0) * budget.area
+        groups = []
+        for group in self.groups:
+            if group.band is not None and (group.band[1] <= low or group.band[0] >= high):
+                groups.append(np.zeros(0))
+                continue
+            groups.append(density(group, edges) * passed * width)
+        return _Order(edges, tuple(groups), tuple(source.density(edges) * width for source in self.light.uniform))
+
+    def _build(self, sampled: SampledTrace) -> Layers:
+        """Return the layers of a trace: strips of the apertures' images, times spectra, under the wavelengths' hats."""
+        aperture, scale = self.aperture(sampled), self.spectrograph.dispersion_scale
+        order = self._orders[sampled.trace.order]
+        count = slit_plane.strips(aperture, scale)
+        s, _ = self.grid(sampled)
+        width = aperture.width / scale
+        hats = [self._hat(sampled.wave, n) for n in range(self.plane.wave.size)]
+        hats.append(np.ones(sampled.wave.size))  # of light that is spread alike at all wavelengths
+        builder = LayerBuilder(self.spectrograph.blur / SIGMA, np.stack(hats))
+        centres = ((np.arange(count) + 0.5) / count - 0.5) * width
+        spectra = {
+            n: builder.spectrum(self._spectrum(sampled, order, electrons, width / count))
+            for n, electrons in enumerate(order.groups)
+            if electrons.any()
+        }
+        for n in [n for n, hat in enumerate(hats[:-1]) if hat.any()]:
+            for part in ("stars", "galaxies"):
+                own = {m: each[n] for (m, kind), each in self._images.items() if kind == part and m in spectra}
+                if not own:
+                    continue
+                images = list(own.values())
+                profiles = list(self.plane.profiles(images, aperture, count, s, sampled.spatial_scale))
+                if len(profiles) > MAX_GROUPS_WITH_WINGS:
+                    profiles, wings, mean = split_wings(profiles, [builder.spectra[spectra[m]] for m in own])
+                    builder.add(part, wings, centres, builder.spectrum(mean), n)
+                for member, each in zip(own, profiles, strict=True):
+                    builder.add(part, each, centres, spectra[member], n)
+        for electrons, source in zip(order.uniform, self.light.uniform, strict=True):
+            pieces = count if aperture.fibre else 1
+            even = slit_plane.uniform(aperture, pieces, s, sampled.spatial_scale)
+            spectrum = builder.spectrum(self._spectrum(sampled, order, electrons, width / pieces))
+            builder.add(source.part, even, centres if pieces > 1 else np.zeros(1), spectrum, len(hats) - 1)
+        return builder.layers()
+
+    def _spectrum(self, sampled: SampledTrace, order: _Order, electrons: Floats, width: float) -> Floats:
+        """Return electrons/s/pixel (n,) along a trace, averaged over the pixel and a strip ``width`` pixels wide.
+
+        ``electrons`` are those in the bins of the order; the optics' blur is included.
+        """
+        low, high = sampled.trace.wave
+        inside = np.diff(np.clip(sampled.edges, low, high)) / np.diff(sampled.edges)
+        counts = np.interp(sampled.edges, order.edges, np.concatenate([[0.0], np.cumsum(electrons)]))
+        passed = inside * sampled.trace.efficiency.at(sampled.wave)
+        return smoothed(np.diff(counts) * passed * FINE, width, self.spectrograph.blur / SIGMA)
+
+    def _hat(self, wave: Floats, number: int) -> Floats:
+        """Return the weight of the plane's wavelength ``number``: linear between neighbours, the ends hold."""
+        weights = np.zeros(self.plane.wave.size)
+        weights[number] = 1.0
+        return np.interp(wave, self.plane.wave, weights)
