@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import io
+import gc
 import json
 import os
 import shlex
@@ -54,14 +54,18 @@ def install(folder: Path, plugins: Path) -> Iterator[Path]:
 
 def serve(address: str) -> None:
     """Answer calls of the client until terminated."""
-    from elvis_cli import cli, pipeline
-    from elvis_cli.instrument import registry
-    from elvis_cli.preview import draw  # noqa: F401
-    from elvis_cli.request import parse
+    from elvis_cli import cli
+    from tests.conftest import run
 
-    for name in ("fors", "micado"):  # loads kernels and data, which each fork would else load again
-        document = {**registry.load(name).example(), "elvis": {"window": {"x0": 500, "y0": 500, "nx": 64, "ny": 64}}}
-        pipeline.render(parse.read(json.dumps(document)), io.BytesIO())
+    for name in ("fors", "micado"):  # loads kernels, data and modules, which each fork would else load again
+        request = run("example", name).out
+        run("validate", stdin=request)
+        frame = run("--window=500,500,64,64", stdin=request).out
+        run("preview", stdin=frame)
+    for command in ("instruments", "stages", "scene", "explain"):
+        run(command, stdin=request)
+    gc.collect()
+    gc.freeze()  # a fork that collects would copy all of it
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address + ".new")
     listener.listen(16)
