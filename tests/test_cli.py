@@ -21,6 +21,7 @@ from astropy.io import fits
 from elvis_cli import __version__
 from elvis_cli.base import parallel
 from elvis_cli.instrument import registry
+from tests.conftest import Result
 
 CORPUS = Path(__file__).parent / "data" / "etc"
 COMMAND = [sys.executable, "-m", "elvis_cli.cli"]
@@ -59,7 +60,28 @@ REFUSED = {  # a line of 1000 nm that is to have a V magnitude
     "malformed_crires_old_J1228_powerlaw_snr_echo": "/timesnr/dit",
     "malformed_crires_old_J1228_powerlaw_snr_echo_2": "/timesnr/dit",
 }
-RENDERED = re.compile(r"(proto_|repaired_|schema_)?(fors|hawki|eris|crires)")
+KNOWN = re.compile(r"(proto_|repaired_|schema_)?(fors|hawki|eris|crires)")
+
+
+def kind(path: Path) -> tuple[Any, ...]:
+    """Return what two requests have in common that take the same way: their keys, and the kind of target."""
+    document = json.loads(path.read_text())
+    target, keys = document["target"], [sorted(document.get(name) or ()) for name in ("instrument", "timesnr")]
+    spectrum = (target["sed"].get("spectrum") or {}).get("spectrumtype")
+    kinds = target["morphology"]["morphologytype"], target["sed"]["sedtype"], spectrum
+    return document.get("instrumentName"), sorted(document), keys, kinds
+
+
+def first_of_each_kind(paths: list[Path]) -> set[Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        found.setdefault(repr(kind(path)), path)
+    return set(found.values())
+
+
+REQUESTS = sorted(CORPUS.glob("*.json"))
+RENDERED = first_of_each_kind([path for path in REQUESTS if KNOWN.match(path.stem) and path.stem not in REFUSED])
+"""Of all requests of the corpus for installed instruments, those of which a frame is rendered."""
 
 
 class TestFilter:
@@ -167,13 +189,15 @@ class TestFilter:
         document["instrument"]["a/b"] = 1
         assert "/instrument/a~1b" in elvis(SMALL, "--strict", stdin=json.dumps(document)).lines[0]
 
-    @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.json")), ids=lambda p: p.stem)
+    @pytest.mark.parametrize("path", REQUESTS, ids=lambda p: p.stem)
     def test_the_corpus_renders_or_is_refused_for_a_reason(self, elvis: Any, path: Path) -> None:
-        result = elvis(SMALL, stdin=path.read_bytes())
+        known = KNOWN.match(path.stem)
+        alike = known and path.stem not in REFUSED and path not in RENDERED
+        result = elvis(*(["explain"] if alike else [SMALL]), stdin=path.read_bytes())
         if path.stem in REFUSED:
             assert (result.code, result.out) == (65, b"")
             assert REFUSED[path.stem] in result.lines[0]
-        elif RENDERED.match(path.stem):
+        elif known:
             assert result.code == 0
             assert result.lines == []
         else:
@@ -267,12 +291,16 @@ class TestCommands:
 
     @pytest.mark.parametrize("name", registry.names())
     def test_example_validate_and_explain_go_together(self, elvis: Any, name: str) -> None:
+        validated = set()
         for mode in registry.load(name).modes():
             request = elvis("example", name, "--mode", mode.mode)
             assert request.code == 0
-            valid = elvis("validate", "--strict", stdin=request.out)
-            assert (valid.code, valid.out) == (0, b""), valid.err
-            assert f"valid: {name} {mode.mode}" in valid.err
+            family = mode.mode.partition("_")[0]  # whose modes differ in the adaptive optics or the band
+            if family not in validated:
+                validated.add(family)
+                valid = elvis("validate", "--strict", stdin=request.out)
+                assert (valid.code, valid.out) == (0, b""), valid.err
+                assert f"valid: {name} {mode.mode}" in valid.err
             values = json.loads(elvis("explain", "--json", stdin=request.out).out)
             assert all(value["source"] for value in values)
             assert len(elvis("explain", stdin=request.out).out.splitlines()) == len(values) + 1
@@ -322,13 +350,16 @@ class TestOutput:
         assert path.read_bytes() == before
         assert os.listdir(tmp_path) == ["frame.fits"]
 
-    def test_full_disk(self) -> None:
-        for argv in ([SMALL], ["schema"], ["-o", "/dev/full", SMALL]):
+    def test_full_disk(self, elvis: Any) -> None:
+        results = [elvis("-o", "/dev/full", SMALL, stdin=example())]
+        for argv in ([SMALL], ["schema"]):
             with open("/dev/full", "wb") as full:
                 done = process(*argv, input=example().encode(), stdout=full, stderr=subprocess.PIPE)
-            assert done.returncode == 74, done.stderr
-            (line,) = [line for line in done.stderr.splitlines() if not line.startswith(b"elvis: note: ")]
-            assert b"No space left" in line
+            results.append(Result(done.returncode, b"", done.stderr.decode()))
+        for result in results:
+            assert result.code == 74, result.err
+            (line,) = result.lines
+            assert "No space left" in line
 
     def test_a_reader_that_goes_away(self) -> None:
         command = f"{' '.join(COMMAND)} --window=0,0,512,512 | head -c 100; exit ${{PIPESTATUS[0]}}"
