@@ -11,8 +11,8 @@ from elvis_cli.focalplane.imager import PARTS
 from elvis_cli.instrument import registry
 
 SPECTRA = {
-    "slit": ("metis", "lss_l_scao", 1, {"x0": 950, "y0": 900, "nx": 150, "ny": 140}),
-    "ifu": ("eris", "ifs_ngs", 1, {"x0": 850, "y0": 900, "nx": 150, "ny": 140}),
+    "slit": ("metis", "lss_m_scao", 1, {"x0": 950, "y0": 900, "nx": 150, "ny": 140}),
+    "ifu": ("metis", "lms_scao", 1, {"x0": 950, "y0": 900, "nx": 150, "ny": 140}),
     "echelle": ("crires2", "spec_ngs", 2, {"x0": 950, "y0": 1180, "nx": 150, "ny": 140}),
 }
 CELL = {"x0": 37, "y0": 61, "nx": 70, "ny": 50}
