@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elvis_cli.base import parallel
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Stage, StageContext
+from elvis_cli.detector.stage import Stage, StageContext
 
 BLOCK = 128
 """Columns of one block of work."""

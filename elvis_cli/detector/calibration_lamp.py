@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Stage, StageContext
+from elvis_cli.detector.stage import Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parallel import for_rows
-from elvis_cli.detector.stage import Image, StageContext
+from elvis_cli.detector.stage import StageContext
 from elvis_cli.detector.steps import DRAWN, Step, configure, select, sequence
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import ElvisBlock

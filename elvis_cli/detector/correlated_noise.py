@@ -18,9 +18,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parallel import gather
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Stage, StageContext
+from elvis_cli.detector.stage import Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Stage, StageContext
+from elvis_cli.detector.stage import Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)

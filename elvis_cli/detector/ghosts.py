@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parameters import number
-from elvis_cli.detector.stage import Image, Stage, StageContext
+from elvis_cli.detector.stage import Stage, StageContext
 
 FINE = 4
 """Pixels of an element in which ghosts are drawn: they are rings of tens of pixels."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parallel import for_rows
 from elvis_cli.detector import shot_noise
-from elvis_cli.detector.stage import Image, StageContext
+from elvis_cli.detector.stage import StageContext
 
 if TYPE_CHECKING:
     from elvis_cli.detector.steps import Step

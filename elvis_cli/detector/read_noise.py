@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parameters import number, one_or_more
 from elvis_cli.detector.reference_pixels import border
-from elvis_cli.detector.stage import Image, Stage, StageContext
+from elvis_cli.detector.stage import Stage, StageContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parameters import number
 from elvis_cli.detector.defects import defects
-from elvis_cli.detector.stage import Image, Stage, StageContext
+from elvis_cli.detector.stage import Stage, StageContext
 
 Floats = NDArray[np.float64]
 DRAWN = 16

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from elvis_cli.detector.stage import Image, Stage, StageContext
+from elvis_cli.base.arrays import Image
+from elvis_cli.detector.stage import Stage, StageContext
 
 EXACT = 1000.0
 """Expected electrons from which a rounded normal deviate replaces the Poisson deviate (skewness 0.03)."""

@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from elvis_cli.base import random_streams
+from elvis_cli.base.arrays import Image
 from elvis_cli.base.parallel import ROWS
 from elvis_cli.base.parameters import read
 from elvis_cli.detector.layout import Area, areas, quadrants, with_scans
@@ -19,7 +20,6 @@ from elvis_cli.model.detector import Chip, Detector
 from elvis_cli.model.elvis_block import Model, Previous, Window
 from elvis_cli.model.sampling import Sampling
 
-Image = NDArray[np.float32]
 P = TypeVar("P")
 
 

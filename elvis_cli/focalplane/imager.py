@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from elvis_cli.base.arrays import Floats
+from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.overlap import aperture_sum
 from elvis_cli.focalplane import convolution, many_galaxies, many_stars
 from elvis_cli.focalplane.convolution import add_star
@@ -23,7 +22,6 @@ from elvis_cli.optics.psf_types import Psf
 from elvis_cli.scene.component import Picture, Profile
 from elvis_cli.scene.image_template import on_pixels
 
-Image = NDArray[np.float32]
 MAX_STARS_DRAWN_SINGLY = 8
 """Up to this many stars, each is drawn with its own PSF over the whole frame."""
 MAX_STARS_WITH_SPLIT_PSF = 50_000

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.kernels.compile import njit
 
-Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 

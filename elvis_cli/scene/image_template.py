@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
-from elvis_cli.base.arrays import Floats
-
-Image = NDArray[np.float32]
+from elvis_cli.base.arrays import Floats, Image
 
 
 def coarsen(image: Image, factor: float) -> Image:

@@ -23,7 +23,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.base.dates import parse_date
 from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.model.request import Request
+from elvis_cli.model.request import SceneRequest
 from elvis_cli.request.files.errors import one_line
 
 OPTION = "--ephemeris"
@@ -121,7 +121,7 @@ def read_ephemeris(path: Path) -> Ephemeris:
     return _table(path)
 
 
-def follow(ephemeris: Ephemeris, request: Request, duration: float) -> dict[str, Any]:
+def follow(ephemeris: Ephemeris, request: SceneRequest, duration: float) -> dict[str, Any]:
     """Return the keys ``pointing`` and ``motion`` that follow the target in an exposure of ``duration`` s.
 
     The place is that in the middle of the exposure. A target beside the field's centre (``offset``) stays there.
