@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench fuzz bytes bytes-check gallery data clean
+.PHONY: all install example test lint format bench clients fuzz bytes bytes-check gallery data clean
 
 all: lint test
 
@@ -39,6 +39,10 @@ bench: install
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/stars.py
 	$(BIN)/python -m pytest -q tests/bench/timings.py
+
+# Programs of others read the frames: ESO's HAWK-I recipes, source-extractor, photutils, STILTS (apt and pip fetch them).
+clients: install
+	$(BIN)/python -m pytest -q -s tests/clients/*.py
 
 # Twenty thousand broken requests, each of them rendered: see tests/request/test_filter_fuzz.py.
 fuzz: install
