@@ -235,11 +235,15 @@ def collect(
     ] = None,
     image: Annotated[
         Path | None,
-        typer.Option(help="Image in place of the target: FITS with a celestial WCS.", rich_help_panel="Sources"),
+        typer.Option(
+            help="Image in place of the target: FITS; FILE[2] or FILE[SCI] is an extension.", rich_help_panel="Sources"
+        ),
     ] = None,
     cube: Annotated[
         Path | None,
-        typer.Option(help="Data cube in place of the target: FITS with a spectral WCS.", rich_help_panel="Sources"),
+        typer.Option(
+            help="Data cube in place of the target: FITS with wavelengths; FILE[EXT] too.", rich_help_panel="Sources"
+        ),
     ] = None,
     calibration: Annotated[
         Calibration | None,
@@ -258,7 +262,7 @@ def collect(
         str | None,
         typer.Option(
             metavar="FILE|tiptop",
-            help="PSF in place of the built-in one: FITS image or cube.",
+            help="PSF in place of the built-in one: FITS image, cube or field of PSFs; FILE[EXT] too.",
             rich_help_panel="Optics",
         ),
     ] = None,
