@@ -16,8 +16,10 @@ import typer.main
 from astropy.utils import iers
 
 from elvis_cli import cli, pipeline
+from elvis_cli.focalplane.renderer import Renderer
 from elvis_cli.instrument import registry
 from elvis_cli.instrument.toml_plugin import TomlInstrument
+from elvis_cli.light import calibration
 from elvis_cli.model.request import Request
 from elvis_cli.request import parse
 from tests.frames import pixels, prediction, request_for, setup, written
@@ -120,6 +122,13 @@ def render() -> Callable[[Document], bytes]:
         return out.getvalue()
 
     return run
+
+
+def renderer(document: Document) -> Renderer:
+    """Return what draws the exposure of a document: no prediction, which takes longer for a spectrograph."""
+    request = parse.read(json.dumps(document))
+    request, setup = calibration.arrange(request, pipeline.configure(request))
+    return pipeline._renderer(*calibration.illuminate(request, setup))
 
 
 class Result(NamedTuple):

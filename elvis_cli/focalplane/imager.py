@@ -36,7 +36,7 @@ class Imager:
     light: Illumination
     psf: Psf
     """At the target, or at each of a few stars."""
-    zones: many_stars.Zones | many_stars.Cores | None
+    zones: many_stars.PsfGrid | many_stars.SplitPsf | None
     """PSFs over the field, or one of them for all, for many stars."""
     notes: tuple[str, ...] = ()
 
@@ -121,7 +121,7 @@ def prepare(light: Illumination, scene: Scene, samples: tuple[Floats, Floats] | 
     few = 0 < scene.x.size <= MAX_STARS_DRAWN_SINGLY
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
     psf = many_stars.psf_at(setup, wave, weight, at)
-    zones: many_stars.Zones | many_stars.Cores | None = None
+    zones: many_stars.PsfGrid | many_stars.SplitPsf | None = None
     if scene.x.size > MAX_STARS_DRAWN_SINGLY and samples is None:
         zones = many_stars.build(setup, wave, weight, scene, psf)
     elif scene.x.size > MAX_STARS_DRAWN_SINGLY:

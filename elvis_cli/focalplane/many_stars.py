@@ -27,7 +27,7 @@ HALF = 24
 PHASES = 8
 """Places of the star within a pixel for which a core is tabulated."""
 PARTS = {"scao": 16}
-"""Zones across the array by kind of AO: one star's correction falls off within seconds of arc."""
+"""PsfGrid across the array by kind of AO: one star's correction falls off within seconds of arc."""
 USUAL_PARTS = 8
 WIDE = 16
 """Elements of the PSF's coarse grid up to which the cores of stars with the same PSF reach."""
@@ -36,7 +36,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Zones:
+class PsfGrid:
     """PSFs on a square grid over the field, the same whichever chips are drawn."""
 
     target: Psf
@@ -101,7 +101,7 @@ class Zones:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cores:
+class SplitPsf:
     """One PSF for all stars, in two parts: cores are drawn one by one, haloes together."""
 
     core: Image
@@ -138,7 +138,7 @@ class Cores:
         convolution.add_interpolated(image, nodes, 0.0, 0.0, self.step)
 
 
-def cores(psf: Psf) -> Cores:
+def cores(psf: Psf) -> SplitPsf:
     """Return the first PSF of ``psf`` in two parts that go over into each other within WIDE elements of the halo."""
     step, oversample = psf.step, psf.oversample
     reach = float(min(psf.fine_radius, WIDE * step))
@@ -152,7 +152,7 @@ def cores(psf: Psf) -> Cores:
     half = min(math.ceil(reach) * oversample + 2, middle)
     fine = psf.fine[0, middle - half : middle + half, middle - half : middle + half]
     coarse = psf.coarse[0]
-    return Cores(fine * parted(fine, 1.0 / oversample), coarse * (1 - parted(coarse, step)), oversample, step, reach)
+    return SplitPsf(fine * parted(fine, 1.0 / oversample), coarse * (1 - parted(coarse, step)), oversample, step, reach)
 
 
 def psf_at(setup: Setup, wave: Floats, weight: Floats, positions: Floats) -> Psf:
@@ -161,12 +161,12 @@ def psf_at(setup: Setup, wave: Floats, weight: Floats, positions: Floats) -> Psf
     return make_psf.build(setup.psf, setup.optics, setup.atmosphere, extent, wave, weight, positions)
 
 
-def everywhere(target: Psf) -> Zones:
+def everywhere(target: Psf) -> PsfGrid:
     """Return the target's PSF as that of the whole field."""
-    return Zones(target, target.fine[:1], 0.0, np.zeros(0, np.int64))
+    return PsfGrid(target, target.fine[:1], 0.0, np.zeros(0, np.int64))
 
 
-def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf) -> Zones:
+def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf) -> PsfGrid:
     """Return the zones that the stars on or near the detector need; ``target`` is the target's PSF.
 
     Without AO, and where no star is near, that one is enough.
@@ -189,18 +189,18 @@ def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf)
     if cube is not None:
         at = np.stack([scene.x[near], scene.y[near]], axis=1)
         numbers, first = np.unique(user_psf.nearest(cube, at), return_index=True)
-        return Zones(target, _cores(setup, wave, weight, at[first]), 0.0, numbers, cube)
+        return PsfGrid(target, _cores(setup, wave, weight, at[first]), 0.0, numbers, cube)
     kind = setup.psf.system.kind if isinstance(setup.psf, AoPsf) else ""
     pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(kind, USUAL_PARTS)
     u, v = (np.floor(at[near] / pitch).astype(np.int64) for at in (scene.x, scene.y))
     every = np.concatenate([_place(u + i, v + j) for i in (0, 1) for j in (0, 1)])
     places, first = np.unique(every, return_index=True)
     grid = np.stack([np.concatenate([u, u, u + 1, u + 1]), np.concatenate([v, v + 1, v, v + 1])], axis=1)
-    return Zones(target, _cores(setup, wave, weight, grid[first] * pitch), pitch, places)
+    return PsfGrid(target, _cores(setup, wave, weight, grid[first] * pitch), pitch, places)
 
 
 def _cores(setup: Setup, wave: Floats, weight: Floats, positions: Floats) -> Image:
-    """Return the middle of the PSF at each of ``positions``, as `Zones.cores` has them."""
+    """Return the middle of the PSF at each of ``positions``, as `PsfGrid.cores` has them."""
     parts = []
     for begin in range(0, len(positions), BATCH):
         psf = psf_at(setup, wave, weight, positions[begin : begin + BATCH])

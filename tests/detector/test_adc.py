@@ -27,6 +27,12 @@ def test_mean_of_whole_numbers(expose, count):
     np.testing.assert_allclose(frame, np.rint(np.array([[3.3, 1000.77]]) * count) / count, rtol=1e-6)
 
 
+def test_mean_of_several_conversions(expose):
+    fine = {"adc": {"samples": 16}}
+    frame = expose([[3.3, 1000.77]], dit=1, stages=fine, elvis_block=ONLY)
+    np.testing.assert_allclose(frame, np.rint(np.array([[3.3, 1000.77]]) * 16) / 16, rtol=1e-6)
+
+
 def test_rounding_adds_no_bias(expose):
     rate = np.linspace(10, 11, 100_001)[None]
     assert expose(rate, dit=1, elvis_block=ONLY).mean(dtype=float) == pytest.approx(10.5, abs=1e-4)

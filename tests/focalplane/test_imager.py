@@ -52,8 +52,8 @@ def add_profile(image: Any, x: float, y: float, index: float, radius: float, psf
     many_galaxies.draw(image, Profiles(*(np.array([value]) for value in values)), psf, CHIP)
 
 
-def zones(pitch: float, *sigmas: float) -> many_stars.Zones:
-    return many_stars.Zones(spread(sigmas[0]), spread(*sigmas).fine, pitch, PLACES)
+def zones(pitch: float, *sigmas: float) -> many_stars.PsfGrid:
+    return many_stars.PsfGrid(spread(sigmas[0]), spread(*sigmas).fine, pitch, PLACES)
 
 
 def star(x: float, y: float, sigma: float = 2.5, size: int = 128) -> np.ndarray:

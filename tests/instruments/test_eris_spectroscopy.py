@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane.layers import smoothed
 from elvis_cli.focalplane.trace import FINE
@@ -17,6 +16,7 @@ from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.psf_model import AoPsf, SeeingPsf
 from elvis_cli.model.spectrograph import SIGMA
 from elvis_cli.request import parse
+from tests.conftest import renderer
 
 # range (um), R at a wavelength (um): user manual v117.1
 GRATINGS = {
@@ -63,7 +63,7 @@ def configure(*args, **sections):
 
 
 def observe(*args, **sections):
-    return pipeline.prepare(parse.read(json.dumps(document(*args, **sections)))).renderer
+    return renderer(document(*args, **sections))
 
 
 @cache
@@ -209,7 +209,10 @@ def test_a_line_of_the_sky_is_as_wide_as_slitlet_pixel_and_optics():
         found[np.searchsorted(edges, line) - 1] = 1.0 / (edges[1] - edges[0])
         return found
 
-    lit = replace(made, light=replace(made.light, uniform=(UniformSource("background", density),)))
+    lit = replace(
+        made,
+        apertures=replace(made.apertures, light=replace(made.light, uniform=(UniformSource("background", density),))),
+    )
     image = draw(lit, Window(64, 960, 64, 128), "background")
     profile, row = image[:, 32].astype(float), np.arange(128)
     mean = np.average(row, weights=profile)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
 from elvis_cli.request import parse
+from tests.conftest import renderer
 
 # HSIM 60c354a: range (um), R, collecting area (m2), means over it: grating, optics (LTAO, SCAO, NOAO), telescope, QE,
 # and the total with LTAO but without the atmosphere
@@ -130,7 +130,7 @@ def test_each_chip_has_the_halves_of_38_slices_side_by_side():
 
 @pytest.fixture(scope="module")
 def spectra():
-    return pipeline.prepare(parse.read(json.dumps(document()))).renderer
+    return renderer(document())
 
 
 def windowed(spectra, *window):
@@ -146,7 +146,7 @@ def test_a_line_is_as_wide_as_the_resolving_power_says(spectra):
         return (inside - beyond) / np.diff(edges) * 1e9
 
     line_only = replace(spectra.light.uniform[0], density=density)
-    lamp = replace(spectra, light=replace(spectra.light, uniform=(line_only,)))
+    lamp = replace(spectra, apertures=replace(spectra.apertures, light=replace(spectra.light, uniform=(line_only,))))
     chip = spectra.setup.detector.chip(3)
     image = lamp.illuminate(chip, windowed(spectra, 4 + 20, 1800, 60, 400), frozenset({line_only.part}))
     profile = image.sum(axis=1)

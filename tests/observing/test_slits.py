@@ -1,22 +1,20 @@
 """Where the light of a nodded star falls in a spectrograph: along the slit by the throw, or in other slices."""
 
-import json
 from functools import partial
 
 import numpy as np
 import pytest
 
-from elvis_cli import pipeline
 from elvis_cli.model.setup import Window
-from elvis_cli.request import parse
+from tests.conftest import renderer
 
 
 def seen(exposure, chip, window):
     """Return the star's electrons/s in a window, and the mean of s (arcsec) and of the slice, weighted with them."""
-    made = pipeline.prepare(parse.read(json.dumps(exposure.document)))
+    made = renderer(exposure.document)
     chip = next(one for one in made.setup.detector.chips if one.id == chip)
-    light = np.asarray(made.renderer.illuminate(chip, window, frozenset({"stars"})), float)
-    at = made.renderer.wavelengths(chip, window)
+    light = np.asarray(made.illuminate(chip, window, frozenset({"stars"})), float)
+    at = made.wavelengths(chip, window)
     inside = at.aperture >= 0
     light, total = light[inside], light[inside].sum()
     return total, (light * at.s[inside]).sum() / total, (light * at.aperture[inside]).sum() / total

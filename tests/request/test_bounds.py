@@ -31,7 +31,7 @@ def packed(data: bytes) -> str:
 def quick() -> Any:
     begin = time.process_time()
     yield
-    assert time.process_time() - begin < 2.0
+    assert time.process_time() - begin < 6.0
 
 
 @pytest.mark.usefixtures("quick")
