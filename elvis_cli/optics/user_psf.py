@@ -134,9 +134,12 @@ def _inside(image: Floats, at: tuple[float, float]) -> float:
 
 
 def planes(cube: PsfCube, part: slice = slice(None)) -> Floats:
-    """Return the images (planes, rows, columns), or a ``part`` of them; negative and not finite elements are dark."""
+    """Return the images (planes, rows, columns), or a ``part`` of them; elements that are not finite are dark.
+
+    Negative ones are kept: they are the other half of the noise of a PSF that was observed.
+    """
     data = np.frombuffer(cube.data, "<f4").reshape(cube.shape)[part]
-    return np.asarray(np.where((data > 0) & np.isfinite(data), data, 0.0), float)
+    return np.asarray(np.where(np.isfinite(data), data, 0.0), float)
 
 
 def _sums(cube: PsfCube) -> Floats:

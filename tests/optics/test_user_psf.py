@@ -72,6 +72,15 @@ def test_light_beyond_the_border_is_continued(setup):
     assert line[edge[0]] / line[edge[1]] == pytest.approx(2 ** (11 / 3), rel=0.02)
 
 
+def test_noise_about_zero_takes_no_light_from_the_star(setup):
+    clean = gaussian(8.0, 129)
+    noise = np.random.default_rng(4).normal(0.0, 0.01 * clean.max(), clean.shape)
+    noisy = (clean + noise - noise.mean()).astype("f4")
+    one, other = (made(setup(cube(image))) for image in (clean, noisy))
+    for diameter in (8.0, 16.0, 40.0):
+        assert other.encircled(diameter) == pytest.approx(one.encircled(diameter), rel=0.02)
+
+
 def test_any_unit_is_scaled_to_all_light(setup):
     one, other = (made(setup(cube(gaussian(6.0, total=total)))) for total in (1.0, 1234.0))
     np.testing.assert_allclose(one.fine, other.fine, rtol=1e-5, atol=1e-12)
