@@ -149,6 +149,16 @@ def test_a_catalogue_moves_with_the_sky(make, plan):
     assert places[1] == pytest.approx((6.0, 2.0), abs=1e-4)  # East of the target by less: the star moves West
 
 
+def test_a_catalogue_on_the_sky_needs_no_pointing_and_a_calibration_no_catalogue(make, plan):
+    patch = {"elvis": {"catalogue": {"ra": [75.0, 75.001], "dec": [-30.0, -30.001], "mag": [15.0, 16.0]}}}
+    exposures = plan(make("HAWKI_img_obs_GenericOffset", {"SEQ.OFFSET1.LIST": "0 5"}, elvis=patch))
+    blocks = [exposure.document["elvis"] for exposure in exposures]
+    assert [block["catalogue"]["ra"] for block in blocks] == [[75.0, 75.001]] * 2
+    assert blocks[0]["pointing"] != blocks[1]["pointing"]
+    (dark,) = plan(make("HAWKI_img_cal_Darks", {"SEQ.NEXPO": 1}, elvis=patch))
+    assert "catalogue" not in dark.document["elvis"]
+
+
 @pytest.mark.parametrize("change", ["rotation", "rate"])
 def test_a_catalogue_stays_on_the_sky_while_the_field_turns_or_the_target_moves(make, plan, change):
     import math
