@@ -116,7 +116,8 @@ def _make(settings: Settings, job: Job, path: Path) -> Outcome:
     request = parse.read(job.text, settings.overrides)
     if not settings.overwrite and (found := _there(path, request_json(request))):
         return replace(found, line=job.line, id=job.id)
-    with file_sink(path, durable=True) as out:
+    exclusive = not settings.overwrite and not path.exists()  # a damaged file is replaced
+    with file_sink(path, durable=True, exclusive=exclusive) as out:
         counted = _Counted(out)
         notes = pipeline.render(request, counted)  # type: ignore[arg-type]
     told = tuple(dict.fromkeys((*request.warnings, *notes)))

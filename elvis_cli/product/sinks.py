@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, EOPNOTSUPP, EPERM, EROFS
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -38,23 +38,23 @@ _OUTPUT_FAULTS = (ENOSPC, EDQUOT, EFBIG, EIO, EROFS)
 
 
 @contextmanager
-def file_sink(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[BinaryIO]:
+def file_sink(path: str | os.PathLike[str], *, durable: bool = False, exclusive: bool = False) -> Iterator[BinaryIO]:
     """Yield a file that replaces ``path`` on a clean exit; ``durable`` only when its bytes are on the disk.
 
     A regular file (or none) is replaced atomically, through a symbolic link if there is one; a device or a named pipe
-    is written to at the end.
+    is written to at the end. ``exclusive`` refuses to replace a file that appeared meanwhile.
 
     Raises
     ------
     OutputError
-        The directory cannot be written to, the disk is full, ...
+        The directory cannot be written to, the disk is full, ``exclusive`` and there is such a file, ...
     """
     with _reported(path):
         mode = _mode(path)
         if mode is not None and not stat.S_ISREG(mode):
             descriptor = os.open(path, os.O_WRONLY)  # a directory is refused here
     if mode is None or stat.S_ISREG(mode):
-        yield from _replace(Path(os.path.realpath(path)), mode, path, durable)
+        yield from _replace(Path(os.path.realpath(path)), mode, path, durable, exclusive)
         return
     with open(descriptor, "wb", buffering=0) as device:
         yield from _spool(device, path)
@@ -87,7 +87,7 @@ def sweep(folder: Path) -> None:
                 part.unlink()
 
 
-def _replace(target: Path, mode: int | None, shown: object, durable: bool) -> Iterator[BinaryIO]:
+def _replace(target: Path, mode: int | None, shown: object, durable: bool, exclusive: bool) -> Iterator[BinaryIO]:
     part = target.parent / f".elvis-{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(8)}.part"
     with _reported(shown):
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -100,11 +100,33 @@ def _replace(target: Path, mode: int | None, shown: object, durable: bool) -> It
         with _reported(shown):
             if mode is not None:
                 part.chmod(stat.S_IMODE(mode))
-            part.replace(target)
+            if exclusive:
+                _claim(part, target)
+            else:
+                part.replace(target)
     except BaseException:
         with suppress(OSError):
             part.unlink()
         raise
+
+
+def _claim(part: Path, target: Path) -> None:
+    """Give a file its name, which no other file may have got meanwhile.
+
+    Raises
+    ------
+    FileExistsError
+        There is such a file.
+    """
+    try:
+        os.link(part, target)
+    except OSError as error:
+        if error.errno not in (EPERM, EOPNOTSUPP):
+            raise
+        with open(target, "xb"):  # a file system without links: the name is taken first
+            part.replace(target)
+    else:
+        part.unlink()
 
 
 def _spool(target: _Target, shown: object) -> Iterator[BinaryIO]:

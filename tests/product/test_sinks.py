@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,25 @@ def test_permissions_follow_the_umask_or_the_file_that_was_there(tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_exclusive_file_does_not_replace_one_that_appeared_meanwhile(tmp_path, monkeypatch, links):
+    if not links:
+
+        def refuse(*_):
+            raise PermissionError(errno.EPERM, "no links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "out.fits"
+    late = ExitStack()
+    late.enter_context(file_sink(path, exclusive=True)).write(b"late")
+    with file_sink(path, exclusive=True) as early:
+        early.write(b"early")
+    with pytest.raises(OutputError, match="File exists"):
+        late.close()
+    assert path.read_bytes() == b"early"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt, SystemExit, BrokenPipeError])
