@@ -137,8 +137,8 @@ class _VisitPlanner:
 
     def request(self, run: TemplateRun, step: ExposureStep | None) -> TemplateRequest:
         """Return the request that the exposures of a run have in common, or those with the read-out of ``step``."""
-        own = step if step is not None and (step.dit is not None or step.elvis) else None
-        key = json.dumps([run.number, own and [own.dit, own.count, dict(own.elvis)]])
+        own = step if step is not None and step.has_own_readout else None
+        key = json.dumps([run.number, own and [own.dit, own.count, own.dit_factor, own.calibration, dict(own.elvis)]])
         if key not in self._requests:
             self._requests[key] = template_request.make(self.visit, run, own, self.options.request)
         return self._requests[key]
@@ -203,7 +203,7 @@ class _VisitPlanner:
             document, violations = self._document(run, step, request, clock.now, number + n)
             document["elvis"]["template"] = _template(run, step, started, n)
             airmass = document["sky"].get("airmass") if self._is_on_sky(run, request) else None
-            kind = document["elvis"]["template"].get("type") or run.calibration or ""
+            kind = document["elvis"]["template"].get("type") or step.calibration or run.calibration or ""
             yield Exposure(number + n, self.visit.name, run.template, kind, clock.now, request.shutter, request.readout,
                            spent, airmass, document, self._start_violations + violations)  # fmt: skip
             self._start_violations = ()

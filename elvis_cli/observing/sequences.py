@@ -36,6 +36,13 @@ def _stare(values: Values, rng: Generator) -> Iterator[ExposureStep]:
     yield from _repeat(ExposureStep(), values["SEQ.NEXPO"])
 
 
+def _linearity(values: Values, rng: Generator) -> Iterator[ExposureStep]:
+    """Yield steps with the lamp on and steps with it off, at each integration time of a ramp."""
+    for factor in values["SEQ.DIT.FACTORS"]:
+        yield from _repeat(ExposureStep(dit_factor=factor), values["SEQ.NEXPO"])
+        yield from _repeat(ExposureStep(dit_factor=factor, calibration="off"), values["SEQ.NEXPO"])
+
+
 def _offset_steps(values: Values) -> Iterator[ExposureStep]:
     """Yield a step for each of a list of relative offsets, as in ESO's GenericOffset templates."""
     frame = InstrumentFrame() if values["SEQ.OFFSET.COORDS"] == "DETECTOR" else None
@@ -147,6 +154,7 @@ def _item(values: Sequence[Any], number: int) -> Any:
 _SEQUENCES: dict[str, Callable[[Values, Generator], Iterator[ExposureStep]]] = {
     "acquisition": _acquisition,
     "stare": _stare,
+    "linearity": _linearity,
     "offset": _offset,
     "jitter": _jitter,
     "sky": _sky,

@@ -76,9 +76,11 @@ def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mappi
     if step is not None:
         if step.dit is not None:
             document["timesnr"] |= {dit_key: step.dit, count_key: step.count or 1}
+        document["timesnr"][dit_key] *= step.dit_factor
         document["elvis"] |= step.elvis
-    if run.calibration:
-        document["elvis"]["calibration"] = run.calibration
+    calibration_kind = (step.calibration if step is not None else None) or run.calibration
+    if calibration_kind:
+        document["elvis"]["calibration"] = calibration_kind
         document["elvis"].pop("catalogue", None)
     elif "ra" in (document["elvis"].get("catalogue") or {}):  # the plan gives each exposure its own pointing
         document["elvis"]["pointing"] = {"ra": 0.0, "dec": 0.0}

@@ -27,6 +27,15 @@ class ExposureStep:
     elvis: Mapping[str, Any] = field(default_factory=dict)
     """CheckedObject of the block ``elvis`` of the request: read-out mode, window."""
     cards: Mapping[str, Any] = field(default_factory=dict)
+    dit_factor: float = 1.0
+    """Integration time in units of the template's."""
+    calibration: str | None = None
+    """Kind of calibration frame; None = that of the template."""
+
+    @property
+    def has_own_readout(self) -> bool:
+        """Whether its request differs from the template's by more than the pointing."""
+        return bool(self.dit is not None or self.dit_factor != 1.0 or self.calibration or self.elvis)
 
 
 @dataclass(frozen=True, slots=True)

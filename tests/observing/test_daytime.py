@@ -67,3 +67,16 @@ def test_every_mode_that_a_block_can_have_has_calibrations(instrument):
             assert kinds & {"dark", "bias"}, mode
             if pipeline.configure(parse.read(json.dumps(spectra))).spectrograph is not None:
                 assert kinds >= {"dark", "flat", "arc"}, mode
+
+
+@pytest.mark.parametrize("template", ["METIS_img_lm_cal_DetLin", "METIS_img_n_cal_DetLin", "METIS_ifu_cal_DetLin"])
+def test_the_ramp_of_a_linearity_template_has_pairs_with_the_lamp_on_and_off(make, template):
+    visits = load.read(json.dumps(make(template, {"SEQ.DIT.FACTORS": [1.0, 1.5]})).encode(), Language.AUTO, 0)
+    ramp = [
+        (request.timing.dit, request.elvis.calibration)
+        for exposure in plan.plan(visits, Options(steady=True))
+        for request in [parse.read(json.dumps(exposure.document), strict=True)]
+    ]
+    short, long = ramp[0][0], ramp[4][0]
+    assert long == pytest.approx(1.5 * short)
+    assert ramp == [(t, kind) for t in (short, long) for kind in ("detlin", "detlin", "off", "off")]
