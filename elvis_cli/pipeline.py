@@ -214,7 +214,7 @@ def extensions(ready: PreparedExposure, rates: Rates) -> Iterator[fits.Table | f
     if setup.spectrograph is not None and (request.elvis.product == "expected" if wanted is None else wanted):
         from elvis_cli.product import wavemap
 
-        yield from wavemap.extensions(ready.renderer, setup)
+        yield from wavemap.extensions(request, setup, ready.renderer)
     yield from ready.tables(rates)
 
 

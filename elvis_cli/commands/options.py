@@ -328,7 +328,7 @@ def collect(
         bool | None,
         typer.Option(
             "--wavemap/--no-wavemap",
-            help="Write the wavelength of every pixel of a spectrograph.",
+            help="Write wavelength and position along the slit of every pixel of a spectrograph.",
             rich_help_panel="Output",
         ),
     ] = None,

@@ -91,6 +91,35 @@ def test_the_map_tells_the_wavelength_of_every_pixel(written):
     assert lit[:, 0].sum() == 40  # the slit begins 80 pixels below the middle
 
 
+def test_position_and_slices_give_back_the_place_of_a_star(bench, elvis):
+    """Each lit pixel has a place on the sky: the light's centre is the star, seen by slices across the field."""
+    count, angle = 6, 90.0
+    traces = [
+        bench.trace((0.60, 0.66), [[0.05 * n], [3.0]], [[-1.2 + 0.42 * n, 0.03]], aperture=n) for n in range(count)
+    ]
+    aperture = {"kind": "slices", "width": (0.5, "arcsec"), "length": (10.0, "arcsec"), "count": (count, "1"),
+                "angle": (angle, "deg")}  # fmt: skip
+    block = {"elvis/offset": [0.4, -0.7], "elvis/pointing": {"ra": 80.0, "dec": -30.0, "position_angle": 40.0}}
+    document = bench(block, kind="ifu", aperture=aperture, traces=traces)
+    result = elvis("--wavemap", "--product=expected", "--only=stars", stdin=json.dumps(document))
+    assert result.code == 0, result.err
+    with fits.open(BytesIO(result.out)) as hdus:
+        light, number, position = (hdus[name].data for name in ("CHIP1", "APERTURE", "POSITION"))
+        table, header = hdus["SLICES"].data, hdus["POSITION"].header
+    assert (header["BUNIT"], header["EXTVER"]) == ("arcsec", 1)
+    assert table["APERTURE"].tolist() == list(range(1, count + 1))
+    assert table["WIDTH"] == pytest.approx(0.5)
+    assert table["POSANG"] == pytest.approx(40.0 - angle)
+    lit = number > 0
+    assert np.array_equal(np.isfinite(position), lit)
+    row, across = table[number[lit] - 1], light[lit] / light[lit].sum()
+    sin, cos = np.sin(np.radians(row["ANGLE"])), np.cos(np.radians(row["ANGLE"]))
+    along = position[lit] - row["OFFSET"]
+    x, y = (row["X"] + along * sin) @ across, (row["Y"] + along * cos) @ across
+    # a slice does not say where across it the light was
+    assert np.hypot(x - 0.4, y + 0.7) < 0.03
+
+
 def test_fitsverify_finds_nothing_to_complain_about(bench, elvis, tmp_path):
     if shutil.which("fitsverify") is None:
         pytest.skip("fitsverify is missing")
