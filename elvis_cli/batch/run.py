@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
+from functools import partial
 from queue import SimpleQueue
 
 from elvis_cli.batch.documents import documents
@@ -15,6 +16,7 @@ from elvis_cli.batch.naming import Template
 from elvis_cli.batch.pool import Pool
 from elvis_cli.batch.work import Job, Outcome, failed
 from elvis_cli.errors import ElvisError, RequestError
+from elvis_cli.instrument import registry
 from elvis_cli.model.request import Request
 from elvis_cli.product.fits import request_json
 
@@ -35,8 +37,9 @@ def run(lines: Iterable[bytes], read: Callable[[bytes], Request], template: Temp
     names = Names(read, template)
     begun: deque[tuple[Job, Future[Outcome]] | Outcome] = deque()
 
-    def finished(_: Future[Outcome]) -> None:
-        room.release()
+    def finished(_: Future[Outcome], last: bool) -> None:
+        if last:
+            room.release()
         events.put(None)
 
     more = True
@@ -47,14 +50,17 @@ def run(lines: Iterable[bytes], read: Callable[[bytes], Request], template: Temp
         elif isinstance(event, BaseException):
             raise event
         elif event is not None:
-            job = names.job(*event)
-            if isinstance(job, Outcome):
-                begun.append(job)
-                room.release()
-            else:
-                future = pool.submit(job)
-                begun.append((job, future))
-                future.add_done_callback(finished)
+            jobs = names.jobs(*event)
+            for job in jobs:
+                last = job is jobs[-1]
+                if isinstance(job, Outcome):
+                    begun.append(job)
+                    if last:
+                        room.release()
+                else:
+                    future = pool.submit(job)
+                    begun.append((job, future))
+                    future.add_done_callback(partial(finished, last=last))
         while begun:
             if isinstance(begun[0], Outcome):
                 yield begun[0]
@@ -70,25 +76,38 @@ class _End(Exception):
 
 
 class Names:
-    """Gives each request its file; no two get the same."""
+    """Gives each request its files; no two get the same."""
 
     def __init__(self, read: Callable[[bytes], Request], template: Template) -> None:
         self._read, self._template = read, template
-        self._taken: dict[int, int] = {}
-        """Line by the hash of the name: a million names fit into memory."""
+        self._taken: dict[int, tuple[int, str | None]] = {}
+        """Line and arm by the hash of the name: a million names fit into memory."""
 
-    def job(self, line: int, text: bytes) -> Job | Outcome:
-        """Return the job of a request, or what is wrong with it."""
-        identity = None
+    def jobs(self, line: int, text: bytes) -> list[Job | Outcome]:
+        """Return the jobs of a request, one for each arm of an instrument with several, or what is wrong with it."""
         try:
             request = self._read(text)
+            arms = registry.load(request.instrument).arms(request)
+        except Exception as error:  # whatever it is, the other requests go on
+            return [failed(line, None, error)]
+        one_each = [request.of_arm(arm) for arm in arms] if len(arms) > 1 else [request]
+        return [self._job(line, one) for one in one_each]
+
+    def _job(self, line: int, request: Request) -> Job | Outcome:
+        """Return the job of one file, or what is wrong with it."""
+        identity = None
+        try:
             identity = hashlib.sha256(request_json(request).encode()).hexdigest()[:16]
             name = self._template.name(request, line, identity)
-            first = self._taken.setdefault(hash(name), line)
-            if first != line:
+            mine = line, request.elvis.arm
+            first = self._taken.setdefault(hash(name), mine)
+            if first[0] == line and first != mine:
+                reason = f"the name {name} is that of the {first[1]} arm already"
+                raise RequestError("/elvis/arm", reason, allowed="--name with {SIM ARM} or {id}")
+            if first != mine:
                 raise RequestError(
                     "/elvis/date",
-                    f"the name {name} is that of line {first} already",
+                    f"the name {name} is that of line {first[0]} already",
                     allowed="another date; or --name with {line} or {id}",
                 )
         except Exception as error:  # whatever it is, the other requests go on

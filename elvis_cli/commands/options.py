@@ -161,6 +161,14 @@ def collect(
         Product | None,
         typer.Option(help="Raw frames in ADU, or noiseless electrons per second.", rich_help_panel="Frame"),
     ] = None,
+    arm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Arm of a spectrograph; without it, the one whose S/N or wavelength is asked for, else the first.",
+            rich_help_panel="Frame",
+        ),
+    ] = None,
     exposure: Annotated[
         int | None,
         typer.Option(min=1, help="Number of the exposure; each has its own noise.", rich_help_panel="Frame"),
@@ -357,6 +365,7 @@ def collect(
         "calibration": calibration and calibration.value,
         "lamp": lamp,
         "wavemap": wavemap,
+        "arm": arm,
         "exposure": exposure,
         "stages": _names(stages),
         "skip": _names(skip),

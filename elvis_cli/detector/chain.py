@@ -159,6 +159,7 @@ def _keep_light(
 def _context(setup: Setup, chip: Chip, block: ElvisBlock) -> StageContext:
     return StageContext(
         instrument=setup.instrument,
+        arm=setup.arm,
         detector=setup.detector,
         chip=chip,
         window=setup.frame.window,

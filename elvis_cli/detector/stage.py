@@ -45,6 +45,8 @@ class StageContext:
     """Stages that came before one that works on the whole image."""
     previous: Previous | None = None
     """The exposure before this one."""
+    arm: str = ""
+    """Arm of the instrument that has the detector; "" without arms."""
     read: int | None = None
     """Which read of an infrared array is made, from 0; None = the frame that is made of them."""
 
@@ -110,7 +112,8 @@ class StageContext:
 
     def generator(self, stage: str, y: int = 0) -> Generator:
         """Return the random stream of ``stage`` for the block of rows that begins at row ``y`` of the window."""
-        return random_streams.generator(self.seed, self.exposure, self.chip.id, stage, y // ROWS)
+        name = f"{self.arm} {stage}" if self.arm else stage  # chips of two arms may have the same number
+        return random_streams.generator(self.seed, self.exposure, self.chip.id, name, y // ROWS)
 
     def read_generator(self, stage: str, y: int = 0) -> Generator:
         """Return the same for what differs from read to read."""

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer
+from elvis_cli.instrument import arms, registry
 from elvis_cli.instrument import configure as setups
-from elvis_cli.instrument import registry
 from elvis_cli.instrument.sourced_table import SourcedTable, overlay, read
 from elvis_cli.model.plugin import ModeInfo
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
+from elvis_cli.model.spectrograph import Trace
 
 MODE_KEY = "ins_configuration"
 ORDER_KEYS = ("orders_list", "order")
@@ -61,7 +62,9 @@ class TomlInstrument:
         mode = self._known_mode(mode or self.document["default_mode"])
         defaults = self._defaults(mode)
         facts = self._facts(mode, defaults)
-        timing = facts.part("timing")
+        timings = [self._facts(mode, defaults, arm).part("timing") for arm in self._arms(mode)] or [
+            facts.part("timing")
+        ]
         request: dict[str, Any] = {
             "target": {
                 "morphology": {"morphologytype": "point"},
@@ -75,7 +78,9 @@ class TomlInstrument:
             "sky": {"airmass": 1.2, "fli": 0.5, "waterVapour": 2.5, "moonDistance": 30},
             "seeing": {"turbulence_category": 50, "aperturepix": 0},
             "instrument": {MODE_KEY: mode, **defaults},
-            "timesnr": {timing.text("dit_key"): timing.value("dit"), timing.text("count_key"): timing.value("count")},
+            "timesnr": {
+                timing.text(f"{kind}_key"): timing.value(kind) for timing in timings for kind in ("dit", "count")
+            },
             "output": {"snr": {"snr": True, "noise_components": True}},
             "instrumentName": self.name,
         }
@@ -104,6 +109,18 @@ class TomlInstrument:
         known |= {old for table in keys.values() for old in table.get("aliases", {})}
         return tuple(key for key in request.keys if key not in known)
 
+    def arms(self, request: Request) -> tuple[str, ...]:
+        """Return the arms of which a request makes a file each, the default first; () without arms.
+
+        Raises
+        ------
+        RequestError
+            There is no such mode, or it does not have the arm that the request names.
+        """
+        names = self._arms(self._known_mode(self._mode(request)[0]))
+        asked = arms.asked(self.name, names, request)
+        return names if asked is None else (asked,)
+
     def configure(self, request: Request) -> Setup:
         """Return the Setup for a request.
 
@@ -117,15 +134,20 @@ class TomlInstrument:
         chosen, mode_notes = self._mode(request)
         mode = self._known_mode(chosen)
         options = self._options(mode, request.keys)
-        facts = self._facts(mode, options)
+        names = self._arms(mode)
+        arm, arm_notes = arms.choose(self.name, names, request, lambda name: self._traces(mode, options, name))
+        request = replace(request, timing=request.timing.of_arm(arm))
+        facts = self._facts(mode, options, arm)
         unknown = [f"{json_pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
-        notes = (*mode_notes, *unknown, *self._remarks(mode, request.keys, options))
+        notes = (*mode_notes, *unknown, *arm_notes, *self._remarks(mode, request.keys, options))
         if request.elvis.calibration is None:
-            return setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+            setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+            return replace(setup, arms=names, arm=arm)
         from elvis_cli.instrument import calibration
 
         exposure_calibration, cards = calibration.make(request.elvis.calibration, request, facts, self._find)
         setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+        setup = replace(setup, arms=names, arm=arm)
         exposure_calibration = calibration.faded(exposure_calibration, request, setup)
         return replace(setup, calibration=exposure_calibration, header={**setup.header, **cards})
 
@@ -163,6 +185,20 @@ class TomlInstrument:
         if not isinstance(mode, str) or mode not in modes:
             raise choice_error(where, mode, modes)
         return mode
+
+    def _arms(self, mode: str) -> tuple[str, ...]:
+        """Return the arms of a mode, the default first: those that it lists, else all."""
+        return tuple(self._patch(mode).get("use_arms", self.document.get("arms", {})))
+
+    def _traces(self, mode: str, options: Mapping[str, Any], arm: str) -> tuple[Trace, ...]:
+        """Return the traces of an arm; () for an imager."""
+        facts = self._facts(mode, options, arm)
+        if "spectrograph" not in facts:
+            return ()
+        from elvis_cli.instrument import spectrograph
+
+        scale, binning = facts.number("pixel_scale", "arcsec"), int(facts.number("binning", "1"))
+        return spectrograph.make(facts.part("spectrograph"), facts.text("kind"), self.folder, scale, binning).traces
 
     def _defaults(self, mode: str) -> dict[str, Any]:
         return {key: table["default"] for key, table in self.keys(mode).items()}
@@ -208,8 +244,12 @@ class TomlInstrument:
             patch = overlay(patch, self.document["parts"][part])
         return overlay(patch, own)
 
-    def _facts(self, mode: str, options: Mapping[str, Any]) -> SourcedTable:
-        """Return the instrument's table with the patches of mode and options, and an empty ledger."""
+    def _facts(self, mode: str, options: Mapping[str, Any], arm: str = "") -> SourcedTable:
+        """Return the instrument's table with the patches of mode, options and arm, and an empty ledger.
+
+        The patch of an arm comes last, and modes and options may patch it: what an arm has depends on them.
+        Without ``arm`` it is the default one.
+        """
         tree, keys = overlay(self.document, self._patch(mode)), self.keys(mode)
         for key, option in options.items():
             if "card" in keys[key]:
@@ -223,6 +263,8 @@ class TomlInstrument:
             choices = keys[key]["options"]
             if isinstance(choices, Mapping):
                 tree = overlay(tree, choices[_named(choices, option)])
+        if arm := arm or next(iter(self._arms(mode)), ""):
+            tree = overlay(tree, tree["arms"][arm])
         tree["filters_in_beam"] = [options[k] for k, t in keys.items() if t.get("role") == "filter"]
         return SourcedTable(tree, f"{self.name}/instrument.toml", root=self.document)
 

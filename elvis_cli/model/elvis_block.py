@@ -263,6 +263,8 @@ class ElvisBlock:
     standard: Standard = Standard()
     wavemap: bool | None = None
     """Whether a spectrograph's output tells the wavelength of every pixel; None = with the product "expected"."""
+    arm: str | None = None
+    """Arm of a spectrograph with several, each with a file of its own; None = the one that the request is about."""
     exposure: int = 1
     """Which of the exposures this frame is (EXPNO); each has its own random streams."""
     offset: tuple[float, float] = (0.0, 0.0)

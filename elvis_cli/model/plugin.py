@@ -39,6 +39,9 @@ class Instrument(Protocol):
     def unknown_keys(self, request: Request) -> tuple[str, ...]:
         """Return the keys of the ``instrument`` section that this instrument does not have."""
 
+    def arms(self, request: Request) -> tuple[str, ...]:
+        """Return the arms of which a request makes a file each, the default first; () without arms."""
+
     def configure(self, request: Request) -> Setup:
         """Return the Setup for a request.
 

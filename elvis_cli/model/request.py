@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from elvis_cli.model.elvis_block import ElvisBlock
@@ -112,6 +112,15 @@ class ImageQuality:
 
 
 @dataclass(frozen=True, slots=True)
+class ArmGoal:
+    """The S/N that is asked of one arm of a spectrograph; None = none is."""
+
+    snr: float | None = None
+    wave: tuple[float, float] | None = None
+    """Where it is meant, um; None = everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """The ETC's ``timesnr`` section. ``count`` is NDIT (infrared) or NEXPO (CCD); None when ``snr`` asks for it."""
 
@@ -124,6 +133,8 @@ class Timing:
     """Where the S/N is meant, um; None = everywhere."""
     arms: Mapping[str, float] = field(default_factory=dict)
     """Times (s) and counts of the single arms of a spectrograph, by the ETC's key."""
+    goals: Mapping[str, ArmGoal] = field(default_factory=dict)
+    """Requested S/N of the single arms, by the arm's name."""
 
     def dit_of(self, key: str) -> float | None:
         """Return the integration time (s) of the arm that has this key, or that of all."""
@@ -132,6 +143,13 @@ class Timing:
     def count_of(self, key: str) -> int | None:
         """Return the count of the arm that has this key, or that of all; None where ``snr`` asks for it."""
         return int(self.arms[key]) if key in self.arms and self.snr is None else self.count
+
+    def of_arm(self, arm: str) -> Timing:
+        """Return the timing of one arm: an S/N that is asked of other arms only is not its own."""
+        if not self.goals:
+            return self
+        goal = self.goals.get(arm, ArmGoal())
+        return replace(self, snr=goal.snr, wave=goal.wave, goals={})
 
 
 class SceneRequest(Protocol):
@@ -171,3 +189,8 @@ class Request:
     warnings: tuple[str, ...] = ()
     """Lines for stderr, each with a JSON pointer."""
     limits: Limits = DEFAULT
+
+    def of_arm(self, arm: str) -> Request:
+        """Return the request for one arm of the spectrograph."""
+        document = {**self.document, "elvis": {**(self.document.get("elvis") or {}), "arm": arm}}
+        return replace(self, elvis=replace(self.elvis, arm=arm), document=document)

@@ -89,11 +89,20 @@ class Setup:
     """Primary header cards that have the value of another, where there is that: keyword -> the other keyword."""
     spectrograph: Spectrograph | None = None
     """None = an imager."""
+    arms: tuple[str, ...] = ()
+    """The arms that one exposure of this mode has, the default first; () = the instrument has no arms."""
+    arm: str = ""
+    """Which of them this is."""
     calibration: Calibration | None = None
     """The calibration frame that is taken; None = the target."""
     values: tuple[SourcedValue, ...] = ()
     notes: tuple[str, ...] = ()
     """Notes for the user (assumed figures, replaced data): stderr and header."""
+
+    @property
+    def arm_number(self) -> int:
+        """Number of the arm, 0 for the default one and where there are no arms."""
+        return self.arms.index(self.arm) if self.arm else 0
 
     @property
     def kind(self) -> str:

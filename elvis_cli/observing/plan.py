@@ -8,6 +8,7 @@ moves West on the detector.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -67,13 +68,10 @@ class Exposure:
     """Seconds of overheads between the file before and this one, by name."""
     airmass: float | None
     document: Mapping[str, Any] = field(repr=False)
+    wall: float = 0.0
+    """Seconds from the end of all files before to the end of this one; 0 where another arm took longer."""
     violations: tuple[Violation, ...] = ()
     """Constraints of its block that it violates."""
-
-    @property
-    def wall(self) -> float:
-        """Seconds from the end of the file before to the end of this one."""
-        return sum(self.before.values()) + self.shutter + self.readout
 
 
 def plan(visits: Sequence[Visit], options: Options) -> Iterator[Exposure]:
@@ -98,7 +96,7 @@ def plan(visits: Sequence[Visit], options: Options) -> Iterator[Exposure]:
                 clock.spend("setup", request.overheads.setup)
             configured = setting
             for exposure in planner.expose(run, clock, number):
-                number += 1
+                number = exposure.number
                 yield exposure
 
 
@@ -132,16 +130,30 @@ class _VisitPlanner:
         self.start = self.origin = datetime.min
         """Start of the block, and end of its acquisition: the time at which the target's coordinates hold."""
         self._requests: dict[str, TemplateRequest] = {}
+        self._arms: dict[str, tuple[str, ...]] = {}
         self._start_violations: tuple[Violation, ...] = ()
         self._stars: dict[str, Any] | None = None
 
-    def request(self, run: TemplateRun, step: ExposureStep | None) -> TemplateRequest:
-        """Return the request that the exposures of a run have in common, or those with the read-out of ``step``."""
+    def request(self, run: TemplateRun, step: ExposureStep | None, arm: str | None = None) -> TemplateRequest:
+        """Return the request that the exposures of a run have in common, or those with the read-out of ``step``.
+
+        Without ``arm`` it is that of the run's first one.
+        """
         own = step if step is not None and step.has_own_readout else None
-        key = json.dumps([run.number, own and [own.dit, own.count, own.dit_factor, own.calibration, dict(own.elvis)]])
+        arm = self.arms(run)[0] if arm is None else arm
+        key = json.dumps(
+            [run.number, own and [own.dit, own.count, own.dit_factor, own.calibration, dict(own.elvis)], arm]
+        )
         if key not in self._requests:
-            self._requests[key] = template_request.make(self.visit, run, own, self.options.request)
+            self._requests[key] = template_request.make(self.visit, run, own, self.options.request, arm)
         return self._requests[key]
+
+    def arms(self, run: TemplateRun) -> tuple[str, ...]:
+        """Return the arms that a run exposes, ("",) for an instrument without."""
+        if run.mode not in self._arms:
+            found = template_request.arms(self.visit, run, self.options.request)
+            self._arms[run.mode] = found or ("",)
+        return self._arms[run.mode]
 
     def best_start(self, near: datetime) -> datetime:
         """Return the start of the visit for which its target culminates in the middle of it, nearest to a time.
@@ -190,7 +202,8 @@ class _VisitPlanner:
     def expose(self, run: TemplateRun, clock: _Clock, number: int) -> Iterator[Exposure]:
         """Yield the exposures of a template run; ``number`` exposures came before."""
         started: datetime | None = None
-        for n, planned in enumerate(run.steps, start=1):
+        counts = Counter[str]()
+        for planned in run.steps:
             request = self.request(run, planned)
             step = pointing.align_to_slit(planned, request.setup)
             if step.move is not None and self.target is not None:
@@ -200,17 +213,33 @@ class _VisitPlanner:
                     clock.spend("offset", request.overheads.offset)
             started = started or clock.now
             spent, clock.spent = clock.spent, {}
-            document, violations = self._document(run, step, request, clock.now, number + n)
-            document["elvis"]["template"] = _template(run, step, started, n)
-            airmass = document["sky"].get("airmass") if self._is_on_sky(run, request) else None
-            kind = document["elvis"]["template"].get("type") or step.calibration or run.calibration or ""
-            yield Exposure(number + n, self.visit.name, run.template, kind, clock.now, request.shutter, request.readout,
-                           spent, airmass, document, self._start_violations + violations)  # fmt: skip
-            self._start_violations = ()
-            clock.go(request.shutter + request.readout)
+            elapsed = 0.0
+            for begin, arm in self._together(run, planned):
+                request = self.request(run, planned, arm)
+                number, time = number + 1, clock.now + timedelta(milliseconds=round(begin * 1000))
+                counts[arm] += 1
+                document, violations = self._document(run, step, request, time, number)
+                nexp = len(run.steps) * request.repeats
+                document["elvis"]["template"] = _template(run, step, started, counts[arm], nexp)
+                airmass = document["sky"].get("airmass") if self._is_on_sky(run, request) else None
+                kind = document["elvis"]["template"].get("type") or step.calibration or run.calibration or ""
+                end = begin + request.shutter + request.readout
+                wall = sum(spent.values()) + max(end - elapsed, 0.0)
+                yield Exposure(number, self.visit.name, run.template, kind, time, request.shutter, request.readout,
+                               spent, airmass, document, wall, self._start_violations + violations)  # fmt: skip
+                self._start_violations, spent, elapsed = (), {}, max(end, elapsed)
+            clock.go(elapsed)
         if run.returns and self.position != TelescopePosition():
             self.position = TelescopePosition()
             clock.spend("offset", self.request(run, None).overheads.offset)
+
+    def _together(self, run: TemplateRun, step: ExposureStep) -> list[tuple[float, str]]:
+        """Return start (s) and arm of the files of a step, in this order: its arms expose side by side."""
+        files = []
+        for arm in self.arms(run):
+            request = self.request(run, step, arm)
+            files += [(n * (request.shutter + request.readout), arm) for n in range(request.repeats)]
+        return sorted(files, key=lambda file: file[0])
 
     def _is_on_sky(self, run: TemplateRun, request: TemplateRequest) -> bool:
         """Return whether the light comes from the sky, through the atmosphere."""
@@ -269,13 +298,13 @@ class _VisitPlanner:
         return document, violations
 
 
-def _template(run: TemplateRun, step: ExposureStep, started: datetime, number: int) -> dict[str, Any]:
-    """Return the block ``template`` of a request."""
+def _template(run: TemplateRun, step: ExposureStep, started: datetime, number: int, files: int) -> dict[str, Any]:
+    """Return the block ``template`` of a request, the ``number``-th of ``files`` of its arm."""
     members = {
         "id": run.template,
         "name": run.title,
         "start": isot(started),
-        "nexp": len(run.steps),
+        "nexp": files,
         "expno": number,
         "category": run.sky_category if step.sky else run.category,
         "type": run.sky_type if step.sky else run.object_type,

@@ -36,6 +36,8 @@ class TemplateRequest:
     overheads: Overheads
     count: int
     """Integrations in a file."""
+    repeats: int = 1
+    """Files at each place: an arm has its own number of exposures."""
 
     @property
     def shutter(self) -> float:
@@ -49,8 +51,20 @@ class TemplateRequest:
         return self.overheads.readout + further * self.overheads.integration
 
 
-def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mapping[str, Any]) -> TemplateRequest:
+def arms(visit: Visit, run: TemplateRun, patch: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the arms of which a template run makes files; a patch may choose one."""
+    plugin = registry.load(visit.instrument)
+    block = merge(merge({}, patch), visit.request).get("elvis")
+    arm = block.get("arm") if isinstance(block, Mapping) else None
+    return plugin.arms(parse.read(json.dumps({**plugin.example(run.mode), "elvis": {"arm": arm}})))
+
+
+def make(
+    visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mapping[str, Any], arm: str = ""
+) -> TemplateRequest:
     """Return the request of a template run; ``step`` is one with an exposure time or read-out of its own.
+
+    It is that of one ``arm`` of an instrument with several.
 
     The instrument's example comes first, then ``patch``, then the visit's patch, then the run.
 
@@ -61,7 +75,7 @@ def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mappi
     """
     plugin = registry.load(visit.instrument)
     document = plugin.example(run.mode)
-    dit_key, count_key = document["timesnr"]
+    times = list(document["timesnr"])
     document["output"] = {}
     patch = merge(merge({}, patch), visit.request)
     _check_patch(patch.get("elvis"), visit.pointer)
@@ -73,10 +87,12 @@ def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mappi
         document["sky"].pop(old, None)
     document["instrument"] |= {"ins_configuration": run.mode, **run.keys}
     document["timesnr"] |= run.timing
+    if arm:
+        document["elvis"]["arm"] = arm
     if step is not None:
         if step.dit is not None:
-            document["timesnr"] |= {dit_key: step.dit, count_key: step.count or 1}
-        document["timesnr"][dit_key] *= step.dit_factor
+            document["timesnr"] |= dict.fromkeys(times[::2], step.dit) | dict.fromkeys(times[1::2], step.count or 1)
+        document["timesnr"] |= {key: document["timesnr"][key] * step.dit_factor for key in times[::2]}
         document["elvis"] |= step.elvis
     calibration_kind = (step.calibration if step is not None else None) or run.calibration
     if calibration_kind:
@@ -96,13 +112,15 @@ def make(visit: Visit, run: TemplateRun, step: ExposureStep | None, patch: Mappi
         raise RequestError(
             run.pointer, f"{run.template} cannot be carried out: {error.message}", found=error.details["found"]
         ) from None
+    count_key, repeats = setup.exposure.count_key, 1
     if setup.detector.kind != "ir":
+        repeats = document["timesnr"].get(count_key, 1) if arm else 1
         document["timesnr"][count_key] = 1  # further exposures are files of their own
     elif setup.exposure.count is None:
         raise RequestError(run.pointer, f"{run.template} needs {count_key}, not a signal-to-noise ratio")
     _set_brightness(document, patch, visit, setup)
     overheads = templates.load(visit.instrument).overheads(request.keys)
-    return TemplateRequest(document, setup, overheads, setup.exposure.count or 1)
+    return TemplateRequest(document, setup, overheads, setup.exposure.count or 1, repeats)
 
 
 def _check_patch(block: Any, pointer: str) -> None:

@@ -211,12 +211,11 @@ class Signatures:
         return {**document["instrument"], **document["timesnr"]}
 
     def timing(self, mode: str) -> dict[str, Parameter]:
-        """Return DIT and the number of integrations, by the names that the instrument has for them, as parameters."""
-        dit, count = registry.load(self.instrument).example(mode)["timesnr"]
-        return {
-            dit: Parameter(dit, "number", low=1e-6, high=1e6, unit="s", about="integration time"),
-            count: Parameter(count, "integer", low=1, high=1e6, about="integrations in a file"),
-        }
+        """Return DIT and the number of integrations of each arm, by the instrument's own names, as parameters."""
+        keys = list(registry.load(self.instrument).example(mode)["timesnr"])
+        dits = [Parameter(key, "number", low=1e-6, high=1e6, unit="s", about="integration time") for key in keys[::2]]
+        counts = [Parameter(key, "integer", low=1, high=1e6, about="integrations in a file") for key in keys[1::2]]
+        return {one.name: one for pair in zip(dits, counts, strict=True) for one in pair}
 
     def overheads(self, keys: Mapping[str, Any]) -> Overheads:
         """Return the times of the instrument in a configuration; a key's option may have times of its own."""

@@ -55,6 +55,7 @@ def primary(request: Request, setup: Setup, prediction: Prediction, observation:
         *_exposure(request, setup, observation, count),
         *_detector(setup, count),
         ("ESO INS MODE", setup.mode, "instrument mode"),
+        *([("ESO SIM ARM", setup.arm, "arm of the instrument")] if setup.arm else []),
         *spectrograph_cards.cards(setup),
         *_keys(request),
         *_telescope(request, setup, observation),

@@ -30,14 +30,26 @@ from elvis_cli.model.elvis_block import (
     Template,
     Window,
 )
-from elvis_cli.model.request import Brightness, ImageQuality, Morphology, Request, Sed, SkyConditions, Target, Timing
+from elvis_cli.model.request import (
+    ArmGoal,
+    Brightness,
+    ImageQuality,
+    Morphology,
+    Request,
+    Sed,
+    SkyConditions,
+    Target,
+    Timing,
+)
 from elvis_cli.request import payload
 from elvis_cli.request.stage_aliases import canonical, stage_of
 
 DIT_KEYS = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "DET1.UIT1", "dit")
 COUNT_KEYS = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", "ndit/ndit", "ndit")
-ARM_KEYS = ("DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "SEQ.NEXPORED", "SEQ.NEXPOBLUE")
+ARM_KEYS = re.compile(r"DET\d\.WIN1\.UIT1|DET[2-9]\.(UIT1|DIT|NDIT)|SEQ\.NEXPO[A-Z0-9]+")
 """Keys of one arm of a spectrograph: each arm may have its own value."""
+ARM_GOALS = re.compile(r"(?P<arm>[a-z0-9]+)_snr")
+"""Keys of the signal-to-noise ratio that is asked of one arm."""
 _SCENE_KEYS = ("catalogue", "scene", "image", "cube", "motion")
 SNR_KEYS = ("snr", "snr/snr", "red_snr", "blue_snr")
 WAVELENGTH_PREFIXES = ("", "snr/", "red_", "blue_")
@@ -293,7 +305,8 @@ def _number(value: Any) -> float | None:
 
 def _timing(keys: _Keys) -> Timing:
     dit, count = _consistent(keys, DIT_KEYS), _consistent(keys, COUNT_KEYS)
-    snr = keys.find(*(f"/timesnr/{key}" for key in SNR_KEYS))
+    goals = _arm_goals(keys)
+    snr = keys.find(*(f"/timesnr/{key}" for key in (*SNR_KEYS, *(f"{arm}_snr" for arm in goals))))
     asked = keys.get("/timesnr/inputtype", "/timesnr/mode")
     if asked == "snr" and snr is None:
         raise RequestError("/timesnr/snr", "is missing, and inputtype asks for it", allowed="above 0")
@@ -305,16 +318,24 @@ def _timing(keys: _Keys) -> Timing:
         dit=_number(dit),
         count=None if count is None or snr is not None else int(count),
         snr=_number(snr),
-        arms={key: value for key in ARM_KEYS if (value := keys.find(f"/timesnr/{key}")) is not None},
+        arms={key: value for key, value in _section(keys.document, "timesnr").items() if ARM_KEYS.fullmatch(key)},
         wave=_wavelengths(keys),
+        goals={} if snr is None else goals,
     )
+
+
+def _arm_goals(keys: _Keys) -> dict[str, ArmGoal]:
+    """Return what is asked of single arms, by the arm's name."""
+    section = _section(keys.document, "timesnr")
+    named = {match["arm"]: value for key, value in section.items() if (match := ARM_GOALS.fullmatch(key))}
+    return {arm: ArmGoal(float(value), _range(keys, f"{arm}_")) for arm, value in named.items()}
 
 
 def _consistent(keys: _Keys, names: Sequence[str]) -> Any:
     """Return the first of the values that ``timesnr`` has for one quantity; only two arms may have different ones."""
     values = {name: value for name in names if (value := keys.find(f"/timesnr/{name}")) is not None}
     for (first, one), (second, other) in combinations(values.items(), 2):
-        if one != other and not {first, second} <= set(ARM_KEYS):
+        if one != other and not (ARM_KEYS.fullmatch(first) and ARM_KEYS.fullmatch(second)):
             raise RequestError(
                 f"/timesnr/{second}",
                 f"{other:g} contradicts /timesnr/{first}: {one:g}",
@@ -331,15 +352,19 @@ def _wavelengths(keys: _Keys) -> tuple[float, float] | None:
         for prefix, key in zip(WAVELENGTH_PREFIXES, SNR_KEYS, strict=True)
         if keys.find(f"/timesnr/{key}") is not None
     ]
-    for prefix in (*given, *WAVELENGTH_PREFIXES):
-        low, high = (keys.find(f"/timesnr/{prefix}wavelength{end}") for end in ("min", "max"))
-        if low is None and high is None:
-            continue
-        if low is not None and high is not None and low >= high:
-            where = f"/timesnr/{prefix}wavelengthmax"
-            raise RequestError(where, f"{high:g} nm is not above {low:g}", found=high, allowed=f"> {low:g} nm")
-        return 0.0 if low is None else low / 1000, math.inf if high is None else high / 1000
-    return None
+    found = (_range(keys, prefix) for prefix in (*given, *WAVELENGTH_PREFIXES))
+    return next((wave for wave in found if wave is not None), None)
+
+
+def _range(keys: _Keys, prefix: str) -> tuple[float, float] | None:
+    """Return the wavelengths (um) of the keys of ``timesnr`` with a prefix; None = it has none."""
+    low, high = (keys.find(f"/timesnr/{prefix}wavelength{end}") for end in ("min", "max"))
+    if low is None and high is None:
+        return None
+    if low is not None and high is not None and low >= high:
+        where = f"/timesnr/{prefix}wavelengthmax"
+        raise RequestError(where, f"{high:g} nm is not above {low:g}", found=high, allowed=f"> {low:g} nm")
+    return 0.0 if low is None else low / 1000, math.inf if high is None else high / 1000
 
 
 def _elvis_block(keys: _Keys) -> ElvisBlock:
@@ -363,6 +388,7 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         lamp=_number(block.get("lamp")),
         standard=Standard(**{key: (block.get("standard") or {}).get(key) for key in ("mag", "band", "system", "sed")}),
         wavemap=block.get("wavemap"),
+        arm=block.get("arm"),
         exposure=int(block.get("exposure", 1)),
         offset=(float(x), float(y)),
         catalogue=catalogue and payload.catalogue(catalogue, pointed=pointing is not None),

@@ -31,6 +31,9 @@ from elvis_cli.model.setup import Setup
 EPOCH = datetime(2026, 1, 1, 4, 0, 0)
 """UTC start of an exposure whose request has no date: midnight in Chile."""
 
+ARM_DELAY = 1e-3
+"""Seconds from the start of one arm of an exposure to that of the next: the archive's names are times."""
+
 ECLIPTIC_POLE = Pointing(270.0, 66.5607)
 """Where a telescope in space points if it is not told: North, away from Sun and zodiacal light."""
 
@@ -107,6 +110,7 @@ def observe(block: ElvisBlock, setup: Setup) -> ExposureGeometry:
         series = start = parse_date(block.date, "/elvis/date")
     elif pointing is not None and not site.space:
         series, notes = _moment(pointing.ra, pointing.dec, series, airmass, site)
+    series, start = (_later(time, setup.arm_number * ARM_DELAY) for time in (series, start))
     before = (setup.exposure.number - 1) * duration
     if block.date is None:
         start = whole_ms(_later(series, before))

@@ -86,9 +86,9 @@ def test_a_warm_process_makes_four_megapixel_frames_a_second_on_two_cores(micado
     used = parallel.threads()
     parallel.set_threads(1)
     try:
-        assert make(settings, names.job(0, texts[0])).status == "made"
+        assert make(settings, *names.jobs(0, texts[0])).status == "made"
         begin = time.process_time()
-        results = [make(settings, names.job(n, text)) for n, text in enumerate(texts[1:], 1)]
+        results = [make(settings, *names.jobs(n, text)) for n, text in enumerate(texts[1:], 1)]
         seconds = (time.process_time() - begin) / len(results)
     finally:
         parallel.set_threads(used)
