@@ -38,6 +38,9 @@ class Calibration(enum.StrEnum):
     """Kind of calibration frame."""
 
     ARC = "arc"
+    COMB = "comb"
+    FABRY_PEROT = "fabry-perot"
+    CELL = "cell"
     FLAT = "flat"
     DARK = "dark"
     BIAS = "bias"

@@ -10,14 +10,23 @@ from typing import Any
 
 import numpy as np
 
+from elvis_cli.base.arrays import Floats
 from elvis_cli.base.dates import parse_date
-from elvis_cli.errors import RequestError
+from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.instrument.sourced_table import SourcedTable, read
-from elvis_cli.model.calibration import KINDS, POINTER, Calibration, Lamp
+from elvis_cli.light import cells, etalon
+from elvis_cli.model.calibration import KINDS, POINTER, WAVELENGTH_KINDS, Calibration, Etalon, Lamp
 from elvis_cli.model.request import Brightness, Morphology, Request, Sed, Target
 from elvis_cli.model.setup import Setup
 from elvis_cli.scene import templates
 from elvis_cli.sky.pointing import observe
+
+_LAMP_NAMES = {
+    "arc": "lamp of lines",
+    "comb": "laser frequency comb",
+    "fabry-perot": "Fabry-Perot",
+    "cell": "absorption cell",
+}
 
 
 def make(
@@ -84,10 +93,10 @@ def _refusal(name: str, facts: SourcedTable) -> str:
     table, who = facts.part("calibration", name), facts.text("name")
     if "refused" in table:
         return table.text("refused")
-    if name == "arc" and "spectrograph" not in facts:
+    if name in WAVELENGTH_KINDS and "spectrograph" not in facts:
         return "an image has no wavelengths, a lamp of lines would make one more flat"
-    if name == "arc" and not table.tree.get("lamps"):
-        return f"{who} has no lamp of lines in this mode"
+    if name in WAVELENGTH_KINDS and not table.tree.get("lamps"):
+        return f"{who} has no {_LAMP_NAMES[name]} in this mode"
     if name == "bias" and facts.part("detectors", facts.text("detector")).text("kind") != "ccd":
         return "an infrared array has no bias frames, only darks"
     if name == "pinhole" and "x" not in table:
@@ -101,15 +110,32 @@ def _lamp(name: str, facts: SourcedTable, find: Callable[[str, str], Path]) -> L
     if not table.tree:
         tree = read(find("_lamps", f"{name}.toml"))
         table = SourcedTable(tree, f"{name}.toml", f"lamps.{name}", tree, facts.ledger)
-    lines, none = table.curve("lines") if "lines" in table else None, np.zeros(0)
+    cell = table.text("cell", "")
+    if cell and cell not in cells.names():
+        raise ResourceError(f"{table.file}: lamps.{name}.cell: no cell {cell!r}", allowed=list(cells.names()))
     return Lamp(
         table.text("name"),
-        none if lines is None else lines.wave,
-        none if lines is None else lines.value,
+        *_lines(table),
         table.number("temperature", "K") if "temperature" in table else 0.0,
         table.number("fill", "1") if "fill" in table else 0.5,
         table.number("fade", "s") if "fade" in table else 0.0,
+        Etalon(table.number("gap", "mm") * 1e3, table.number("finesse", "1")) if "gap" in table else None,
+        cell,
     )
+
+
+def _lines(table: SourcedTable) -> tuple[Floats, Floats]:
+    """Return wavelengths (um, ascending) and strengths of a lamp's lines: a list, a comb's modes, or none."""
+    if "lines" in table:
+        lines = table.curve("lines")
+        return lines.wave, lines.value
+    if "spacing" not in table:
+        return np.zeros(0), np.zeros(0)
+    modes = etalon.comb_modes(
+        *(table.number(key, "GHz") for key in ("offset", "spacing")),
+        *(table.number(key, "um") for key in ("blue_end", "red_end")),
+    )
+    return modes, np.ones(modes.size)
 
 
 def _standard(request: Request, facts: SourcedTable) -> Target:

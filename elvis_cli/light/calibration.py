@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from elvis_cli.errors import RequestError
-from elvis_cli.light import illumination, lamps
+from elvis_cli.light import cells, illumination, lamps
 from elvis_cli.light.budget import PhotonBudget
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.light.uniform import UniformSource, background
@@ -37,7 +37,7 @@ def arrange(request: Request, setup: Setup) -> tuple[Request, Setup]:
     Raises
     ------
     RequestError
-        The lamps have no line in the band.
+        The lamps have no line, or their cell absorbs nothing, in the band.
     """
     calibration = setup.calibration
     if calibration is None:
@@ -47,6 +47,7 @@ def arrange(request: Request, setup: Setup) -> tuple[Request, Setup]:
         return replace(request, target=calibration.standard, elvis=block), setup
     if calibration.light == "lines":
         _check_lines(calibration, setup.optics.band)
+    _check_cells(calibration, setup.optics.band)
     x, y = calibration.pinholes
     holes = Catalogue(x, y, (0.0,) * len(x))
     warm = next((lamp.temperature for lamp in calibration.lamps if lamp.temperature), 1000.0)
@@ -67,11 +68,22 @@ def _check_lines(calibration: Calibration, band: tuple[float, float]) -> None:
     wave = np.concatenate([lamp.wave for lamp in calibration.lamps])
     if np.any((wave > low) & (wave < high)):
         return
-    names = " + ".join(lamp.name for lamp in calibration.lamps)
     near = wave[np.abs(wave - (low + high) / 2).argmin()]
-    reason = f"{names}: no line between {low:.4g} and {high:.4g} um, the nearest is at {near:.5g}"
+    raise _unfit(calibration, f"no line between {low:.4g} and {high:.4g} um, the nearest is at {near:.5g}")
+
+
+def _check_cells(calibration: Calibration, band: tuple[float, float]) -> None:
+    """Raise if an absorption cell of the lamps absorbs nothing in the band, um."""
+    for lamp in calibration.lamps:
+        if lamp.cell and not cells.absorbs(lamp.cell, band):
+            raise _unfit(calibration, f"the cell absorbs nothing between {band[0]:.4g} and {band[1]:.4g} um")
+
+
+def _unfit(calibration: Calibration, why: str) -> RequestError:
+    """Return the error that the lamps of a calibration do not fit its band."""
+    reason = f"{' + '.join(lamp.name for lamp in calibration.lamps)}: {why}"
     allowed = [each for each in calibration.offered if each != calibration.name]
-    raise RequestError(POINTER, reason, found=calibration.name, allowed=allowed)
+    return RequestError(POINTER, reason, found=calibration.name, allowed=allowed)
 
 
 def illuminate(request: Request, setup: Setup) -> tuple[Request, Illumination]:
@@ -102,7 +114,9 @@ def illuminate(request: Request, setup: Setup) -> tuple[Request, Illumination]:
     if most > 0.0:
         shine = shine * (level(calibration, setup) / most)
     light = _with(light, lamps.instead(budget, {**budget.density, "sky": shine}, setup))
-    return request, _lines(light, calibration) if calibration.light == "lines" else light
+    if calibration.light == "lines":
+        return request, _lines(light, calibration)
+    return request, _filtered(light, calibration) if calibration.light == "lamp" else light
 
 
 def _with(light: Illumination, budget: PhotonBudget) -> Illumination:
@@ -150,8 +164,18 @@ def _lines(light: Illumination, calibration: Calibration) -> Illumination:
     most = lamps.brightest_line(wave, strength, light.setup)
     if most > 0.0:
         strength = strength * (level(calibration, light.setup) / most)
-    comb = UniformSource("background", partial(lamps.comb, wave, strength))
+    comb = UniformSource("background", partial(lamps.in_bins, wave, strength))
     return replace(light, uniform=(comb, *(source for source in light.uniform if source.part != "background")))
+
+
+def _filtered(light: Illumination, calibration: Calibration) -> Illumination:
+    """Return the light with the lamp's continuum as its Fabry-Perot or absorption cell passes it."""
+    filters = [lamp for lamp in calibration.lamps if lamp.etalon or lamp.cell]
+    if not filters:
+        return light
+    background, *others = light.uniform
+    passed = UniformSource(background.part, partial(lamps.filtered, filters, background.density))
+    return replace(light, uniform=(passed, *others))
 
 
 def level(calibration: Calibration, setup: Setup) -> float:

@@ -87,7 +87,7 @@ def density(group: Group, edges: Floats) -> Floats:
     if group.band is not None and group.band[1] - group.band[0] < NARROW * (edges[1] - edges[0]):
         near = np.linspace(*group.band, 8 * NARROW + 1)
         photons = spectrum.between(group.target, near) * np.diff(near)
-        return lamps.comb((near[1:] + near[:-1]) / 2, photons, edges)
+        return lamps.in_bins((near[1:] + near[:-1]) / 2, photons, edges)
     return spectrum.between(group.target, edges)
 
 

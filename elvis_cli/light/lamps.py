@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.black_body import photon_radiance
+from elvis_cli.light import cells, etalon
 from elvis_cli.light.budget import PhotonBudget, per_pixel
 from elvis_cli.model.calibration import Lamp
 from elvis_cli.model.setup import Setup
@@ -86,7 +87,7 @@ def brightest_point(target: Floats, light: PhotonBudget, setup: Setup) -> float:
     )
 
 
-def comb(wave: Floats, strength: Floats, edges: Floats) -> Floats:
+def in_bins(wave: Floats, strength: Floats, edges: Floats) -> Floats:
     """Return lines per um averaged between ``edges`` (n + 1,): each shared by two bins so that its place is kept."""
     middle, found = (edges[1:] + edges[:-1]) / 2, np.zeros(edges.size - 1)
     at = np.interp(wave, middle, np.arange(middle.size), left=-1.0, right=-1.0)
@@ -96,6 +97,17 @@ def comb(wave: Floats, strength: Floats, edges: Floats) -> Floats:
     np.add.at(found, low, strength[inside] * (1.0 - part))
     np.add.at(found, np.minimum(low + 1, middle.size - 1), strength[inside] * part)
     return found / np.diff(edges)
+
+
+def filtered(lamps: Sequence[Lamp], density: Callable[[Floats], Floats], edges: Floats) -> Floats:
+    """Return a continuum ``density`` averaged between ``edges`` (n + 1,), um, behind the lamps' etalons and cells."""
+    found = density(edges)
+    for lamp in lamps:
+        if lamp.etalon is not None:
+            found = found * etalon.transmission(lamp.etalon, edges)
+        if lamp.cell:
+            found = found * cells.transmission(lamp.cell, edges)
+    return found
 
 
 def _traces(graph: Spectrograph, pixel: float) -> Iterator[tuple[Trace, Aperture, Floats, Floats, Floats]]:

@@ -26,9 +26,14 @@ class Kind:
     """Unless the instrument says otherwise."""
 
 
+WAVELENGTH_KINDS = ("arc", "comb", "fabry-perot", "cell")
+"""Kinds that need a spectrograph, and a lamp that the instrument names."""
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "arc": Kind("CALIB", "WAVE,LAMP", "lines"),
+        "comb": Kind("CALIB", "WAVE,LFC", "lines"),
+        "fabry-perot": Kind("CALIB", "WAVE,FPET", "lamp"),
+        "cell": Kind("CALIB", "WAVE,CELL", "lamp"),
         "flat": Kind("CALIB", "FLAT,LAMP", "lamp", ("halogen",)),
         "dark": Kind("CALIB", "DARK", "none"),
         "bias": Kind("CALIB", "BIAS", "none"),
@@ -75,3 +80,17 @@ class Lamp:
     """Part of the full well that it usually fills in the brightest pixel."""
     fade: float = 0.0
     """s in which a twilight falls to 1/e; 0 = it is steady."""
+    etalon: Etalon | None = None
+    """The Fabry-Perot that the continuum passes."""
+    cell: str = ""
+    """Name of the absorption cell (`elvis_cli.light.cells`) that the continuum passes; "" = none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Etalon:
+    """Two parallel mirrors in vacuum."""
+
+    gap: float
+    """Between them, um."""
+    finesse: float
+    """Distance of neighbouring maxima over the FWHM of one."""

@@ -14,11 +14,11 @@ from astropy.io import fits
 
 from elvis_cli import pipeline
 from elvis_cli.commands import options
-from elvis_cli.errors import RequestError
+from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.instrument import registry
 from elvis_cli.instrument.sourced_table import SourcedTable, read
-from elvis_cli.light import lamps
+from elvis_cli.light import cells, etalon, lamps
 from elvis_cli.model import calibration
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
@@ -30,10 +30,31 @@ LAMPS = {
             "name": "comb",
             "lines": {"wave": [0.605, 0.62, 0.63003, 0.655], "value": [1.0, 0.2, 0.5, 0.8], "unit": "1", "source": "x"},
         },
+        "modes": {
+            "name": "modes",
+            "offset": {"value": 10.0, "unit": "GHz", "source": "x"},
+            "spacing": {"value": 10000.0, "unit": "GHz", "source": "x"},
+            "blue_end": {"value": 0.5, "unit": "um", "source": "x"},
+            "red_end": {"value": 0.7, "unit": "um", "source": "x"},
+        },
+        "etalon": {
+            "name": "etalon",
+            "temperature": {"value": 3000.0, "unit": "K", "source": "x"},
+            "gap": {"value": 0.03, "unit": "mm", "source": "x"},
+            "finesse": {"value": 4.0, "unit": "1", "source": "x"},
+        },
+        "iodine": {
+            "name": "iodine",
+            "temperature": {"value": 3000.0, "unit": "K", "source": "x"},
+            "cell": "iodine",
+        },
         "blue": {"name": "blue", "lines": {"wave": [0.4], "value": [1.0], "unit": "1", "source": "x"}},
     },
     "calibration": {
         "arc": {"lamps": ["comb"], "type": "WAVE"},
+        "comb": {"lamps": ["modes"]},
+        "fabry-perot": {"lamps": ["etalon"]},
+        "cell": {"lamps": ["iodine"]},
         "pinhole": {
             "x": {"value": [0.0, 0.0], "unit": "arcsec", "source": "x"},
             "y": {"value": [-5.0, 6.0], "unit": "arcsec", "source": "x"},
@@ -66,9 +87,9 @@ def test_schema_and_command_line_know_the_kinds():
 def test_every_kind_can_be_taken(bench, elvis, name, spectrum):
     kind = {"kind": "slit", "aperture": SLIT} if spectrum else {}
     result = elvis(f"--calibration={name}", stdin=json.dumps(bench(tables=LAMPS, **kind)))
-    if name == "arc" and not spectrum:
+    if name in calibration.WAVELENGTH_KINDS and not spectrum:
         assert result.code == 65
-        assert result.lines[0].startswith("elvis: /elvis/calibration: no 'arc' here: an image has no wavelengths")
+        assert result.lines[0].startswith(f"elvis: /elvis/calibration: no {name!r} here: an image has no wavelengths")
         return
     assert result.code == 0
     with fits.open(BytesIO(result.out)) as hdus:
@@ -133,6 +154,58 @@ def test_lines_of_an_arc_lie_where_their_wavelengths_do(bench, ready, blur):
     assert row.sum() == pytest.approx(sum(sums), rel=1e-3)
 
 
+def test_modes_of_a_comb_are_equal_and_evenly_spaced_in_frequency(bench, ready):
+    made = taken(bench, ready, "comb", spectrum=True)
+    image, detector = light(made), made.setup.detector
+    (trace,) = made.setup.spectrograph.traces
+    wave = 299792.458 / (10.0 + 10000.0 * np.arange(46, 50))  # um, of GHz
+    x, _ = to_pixels(*trace.place(wave, np.zeros(wave.size)), detector.chip(1), detector)
+    row, column, sums = image[128], np.arange(512), []
+    inside = (x > 20) & (x < 490)
+    assert inside.sum() > 2
+    for place in x[inside]:
+        near = abs(column - place) < 12
+        assert np.average(column[near], weights=row[near]) == pytest.approx(place, abs=0.02)
+        sums.append(row[near].sum())
+    assert sums == pytest.approx([np.mean(sums)] * len(sums), rel=0.01)
+
+
+def test_a_fabry_perot_has_maxima_at_twice_its_gap(bench, ready):
+    made = taken(bench, ready, "fabry-perot", spectrum=True)
+    image, detector = light(made), made.setup.detector
+    wave = made.renderer.wavelengths(detector.chip(1), Window(0, 0, 512, 256)).wave[128]
+    row = np.where((wave > 0.603) & (wave < 0.657), image[128], 0.0)
+    peaks = 1 + np.flatnonzero((row[1:-1] > row[:-2]) & (row[1:-1] >= row[2:]) & (row[1:-1] > row.max() / 2))
+    assert peaks.size > 5
+    order = 2 * 30.0 / wave[peaks]
+    assert order == pytest.approx(np.rint(order), abs=0.05)
+    assert np.all(np.diff(np.rint(order)) == -1)
+    assert row.max() * made.setup.exposure.dit == pytest.approx(5e4, rel=0.15)
+
+
+def test_a_cell_takes_its_part_of_a_flat(bench, ready):
+    cell, flat = (taken(bench, ready, name, spectrum=True) for name in ("cell", "flat"))
+    wave = flat.renderer.wavelengths(flat.setup.detector.chip(1), Window(0, 0, 512, 256)).wave[128, 60:452]
+    ratio = (light(cell) / np.maximum(light(flat), 1e-9))[128, 60:452]
+    assert ratio.max() < 1.0 + 1e-6
+    low, high = wave[[50, 300]]
+    expected = cells.transmission("iodine", np.array([low, high]))[0]
+    assert ratio[50:300].mean() == pytest.approx(expected, rel=0.01)
+    assert expected < 0.97
+
+
+def test_a_cell_that_absorbs_nothing_here_is_refused(bench, ready):
+    tables = {**LAMPS, "lamps": {**LAMPS["lamps"], "iodine": {**LAMPS["lamps"]["iodine"], "cell": "carbon_monoxide"}}}
+    with pytest.raises(RequestError, match=r"iodine: the cell absorbs nothing between 0\.6 and 0\.66 um"):
+        taken(bench, ready, "cell", spectrum=True, tables=tables)
+
+
+def test_an_unknown_cell_is_refused(bench, ready):
+    tables = {**LAMPS, "lamps": {**LAMPS["lamps"], "iodine": {**LAMPS["lamps"]["iodine"], "cell": "idoine"}}}
+    with pytest.raises(ResourceError, match="no cell 'idoine'"):
+        taken(bench, ready, "cell", spectrum=True, tables=tables)
+
+
 def test_an_arc_without_lines_in_the_band_is_refused(bench, ready):
     tables = {**LAMPS, "calibration": {"arc": {"lamps": ["blue"]}}}
     with pytest.raises(RequestError, match=r"blue: no line between 0\.6 and 0\.66 um, the nearest is at") as refused:
@@ -141,7 +214,16 @@ def test_an_arc_without_lines_in_the_band_is_refused(bench, ready):
     assert not {"arc", "pinhole"} & set(refused.value.details["allowed"])  # of which this bench has no mask
 
 
-@pytest.mark.parametrize(("name", "reason"), [("arc", "no lamp of lines"), ("pinhole", "no mask of pinholes")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("arc", "no lamp of lines"),
+        ("pinhole", "no mask of pinholes"),
+        ("comb", "no laser frequency comb"),
+        ("fabry-perot", "no Fabry-Perot"),
+        ("cell", "no absorption cell"),
+    ],
+)
 def test_what_an_instrument_does_not_have_is_refused(bench, ready, name, reason):
     with pytest.raises(RequestError, match=reason) as refused:
         taken(bench, ready, name, spectrum=True, tables={})
@@ -286,10 +368,32 @@ def test_lines_keep_their_places_between_the_bins():
     edges = np.linspace(1.0, 2.0, 101)
     middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     wave, strength = np.array([1.2034, 1.5, 1.7777]), np.array([1.0, 2.0, 3.0])
-    density = lamps.comb(wave, strength, edges)
+    density = lamps.in_bins(wave, strength, edges)
     assert np.sum(density * width) == pytest.approx(6.0)
     assert np.sum(density * width * middle) == pytest.approx(np.sum(wave * strength))
-    assert not lamps.comb(np.array([0.5, 2.5]), np.ones(2), edges).any()
+    assert not lamps.in_bins(np.array([0.5, 2.5]), np.ones(2), edges).any()
+
+
+def test_a_fabry_perot_passes_one_over_its_contrast_on_average():
+    """Airy's function averages to 1 / sqrt(1 + F), is 1 at the maxima and 1 / (1 + F) between them."""
+    one = calibration.Etalon(7300.0, 4.3)
+    order = np.arange(27000.0, 27011.0, 0.001)
+    passed = etalon.transmission(one, 2 * 7300.0 / order[::-1])[::-1]
+    contrast = (2 * 4.3 / np.pi) ** 2
+    assert passed.max() == pytest.approx(1.0, abs=1e-4)
+    assert passed.min() == pytest.approx(1 / (1 + contrast), rel=1e-3)
+    assert passed[:10000].mean() == pytest.approx((1 + contrast) ** -0.5, rel=1e-3)
+    wide = etalon.transmission(one, 2 * 7300.0 / order[[10000, 0]])
+    assert wide[0] == pytest.approx((1 + contrast) ** -0.5, rel=1e-3)
+
+
+def test_carbon_monoxide_has_its_lines_where_the_laboratory_has_them():
+    """R(5) of the bands 1-0 and 2-0: 2165.601 and 4281.657 cm-1 (HITRAN)."""
+    for wavenumber in (2165.601, 4281.657):
+        edges = 1e4 / (wavenumber + np.arange(0.5, -0.51, -0.004))
+        passed = cells.transmission("carbon_monoxide", edges)
+        middle = 1e4 / ((edges[1:] + edges[:-1]) / 2)
+        assert np.average(middle, weights=1 - passed) == pytest.approx(wavenumber, abs=0.03)
 
 
 @pytest.mark.parametrize("name", ["neon", "argon", "krypton", "xenon", "mercury", "uranium", "thorium"])

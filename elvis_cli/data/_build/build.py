@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elvis_cli.data._build import sky, spectra
+from elvis_cli.data._build import cells, sky, spectra
 from elvis_cli.data._build.packages import Provenance
 from typing import Any
 
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1], help="folder of the tables")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    write_provenance([*spectra.build(out), *sky.build(out)], out / "PROVENANCE.md")
+    write_provenance([*spectra.build(out), *sky.build(out), *cells.build(out)], out / "PROVENANCE.md")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 - pypeit 2.0.1 (BSD-3-Clause), ``NIRSPEC-ArNeKrXe_lines.dat``: Ne, Ar, Kr, Xe of NIST from 0.95 to 3.4 um;
 - rascal 0.3.11 (BSD-3-Clause), ``all_nist.csv``: the same below, and Hg, scaled to the former where both have a line;
-- pycrires 0.5.1 (MIT), ``lines_u_sarmiento.txt``, ``lines_u_redman.txt``, ``lines_thar.txt``: uranium and thorium.
+- pycrires 0.5.1 (MIT), ``lines_u_sarmiento.txt``, ``lines_u_redman.txt``, ``lines_thar.txt``: uranium and thorium;
+- pypeit 2.0.1, ``ThAr_lines.dat``: thorium and argon below 1.089 um.
 
-Strengths are relative, wavelengths vacuum. Of a crowd of lines the strongest are kept: MOST in each of WINDOW.
+Strengths are relative, wavelengths vacuum. Of a crowd of lines the strongest are kept: MOST in each of WINDOW, of the
+hollow cathodes, which echelles use, CATHODE_MOST.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ Lines = NDArray[np.float64]
 """(n, 2): wavelength, um; strength."""
 HERE = Path.cwd()
 OUT = Path(__file__).parents[1] / "_lamps"
-WINDOW, MOST = 0.01, 12
+WINDOW, MOST, CATHODE_MOST = 0.01, 12, 40
 NAMES = {"Ne": "neon", "Ar": "argon", "Kr": "krypton", "Xe": "xenon"}
 
 
@@ -53,6 +55,16 @@ def text(name: str) -> Lines:
     return np.array([(float(row[0]) * 1e-3, float(row[1])) for row in rows if len(row) == 2])
 
 
+def thorium_argon() -> Lines:
+    """Return the lines of thorium and argon of pypeit's list, without the unidentified."""
+    rows = []
+    for line in (HERE / "pypeit/data/arc_lines/lists/ThAr_lines.dat").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("| ").split("|")]
+        if cells[0].startswith(("Th ", "Ar ")) and float(cells[4]) > 0:
+            rows.append((float(cells[1]) * 1e-4, float(cells[4])))
+    return np.array(rows)
+
+
 def joined(first: Lines, second: Lines, above: bool) -> Lines:
     """Return ``first`` and what of ``second`` lies above (or below) it, scaled by the lines of both."""
     apart = np.abs(first[:, 0] - second[:, 0][:, None])
@@ -62,7 +74,7 @@ def joined(first: Lines, second: Lines, above: bool) -> Lines:
     return np.vstack([first, second[beyond] * [1.0, ratio]])
 
 
-def thinned(lines: Lines) -> Lines:
+def thinned(lines: Lines, most: int) -> Lines:
     """Return ascending lines, one of those at the same place, and only the strongest of each window."""
     lines = lines[np.lexsort((lines[:, 1], lines[:, 0]))]
     lines = lines[lines[:, 1] > 0]
@@ -71,16 +83,17 @@ def thinned(lines: Lines) -> Lines:
     kept: list[NDArray[np.float64]] = []
     for window in np.unique(lines[:, 0] // WINDOW):
         some = lines[lines[:, 0] // WINDOW == window]
-        strong = some[np.argsort(some[:, 1])[-MOST:]]
+        strong = some[np.argsort(some[:, 1])[-most:]]
         kept.append(strong[np.argsort(strong[:, 0])])
     return np.vstack(kept)
 
 
-def write(name: str, title: str, source: str, lines: Lines) -> None:
+def write(name: str, title: str, source: str, lines: Lines, most: int = MOST) -> None:
     """Write one lamp's file."""
-    lines = thinned(lines)
+    lines = thinned(lines, most)
     lines[:, 1] /= lines[:, 1].max()
-    wave = ", ".join(f"{w:.7g}" for w in lines[:, 0])
+    digits = 8 if most == CATHODE_MOST else 7
+    wave = ", ".join(f"{w:.{digits}g}" for w in lines[:, 0])
     value = ", ".join(f"{v:.3g}" for v in lines[:, 1])
     path = OUT / f"{name}.toml"
     path.write_text(
@@ -103,12 +116,15 @@ def main() -> None:
         "Sarmiento et al. 2018 (A&A 618, A118) below 1.44 um, Redman et al. 2011 (ApJS 195, 24) above, "
         "through pycrires 0.5.1 (MIT)",
         uranium,
+        CATHODE_MOST,
     )
     write(
         "thorium",
         "thorium-argon hollow cathode",
-        "ThAr list of pycrires 0.5.1 (MIT): Kerber et al. 2008 (ApJS 178, 374), Engleman et al. 2003",
-        text("lines_thar.txt"),
+        "below 1.089 um ThAr_lines.dat of pypeit 2.0.1 (BSD-3-Clause): Palmer & Engleman 1983, Norlen 1973, Murphy et al. "
+        "2007; above pycrires 0.5.1 (MIT): Kerber et al. 2008 (ApJS 178, 374), Engleman et al. 2003",
+        joined(text("lines_thar.txt"), thorium_argon(), above=False),
+        CATHODE_MOST,
     )
 
 
