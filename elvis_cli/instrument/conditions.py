@@ -163,22 +163,46 @@ def psf_model(facts: SourcedTable, system: AoSystem | None, request: Request) ->
         case "diffraction", _:
             return DiffractionPsf(facts.number("jitter", "arcsec") if "jitter" in facts else 0.0)
         case "ao", AoSystem():
-            return _behind(system, request)
+            return _behind(facts.part("seeing"), system, request)
         case kind, _:
             reason = f"{facts.file}: psf is {kind!r}" + ("" if kind != "ao" else ", and there is no table ao")
             raise ResourceError(f"{reason}; allowed: gaussian, seeing, ao, diffraction", file=facts.file)
 
 
-def _behind(system: AoSystem, request: Request) -> AoPsf:
+def etc_of_2020(facts: SourcedTable, request: Request) -> tuple[float, float]:
+    """Return the weight of the guide star's distance and the power of the airmass in the image behind adaptive optics.
+
+    ``facts`` is the table ``seeing`` of the instrument: its keys ``first_distance_weight`` and ``first_airmass_power``
+    are those of first-generation requests, whose answers were the first ETC's. Both are 1 otherwise.
+    """
+    if request.generation != 1 or "first_distance_weight" not in facts:
+        return 1.0, 1.0
+    return facts.number("first_distance_weight", "1"), facts.number("first_airmass_power", "1")
+
+
+def image_notes(psf: PsfModel) -> tuple[str, ...]:
+    """Return a note if the image is that of the first generation's ETC, not that of the turbulence."""
+    if not isinstance(psf, AoPsf) or psf.distance_weight == psf.airmass_power == 1.0:
+        return ()
+    return (
+        f"seeing: the image behind adaptive optics depends on distance (times {psf.distance_weight:g}) and airmass "
+        f"(to the power of {psf.airmass_power:g}) as that of the first generation's ETC; later generations get all of it",
+    )
+
+
+def _behind(facts: SourcedTable, system: AoSystem, request: Request) -> AoPsf:
     """Return the PSF behind adaptive optics, with the guide stars where the request puts them."""
     requested = request.image_quality.guide_star_mag
     magnitude = system.default_guide_star_mag if requested is None else requested
     placed = request.elvis.ao.guide_stars if request.elvis.ao else ()
     stars = tuple((star.x, star.y, magnitude if star.mag is None else star.mag) for star in placed)
     x, y = (0.0, 0.0) if system.kind in ("mcao", "glao") else request.elvis.offset
+    weight, power = etc_of_2020(facts, request)
     return AoPsf(
         system,
         guide_star_mag=min((mag for _, _, mag in stars), default=magnitude),
         guide_stars=stars,
         guide=stars[0][:2] if stars else (x + request.image_quality.separation, y),
+        distance_weight=weight,
+        airmass_power=power,
     )

@@ -86,6 +86,7 @@ def build(
     if count is None and request.timing.snr is None:
         count = int(timing.number("count", "1"))
     psf = conditions.psf_model(facts, ao, request)
+    notes += conditions.image_notes(psf)
     goal = make_goal(facts.part("seeing"), request, spectral=spectrograph is not None)
     centre = filters.centre(in_beam, band)
     mask = make_pupil_mask(facts.part("pupil_masks"), [f.name for f in in_beam], centre)

@@ -37,6 +37,10 @@ class AoPsf:
     """x, y (arcsec in the field) and magnitude of each natural guide star that the request places."""
     guide: tuple[float, float] = (0.0, 0.0)
     """x, y of the first of them, or where the separation puts it; asterisms stand about it."""
+    distance_weight: float = 1.0
+    """Factor on the distance from the guide star: below 1 where an ETC loses less by it than the turbulence does."""
+    airmass_power: float = 1.0
+    """Power of the airmass through which the turbulence is seen: below 1 where an ETC's image depends less on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def test_traces_meet_the_manual_s_wavelengths_at_the_detectors_edges(setup_of, s
     for trace in setup.spectrograph.traces:
         chip = setup.detector.chip(detector_of(trace, setup))
         seen.add((trace.order, chip.id))
-        if (setting, trace.order, chip.id) not in DAMAGED:
+        if (trace.order, chip.id) in limits and (setting, trace.order, chip.id) not in DAMAGED:
             x, _ = trace.place(np.array(limits[trace.order, chip.id]), np.zeros(2))
             column = (x - chip.x_mm) / setup.detector.pixel_mm + half
             assert column == pytest.approx([0, 2047], abs=0.02)
@@ -90,7 +90,8 @@ def test_traces_meet_the_manual_s_wavelengths_at_the_detectors_edges(setup_of, s
         for s in (-5.0, 5.0):
             _, y = trace.place(ends, np.full(2, s))
             rows.append((chip.id, s, trace.order, *(y / setup.detector.pixel_mm + half)))
-    assert seen == set(limits)
+    added = {(16, chip) for chip in (1, 2, 3)} if setting == "M4187" else set()  # of the ETC alone
+    assert seen == set(limits) | added
     for number in (1, 2, 3):  # orders lie on the detector, the longer wavelengths above, and do not touch
         edges = [row[3:] for row in sorted((r for r in rows if r[0] == number), key=lambda r: (-r[2], r[1]))]
         assert np.all(np.diff(edges, axis=0) > 15)
@@ -125,14 +126,11 @@ def test_dispersion_and_resolving_power_are_the_etc_s(setup_of):
 
 
 def test_the_blaze_is_the_echelle_s(setup_of):
-    """31.6 lines/mm at 63.5 deg: efficiency 1 where m lambda = 56.64 um, 0.4 where the orders meet.
-
-    K2148 is tuned to 0.63 of it.
-    """
-    for setting, share in (("Y1029", 1.0), ("K2148", 0.63), ("M4187", 1.0)):
+    """31.6 lines/mm at 63.5 deg: m lambda = 56.64 um; in Y, J and K it is where the ETC's answers have it."""
+    for setting, centre in (("Y1029", 56.50), ("K2217", 56.87), ("K2148", 56.87), ("M4187", 56.641)):
         for trace in setup_of(setting).spectrograph.traces:
             wave = np.linspace(*trace.wave, 50)
-            expected = share * np.sinc(56.641 / wave - trace.order) ** 2
+            expected = np.sinc((centre / wave - trace.order) / 0.914) ** 2
             assert trace.efficiency.at(wave) == pytest.approx(expected, abs=3e-3)
 
 
@@ -209,8 +207,8 @@ def strehl(plugin, seeing, mag, separation):
 
 
 def test_macao_reaches_half_the_diffraction_limit_with_a_bright_star_and_less_with_all_others(plugin):
+    assert strehl(plugin, 0.6, 6, 0) == pytest.approx(0.5, abs=0.05)
     best = strehl(plugin, 0.8, 6, 0)
-    assert best == pytest.approx(0.55, abs=0.05)
     assert strehl(plugin, 0.8, 11, 0) > 0.8 * best  # "excellent performance" for stars brighter than R = 11
     assert strehl(plugin, 1.1, 6, 0) < 0.9 * best
     assert strehl(plugin, 0.8, 16, 0) < 0.7 * best
@@ -235,12 +233,12 @@ def test_the_central_pixel_of_k2217_gets_what_the_etc_of_2020_gave_it():
         row = int(np.argmin(np.abs(found.s - found.centre)))
         photons = np.interp(found.wave, light.budget.wave, light.target.flux) * light.budget.area * found.dispersion
         share = 100 * np.median((found.target[:, row] / photons)[lit])
-        assert share == pytest.approx(CENTRAL[trace.order][detector_of(trace, setup) - 1], rel=0.25)
+        assert share == pytest.approx(CENTRAL[trace.order][detector_of(trace, setup) - 1], rel=0.12)
 
 
 @pytest.mark.parametrize(
     ("setting", "temperature", "mag", "airmass", "count"),
-    [("K2148", 9360, 10, 1.2, 107), ("K2217", 9360, 10, 1.2, 107), ("K2217", 3458, 8.697, 1.178, 16)],
+    [("K2217", 9360, 10, 1.2, 107), ("K2217", 3458, 8.697, 1.178, 16)],
 )
 def test_the_etc_s_numbers_of_integrations(setting, temperature, mag, airmass, count):
     request = corpus(
@@ -255,10 +253,56 @@ def test_the_etc_s_numbers_of_integrations(setting, temperature, mag, airmass, c
     assert count / 1.3 < prediction.count < count * 1.3
 
 
+def central_pixel(name, **changes):
+    """Return the median electrons in the central pixel of the order at 2.3 um."""
+    ready = pipeline.prepare(corpus(name, **changes))
+    number = next(n for n, t in enumerate(ready.setup.spectrograph.traces) if t.wave[0] < 2.305 < t.wave[1])
+    found = ready.renderer.samples(number, 8)
+    return float(np.median(found.target[:, int(np.argmin(np.abs(found.s - found.centre)))])), ready.notes
+
+
+def test_the_image_of_the_first_generation_is_that_of_its_etc_and_of_later_ones_the_turbulence_s(plugin):
+    """10 arcsec and airmass 1.5 cost the first ETC's image less than the site's turbulence."""
+    first = {"seeingiqao__params__separation": 0}
+    near, notes = central_pixel(TestKeys.V1, **first)
+    far, _ = central_pixel(TestKeys.V1)
+    assert far / near == pytest.approx(0.83, abs=0.04)  # turbulence alone: 0.67
+    assert any("as that of the first generation's ETC" in note for note in notes)
+    document = plugin.example("spec_ngs")
+    document["instrument"]["INS.WLEN.CWLEN"] = 2216.704
+    for generation, power in ((corpus(TestKeys.V1, sky__airmass=1.44), 0.5), (parse.read(json.dumps(document)), 1.0)):
+        assert plugin.configure(generation).psf.airmass_power == power
+
+
+def test_y_without_ao_has_the_etc_s_flux():
+    """ETC 1.0.6, Y1029: from its S/N 3.0, 2.0, 1.6 times what the guess of before gave, 0.19, 0.35, 0.25 %, order 55."""
+    ready = pipeline.prepare(corpus("crires_old_Y12_powerlaw_ndit_echo"))
+    light, shares = ready.renderer.light, {}
+    for number, trace in enumerate(ready.setup.spectrograph.traces):
+        if trace.order != 55:
+            continue
+        found = ready.renderer.samples(number, 8)
+        row = int(np.argmin(np.abs(found.s - found.centre)))
+        photons = np.interp(found.wave, light.budget.wave, light.target.flux) * light.budget.area * found.dispersion
+        shares[detector_of(trace, ready.setup)] = 100 * np.median((found.target[:, row] / photons)[found.chip > 0])
+    assert shares == pytest.approx({1: 0.57, 2: 0.69, 3: 0.40}, rel=0.3)
+    assert np.mean(list(shares.values())) == pytest.approx(0.553, rel=0.1)
+
+
+def test_m4187_is_the_etc_s(setup_of):
+    """v118: orders 11 to 16, and 4999.66 nm on the last pixel of detector 3."""
+    setup = setup_of("M4187")
+    assert {trace.order for trace in setup.spectrograph.traces} == set(range(11, 17))
+    last = max(setup.spectrograph.traces, key=lambda trace: trace.wave[1])
+    x, _ = last.place(np.array([4.99966]), np.zeros(1))
+    chip = setup.detector.chip(3)
+    assert (x - chip.x_mm) / setup.detector.pixel_mm + 1023.5 == pytest.approx(2047, abs=0.02)
+
+
 def test_the_total_throughput_of_m_is_the_etc_s():
-    """v118, M4187: 0.0793 at 4999.7 nm, the part of the light in the slit included."""
+    """v118, M4187: 0.0793 at 4999.66 nm, the part of the light in the slit included."""
     ready = pipeline.prepare(corpus("crires2_v118_Mband_michelangelo"))
-    number = next(n for n, t in enumerate(ready.setup.spectrograph.traces) if t.wave[0] < 4.9997 < t.wave[1])
+    number = next(n for n, t in enumerate(ready.setup.spectrograph.traces) if t.wave[0] < 4.99966 < t.wave[1])
     found = ready.renderer.samples(number, 32)
-    total = np.interp(4.9997, found.wave, found.total * found.enslitted)
-    assert total == pytest.approx(0.0793, rel=0.1)
+    total = np.interp(4.99966, found.wave, found.total * found.enslitted)
+    assert total == pytest.approx(0.0793, rel=0.05)

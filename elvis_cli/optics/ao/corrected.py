@@ -14,6 +14,7 @@ stars do (`elvis_cli.optics.ao.tilt`).
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -50,6 +51,7 @@ class Corrected:
         if psf.system.kind not in ("scao", "ltao", "mcao", "glao"):
             raise ElvisError(f"no adaptive optics of the kind {psf.system.kind!r}: scao, ltao, mcao, glao")
         self.psf, self.telescope = psf, telescope
+        atmosphere = replace(atmosphere, airmass=atmosphere.airmass**psf.airmass_power)
         self.system = system = psf.system
         self.air = air(atmosphere)
         self.diameter = diameter
@@ -97,7 +99,7 @@ class Corrected:
     def towards(self, position: Floats) -> Wavefront:
         """Return the residual wavefront of a star at ``position`` (x, y), arcsec in the field."""
         if self.tomography is None:
-            lost = self._angular(position - self.guide if self.tilt is None else position)
+            lost = self._angular((position - self.guide) * self.psf.distance_weight if self.tilt is None else position)
         else:
             fraction = self.tomography.lost(position).ravel()
             follow = self.follow.sum(axis=0)[self.at]

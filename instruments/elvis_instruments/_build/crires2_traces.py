@@ -9,8 +9,9 @@ of the other orders) the wavelengths of the other orders are used: m lambda, lin
 Along y the cross-disperser, one per band, is linear in wavelength and fills the detectors with the band's widest
 setting; the detectors are turned so that the orders lie along the rows on average. Nothing of this is published.
 
-The blaze is sinc^2(m lambda_b / lambda - m) of an echelle with 31.6 lines/mm and 63.5 deg (CRIRES User Manual,
-VLT-MAN-ESO-14500-3486) in Littrow, where m lambda_b = 2 sin(63.5 deg) / 31.6 mm = 56.64 um. Run it from the root:
+The blaze is sinc^2((m lambda_b / lambda - m) / WIDTH). An echelle with 31.6 lines/mm and 63.5 deg (CRIRES User Manual,
+VLT-MAN-ESO-14500-3486) has m lambda_b = 2 sin(63.5 deg) / 31.6 mm = 56.64 um in Littrow; where answers of the ETC show
+it, it is theirs. Run it from the root:
 
     python instruments/elvis_instruments/_build/crires2_traces.py
 """
@@ -34,12 +35,16 @@ SCALE, SLIT = 0.059, 10.0
 """arcsec per pixel; arcsec."""
 MARGIN = 20
 """Pixels: light beyond a detector's edges along x, free rows at its edges along y."""
-TUNED = {"K2148": 0.63}
-"""Efficiency of a setting over that of the model, which K2217 fixes. K2148: chosen so that the ETC's NDIT of 107 (2020,
-9360 K, J = 10 AB) comes out, as 100. Its answer of 2021 (1.6, 2.15, 2.65 % in the central pixel on detectors 1 to 3)
-asks for less still, 0.23 to 0.29. Of the settings beside it nothing is published."""
-BLAZE = 2 * np.sin(np.radians(63.5)) / 31.6e-3
-"""m lambda_b, um."""
+BLAZE = {"Y": 56.50, "J": 56.50, "K": 56.87}
+"""m lambda_b by band, um; ECHELLE for the others. K: fit to the central pixels of 15 orders and detectors of K2217
+(ETC of 2020-05-16), which leaves 2.4 % rms where ECHELLE and a width of 1 left 6.3 %. Y, J: fit to the ratios of their
+detectors in the answers of 2020 (Y1029, J1228)."""
+ECHELLE = float(2 * np.sin(np.radians(63.5)) / 31.6e-3)
+"""m lambda_b of the grating in Littrow, um."""
+WIDTH = 0.914
+"""Of the blaze over that of a groove as wide as the grooves' distance: of the same fit."""
+ADDED = {"M4187": 16}
+"""Orders that the ETC (v118) has and the table has not, at the wavelengths of the other orders."""
 
 
 def table() -> dict[str, dict[int, np.ndarray]]:
@@ -55,13 +60,14 @@ def table() -> dict[str, dict[int, np.ndarray]]:
 def damaged(orders: dict[int, np.ndarray]) -> set[tuple[int, int]]:
     """Return (order, index of the detector) whose dispersion differs from that of the other orders."""
     spread = {m: m * np.diff(limits, axis=1)[:, 0] for m, limits in orders.items()}
-    usual = np.median(list(spread.values()), axis=0)
+    usual = np.median([found for found in spread.values() if found.any()], axis=0)
     return {(m, d) for m, found in spread.items() for d in range(3) if abs(found[d] / usual[d] - 1) > 0.1}
 
 
 def repaired(orders: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
     """Return the limits with those of damaged entries from the other orders."""
     bad = damaged(orders)
+    bad |= {(m, d) for m in orders if not orders[m].any() for d in range(3)}
     fixed = {m: limits.copy() for m, limits in orders.items()}
     for m, d in bad:
         good = [n for n in orders if (n, d) not in bad]
@@ -77,8 +83,8 @@ def curvature(orders: dict[int, np.ndarray]) -> float:
     return float(np.median([(mean[2] - mean[0]) / sum(PITCH) for mean in spread]))
 
 
-def traces(orders: dict[int, np.ndarray], cross: float, share: float) -> list[dict[str, Any]]:
-    """Return the traces of a setting; ``cross`` is the cross-dispersion, pixels per nm, ``share`` scales the blaze."""
+def traces(orders: dict[int, np.ndarray], cross: float, centre: float) -> list[dict[str, Any]]:
+    """Return the traces of a setting; ``cross`` is the cross-dispersion, pixels per nm, ``centre`` the blaze's, um."""
     bend = curvature(orders)
     middle = {m: float(limits[1].mean()) for m, limits in orders.items()}
     zero = (min(middle.values()) + max(middle.values())) / 2
@@ -94,7 +100,7 @@ def traces(orders: dict[int, np.ndarray], cross: float, share: float) -> list[di
             x = column - (COLUMNS - 1) / 2 + CENTRE[d + 1]
             y = cross * (wave - zero) - turn * x
             u = (wave - l0) / lw
-            blaze = np.linspace(wave[0], wave[-1], 9)
+            blaze = np.linspace(wave[0], wave[-1], 17)
             found.append({
                 "order": m,
                 "aperture": 0,
@@ -110,7 +116,7 @@ def traces(orders: dict[int, np.ndarray], cross: float, share: float) -> list[di
                 ],
                 "efficiency": {
                     "wave": [round(w / 1000, 8) for w in blaze],
-                    "value": [round(float(share * np.sinc(BLAZE / (w / 1000) - m) ** 2), 5) for w in blaze],
+                    "value": [round(float(np.sinc((centre / (w / 1000) - m) / WIDTH) ** 2), 5) for w in blaze],
                 },
             })  # fmt: skip
     return found
@@ -118,7 +124,10 @@ def traces(orders: dict[int, np.ndarray], cross: float, share: float) -> list[di
 
 def main() -> None:
     """Write all settings."""
-    settings = {name: repaired(orders) for name, orders in table().items()}
+    limits = table()
+    for name, order in ADDED.items():
+        limits[name] = {order: np.zeros((3, 2)), **limits[name]}
+    settings = {name: repaired(orders) for name, orders in limits.items()}
     widest: dict[str, float] = defaultdict(float)
     for name, orders in settings.items():
         middle = [limits[1].mean() for limits in orders.values()]
@@ -127,15 +136,13 @@ def main() -> None:
     source = (
         "x: CRIRES User Manual P116.1, Table 20, to 0.001 pixels at both ends of every detector; "
         "y: orders in the sequence of a cross-disperser that fills the detectors, assumed; "
-        "blaze: sinc^2 of a 31.6 lines/mm echelle at 63.5 deg"
+        "blaze: sinc^2 about {:.2f} um, 0.914 of the width of a groove's, as the ETC's answers of 2020 for K2217 show it"
     )
     for name, orders in settings.items():
         cross = (ROWS - 4 * MARGIN - SLIT / SCALE) / widest[name[0]]
-        share = TUNED.get(name, 1.0)
-        found = traces(orders, cross, share)
-        lines = ",\n".join(json.dumps(trace) for trace in found)
-        told = source if share == 1.0 else f"{source}, times {share}: tuned to the ETC's NDIT of 107 (2020)"
-        text = f'{{"source": {json.dumps(told)}, "assumed": true, "traces": [\n{lines}\n]}}\n'
+        centre = BLAZE.get(name[0], ECHELLE)
+        lines = ",\n".join(json.dumps(trace) for trace in traces(orders, cross, centre))
+        text = f'{{"source": {json.dumps(source.format(centre))}, "assumed": true, "traces": [\n{lines}\n]}}\n'
         (FOLDER / f"{name}.json").write_text(text)
 
 
