@@ -186,7 +186,7 @@ def image_notes(psf: PsfModel) -> tuple[str, ...]:
         return ()
     return (
         f"seeing: the image behind adaptive optics depends on distance (times {psf.distance_weight:g}) and airmass "
-        f"(to the power of {psf.airmass_power:g}) as that of the first generation's ETC; later generations get all of it",
+        f"(to the power of {psf.airmass_power:g}) as that of the first ETC; later generations get all of it",
     )
 
 

@@ -267,7 +267,7 @@ def test_the_image_of_the_first_generation_is_that_of_its_etc_and_of_later_ones_
     near, notes = central_pixel(TestKeys.V1, **first)
     far, _ = central_pixel(TestKeys.V1)
     assert far / near == pytest.approx(0.83, abs=0.04)  # turbulence alone: 0.67
-    assert any("as that of the first generation's ETC" in note for note in notes)
+    assert any("as that of the first ETC" in note for note in notes)
     document = plugin.example("spec_ngs")
     document["instrument"]["INS.WLEN.CWLEN"] = 2216.704
     for generation, power in ((corpus(TestKeys.V1, sky__airmass=1.44), 0.5), (parse.read(json.dumps(document)), 1.0)):
@@ -275,7 +275,7 @@ def test_the_image_of_the_first_generation_is_that_of_its_etc_and_of_later_ones_
 
 
 def test_y_without_ao_has_the_etc_s_flux():
-    """ETC 1.0.6, Y1029: from its S/N 3.0, 2.0, 1.6 times what the guess of before gave, 0.19, 0.35, 0.25 %, order 55."""
+    """ETC 1.0.6, Y1029: from its S/N 3.0, 2.0, 1.6 times the guess of before, 0.19, 0.35, 0.25 % in order 55."""
     ready = pipeline.prepare(corpus("crires_old_Y12_powerlaw_ndit_echo"))
     light, shares = ready.renderer.light, {}
     for number, trace in enumerate(ready.setup.spectrograph.traces):

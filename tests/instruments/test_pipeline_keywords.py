@@ -173,7 +173,9 @@ def test_metis_has_what_its_look_ups_want(mode, detector, wheels):
     ],
 )
 def test_crires2_is_classified_and_grouped(calibration, triple, slit):
-    top, _ = written("crires2", **({"calibration": calibration} if calibration else {}))
+    top, chips = written("crires2", **({"calibration": calibration} if calibration else {}))
+    assert [chip["ESO DET CHIP INDEX"] for chip in chips] == [1, 2, 3]
+    assert top["ESO INS1 DROT POSANG"] == top["ESO ADA POSANG"]
     assert tuple(top[f"ESO DPR {word}"] for word in ("CATG", "TYPE", "TECH")) == triple
     assert top["ESO DET READ CURNAME"] == "New_RR_UpTheRamp"
     assert (top["ESO INS OPTI8 ID"], top["ESO INS OPTI8 NO"]) == ("Open", 3)
