@@ -10,6 +10,9 @@ from typing import Any
 
 from elvis_cli.errors import ElvisError, OutputError
 
+LONGEST_LINE = 2000
+"""Characters of a message or note."""
+
 
 class Console:
     """Messages on stderr: lines, or with ``--errors json`` one object at the end."""
@@ -20,7 +23,7 @@ class Console:
 
     def note(self, lines: Iterable[str]) -> None:
         """Print each line once."""
-        for line in lines:
+        for line in map(shortened, lines):
             if line not in self.notes:
                 self.notes.append(line)
                 if not self.as_json:
@@ -29,7 +32,7 @@ class Console:
     def fail(self, error: ElvisError) -> int:
         """Print the error and return its exit code."""
         members = {**error.as_dict(), "notes": self.notes}
-        say(json.dumps(members, default=str) if self.as_json else f"elvis: {error.message}")
+        say(json.dumps(members, default=str) if self.as_json else f"elvis: {shortened(error.message)}")
         return error.exit_code
 
     def done(self) -> int:
@@ -37,6 +40,11 @@ class Console:
         if self.as_json and self.notes:
             say(json.dumps({"exit_code": 0, "notes": self.notes}))
         return 0
+
+
+def shortened(line: str) -> str:
+    """Return a line without its middle if it is longer than a person reads: names in a file may be of any length."""
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 210]} ... {line[-200:]}"
 
 
 _console = Console(as_json=False)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,6 +23,7 @@ from elvis_cli.preview.image import Caption
 from elvis_cli.preview.mosaic import Float32, Floats, Plane
 from elvis_cli.preview.plot import Column, Curves
 from elvis_cli.preview.sheet import printable
+from elvis_cli.request.files import guard
 
 _CHIP_KEY = "ESO DET CHIP NO"
 """Keyword of the chips' headers. Kept steps have it too, but no coordinates; computed images have neither."""
@@ -95,7 +99,7 @@ def open_source(source: BinaryIO | str | os.PathLike[str], extension: str | None
     try:
         with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
             warnings.simplefilter("always")
-            with fits.open(source, memmap=False) as hdus:
+            with _opened(source) as hdus:
                 found = _choose(_listed(hdus), extension)
                 for warning in caught:
                     if "truncated" in str(warning.message) or "Error validating header" in str(warning.message):
@@ -109,6 +113,26 @@ def open_source(source: BinaryIO | str | os.PathLike[str], extension: str | None
         raise RequestError("", f"not a FITS file: {_line(error)}") from error
     except Exception as error:  # astropy meets damage with any exception there is
         raise RequestError("", f"a damaged FITS file: {type(error).__name__}: {_line(error)}") from error
+
+
+def _opened(source: BinaryIO | str | os.PathLike[str]) -> fits.HDUList:
+    """Return the HDUs of a source whose sizes can be believed; a pipe is read first.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened.
+    ValueError
+        It is refused.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        if not stat.S_ISFIFO(os.stat(source).st_mode):
+            return guard.open_fits(Path(source))
+        with open(source, "rb") as pipe:
+            source = BytesIO(pipe.read())
+    guard.check_fits(source, source.seek(0, os.SEEK_END))
+    source.seek(0)
+    return fits.open(source, memmap=False)
 
 
 def _line(error: Exception) -> str:

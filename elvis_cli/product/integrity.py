@@ -61,7 +61,7 @@ def _examine(file: BinaryIO, path: Path) -> IntactFile | None:
             if number == 0 and header.get("ORIGIN") != "ELVIS":
                 raise OutputError(f"{path} exists, and elvis did not make it", path=str(path))
             is_last = header.get("EXTNAME") == REQUEST_EXTENSION
-            if "CHECKSUM" not in header or not _sums(file, start, size, digest):
+            if "CHECKSUM" not in header or not is_whole(file, start, size, digest):
                 return None
             if is_last:
                 file.seek(start)
@@ -74,17 +74,23 @@ def _examine(file: BinaryIO, path: Path) -> IntactFile | None:
     return IntactFile(digest.hexdigest(), file.seek(0, os.SEEK_END), str(row["VERSION"]), str(row["REQUEST"]))
 
 
-def _sums(file: BinaryIO, start: int, size: int, digest: hashlib._Hash) -> bool:
-    """Return whether the sum of an HDU's bytes is all ones; they go into ``digest`` too."""
+def is_whole(file: BinaryIO, start: int, size: int, digest: hashlib._Hash | None = None) -> bool:
+    """Return whether the sum of the bytes of an HDU with CHECKSUM is all ones (FITS 4.0, appendix J).
+
+    They go into ``digest`` too. The file is where it was afterwards.
+    """
+    before = file.tell()
     file.seek(start)
     total = 0
     while size > 0:
         piece = file.read(min(size, 2**20))
-        digest.update(piece)
+        if digest is not None:
+            digest.update(piece)
         total += ones_sum(piece)
         size -= len(piece)
         if not piece:
-            return False
+            break
+    file.seek(before)
     while total >> 32:
         total = (total & ALL_ONES) + (total >> 32)
-    return total == ALL_ONES
+    return size <= 0 and total == ALL_ONES

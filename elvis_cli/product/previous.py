@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from elvis_cli.detector.persistence import encode
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.product.fits import VALUES_EXTENSION
+from elvis_cli.request.files.guard import open_fits
 from elvis_cli.request.payload import pack
 
 
@@ -27,7 +28,7 @@ def read_previous(path: Path, gap: float) -> dict[str, Any]:
         It does not hold frames of an infrared detector that ELVIS made.
     """
     try:
-        with fits.open(path) as hdus:
+        with open_fits(path) as hdus:
             return block(path.name, hdus) | {"gap": gap}
     except (OSError, ValueError, TypeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error

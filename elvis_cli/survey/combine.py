@@ -18,6 +18,7 @@ from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.prediction import series
 from elvis_cli.product import fits, replay
+from elvis_cli.product.integrity import is_whole
 from elvis_cli.request import parse
 from elvis_cli.survey.split import subset
 
@@ -71,7 +72,7 @@ def combine(files: Sequence[Path], out: BinaryIO, *, allow_missing: bool = False
 
 
 def read(path: Path) -> Piece:
-    """Return what is in a file; pixels are not read."""
+    """Return what is in a file, which must be as it was written."""
     images: list[tuple[int, str, fits.Copy]] = []
     maps: list[tuple[int, fits.Copy]] = []
     for header, copy in _hdus(path):
@@ -82,7 +83,15 @@ def read(path: Path) -> Piece:
             maps.append((int(header["EXTVER"]), copy))
     if not images:
         raise RequestError("", f"{path} holds no detector's image")
-    return Piece(path, json.loads(replay.read_request(path)), tuple(images), tuple(maps))
+    return Piece(path, _document(path), tuple(images), tuple(maps))
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """Return the request in a file."""
+    document = parse.parse_json(replay.read_request(path))
+    if not isinstance(document, dict):
+        raise RequestError("", f"{path}: the request in it is {parse.brief(document)}, not an object")
+    return document
 
 
 def merge(pieces: Sequence[Piece]) -> tuple[dict[str, Any], dict[int, list[tuple[str, fits.Copy]]]]:
@@ -186,7 +195,15 @@ def _hdus(path: Path) -> Iterator[tuple[Any, fits.Copy]]:
     try:
         with path.open("rb") as file:
             for number, (header, start, size) in enumerate(replay.hdus(file)):
-                if number:
-                    yield header, fits.Copy(path, start, size)
+                if not number:
+                    continue
+                if "CHECKSUM" not in header or not is_whole(file, start, size):
+                    name = header.get("EXTNAME", number)
+                    raise RequestError(
+                        "",
+                        f"{path} is not as elvis wrote it: {name} has a wrong checksum, or none",
+                        allowed="a file whose checksums are right (astropy writes them with checksum=True)",
+                    )
+                yield header, fits.Copy(path, start, size)
     except OSError as error:
         raise ResourceError(f"cannot read {path}: {error.strerror or error}", path=str(path)) from error

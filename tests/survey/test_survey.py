@@ -128,7 +128,7 @@ class TestMissing:
     def test_a_quadrant(self, elvis, files, tmp_path):
         with fits.open(files[1]) as hdus:
             del hdus["1-2.G"]
-            hdus.writeto(tmp_path / "three.fits")
+            hdus.writeto(tmp_path / "three.fits", checksum=True)
         result = elvis("combine", str(files[0]), str(tmp_path / "three.fits"))
         assert result.code == 69
         assert "missing: 1-2.G " in result.err

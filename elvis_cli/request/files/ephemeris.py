@@ -7,7 +7,6 @@ stands right among them. Rates (quantity 3) are arcsec per hour on the sky, East
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import warnings
@@ -25,6 +24,7 @@ from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.model.request import SceneRequest
 from elvis_cli.request.files.errors import one_line
+from elvis_cli.request.parse import parse_json
 
 OPTION = "--ephemeris"
 MAX_STEP = 10.0
@@ -108,13 +108,16 @@ def read_ephemeris(path: Path) -> Ephemeris:
     """
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{OPTION}: cannot read {path}: {error.strerror}") from None
+    try:
         text = "" if content.startswith(b"SIMPLE") else content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{OPTION}: cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    except UnicodeDecodeError:  # a table, perhaps compressed
+        return _table(path)
     if text.lstrip().startswith("{"):  # as the service of Horizons answers
         try:
-            text = str(json.loads(text)["result"])
-        except (ValueError, KeyError, TypeError):
+            text = str(parse_json(text)["result"])
+        except (RequestError, KeyError, TypeError):
             raise _wrong(path.name, "is JSON without a text 'result'") from None
     if "$$SOE" in text:
         return _horizons(path.name, text)
@@ -319,18 +322,10 @@ def _table(path: Path) -> Ephemeris:
     """Return the ephemeris in a table of astropy: times, RA, Dec, perhaps rates."""
     from astropy import units
     from astropy.coordinates import SkyCoord
-    from astropy.table import Table
 
-    formats = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
-    form = formats.get(path.suffix.casefold(), "ascii")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            table = Table.read(path, format=form)
-    except Exception as error:  # every reader of astropy has its own
-        raise RequestError(
-            OPTION, f"cannot read {path.name}: {one_line(error)}", allowed="a table of JPL Horizons, or ECSV"
-        ) from None
+    from elvis_cli.request.files.table import read_table
+
+    table, _ = read_table(path, OPTION, lambda columns: bool({*_TIME_COLUMNS} & {c.casefold() for c in columns}))
     names = {str(name).casefold(): str(name) for name in table.colnames}
 
     def column(known: Sequence[str], what: str) -> Any:

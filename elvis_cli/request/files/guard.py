@@ -11,11 +11,15 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from elvis_cli.errors import ElvisError, UsageError
 from elvis_cli.request.files.errors import one_line
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 MAX_FILE_BYTES = 4 << 30
 """Bytes of a file."""
@@ -23,11 +27,15 @@ MAX_UNPACKED_BYTES = 1 << 30
 """Bytes of a compressed file when it is unpacked."""
 _BLOCK = 2880
 _MAX_HEADER_BLOCKS = 2000
-_MAX_AXES = 32
-"""Axes of an image; NumPy has no more."""
+_SIP_ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
+_MOST = {"NAXIS": 32, "ZNAXIS": 32, "WCSAXES": 32, "TFIELDS": 999, **dict.fromkeys(_SIP_ORDERS, 9)}
+"""Numbers in a header up to which libraries count: NumPy's axes, columns of a table (FITS 4.0, section 7.3.1)."""
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _CHOICE = re.compile(r"\[[^\[\]]*\]$")
-_CARD = re.compile(rb"(?i)(BITPIX|NAXIS\d*|PCOUNT|GCOUNT) *= *([+-]?\d{1,18}) *(/.*)?", re.DOTALL)
+_CARD = re.compile(
+    rb"(?i)(BITPIX|NAXIS\d*|PCOUNT|GCOUNT|ZNAXIS|WCSAXES|TFIELDS|[AB]P?_ORDER) *= *([+-]?\d{1,18})(?:\.0*)? *(/.*)?",
+    re.DOTALL,
+)
 
 
 @contextmanager
@@ -43,7 +51,7 @@ def reading(option: str, path: Path) -> Iterator[None]:
         The file cannot be read.
     """
     try:
-        _check(path if path.exists() else Path(_CHOICE.sub("", str(path))))
+        check(path if path.exists() else Path(_CHOICE.sub("", str(path))))
         yield
     except (ElvisError, MemoryError):
         raise
@@ -53,7 +61,7 @@ def reading(option: str, path: Path) -> Iterator[None]:
         raise UsageError(f"{option}: cannot read {path}: {one_line(error)}") from None
 
 
-def _check(path: Path) -> None:
+def check(path: Path) -> None:
     """Refuse a file that is not regular, too large, or FITS with sizes that cannot be.
 
     Raises
@@ -75,7 +83,7 @@ def _check(path: Path) -> None:
     unpack = next((unpack for start, unpack in _COMPRESSED.items() if magic.startswith(start)), None)
     if unpack is None:
         with path.open("rb") as file:
-            _check_fits(file, found.st_size)
+            check_fits(file, found.st_size)
         return
     with unpack(path, "rb") as stream:
         size = 0
@@ -84,23 +92,62 @@ def _check(path: Path) -> None:
             if size > MAX_UNPACKED_BYTES:
                 raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes")
         stream.seek(0)
-        _check_fits(stream, size)
+        check_fits(stream, size)
 
 
-def _check_fits(file: IO[bytes], end: int) -> None:
-    """Refuse a FITS file, of which ``end`` is the size, whose headers give sizes that are wrong or do not fit in it."""
+def open_fits(path: Path) -> fits.HDUList:
+    """Return the HDUs of a FITS file, compressed or not, whose sizes can be believed; they are to be closed.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened.
+    ValueError
+        It is refused, or is not FITS.
+    """
+    from astropy.io import fits
+
+    check(path)
+    with path.open("rb") as file:
+        magic = file.read(6)
+    unpack = next((unpack for start, unpack in _COMPRESSED.items() if magic.startswith(start)), None)
+    if unpack is None:
+        if magic != b"SIMPLE":
+            raise ValueError("it is not FITS: it does not begin with SIMPLE")
+        return fits.open(path)
+    with unpack(path, "rb") as stream:
+        content = BytesIO(stream.read())
+    end = check_fits(content, len(content.getbuffer()))
+    if not end:
+        raise ValueError("it is not FITS: it does not begin with SIMPLE")
+    content.truncate(end)  # astropy does not come to an end with what stands behind the last HDU
+    content.seek(0)
+    return fits.open(content)
+
+
+def check_fits(file: IO[bytes], end: int) -> int:
+    """Refuse a FITS file, of which ``end`` is the size, whose headers give sizes that are wrong or do not fit in it.
+
+    Returns the end of the last HDU, 0 if it is not FITS.
+
+    Raises
+    ------
+    ValueError
+        It is refused.
+    """
     start = 0
     while start < end:
         file.seek(start)
         first = file.read(_BLOCK)
         if not first.startswith(b"XTENSION" if start else b"SIMPLE  ="):
-            return  # no FITS file, or what stands behind the last extension: no reader takes it for one
+            return start  # no FITS file, or what stands behind the last extension: no reader takes it for one
         cards, size = _structure(file, first)
         start += size
         start += _data_size(cards)
         if start > end:
             raise ValueError("it ends too early, or the sizes in its headers are wrong")
         start += -start % _BLOCK
+    return min(start, end)
 
 
 def _structure(file: IO[bytes], block: bytes) -> tuple[dict[str, int], int]:
@@ -121,8 +168,11 @@ def _structure(file: IO[bytes], block: bytes) -> tuple[dict[str, int], int]:
 
 def _data_size(cards: dict[str, int]) -> int:
     """Return the bytes of an HDU's data (FITS 4.0, sections 4.4.1 and 6.1)."""
+    for key, most in _MOST.items():
+        if not 0 <= cards.get(key, 0) <= most:
+            raise ValueError(f"{key} in a header of it is {cards[key]}; allowed: 0 to {most}")
     count = cards.get("NAXIS", -1)
-    if not 0 <= count <= _MAX_AXES or cards.get("BITPIX") not in (8, 16, 32, 64, -32, -64):
+    if count < 0 or cards.get("BITPIX") not in (8, 16, 32, 64, -32, -64):
         raise ValueError("a header in it has no valid BITPIX and NAXIS")
     axes = [cards.get(f"NAXIS{n}", -1) for n in range(1, count + 1)]
     extra, groups = cards.get("PCOUNT", 0), cards.get("GCOUNT", 1)

@@ -11,6 +11,7 @@ from typing import Any
 from astropy.io import fits
 
 from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.request.files import guard
 from elvis_cli.request.files.errors import one_line
 
 _CHOICE = re.compile(r"(?P<file>.+)\[(?P<name>[^\[\],]+)(?:,\s*(?P<version>\d+)\s*)?\]")
@@ -41,7 +42,7 @@ def opened(option: str, path: Path) -> Iterator[tuple[Path, fits.HDUList, Any]]:
     """
     file, name, version = split_choice(path)
     try:
-        with fits.open(file) as hdus:
+        with guard.open_fits(file) as hdus:
             yield file, hdus, _named(option, file, hdus, name, version) if name else None
     except (OSError, ValueError, TypeError, IndexError) as error:
         raise UsageError(f"{option}: cannot read {file}: {one_line(error)}") from None

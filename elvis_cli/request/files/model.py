@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 
 from elvis_cli.errors import RequestError, json_pointer
 from elvis_cli.request.files.errors import one_line
+from elvis_cli.request.files.guard import open_fits
+from elvis_cli.request.parse import parse_json
 from elvis_cli.request.payload import pack
 
 
@@ -27,12 +27,12 @@ def read_model(name: str, path: Path) -> dict[str, Any]:
     pointer = json_pointer("elvis", "models", name)
     try:
         content = path.read_bytes()
-        if not content.startswith(b"SIMPLE"):
-            found = json.loads(content, parse_constant=_refuse)
+        if content.lstrip()[:1] in b"{[":
+            found = _json(content, path.name, pointer)
             if not isinstance(found, dict):
                 raise RequestError(pointer, f"{path.name} is not an object of parameters", found=type(found).__name__)
             return {"parameters": {key: _flat(value) for key, value in found.items()}}
-        with fits.open(path) as hdus:
+        with open_fits(path) as hdus:
             images = [h for h in hdus if h.is_image and h.data is not None]
             if not images or any(h.data.ndim != 2 for h in images):
                 raise RequestError(pointer, f"{path.name} holds no image of two dimensions")
@@ -49,8 +49,11 @@ def read_model(name: str, path: Path) -> dict[str, Any]:
     return {"arrays": arrays}
 
 
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is not a finite number")
+def _json(content: bytes, name: str, pointer: str) -> Any:
+    try:
+        return parse_json(content)
+    except RequestError as error:
+        raise RequestError(pointer, f"{name}: {error.details['reason']}") from None
 
 
 def _flat(value: Any) -> Any:

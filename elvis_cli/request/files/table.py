@@ -31,6 +31,7 @@ _COMMENTS = ("#", "%", "!", "//")
 _DELIMITERS = ("\t", ";", "|", ",")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eEdD][+-]?\d+)?")
 _WORD = re.compile(r"[^\s,;|\[\]()]+(?:\s*[\[(][^\])]*[\])])?")
+_UNIT_WORD = re.compile(r"[^\W\d]+")
 _NAME_AND_UNIT = re.compile(r"([^\[(]+?)\s*[\[(](.+)[\])]")
 _UNPACK = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
 _SPELLINGS = {
@@ -58,12 +59,20 @@ def unit_of(text: Any) -> Any:
     words = str(text or "").strip(" '\"")
     if words.casefold() in _UNITS:
         return _UNITS[words.casefold()]
+    if not words or _is_number(words) or not known_to_astropy(words):
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return units.Unit(words) if words and not _is_number(words) else None
+            return units.Unit(words)
         except (ValueError, TypeError):
             return None
+
+
+def known_to_astropy(text: str) -> bool:
+    """Return whether each word of ``text`` is a unit of astropy: to look for one like an unknown word takes 20 ms."""
+    known = units.get_current_unit_registry().registry
+    return all(word in known for word in _UNIT_WORD.findall(text))
 
 
 def _is_unit(word: str) -> bool:
@@ -125,6 +134,7 @@ def _read(
     if extension[0]:
         raise ValueError(f"only a FITS file has an extension [{extension[0]}]")
     if b"<VOTABLE" in data[:4096]:
+        _check_votable(data)
         tables = list(parse_votable(io.BytesIO(data), verify="ignore").iter_tables())
         which, notes = _chosen(path, {n: [f.name for f in t.fields] for n, t in enumerate(tables)}, suits)
         return tables[which].to_table(use_names_over_ids=True), notes
@@ -134,6 +144,23 @@ def _read(
     if data.startswith(b"PK\x03\x04"):
         raise ValueError("it is a spreadsheet or a ZIP archive: export it as CSV")
     return _from_text(_decoded(data))
+
+
+def _check_votable(data: bytes) -> None:
+    """Refuse a VOTable that has the reader open a file or an address, or grow: STREAM with href, a DTD.
+
+    Raises
+    ------
+    ValueError
+        It does.
+    """
+    coding = re.match(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)""", data[:200])
+    if coding and coding[1].lower() not in (b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1"):
+        raise ValueError("its encoding is not UTF-8")
+    if re.search(rb"<!(DOCTYPE|ENTITY)", data):
+        raise ValueError("it has a document type with entities of its own")
+    if re.search(rb"<(\w+:)?STREAM\s[^>]*href", data):
+        raise ValueError("its rows are somewhere else (STREAM with href): save the table with its rows in it")
 
 
 def _chosen(path: Path, names: dict[int, list[str]], suits: Callable[[Sequence[str]], bool]) -> tuple[int, list[str]]:
@@ -162,7 +189,7 @@ def _decoded(data: bytes) -> str:
 def _from_text(text: str) -> tuple[Table, list[str]]:
     first = text.lstrip()[:80]
     if first.startswith("# %ECSV"):
-        return Table.read(text, format="ascii.ecsv"), []
+        return Table.read(text.splitlines(), format="ascii.ecsv"), []
     for form, found in (
         ("ascii.cds", "Byte-by-byte Description" in text[:100_000]),
         ("ascii.sextractor", re.match(r"#\s*1\s+[A-Z]\w*\s", first)),
@@ -170,7 +197,7 @@ def _from_text(text: str) -> tuple[Table, list[str]]:
         ("ascii.ipac", first.startswith(("|", "\\")) and re.search(r"^\|.*\|\s*$", text, re.MULTILINE)),
     ):
         if found:
-            return Table.read(text, format=form), []
+            return Table.read(text.splitlines(), format=form), []  # a text might be taken for the name of a file
     return _delimited(text.splitlines())
 
 
