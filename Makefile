@@ -44,8 +44,9 @@ bench: install
 clients: install
 	$(BIN)/python -m pytest -q -s tests/clients/*.py
 
-# Twenty thousand broken requests, each of them rendered: see tests/request/test_filter_fuzz.py.
+# Fifty thousand damaged requests, files, blocks and surveys (tests/fuzz), then twenty thousand requests, all rendered.
 fuzz: install
+	$(BIN)/python -m tests.fuzz --cases 50000 --jobs 2
 	ELVIS_FUZZ=10 $(BIN)/python -m pytest -q tests/request/test_filter_fuzz.py
 
 # Every frame whose hash is known, not only those of the suite.

@@ -63,8 +63,11 @@ def ob(
 
     One JSON line each. The blocks are those of ESO's p2 or of the Keck Observing Description Language.
     """
+    from elvis_cli.model.limits import offline_by_environment
     from elvis_cli.observing import load
 
+    if resolve and offline_by_environment():
+        raise UsageError("--resolve is forbidden by ELVIS_OFFLINE: it needs the network")
     text = stdin()
     if to is not None:
         if ephemeris:

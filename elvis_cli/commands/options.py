@@ -382,10 +382,11 @@ def collect(
         "truth": truth,
     }
     file_notes: list[str] = []
+    limits = _limits(limit or [], offline) if limit or offline else DEFAULT
     if sed:
         from elvis_cli.request.files.spectrum import read_spectrum
 
-        with _reading("--sed", sed):
+        with _reading("--sed", sed, limits):
             given["sed"], file_notes = read_spectrum(sed, sed_unit, sed_absolute)
     elif sed_unit or sed_absolute:
         raise UsageError(
@@ -394,14 +395,14 @@ def collect(
     if catalogue:
         from elvis_cli.request.files.catalogue import columns_named, read_catalogue
 
-        with _reading("--catalogue", catalogue):
+        with _reading("--catalogue", catalogue, limits):
             given["catalogue"] = read_catalogue(catalogue, columns_named(column or ()))
     elif column:
         raise UsageError("--column is about the table of --catalogue, and there is none")
     if image:
         from elvis_cli.request.files.image import read_image
 
-        with _reading("--image", image):
+        with _reading("--image", image, limits):
             given["image"], notes = read_image(image)
         note(notes)
     if psf == "tiptop":
@@ -409,19 +410,19 @@ def collect(
     elif psf:
         from elvis_cli.request.files.psf import read_psf
 
-        with _reading("--psf", Path(psf)):
+        with _reading("--psf", Path(psf), limits):
             given["psf"], notes = read_psf(Path(psf))
         note(notes)
     if cube:
         from elvis_cli.request.files.cube import read_cube
 
-        with _reading("--cube", cube):
+        with _reading("--cube", cube, limits):
             given["cube"], notes = read_cube(cube)
         note(notes)
     if previous:
         from elvis_cli.product.previous import read_previous
 
-        with _reading("--previous", previous):
+        with _reading("--previous", previous, limits):
             given["previous"] = read_previous(previous, gap)
     places = None
     if ephemeris:
@@ -429,18 +430,17 @@ def collect(
             raise UsageError("--ephemeris cannot be combined with --ra and --dec")
         from elvis_cli.request.files.ephemeris import read_ephemeris
 
-        with _reading("--ephemeris", ephemeris):
+        with _reading("--ephemeris", ephemeris, limits):
             places = read_ephemeris(ephemeris)
     overrides = {key: value for key, value in given.items() if value is not None}
-    limits = _limits(limit or [], offline) if limit or offline else DEFAULT
     return Options(overrides, strict, tuple(file_notes), places, limits)
 
 
-def _reading(option: str, path: Path) -> AbstractContextManager[None]:
+def _reading(option: str, path: Path, limits: Limits = DEFAULT) -> AbstractContextManager[None]:
     """Return the context in which a file of the user is read: its faults become errors of ours."""
     from elvis_cli.request.files.guard import reading
 
-    return reading(option, path)
+    return reading(option, path, limits)
 
 
 def _limits(texts: list[str], offline: bool) -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from elvis_cli.errors import RequestError
@@ -37,6 +38,11 @@ class Limits:
             It writes more.
         """
         _check("output", size, self.output, pointer)
+
+
+def offline_by_environment() -> bool:
+    """Return whether ELVIS_OFFLINE forbids the network and other programs, whatever the command's options."""
+    return os.environ.get("ELVIS_OFFLINE", "").strip().casefold() not in ("", "0", "false", "f", "no", "n", "off")
 
 
 def _check(name: str, size: float, most: int, pointer: str) -> None:

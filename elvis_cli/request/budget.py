@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from elvis_cli.errors import RequestError
-from elvis_cli.model.limits import Limits
+from elvis_cli.model.limits import Limits, offline_by_environment
 
 _ARRAY_BYTES = 8
 """Bytes of memory for a number of an image: a 32-bit float and a copy of it."""
@@ -51,7 +51,7 @@ def check(block: Mapping[str, Any], limits: Limits) -> None:
     RequestError
         A limit is exceeded.
     """
-    if limits.offline:
+    if limits.offline or offline_by_environment():
         for key, value in (("sky", "skycalc"), ("psf", "tiptop")):
             if block.get(key) == value:
                 raise RequestError(f"/elvis/{key}", f"{value!r} is forbidden by the limit offline", found=value)

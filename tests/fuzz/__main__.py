@@ -86,7 +86,15 @@ class Figures:
         rows = [["reader", *codes, "CPU s", "longest s", "MiB"]]
         for name, counts in sorted(self.counts.items()):
             seconds = self.seconds[name]
-            rows.append([name, *(str(counts[c]) for c in codes), f"{sum(seconds):.0f}", f"{max(seconds):.2f}", str(self.memory[name] >> 20)])
+            rows.append(
+                [
+                    name,
+                    *(str(counts[c]) for c in codes),
+                    f"{sum(seconds):.0f}",
+                    f"{max(seconds):.2f}",
+                    str(self.memory[name] >> 20),
+                ]
+            )
         sums = [str(sum(counts[code] for counts in self.counts.values())) for code in codes]
         every = [s for seconds in self.seconds.values() for s in seconds]
         rows.append(["all", *sums, f"{sum(every):.0f}", f"{max(every):.2f}", str(max(self.memory.values()) >> 20)])
@@ -131,7 +139,9 @@ def forked(case: Case) -> Verdict:
     return found[0]
 
 
-def campaign(seed: int, work: list[tuple[str, int]], jobs: int, report: Callable[[tuple[str, int], Verdict], None]) -> None:
+def campaign(
+    seed: int, work: list[tuple[str, int]], jobs: int, report: Callable[[tuple[str, int], Verdict], None]
+) -> None:
     """Judge all cases, ``jobs`` at a time, in children that each take several hundred."""
     pools = [_Pool(seed, work[first::jobs], report) for first in range(jobs)]
     while running := [pool for pool in pools if pool.start()]:
@@ -143,7 +153,9 @@ def campaign(seed: int, work: list[tuple[str, int]], jobs: int, report: Callable
 class _Pool:
     """A child at a time that works through a list of cases."""
 
-    def __init__(self, seed: int, work: list[tuple[str, int]], report: Callable[[tuple[str, int], Verdict], None]) -> None:
+    def __init__(
+        self, seed: int, work: list[tuple[str, int]], report: Callable[[tuple[str, int], Verdict], None]
+    ) -> None:
         self.seed, self.work, self.report = seed, work, report
         self.pipe = self.child = -1
         self.buffer = b""

@@ -21,18 +21,24 @@ DEFAULTS = """- Targets:
 """
 P2: list[Any] = [
     {
-        "obId": 1, "name": "HL Tau", "target": {"name": "HL Tau", "ra": "04:31:38.4", "dec": "+18:13:57.6", "properMotionRa": 0.01},
-        "constraints": {"airmass": 1.5, "seeing": 1.0}, "absoluteTimeConstraints": [{"from": "2030-03-01T00:00", "to": "2030-03-02T00:00"}],
+        "obId": 1, "name": "HL Tau", "target": {"name": "HL Tau", "ra": "04:31:38.4", "dec": "+18:13:57.6",
+        "properMotionRa": 0.01},
+        "constraints": {"airmass": 1.5, "seeing": 1.0}, "absoluteTimeConstraints": [{"from": "2030-03-01T00:00",
+        "to": "2030-03-02T00:00"}],
         "templates": [
             {"templateName": "METIS_img_lm_acq", "parameters": [{"name": "TEL.ROT.OFFANGLE", "value": 37}]},
-            {"templateName": "METIS_img_lm_obs_GenericOffset", "parameters": [{"name": "SEQ.OFFSET1.LIST", "value": "0 1 -1"}]},
+            {"templateName": "METIS_img_lm_obs_GenericOffset", "parameters": [{"name": "SEQ.OFFSET1.LIST",
+            "value": "0 1 -1"}]},
         ],
     },
     {"itemType": "Folder", "name": "run", "children": [
-        {"obId": 2, "name": "b", "target": {"name": "b", "ra": "05:00:00", "dec": "+10:00:00"}, "elvis": {"elvis": {"seed": 3}},
+        {"obId": 2, "name": "b", "target": {"name": "b", "ra": "05:00:00", "dec": "+10:00:00"},
+        "elvis": {"elvis": {"seed": 3}},
          "templates": [{"templateName": "METIS_img_n_obs_AutoChopNod", "parameters": []}]}]},
 ]  # fmt: skip
-SMALL = changed(FORS, {"elvis/window": {"x0": 480, "y0": 480, "nx": 16, "ny": 16}, "elvis/pointing": {"ra": 150, "dec": 2}})
+SMALL = changed(
+    FORS, {"elvis/window": {"x0": 480, "y0": 480, "nx": 16, "ny": 16}, "elvis/pointing": {"ra": 150, "dec": 2}}
+)
 SURVEY = {
     "request": SMALL,
     "survey": {
@@ -44,7 +50,8 @@ SURVEY = {
     },
 }
 SPLIT = changed(SMALL, {"elvis/chips": [1, 2], "elvis/catalogue": {
-    "ra": [150, 150.001], "dec": [2, 2.001], "mag": [18, 19], "radius": [0, 1.5], "index": [1, 4], "id": [5, 7], "sed": ["", "Pickles:A0V"]}})  # fmt: skip
+    "ra": [150, 150.001], "dec": [2, 2.001], "mag": [18, 19], "radius": [0, 1.5], "index": [1, 4], "id": [5, 7],
+         "sed": ["", "Pickles:A0V"]}})  # fmt: skip
 PATCH = {"target": {"brightness": {"mag": 15}}, "elvis": {"seed": 3, "window": {"x0": 0, "y0": 0, "nx": 16, "ny": 16}}}
 
 

@@ -10,21 +10,35 @@ import struct
 BLOCK = 2880
 NUMBERS = ["0", "-1", "1", "2", "3", "32", "33", "999", "1000000", "2147483647", "2147483648", "4294967296",
            "9223372036854775807", "9223372036854775808", "1" * 60, "-9223372036854775808", "1.5", "1E400", "-1E-300",
-           "NaN", "1D3", "T", "F", "(1,2)", "''", "'x'", "", "8", "16", "-32", "-64", "64", "'1'", "0.0", "1E30"]  # fmt: skip
+           "NaN", "1D3", "T", "F", "(1,2)", "''", "'x'", "", "8", "16", "-32", "-64", "64", "'1'", "0.0",
+           "1E30"]  # fmt: skip
 TEXTS = ["'" + text for text in ("", "'", "X'", "N" * 200, "WAVE'", "AWAV'", "FREQ'", "VRAD'", "VELO-LSR'", "RA---TAN'",
-         "DEC--TAN'", "GLON-CAR'", "RA---SIP'", "RA---TPV'", "RA---ZPX'", "deg'", "arcsec'", "Angstrom'", "um'", "m'", "Hz'", "mJy/beam'",
-         "erg/s/cm2/A'", "10**9**9'", "1E400 Jy'", "adu'", "1E-17 erg s-1 cm-2 A-1 spaxel-1'", "(((((('", "Jy^99999999'", "é'",
-         "1PB(99)'", "1QD()'", "999999999D'", "0D'", "16A'", "PA'", "D'", "1PE(2147483647)'", "1X'", "M'", "(3,0)'", "(99999,99999)'",
-         "RICE_1'", "GZIP_1'", "HCOMPRESS_1'", "NOCOMPRESS'", "FITS'", "2030-01-01'", "IMAGE'", "BINTABLE'", "TABLE'", "FOREIGN'", "-TAB'")]  # fmt: skip
-KEYS = ["NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "BITPIX", "PCOUNT", "GCOUNT", "TFIELDS", "TFORM1", "TFORM2", "TTYPE1", "TTYPE2", "TUNIT1",
-        "TDIM1", "TSCAL1", "TZERO1", "TNULL1", "THEAP", "TBCOL1", "TBCOL2", "BSCALE", "BZERO", "BLANK", "BUNIT", "XTENSION", "EXTNAME", "EXTVER", "SIMPLE",
-        "CTYPE1", "CTYPE2", "CTYPE3", "CUNIT1", "CUNIT3", "CDELT1", "CDELT2", "CDELT3", "CRVAL1", "CRVAL3", "CRPIX1", "CRPIX3", "CD1_1",
-        "CD1_2", "CD2_1", "CD2_2", "CD3_3", "PC1_1", "PC1_2", "PV1_1", "PV2_99", "PS3_0", "A_ORDER", "A_2_0", "B_ORDER", "AP_ORDER", "WCSAXES", "CROTA2",
-        "LONPOLE", "LATPOLE", "RESTFRQ", "RESTWAV", "SPECSYS", "EQUINOX", "RADESYS", "MJD-OBS", "DATE-OBS", "BMAJ", "BMIN", "CASAMBM",
-        "PIXSCALE", "PIXELSCL", "SECPIX", "WAVELENG", "WAVE0", "WAVELN00", "ECAT", "EDATA", "CATTYPE", "CCX0000", "ZIMAGE", "ZBITPIX", "ZNAXIS", "ZNAXIS1",
-        "ZTILE1", "ZCMPTYPE", "ZVAL1", "ORIENTAT", "END", "CONTINUE", "HIERARCH", "INSTRUME", "CPDIS1", "DP1.NAXES", "D2IMDIS1",
-        "HIERARCH ESO DET DIT", "HIERARCH ESO DET NDIT", "HIERARCH ESO DET CHIP NO", "HIERARCH ESO DET CHIP GAIN", "HIERARCH ESO DET WIN1 STRX",
-        "HIERARCH ESO DET WIN1 NX", "COMMENT", "HISTORY", "INHERIT", "GROUPS", "CHECKSUM", "DATASUM", "TELESCOP"]  # fmt: skip
+         "DEC--TAN'", "GLON-CAR'", "RA---SIP'", "RA---TPV'", "RA---ZPX'", "deg'", "arcsec'", "Angstrom'", "um'",
+         "m'", "Hz'", "mJy/beam'",
+         "erg/s/cm2/A'", "10**9**9'", "1E400 Jy'", "adu'", "1E-17 erg s-1 cm-2 A-1 spaxel-1'", "(((((('",
+         "Jy^99999999'", "é'",
+         "1PB(99)'", "1QD()'", "999999999D'", "0D'", "16A'", "PA'", "D'", "1PE(2147483647)'", "1X'", "M'",
+         "(3,0)'", "(99999,99999)'",
+         "RICE_1'", "GZIP_1'", "HCOMPRESS_1'", "NOCOMPRESS'", "FITS'", "2030-01-01'", "IMAGE'", "BINTABLE'",
+         "TABLE'", "FOREIGN'", "-TAB'")]  # fmt: skip
+KEYS = ["NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "BITPIX", "PCOUNT", "GCOUNT", "TFIELDS", "TFORM1", "TFORM2",
+     "TTYPE1", "TTYPE2", "TUNIT1",
+        "TDIM1", "TSCAL1", "TZERO1", "TNULL1", "THEAP", "TBCOL1", "TBCOL2", "BSCALE", "BZERO", "BLANK", "BUNIT",
+        "XTENSION", "EXTNAME", "EXTVER", "SIMPLE",
+        "CTYPE1", "CTYPE2", "CTYPE3", "CUNIT1", "CUNIT3", "CDELT1", "CDELT2", "CDELT3", "CRVAL1", "CRVAL3",
+        "CRPIX1", "CRPIX3", "CD1_1",
+        "CD1_2", "CD2_1", "CD2_2", "CD3_3", "PC1_1", "PC1_2", "PV1_1", "PV2_99", "PS3_0", "A_ORDER", "A_2_0",
+        "B_ORDER", "AP_ORDER", "WCSAXES", "CROTA2",
+        "LONPOLE", "LATPOLE", "RESTFRQ", "RESTWAV", "SPECSYS", "EQUINOX", "RADESYS", "MJD-OBS", "DATE-OBS",
+        "BMAJ", "BMIN", "CASAMBM",
+        "PIXSCALE", "PIXELSCL", "SECPIX", "WAVELENG", "WAVE0", "WAVELN00", "ECAT", "EDATA", "CATTYPE",
+        "CCX0000", "ZIMAGE", "ZBITPIX", "ZNAXIS", "ZNAXIS1",
+        "ZTILE1", "ZCMPTYPE", "ZVAL1", "ORIENTAT", "END", "CONTINUE", "HIERARCH", "INSTRUME", "CPDIS1",
+        "DP1.NAXES", "D2IMDIS1",
+        "HIERARCH ESO DET DIT", "HIERARCH ESO DET NDIT", "HIERARCH ESO DET CHIP NO",
+        "HIERARCH ESO DET CHIP GAIN", "HIERARCH ESO DET WIN1 STRX",
+        "HIERARCH ESO DET WIN1 NX", "COMMENT", "HISTORY", "INHERIT", "GROUPS", "CHECKSUM", "DATASUM",
+        "TELESCOP"]  # fmt: skip
 
 
 def damaged(content: bytes, rng: random.Random) -> bytes:
@@ -89,7 +103,9 @@ def _step(hdus: list[tuple[list[bytes], bytes]], rng: random.Random) -> list[tup
         if cards and rng.random() < 0.7:  # a value of a card that is there
             at = rng.randrange(len(cards))
             if rng.random() < 0.25:  # one that says how the data lie
-                structural = [n for n, c in enumerate(cards) if c[:5] in (b"NAXIS", b"TFORM", b"BITPI", b"PCOUN", b"TFIEL")]
+                structural = [
+                    n for n, c in enumerate(cards) if c[:5] in (b"NAXIS", b"TFORM", b"BITPI", b"PCOUN", b"TFIEL")
+                ]
                 at = rng.choice(structural or [at])
             key = cards[at].partition(b"=")[0].strip().decode("latin-1")
             cards[at] = card(key, rng.choice(NUMBERS if rng.random() < 0.7 else TEXTS))

@@ -11,29 +11,75 @@ from typing import Any
 
 CANARY = "/nowhere/canary"
 """A path, and part of an address, that nothing may open on account of what an input says."""
-CELLS = ["", " ", "nan", "NaN", "inf", "-inf", "1e400", "-1e400", "1e-400", "--", "null", "None", "99.99", "-99", "1" * 400, "0x10", "1,5",
-         "١٢", "1_000", "12:34:56.7", "-00:00:01", "24:00:00", "12h34m56s", "400", "-91", "True", "é🎉", "\x00", "'", '"', '"""', "a b", "=1+1",
-         "#", "1e308", "9" * 25, "J2000", "2030-01-01T00:00:00", "2460000.5", "x" * 5000, "%s%n", "Pickles:A0V", "{}", "[1]", "-", "+", ".", "e5",
+CELLS = ["", " ", "nan", "NaN", "inf", "-inf", "1e400", "-1e400", "1e-400", "--", "null", "None", "99.99",
+     "-99", "1" * 400, "0x10", "1,5",
+         "١٢", "1_000", "12:34:56.7", "-00:00:01", "24:00:00", "12h34m56s", "400", "-91", "True", "é🎉", "\x00",
+         "'", '"', '"""', "a b", "=1+1",
+         "#", "1e308", "9" * 25, "J2000", "2030-01-01T00:00:00", "2460000.5", "x" * 5000, "%s%n", "Pickles:A0V",
+         "{}", "[1]", "-", "+", ".", "e5",
          f"file://{CANARY}", f"http://127.0.0.1:9{CANARY}", CANARY]  # fmt: skip
-LINES = ["", "#", "# %ECSV 1.0", "# ---", "# datatype:", "# - {name: x, datatype: object}", "# - {name: mag, datatype: string, subtype: 'float64[2]'}",
-         "# - {name: ra, unit: furlong, datatype: float64}", "# - !!python/object/apply:os.system ['true']", "# meta: !!omap", "# delimiter: ','",
+LINES = ["", "#", "# %ECSV 1.0", "# ---", "# datatype:", "# - {name: x, datatype: object}",
+     "# - {name: mag, datatype: string, subtype: 'float64[2]'}",
+         "# - {name: ra, unit: furlong, datatype: float64}", "# - !!python/object/apply:os.system ['true']",
+         "# meta: !!omap", "# delimiter: ','",
          "# schema: astropy-2.0", "# meta: {__serialized_columns__: {ra: {__class__: os.system, value: 1}}}",
-         "# meta: {__serialized_columns__: {ra: {__class__: astropy.time.Time, jd1: 1e300, jd2: 0, format: jd, scale: tai}}}",
-         "$$SOE", "$$EOE", "*" * 80, "---|---|---", "ra dec mag", "ra,dec,mag", "x;y;mag", "\ufeff", "\x0c", "\x1a", "|a|b|", "\\x = 1", "#N ID X", "#K A = 1",
-         "Byte-by-byte Description of file: x", "# 1 NUMBER Running object number", "1 2 3 4 5 6 7 8 9 10", "&a", "*a", "<<: *a", "? [a]", "!!timestamp x", "%YAML 1.1",
-         "- - - -", "key: {", "--- ", "...", "\t", "\r", "=", f"!include {CANARY}", "a=b=c", "vmag=x", "pmra=1e400", "dra=nan"]  # fmt: skip
-XML = [f'<!DOCTYPE x [<!ENTITY e SYSTEM "file://{CANARY}">]>', '<!DOCTYPE x [<!ENTITY a "' + "b" * 99 + '"><!ENTITY c "' + "&a;" * 99 + '"><!ENTITY d "' + "&c;" * 99
-       + '"><!ENTITY f "' + "&d;" * 999 + '">]>', "&f;", "&e;", f'<BINARY><STREAM href="http://127.0.0.1:9{CANARY}"/></BINARY>',
-       f'<BINARY2><STREAM encoding="gzip" href="file://{CANARY}"/></BINARY2>', '<STREAM encoding="base64">AAAA', 'arraysize="999999999"', 'arraysize="*"', 'arraysize="3x*"',
-       'datatype="unicodeChar"', 'datatype="bit"', 'datatype="floatComplex"', 'datatype="x"', "<TD/>", "<TR/>", "</TR>", "<VALUES null='x'/>", "<FITS/>", "<TABLE ref='x'/>"]  # fmt: skip
+         "# meta: {__serialized_columns__: {ra: {__class__: astropy.time.Time, jd1: 1e300, jd2: 0, format: jd}}}",
+         "$$SOE", "$$EOE", "*" * 80, "---|---|---", "ra dec mag", "ra,dec,mag", "x;y;mag", "\ufeff", "\x0c",
+         "\x1a", "|a|b|", "\\x = 1", "#N ID X", "#K A = 1",
+         "Byte-by-byte Description of file: x", "# 1 NUMBER Running object number", "1 2 3 4 5 6 7 8 9 10",
+         "&a", "*a", "<<: *a", "? [a]", "!!timestamp x", "%YAML 1.1",
+         "- - - -", "key: {", "--- ", "...", "\t", "\r", "=", f"!include {CANARY}", "a=b=c", "vmag=x",
+         "pmra=1e400", "dra=nan"]  # fmt: skip
+XML = [f'<!DOCTYPE x [<!ENTITY e SYSTEM "file://{CANARY}">]>',
+     '<!DOCTYPE x [<!ENTITY a "' + "b" * 99 + '"><!ENTITY c "' + "&a;" * 99 + '"><!ENTITY d "' + "&c;" * 99
+       + '"><!ENTITY f "' + "&d;" * 999 + '">]>', "&f;", "&e;",
+       f'<BINARY><STREAM href="http://127.0.0.1:9{CANARY}"/></BINARY>',
+       f'<BINARY2><STREAM encoding="gzip" href="file://{CANARY}"/></BINARY2>', '<STREAM encoding="base64">AAAA',
+       'arraysize="999999999"', 'arraysize="*"', 'arraysize="3x*"',
+       'datatype="unicodeChar"', 'datatype="bit"', 'datatype="floatComplex"', 'datatype="x"', "<TD/>", "<TR/>",
+       "</TR>", "<VALUES null='x'/>", "<FITS/>", "<TABLE ref='x'/>"]  # fmt: skip
 EVIL: list[Any] = [
-    None, True, False, 0, -0.0, -1, 1, 2, 0.5, 1e-320, 1e9, 1e18, 1e300, -1e300, 2**31, 2**63, 2**64, 10**200, 10**299, "", " ", "x", "nan", "full",
-    "all", "point", "Ks", "\x00", "a\nb", "\ud800", "🎉" * 30, "\x1b[31m", CANARY, f"file://{CANARY}", f"http://127.0.0.1:9{CANARY}", "%s%n", "__class__",
-    "(a+)+$" * 20, "2030-01-01", "9999-12-31", "12:00:00", "V" * 5000, [], [1], [None], [[]], ["a", {}], [1, 2], [0] * 1000, {}, {"a": 1}, {"": None},
+    None, True, False, 0, -0.0, -1, 1, 2, 0.5, 1e-320, 1e9, 1e18, 1e300, -1e300, 2**31, 2**63, 2**64, 10**200,
+         10**299, "", " ", "x", "nan", "full",
+    "all", "point", "Ks", "\x00", "a\nb", "\ud800", "🎉" * 30, "\x1b[31m", CANARY, f"file://{CANARY}",
+         f"http://127.0.0.1:9{CANARY}", "%s%n", "__class__",
+    "(a+)+$" * 20, "2030-01-01", "9999-12-31", "12:00:00", "V" * 5000, [], [1], [None], [[]], ["a", {}], [1, 2],
+         [0] * 1000, {}, {"a": 1}, {"": None},
     {"params": {}}, {"name": "x"}, [[[[[[[[1]]]]]]]],
 ]  # fmt: skip
-NAMES = ["", "\n", "ß\ud800", "__class__", "x/y~z", "elvis", "snr", "a" * 300, "INS.A", "name", "-1", "0", "request", "mag", "RA"]
-NUMBERS = ["NaN", "Infinity", "-Infinity", "1e999", "1" * 301, "1" * 5000, "-0", "0x10", "01", "tru", "'a'", "", "[" * 2000, '{"a":' * 2000]
+NAMES = [
+    "",
+    "\n",
+    "ß\ud800",
+    "__class__",
+    "x/y~z",
+    "elvis",
+    "snr",
+    "a" * 300,
+    "INS.A",
+    "name",
+    "-1",
+    "0",
+    "request",
+    "mag",
+    "RA",
+]
+NUMBERS = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e999",
+    "1" * 301,
+    "1" * 5000,
+    "-0",
+    "0x10",
+    "01",
+    "tru",
+    "'a'",
+    "",
+    "[" * 2000,
+    '{"a":' * 2000,
+]
 
 
 def damaged_text(content: bytes, rng: random.Random, more: list[str] | None = None) -> bytes:
@@ -82,7 +128,9 @@ def _step(text: str, rng: random.Random, more: list[str]) -> str:
         return text[: rng.randrange(len(text) + 1)]
     elif roll < 0.88 and text:
         place, length = rng.randrange(len(text)), rng.choice([0, 1, 1, 5])
-        return text[:place] + rng.choice([*XML, *CELLS, "{", "}", "[", "]", "<", ">", ":", "\n"]) + text[place + length :]
+        return (
+            text[:place] + rng.choice([*XML, *CELLS, "{", "}", "[", "]", "<", ">", ":", "\n"]) + text[place + length :]
+        )
     elif roll < 0.92:
         rng.shuffle(lines)
     elif roll < 0.96:

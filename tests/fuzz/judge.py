@@ -118,7 +118,7 @@ def _fault(case: Case, code: int, out: bytes, err: str, deep: bool) -> str:
     if max(map(len, err.splitlines()), default=0) > LONGEST:
         return f"a message of {max(map(len, err.splitlines()))} characters"
     if code:
-        if out and not case.argv[0] == "split":  # a filter of lines
+        if out and case.argv[0] != "split":  # a filter of lines
             return f"exit code {code}, and {len(out)} bytes on stdout"
         return "" if len(lines) == 1 else f"exit code {code}, and {len(lines)} lines: {lines[:3]}"
     return _wrong_output(case, out, deep)
@@ -155,7 +155,9 @@ def wrong_fits(data: bytes, deep: bool = False) -> str:
                 hdus.verify("exception")
                 for hdu in hdus:
                     text = hdu.header.tostring()
-                    cards = [text[at : at + 8].rstrip() for at in range(0, len(text), 80) if text[at + 8 : at + 10] == "= "]
+                    cards = [
+                        text[at : at + 8].rstrip() for at in range(0, len(text), 80) if text[at + 8 : at + 10] == "= "
+                    ]
                     if len(set(cards)) < len(cards):
                         return f"not FITS: {next(c for c in cards if cards.count(c) > 1)} twice in {hdu.name}"
                     if not all(re.fullmatch(r"[A-Z0-9_-]+", card) for card in cards):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from tests.fuzz import damage_fits
 from tests.fuzz.case import Case
@@ -21,13 +22,14 @@ def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
     for name in (*case.files, None):
         content = case.stdin if name is None else case.files[name]
 
-        def put(parts: list[bytes], name: str | None = name) -> Case:
-            made = b"".join(parts)
-            return replace(case, stdin=made) if name is None else replace(case, files={**case.files, name: made})
-
-        parts = _parts(content)
-        case = put(_fewer(parts, lambda some: fails(put(some)), until))  # noqa: B023
+        put = partial(_with, case, name)
+        case = put(_fewer(_parts(content), lambda some, put=put: fails(put(some)), until))
     return case
+
+
+def _with(case: Case, name: str | None, parts: list[bytes]) -> Case:
+    made = b"".join(parts)
+    return replace(case, stdin=made) if name is None else replace(case, files={**case.files, name: made})
 
 
 def _parts(content: bytes) -> list[bytes]:

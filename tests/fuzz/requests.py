@@ -22,9 +22,12 @@ from tests.fuzz.damage_text import EVIL, dump, mutate
 
 QUICK = ("fors", "hawki", "metis", "eris")
 """Instruments of which most cases are: they render in a tenth of a second."""
-CARDS = ["END", "SIMPLE", "CONTINUE", "COMMENT", "HISTORY", "", " ", "HIERARCH", "NAXIS", "NAXIS1", "BSCALE", "BLANK", "GROUPS", "XTENSION",
-         "EXTNAME", "CHECKSUM", "A", "A=B", "a b", "ESO DET DIT", "HIERARCH ESO X", "A\nB", "A" * 9, "A" * 68, "ÄÖ", "\x00", "A.B", "1", "TELESCOP",
-         "INSTRUME", "ARCFILE", "DATE-OBS", "MJD-OBS", "ORIGIN", "OBJECT", "CRVAL1", "PV1_1", "DP1.X", "ESO " + "X Y " * 12]  # fmt: skip
+CARDS = ["END", "SIMPLE", "CONTINUE", "COMMENT", "HISTORY", "", " ", "HIERARCH", "NAXIS", "NAXIS1", "BSCALE",
+     "BLANK", "GROUPS", "XTENSION",
+         "EXTNAME", "CHECKSUM", "A", "A=B", "a b", "ESO DET DIT", "HIERARCH ESO X", "A\nB", "A" * 9, "A" * 68,
+         "ÄÖ", "\x00", "A.B", "1", "TELESCOP",
+         "INSTRUME", "ARCFILE", "DATE-OBS", "MJD-OBS", "ORIGIN", "OBJECT", "CRVAL1", "PV1_1", "DP1.X",
+         "ESO " + "X Y " * 12]  # fmt: skip
 
 
 @cache
@@ -33,7 +36,12 @@ def documents() -> tuple[list[Any], list[Any]]:
     every = [plugin.example(mode.mode) for plugin in map(registry.load, registry.names()) for mode in plugin.modes()]
     folder = Path(__file__).parents[1] / "data" / "etc"
     every += [json.loads(path.read_text()) for path in sorted(folder.glob("*.json")) if "malformed" not in path.stem]
-    quick = [d for d in every if d.get("instrumentName") in QUICK and str((d.get("instrument") or {}).get("ins_configuration")).startswith("img")]
+    quick = [
+        d
+        for d in every
+        if d.get("instrumentName") in QUICK
+        and str((d.get("instrument") or {}).get("ins_configuration")).startswith("img")
+    ]
     return [FORS, MICADO, *quick], every
 
 
@@ -46,7 +54,11 @@ def request(rng: random.Random) -> bytes:
     keys = [key for key in schema["elvis"]["properties"] if key != "window"]
     for _ in range(rng.choice([0, 1, 1, 2, 3])):
         key = rng.choice(keys)
-        block[key] = BUILDERS[key](rng) if key in BUILDERS and rng.random() < 0.93 else value(schema["elvis"]["properties"][key], rng)
+        block[key] = (
+            BUILDERS[key](rng)
+            if key in BUILDERS and rng.random() < 0.93
+            else value(schema["elvis"]["properties"][key], rng)
+        )
     if "ra" in (block.get("catalogue") or {}) and rng.random() < 0.9:
         block["pointing"] = {"ra": 83.6, "dec": -5.4, "position_angle": rng.choice([0, 20, None])}
     if rng.random() < 0.25:
@@ -66,7 +78,13 @@ def value(schema: Any, rng: random.Random, depth: int = 0) -> Any:
     for word in ("const", "enum", "oneOf", "anyOf"):
         if word in schema:
             found = schema[word]
-            return found if word == "const" else rng.choice(found) if word == "enum" else value(rng.choice(found), rng, depth + 1)
+            return (
+                found
+                if word == "const"
+                else rng.choice(found)
+                if word == "enum"
+                else value(rng.choice(found), rng, depth + 1)
+            )
     kinds = schema.get("type", "object" if "properties" in schema else "number")
     kind = rng.choice([k for k in ([kinds] if isinstance(kinds, str) else kinds) if k != "null"] or ["null"])
     if kind in ("number", "integer"):
@@ -77,7 +95,22 @@ def value(schema: Any, rng: random.Random, depth: int = 0) -> Any:
     if kind == "boolean":
         return rng.random() < 0.6
     if kind == "string":
-        pool = ["x", "", "K", "V", "Pickles:A0V", "2030-01-01T03:00:00", "2030-01-01", "full", "all", "single", "cds", "mcds:4", "utr:8", *steps.NAMES]
+        pool = [
+            "x",
+            "",
+            "K",
+            "V",
+            "Pickles:A0V",
+            "2030-01-01T03:00:00",
+            "2030-01-01",
+            "full",
+            "all",
+            "single",
+            "cds",
+            "mcds:4",
+            "utr:8",
+            *steps.NAMES,
+        ]
         return rng.choice(pool)[: schema.get("maxLength", 300)]
     if kind == "array":
         count = max(schema.get("minItems", 0), min(schema.get("maxItems", 20), rng.choice([0, 1, 1, 2, 2, 3, 20])))
@@ -85,7 +118,11 @@ def value(schema: Any, rng: random.Random, depth: int = 0) -> Any:
         return [value(item, rng, depth + 1) for item in items]
     if kind == "object":
         wanted = schema.get("required", ())
-        return {key: value(inner, rng, depth + 1) for key, inner in schema.get("properties", {}).items() if key in wanted or rng.random() < 0.3}
+        return {
+            key: value(inner, rng, depth + 1)
+            for key, inner in schema.get("properties", {}).items()
+            if key in wanted or rng.random() < 0.3
+        }
     return None
 
 
@@ -105,7 +142,10 @@ def pack(data: bytes, rng: random.Random) -> str:
 
 
 def _floats(count: int, rng: random.Random, code: str = "<f") -> bytes:
-    values = rng.choice([[rng.random() for _ in range(min(count, 64))]] * 6 + [[0.0], [-1.0, 2.0], [math.nan, 1.0], [math.inf, 1.0], [3e38], [1e-45, 0.0]])
+    values = rng.choice(
+        [[rng.random() for _ in range(min(count, 64))]] * 6
+        + [[0.0], [-1.0, 2.0], [math.nan, 1.0], [math.inf, 1.0], [3e38], [1e-45, 0.0]]
+    )
     one = b"".join(struct.pack(code, number) for number in values)
     size = count * struct.calcsize(code)
     return (one * (size // len(one) + 1))[:size]
@@ -122,13 +162,24 @@ def _shape(rng: random.Random, count: int = 2) -> tuple[list[Any], int]:
 def _image(rng: random.Random) -> dict[str, Any]:
     shape, size = _shape(rng)
     scale = rng.choice([1e-9, 1e-4, 0.002, 0.01, 0.1, 1, 60, 3600])
-    return {"data": pack(_floats(size, rng), rng), "shape": shape, "scale": scale, "position_angle": rng.choice([0, 30, -360, None])}
+    return {
+        "data": pack(_floats(size, rng), rng),
+        "shape": shape,
+        "scale": scale,
+        "position_angle": rng.choice([0, 30, -360, None]),
+    }
 
 
 def _cube(rng: random.Random) -> dict[str, Any]:
     shape, size = _shape(rng, 3)
     waves = _waves(shape[0], rng)
-    return {**_image(rng), "data": pack(_floats(size, rng), rng), "shape": shape, "wavelength_um": waves, "absolute": rng.choice([True, False, None])}
+    return {
+        **_image(rng),
+        "data": pack(_floats(size, rng), rng),
+        "shape": shape,
+        "wavelength_um": waves,
+        "absolute": rng.choice([True, False, None]),
+    }
 
 
 def _waves(count: Any, rng: random.Random) -> list[float]:
@@ -138,7 +189,11 @@ def _waves(count: Any, rng: random.Random) -> list[float]:
 
 def _psf(rng: random.Random) -> dict[str, Any]:
     shape, size = _shape(rng, 3)
-    made = {"data": pack(_floats(size, rng), rng), "shape": shape, "scale": rng.choice([1e-9, 1e-3, 0.004, 0.1, 0.25, 1, 1000])}
+    made = {
+        "data": pack(_floats(size, rng), rng),
+        "shape": shape,
+        "scale": rng.choice([1e-9, 1e-3, 0.004, 0.1, 0.25, 1, 1000]),
+    }
     if rng.random() < 0.7:
         made["wavelength_um"] = _waves(shape[0], rng)
     if rng.random() < 0.3:
@@ -154,12 +209,21 @@ def _catalogue(rng: random.Random) -> dict[str, Any]:
         values = [float(min(max(rng.choice(pool), low), high)) for _ in range(count + (rng.random() < 0.01))]
         if rng.random() < 0.03:
             values[0] = rng.choice([math.nan, math.inf, high + 1, -1e300])
-        return pack(struct.pack(f"<{len(values)}d", *values), rng) if packed or not all(map(math.isfinite, values)) else values
+        return (
+            pack(struct.pack(f"<{len(values)}d", *values), rng)
+            if packed or not all(map(math.isfinite, values))
+            else values
+        )
 
     block: dict[str, Any] = {"mag": column(-30, 60) if rng.random() < 0.2 else column(8, 25)}
     far = 5.0 if rng.random() < 0.7 else 36000.0
-    block |= {"x": column(-far, far), "y": column(-far, far)} if rng.random() < 0.75 else {"ra": column(-360, 360), "dec": column(-90, 90)}
-    for key, low, high in (("temperature", 0, 1e6), ("radius", 0, 3600), ("index", 0.3, 10), ("ellipticity", 0, 0.95), ("angle", -360, 360),
+    block |= (
+        {"x": column(-far, far), "y": column(-far, far)}
+        if rng.random() < 0.75
+        else {"ra": column(-360, 360), "dec": column(-90, 90)}
+    )
+    for key, low, high in (("temperature", 0, 1e6), ("radius", 0, 3600), ("index", 0.3, 10), ("ellipticity", 0,
+         0.95), ("angle", -360, 360),
                            ("velocity", -1e5, 1e5), ("id", 0, 2**53)):  # fmt: skip
         if rng.random() < 0.2:
             block[key] = column(low, high)
@@ -170,7 +234,21 @@ def _catalogue(rng: random.Random) -> dict[str, Any]:
 
 def _models(rng: random.Random) -> dict[str, Any]:
     values = [0, -1, 1, 1e-300, 1e300, 1e9, "x", None, [], [0] * 9, [1] * 9, [1e300] * 3, True, {}, "é\n"]
-    keys = ["rate", "factor", "level", "shift", "cubic", "sigma", "value", "kernel", "x", "electrons", "coefficients", "fraction", "rms"]
+    keys = [
+        "rate",
+        "factor",
+        "level",
+        "shift",
+        "cubic",
+        "sigma",
+        "value",
+        "kernel",
+        "x",
+        "electrons",
+        "coefficients",
+        "fraction",
+        "rms",
+    ]
     found: dict[str, Any] = {}
     for _ in range(rng.choice([1, 1, 2])):
         block: dict[str, Any] = {}
@@ -178,7 +256,12 @@ def _models(rng: random.Random) -> dict[str, Any]:
             block["parameters"] = {rng.choice(keys): rng.choice(values) for _ in range(rng.choice([1, 2]))}
         if rng.random() < 0.5:
             shape, size = rng.choice([([48, 48], 48 * 48), ([2048, 2048], 2048 * 2048), _shape(rng)])
-            block["arrays"] = {rng.choice(["0", "1", "2", "x", "", "-1", "1" * 30]): {"data": pack(_floats(size, rng), rng), "shape": shape}}
+            block["arrays"] = {
+                rng.choice(["0", "1", "2", "x", "", "-1", "1" * 30]): {
+                    "data": pack(_floats(size, rng), rng),
+                    "shape": shape,
+                }
+            }
         found[rng.choice([*steps.NAMES, "psf", "x", ""])] = block
     return found
 
@@ -188,16 +271,35 @@ def _previous(rng: random.Random) -> dict[str, Any]:
     for number in range(1, rng.choice([2, 2, 3])):
         nx, ny = rng.choice([(48, 48), (1, 1), (2048, 2048), (17, 3)])
         window = {"x0": rng.choice([0, 480, 100000]), "y0": rng.choice([0, 480]), "nx": nx, "ny": ny}
-        chips.append({"chip": rng.choice([number, 9, 1000]), "window": window, "data": pack(bytes([rng.randrange(256)]) * (nx * ny), rng)})
-    return {"dit": rng.choice([1e-9, 1, 60, 1e6]), "gap": rng.choice([0, 1e-9, 30, 1e6]), "count": rng.choice([1, 10, 1000000, None]), "chips": chips}
+        chips.append(
+            {
+                "chip": rng.choice([number, 9, 1000]),
+                "window": window,
+                "data": pack(bytes([rng.randrange(256)]) * (nx * ny), rng),
+            }
+        )
+    return {
+        "dit": rng.choice([1e-9, 1, 60, 1e6]),
+        "gap": rng.choice([0, 1e-9, 30, 1e6]),
+        "count": rng.choice([1, 10, 1000000, None]),
+        "chips": chips,
+    }
 
 
 def _keywords(rng: random.Random) -> dict[str, Any]:
-    words = [v for v in EVIL if isinstance(v, (str, int, float)) and len(str(v)) < 500] + ["a'b" * 40, "A" * 67 + "'", "A" * 69 + "'&", "é" * 80]
-    return {rng.choice(CARDS): rng.choice(words) if rng.random() < 0.5 else [rng.choice(words), rng.choice(["", "é\n", "/ x", "a" * 500])]
+    words = [v for v in EVIL if isinstance(v, (str, int, float)) and len(str(v)) < 500] + [
+        "a'b" * 40,
+        "A" * 67 + "'",
+        "A" * 69 + "'&",
+        "é" * 80,
+    ]
+    return {rng.choice(CARDS): rng.choice(words) if rng.random() < 0.5 else [rng.choice(words), rng.choice(["",
+         "é\n", "/ x", "a" * 500])]
             for _ in range(rng.choice([1, 2, 5, 30]))}  # fmt: skip
 
 
-BUILDERS = {"image": _image, "cube": _cube, "psf": _psf, "catalogue": _catalogue, "models": _models, "previous": _previous, "keywords": _keywords,
-            "sed": lambda rng: {"wavelength_um": _waves(rng.choice([2, 3, 12]), rng), "flux": rng.choice([[1, 2, 1], [0, 0, 0], [1e300] * 12])}}  # fmt: skip
+BUILDERS = {"image": _image, "cube": _cube, "psf": _psf, "catalogue": _catalogue, "models": _models,
+     "previous": _previous, "keywords": _keywords,
+            "sed": lambda rng: {"wavelength_um": _waves(rng.choice([2, 3, 12]), rng), "flux": rng.choice([[1, 2,
+            1], [0, 0, 0], [1e300] * 12])}}  # fmt: skip
 """Keys of the block ``elvis`` that a schema alone does not fill well."""

@@ -376,7 +376,7 @@ def test_truncated_files_are_refused_in_one_line():
 
 
 def test_a_false_size_does_not_lead_round_for_ever():
-    with pytest.raises(RequestError, match="negative|begins before"):
+    with pytest.raises(RequestError, match=r"negative|begins before"):
         preview.png(
             _sample().replace(b"PCOUNT  =                    0", b"PCOUNT  =                -5000"), io.BytesIO()
         )

@@ -15,6 +15,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.model.limits import Limits
 from elvis_cli.request.budget import parse_limits
 from elvis_cli.request.parse import MAX_UNKNOWN_KEYS, read
+from tests.conftest import FORS, changed
 from tests.request.test_normalise import V3
 from tests.request.test_parse import refused, text
 
@@ -127,6 +128,21 @@ class TestMemory:
     def test_offline(self, key: str, value: str) -> None:
         assert read(block(**{key: value}))
         assert "offline" in refused(block(**{key: value}), limits=Limits(offline=True)).message
+
+    @pytest.mark.parametrize("command", ["split", "plan"])
+    def test_offline_by_the_environment(self, elvis: Any, monkeypatch: Any, command: str) -> None:
+        monkeypatch.setenv("ELVIS_OFFLINE", "1")
+        request = changed(FORS, {"elvis/sky": "skycalc"})
+        survey = {"request": request, "survey": {"pointings": [{"ra": 1, "dec": 2}]}}
+        result = elvis(command, stdin=json.dumps(request if command == "split" else survey))
+        assert (result.code, result.out) == (65, b"")
+        assert "/elvis/sky: 'skycalc' is forbidden by the limit offline" in result.err
+
+    def test_no_name_is_looked_up_offline(self, elvis: Any, monkeypatch: Any) -> None:
+        monkeypatch.setenv("ELVIS_OFFLINE", "1")
+        result = elvis("ob", "--resolve", stdin="- Targets:\n  - {name: M 31}\n")
+        assert result.code == 2
+        assert "ELVIS_OFFLINE" in result.err
 
 
 @pytest.mark.parametrize(

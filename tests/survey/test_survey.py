@@ -125,6 +125,15 @@ class TestMissing:
         with fits.open(tmp_path / "some.fits") as hdus:
             assert [hdu.name for hdu in hdus if "QUADID" in hdu.header] == [f"1-2.{q}" for q in "EFGH"]
 
+    def test_a_damaged_file_is_not_copied(self, elvis, files, tmp_path):
+        data = bytearray(files[0].read_bytes())
+        with fits.open(files[0]) as hdus:
+            data[hdus[1].fileinfo()["datLoc"] + 100] ^= 1
+        (tmp_path / "damaged.fits").write_bytes(data)
+        result = elvis("combine", str(tmp_path / "damaged.fits"), str(files[1]))
+        assert result.code == 65
+        assert "has a wrong checksum" in result.err
+
     def test_a_quadrant(self, elvis, files, tmp_path):
         with fits.open(files[1]) as hdus:
             del hdus["1-2.G"]

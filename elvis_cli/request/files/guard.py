@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from elvis_cli.errors import ElvisError, UsageError
+from elvis_cli.model.limits import DEFAULT, Limits
 from elvis_cli.request.files.errors import one_line
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ MAX_FILE_BYTES = 4 << 30
 """Bytes of a file."""
 MAX_UNPACKED_BYTES = 1 << 30
 """Bytes of a compressed file when it is unpacked."""
+_TEXT_BYTES = 8
+"""Bytes of memory for a byte of a table in text, while it is read."""
 _BLOCK = 2880
 _MAX_HEADER_BLOCKS = 2000
 _SIP_ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
@@ -33,25 +36,30 @@ _MOST = {"NAXIS": 32, "ZNAXIS": 32, "WCSAXES": 32, "TFIELDS": 999, **dict.fromke
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _CHOICE = re.compile(r"\[[^\[\]]*\]$")
 _CARD = re.compile(
-    rb"(?i)(BITPIX|NAXIS\d*|PCOUNT|GCOUNT|ZNAXIS|WCSAXES|TFIELDS|[AB]P?_ORDER) *= *([+-]?\d{1,18})(?:\.0*)? *(/.*)?",
+    rb"(?i)(BITPIX|NAXIS\d*|PCOUNT|GCOUNT|ZNAXIS|WCSAXES|TFIELDS|[AB]P?_ORDER) *= *([+-]?\d+)(?:\.0*)? *(/.*)?",
     re.DOTALL,
 )
 
 
 @contextmanager
-def reading(option: str, path: Path) -> Iterator[None]:
+def reading(option: str, path: Path, limits: Limits = DEFAULT) -> Iterator[None]:
     """Read the file of an option inside this context, ``FILE`` or ``FILE[EXTENSION]``.
 
-    It must be a regular file of bounded size, and whole if it is FITS. Any exception inside that is not ours is taken
+    It must be a regular file of bounded size, and whole if it is FITS; what is not FITS is read into memory as a whole,
+    which ``limits`` bound. Any exception inside that is not ours is taken
     as a fault of the file: the readers of libraries meet damage with all kinds of them.
 
     Raises
     ------
     UsageError
         The file cannot be read.
+    RequestError
+        It takes more memory than the limits allow.
     """
     try:
-        check(path if path.exists() else Path(_CHOICE.sub("", str(path))))
+        size, is_fits = check(path if path.exists() else Path(_CHOICE.sub("", str(path))))
+        if not is_fits:
+            limits.check_memory(_TEXT_BYTES * size, f"{option}: {path.name}")
         yield
     except (ElvisError, MemoryError):
         raise
@@ -61,8 +69,10 @@ def reading(option: str, path: Path) -> Iterator[None]:
         raise UsageError(f"{option}: cannot read {path}: {one_line(error)}") from None
 
 
-def check(path: Path) -> None:
-    """Refuse a file that is not regular, too large, or FITS with sizes that cannot be.
+def check(path: Path) -> tuple[int, bool]:
+    """Return the bytes of a file when it is unpacked, and whether it is FITS.
+
+    A file is refused that is not regular, too large, or FITS with sizes that cannot be.
 
     Raises
     ------
@@ -83,8 +93,7 @@ def check(path: Path) -> None:
     unpack = next((unpack for start, unpack in _COMPRESSED.items() if magic.startswith(start)), None)
     if unpack is None:
         with path.open("rb") as file:
-            check_fits(file, found.st_size)
-        return
+            return found.st_size, check_fits(file, found.st_size) > 0
     with unpack(path, "rb") as stream:
         size = 0
         while chunk := stream.read(1 << 20):
@@ -92,7 +101,7 @@ def check(path: Path) -> None:
             if size > MAX_UNPACKED_BYTES:
                 raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes")
         stream.seek(0)
-        check_fits(stream, size)
+        return size, check_fits(stream, size) > 0
 
 
 def open_fits(path: Path) -> fits.HDUList:

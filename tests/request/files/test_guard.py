@@ -15,6 +15,7 @@ import pytest
 from astropy.io import fits
 
 from elvis_cli.errors import RequestError, UsageError
+from elvis_cli.model.limits import Limits
 from elvis_cli.request.files import guard
 from elvis_cli.request.files.guard import reading
 
@@ -120,3 +121,34 @@ def test_errors_of_ours_pass(tmp_path: Path) -> None:
     path.write_bytes(b"x")
     with pytest.raises(RequestError, match="no light"), reading("--cube", path):
         raise RequestError("/elvis/cube", "no light")
+
+
+def test_a_text_that_takes_more_memory_than_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "stars.csv"
+    path.write_bytes(b"x,y,mag\n" + b"1,2,3\n" * 1000)
+    with reading("--catalogue", path, Limits(memory=100_000)):
+        pass
+    with (
+        pytest.raises(RequestError, match=r"--catalogue: stars.csv: .*--limit memory"),
+        reading("--catalogue", path, Limits(memory=10_000)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("key", ["TFIELDS", "WCSAXES", "A_ORDER"])
+@pytest.mark.parametrize("number", ["1000", "9223372036854775808", "1" * 40, "-1"])
+def test_a_number_that_is_counted_to(tmp_path: Path, key: str, number: str) -> None:
+    path = tmp_path / "a.fits"
+    table = header("XTENSION= 'BINTABLE'", "BITPIX  = 8", "NAXIS   = 0", f"{key:<8}= {number} / so many")
+    path.write_bytes(TOP + table)
+    assert f"{key} in a header of it is {number}; allowed: 0 to" in refused(path)
+
+
+def test_behind_the_last_hdu_of_a_compressed_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits.gz"
+    path.write_bytes(gzip.compress(TOP + b"X" * 2880))
+    with guard.open_fits(path) as hdus:
+        assert [hdu.name for hdu in hdus] == ["PRIMARY"]
+    path.write_bytes(gzip.compress(b"X" + TOP))
+    with pytest.raises(ValueError, match="not FITS"):
+        guard.open_fits(path)
