@@ -9,6 +9,7 @@ import pytest
 from elvis_cli.focalplane import geometry
 from elvis_cli.instrument import filters, registry
 from elvis_cli.request import parse
+from tests import setups
 
 # half-power points (um) and mean between them: IRDB dev_master f0a5f30, MICADO/filters
 FILTERS = {
@@ -171,3 +172,12 @@ def test_optics_count_every_surface_of_the_reference(setup):
 def test_adc_never_clips_below_full_well(setup):
     detector = setup().detector
     assert detector.adc_max * min(c.gain for c in detector.chips) > detector.full_well
+
+
+def test_mcao_has_the_published_strehl_ratios_of_morfeo(setup):
+    """irdb: MORFEO/PSF_MCAO_ConstPSF_40_18_6.fits, seeing 0.67 arcsec, zenith distance 30 deg."""
+    made = setup("img_4mas_mcao")
+    made = setups.change(made, seeing=0.67)
+    place, one = np.array([[18.0, 6.0]]), np.ones(1)
+    ratios = [setups.psf_at(made, 1.155, wave * one, one, place).strehl for wave in (1.2, 1.6, 2.15)]
+    assert ratios == pytest.approx([0.047, 0.186, 0.406], abs=0.03)

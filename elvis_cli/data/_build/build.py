@@ -32,6 +32,9 @@ def write_provenance(entries: Sequence[Provenance], path: Path) -> None:
         "",
         "Written by `python -m elvis_cli.data._build.build`, which makes every file below again, byte for byte.",
         "",
+        "The tables of the sky and the ETC's filter curves are figures that ESO publishes and computes for anyone, credited "
+        "to ESO (Noll et al. 2012; Jones et al. 2013); the packages named only carried them here.",
+        "",
     ]
     for name in sorted({e.file for e in entries}):
         lines += [f"## {name}", ""]
