@@ -25,6 +25,7 @@ from elvis_cli.commands import (  # noqa: E402
     instruments,
     ob,
     preview,
+    reduce,
     render,
     scene,
     schema,
@@ -49,7 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (render, preview, validate, explain, instruments, scene, schema, stages, survey, ob, batch, help, warm):
+for module in (render, preview, validate, explain, instruments, scene, schema, stages, survey, ob, batch, reduce, help, warm):
     module.register(app)
 
 

@@ -66,10 +66,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """An image extension of float32 or uint16, (ny, nx) or a cube of such."""
+    """An image extension of float32, uint16 or int32, (ny, nx) or a cube of such."""
 
     name: str
-    pixels: NDArray[np.float32] | NDArray[np.uint16]
+    pixels: NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.int32]
     cards: Sequence[header.Card] = ()
 
 
@@ -154,6 +154,22 @@ def write(
     _write_table(out, Table(REQUEST_EXTENSION, effective))
 
 
+def write_file(
+    out: BinaryIO, primary: Sequence[header.Card], remarks: Iterable[str], extensions: Iterable[Table | Image]
+) -> None:
+    """Write a file of a primary header without data and of extensions; ``remarks`` become COMMENT cards."""
+    cards: list[header.Card] = [
+        ("SIMPLE", True, "conforms to FITS standard"),
+        ("BITPIX", 8, "bits per value"),
+        ("NAXIS", 0, "no data here"),
+        ("EXTEND", True, "the data are in extensions"),
+        *primary,
+    ]
+    _write_hdu(out, cards, None, remarks)
+    for extension in extensions:
+        _write_extension(out, extension)
+
+
 def request_json(request: Request) -> str:
     """Return the request as it travels in the file."""
     return plain(json.dumps(request.document, default=dict, separators=(",", ":")))
@@ -226,19 +242,21 @@ def encode_checksum(total: int) -> str:
     return (encoded[-1:] + encoded[:-1]).decode("ascii")
 
 
-def _write_image(out: BinaryIO, pixels: NDArray[np.float32] | NDArray[np.uint16], cards: list[header.Card]) -> None:
+def _write_image(
+    out: BinaryIO, pixels: NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.int32], cards: list[header.Card]
+) -> None:
     axes = zip(("columns", "rows", "planes"), reversed(pixels.shape), strict=False)
     scaling: list[header.Card] = []
     if pixels.dtype == np.uint16:  # FITS has no unsigned integers: the sign bit is turned instead
         stored = np.bitwise_xor(pixels, np.uint16(0x8000)).astype(">u2", copy=False)
         scaling = [("BSCALE", 1.0, "pixel = BZERO + BSCALE * stored"), ("BZERO", 32768.0, "unsigned 16-bit integers")]
-    elif pixels.dtype == np.float32:
-        stored = pixels.astype(">f4", order="C")
+    elif pixels.dtype in (np.float32, np.int32):
+        stored = pixels.astype(">f4" if pixels.dtype == np.float32 else ">i4", order="C")
     else:
-        raise TypeError(f"pixels are {pixels.dtype}, not uint16 or float32")
+        raise TypeError(f"pixels are {pixels.dtype}, not uint16, int32 or float32")
     structure: list[header.Card] = [
         ("XTENSION", "IMAGE", "image extension"),
-        ("BITPIX", 16 if scaling else -32, "bits per value"),
+        ("BITPIX", {"u": 16, "i": 32, "f": -32}[pixels.dtype.kind], "bits per value"),
         ("NAXIS", pixels.ndim, "number of axes"),
         *((f"NAXIS{n}", size, what) for n, (what, size) in enumerate(axes, start=1)),
         ("PCOUNT", 0, "no parameters"),

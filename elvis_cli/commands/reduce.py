@@ -1,0 +1,100 @@
+"""`elvis reduce`: raw frames and their calibrations to products."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elvis_cli.commands.console import note, write
+from elvis_cli.commands.help_format import CommandHelp
+from elvis_cli.errors import OutputError, ResourceError, UsageError
+
+KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(cls=CommandHelp)(reduce)
+
+
+def reduce(
+    files: Annotated[list[Path] | None, typer.Argument(help="Raw FITS files: science frames and calibrations.")] = None,
+    outdir: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the products.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print what would be made of what, a JSON line a product.")
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Go on without calibrations that are missing.")
+    ] = False,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(KERNELS), help="Kernel of the drizzling; by default lanczos3, or square if undersampled."
+        ),
+    ] = None,
+    pixfrac: Annotated[
+        float, typer.Option(min=0.1, max=1.0, help="Side of a pixel's drop, as a fraction of the pixel.")
+    ] = 1.0,
+    north_up: Annotated[bool, typer.Option("--north-up", help="Turn the products: North up, East left.")] = False,
+    standards: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Catalogue of standard stars, CSV, in place of the shipped one.")
+    ] = None,
+) -> None:
+    """Reduce raw frames as an observatory's pipeline does.
+
+    Prints a JSON line for each product file.
+    """
+    if not files:
+        raise UsageError("no files: elvis reduce raw/*.fits -o products/")
+    if kernel is not None and kernel not in KERNELS:
+        raise UsageError(f"--kernel: {kernel!r} is not one of {', '.join(KERNELS)}")
+    if outdir is None and not plan:
+        raise UsageError("-o FOLDER is missing: where the products go")
+    check_installed()
+    from elvis_cli.reduction import associate, product_file, raw, recipe
+
+    sets = associate.associate(raw.open_all(files))
+    if plan:
+        for each in sets:
+            write(json.dumps(each.as_dict()))
+        return
+    assert outdir is not None
+    _make(outdir)
+    from elvis_cli.product.sinks import file_sink
+
+    options = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards)
+    if not allow_missing:
+        for each in sets:
+            associate.check(each)
+    for each in sets:
+        product = recipe.reduce(each, options)
+        for kind, writer in product_file.WRITERS.items():
+            path = outdir / f"{product.name}_{kind}.fits"
+            with file_sink(path) as out:
+                writer(product, out)
+            write(json.dumps({"file": str(path), "kind": kind, "raw": len(each.science)}))
+        note(product.notes)
+
+
+def check_installed() -> None:
+    """Raise ResourceError if the packages of the extra `reduce` are not installed."""
+    from importlib.util import find_spec
+
+    lacking = [name for name in ("drizzle", "photutils") if find_spec(name) is None]
+    if lacking:
+        raise ResourceError(f"{' and '.join(lacking)} not installed: pip install 'elvis-cli[reduce]'", allowed="elvis-cli[reduce]")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot create {folder}: {error.strerror}", path=str(folder)) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write into {folder}", path=str(folder))

@@ -1,0 +1,1 @@
+"""Measurements on images: sources, apertures, PSF fits, light curves, injected stars."""

@@ -1,0 +1,120 @@
+"""Aperture photometry, and the noise of empty apertures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from elvis_cli.base.arrays import Floats, Image
+
+SAMPLES = 16
+"""Points along the side of a pixel on the rim of an aperture: area to 1e-3 of a pixel."""
+MAX_EMPTY = 2000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fluxes:
+    """Aperture photometry of n places: each (n,)."""
+
+    flux: Floats
+    """Sum above the local sky, in the image's unit."""
+    error: Floats
+    sky: Floats
+    """Per pixel."""
+    fraction: Floats
+    """Fraction of the aperture that is good pixels."""
+
+
+def measure(
+    image: Image,
+    err: Image,
+    good: NDArray[np.bool_],
+    x: Floats,
+    y: Floats,
+    radius: float,
+    annulus: tuple[float, float] | None = None,
+    correlation: float = 1.0,
+) -> Fluxes:
+    """Return the fluxes in circles of ``radius`` pixels about (x, y), pixel centres at whole numbers.
+
+    The sky is the clipped median of the ``annulus`` (inner, outer radius, pixels), 0 without. ``correlation`` is the
+    noise of an aperture over that of independent pixels (`correlation_factor`). Pixels that are not good are replaced by
+    the mean of the good ones.
+    """
+    from elvis_cli.kernels.apertures import aperture_sums
+
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    sums = aperture_sums(image, np.square(err), good, x, y, float(radius), SAMPLES)
+    sky, sky_var = np.zeros(x.size), np.zeros(x.size)
+    if annulus is not None:
+        for k in range(x.size):
+            sky[k], sky_var[k] = _annulus(image, good, x[k], y[k], *annulus)
+    used = np.maximum(sums[:, 2], 1e-9)
+    fraction = sums[:, 2] / (np.pi * radius**2)
+    full = np.where(sums[:, 3] > 0, sums[:, 3] / used, 0.0)
+    area = sums[:, 3]
+    flux = sums[:, 0] * full - sky * area
+    variance = sums[:, 1] * full**2 * correlation**2 + sky_var * area**2
+    return Fluxes(flux, np.sqrt(variance), sky, fraction)
+
+
+def _annulus(image: Image, good: NDArray[np.bool_], x: float, y: float, inner: float, outer: float) -> tuple[float, float]:
+    """Return the clipped mean of an annulus and the variance of that mean."""
+    x0, y0 = max(int(x - outer), 0), max(int(y - outer), 0)
+    part = (slice(y0, int(y + outer) + 2), slice(x0, int(x + outer) + 2))
+    values, fine = image[part], good[part]
+    if values.size == 0:
+        return 0.0, 0.0
+    rows, columns = np.indices(values.shape)
+    distance = np.hypot(columns + x0 - x, rows + y0 - y)
+    kept = values[(distance >= inner) & (distance < outer) & fine]
+    for _ in range(5):
+        if kept.size < 8:
+            return 0.0, 0.0
+        middle = float(np.median(kept))
+        sigma = 1.4826 * float(np.median(np.abs(kept - middle)))
+        inside = np.abs(kept - middle) < 3.0 * sigma
+        if inside.all() or sigma == 0.0:
+            break
+        kept = kept[inside]
+    return float(kept.mean()), float(kept.var()) / kept.size
+
+
+def empty_noise(image: Image, good: NDArray[np.bool_], mask: NDArray[np.bool_], radius: float, seed: int = 0) -> float:
+    """Return the robust standard deviation of sums in circles of ``radius`` pixels on empty sky; NaN if there are few.
+
+    ``mask`` are the pixels of objects. At most 2000 circles, none overlapping another, at places that follow from
+    ``seed``.
+    """
+    from elvis_cli.kernels.apertures import aperture_sums
+
+    free = good & ~mask
+    reach = int(np.ceil(radius)) + 1
+    inside = ndimage.minimum_filter(free, size=2 * reach + 1, mode="constant", cval=0)
+    step = 2 * reach
+    random = np.random.default_rng(seed)
+    y0, x0 = random.integers(0, step, 2)
+    y, x = np.nonzero(inside[y0::step, x0::step])
+    if y.size < 20:
+        return float("nan")
+    if y.size > MAX_EMPTY:
+        chosen = np.sort(random.choice(y.size, MAX_EMPTY, replace=False))
+        y, x = y[chosen], x[chosen]
+    places = (x * step + x0).astype(np.float64), (y * step + y0).astype(np.float64)
+    sums = aperture_sums(image, image, good, *places, float(radius), SAMPLES)[:, 0]
+    middle = np.median(sums)
+    return 1.4826 * float(np.median(np.abs(sums - middle)))
+
+
+def correlation_factor(
+    image: Image, err: Image, good: NDArray[np.bool_], mask: NDArray[np.bool_], radius: float, seed: int = 0
+) -> float:
+    """Return the noise of empty circles over that of as many independent pixels with the same errors; 1 if unknown."""
+    noise = empty_noise(image, good, mask, radius, seed)
+    free = err[good & ~mask]
+    if not np.isfinite(noise) or free.size == 0:
+        return 1.0
+    return noise / (float(np.median(free)) * np.sqrt(np.pi) * radius)

@@ -1,0 +1,111 @@
+"""Sources of an image: found by a matched filter, centred by a windowed centroid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from elvis_cli.base.arrays import Floats, Image
+
+FWHM = 2.0 * (2.0 * np.log(2.0)) ** 0.5
+"""FWHM of a Gaussian of sigma 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """n sources, the brightest peak first: each (n,)."""
+
+    x: Floats
+    """Pixels from 0, of the image."""
+    y: Floats
+    significance: Floats
+    """Peak of the filtered image over its noise."""
+
+
+def find(
+    image: Image, err: Image, good: NDArray[np.bool_], fwhm: float, threshold: float = 5.0, correlation: float = 1.0
+) -> Sources:
+    """Return the sources of an image without sky whose peak is ``threshold`` sigma above the noise.
+
+    The image is filtered by a Gaussian of ``fwhm`` pixels, which is the best filter of a star on white noise; a source
+    is a local maximum within one FWHM. ``correlation`` is the noise of empty apertures over that of independent pixels.
+    """
+    sigma = max(fwhm / FWHM, 0.6)
+    weight = good.astype(np.float32)
+    clean = np.where(good, image, np.float32(0.0))
+    smooth = ndimage.gaussian_filter(clean, sigma, truncate=4.0)
+    # sum of the kernel's squares: 1 / (4 pi sigma2)
+    noise = np.sqrt(ndimage.gaussian_filter(np.where(good, np.square(err), np.float32(0.0)), sigma, truncate=4.0))
+    noise = noise * np.float32(correlation / (2.0 * sigma * np.sqrt(np.pi)))
+    covered = ndimage.gaussian_filter(weight, sigma, truncate=4.0) > 0.5
+    ratio = np.divide(smooth, noise, out=np.zeros_like(smooth), where=(noise > 0) & covered)
+    size = 2 * max(round(fwhm / 2), 1) + 1
+    peak = (ratio >= threshold) & (smooth == ndimage.maximum_filter(smooth, size=size, mode="nearest"))
+    y, x = np.nonzero(peak)
+    significance = ratio[y, x]
+    order = np.argsort(-significance, kind="stable")
+    x, y, significance = x[order], y[order], significance[order]
+    places = centre(clean, x.astype(np.float64), y.astype(np.float64), fwhm)
+    return Sources(places[:, 0], places[:, 1], significance.astype(np.float64))
+
+
+def centre(image: Image, x: Floats, y: Floats, fwhm: float) -> Floats:
+    """Return windowed centroids (n, 2) of sources near (x, y), pixels from 0."""
+    from elvis_cli.kernels.apertures import centroids
+
+    return centroids(np.asarray(image, np.float32), x, y, max(fwhm / FWHM, 0.6), 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Mean shape of the stars of an image."""
+
+    fwhm: float
+    """Pixels; of the core, by a Gaussian fit."""
+    ellipticity: float
+    """1 - b/a of the core."""
+    count: int
+    """Stars behind it."""
+
+
+def shape(image: Image, good: NDArray[np.bool_], x: Floats, y: Floats, guess: float, most: int = 30) -> Shape:
+    """Return the median shape of the brightest stars at (x, y): a Gaussian fit to each core within a FWHM.
+
+    Stars with a bad pixel within a FWHM, or at the border, are left out; without any the shape is the guess.
+    """
+    reach = max(int(np.ceil(guess)), 2)
+    rows, columns = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
+    widths, ratios = [], []
+    for cx, cy in zip(x, y, strict=True):
+        i, j = round(float(cx)), round(float(cy))
+        part = (slice(j - reach, j + reach + 1), slice(i - reach, i + reach + 1))
+        if j < reach or i < reach or image[part].shape != rows.shape or not good[part].all():
+            continue
+        fit = _fit(image[part], columns - (cx - i), rows - (cy - j))
+        if fit is not None:
+            widths.append((fit[0] * fit[1]) ** 0.5)
+            ratios.append(1.0 - fit[1] / fit[0])
+        if len(widths) >= most:
+            break
+    if not widths:
+        return Shape(guess, 0.0, 0)
+    return Shape(float(np.median(widths)), float(np.median(ratios)), len(widths))
+
+
+def _fit(stamp: Image, u: Floats, v: Floats) -> tuple[float, float] | None:
+    """Return the FWHM (pixels) along both axes of a Gaussian fit to the upper half of a star: log of its values."""
+    peak = float(stamp[stamp.shape[0] // 2 - 1 : stamp.shape[0] // 2 + 2, stamp.shape[1] // 2 - 1 : stamp.shape[1] // 2 + 2].max())
+    use = stamp > 0.3 * peak
+    if peak <= 0 or use.sum() < 7:
+        return None
+    value, a, b = stamp[use].astype(np.float64), u[use], v[use]
+    design = np.stack([np.ones(a.size), a, b, a * a, a * b, b * b], axis=1) * value[:, None]
+    p = np.linalg.lstsq(design, np.log(value) * value, rcond=None)[0]
+    matrix = -np.array([[2 * p[3], p[4]], [p[4], 2 * p[5]]])
+    low, high = np.linalg.eigvalsh(matrix)
+    if low <= 0:
+        return None
+    return FWHM / low**0.5, FWHM / high**0.5

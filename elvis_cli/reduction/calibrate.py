@@ -1,0 +1,43 @@
+"""A raw chip to electron/s: linearity, dark, flat, flags, variance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from elvis_cli.reduction import master
+from elvis_cli.reduction.frame import NO_LIGHT, Frame
+from elvis_cli.reduction.master import Masters
+from elvis_cli.reduction.raw import RawFile
+
+EXTRAPOLATION = 1.1
+"""Levels up to this many times the brightest linearity frame are believed."""
+ADC_RANGE = 65534.0
+"""ADU that 16 bits hold."""
+
+
+def calibrate(file: RawFile, chip: str, masters: Masters) -> Frame:
+    """Return one chip of a raw file in electron/s, sky included, with the variance of shot and read noise.
+
+    The variance is that of the mean of NDIT integrations, with the master dark's and the flat's own; a pixel that the
+    flat scales has the noise of what it collected.
+    """
+    image, header = file.read(chip)
+    readout, dit = masters.readout, file.dit
+    dq = np.zeros(image.shape, np.uint32) if masters.dq is None else masters.dq.copy()
+    limit = masters.range * EXTRAPOLATION
+    if header["BITPIX"] == 16:
+        limit = min(limit, ADC_RANGE)
+    dq |= master.saturated(image, limit)
+    linear = master.straight(image, masters)
+    if masters.dark is not None:
+        linear = linear - masters.dark
+    var = master.noise(linear, readout, file.ndit, dit) + masters.dark_var
+    scale = np.float32(readout.gain / dit)
+    sci = linear * scale
+    var = np.asarray(var, np.float32) * scale**2
+    if masters.flat is not None:
+        response = np.where(masters.flat > 0.05, masters.flat, np.float32(1.0))
+        sci /= response
+        var /= response**2
+        dq |= (masters.flat <= 0.05).astype(np.uint32) * np.uint32(NO_LIGHT)
+    return Frame(np.asarray(sci, np.float32), np.asarray(var, np.float32), dq, header)

@@ -1,0 +1,134 @@
+"""Combination of dithered exposures by drizzling, and cosmic rays from what the others see.
+
+Drizzle: Fruchter & Hook (2002), PASP 114, 144. Weights are the inverse variance of the sky in each exposure, without
+the sources' own photons, which would make a bright star's profile depend on its brightness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from elvis_cli.base.arrays import Image
+from elvis_cli.reduction.frame import COSMIC_RAY, NO_DATA, Flags, Frame
+from elvis_cli.reduction.grid import Grid, PixelMap
+
+MIN_DITHERS = 3
+"""Exposures from which on cosmic rays are told by the median of the others."""
+UNSEEN = NO_DATA
+"""Flags of a combination whose pixels have no value; the others say what was left out of it."""
+CR_SIGMA = 5.0
+CR_GRADIENT = 1.2
+"""Times the local gradient of the median that a pixel may differ from it."""
+
+
+@dataclass(slots=True, eq=False)
+class Stack:
+    """A combination on a grid: electron/s, its standard deviation, flags, and weight (s2/electron2)."""
+
+    sci: Image
+    err: Image
+    dq: Flags
+    weight: Image
+
+
+def weight_of(frame: Frame) -> float:
+    """Return the inverse variance of a pixel of sky: the median over good pixels."""
+    var = frame.var[frame.good]
+    return 1.0 / float(np.median(var[:: max(var.size // 65536, 1)])) if var.size else 0.0
+
+
+def combine(
+    frames: Sequence[Frame], maps: Sequence[PixelMap], grid: Grid, kernel: str = "square", pixfrac: float = 1.0
+) -> Stack:
+    """Return the combination of frames; a pixel that none of them sees has weight 0, the flag NO_DATA and SCI 0."""
+    from drizzle.resample import Drizzle
+
+    most = max(frame.weight for frame in frames)
+    out = Drizzle(kernel=kernel, out_shape=grid.shape, fillval="0.0", disable_ctx=True)
+    flags = np.zeros(grid.shape, np.uint32)
+    for frame, place in zip(frames, maps, strict=True):
+        weight = np.where(frame.good, np.float32(frame.weight / most), np.float32(0.0))
+        sci, var = frame.sci, frame.var
+        if place.area is not None:  # drizzle keeps surface brightness: flux a pixel becomes flux a pixel of the grid
+            sci, var = sci / place.area, var / place.area**2
+        out.add_image(
+            data=sci,
+            exptime=1.0,
+            pixmap=place.pixels,
+            data2=var,
+            weight_map=weight,
+            pixel_scale_ratio=place.ratio,
+            pixfrac=pixfrac,
+            in_units="cps",
+        )
+        bad = np.flatnonzero(frame.dq)
+        _flag(flags, place.pixels.reshape(-1, 2)[bad], frame.dq.reshape(-1)[bad])
+    weight_out = np.asarray(out.out_wht, np.float32)
+    seen = weight_out > 1e-3
+    if kernel.startswith("lanczos"):  # at the borders, where less than a kernel's half is seen
+        seen = weight_out > 0.3 * min(frame.weight for frame in frames) / most
+    var2 = out.out_img2[0] if isinstance(out.out_img2, list) else out.out_img2
+    err = np.sqrt(np.maximum(np.where(seen, var2, 0.0), 0.0)).astype(np.float32)
+    sci_out = np.where(seen, out.out_img, np.float32(0.0)).astype(np.float32)
+    flags = np.where(seen, flags, flags | np.uint32(NO_DATA)).astype(np.uint32)
+    return Stack(sci_out, err, flags, np.where(seen, weight_out * np.float32(most), np.float32(0.0)))
+
+
+def _flag(flags: Flags, places: np.ndarray, values: np.ndarray) -> None:
+    """Add flags of pixels to the nearest pixel of the grid."""
+    x, y = np.rint(places).astype(np.int64).T
+    inside = (x >= 0) & (y >= 0) & (x < flags.shape[1]) & (y < flags.shape[0])
+    np.bitwise_or.at(flags, (y[inside], x[inside]), values[inside])
+
+
+def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap], grid: Grid) -> int:
+    """Flag cosmic rays in frames without sky, and return their number.
+
+    Each frame is drizzled alone (kernel turbo), their median is what the sky looks like; interpolated back onto the pixels
+    of a frame it differs from them by less than 5 sigma and 1.2 times its own gradient, or it is a cosmic ray.
+    """
+    if len(frames) < MIN_DITHERS:
+        return 0
+    from drizzle.resample import Drizzle, blot_image
+
+    singles = []
+    for frame, place in zip(frames, maps, strict=True):
+        one = Drizzle(kernel="turbo", out_shape=grid.shape, fillval="NaN", disable_ctx=True)
+        one.add_image(
+            data=frame.sci if place.area is None else frame.sci / place.area,
+            exptime=1.0,
+            pixmap=place.pixels,
+            weight_map=frame.good.astype(np.float32),
+            pixel_scale_ratio=place.ratio,
+            in_units="cps",
+        )
+        singles.append(np.asarray(one.out_img, np.float32))
+    middle = _median(singles)
+    found = 0
+    for frame, place in zip(frames, maps, strict=True):
+        model = blot_image(middle, place.pixels, interp="linear")
+        if place.area is not None:
+            model = model * place.area
+        gradient = np.maximum(*(np.abs(np.gradient(model, axis=axis)) for axis in (0, 1)))
+        hit = frame.sci - model > CR_SIGMA * np.sqrt(frame.var) + CR_GRADIENT * gradient
+        hit &= frame.good
+        frame.dq[hit] |= np.uint32(COSMIC_RAY)
+        found += int(hit.sum())
+    return found
+
+
+def _median(images: Sequence[Image]) -> Image:
+    """Return the median of the finite values; 0 where there are fewer than two."""
+    shape = images[0].shape
+    out = np.zeros(shape, np.float32)
+    for y in range(0, shape[0], 256):
+        part = np.stack([image[y : y + 256] for image in images])
+        part.sort(axis=0)  # NaN last
+        n = np.isfinite(part).sum(axis=0)
+        lower = np.take_along_axis(part, np.maximum((n - 1) // 2, 0)[None], axis=0)[0]
+        upper = np.take_along_axis(part, np.minimum(n // 2, len(images) - 1)[None], axis=0)[0]
+        out[y : y + 256] = np.where(n >= 2, (lower + upper) / 2, 0.0)
+    return out

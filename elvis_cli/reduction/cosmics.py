@@ -1,0 +1,28 @@
+"""Cosmic rays of a single exposure, by their shape: sharper than any image of a star."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from elvis_cli.reduction.frame import COSMIC_RAY, Frame
+
+SIGMA = 10.0
+SHARPNESS = 0.1
+"""A star of FWHM 1.5 pixels has more than this fraction of its peak in the median of the eight pixels around it."""
+
+
+def flag_single(frame: Frame) -> int:
+    """Flag sharp pixels of a frame without sky, and return their number.
+
+    A pixel is flagged that is 10 sigma above the median of the eight around it while that median is below a tenth of it.
+    Tracks of more than one pixel are left to the combination of dithers.
+    """
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    around = ndimage.median_filter(frame.sci, footprint=ring, mode="nearest")
+    hit = frame.sci - around > SIGMA * np.sqrt(frame.var)
+    hit &= around < SHARPNESS * frame.sci
+    hit &= frame.good
+    frame.dq[hit] |= np.uint32(COSMIC_RAY)
+    return int(hit.sum())

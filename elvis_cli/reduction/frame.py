@@ -1,0 +1,53 @@
+"""A frame on its way through the reduction: pixels, their variance and their flags.
+
+Flags are those of FLAG32BIT (ESO-044286): 0 is a good pixel. `BAD` are the flags whose pixels get no weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Image
+
+Flags = NDArray[np.uint32]
+
+DEAD = 1
+HOT = 2
+SATURATED = 4
+COSMIC_RAY = 8
+NO_LIGHT = 16
+NO_DATA = 32
+
+MEANINGS = {
+    DEAD: "response in the flat differs by more than 20 %",
+    HOT: "dark current 5 sigma above that of its chip",
+    SATURATED: "beyond the range in which the response is known",
+    COSMIC_RAY: "cosmic ray",
+    NO_LIGHT: "reference pixel or vignetted",
+    NO_DATA: "no exposure sees this pixel",
+}
+"""Meaning of each flag, as the header of a product says it."""
+
+BAD = DEAD | HOT | SATURATED | COSMIC_RAY | NO_LIGHT | NO_DATA
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """One chip of one exposure: ``sci`` (electron/s), ``var`` (its variance) and ``dq``, each (ny, nx)."""
+
+    sci: Image
+    var: Image
+    dq: Flags
+    header: Any
+    """astropy Header of the extension: the WCS is in it."""
+    weight: float = 0.0
+    """Inverse variance of a pixel of sky, s2/electron2: what the frame is worth in a combination."""
+
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        """Pixels without a flag of `BAD`."""
+        return (self.dq & BAD) == 0

@@ -1,0 +1,192 @@
+"""Master calibrations of one chip: bias, dark, linearity, flat, bad pixels.
+
+A master is the mean of its frames without outliers: values 5 sigma from the median of the frames are left out, which
+keeps cosmic rays out and has less noise than a median (variance 1/n in place of 1.57/n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.reduction.frame import DEAD, HOT, SATURATED, Flags
+from elvis_cli.reduction.raw import RawFile
+
+ROWS = 256
+"""Rows that are combined at once."""
+HOT_SIGMA = 5.0
+MAX_FLAT_DEVIATION = 0.2
+CLIP_SIGMA = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class Readout:
+    """How one chip turns electrons into ADU, from its header."""
+
+    gain: float
+    """electron/ADU."""
+    ron: float
+    """electron, one integration."""
+    dark: float
+    """electron/s."""
+
+
+@dataclass(slots=True, eq=False)
+class Masters:
+    """The calibrations of one chip, linear ADU; var is the variance of an image's mean."""
+
+    readout: Readout
+    bias: Image | None = None
+    dark: Image | None = None
+    dark_var: float = 0.0
+    flat: Image | None = None
+    flat_var: float = 0.0
+    """Relative variance of the flat at level 1."""
+    linearity: Floats | None = None
+    """a, b of x + a x2 + b x3, x in ADU."""
+    range: float = float("inf")
+    """ADU up to which the response is known."""
+    dq: Flags | None = None
+
+
+def readout_of(header: Any) -> Readout:
+    """Return how a chip is read."""
+    names = ("ESO DET CHIP1", "ESO DET CHIP")
+    name = next(each for each in names if f"{each} GAIN" in header)
+    return Readout(float(header[f"{name} GAIN"]), float(header[f"{name} RON"]), float(header[f"{name} DARK"]))
+
+
+def noise(level: Image | float, readout: Readout, ndit: int, dit: float) -> Any:
+    """Return the variance (ADU2) of the mean of ``ndit`` integrations of ``level`` (ADU, above dark).
+
+    (e + dark DIT + RON2) / NDIT, and the rounding to whole ADU of each integration.
+    """
+    electrons = np.maximum(np.asarray(level) * readout.gain, 0.0) + readout.dark * dit + readout.ron**2
+    return (electrons / readout.gain**2 + 1.0 / 12.0) / ndit
+
+
+def combine(stack: Sequence[Image], sigma: Sequence[Image | float]) -> tuple[Image, Any]:
+    """Return the mean (ny, nx) of images without outliers, and how many were kept of each pixel.
+
+    ``sigma`` is the standard deviation of each image's pixels.
+    """
+    shape = stack[0].shape
+    mean, count = np.empty(shape, np.float32), np.empty(shape, np.uint8)
+    if len(stack) < 3:  # no majority: the faintest is the one without cosmic rays
+        mean[:] = np.mean(stack, axis=0) if len(stack) == 1 else np.minimum(*stack) / 2 + np.maximum(*stack) / 2
+        count[:] = len(stack)
+        return mean, count
+    for y in range(0, shape[0], ROWS):
+        rows = slice(y, y + ROWS)
+        part = np.stack([image[rows] for image in stack])
+        middle = np.median(part, axis=0)
+        each = np.stack([np.broadcast_to(np.asarray(s, np.float32), shape)[rows] for s in sigma])
+        keep = np.abs(part - middle) <= CLIP_SIGMA * each
+        keep |= ~keep.any(axis=0)
+        count[rows] = keep.sum(axis=0)
+        mean[rows] = np.where(keep, part, 0.0).sum(axis=0) / count[rows]
+    return mean, count
+
+
+def straight(image: Image, masters: Masters) -> Image:
+    """Return the image (ADU) without bias and non-linearity."""
+    if masters.bias is not None:
+        image = image - masters.bias
+    if masters.linearity is None:
+        return image
+    a, b = (np.float32(value) for value in masters.linearity)
+    return image * (1 + image * (a + b * image))
+
+
+def make(chip: str, files: Any, header: Any) -> Masters:
+    """Return the masters of a chip from the files of a set (`associate.FileSet`)."""
+    readout = readout_of(header)
+    masters = Masters(readout)
+    if files.bias:
+        masters.bias, _ = _mean(files.bias, chip, masters)
+    if files.linearity:
+        masters.linearity, masters.range = linearity(files.linearity, chip, masters)
+    dq: Flags | None = None
+    if files.dark:
+        masters.dark, masters.dark_var = _mean(files.dark, chip, masters)
+        dq = hot_pixels(masters.dark, masters.dark_var)
+    if files.flat:
+        masters.flat, masters.flat_var = flat(files, chip, masters)
+        dead = (np.abs(masters.flat - 1.0) > MAX_FLAT_DEVIATION).astype(np.uint32) * np.uint32(DEAD)
+        dq = dead if dq is None else dq | dead
+        masters.flat[dead > 0] = 1.0
+    masters.dq = dq
+    return masters
+
+
+def _mean(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Image, float]:
+    """Return the master of frames without light, linear ADU, and its variance."""
+    stack = [straight(file.read(chip)[0], masters) for file in files]
+    level = float(np.median(stack[0]))
+    first = files[0]
+    # hot pixels have more noise than the read-out; their scatter from file to file is not an outlier
+    sigma = [np.sqrt(noise(np.maximum(image - level, 0.0), masters.readout, first.ndit, first.dit)) for image in stack]
+    mean, _ = combine(stack, sigma)
+    return mean, float(noise(0.0, masters.readout, first.ndit, first.dit)) / len(files)
+
+
+def hot_pixels(dark: Image, var: float) -> Flags:
+    """Return the flag HOT of pixels whose dark is 5 sigma above the chip's median."""
+    middle = float(np.median(dark))
+    spread = max(1.4826 * float(np.median(np.abs(dark - middle))), var**0.5)
+    return (np.abs(dark - middle) > HOT_SIGMA * spread).astype(np.uint32) * np.uint32(HOT)
+
+
+def flat(files: Any, chip: str, masters: Masters) -> tuple[Image, float]:
+    """Return the response of the chip, median 1, and its relative variance."""
+    dark, offset = None, 0.0
+    if files.flat_dark:
+        same = files.dark and [one.name for one in files.dark] == [one.name for one in files.flat_dark]
+        dark = masters.dark if same else _mean(files.flat_dark, chip, masters)[0]
+    stack, sigma, levels = [], [], []
+    for file in files.flat:
+        image = straight(file.read(chip)[0], masters)
+        if dark is not None:
+            image = image - dark
+        level = float(np.median(image)) - offset
+        sigma.append(float(noise(level, masters.readout, file.ndit, file.dit)) ** 0.5 / level)
+        levels.append(level)
+        stack.append(image / np.float32(level))
+    mean, _ = combine(stack, [np.maximum(each, 0.02) for each in sigma])
+    mean /= np.float32(np.median(mean))
+    return mean, float(np.mean(np.square(sigma))) / len(stack)
+
+
+def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Floats | None, float]:
+    """Return a, b of the correction x + a x2 + b x3 (ADU) and the level up to which it was measured.
+
+    The lamp is constant, so that the corrected level is proportional to the integration time: least squares of
+    r t = x + a x2 + b x3 in the medians x of the frames, relative errors alike. Pairs with the lamp off are left out.
+    """
+    times, levels = [], []
+    for file in files:
+        image = file.read(chip)[0]
+        if masters.bias is not None:
+            image = image - masters.bias
+        times.append(file.dit)
+        levels.append(float(np.median(image)))
+    t, x = np.array(times), np.array(levels)
+    lit = x > 0.05 * x.max()
+    t, x = t[lit], x[lit]
+    if len(np.unique(t)) < 4:
+        return None, float("inf")
+    # (x + a x2 + b x3) / r = t: linear in 1/r, a/r, b/r
+    unit = x.max()
+    z = x / unit
+    design = np.stack([z, z**2, z**3], axis=1) / t[:, None]
+    one, two, three = np.linalg.lstsq(design, np.ones(len(t)), rcond=None)[0]
+    return np.array([two / one / unit, three / one / unit**2]), float(unit)
+
+
+def saturated(image: Image, limit: float) -> Flags:
+    """Return the flag SATURATED of pixels above ``limit`` (ADU)."""
+    return (image > limit).astype(np.uint32) * np.uint32(SATURATED)

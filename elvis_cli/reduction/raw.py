@@ -1,0 +1,115 @@
+"""Raw files as the reduction sees them: headers and pixels, whether they are on disk or in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from elvis_cli.base.arrays import Image
+from elvis_cli.errors import ResourceError, UsageError
+
+
+@dataclass(slots=True, eq=False)
+class RawFile:
+    """A raw file: ``source`` is its path or its bytes, ``name`` the archive's name of it."""
+
+    source: Path | bytes
+    name: str
+    header: Any
+    """astropy Header of the primary HDU."""
+    chips: tuple[str, ...]
+    """EXTNAME of the extensions with pixels."""
+    windows: tuple[tuple[int, ...], ...] = field(repr=False)
+    """Columns, rows, first column and row of each of them."""
+
+    def get(self, keyword: str, default: Any = None) -> Any:
+        """Return a value of the primary header; ``keyword`` is without HIERARCH ("ESO DET DIT")."""
+        return self.header.get(keyword, default)
+
+    @property
+    def type(self) -> str:
+        """DPR TYPE."""
+        return str(self.get("ESO DPR TYPE", ""))
+
+    @property
+    def mjd(self) -> float:
+        """Start of the exposure."""
+        return float(self.get("MJD-OBS", 0.0))
+
+    @property
+    def dit(self) -> float:
+        """Seconds of one integration."""
+        return float(self.get("ESO DET DIT", self.get("EXPTIME", 0.0)))
+
+    @property
+    def ndit(self) -> int:
+        """Integrations whose mean the pixels are."""
+        return int(self.get("ESO DET NDIT", 1))
+
+    def read(self, chip: str) -> tuple[Image, Any]:
+        """Return the pixels (ADU, float32) and the header of one chip."""
+        opened = fits.open(self.source if isinstance(self.source, Path) else io.BytesIO(self.source), memmap=False)
+        with opened as hdus:
+            hdu = hdus[chip]
+            return np.ascontiguousarray(hdu.data, dtype=np.float32), hdu.header.copy()
+
+
+def open_all(sources: Sequence[Path | bytes]) -> list[RawFile]:
+    """Return the raw files in the order of their exposures, whatever the order of ``sources``.
+
+    Raises
+    ------
+    UsageError
+        Two files have the same ARCFILE.
+    ResourceError
+        A file is no FITS file, or has no raw frame in it.
+    """
+    files = sorted((_open(source) for source in sources), key=lambda each: (each.mjd, each.name))
+    names = [each.name for each in files]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two files are the same exposure: ARCFILE is {name} in both")
+    return files
+
+
+def _open(source: Path | bytes) -> RawFile:
+    shown = str(source) if isinstance(source, Path) else "a file in memory"
+    try:
+        with fits.open(source if isinstance(source, Path) else io.BytesIO(source), memmap=True) as hdus:
+            primary = hdus[0].header.copy()
+            frames = [hdu for hdu in hdus[1:] if _is_frame(hdu)]
+            chips = tuple(str(hdu.name) for hdu in frames)
+            windows = tuple(_window(hdu.header) for hdu in frames)
+    except OSError as error:
+        raise ResourceError(f"{shown} cannot be read: {error}", path=shown) from None
+    if not chips:
+        raise ResourceError(f"{shown} has no raw frame: no image extension with BUNIT adu", path=shown)
+    name = primary.get("ARCFILE") or (source.name if isinstance(source, Path) else "")
+    return RawFile(source, str(name), primary, chips, windows)
+
+
+def _is_frame(hdu: Any) -> bool:
+    """Return whether an HDU holds a chip's frame; maps and images kept of single stages have no window."""
+    header = hdu.header
+    return hdu.is_image and header.get("NAXIS") == 2 and "ESO DET WIN1 NX" in header and "BUNIT" in header
+
+
+def _window(header: Any) -> tuple[int, ...]:
+    return (
+        *(int(header[key]) for key in ("NAXIS1", "NAXIS2")),
+        *(int(header[f"ESO DET WIN1 {key}"]) for key in ("STRX", "STRY")),
+    )
+
+
+def instrument_setup(file: RawFile) -> Iterator[tuple[str, str]]:
+    """Yield the ESO INS and DRS cards that say how the light reached the detector: mode, filters, wheels."""
+    for card in file.header.cards:
+        words = card.keyword.split()
+        if words[:1] == ["ESO"] and words[1] in ("INS", "DRS", "INS1", "INS2", "INS3") and "LAMP" not in card.keyword:
+            yield card.keyword, str(card.value)

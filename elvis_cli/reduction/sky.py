@@ -1,0 +1,144 @@
+"""The sky of dithered images: from the other exposures, objects left out.
+
+Two ways. `smooth`: a surface, the medians of boxes in all exposures but the own one; it adds no noise, and is right
+where flat field and dark leave no pattern. `pixel`: the mean of the other exposures pixel by pixel, which takes with it
+what the flat's own noise prints on a bright sky, at the cost of 1/(n - 1) more variance. Either is followed by a
+constant, so that the median of the sky is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from elvis_cli.base.arrays import Image
+from elvis_cli.reduction.frame import Frame
+
+OBJECT_SIGMA = 3.0
+"""A smoothed pixel this far above the sky belongs to an object."""
+GROW = 5
+"""Pixels around one that belong to it too."""
+BOX = 64
+"""Side of the boxes of a smooth sky, pixels."""
+MAX_SAMPLE = 262_144
+"""Pixels of which a median is taken."""
+FLAT_SHARE = 0.1
+"""Noise of the flat on the sky, as a fraction of the noise of an exposure, above which the sky is taken by pixel."""
+
+
+def level(frame: Frame, mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
+    """Return median and robust standard deviation of the good pixels outside ``mask``, electron/s."""
+    good = frame.good if mask is None else frame.good & ~mask
+    values = frame.sci[good]
+    if values.size == 0:
+        return 0.0, 0.0
+    values = values[:: max(values.size // MAX_SAMPLE, 1)]
+    middle = float(np.median(values))
+    return middle, 1.4826 * float(np.median(np.abs(values - middle)))
+
+
+def objects(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
+    """Return the pixels of objects: smoothed by a Gaussian, 3 sigma of the smoothed noise above the sky, grown."""
+    middle, sigma = level(frame)
+    if sigma == 0.0:
+        return np.zeros(frame.sci.shape, np.bool_)
+    clean = np.where(frame.good, frame.sci - np.float32(middle), np.float32(0.0))
+    smooth = ndimage.gaussian_filter(clean, width)
+    found = smooth > OBJECT_SIGMA * sigma / (2.0 * width * np.sqrt(np.pi))
+    found = ndimage.binary_opening(found, iterations=1)
+    return np.asarray(ndimage.binary_dilation(found, iterations=GROW), np.bool_)
+
+
+def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_var: float) -> str:
+    """Subtract the sky of every frame in place; return the way that was taken: "pixel", "smooth" or "constant".
+
+    ``flat_var`` is the relative variance of the flat.
+    """
+    middles = [level(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
+    if len(frames) < 3:
+        for frame, (middle, _) in zip(frames, middles, strict=True):
+            frame.sci -= np.float32(middle)
+        return "constant"
+    noisy = any(flat_var**0.5 * abs(middle) > FLAT_SHARE * sigma for middle, sigma in middles)
+    for frame, (middle, _) in zip(frames, middles, strict=True):
+        frame.sci -= np.float32(middle)
+    if noisy:
+        _by_pixel(frames, masks)
+    else:
+        _smooth(frames, masks)
+        for frame, (middle, _) in zip(frames, middles, strict=True):
+            frame.var += np.float32(flat_var * middle**2)
+    for frame, mask in zip(frames, masks, strict=True):
+        frame.sci -= np.float32(level(frame, mask)[0])
+    return "pixel" if noisy else "smooth"
+
+
+def from_exposures(frames: Sequence[Frame], skies: Sequence[Frame]) -> None:
+    """Subtract the mean of exposures of the sky, clipped, from every frame in place, and a constant."""
+    masks = [objects(sky) for sky in skies]
+    total, var, count = _sums(skies, masks, [level(sky, mask)[0] for sky, mask in zip(skies, masks, strict=True)])
+    n = np.maximum(count, 1)
+    pattern = np.where(count > 0, total / n, 0.0).astype(np.float32)
+    for frame in frames:
+        frame.sci -= pattern
+        frame.var += (var / n**2).astype(np.float32)
+        frame.sci -= np.float32(level(frame, objects(frame))[0])
+
+
+def _sums(
+    frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], middles: Sequence[float]
+) -> tuple[Image, Image, Image]:
+    """Return sums of sky pattern, of variance, and the number of exposures at each pixel."""
+    shape = frames[0].sci.shape
+    total, var, count = (np.zeros(shape, np.float32) for _ in range(3))
+    for frame, mask, middle in zip(frames, masks, middles, strict=True):
+        keep = ~mask & ((frame.dq & ~np.uint32(3)) == 0)  # dead and hot pixels have their sky too
+        total += np.where(keep, frame.sci - np.float32(middle), np.float32(0.0))
+        var += np.where(keep, frame.var, np.float32(0.0))
+        count += keep
+    return total, var, count
+
+
+def _by_pixel(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]]) -> None:
+    """Subtract the mean of the other exposures pixel by pixel; their cosmic rays are flagged before."""
+    total, var, count = _sums(frames, masks, [0.0] * len(frames))
+    own = [frame.sci.copy() for frame in frames]
+    for frame, mask, image in zip(frames, masks, own, strict=True):
+        keep = ~mask & ((frame.dq & ~np.uint32(3)) == 0)
+        n = np.maximum(count - keep, 1)
+        others = total - np.where(keep, image, np.float32(0.0))
+        frame_var = np.where(keep, frame.var, np.float32(0.0))
+        frame.sci -= others / n
+        frame.var = frame.var + np.maximum(var - frame_var, 0.0) / n**2
+
+
+def _smooth(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]]) -> None:
+    """Subtract a surface through the boxes' means in the other exposures."""
+    boxes = [_boxes(np.where(f.good & ~m, f.sci, np.float32(0.0)), f.good & ~m) for f, m in zip(frames, masks, strict=True)]
+    total = sum(one for one, _ in boxes)
+    count = sum(one for _, one in boxes)
+    for frame, (values, number) in zip(frames, boxes, strict=True):
+        n = count - number
+        mean = np.where(n > 0, (total - values) / np.maximum(n, 1), 0.0)
+        frame.sci -= _interpolate(mean, frame.sci.shape)
+
+
+def _boxes(values: Image, good: NDArray[np.bool_]) -> tuple[Image, Image]:
+    """Return sums and numbers of good pixels in boxes of about BOX pixels, (rows, columns)."""
+    ny, nx = values.shape
+    y = np.linspace(0, ny, max(ny // BOX, 1) + 1).astype(int)[:-1]
+    x = np.linspace(0, nx, max(nx // BOX, 1) + 1).astype(int)[:-1]
+    both = [np.add.reduceat(np.add.reduceat(part, y, axis=0), x, axis=1) for part in (values, good.astype(np.float32))]
+    return both[0].astype(np.float64), both[1].astype(np.float64)
+
+
+def _interpolate(mean: Image, shape: tuple[int, ...]) -> Image:
+    """Return a surface of ``shape`` through the boxes' middles, bilinear."""
+    ny, nx = shape
+    y = (np.arange(ny) + 0.5) / ny * mean.shape[0] - 0.5
+    x = (np.arange(nx) + 0.5) / nx * mean.shape[1] - 0.5
+    rows = np.stack([np.interp(y, np.arange(mean.shape[0]), column) for column in mean.T], axis=1)
+    return np.stack([np.interp(x, np.arange(mean.shape[1]), row) for row in rows]).astype(np.float32)
