@@ -50,7 +50,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (render, preview, validate, explain, instruments, scene, schema, stages, survey, ob, batch, reduce, help, warm):
+for module in (
+    render,
+    preview,
+    validate,
+    explain,
+    instruments,
+    scene,
+    schema,
+    stages,
+    survey,
+    ob,
+    batch,
+    reduce,
+    help,
+    warm,
+):
     module.register(app)
 
 

@@ -88,7 +88,9 @@ def check_installed() -> None:
 
     lacking = [name for name in ("drizzle", "photutils") if find_spec(name) is None]
     if lacking:
-        raise ResourceError(f"{' and '.join(lacking)} not installed: pip install 'elvis-cli[reduce]'", allowed="elvis-cli[reduce]")
+        raise ResourceError(
+            f"{' and '.join(lacking)} not installed: pip install 'elvis-cli[reduce]'", allowed="elvis-cli[reduce]"
+        )
 
 
 def _make(folder: Path) -> None:

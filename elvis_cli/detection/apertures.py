@@ -41,8 +41,8 @@ def measure(
     """Return the fluxes in circles of ``radius`` pixels about (x, y), pixel centres at whole numbers.
 
     The sky is the clipped median of the ``annulus`` (inner, outer radius, pixels), 0 without. ``correlation`` is the
-    noise of an aperture over that of independent pixels (`correlation_factor`). Pixels that are not good are replaced by
-    the mean of the good ones.
+    noise of an aperture over that of independent pixels (`correlation_factor`). Pixels that are not good are replaced
+    by the mean of the good ones.
     """
     from elvis_cli.kernels.apertures import aperture_sums
 
@@ -61,7 +61,9 @@ def measure(
     return Fluxes(flux, np.sqrt(variance), sky, fraction)
 
 
-def _annulus(image: Image, good: NDArray[np.bool_], x: float, y: float, inner: float, outer: float) -> tuple[float, float]:
+def _annulus(
+    image: Image, good: NDArray[np.bool_], x: float, y: float, inner: float, outer: float
+) -> tuple[float, float]:
     """Return the clipped mean of an annulus and the variance of that mean."""
     x0, y0 = max(int(x - outer), 0), max(int(y - outer), 0)
     part = (slice(y0, int(y + outer) + 2), slice(x0, int(x + outer) + 2))
@@ -117,4 +119,4 @@ def correlation_factor(
     free = err[good & ~mask]
     if not np.isfinite(noise) or free.size == 0:
         return 1.0
-    return noise / (float(np.median(free)) * np.sqrt(np.pi) * radius)
+    return float(noise / (np.median(free) * np.sqrt(np.pi) * radius))

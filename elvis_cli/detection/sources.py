@@ -56,7 +56,7 @@ def centre(image: Image, x: Floats, y: Floats, fwhm: float) -> Floats:
     """Return windowed centroids (n, 2) of sources near (x, y), pixels from 0."""
     from elvis_cli.kernels.apertures import centroids
 
-    return centroids(np.asarray(image, np.float32), x, y, max(fwhm / FWHM, 0.6), 30)
+    return np.asarray(centroids(np.asarray(image, np.float32), x, y, max(fwhm / FWHM, 0.6), 30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,11 @@ def shape(image: Image, good: NDArray[np.bool_], x: Floats, y: Floats, guess: fl
 
 def _fit(stamp: Image, u: Floats, v: Floats) -> tuple[float, float] | None:
     """Return the FWHM (pixels) along both axes of a Gaussian fit to the upper half of a star: log of its values."""
-    peak = float(stamp[stamp.shape[0] // 2 - 1 : stamp.shape[0] // 2 + 2, stamp.shape[1] // 2 - 1 : stamp.shape[1] // 2 + 2].max())
+    peak = float(
+        stamp[
+            stamp.shape[0] // 2 - 1 : stamp.shape[0] // 2 + 2, stamp.shape[1] // 2 - 1 : stamp.shape[1] // 2 + 2
+        ].max()
+    )
     use = stamp > 0.3 * peak
     if peak <= 0 or use.sum() < 7:
         return None

@@ -20,8 +20,8 @@ def aperture_sums(
 ) -> NDArray[np.float64]:
     """Return rows (n, 4) for circles of ``radius`` pixels about (x, y), pixel centres at whole numbers.
 
-    Columns: sum of image, sum of var, area of good pixels, area of all pixels in the image. A pixel on the circle counts
-    by the fraction of ``samples`` x ``samples`` points in it that are inside. Pixels that are not good count 0.
+    Columns: sum of image, sum of var, area of good pixels, area of all pixels in the image. A pixel on the circle
+    counts by the fraction of ``samples`` x ``samples`` points in it that are inside. Pixels that are not good count 0.
     """
     ny, nx = image.shape
     out = np.zeros((x.size, 4))

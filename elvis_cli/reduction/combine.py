@@ -6,6 +6,7 @@ the sources' own photons, which would make a bright star's profile depend on its
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,16 +55,18 @@ def combine(
         sci, var = frame.sci, frame.var
         if place.area is not None:  # drizzle keeps surface brightness: flux a pixel becomes flux a pixel of the grid
             sci, var = sci / place.area, var / place.area**2
-        out.add_image(
-            data=sci,
-            exptime=1.0,
-            pixmap=place.pixels,
-            data2=var,
-            weight_map=weight,
-            pixel_scale_ratio=place.ratio,
-            pixfrac=pixfrac,
-            in_units="cps",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that lanczos3 does not conserve flux: normalised by its weights it does
+            out.add_image(
+                data=sci,
+                exptime=1.0,
+                pixmap=place.pixels,
+                data2=var,
+                weight_map=weight,
+                pixel_scale_ratio=place.ratio,
+                pixfrac=pixfrac,
+                in_units="cps",
+            )
         bad = np.flatnonzero(frame.dq)
         _flag(flags, place.pixels.reshape(-1, 2)[bad], frame.dq.reshape(-1)[bad])
     weight_out = np.asarray(out.out_wht, np.float32)
@@ -87,8 +90,8 @@ def _flag(flags: Flags, places: np.ndarray, values: np.ndarray) -> None:
 def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap], grid: Grid) -> int:
     """Flag cosmic rays in frames without sky, and return their number.
 
-    Each frame is drizzled alone (kernel turbo), their median is what the sky looks like; interpolated back onto the pixels
-    of a frame it differs from them by less than 5 sigma and 1.2 times its own gradient, or it is a cosmic ray.
+    Each frame is drizzled alone (kernel turbo), their median is what the sky looks like; interpolated back onto the
+    pixels of a frame it differs from them by less than 5 sigma and 1.2 times its own gradient, or it is a cosmic ray.
     """
     if len(frames) < MIN_DITHERS:
         return 0

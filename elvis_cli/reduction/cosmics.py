@@ -15,8 +15,8 @@ SHARPNESS = 0.1
 def flag_single(frame: Frame) -> int:
     """Flag sharp pixels of a frame without sky, and return their number.
 
-    A pixel is flagged that is 10 sigma above the median of the eight around it while that median is below a tenth of it.
-    Tracks of more than one pixel are left to the combination of dithers.
+    A pixel is flagged that is 10 sigma above the median of the eight around it, if that median is below a tenth of
+    it. Tracks of more than one pixel are left to the combination of dithers.
     """
     ring = np.ones((3, 3), bool)
     ring[1, 1] = False

@@ -50,4 +50,4 @@ class Frame:
     @property
     def good(self) -> NDArray[np.bool_]:
         """Pixels without a flag of `BAD`."""
-        return (self.dq & BAD) == 0
+        return np.asarray((self.dq & BAD) == 0)

@@ -99,7 +99,7 @@ def straight(image: Image, masters: Masters) -> Image:
     if masters.linearity is None:
         return image
     a, b = (np.float32(value) for value in masters.linearity)
-    return image * (1 + image * (a + b * image))
+    return np.asarray(image * (1 + image * (a + b * image)), np.float32)
 
 
 def make(chip: str, files: Any, header: Any) -> Masters:
@@ -138,12 +138,12 @@ def hot_pixels(dark: Image, var: float) -> Flags:
     """Return the flag HOT of pixels whose dark is 5 sigma above the chip's median."""
     middle = float(np.median(dark))
     spread = max(1.4826 * float(np.median(np.abs(dark - middle))), var**0.5)
-    return (np.abs(dark - middle) > HOT_SIGMA * spread).astype(np.uint32) * np.uint32(HOT)
+    return np.where(np.abs(dark - middle) > HOT_SIGMA * spread, np.uint32(HOT), np.uint32(0))
 
 
 def flat(files: Any, chip: str, masters: Masters) -> tuple[Image, float]:
     """Return the response of the chip, median 1, and its relative variance."""
-    dark, offset = None, 0.0
+    dark = None
     if files.flat_dark:
         same = files.dark and [one.name for one in files.dark] == [one.name for one in files.flat_dark]
         dark = masters.dark if same else _mean(files.flat_dark, chip, masters)[0]
@@ -152,7 +152,7 @@ def flat(files: Any, chip: str, masters: Masters) -> tuple[Image, float]:
         image = straight(file.read(chip)[0], masters)
         if dark is not None:
             image = image - dark
-        level = float(np.median(image)) - offset
+        level = float(np.median(image))
         sigma.append(float(noise(level, masters.readout, file.ndit, file.dit)) ** 0.5 / level)
         levels.append(level)
         stack.append(image / np.float32(level))

@@ -27,7 +27,10 @@ def write_image(product: ImageProduct, out: BinaryIO) -> None:
     """Write the image: SCI, ERR, DQ of each chip."""
     one = len(product.chips) == 1
     cards = _primary(product, sdp.IMAGE if one else sdp.MEF)
-    cards += [(f"ASSON{n}", f"{product.name}_{kind}.fits", "belongs to this file") for n, kind in ((1, "weight"), (2, "sources"))]
+    cards += [
+        (f"ASSON{n}", f"{product.name}_{kind}.fits", "belongs to this file")
+        for n, kind in ((1, "weight"), (2, "sources"))
+    ]
     cards += [("ASSOC1", sdp.WEIGHT, "category of ASSON1"), ("ASSOC2", sdp.SOURCES, "category of ASSON2")]
     fits.write_file(out, cards, _remarks(product), _images(product))
 
@@ -52,7 +55,10 @@ WRITERS = {"image": write_image, "weight": write_weight, "sources": write_source
 
 
 def _remarks(product: ImageProduct) -> list[str]:
-    return ["SIMULATED DATA, reduced by ELVIS: no telescope took these exposures.", *(f"Note: {n}" for n in product.notes)]
+    return [
+        "SIMULATED DATA, reduced by ELVIS: no telescope took these exposures.",
+        *(f"Note: {n}" for n in product.notes),
+    ]
 
 
 def _name(kind: str, chip: ChipImage, product: ImageProduct) -> str:
@@ -80,10 +86,14 @@ def _images(product: ImageProduct) -> Iterator[fits.Image]:
             ("ESO QC CORRFAC", round(chip.correlation, 5), "noise of an aperture over that of free pixels"),
         ])  # fmt: skip
         mask = sum(MEANINGS)
-        flags: list[Card] = [(f"ESO QC FLAG{n}", f"{bit}: {what}", FLAG_NAMES[n - 1]) for n, (bit, what) in enumerate(MEANINGS.items(), 1)]
+        flags: list[Card] = [
+            (f"ESO QC FLAG{n}", f"{bit}: {what}", FLAG_NAMES[n - 1])
+            for n, (bit, what) in enumerate(MEANINGS.items(), 1)
+        ]
         yield fits.Image(dq, chip.stack.dq.astype(np.int32), [
             *both, ("HDUCLAS2", "QUALITY", "flags"), ("HDUCLAS3", "FLAG32BIT", "one bit each, 0 is good"),
-            ("SCIDATA", sci, "signal"), ("ERRDATA", err, "errors"), ("QUALMASK", mask, "bits of pixels that lost data"), *wcs, *flags,
+            ("SCIDATA", sci, "signal"), ("ERRDATA", err, "errors"),
+            ("QUALMASK", mask, "bits that cost data"), *wcs, *flags,
         ])  # fmt: skip
 
 

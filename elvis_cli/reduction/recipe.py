@@ -85,7 +85,9 @@ def reduce(files: FileSet, options: Options, progress: Callable[[int, int], None
     first = files.science[0]
     technique = str(first.get("ESO DPR TECH", ""))
     if not any(word in technique for word in ("IMAGE", "SAM", "APP")):
-        raise ResourceError(f"{first.name}: DPR TECH is {technique}: images are reduced, spectra not yet", found=technique)
+        raise ResourceError(
+            f"{first.name}: DPR TECH is {technique}: images are reduced, spectra not yet", found=technique
+        )
     if not options.allow_missing:
         check(files)
     notes = [f"went on without: {each}" for each in files.missing]

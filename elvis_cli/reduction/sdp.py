@@ -64,7 +64,10 @@ TABLE = (
     Keyword("PRODCATG", "primary", str, (WEIGHT, WHITE, SLIT_SPECTRUM), "category of the product"),
     *(
         Keyword(name, "primary", kind, _IMAGES, about)
-        for name, kind, about in (("PSF_FWHM", float, "[arcsec] image quality"), ("ELLIPTIC", float, "1 - b/a of stars"))
+        for name, kind, about in (
+            ("PSF_FWHM", float, "[arcsec] image quality"),
+            ("ELLIPTIC", float, "1 - b/a of stars"),
+        )
     ),
     *(
         Keyword(name, "data", str, (*_IMAGES, CUBE), about)
@@ -85,10 +88,7 @@ TABLE = (
         Keyword(name, "data", float, (*_IMAGES, CUBE), "WCS")
         for name in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
     ),
-    *(
-        Keyword(name, "data", float, (CUBE,), "third axis of the WCS")
-        for name in ("CRVAL3", "CRPIX3", "CD3_3")
-    ),
+    *(Keyword(name, "data", float, (CUBE,), "third axis of the WCS") for name in ("CRVAL3", "CRPIX3", "CD3_3")),
     Keyword("PIXNOISE", "data", float, (*_IMAGES, CUBE), "noise of a pixel of sky, from empty apertures"),
     *(
         Keyword(name, "primary", kind, (SPECTRUM,), about)
@@ -111,7 +111,11 @@ TABLE = (
     ),
     *(
         Keyword(name, "primary", float, (CUBE,), about)
-        for name, about in (("SKY_RES", "[arcsec] image quality"), ("SKY_RERR", "[arcsec] its error"), ("ABMAGLIM", "[mag]"))
+        for name, about in (
+            ("SKY_RES", "[arcsec] image quality"),
+            ("SKY_RERR", "[arcsec] its error"),
+            ("ABMAGLIM", "[mag]"),
+        )
     ),
     *(
         Keyword(name, "data", kind, (SPECTRUM,), about)

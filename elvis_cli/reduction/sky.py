@@ -117,7 +117,9 @@ def _by_pixel(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]]) -> No
 
 def _smooth(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]]) -> None:
     """Subtract a surface through the boxes' means in the other exposures."""
-    boxes = [_boxes(np.where(f.good & ~m, f.sci, np.float32(0.0)), f.good & ~m) for f, m in zip(frames, masks, strict=True)]
+    boxes = [
+        _boxes(np.where(f.good & ~m, f.sci, np.float32(0.0)), f.good & ~m) for f, m in zip(frames, masks, strict=True)
+    ]
     total = sum(one for one, _ in boxes)
     count = sum(one for _, one in boxes)
     for frame, (values, number) in zip(frames, boxes, strict=True):

@@ -23,7 +23,18 @@ AB_MINUS_VEGA = {
 """m(AB) - m(Vega) of the band that a filter's first letter names: Blanton & Roweis 2007, AJ 133, 734, table 1 (u to K),
 Hewett et al. 2006, MNRAS 367, 454 (z, Y); L, M, N from the flux of Vega, 3631 Jy over 285, 158 and 30 Jy."""
 COLUMNS = ("name", "ra", "dec", "band", "mag", "system", "error", "sed", "source")
-ALIASES = {"xi": "i", "xy": "y", "xj": "j", "xh": "h", "xk": "k", "br": "k", "paschen": "j", "pa": "j", "fe": "h", "he": "j"}
+ALIASES = {
+    "xi": "i",
+    "xy": "y",
+    "xj": "j",
+    "xh": "h",
+    "xk": "k",
+    "br": "k",
+    "paschen": "j",
+    "pa": "j",
+    "fe": "h",
+    "he": "j",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,9 +90,7 @@ def ab_offset(filters: str) -> float | None:
     return None
 
 
-def measure(
-    stack: Stack, place: tuple[float, float], star: Mapping[str, str], filters: str, fwhm: float
-) -> ZeroPoint:
+def measure(stack: Stack, place: tuple[float, float], star: Mapping[str, str], filters: str, fwhm: float) -> ZeroPoint:
     """Return the zero point from the image of a star near ``place`` (pixels from 0).
 
     All its light is that within the largest circle that fits with its annulus of sky into the image and whose error is
@@ -99,7 +108,9 @@ def measure(
     near = np.hypot(found.x - place[0], found.y - place[1])
     reach = max(20.0 * fwhm, 40.0)
     candidates = np.flatnonzero(near < reach)
-    best = candidates[np.argmax(found.significance[candidates])] if candidates.size else int(np.argmax(found.significance))
+    best = (
+        candidates[np.argmax(found.significance[candidates])] if candidates.size else int(np.argmax(found.significance))
+    )
     x, y = found.x[best : best + 1], found.y[best : best + 1]
     ny, nx = stack.sci.shape
     room = min(float(x[0]), float(y[0]), nx - 1 - float(x[0]), ny - 1 - float(y[0]))

@@ -1,0 +1,176 @@
+"""Raw frames of a small window to a product: photometry, astrometry, errors, provenance, identities."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from elvis_cli.detection import apertures, sources
+from elvis_cli.reduction import sdp
+from tests.conftest import MICADO, changed, run
+
+RA, DEC = 67.91, -18.2
+BOX = ((0.0, 0.0), (0.05, 0.03), (-0.04, 0.05), (-0.05, -0.03))
+
+
+def document(offset=(0.0, 0.0), number=1, **elvis):
+    """A request for one dither of nine stars of Ks 17.5 to 20 about the field's centre."""
+    x, y = np.meshgrid([-0.25, 0.0, 0.25], [-0.25, 0.0, 0.25])
+    stars = {
+        "ra": (RA + x.ravel() / 3600 / np.cos(np.radians(DEC))).tolist(),
+        "dec": (DEC + y.ravel() / 3600).tolist(),
+        "mag": np.linspace(17.5, 20, 9).tolist(),
+    }
+    pointing = {
+        "ra": RA + offset[0] / 3600 / np.cos(np.radians(DEC)),
+        "dec": DEC + offset[1] / 3600,
+        "position_angle": 20.0,
+    }
+    block = {
+        "window": {"x0": 1920, "y0": 1920, "nx": 256, "ny": 256},
+        "pointing": pointing,
+        "date": f"2026-01-01T04:{number:02d}:00",
+        "exposure": number,
+        "truth": True,
+    }
+    if "calibration" not in elvis:
+        block["catalogue"] = stars
+    return changed(MICADO, {"timesnr/DET.DIT": 10, "timesnr/DET.NDIT": 2, "elvis": block | elvis})
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Four dithers, three darks, three flats."""
+    folder = tmp_path_factory.mktemp("raw")
+    requests = [document(offset, n) for n, offset in enumerate(BOX, 1)]
+    requests += [document(number=n, calibration="dark") for n in (11, 12, 13)]
+    requests += [document(number=n, calibration="flat") for n in (21, 22, 23)]
+    for number, request in enumerate(requests):
+        request["sky"]["almanac"] = {"targetName": "nine stars"}
+        (folder / f"{number:02d}.fits").write_bytes(run(stdin=json.dumps(request)).out)
+    return folder
+
+
+def reduce(folder, *argv, files=None):
+    """Return the path of the image of a reduction."""
+    out = folder / "products"
+    result = run("reduce", *map(str, files or sorted(folder.glob("*.fits"))), "-o", str(out), *argv)
+    assert result.code == 0, result.err
+    return Path(json.loads(result.out.splitlines()[0])["file"])
+
+
+@pytest.fixture(scope="module")
+def product(raw):
+    return reduce(raw)
+
+
+@pytest.fixture(scope="module")
+def measured(product):
+    """Return SCI, ERR, the places of the stars (0-based), the expected frame of the first pointing, their places there."""
+    expected = run("--product", "expected", stdin=json.dumps(document())).out
+    (product.parent / "expected.fits").write_bytes(expected)
+    with fits.open(product.parent / "expected.fits") as hdus, fits.open(product) as reduced:
+        truth, image = hdus["TRUTH"].data, np.ascontiguousarray(hdus[1].data, dtype=np.float32)
+        sci, err = (np.ascontiguousarray(reduced[name].data, dtype=np.float32) for name in ("SCI", "ERR"))
+        x, y = WCS(reduced["SCI"].header).all_world2pix(truth["RA"], truth["DEC"], 0)
+        factor = reduced["ERR"].header["ESO QC CORRFAC"]
+        return sci, err, (x, y), image, (truth["X"] - 1.0, truth["Y"] - 1.0), factor
+
+
+def test_fluxes_are_those_of_the_noiseless_frame(measured):
+    sci, err, places, image, expected_places, factor = measured
+    good = np.ones(sci.shape, bool), np.ones(image.shape, bool)
+    got = apertures.measure(sci, err, good[0], *places, 6.0, (15, 25), correlation=factor)
+    want = apertures.measure(image, np.zeros_like(image), good[1], *expected_places, 6.0, (15, 25))
+    assert np.median(got.flux / want.flux) == pytest.approx(1.0, abs=0.008)  # linear: no DETLIN frames here
+    assert np.std(got.flux / want.flux) < 0.02
+
+
+def test_places_are_those_of_the_catalogue(measured):
+    sci, _, (x, y), image, (u, v), _ = measured
+    got = sources.centre(sci, x, y, 3.0) - np.stack([x, y], axis=1)
+    want = sources.centre(image - np.median(image), u, v, 3.0) - np.stack([u, v], axis=1)
+    assert np.abs(np.mean(got - want, axis=0)).max() < 0.02
+    assert np.std(got - want) < 0.02
+
+
+def test_the_error_of_an_empty_aperture_is_its_scatter(measured):
+    sci, err, _, _, _, factor = measured
+    inner = slice(40, -40)
+    part = np.ascontiguousarray(sci[inner, inner]), np.ascontiguousarray(err[inner, inner])
+    good = np.ones(part[0].shape, bool)
+    mask = part[0] > 4 * part[1]
+    noise = apertures.empty_noise(part[0], good, mask, 3.0, seed=3)
+    assert noise / (np.median(part[1]) * np.sqrt(np.pi) * 3.0 * factor) == pytest.approx(1.0, abs=0.15)
+
+
+def test_every_product_has_the_keywords_of_its_category(product):
+    for path in product.parent.glob("MICADO*.fits"):
+        with fits.open(path, checksum=True) as hdus:
+            assert sdp.validate(hdus) == [], path.name
+
+
+def test_the_validator_finds_what_is_missing(product):
+    with fits.open(product) as hdus:
+        del hdus[0].header["PROG_ID"]
+        del hdus["SCI"].header["PIXNOISE"]
+        hdus["ERR"].header["HDUCLAS3"] = "MSE"
+        faults = " / ".join(sdp.validate(hdus))
+    assert all(name in faults for name in ("PROG_ID", "PIXNOISE", "HDUCLAS3"))
+
+
+def test_provenance_names_every_raw_file(product, raw):
+    header = fits.getheader(product)
+    names = {fits.getheader(path)["ARCFILE"] for path in raw.glob("*.fits")}
+    science = {header[f"PROV{n}"] for n in range(1, 5)}
+    calibrations = {card.value for card in header.cards if "CAL" in card.keyword and card.keyword.endswith("NAME")}
+    assert len(science) == header["NCOMBINE"] == 4
+    assert science | calibrations == names
+
+
+def test_the_order_of_the_files_and_their_names_do_not_matter(product, raw, tmp_path):
+    for number, path in enumerate(sorted(raw.glob("*.fits"), reverse=True)):
+        shutil.copy(path, tmp_path / f"copy{number}.fits")
+    again = reduce(tmp_path)
+    assert again.read_bytes() == product.read_bytes()
+
+
+def test_threads_do_not_change_the_bytes(product, raw, tmp_path):
+    shutil.copytree(raw, tmp_path / "raw", ignore=shutil.ignore_patterns("products"))
+    assert run("--threads", "1", "reduce", *map(str, (tmp_path / "raw").glob("*.fits")), "-o", str(tmp_path)).code == 0
+    assert (tmp_path / product.name).read_bytes() == product.read_bytes()
+
+
+def test_pixels_without_weight_are_flagged(product):
+    with fits.open(product) as hdus, fits.open(str(product).replace("_image", "_weight")) as weight:
+        dq, none = hdus["DQ"].data, weight["WEIGHT"].data == 0
+        assert np.array_equal((dq & 32) > 0, none)
+        assert np.all(hdus["SCI"].data[none] == 0)
+        assert np.all(hdus["ERR"].data[~none] > 0)
+
+
+def test_bad_pixels_and_cosmic_rays_leave_flags_and_no_holes(product):
+    dq = fits.getdata(product, "DQ")[40:-40, 40:-40]
+    assert 0.002 < np.mean((dq & 3) > 0) < 0.02  # 0.2 % of the pixels, in each of four dithers
+    assert np.mean((dq & 32) > 0) == 0.0
+
+
+def test_a_missing_calibration_is_named(raw):
+    files = [str(path) for path in sorted(raw.glob("*.fits")) if "FLAT" not in fits.getval(path, "ESO DPR TYPE")]
+    result = run("reduce", *files, "-o", str(raw / "none"))
+    assert result.code == 69
+    assert all(words in result.err for words in ("no flat", "FILT2 NAME = Ks", "there is none", "--allow-missing"))
+    assert not list((raw / "none").glob("*"))
+    allowed = run("reduce", *files, "-o", str(raw / "none"), "--allow-missing")
+    assert allowed.code == 0
+    assert fits.getheader(json.loads(allowed.out.splitlines()[0])["file"])["ESO PRO MISSING"] == "flat"
+
+
+def test_the_plan_is_json_and_writes_nothing(raw, tmp_path):
+    result = run("reduce", "--plan", *map(str, raw.glob("*.fits")))
+    plan = json.loads(result.out)
+    assert [len(plan[kind]) for kind in ("science", "dark", "flat", "standard", "missing")] == [4, 3, 3, 0, 0]
