@@ -22,6 +22,7 @@ TOPICS = (
     "batch",
     "output",
     "exit-codes",
+    "reduction",
     "plugins",
     "changes",
     "contributing",

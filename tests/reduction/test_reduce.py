@@ -70,7 +70,7 @@ def product(raw):
 
 @pytest.fixture(scope="module")
 def measured(product):
-    """Return SCI, ERR, the places of the stars (0-based), the expected frame of the first pointing, their places there."""
+    """Return SCI, ERR, the stars' places (0-based), the expected frame of the first pointing, the places there."""
     expected = run("--product", "expected", stdin=json.dumps(document())).out
     (product.parent / "expected.fits").write_bytes(expected)
     with fits.open(product.parent / "expected.fits") as hdus, fits.open(product) as reduced:
