@@ -61,6 +61,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"INS.WLEN.CWLEN": 2216.704, "INS.SLIT1.NAME": "w_0.4"},
     ],
     ("crires2", "spec_ngs"): [{}],
+    ("fors", "lss"): [{}, {"INS.GRIS1.NAME": "GRIS_1400V+18", "SEQ.CCD": "B"}, {"INS.COLL.NAID": "COLL_HR+7"}],
 }
 """Of spectrographs: for each mode, keys of the instrument section."""
 CALIBRATIONS = ("arc", "flat", "pinhole", "twilight", "off", "dark", "sky", "std", "detlin")
@@ -72,6 +73,7 @@ CALIBRATED = {
     ("eris", "ifs_lgs"): [],
     ("eris", "lss_lgs"): [],
     ("crires2", "spec_noao"): [],
+    ("fors", "lss"): [],
 }
 
 

@@ -88,6 +88,7 @@ def request(name, mode, changes):
     ("name", "mode", "mag", "number", "window"),
     [
         ("metis", "lss_l_scao", 12, 1, (900, 900, 240, 200)),
+        ("fors", "lss", 19, 1, (900, 100, 240, 200)),
         ("eris", "ifs_ngs", 12, 1, (0, 1000, 2048, 200)),
         ("crires2", "spec_ngs", 8, 2, (900, 0, 120, 2048)),
     ],

@@ -61,7 +61,8 @@ def build(
     if "spectrograph" in facts:
         from elvis_cli.instrument import spectrograph as spectrographs
 
-        spectrograph = spectrographs.make(facts.part("spectrograph"), facts.text("kind"), folder, scale, binning)
+        pixel = scale, detector.pixel_mm / binning
+        spectrograph = spectrographs.make(facts.part("spectrograph"), facts.text("kind"), folder, pixel, binning)
         band = spectrographs.band(spectrograph, band)
     axis, design_distortion = telescope_axis(facts)
     names, unusual = describe(in_beam, peak)

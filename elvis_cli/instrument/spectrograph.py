@@ -12,7 +12,7 @@ import numpy as np
 from elvis_cli.base.curve import Curve
 from elvis_cli.base.geometry import rotate
 from elvis_cli.errors import ResourceError
-from elvis_cli.instrument import grating
+from elvis_cli.instrument import grating, grism
 from elvis_cli.instrument.sourced_table import EVERYWHERE, SourcedTable
 from elvis_cli.model.sourced_value import SourcedValue
 from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
@@ -21,10 +21,10 @@ Units = tuple[float, float, float]
 """Of a trace file: factor on its s, its wavelength 0 in um, and its unit of wavelength in um."""
 
 
-def make(facts: SourcedTable, kind: str, folder: Path, pixel_scale: float, binning: int) -> Spectrograph:
+def make(facts: SourcedTable, kind: str, folder: Path, pixel: tuple[float, float], binning: int) -> Spectrograph:
     """Return the spectrograph of the table ``facts`` of a mode of a ``kind``; its trace files lie in ``folder``.
 
-    ``pixel_scale`` is that of an unbinned pixel, arcsec.
+    ``pixel`` is the side of an unbinned pixel, arcsec and mm.
 
     Raises
     ------
@@ -32,9 +32,9 @@ def make(facts: SourcedTable, kind: str, folder: Path, pixel_scale: float, binni
         A figure or a trace file is missing or invalid.
     """
     apertures = _apertures(facts.part("aperture"))
-    scale = facts.number("across", "arcsec") if "across" in facts else pixel_scale
+    scale = facts.number("across", "arcsec") if "across" in facts else pixel[0]
     orders = facts.tree.get("orders")
-    traces = [t for t in _all_traces(facts, folder, len(apertures)) if orders is None or t.order in orders]
+    traces = [t for t in _all_traces(facts, folder, apertures, pixel) if orders is None or t.order in orders]
     if not traces:
         raise ResourceError(f"{facts.file}: {facts.path}.traces: no traces", file=facts.file)
     return Spectrograph(
@@ -77,14 +77,19 @@ def _apertures(facts: SourcedTable) -> tuple[Aperture, ...]:
     return tuple(Aperture(x + dx, y + dy, length, width, angle, offset + s) for dx, dy, s in turn)
 
 
-def _all_traces(facts: SourcedTable, folder: Path, apertures: int) -> tuple[Trace, ...]:
-    """Return the traces of all files, or, with a ``centre``, those of the grating rotated to it."""
+def _all_traces(
+    facts: SourcedTable, folder: Path, apertures: tuple[Aperture, ...], pixel: tuple[float, float]
+) -> tuple[Trace, ...]:
+    """Return the traces of a grism, or of all files, or, with a ``centre``, those of the grating rotated to it."""
+    if "grism" in facts:
+        place = facts.value("place", "arcsec") if "place" in facts else (0.0, 0.0)
+        return grism.traces(facts.part("grism"), apertures, pixel[0] / pixel[1], (float(place[0]), float(place[1])))
     units = (
         facts.number("scale", "1") if "scale" in facts else 1.0,
         facts.number("middle", "um") if "middle" in facts else 0.0,
         facts.number("dispersion", "um") if "dispersion" in facts else 1.0,
     )
-    settings = [_traces(facts, folder / name, apertures, units) for name in facts.tree.get("traces", [])]
+    settings = [_traces(facts, folder / name, len(apertures), units) for name in facts.tree.get("traces", [])]
     traces = tuple(trace for setting in settings for trace in setting.traces)
     if "blaze" not in facts:
         return traces

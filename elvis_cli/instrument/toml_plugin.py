@@ -197,11 +197,24 @@ class TomlInstrument:
             return ()
         from elvis_cli.instrument import spectrograph
 
-        scale, binning = facts.number("pixel_scale", "arcsec"), int(facts.number("binning", "1"))
-        return spectrograph.make(facts.part("spectrograph"), facts.text("kind"), self.folder, scale, binning).traces
+        detector = facts.part("detectors", facts.text("detector"))
+        pixel, binning = (
+            (facts.number("pixel_scale", "arcsec"), detector.number("pixel", "mm")),
+            facts.number("binning", "1"),
+        )
+        kind = facts.text("kind")
+        return spectrograph.make(facts.part("spectrograph"), kind, self.folder, pixel, int(binning)).traces
 
     def _defaults(self, mode: str) -> dict[str, Any]:
-        return {key: table["default"] for key, table in self.keys(mode).items()}
+        defaults = {key: table["default"] for key, table in self.keys(mode).items()}
+        return {**defaults, **self._going_with(mode, defaults)}
+
+    def _going_with(self, mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the defaults of other keys that go with the chosen options: a grism's order-sorting filter."""
+        followers: dict[str, Any] = {}
+        for key, table in self.keys(mode).items():
+            followers |= table.get("defaults", {}).get(options[key], {})
+        return followers
 
     def _options(self, mode: str, keys: Mapping[str, Any]) -> dict[str, Any]:
         """Return the option (or number) of every key, the default where the request has none (or null)."""
@@ -223,7 +236,8 @@ class TomlInstrument:
             if name is None:
                 raise choice_error(where, value, filter(None, means))
             options[key] = means[name] if isinstance(table["default"], str) else float(means[name])
-        return options
+        going = self._going_with(mode, options)
+        return {**options, **{key: option for key, option in going.items() if keys.get(key) is None}}
 
     def _remarks(self, mode: str, keys: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
         """Return notes on the chosen options, and on older keys that a newer key overrules."""

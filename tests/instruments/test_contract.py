@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import tomllib
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tests.each import each, failures
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [f for f in Path(elvis_instruments.__path__[0]).iterdir() if f.is_dir() and f.name[0] != "_"]
+MAX_SETTINGS = 1000
+"""Of a mode, all of which are configured."""
 MODES = [(name, mode.mode) for name in registry.names() for mode in registry.load(name).modes()]
 
 
@@ -68,11 +71,18 @@ def curves(setup):
 
 
 def settings(plugin, mode):
-    """Yield every combination of options of the keys that are no filter wheels, with each option of each wheel."""
+    """Yield every combination of options of the keys that are no filter wheels, with each option of each wheel.
+
+    Where these are many, all combinations of two keys, beside the defaults.
+    """
     keys = plugin.keys(mode)
     offered = {
         k: [o for o in t.get("options", t.get("range")) if o not in t.get("refused", {})] for k, t in keys.items()
     }
+    if math.prod(len(options) for options in offered.values()) > MAX_SETTINGS:
+        for one, other in itertools.combinations(offered, 2):
+            yield from ({one: a, other: b} for a, b in itertools.product(offered[one], offered[other]))
+        return
     wheels = {key: offered.pop(key) for key, table in keys.items() if table.get("role") == "filter"}
     chosen = [{wheel: option} for wheel, options in wheels.items() for option in options] or [{}]
     for others in itertools.product(*offered.values()):

@@ -1,0 +1,124 @@
+"""FORS2's spectra against the user manual's figures, and against its images."""
+
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+
+from elvis_cli import pipeline
+from elvis_cli.instrument import registry
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.request import parse
+
+GRISMS = {  # F2UM Tab. 2.4: centre, shortest, longest (nm), R with 1 arcsec, order-sorting filter
+    "GRIS_1200B+97": (436.0, 366, 511, 1420, "none"),
+    "GRIS_1400V+18": (520.3, 456, 586, 2100, "none"),
+    "GRIS_1200R+93": (653.0, 575, 731, 2140, "GG435+81"),
+    "GRIS_1028z+29": (860.0, 773, 948, 2560, "OG590+32"),
+    "GRIS_600B+22": (462.7, 330, 621, 780, "none"),
+    "GRIS_600RI+19": (677.7, 512, 845, 1000, "GG435+81"),
+    "GRIS_600z+23": (892.7, 737, 1070, 1260, "OG590+32"),
+    "GRIS_300V+10": (584.9, None, None, 440, "GG435+81"),
+    "GRIS_300I+11": (857.5, None, None, 660, "OG590+32"),
+    "GRIS_150I+27": (716.9, None, None, 260, "OG590+32"),
+    "GRIS_1200g+96": (486.0, 417, 564, 1605, "none"),
+    "GRIS_600V+94": (581.0, 443, 737, 990, "GG435+81"),
+    "GRIS_600R+14": (627.7, 501, 769, 1160, "GG435+81"),
+    "GRIS_600I+25": (793.5, 663, 939, 1500, "OG590+32"),
+    "GRIS_200I+28": (743.2, None, None, 380, "none"),
+}
+OWN_DISAGREEMENT = {"GRIS_1200B+97", "GRIS_600z+23", "GRIS_1200g+96"}
+"""Whose R in the manual differs by 5 to 9 % from its own dispersion and the 8 pixels of an arcsec."""
+SLITS = {"0_3": 0, "0_4": 91, "0_5": -91, "0_7": 182, "1_0": -182, "1_3": 272, "1_6": -272, "2_0": 362, "2_5": -362}
+"""F2UM Tab. 2.5: pixels (SR) beside the field's middle."""
+
+
+def request(mode="lss", elvis=None, mag=20, **keys):
+    document = registry.load("fors").example(mode)
+    document["instrument"] |= {"INS.FILT1.NAME": None, **keys}
+    document["target"]["sed"]["spectrum"] = {"spectrumtype": "blackbody", "params": {"temperature": 9600}}
+    document["target"]["brightness"]["mag"] = mag
+    document["elvis"] = elvis or {}
+    return document
+
+
+def configure(**keys):
+    return registry.load("fors").configure(parse.read(json.dumps(request(**keys)), strict=True))
+
+
+@cache
+def prepared(text):
+    return pipeline.prepare(parse.read(text))
+
+
+def place(setup, wave):
+    """Return the column (unbinned, from the detector's middle) of a wavelength (nm) in the middle of the slit."""
+    trace = setup.spectrograph.traces[0]
+    x, _ = trace.place(np.atleast_1d(wave) * 1e-3, np.zeros(np.size(wave)))
+    return x / 0.015
+
+
+@pytest.mark.parametrize("grism", GRISMS)
+def test_wavelengths_and_resolving_power_are_those_of_the_manual(grism):
+    centre, low, high, power, sorting = GRISMS[grism]
+    setup = configure(**{"INS.GRIS1.NAME": grism, "INS.SLIT.NAME": "lSlit0_3arcsec"})
+    assert place(setup, centre) == pytest.approx(0.0, abs=0.1)
+    if low is not None:
+        ends = place(setup, np.array([low, high]))
+        assert ends == pytest.approx([-2048, 2048], abs=0.005 * 4096)
+    assert setup.header["ESO INS FILT1 NAME"] == sorting
+    trace = setup.spectrograph.traces[0]
+    wide = configure(**{"INS.GRIS1.NAME": grism}).spectrograph
+    middle = np.array([centre * 1e-3])
+    reached = centre * 1e-3 / (trace.dispersion(middle, 0.0, 0.03)[0] * wide.line_width(wide.apertures[0]))
+    assert reached == pytest.approx(power, rel=0.09 if grism in OWN_DISAGREEMENT else 0.05)
+
+
+@pytest.mark.parametrize(("collimator", "factor"), [("COLL_SR+6", 1), ("COLL_HR+7", 2)])
+def test_slits_stand_at_their_own_places(collimator, factor):
+    found = {
+        name: place(configure(**{"INS.SLIT.NAME": f"lSlit{name}arcsec", "INS.COLL.NAID": collimator}), 584.9)[0]
+        for name in SLITS
+    }
+    assert found == pytest.approx({name: factor * pixels for name, pixels in SLITS.items()}, abs=2)
+
+
+def test_a_named_filter_takes_the_place_of_the_grisms_own():
+    assert configure(**{"INS.FILT1.NAME": "none"}).header["ESO INS FILT1 NAME"] == "none"
+    assert "INS.FILT1.NAME" in registry.load("fors").example("lss")["instrument"]
+
+
+def test_spectrum_is_the_image_times_the_grism():
+    """Electrons of a star in a wide slit: the imaging mode's throughput times grism and filter, times slit."""
+    keys = {"INS.GRIS1.NAME": "GRIS_600RI+19", "INS.SLIT.NAME": "lSlit2_5arcsec"}
+    spectrum = prepared(json.dumps(request(**keys)))
+    image = prepared(json.dumps(request("img_nopol", **{"INS.FILT1.NAME": "GG435+81"})))
+    lit = {}
+    for name, ready in (("spectrum", spectrum), ("image", image)):
+        detector = ready.setup.detector
+        whole = Window(0, 0, detector.nx, detector.ny)
+        chip = detector.chip(1)
+        lit[name] = float(ready.renderer.illuminate(chip, whole, frozenset({"stars"})).sum(dtype=float))
+    budget, trace = image.renderer.light.budget, spectrum.setup.spectrograph.traces[0]
+    light = image.renderer.light.target.density * budget.width
+    sees = (budget.wave > trace.wave[0]) & (budget.wave < trace.wave[1])
+    share = float(np.sum((light * trace.efficiency.at(budget.wave))[sees]) / light.sum())
+    slit = float(spectrum.renderer.apertures.enslitted(0).mean())
+    assert slit > 0.9
+    assert lit["spectrum"] / lit["image"] == pytest.approx(share * slit, rel=0.03)
+
+
+@pytest.mark.parametrize("kind", ["arc", "flat", "bias", "dark", "twilight", "std"])
+def test_calibrations_are_told_as_the_data_flow_knows_them(kind):
+    setup = registry.load("fors").configure(parse.read(json.dumps(request(elvis={"calibration": kind}))))
+    types = {
+        "arc": "WAVE,LAMP",
+        "flat": "FLAT,LAMP",
+        "bias": "BIAS",
+        "dark": "DARK",
+        "twilight": "FLAT,SKY",
+        "std": "STD",
+    }
+    assert setup.header["ESO DPR TYPE"] == types[kind]
+    assert setup.header["ESO DPR TECH"] == ("IMAGE" if kind in ("bias", "dark") else "SPECTRUM")
