@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,6 +27,17 @@ MAX_GROUPS_WITH_WINGS = 8
 """Spectra that keep the wings of their sources to themselves; of more, all wings have the mean spectrum."""
 MAX_KEPT_BYTES = 2**28
 """Of all traces' layers up to which they are computed once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """Light that is drawn at once: that of a trace, or of all fibres that lie side by side in an order."""
+
+    sampled: SampledTrace
+    aperture: Aperture
+    """Slit that it fills: an aperture, or the one in which the fibres lie."""
+    traces: tuple[int, ...]
+    """Numbers of the traces."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +65,14 @@ class ApertureLight:
         """Return the aperture of a trace."""
         return self.spectrograph.apertures[sampled.trace.aperture]
 
-    def grid(self, sampled: SampledTrace) -> tuple[Floats, float]:
+    @cached_property
+    def bands(self) -> tuple[Band, ...]:
+        """What is drawn at once: each trace alone."""
+        return tuple(Band(one, self.aperture(one), (number,)) for number, one in enumerate(self.traces))
+
+    def grid(self, band: Band) -> tuple[Floats, float]:
         """Return the samples of s (arcsec) of the profiles of a trace, and their pitch."""
-        aperture, scale = self.aperture(sampled), sampled.spatial_scale
+        aperture, scale = band.aperture, band.sampled.spatial_scale
         pitch = scale * PITCH
         beyond = aperture.length / 2 + scale * (0.5 + 1.5 * self.spectrograph.blur) + EDGE * pitch
         count = 2 * math.ceil(beyond / pitch) + 1
@@ -79,6 +95,25 @@ class ApertureLight:
         if sum(one.nbytes for one in tuple(self._kept.values())) + layers.nbytes < MAX_KEPT_BYTES:
             self._kept[number] = layers
         return layers
+
+    def rows(self, number: int, centre: float, reach: int) -> Floats:
+        """Return s (arcsec) of the pixels of a trace ``reach`` to either side of ``centre``, within the aperture."""
+        sampled = self.traces[number]
+        aperture = self.aperture(sampled)
+        rows = centre + np.arange(-reach, reach + 1) * sampled.spatial_scale
+        rows = rows[np.abs(rows - aperture.offset) <= aperture.length / 2]
+        return rows if rows.size else np.array([aperture.offset])
+
+    def on_rows(self, number: int, rows: Floats, p: Floats, parts: Collection[str]) -> Image:
+        """Return some parts of the light (n, m) on pixels at ``rows`` (m,) of s and ``p`` (n,) of a trace."""
+        sampled = self.traces[number]
+        grid, pitch = self.grid(self.bands[number])
+        at = (rows - grid[0]) / pitch
+        near = slice(math.floor(at[0]), math.ceil(at[-1]) + 2)
+        below = np.floor(at).astype(int) - near.start
+        part = (at - np.floor(at)).astype(np.float32)
+        lines = self.layers(number).straight(near, (p - sampled.p[0]) * FINE, parts) * np.float32(sampled.spatial_scale)
+        return np.asarray(lines[below].T * (1 - part) + lines[below + 1].T * part, np.float32)
 
     @cached_property
     def _kept(self) -> dict[int, Layers]:
@@ -132,7 +167,7 @@ class ApertureLight:
         aperture, scale = self.aperture(sampled), self.spectrograph.dispersion_scale
         order = self._orders[sampled.trace.order]
         count = slit_plane.strips(aperture, scale)
-        s, _ = self.grid(sampled)
+        s, _ = self.grid(Band(sampled, aperture, ()))
         width = aperture.width / scale
         hats = [self._hat(sampled.wave, n) for n in range(self.plane.wave.size)]
         hats.append(np.ones(sampled.wave.size))  # of light that is spread alike at all wavelengths
@@ -156,10 +191,9 @@ class ApertureLight:
                 for member, each in zip(own, profiles, strict=True):
                     builder.add(part, each, centres, spectra[member], n)
         for electrons, source in zip(order.uniform, self.light.uniform, strict=True):
-            pieces = count if aperture.fibre else 1
-            even = slit_plane.uniform(aperture, pieces, s, sampled.spatial_scale)
-            spectrum = builder.spectrum(self._spectrum(sampled, order, electrons, width / pieces))
-            builder.add(source.part, even, centres if pieces > 1 else np.zeros(1), spectrum, len(hats) - 1)
+            even = slit_plane.uniform(aperture, s, sampled.spatial_scale)
+            spectrum = builder.spectrum(self._spectrum(sampled, order, electrons, width))
+            builder.add(source.part, even, np.zeros(1), spectrum, len(hats) - 1)
         return builder.layers()
 
     def _spectrum(self, sampled: SampledTrace, order: _Order, electrons: Floats, width: float) -> Floats:

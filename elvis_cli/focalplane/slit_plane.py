@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.geometry import rotate, sky_to_field
-from elvis_cli.base.overlap import circle_below, circle_on_pixels
+from elvis_cli.base.overlap import circle_below
 from elvis_cli.errors import ResourceError
 from elvis_cli.focalplane import imager
 from elvis_cli.light.compose import Scene
@@ -69,11 +69,11 @@ def refraction_drift(spectrograph: Spectrograph, setup: Setup, parallactic: floa
 def wavelengths(band: tuple[float, float], drift: Drift, fwhm: float) -> Floats:
     """Return the wavelengths (um) at which the plane is drawn; ``fwhm`` (arcsec) is the PSF's."""
     displacement = math.dist(drift.at(band[0]), drift.at(band[1]))
-    parts = max(_steps(band), displacement / (MAX_DRIFT * fwhm))
+    parts = max(steps(band), displacement / (MAX_DRIFT * fwhm))
     return np.geomspace(*band, min(max(math.ceil(parts), 1), MAX_WAVELENGTHS - 1) + 1)
 
 
-def _steps(band: tuple[float, float]) -> float:
+def steps(band: tuple[float, float]) -> float:
     """Return how many steps of SPREAD a band spans."""
     return math.log(band[1] / band[0]) / math.log(PSF_WAVE_RATIO)
 
@@ -111,7 +111,7 @@ class SlitPlane:
         window = Window(0, 0, self.setup.detector.nx, self.setup.detector.ny)
 
         def image(number: int) -> Image:
-            return _restricted(self.imagers[number], scene).illuminate(self.chips[number], window, parts)
+            return restricted(self.imagers[number], scene).illuminate(self.chips[number], window, parts)
 
         last = len(self.imagers) - 1
         low, high = (0, last) if band is None else np.searchsorted(self.wave, band).tolist()
@@ -125,8 +125,7 @@ class SlitPlane:
         """Return the light of ``count`` strips of an aperture, per arcsec along it, averaged over
         ``spatial_scale`` arcsec.
 
-        ``s`` (m,) is where, in the coordinate of the aperture's traces: (images, count, m). A fibre shows its own
-        shape, whatever fell into it.
+        ``s`` (m,) is where, in the coordinate of the aperture's traces: (images, count, m).
         """
         t, along = rotate(aperture.x, aperture.y, aperture.angle)
         q = self.setup.optics.pixel_scale
@@ -143,10 +142,6 @@ class SlitPlane:
         )
         stack = np.stack([image[near] for image in images])
         t, along = t - self.origin[0] - left * q, along - self.origin[1] - bottom * q
-        if aperture.fibre:
-            circle = circle_on_pixels((stack.shape[1], stack.shape[2]), t / q - 0.5, along / q - 0.5, half / q)
-            light = np.sum(stack * circle, axis=(1, 2))
-            return np.asarray(light[:, None, None] * disc(half, edges, s - aperture.offset, spatial_scale))
         lines = np.diff(_interpolated(_summed(stack), (t + edges) / q), axis=-1).swapaxes(1, 2)
         sums = _summed(lines)
         ends = [np.clip(s - aperture.offset + side * spatial_scale / 2, -half, half) for side in (-1, 1)]
@@ -159,11 +154,9 @@ class SlitPlane:
         return float(mean[0, 0, 0]) * aperture.length
 
 
-def uniform(aperture: Aperture, count: int, s: Floats, spatial_scale: float) -> Floats:
-    """Return the strips (count, m) of what fills the field: arcsec2 per arcsec along the aperture."""
-    half, edges = aperture.length / 2, np.linspace(-0.5, 0.5, count + 1) * aperture.width
-    if aperture.fibre:
-        return math.pi * half**2 * disc(half, edges, s - aperture.offset, spatial_scale)
+def uniform(aperture: Aperture, s: Floats, spatial_scale: float) -> Floats:
+    """Return the profile (1, m) of what fills the field: arcsec2 per arcsec along the aperture."""
+    half, edges = aperture.length / 2, np.linspace(-0.5, 0.5, 2) * aperture.width
     low, high = (np.clip(s - aperture.offset + side * spatial_scale / 2, -half, half) for side in (-1, 1))
     return np.outer(np.diff(edges), (high - low) / spatial_scale)
 
@@ -183,8 +176,7 @@ def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectro
         The apertures do not all have the same angle, a multiple of 90 deg.
     """
     setup = light.setup
-    slits = [a for a in spectrograph.apertures if not a.fibre]
-    angles = {a.angle for a in slits} or {0.0}
+    angles = {a.angle for a in spectrograph.apertures}
     if len(angles) > 1 or min(angles) % 90.0:
         raise ResourceError("apertures must share one angle, a multiple of 90 deg: the position angle turns the field")
     angle = min(angles)
@@ -210,7 +202,7 @@ def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectro
         one = replace(virtual, optics=replace(optics, filter_centre=wave))
         return imager.prepare(replace(light, setup=one), scene, (np.array([wave]), np.ones(1)))
 
-    psf_wave = np.geomspace(*setup.optics.band, max(1, math.ceil(_steps(setup.optics.band))) + 1)
+    psf_wave = np.geomspace(*setup.optics.band, max(1, math.ceil(steps(setup.optics.band))) + 1)
     imagers = parallel.gather(prepare, [float(w) for w in psf_wave])
     wave = wavelengths(setup.optics.band, drift, min(one.psf.fwhm for one in imagers))
     nearest = np.argmin(np.abs(np.log(wave[:, None] / psf_wave)), axis=1)
@@ -219,7 +211,7 @@ def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectro
     return SlitPlane(virtual, wave, tuple(imagers[n] for n in nearest), chips, origin)
 
 
-def _restricted(whole: imager.Imager, scene: Scene) -> imager.Imager:
+def restricted(whole: imager.Imager, scene: Scene) -> imager.Imager:
     """Return an Imager for a part of its scene: its PSFs are those of the stars that are left."""
     if whole.zones is not None or len(whole.psf.fine) == 1:
         return replace(whole, scene=scene)

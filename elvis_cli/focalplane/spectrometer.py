@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.constants import LIGHT
-from elvis_cli.focalplane import imager, slit_plane, trace
-from elvis_cli.focalplane.aperture_light import EDGE, ApertureLight
+from elvis_cli.focalplane import fibre_plane, imager, slit_plane, trace
+from elvis_cli.focalplane.aperture_light import EDGE, ApertureLight, Band
+from elvis_cli.focalplane.fibre_light import FibreLayers, FibreLight
 from elvis_cli.focalplane.layers import PITCH, Layers
 from elvis_cli.focalplane.renderer import PARTS
 from elvis_cli.focalplane.samples import Samples, Wavelengths
@@ -43,7 +45,7 @@ class Spectrometer:
 
     scene: Scene
     """All of it, with the rates that an image would have."""
-    apertures: ApertureLight
+    apertures: ApertureLight | FibreLight
     """The light of the scene's parts of one spectrum each, in the apertures."""
     notes: tuple[str, ...] = ()
 
@@ -78,20 +80,21 @@ class Spectrometer:
         image = np.zeros((window.ny, window.nx), np.float32)
         maps = {
             number: trace_map
-            for number in range(len(self.apertures.traces))
+            for number in range(len(self.apertures.bands))
             if (trace_map := self._trace_map(number, chip)) is not None
             and trace_map.x0 < window.x0 + window.nx
             and trace_map.x1 > window.x0
             and trace_map.y0 < window.y0 + window.ny
             and trace_map.y1 > window.y0
         }
-        layers = dict(zip(maps, parallel.gather(self.apertures.layers, list(maps)), strict=True))
+        build: Callable[[int], Layers | FibreLayers] = self.apertures.layers
+        layers = dict(zip(maps, parallel.gather(build, list(maps)), strict=True))
 
         def work(_: int, rows: slice) -> None:
             row = window.y0 + rows.start
             part = Window(window.x0, row, window.nx, rows.stop - rows.start)
             for number, trace_map in maps.items():
-                rectified = self._rectify(self.apertures.traces[number], trace_map, layers[number], part, parts)
+                rectified = self._rectify(self.apertures.bands[number], trace_map, layers[number], part, parts)
                 if rectified is not None:
                     box = trace_map.x0, trace_map.y0, trace_map.x1, trace_map.y1
                     nodes = trace_map.p, trace_map.s, trace_map.density
@@ -109,11 +112,11 @@ class Spectrometer:
             np.full(shape, np.nan, np.float32), np.zeros(shape, np.int16), np.full(shape, -1, np.int16),
             np.full(shape, np.nan, np.float32),
         )  # fmt: skip
-        for number, sampled in enumerate(self.apertures.traces):
+        for number, band in enumerate(self.apertures.bands):
             trace_map = self._trace_map(number, chip)
             if trace_map is None:
                 continue
-            aperture = self.apertures.aperture(sampled)
+            sampled, aperture = band.sampled, band.aperture
             left, right = max(trace_map.x0, window.x0), min(trace_map.x1, window.x0 + window.nx)
             low, high = max(trace_map.y0, window.y0), min(trace_map.y1, window.y0 + window.ny)
             if left >= right or low >= high:
@@ -124,34 +127,25 @@ class Spectrometer:
             limits = 0.0, sampled.length, aperture.offset - half, aperture.offset + half
             box = trace_map.x0, trace_map.y0, trace_map.x1, trace_map.y1
             dispersion.locate(p, s, low, left, box, STEP, (trace_map.p, trace_map.s, trace_map.density), limits)
-            inside = np.isfinite(p)
+            seen = self._aperture_at(band, s)
+            inside = np.isfinite(p) & (seen >= 0)
             pixels.wave[cut][inside] = np.interp(p[inside], sampled.p, sampled.wave)
             pixels.order[cut][inside] = sampled.trace.order
-            pixels.aperture[cut][inside] = sampled.trace.aperture
+            pixels.aperture[cut][inside] = seen[inside]
             pixels.s[cut][inside] = s[inside]
         return pixels
 
     def samples(self, number: int, reach: int) -> Samples:
         """Return the light around the target, ``reach`` pixels to either side, along trace ``number``."""
         sampled = self.apertures.traces[number]
-        aperture, scale = self.apertures.aperture(sampled), sampled.spatial_scale
-        centre = aperture.offset + aperture.within(*self.scene.centre)[1]
-        rows = centre + np.arange(-reach, reach + 1) * scale
-        rows = rows[np.abs(rows - aperture.offset) <= aperture.length / 2]
-        if not rows.size:
-            rows = np.array([aperture.offset])
+        aperture = self.apertures.aperture(sampled)
+        centre = aperture.offset + (0.0 if aperture.fibre else aperture.within(*self.scene.centre)[1])
+        rows = self.apertures.rows(number, centre, reach)
         p = np.arange(0.5, sampled.length, 1.0)
         wave = np.interp(p, sampled.p, sampled.wave)
-        layers = self.apertures.layers(number)
-        grid, pitch = self.apertures.grid(sampled)
-        at = (rows - grid[0]) / pitch
-        near = slice(math.floor(at[0]), math.ceil(at[-1]) + 2)
-        below = np.floor(at).astype(int) - near.start
-        part = (at - np.floor(at)).astype(np.float32)
 
         def on_rows(parts: frozenset[str]) -> Image:
-            lines = layers.straight(near, (p - sampled.p[0]) * FINE, parts) * np.float32(scale)
-            return np.asarray(lines[below].T * (1 - part) + lines[below + 1].T * part, np.float32)
+            return self.apertures.on_rows(number, rows, p, parts)
 
         budget, plane = self.light.budget, self.apertures.plane
         efficiency = sampled.trace.efficiency.at(wave)
@@ -174,6 +168,20 @@ class Spectrometer:
         fractions = [self.apertures.enslitted(n, ends) for n in others]
         return self.apertures.plane.wave[ends], np.asarray(sum(fractions, np.zeros(2)))
 
+    def _aperture_at(self, band: Band, s: Floats) -> NDArray[np.int64]:
+        """Return the aperture of a band at each ``s``, -1 beside all."""
+        if not band.aperture.fibre:
+            return np.full(s.shape, band.sampled.trace.aperture)
+        images = [
+            (place, one.length / 2, number)
+            for number in (self.apertures.traces[n].trace.aperture for n in band.traces)
+            for one in (self.spectrograph.apertures[number],)
+            for place in one.images
+        ]
+        place, half, number = (np.array(column) for column in zip(*sorted(images), strict=True))
+        nearest = np.searchsorted((place[1:] + place[:-1]) / 2, np.nan_to_num(s))
+        return np.where(np.abs(s - place[nearest]) <= half[nearest], number[nearest], -1)
+
     def _chips_under(self, x: Floats, y: Floats) -> np.ndarray:
         """Return the number of the chip at each place (mm) of the focal plane, 0 in a gap."""
         detector = self.setup.detector
@@ -193,14 +201,13 @@ class Spectrometer:
         """Return the map of a trace on a chip, None where it does not touch it."""
         key = number, chip.id
         if key not in self._trace_maps:
-            sampled = self.apertures.traces[number]
-            aperture = self.apertures.aperture(sampled)
-            margin = _margin(self.spectrograph, aperture)
-            self._trace_maps[key] = trace.map_on_chip(sampled, aperture, chip, self.setup.detector, margin)
+            band = self.apertures.bands[number]
+            margin = _margin(self.spectrograph, band.aperture)
+            self._trace_maps[key] = trace.map_on_chip(band.sampled, band.aperture, chip, self.setup.detector, margin)
         return self._trace_maps[key]
 
     def _rectify(
-        self, sampled: SampledTrace, trace_map: TraceMap, layers: Layers, window: Window, parts: frozenset[str]
+        self, band: Band, trace_map: TraceMap, layers: Layers | FibreLayers, window: Window, parts: frozenset[str]
     ) -> tuple[Image, tuple[float, float], tuple[float, float]] | None:
         """Return a trace, straightened, as far as a window shows it, with its first (s, p) and the steps of both."""
         rows, columns = (
@@ -210,7 +217,8 @@ class Spectrometer:
         p, s = trace_map.p[rows, columns], trace_map.s[rows, columns]
         if not p.size or not np.isfinite(p).any():
             return None
-        grid, pitch = self.apertures.grid(sampled)
+        sampled = band.sampled
+        grid, pitch = self.apertures.grid(band)
         first_p = sampled.p[0]
         span = (sampled.p.size - 1) // round(PITCH * FINE) + 1
         j0 = max(math.floor((np.nanmin(p) - first_p) / PITCH) - EDGE, 0)
@@ -226,11 +234,19 @@ class Spectrometer:
 
 def sampled_traces(spectrograph: Spectrograph, pixel: float) -> tuple[SampledTrace, ...]:
     """Return the traces of a spectrograph in units of pixels, which are ``pixel`` mm wide."""
-    return tuple(
-        trace.sample(one, aperture, pixel, _margin(spectrograph, aperture))
-        for one in spectrograph.traces
-        for aperture in (spectrograph.apertures[one.aperture],)
-    )
+    sampled: list[SampledTrace] = []
+    shared: dict[tuple[int, int], SampledTrace] = {}
+    slit = Aperture(0.0, 0.0, 1.0, max(one.width for one in spectrograph.apertures))
+    for one in spectrograph.traces:
+        aperture = spectrograph.apertures[one.aperture]
+        if not aperture.fibre:
+            sampled.append(trace.sample(one, aperture, pixel, _margin(spectrograph, aperture)))
+            continue
+        course = id(one.x), id(one.y)  # fibres that lie side by side in one slit
+        if course not in shared:
+            shared[course] = trace.sample(one, slit, pixel, _margin(spectrograph, slit))
+        sampled.append(replace(shared[course], trace=one))
+    return tuple(sampled)
 
 
 def velocity_step(traces: Sequence[SampledTrace]) -> float:
@@ -256,7 +272,6 @@ def prepare(
     """
     setup = light.setup
     drift = slit_plane.refraction_drift(spectrograph, setup, geometry.parallactic, geometry.position_angle)
-    plane = slit_plane.build(light, scene, drift, spectrograph)
     resolution = spectrograph.resolving_power(setup.optics.band, setup.detector.pixel_mm)
     notes: tuple[str, ...] = ()
     if resolution > SKY_RESOLUTION:
@@ -266,7 +281,14 @@ def prepare(
         )
     if scene.x.size > imager.MAX_STARS_DRAWN_SINGLY and isinstance(setup.psf, AoPsf | CubePsf):
         notes += ("the target's PSF is that of all stars in the apertures",)
-    return Spectrometer(scene, ApertureLight(spectrograph, groups, light, plane, traces), notes)
+    apertures: ApertureLight | FibreLight
+    if all(aperture.fibre for aperture in spectrograph.apertures):
+        fibres = fibre_plane.build(light, scene, drift, spectrograph)
+        apertures = FibreLight(spectrograph, groups, light, fibres, traces)
+    else:
+        plane = slit_plane.build(light, scene, drift, spectrograph)
+        apertures = ApertureLight(spectrograph, groups, light, plane, traces)
+    return Spectrometer(scene, apertures, notes)
 
 
 def _margin(spectrograph: Spectrograph, aperture: Aperture) -> float:

@@ -5,11 +5,45 @@ An arm is data: a table ``arms.NAME`` of the instrument that is laid over all ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.model.request import Request
 from elvis_cli.model.spectrograph import Trace
+
+ORDER_KEYS = ("orders_list", "order")
+"""Keys of every spectrograph: the orders of the output tables (`order`: first generation)."""
+
+
+def active(names: Sequence[str], request: Request) -> tuple[str, ...]:
+    """Return the arms that take part, the default first: that which drives the exposure or has the instrument's name.
+
+    In the first generation the ``instrument`` section may have a section for each arm, with ``isActive``.
+    """
+    sections = {name: section for name in names if isinstance(section := request.keys.get(name), Mapping)}
+    left = [name for name in names if sections.get(name, {}).get("isActive") is not False] or list(names)
+    driver = str((request.document.get("instrument") or {}).get("driver") or request.instrument).casefold()
+    return tuple(sorted(left, key=lambda name: name != driver))
+
+
+def flatten(request: Request, arms: Mapping[str, Any], chosen: str = "") -> Request:
+    """Return the request with the keys of the arms' own sections among the others, under the instrument's names.
+
+    ``section`` of an arm's table has the instrument's name of each key; the list of orders is that of the arm
+    ``chosen``.
+    """
+    keys = dict(request.keys)
+    for name, table in arms.items():
+        section = keys.get(name)
+        if "section" not in table or not isinstance(section, Mapping):
+            continue
+        del keys[name]
+        named = {table["section"].get(key, key): value for key, value in section.items() if key != "isActive"}
+        own = {key: value for key, value in named.items() if key not in ORDER_KEYS or name == chosen}
+        keys |= {key: value for key, value in own.items() if value is not None}
+    return replace(request, keys=keys)
 
 
 def asked(instrument: str, names: Sequence[str], request: Request) -> str | None:

@@ -72,6 +72,12 @@ def make(
     return result, cards
 
 
+def reference(facts: SourcedTable, find: Callable[[str, str], Path]) -> tuple[Lamp, ...]:
+    """Return the lamps that shine into reference fibres."""
+    names = facts.part("spectrograph", "reference_lamp").tree.get("lamps", ())
+    return tuple(_lamp(name, facts, find) for name in names)
+
+
 def faded(calibration: Calibration, request: Request, setup: Setup) -> Calibration:
     """Return the calibration at the time of its exposure: a twilight fades from the start of its template on.
 

@@ -12,15 +12,17 @@ import numpy as np
 
 from elvis_cli.base.curve import Curve
 from elvis_cli.errors import RequestError, ResourceError, choice_error
-from elvis_cli.instrument import conditions, filters, optical_models, readout
+from elvis_cli.instrument import conditions, fibres, filters, optical_models, readout
 from elvis_cli.instrument.filters import Filter
 from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.model.atmosphere import Atmosphere
 from elvis_cli.model.detector import Chip, Detector, Quadrant
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.exposure import Exposure
+from elvis_cli.model.psf_model import AoPsf, PsfModel
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Frame, Goal, Optics, Setup
+from elvis_cli.model.spectrograph import Spectrograph
 from elvis_cli.model.telescope import AoSystem, PupilMask, Surface, Telescope
 
 TANGENT = 1.0 / 3.0
@@ -61,8 +63,10 @@ def build(
     if "spectrograph" in facts:
         from elvis_cli.instrument import spectrograph as spectrographs
 
-        pixel = scale, detector.pixel_mm / binning
-        spectrograph = spectrographs.make(facts.part("spectrograph"), facts.text("kind"), folder, pixel, binning)
+        table, pixel = facts.part("spectrograph"), (scale, detector.pixel_mm / binning)
+        targets, unreached = fibres.targets(table, request)
+        spectrograph = spectrographs.make(table, facts.text("kind"), folder, pixel, binning, targets)
+        notes += unreached
         band = spectrographs.band(spectrograph, band)
     axis, design_distortion = telescope_axis(facts)
     names, unusual = describe(in_beam, peak)
@@ -88,6 +92,9 @@ def build(
         count = int(timing.number("count", "1"))
     psf = conditions.psf_model(facts, ao, request)
     notes += conditions.image_notes(psf)
+    if spectrograph is not None:
+        spectrograph, own = fed(spectrograph, facts.part("spectrograph"), seeing, psf, request)
+        notes += own
     goal = make_goal(facts.part("seeing"), request, spectral=spectrograph is not None)
     centre = filters.centre(in_beam, band)
     mask = make_pupil_mask(facts.part("pupil_masks"), [f.name for f in in_beam], centre)
@@ -127,6 +134,20 @@ def build(
         values=values,
         notes=(*notes, *seeing_note),
     )
+
+
+def fed(
+    spectrograph: Spectrograph, facts: SourcedTable, seeing: float, psf: PsfModel, request: Request
+) -> tuple[Spectrograph, tuple[str, ...]]:
+    """Return a spectrograph with what its fibres take of a star behind adaptive optics, and notes; slits unchanged."""
+    notes: tuple[str, ...] = ()
+    if request.image_quality.aperture_pix and all(one.fibre for one in spectrograph.apertures):
+        notes += ("/seeing/aperturepix: not used, the image of a fibre is extracted whole",)
+    if "coupling" in facts:
+        star = psf.guide_star_mag if isinstance(psf, AoPsf) else 0.0
+        curve, beyond = fibres.coupling(facts.part("coupling"), seeing, star)
+        spectrograph, notes = dataclasses.replace(spectrograph, coupling=curve), (*notes, *beyond)
+    return spectrograph, notes
 
 
 def make_goal(facts: SourcedTable, request: Request, *, spectral: bool) -> Goal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from elvis_cli.base.curve import Curve
 from elvis_cli.base.geometry import rotate
 from elvis_cli.errors import ResourceError
-from elvis_cli.instrument import grating, grism
+from elvis_cli.instrument import fibres, grating, grism
 from elvis_cli.instrument.sourced_table import EVERYWHERE, SourcedTable
 from elvis_cli.model.sourced_value import SourcedValue
 from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
@@ -21,20 +22,30 @@ Units = tuple[float, float, float]
 """Of a trace file: factor on its s, its wavelength 0 in um, and its unit of wavelength in um."""
 
 
-def make(facts: SourcedTable, kind: str, folder: Path, pixel: tuple[float, float], binning: int) -> Spectrograph:
+def make(
+    facts: SourcedTable,
+    kind: str,
+    folder: Path,
+    pixel: tuple[float, float],
+    binning: int,
+    targets: fibres.Places | None = None,
+) -> Spectrograph:
     """Return the spectrograph of the table ``facts`` of a mode of a ``kind``; its trace files lie in ``folder``.
 
-    ``pixel`` is the side of an unbinned pixel, arcsec and mm.
+    ``pixel`` is the side of an unbinned pixel, arcsec and mm; ``targets`` are where fibres that can be moved are wanted.
 
     Raises
     ------
     ResourceError
         A figure or a trace file is missing or invalid.
     """
-    apertures = _apertures(facts.part("aperture"))
     scale = facts.number("across", "arcsec") if "across" in facts else pixel[0]
+    aperture, fed = facts.part("aperture"), facts.part("aperture").text("kind") == "fibres"
+    apertures = fibres.make(aperture, (scale, pixel[0]), targets) if fed else _apertures(aperture)
     orders = facts.tree.get("orders")
     traces = [t for t in _all_traces(facts, folder, apertures, pixel) if orders is None or t.order in orders]
+    if fed and ("slit" in aperture or "count" in aperture):  # every fibre has the orders of the first
+        traces = [replace(one, aperture=number) for one in traces for number in range(len(apertures))]
     if not traces:
         raise ResourceError(f"{facts.file}: {facts.path}.traces: no traces", file=facts.file)
     return Spectrograph(
@@ -45,6 +56,7 @@ def make(facts: SourcedTable, kind: str, folder: Path, pixel: tuple[float, float
         adc=facts.number("adc", "1") if "adc" in facts else 0.0,
         reference=facts.number("reference", "um") if "reference" in facts else 0.0,
         kind=kind,
+        fill=facts.part("reference_lamp").number("fill", "1") if "reference_lamp" in facts else 0.0,
     )
 
 
@@ -60,9 +72,6 @@ def _apertures(facts: SourcedTable) -> tuple[Aperture, ...]:
     kind = facts.text("kind")
     width = facts.number("width", "arcsec")
     angle = facts.number("angle", "deg") if "angle" in facts else 0.0
-    if kind == "fibres":
-        places = zip(facts.value("x", "arcsec"), facts.value("y", "arcsec"), strict=True)
-        return tuple(Aperture(float(x), float(y), width, width, angle, fibre=True) for x, y in places)
     x, y, offset = (facts.number(name, "arcsec") if name in facts else 0.0 for name in ("x", "y", "offset"))
     length = facts.number("length", "arcsec")
     if kind == "slit":

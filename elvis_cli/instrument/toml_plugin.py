@@ -16,6 +16,7 @@ from typing import Any
 from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer
 from elvis_cli.instrument import arms, registry
 from elvis_cli.instrument import configure as setups
+from elvis_cli.instrument.arms import ORDER_KEYS
 from elvis_cli.instrument.sourced_table import SourcedTable, overlay, read
 from elvis_cli.model.plugin import ModeInfo
 from elvis_cli.model.request import Request
@@ -23,8 +24,6 @@ from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Trace
 
 MODE_KEY = "ins_configuration"
-ORDER_KEYS = ("orders_list", "order")
-"""Keys of every spectrograph: the orders of the output tables (`order`: first generation)."""
 
 
 class TomlInstrument:
@@ -98,6 +97,7 @@ class TomlInstrument:
 
     def unknown_keys(self, request: Request) -> tuple[str, ...]:
         """Return the keys of the request's ``instrument`` section that this instrument does not have."""
+        request = arms.flatten(request, self.document.get("arms", {}))
         requested = self._mode(request)[0]
         mode = (
             requested
@@ -117,7 +117,7 @@ class TomlInstrument:
         RequestError
             There is no such mode, or it does not have the arm that the request names.
         """
-        names = self._arms(self._known_mode(self._mode(request)[0]))
+        names = arms.active(self._arms(self._known_mode(self._mode(request)[0])), request)
         asked = arms.asked(self.name, names, request)
         return names if asked is None else (asked,)
 
@@ -133,18 +133,25 @@ class TomlInstrument:
         """
         chosen, mode_notes = self._mode(request)
         mode = self._known_mode(chosen)
-        options = self._options(mode, request.keys)
-        names = self._arms(mode)
+        names = arms.active(self._arms(mode), request)
+        options = self._options(mode, arms.flatten(request, self.document.get("arms", {})).keys)
         arm, arm_notes = arms.choose(self.name, names, request, lambda name: self._traces(mode, options, name))
+        request = arms.flatten(request, self.document.get("arms", {}), arm)
         request = replace(request, timing=request.timing.of_arm(arm))
         facts = self._facts(mode, options, arm)
         unknown = [f"{json_pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
         notes = (*mode_notes, *unknown, *arm_notes, *self._remarks(mode, request.keys, options))
-        if request.elvis.calibration is None:
+        if request.elvis.calibration is None and "reference_lamp" not in facts.part("spectrograph"):
             setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
             return replace(setup, arms=names, arm=arm)
         from elvis_cli.instrument import calibration
 
+        if request.elvis.calibration is None:
+            lamps = calibration.reference(facts, self._find)
+            setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
+            assert setup.spectrograph is not None
+            graph = replace(setup.spectrograph, lamps=lamps)
+            return replace(setup, arms=names, arm=arm, spectrograph=graph)
         exposure_calibration, cards = calibration.make(request.elvis.calibration, request, facts, self._find)
         setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
         setup = replace(setup, arms=names, arm=arm)

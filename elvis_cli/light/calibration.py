@@ -24,6 +24,7 @@ from elvis_cli.model.elvis_block import Catalogue
 from elvis_cli.model.psf_model import DiffractionPsf
 from elvis_cli.model.request import Brightness, Request, Sed, SkyConditions, Target
 from elvis_cli.model.setup import Setup
+from elvis_cli.model.spectrograph import Spectrograph
 
 UNIT = ("lines", "lamp", "pinholes", "off")
 """Light that comes from the calibration unit."""
@@ -59,7 +60,15 @@ def arrange(request: Request, setup: Setup) -> tuple[Request, Setup]:
     if calibration.light not in ("sky", "twilight"):
         stages = {name: table for name, table in setup.detector.stages.items() if name not in SKY_STAGES}
         setup = replace(setup, detector=replace(setup.detector, stages=stages))
+    if setup.spectrograph is not None:
+        setup = replace(setup, spectrograph=_without_reference(setup.spectrograph))
     return replace(request, target=target, elvis=block), setup
+
+
+def _without_reference(graph: Spectrograph) -> Spectrograph:
+    """Return a spectrograph whose fibres all see the light of the calibration, but for those that see nothing."""
+    apertures = tuple(replace(one, feed="sky") if one.feed == "lamp" else one for one in graph.apertures)
+    return replace(graph, apertures=apertures, lamps=())
 
 
 def _check_lines(calibration: Calibration, band: tuple[float, float]) -> None:

@@ -151,7 +151,8 @@ def _distance(shape: Points | Galaxies, setup: Setup) -> Floats:
     found = np.full(shape.x.size, np.inf)
     for aperture in setup.spectrograph.apertures if setup.spectrograph else ():
         across, along = (np.abs(at) for at in aperture.within(shape.x, shape.y))
-        beyond = np.maximum(across - aperture.width / 2, 0.0), np.maximum(along - aperture.length / 2, 0.0)
+        width, length = aperture.extent
+        beyond = np.maximum(across - width / 2, 0.0), np.maximum(along - length / 2, 0.0)
         found = np.minimum(found, np.hypot(*beyond))
     return found if np.isfinite(found).all() else np.zeros(shape.x.size)
 

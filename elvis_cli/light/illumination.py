@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.light import budget
+from elvis_cli.light import budget, lamps
 from elvis_cli.light.budget import PhotonBudget
 from elvis_cli.light.uniform import UniformSource, background
 from elvis_cli.model.request import Request, Target
@@ -86,4 +86,5 @@ def of_target(request: Request, setup: Setup) -> Illumination:
         SkyCalc is asked for, and there is no atmosphere.
     """
     light = budget.compute(request.sky, setup, request.elvis.sky)
-    return Illumination(setup, light, through(request.target, light), background(light))
+    uniform = (*background(light), *lamps.reference(light, setup))
+    return Illumination(setup, light, through(request.target, light), uniform)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.base.black_body import photon_radiance
 from elvis_cli.light import cells, etalon
 from elvis_cli.light.budget import PhotonBudget, per_pixel
+from elvis_cli.light.uniform import UniformSource
 from elvis_cli.model.calibration import Lamp
 from elvis_cli.model.setup import Setup
-from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
+from elvis_cli.model.spectrograph import Aperture, Trace, disc_peak
 
 POINTS = 65
 """Places along a trace at which its dispersion is looked at."""
@@ -52,8 +54,8 @@ def brightest(density: Floats, light: PhotonBudget, setup: Setup) -> float:
     if setup.spectrograph is None:
         return float(np.sum(density * light.width)) * setup.optics.pixel_scale**2
     return max(
-        float(np.max(np.interp(wave, light.wave, density) * efficiency * dispersion)) * aperture.width
-        for _, aperture, wave, dispersion, efficiency in _traces(setup.spectrograph, setup.detector.pixel_mm)
+        float(np.max(np.interp(wave, light.wave, density) * efficiency * dispersion)) * width
+        for _, width, wave, dispersion, efficiency in _traces(setup)
     ) * setup.optics.pixel_scale  # fmt: skip
 
 
@@ -62,11 +64,12 @@ def brightest_line(wave: Floats, strength: Floats, setup: Setup) -> float:
     graph, most = setup.spectrograph, 0.0
     if graph is None:
         return most
-    for trace, aperture, _, _, _ in _traces(graph, setup.detector.pixel_mm):
+    widths = {one: max(graph.line_width(one), 1.0) for one in set(graph.apertures)}
+    for trace, width, _, _, _ in _traces(setup):
         inside = (wave >= trace.wave[0]) & (wave <= trace.wave[1])
         detected = float((strength[inside] * trace.efficiency.at(wave[inside])).max(initial=0.0))
-        share = 1.0 / max(graph.line_width(aperture), 1.0)
-        most = max(most, detected * aperture.width * share)
+        share = 1.0 / widths[graph.apertures[trace.aperture]]
+        most = max(most, detected * width * share)
     return most * setup.optics.pixel_scale
 
 
@@ -83,7 +86,7 @@ def brightest_point(target: Floats, light: PhotonBudget, setup: Setup) -> float:
     share = np.minimum(setup.optics.telescope.diameter * pixel / wave, 1.0)
     return max(
         float(np.max(np.interp(wave, light.wave, target * share) * efficiency * dispersion))
-        for _, _, wave, dispersion, efficiency in _traces(setup.spectrograph, setup.detector.pixel_mm)
+        for _, _, wave, dispersion, efficiency in _traces(setup)
     )
 
 
@@ -110,10 +113,57 @@ def filtered(lamps: Sequence[Lamp], density: Callable[[Floats], Floats], edges: 
     return found
 
 
-def _traces(graph: Spectrograph, pixel: float) -> Iterator[tuple[Trace, Aperture, Floats, Floats, Floats]]:
-    """Yield each trace, its aperture, and wavelengths (um) with um per pixel and efficiency; ``pixel`` in mm."""
+def _traces(setup: Setup) -> Iterator[tuple[Trace, float, Floats, Floats, Floats]]:
+    """Yield each trace, the width (arcsec) that a pixel sees, wavelengths (um) with um per pixel, and efficiency.
+
+    Of fibres that lie in one slit it is the brightest.
+    """
+    graph = setup.spectrograph
+    assert graph is not None
+    seen: dict[tuple[int, int], tuple[Trace, float]] = {}
+    widths = {one: _width_of_row(one, graph.blur, setup.optics.pixel_scale) for one in set(graph.apertures)}
     for trace in graph.traces:
+        width = widths[graph.apertures[trace.aperture]]
+        course = (id(trace.x), id(trace.y)) if graph.apertures[trace.aperture].fibre else (id(trace), 0)
+        if course not in seen or seen[course][1] < width:
+            seen[course] = trace, width
+    for trace, width in seen.values():
         wave = np.linspace(*trace.wave, POINTS)
-        aperture = graph.apertures[trace.aperture]
-        dispersion = trace.dispersion(wave, aperture.offset, pixel)
-        yield trace, aperture, wave, dispersion, trace.efficiency.at(wave)
+        offset = graph.apertures[trace.aperture].offset
+        dispersion = trace.dispersion(wave, offset, setup.detector.pixel_mm)
+        yield trace, width, wave, dispersion, trace.efficiency.at(wave)
+
+
+def _width_of_row(aperture: Aperture, blur: float, pixel_scale: float) -> float:
+    """Return the width (arcsec) that a pixel sees; of a fibre, as its brightest row of pixels had it."""
+    if not aperture.fibre:
+        return aperture.width
+    area = math.pi / 4 * aperture.extent[0] ** 2 * aperture.transmission / len(aperture.images)
+    return area * disc_peak(aperture.length / pixel_scale, blur) / pixel_scale
+
+
+def reference(light: PhotonBudget, setup: Setup) -> tuple[UniformSource, ...]:
+    """Return the reference lamp of a spectrograph, which shines into fibres beside those that see the sky.
+
+    Its brightest pixel is filled alike in exposures of any time, as by a filter of variable density.
+    """
+    graph = setup.spectrograph
+    if graph is None or not graph.lamps or not any(one.feed == "lamp" for one in graph.apertures):
+        return ()
+    front = np.maximum(light.atmosphere * light.groups.get("telescope", np.ones_like(light.wave)), 1e-6)
+    behind = replace(light, total=light.total / front)
+    level = graph.fill * capacity(setup) / setup.exposure.dit if setup.exposure.dit > 0 else 0.0
+    sources = []
+    wave, strength = lines(graph.lamps, behind) if any(lamp.wave.size for lamp in graph.lamps) else (np.zeros(0),) * 2
+    if (most := brightest_line(wave, strength, setup)) > 0.0:
+        sources.append(UniformSource("background", partial(in_bins, wave, strength * (level / most)), "lamp"))
+    shine = continuum(graph.lamps, behind)
+    if (most := brightest(shine, behind, setup)) > 0.0:
+        scaled = shine * (level / most)
+        through = partial(filtered, graph.lamps, partial(_between, light.wave, scaled))
+        sources.append(UniformSource("background", through, "lamp"))
+    return tuple(sources)
+
+
+def _between(wave: Floats, values: Floats, edges: Floats) -> Floats:
+    return np.interp((edges[1:] + edges[:-1]) / 2, wave, values, left=0.0, right=0.0)

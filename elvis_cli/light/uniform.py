@@ -20,6 +20,8 @@ class UniformSource:
     """Part of the light: background or thermal."""
     density: Callable[[Floats], Floats]
     """Electrons/s/um/arcsec2 averaged between edges (n + 1,), um, without the orders' own efficiency: (n,)."""
+    feed: str = "sky"
+    """What must feed a fibre for it to see this (`Aperture.feed`)."""
 
 
 def background(light: PhotonBudget) -> tuple[UniformSource, UniformSource]:

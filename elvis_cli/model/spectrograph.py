@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.curve import Curve
 from elvis_cli.base.geometry import Coordinate, rotate
+from elvis_cli.model.calibration import Lamp
 
 SIGMA = math.sqrt(8.0 * math.log(2.0))
 """FWHM of a Gaussian over its standard deviation."""
@@ -30,20 +32,67 @@ class Aperture:
     y: float
     """Centre in the field: +x West, +y North at position angle 0."""
     length: float
-    """Along the aperture, the coordinate s of its traces; a fibre's diameter."""
+    """Along the aperture, the coordinate s of its traces; that of the image of a fibre."""
     width: float
-    """Across, in the direction of dispersion; a fibre's diameter. What stands 90 deg beyond +s, at +x for an angle of
-    0, falls where redder light of the middle does, in all traces."""
+    """Across, in the direction of dispersion; that of the image of a fibre. What stands 90 deg beyond +s, at +x for an
+    angle of 0, falls where redder light of the middle does, in all traces."""
     angle: float = 0.0
     """From the field's +y axis to +s, deg, towards +x."""
     offset: float = 0.0
     """s at the centre."""
     fibre: bool = False
     """Round, and scrambling: its image does not remember where in it the light fell."""
+    diameter: float = 0.0
+    """Of a fibre, arcsec on the sky; 0 = as wide as its image."""
+    places: tuple[float, ...] = ()
+    """s of each image of a fibre whose light is shared by several in the slit; () = one, at ``offset``."""
+    transmission: float = 1.0
+    """Of this fibre, relative to what all have in common."""
+    feed: str = "sky"
+    """What a fibre sees: the sky, or the spectrograph's reference lamp (lamp), or nothing (dark)."""
+
+    @property
+    def images(self) -> tuple[float, ...]:
+        """The place s of each image in the slit, arcsec."""
+        return self.places or (self.offset,)
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Width and length on the sky, arcsec."""
+        round_ = self.diameter or self.width
+        return (round_, round_) if self.fibre else (self.width, self.length)
 
     def within(self, x: Coordinate, y: Coordinate) -> tuple[Coordinate, Coordinate]:
         """Return how far places in the field (arcsec) are from the centre, across and along."""
         return rotate(x - self.x, y - self.y, self.angle)
+
+
+@cache
+def disc_profile(width: float, blur: float) -> tuple[Floats, Floats]:
+    """Return the projection of an evenly lit disc, blurred: places (n,) from the middle and the light per unit (sum 1).
+
+    ``width`` is the diameter of the disc and ``blur`` the FWHM of a Gaussian, both in pixels.
+    """
+    reach = width / 2 + 3.0 * blur + 1.0
+    x = np.linspace(-reach, reach, 4001)
+    step = x[1] - x[0]
+    light = np.sqrt(np.maximum((width / 2) ** 2 - x**2, 0.0)) if width > 4 * step else np.exp(-((x / step) ** 2))
+    if blur > 0.0:
+        light = np.convolve(light, np.exp(-0.5 * (x * SIGMA / blur) ** 2), "same")
+    return x, light / (light.sum() * step)
+
+
+def disc_width(width: float, blur: float) -> float:
+    """Return the FWHM (pixels) of `disc_profile`."""
+    x, light = disc_profile(width, blur)
+    above = np.flatnonzero(light >= light.max() / 2)
+    return float(x[above[-1]] - x[above[0]])
+
+
+def disc_peak(width: float, blur: float) -> float:
+    """Return the greatest part of the light of `disc_profile` that falls into one pixel."""
+    x, light = disc_profile(width, blur)
+    return float(light[np.abs(x) <= 0.5].sum() * (x[1] - x[0]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +146,17 @@ class Spectrograph:
     """Wavelength (um) that the guiding keeps in the middle of the aperture; 0 = middle of the band."""
     kind: str = "slit"
     """slit, ifu, echelle or mos."""
+    lamps: tuple[Lamp, ...] = ()
+    """The reference lamp, which shines into fibres while others see the sky."""
+    fill: float = 0.0
+    """Part of the full well that it fills in the brightest pixel."""
+    coupling: Curve | None = None
+    """Fraction of a centred star's light that a fibre takes; None = as much as the PSF has inside it."""
 
     def line_width(self, aperture: Aperture) -> float:
         """Return the FWHM (pixels) of a line: the image of an aperture, blurred."""
+        if aperture.fibre:
+            return disc_width(aperture.width / self.dispersion_scale, self.blur)
         width, blur = aperture.width / self.dispersion_scale, self.blur
         if blur <= 0.0 or width <= 0.0:
             return max(width, blur)

@@ -135,7 +135,7 @@ def weights(
     whose middle is in the circle or that the target is in.
     """
     if aperture.fibre:  # which does not remember where in it the light fell
-        return np.full(s.size, float(math.hypot(*place) <= max(radius, aperture.width / 2)))
+        return np.full(s.size, float(math.hypot(*place) <= max(radius, aperture.extent[0] / 2)))
     return disc(s, pixel, -place[0], aperture.width, radius) if ifu else rows(s, pixel, radius)
 
 

@@ -231,7 +231,8 @@ def near(spectrograph: Spectrograph, target: tuple[float, float], reach: float) 
 
     def gap(aperture: Aperture) -> float:
         across, along = aperture.within(*target)
-        return max(abs(across) - aperture.width / 2, abs(along) - aperture.length / 2)
+        width, length = aperture.extent
+        return max(abs(across) - width / 2, abs(along) - length / 2)
 
     gaps = [gap(aperture) for aperture in spectrograph.apertures]
     distance = max(reach, min(gaps))

@@ -82,7 +82,7 @@ def _in_apertures(spectrograph: Spectrograph, sources: Sources) -> Places:
     for number, aperture in enumerate(spectrograph.apertures, start=1):
         t, s = aperture.within(sources.x, sources.y)
         if aperture.fibre:
-            here = np.flatnonzero(np.hypot(t, s) <= aperture.width / 2)
+            here = np.flatnonzero(np.hypot(t, s) <= aperture.extent[0] / 2)
         else:
             here = np.flatnonzero((np.abs(t) <= aperture.width / 2) & (np.abs(s) <= aperture.length / 2))
         rows.append(here)

@@ -11,6 +11,7 @@ from astropy.io import fits
 
 from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.spectrograph import disc_profile
 
 STARS, SKY = frozenset({"stars"}), frozenset({"background"})
 DIAMETER = 1.0
@@ -133,3 +134,101 @@ def test_a_hundred_orders_share_the_light(bundle, ready):
     image = draw(made)
     expected = through(made, made.renderer.light.target.density, 0)
     assert 0.4 * expected < image.sum() < expected
+
+
+def share_of_gaussian(fwhm, diameter, offset):
+    """Return the part of a Gaussian in a circle whose middle is ``offset`` from its own, on a fine grid."""
+    x = np.linspace(-diameter / 2, diameter / 2, 1001)
+    inside = np.add.outer(x**2, x**2) <= diameter**2 / 4
+    profile = np.exp(-4 * np.log(2) * np.add.outer(x**2, (x - offset) ** 2) / fwhm**2)
+    return float((profile * inside).sum()) * (x[1] - x[0]) ** 2 * 4 * np.log(2) / np.pi / fwhm**2
+
+
+@pytest.mark.parametrize("diameter", [0.4, 1.0, 1.45])
+def test_the_loss_at_a_fibre_is_that_of_the_profile_and_of_the_place(bundle, bench, ready, diameter):
+    fwhm = ready(bench()).renderer.psf.fwhm
+    for offset in (0.0, 0.2, 0.4):
+        made = ready(bundle({"elvis/offset": [offset, 0.0]}, width=diameter))
+        expected = share_of_gaussian(fwhm, diameter, offset)
+        assert made.renderer.apertures.enslitted(0).mean() == pytest.approx(expected, rel=0.02)
+
+
+SLIT = {"slit": ([[0.0], [20.0], [-60.0, -50.0, -40.0]], "pixel"), "image": ([4.0, 5.0], "pixel")}
+
+
+@pytest.fixture
+def slit(bench):
+    """Return a request for three fibres in one slit of one order: the third, of three images, is 2 deg away."""
+
+    def make(changes=None, **more):
+        aperture = {"kind": "fibres", "width": (1.0, "arcsec"), **SLIT}
+        aperture |= {"x": ([0.0, 3.0, 7200.0], "arcsec"), "y": ([0.0, 0.0, 0.0], "arcsec"), **more}
+        place = [[0.0, 0.0], [3.2, 0.0]], [[0.0, 0.06], [0.02, 0.0]]
+        trace = bench.trace((0.61, 0.65), *place)
+        reference_lamp = {"lamps": ["neon"], "fill": {"value": 0.3, "unit": "1", "source": "test"}}
+        return bench(
+            changes,
+            kind="echelle",
+            aperture=aperture,
+            traces=[trace],
+            reference_lamp=reference_lamp,
+            blur=(1.2, "pixel"),
+        )
+
+    return make
+
+
+def test_fibres_of_a_slit_lie_where_their_places_are_however_far_apart_on_the_sky(slit, ready):
+    made = ready(slit({"elvis/offset": [7200.0, 0.0]}))
+    image, column = draw(made), 256
+    light = image[:, column - 5 : column + 6].sum(axis=1)
+    rows = np.arange(256) - 127.5
+    tilt = 0.02 * 1000 / 15 * (column - 255.5) / 213
+    for place in SLIT["slit"][0][2]:
+        near = abs(rows - place - tilt) < 5
+        assert np.average(rows[near], weights=light[near]) == pytest.approx(place + tilt, abs=0.05)
+        assert light[near].sum() == pytest.approx(light.sum() / 3, rel=0.01)
+    alone = draw(ready(slit()))
+    assert image.sum() == pytest.approx(alone.sum(), rel=1e-3)
+
+
+def test_the_image_of_a_fibre_does_not_know_where_the_star_is(slit, ready):
+    """To 1e-3 of the peak at each wavelength: its colour changes a little, as the seeing's size does."""
+    shapes = []
+    for place in ([0.0, 0.0], [0.3, -0.2], [0.0, 0.4]):
+        image = draw(ready(slit({"elvis/offset": place})))
+        columns = image[:, 60:450]
+        shapes.append(columns / columns.sum(axis=0))
+    assert max(np.abs(shape - shapes[0]).max() for shape in shapes) < 1e-3 * shapes[0].max()
+
+
+def test_a_neighbour_gets_what_the_profile_has_there(slit, ready):
+    """Light of one fibre in the rows of the next falls as its image does: the ellipse, blurred."""
+    near, far = (draw(ready(slit(slit=([[0.0], [apart], [-60.0]], "pixel")))) for apart in (6.0, 20.0))
+    assert near == pytest.approx(far, abs=1e-5 * far.max())
+    column = far[:, 256] / far[:, 256].sum()
+    x, profile = disc_profile(5.0, 1.2)
+    profile = np.cumsum(profile) * (x[1] - x[0])
+    rows = np.arange(256) - 127.5
+    tilt = float(np.sum(rows * column))
+    for place in (-4.0, -3.0, -2.0, 0.0, 2.0, 3.0):
+        row = int(np.round(place + 127.5))
+        low, high = np.interp([rows[row] - tilt - 0.5, rows[row] - tilt + 0.5], x, profile)
+        assert column[row] == pytest.approx(high - low, abs=0.003)
+
+
+def test_a_reference_fibre_sees_its_lamp_or_nothing(slit, ready):
+    sky, lamp, dark = (draw(ready(slit(feeds=["sky", feed, "dark"])), SKY) for feed in ("sky", "lamp", "dark"))
+    rows = np.arange(256) - 127.5
+    of_a, of_b, of_c = abs(rows) < 8, abs(rows - 20) < 8, abs(rows + 50) < 16
+    assert lamp[of_a].sum() == pytest.approx(sky[of_a].sum(), rel=1e-4)
+    assert dark[of_b].sum() < 1e-4 * sky[of_b].sum()
+    assert lamp[of_b].max() == pytest.approx(0.3 * 1e5 / 10, rel=0.15)  # of the full well, in 10 s
+    assert sky[of_c].sum() < 1e-4 * sky.sum()
+
+
+def test_the_prediction_sums_all_images_of_a_fibre(slit, ready):
+    near, far = (ready(slit({"elvis/offset": [x, 0.0]})).prediction for x in (0.0, 7200.0))
+    assert np.median(far.inside.target) == pytest.approx(np.median(near.inside.target), rel=0.01)
+    assert far.inside.npix[0] > 2.5 * near.inside.npix[0]
+    assert far.resolution == pytest.approx(near.resolution)

@@ -1,0 +1,52 @@
+"""Trace files of the fibre-fed spectrographs from a table of polynomials: python fibre_traces.py TABLE.json.
+
+The table has x and y (mm) of each order against wavelength; what is added here is how a fibre's place in the slit moves
+its spectrum: by a pixel for each pixel of the slit, across the dispersion.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent.parent
+
+
+def write(path: str, source: str, traces: list[dict[str, Any]], pixel: float, scale: float, *, assumed: bool,
+          shift: float = 0.0) -> None:  # fmt: skip
+    """Write a trace file; ``pixel`` is in mm, ``scale`` the arcsec of the slit on a pixel, ``shift`` pixels in x."""
+    rows = []
+    for trace in traces:
+        y = [[row[0], pixel / scale if n == 0 else 0.0] for n, row in enumerate(trace["y_mm"])]
+        x = [[row[0] + (shift * pixel if n == 0 else 0.0), 0.0] for n, row in enumerate(trace["x_mm"])]
+        rows.append({**trace, "x_mm": x, "y_mm": y, "s0": 0.0, "sw": 1.0})
+    text = ",\n  ".join(json.dumps(row) for row in rows)
+    head = f'"source": {json.dumps(source)}, "assumed": {json.dumps(assumed)}'
+    target = HERE / path
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(f"{{{head}, \"traces\": [\n  {text}\n]}}\n")
+
+
+def main(table: str) -> None:
+    """Write the files of all instruments."""
+    data = json.loads(Path(table).read_text())
+    harps = data["harps"]
+    write(
+        "harps/traces/harps.json",
+        "x: fit to 3619 lines of thorium and argon of PyReduce's HARPS solution (rms 0.06 pixels); y: separation of "
+        "1.510 mm at order 89 (HARPS User Manual 2.1) and 0.940 mm at 114",
+        [*harps["LINDA"]["orders"], *harps["JASMIN"]["orders"]], 0.015, 0.25, assumed=False,
+        shift=0.5,  # the table counts pixels from the edge of the first
+    )  # fmt: skip
+    write(
+        "harps/traces/nirps.json",
+        "wavelengths of the orders: NIRPS-ETC (N. Grieves, January 2023, measured at La Silla); x: curvature of an R4 "
+        "echelle; y: equally spaced, nothing is published",
+        data["nirps"]["traces"], 0.015, 0.10, assumed=True,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

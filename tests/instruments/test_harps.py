@@ -1,0 +1,158 @@
+"""HARPS and NIRPS: measured lines, published signal-to-noise ratios, a peer's answers, both arms of one request."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elvis_cli import pipeline
+from elvis_cli.errors import RequestError
+from elvis_cli.focalplane.trace import to_pixels
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
+from tests.conftest import changed
+
+CORPUS = Path(__file__).parents[1] / "data" / "etc" / "harps_nirps_P112_bb5620_ha.json"
+LINES = [
+    (1, 116, 530.34834, 4023.79), (1, 126, 483.11213, 130.67), (1, 137, 447.90259, 2943.19),
+    (1, 148, 414.81816, 3135.86), (1, 160, 384.54055, 4044.02), (2, 89, 691.12264, 3989.02),
+    (2, 97, 627.99776, 388.97), (2, 107, 573.60298, 3051.4), (2, 114, 539.47608, 3884.93),
+]  # fmt: skip
+"""Chip, order, wavelength (nm, air) and column (from 0) of lines of thorium and argon: ivh/PyReduce 07dcb47."""
+STARS = [
+    ("M2V", "ha", 1.0, 1.0, 9.0, 900, 10.6, 92.4), ("G0V", "ha", 1.0, 1.0, 9.0, 1200, 9.5, 116.2),
+    ("B3V", "ha", 1.2, 1.2, 5.0, 300, 9.0, 362.9), ("B3V", "he", 1.2, 1.2, 5.0, 300, 9.0, 373.0),
+]  # fmt: skip
+"""Type, fibre, seeing, airmass, H, s, I of the star, and the S/N in order 90: ngrieves/NIRPS-ETC 5d1de32."""
+ORDERS = [(145, 130.1), (136, 159.6), (124, 188.1), (116, 208.7), (111, 219.1), (93, 228.8), (87, 245.5), (83, 230.9)]
+"""S/N of an M4V star of H 6, HA, seeing 1 arcsec, airmass 1.2, 300 s, in the middle of each order: the same."""
+
+
+def vacuum(air):
+    """Return the wavelength (um) in vacuum, Ciddor's formula by N. Piskunov as VALD has it."""
+    s2 = 1 / air**2
+    return air * (1 + 8.34254e-5 + 2.406147e-2 / (130 - s2) + 1.5998e-4 / (38.9 - s2))
+
+
+def prepared(changes, arm):
+    document = changed(registry.load("harps").example(), {"elvis": {}, "output": {}, **changes})
+    document["elvis"]["arm"] = arm
+    return pipeline.prepare(parse.read(json.dumps(document)))
+
+
+def star(sed, band, mag, time, **more):
+    return {
+        "target/sed/spectrum/params": {"catalog": "Pickles", "id": sed},
+        "target/brightness": {"magband": band, "mag": mag, "magsys": "vega"},
+        "timesnr/DET1.WIN1.UIT1": time,
+        **more,
+    }
+
+
+def middle(spectrum):
+    """Return the S/N in the middle 5 % of an order."""
+    n = spectrum.wave.size
+    return float(np.median(spectrum.single[int(0.475 * n) : int(0.525 * n)]))
+
+
+@pytest.fixture(scope="module")
+def harps():
+    return prepared(star("G2V", "V", 6.0, 60, **{"elvis": {"atmosphere": {"seeing": 1.0}}}), "harps")
+
+
+def test_lines_of_thorium_are_where_they_were_measured(harps):
+    setup = harps.setup
+    for chip, order, air, column in LINES:
+        trace = next(t for t in setup.spectrograph.traces if (t.order, t.aperture) == (order, 0))
+        x, _ = to_pixels(
+            *trace.place(np.array([vacuum(air / 1000)]), np.zeros(1)), setup.detector.chip(chip), setup.detector
+        )
+        assert x[0] == pytest.approx(column, abs=0.21)
+
+
+def test_seventy_two_orders_of_two_fibres(harps):
+    graph = harps.setup.spectrograph
+    assert {t.order for t in graph.traces} == set(range(89, 162)) - {115}
+    assert len(graph.traces) == 144
+    assert (graph.apertures[1].x, graph.apertures[1].offset) == (114.0, pytest.approx(17.3 * 0.25))
+
+
+def test_the_published_signal_to_noise_ratio(harps):
+    order = next(one for one in harps.prediction.orders if one.order == 111)
+    at = abs(order.wave - 0.55) < 1e-3
+    assert np.median(order.single[at]) == pytest.approx(110, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("arm", "key", "mode", "power"),
+    [("harps", "HARPS", "ham", 115e3), ("harps", "HARPS", "eggs", 80e3), ("nirps", "NIRPS", "ha", 80e3),
+     ("nirps", "NIRPS", "he", 70e3)],
+)  # fmt: skip
+def test_resolving_powers(arm, key, mode, power):
+    document = changed(registry.load("harps").example(), {f"instrument/INS.{key}.MODE": mode})
+    document["elvis"] = {"arm": arm}
+    setup = pipeline.configure(parse.read(json.dumps(document)))
+    assert setup.spectrograph.resolving_power(setup.optics.band, 0.015) == pytest.approx(power, rel=0.05)
+
+
+@pytest.mark.parametrize(("sed", "mode", "seeing", "airmass", "mag", "time", "i_mag", "snr"), STARS)
+def test_nirps_agrees_with_its_own_calculator(sed, mode, seeing, airmass, mag, time, i_mag, snr):
+    more = {"instrument/INS.NIRPS.MODE": mode, "sky/airmass": airmass, "seeing/SEQ.NGS.MAG": i_mag}
+    more["elvis"] = {"atmosphere": {"seeing": seeing}, "window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}}
+    orders = prepared(star(sed, "H", mag, time, **more), "nirps").prediction.orders
+    assert middle(next(one for one in orders if one.order == 90)) == pytest.approx(snr, rel=0.15)
+
+
+def test_nirps_agrees_order_by_order():
+    more = {"instrument/INS.NIRPS.MODE": "ha", "seeing/SEQ.NGS.MAG": 8.0, "elvis": {"atmosphere": {"seeing": 1.0}}}
+    orders = {one.order: one for one in prepared(star("M4V", "H", 6.0, 300, **more), "nirps").prediction.orders}
+    for number, snr in ORDERS:
+        assert middle(orders[number]) == pytest.approx(snr, rel=0.15)
+
+
+def test_coupling_falls_with_seeing_and_with_a_fainter_guide_star():
+    def light(seeing, mag):
+        more = {"seeing/SEQ.NGS.MAG": mag, "elvis": {"atmosphere": {"seeing": seeing}}}
+        return float(np.median(prepared(star("M2V", "H", 8.0, 300, **more), "nirps").prediction.inside.enslitted))
+
+    assert light(0.7, 9.0) > 1.05 * light(1.2, 9.0) > 1.1 * light(1.2, 12.0)
+
+
+class TestArms:
+    def test_the_driver_s_file_is_written_and_both_are_named(self):
+        request = parse.read(CORPUS.read_bytes())
+        plugin = registry.load(request.instrument)
+        assert plugin.arms(request) == ("nirps", "harps")
+        setup = plugin.configure(request)
+        assert (setup.arm, setup.header["INSTRUME"]) == ("nirps", "NIRPS")
+        assert setup.spectrograph.apertures[0].diameter == 0.4  # of its own section, mode ha
+        assert setup.goal.orders == ("142", "119", "89")
+        other = plugin.configure(request.of_arm("harps"))
+        assert (other.arm, other.goal.orders) == ("harps", ("111",))
+        assert other.exposure.dit == setup.exposure.dit == 1440
+
+    def test_an_arm_that_is_not_active_has_no_file(self):
+        document = json.loads(CORPUS.read_text())
+        document["instrument"]["nirps"]["isActive"] = False
+        request = parse.read(json.dumps(document))
+        plugin = registry.load("harps")
+        assert plugin.arms(request) == ("harps",)
+        assert plugin.configure(request).arm == "harps"
+        with pytest.raises(RequestError):
+            plugin.configure(request.of_arm("nirps"))
+
+    def test_a_wrong_mode_of_a_section_is_an_error(self):
+        document = json.loads(CORPUS.read_text())
+        document["instrument"]["harps"]["mode"] = "hamm"
+        with pytest.raises(RequestError) as error:
+            registry.load("harps").configure(parse.read(json.dumps(document)))
+        assert error.value.details["nearest"] == "ham"
+
+
+def test_the_reference_fibre_changes_the_type_of_the_frame():
+    types = {}
+    for name in ("sky", "dark", "thar", "fp", "comb"):
+        document = changed(registry.load("harps").example(), {"instrument/INS.HARPS.REF": name})
+        types[name] = pipeline.configure(parse.read(json.dumps(document))).header["ESO DPR TYPE"]
+    assert len(set(types.values())) == 5
