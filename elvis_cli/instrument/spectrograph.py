@@ -32,7 +32,7 @@ def make(
 ) -> Spectrograph:
     """Return the spectrograph of the table ``facts`` of a mode of a ``kind``; its trace files lie in ``folder``.
 
-    ``pixel`` is the side of an unbinned pixel, arcsec and mm; ``targets`` are where fibres that can be moved are wanted.
+    ``pixel`` is the side of an unbinned pixel, arcsec and mm; ``targets`` are where movable fibres are wanted.
 
     Raises
     ------
