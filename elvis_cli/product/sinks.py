@@ -7,6 +7,7 @@ is left behind.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import select
@@ -63,6 +64,8 @@ def file_sink(path: str | os.PathLike[str], *, durable: bool = False, exclusive:
 @contextmanager
 def stdout_sink() -> Iterator[BinaryIO]:
     """Yield a file whose content goes to standard output on a clean exit.
+
+    A regular file there is cut back to where it was if not all of it can be written.
 
     Raises
     ------
@@ -135,9 +138,33 @@ def _spool(target: _Target, shown: object) -> Iterator[BinaryIO]:
             yield cast("BinaryIO", spool)
         with _reported(shown):
             spool.seek(0)
-            while chunk := spool.read(2**20):
-                _write_all(target, chunk)
-            target.flush()
+            with _cut_back(target):
+                while chunk := spool.read(2**20):
+                    _write_all(target, chunk)
+                target.flush()
+
+
+@contextmanager
+def _cut_back(target: _Target) -> Iterator[None]:
+    """Cut a regular file back to where it was after an exception; what others have appended meanwhile stays."""
+    try:
+        descriptor = target.fileno()
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except (OSError, ValueError):  # a stream in memory
+        regular = False
+    if not regular:
+        yield
+        return
+    appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+    start = os.lseek(descriptor, 0, os.SEEK_END if appends else os.SEEK_CUR)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            if os.lseek(descriptor, 0, os.SEEK_CUR) == os.fstat(descriptor).st_size:
+                os.ftruncate(descriptor, start)
+                os.lseek(descriptor, start, os.SEEK_SET)
+        raise
 
 
 def _write_all(target: _Target, chunk: bytes) -> None:

@@ -190,6 +190,32 @@ def test_stdout_full():
     assert done.stderr == b"cannot write standard output: No space left on device\n"
 
 
+LIMITED = "import os,resource as r,sys; r.setrlimit(r.RLIMIT_FSIZE, (300_000,) * 2); os.execv(*eval(sys.argv[1]))"
+"""Runs a program whose files may have 300 000 bytes: a disk that gets full."""
+
+
+@pytest.mark.parametrize(("redirection", "left"), [("> out", b""), (">> out", b"before"), (">> new", b"")])
+def test_full_disk_cuts_a_regular_file_to_where_it_was(tmp_path, redirection, left):
+    (tmp_path / "out").write_bytes(b"before")
+    command = (sys.executable, [sys.executable, "-c", SCRIPT, "10000000", "work"])
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -c '{LIMITED}' \"$0\" {redirection}", repr(command)],
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 74
+    assert done.stderr == b"cannot write standard output: File too large\n"
+    assert (tmp_path / redirection.split()[1]).read_bytes() == left
+
+
+def test_full_disk_leaves_what_others_wrote_before_and_after(tmp_path):
+    command = (sys.executable, [sys.executable, "-c", SCRIPT, "10000000", "work"])
+    script = f"(echo before; {sys.executable} -c '{LIMITED}' \"$0\"; echo after) > out"
+    subprocess.run(["sh", "-c", script, repr(command)], stderr=subprocess.PIPE, cwd=tmp_path, check=True)
+    assert (tmp_path / "out").read_bytes() == b"before\nafter\n"
+
+
 def test_reader_that_goes_away():
     reader, writer = os.pipe()
     os.close(reader)
