@@ -91,7 +91,7 @@ def _prepare(request: Request) -> PreparedExposure:
 
         setup = user_psf.adopt(setup, request.elvis.psf, request.elvis.offset)
     request, setup = calibration.arrange(request, setup)
-    chain.check(setup, request.elvis)
+    chain.check(setup, request.elvis, request.limits)
     lit, light = calibration.illuminate(request, setup)
     ready = _predicted(request, setup, lit, light)
     _check_reached(ready.prediction, setup)

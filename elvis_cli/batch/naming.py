@@ -6,13 +6,13 @@ import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from elvis_cli import pipeline
 from elvis_cli.errors import RequestError, UsageError, nearest_name
-from elvis_cli.model.request import Request
-from elvis_cli.prediction.types import CalibrationSummary
-from elvis_cli.product import header
-from elvis_cli.sky.pointing import observe
+
+if TYPE_CHECKING:
+    from elvis_cli.model.request import Request
+    from elvis_cli.product import header
 
 DEFAULT_TEMPLATE = "{ARCFILE}"
 """The archive's name: INSTRUME.YYYY-MM-DDThh:mm:ss.sss.fits."""
@@ -88,6 +88,11 @@ def keywords(request: Request, *, exact: bool) -> dict[str, object]:
     Unless ``exact``, the number of integrations that a signal-to-noise ratio needs is only found where the date
     depends on it.
     """
+    from elvis_cli import pipeline
+    from elvis_cli.prediction.types import CalibrationSummary
+    from elvis_cli.product import header
+    from elvis_cli.sky.pointing import observe
+
     setup = pipeline.configure(request)
     if setup.calibration is not None:
         from elvis_cli.light import calibration

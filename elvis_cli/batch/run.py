@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future
-from functools import partial
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from elvis_cli.batch.documents import documents
-from elvis_cli.batch.naming import Template
 from elvis_cli.batch.pool import Pool
 from elvis_cli.batch.work import Job, Outcome, failed
 from elvis_cli.errors import ElvisError, RequestError
-from elvis_cli.instrument import registry
-from elvis_cli.model.request import Request
-from elvis_cli.product.fits import request_json
 
 
-def run(lines: Iterable[bytes], read: Callable[[bytes], Request], template: Template, pool: Pool) -> Iterator[Outcome]:
-    """Yield what becomes of each request in ``lines``, as soon as it and all before it are done.
+def run(lines: Iterable[bytes], pool: Pool) -> Iterator[Outcome]:
+    """Yield the outcome of each request in ``lines``, as soon as it and all before it are done.
 
-    ``read`` makes a Request of a text. ``lines`` is read by a thread, no further than the pool has room.
+    ``lines`` is read by a thread, no further than the pool has room. The pool names the file of a request and makes
+    it, two jobs: a request is not unpacked here.
 
     Raises
     ------
@@ -34,14 +30,13 @@ def run(lines: Iterable[bytes], read: Callable[[bytes], Request], template: Temp
     events: SimpleQueue[tuple[int, bytes] | BaseException | None] = SimpleQueue()
     room = threading.Semaphore(pool.limit)
     threading.Thread(target=_follow, args=(lines, events, room), daemon=True).start()
-    names = Names(read, template)
-    begun: deque[tuple[Job, Future[Outcome]] | Outcome] = deque()
 
-    def finished(_: Future[Outcome], last: bool) -> None:
-        if last:
-            room.release()
-        events.put(None)
+    def submit(job: Job) -> Future[list[Job | Outcome] | Outcome]:
+        future = pool.submit(job)
+        future.add_done_callback(lambda _: events.put(None))
+        return future
 
+    names, begun = _Names(), deque[_Begun]()
     more = True
     while more or begun:
         event = events.get()
@@ -50,72 +45,83 @@ def run(lines: Iterable[bytes], read: Callable[[bytes], Request], template: Temp
         elif isinstance(event, BaseException):
             raise event
         elif event is not None:
-            jobs = names.jobs(*event)
-            for job in jobs:
-                last = job is jobs[-1]
-                if isinstance(job, Outcome):
-                    begun.append(job)
-                    if last:
-                        room.release()
-                else:
-                    future = pool.submit(job)
-                    begun.append((job, future))
-                    future.add_done_callback(partial(finished, last=last))
-        while begun:
-            if isinstance(begun[0], Outcome):
-                yield begun[0]
-            elif begun[0][1].done():
-                yield _outcome(*begun[0])
-            else:
-                break
-            begun.popleft()
+            job = Job(*event)
+            begun.append(_Begun([(job, submit(job))]))
+        for each in begun:
+            if each.is_done:
+                continue
+            each.look()
+            if not each.is_named:
+                if not each.named:
+                    break  # names are claimed in the order of the requests
+                claimed = [names.claim(one) if isinstance(one, Job) else one for one in each.named]
+                each.parts = [(one, submit(one)) if isinstance(one, Job) else one for one in claimed]
+                each.is_named = True
+                each.look()
+            if each.is_done:
+                room.release()
+        while begun and begun[0].is_done:
+            yield from begun.popleft().outcomes()
 
 
 class _End(Exception):
     """There are no more requests."""
 
 
-class Names:
-    """Gives each request its files; no two get the same."""
+@dataclass(slots=True)
+class _Begun:
+    """A request that the pool has, or has done: one job that names its files, then one for each file."""
 
-    def __init__(self, read: Callable[[bytes], Request], template: Template) -> None:
-        self._read, self._template = read, template
+    parts: list[tuple[Job, Future[list[Job | Outcome] | Outcome]] | Outcome]
+    named: list[Job | Outcome] = field(default_factory=list)
+    """The jobs of its files, or what is wrong with them; empty as long as that is not known."""
+    is_named: bool = False
+    """The files have their names."""
+
+    def look(self) -> None:
+        """Take the results that have come."""
+        for place, part in enumerate(self.parts):
+            if not isinstance(part, Outcome) and part[1].done():
+                result = _result(*part)
+                if isinstance(result, list):
+                    self.named = result
+                elif self.is_named:
+                    self.parts[place] = result
+                else:
+                    self.named = [result]
+
+    @property
+    def is_done(self) -> bool:
+        return self.is_named and all(isinstance(part, Outcome) for part in self.parts)
+
+    def outcomes(self) -> list[Outcome]:
+        """Return the outcomes of its files."""
+        return [part for part in self.parts if isinstance(part, Outcome)]
+
+
+class _Names:
+    """Names of files; no two get the same."""
+
+    def __init__(self) -> None:
         self._taken: dict[int, tuple[int, str | None]] = {}
         """Line and arm by the hash of the name: a million names fit into memory."""
 
-    def jobs(self, line: int, text: bytes) -> list[Job | Outcome]:
-        """Return the jobs of a request, one for each arm of an instrument with several, or what is wrong with it."""
-        try:
-            request = self._read(text)
-            arms = registry.load(request.instrument).arms(request)
-        except Exception as error:  # whatever it is, the other requests go on
-            return [failed(line, None, error)]
-        one_each = [request.of_arm(arm) for arm in arms] if len(arms) > 1 else [request]
-        return [self._job(line, one) for one in one_each]
-
-    def _job(self, line: int, request: Request) -> Job | Outcome:
-        """Return the job of one file, or what is wrong with it."""
-        identity = None
-        try:
-            identity = hashlib.sha256(request_json(request).encode()).hexdigest()[:16]
-            name = self._template.name(request, line, identity)
-            mine = line, request.elvis.arm
-            first = self._taken.setdefault(hash(name), mine)
-            if first[0] == line and first != mine:
-                reason = f"the name {name} is that of the {first[1]} arm already"
-                raise RequestError("/elvis/arm", reason, allowed="--name with {SIM ARM} or {id}")
-            if first != mine:
-                raise RequestError(
-                    "/elvis/date",
-                    f"the name {name} is that of line {first[0]} already",
-                    allowed="another date; or --name with {line} or {id}",
-                )
-        except Exception as error:  # whatever it is, the other requests go on
-            return failed(line, identity, error)
-        return Job(line, request_json(request).encode(), identity, name)
+    def claim(self, job: Job) -> Job | Outcome:
+        """Return the job, or the failure if its name is another's."""
+        mine = job.line, job.arm
+        line, arm = self._taken.setdefault(hash(job.name), mine)
+        if (line, arm) == mine:
+            return job
+        if line == job.line:
+            reason = f"the name {job.name} is that of the {arm} arm already"
+            taken = RequestError("/elvis/arm", reason, allowed="--name with {SIM ARM} or {id}")
+        else:
+            reason = f"the name {job.name} is that of line {line} already"
+            taken = RequestError("/elvis/date", reason, allowed="another date; or --name with {line} or {id}")
+        return failed(job.line, job.id, taken)
 
 
-def _outcome(job: Job, future: Future[Outcome]) -> Outcome:
+def _result(job: Job, future: Future[list[Job | Outcome] | Outcome]) -> list[Job | Outcome] | Outcome:
     try:
         return future.result()
     except CancelledError:

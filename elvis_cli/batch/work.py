@@ -1,17 +1,21 @@
-"""One request made into its file: what runs in a process of the pool or on a node of the cluster."""
+"""One request named, and made into its file: what runs in a process of the pool or on a node of the cluster."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from elvis_cli import __version__, errors
+from elvis_cli.batch.naming import Template
 from elvis_cli.errors import OutputError, ResourceError
+from elvis_cli.instrument.request_options import RequestOptions
+
+if TYPE_CHECKING:
+    from elvis_cli.model.request import Request
 
 MADE, SKIPPED, FAILED = "made", "skipped", "failed"
 
@@ -22,8 +26,10 @@ class Settings:
 
     folder: str
     """Where the files go."""
-    overrides: Mapping[str, Any]
-    """Of the ``elvis`` block: the command line's options."""
+    options: RequestOptions = field(default_factory=RequestOptions)
+    """The command line's options."""
+    template: Template = field(default_factory=Template)
+    """Of the names of the files."""
     overwrite: bool = False
     """Make what exists again, whatever it holds."""
     version: str = __version__
@@ -32,12 +38,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request and the name of its file."""
+    """A request, and the name of its file as soon as it is known."""
 
     line: int
     text: bytes
-    id: str
-    name: str
+    """As it is on stdin: it is only unpacked in a process of the pool."""
+    id: str | None = None
+    name: str = ""
+    arm: str | None = None
+    """Arm of the instrument, if it has several: each has a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,37 @@ def failed(line: int, identity: str | None, error: Exception, file: str | None =
     return Outcome(line, identity, FAILED, file, message=fault.message, exit_code=fault.exit_code)
 
 
+def do(settings: Settings, job: Job) -> list[Job | Outcome] | Outcome:
+    """Name the files of a request, or make the file that has its name."""
+    return make(settings, job) if job.name else named(settings, job)
+
+
+def named(settings: Settings, job: Job) -> list[Job | Outcome]:
+    """Return a job with a name for each file of a request (one for each arm), or what is wrong with it."""
+    from elvis_cli.instrument import registry
+
+    try:
+        _check_version(settings)
+        request = settings.options.read(job.text)
+        arms = registry.load(request.instrument).arms(request)
+    except Exception as error:  # whatever it is, the other requests go on
+        return [failed(job.line, None, error)]
+    if len(arms) < 2:
+        return [_named(settings, job, request)]
+    return [_named(settings, replace(job, arm=arm), request.of_arm(arm)) for arm in arms]
+
+
+def _named(settings: Settings, job: Job, request: Request) -> Job | Outcome:
+    from elvis_cli.product.fits import request_json
+
+    identity = None
+    try:
+        identity = hashlib.sha256(request_json(request).encode()).hexdigest()[:16]
+        return replace(job, id=identity, name=settings.template.name(request, job.line, identity))
+    except Exception as error:
+        return failed(job.line, identity, error)
+
+
 def make(settings: Settings, job: Job) -> Outcome:
     """Make the file of a request, unless it is there; whatever is wrong is told in the outcome.
 
@@ -92,35 +132,40 @@ def shared(outcome: Outcome) -> Outcome:
 _one_at_a_time = Lock()
 
 
-def make_remotely(settings: Settings, job: Job) -> Outcome:
-    """Make the file on a worker of a Dask cluster, one at a time in each process, with the threads of the worker."""
+def do_remotely(settings: Settings, job: Job) -> list[Job | Outcome] | Outcome:
+    """Name or make the file on a worker of a Dask cluster, one at a time in each process, with the worker's threads."""
     from distributed import get_worker
 
     from elvis_cli.base import parallel
 
     with _one_at_a_time:
         parallel.set_threads(get_worker().state.nthreads)
-        return make(settings, job)
+        return do(settings, job)
+
+
+def _check_version(settings: Settings) -> None:
+    if settings.version != __version__:
+        raise ResourceError(f"this is ELVIS {__version__}, and the batch is of {settings.version}")
 
 
 def _make(settings: Settings, job: Job, path: Path) -> Outcome:
     from elvis_cli import pipeline
     from elvis_cli.product.fits import request_json
     from elvis_cli.product.sinks import file_sink
-    from elvis_cli.request import parse
 
-    if settings.version != __version__:
-        raise ResourceError(f"this is ELVIS {__version__}, and the batch is of {settings.version}")
+    _check_version(settings)
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent} is not here: the folder must be shared by all machines", path=str(path))
-    request = parse.read(job.text, settings.overrides)
+    request = settings.options.read(job.text)
+    if job.arm:
+        request = request.of_arm(job.arm)
     if not settings.overwrite and (found := _there(path, request_json(request))):
         return replace(found, line=job.line, id=job.id)
     exclusive = not settings.overwrite and not path.exists()  # a damaged file is replaced
     with file_sink(path, durable=True, exclusive=exclusive) as out:
         counted = _Counted(out)
         notes = pipeline.render(request, counted)  # type: ignore[arg-type]
-    told = tuple(dict.fromkeys((*request.warnings, *notes)))
+    told = tuple(dict.fromkeys((*settings.options.file_notes(), *request.warnings, *notes)))
     return Outcome(job.line, job.id, MADE, str(path), counted.size, counted.digest.hexdigest(), notes=told)
 
 

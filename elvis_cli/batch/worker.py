@@ -1,6 +1,6 @@
-"""A process of the pool: settings and jobs on stdin, outcomes on stdout, all pickled; it ends when stdin does.
+"""A process of the pool: settings and jobs on stdin, receipts and outcomes on stdout, all pickled.
 
-It stays warm: modules, kernels and tables are loaded once.
+It ends when stdin does. It stays warm: modules, kernels and tables are loaded once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import signal
 import sys
 import warnings
 from contextlib import suppress
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 
 def main(threads: int) -> None:
@@ -23,15 +23,21 @@ def main(threads: int) -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand between the outcomes
     from elvis_cli.base import parallel
-    from elvis_cli.batch.work import make
+    from elvis_cli.batch.work import do
 
     parallel.set_threads(threads)
     with suppress(EOFError, BrokenPipeError):
         settings = pickle.load(sys.stdin.buffer)
         while True:
-            pickle.dump(make(settings, pickle.load(sys.stdin.buffer)), out)
-            out.flush()
+            job = pickle.load(sys.stdin.buffer)
+            _say(True, out)  # it has the job
+            _say(do(settings, job), out)
     os._exit(0)
+
+
+def _say(message: object, out: BinaryIO) -> None:
+    pickle.dump(message, out)
+    out.flush()
 
 
 def _end(number: int, _frame: object) -> NoReturn:

@@ -19,9 +19,10 @@ import typer
 from elvis_cli.base import parallel
 from elvis_cli.commands.console import note, write
 from elvis_cli.commands.help_format import CommandHelp
-from elvis_cli.commands.options import Options, request_options
+from elvis_cli.commands.options import request_options
 from elvis_cli.commands.standard_streams import binary_stdin
 from elvis_cli.errors import IncompleteError, OutputError, UsageError
+from elvis_cli.instrument.request_options import RequestOptions
 
 MAX_PRINTED = 100
 """Number of notes, and of failures, that are printed on stderr; the manifest has all."""
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def batch(
-    options: Options,
+    options: RequestOptions,
     outdir: Annotated[Path, typer.Option(help="Folder of the FITS files; created if it does not exist.")],
     name: Annotated[
         str, typer.Option(metavar="TEMPLATE", help="Name of each file; header keywords, line and id in braces.")
@@ -48,6 +49,9 @@ def batch(
         str | None, typer.Option(metavar="ADDRESS|FILE", help="Dask scheduler, or its file; it must share the folder.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="End a request that takes longer; 0 = never.")
+    ] = 0,
 ) -> None:
     """Render each request on stdin into a file of its own.
 
@@ -55,24 +59,26 @@ def batch(
     any failed.
     """
     stdin = binary_stdin()
+    if cluster and timeout:
+        raise UsageError("--timeout cannot be combined with --cluster: a task of Dask cannot be ended")
     _make(outdir)
     from elvis_cli.product.sinks import sweep
 
     sweep(outdir)
     from elvis_cli.batch import naming, pool, run, work
 
-    template = naming.Template(name)
-    settings = work.Settings(str(outdir.resolve() if cluster else outdir), options.overrides, overwrite)
+    folder = str(outdir.resolve() if cluster else outdir)
+    settings = work.Settings(folder, options, naming.Template(name), overwrite)
     workers: pool.Pool
     if cluster is None:
         cores = parallel.threads()
-        workers = pool.Local(settings, jobs or cores, cores)
+        workers = pool.Local(settings, jobs or cores, cores, timeout)
     else:
         workers = pool.Cluster(settings, cluster, jobs)
     begin, counts, now = time.monotonic(), Counter[str](), True
     try:
         with _progress(stdin) as step:
-            for each in run.run(stdin, options.read, template, workers):
+            for each in run.run(stdin, workers):
                 outcome = work.shared(each) if cluster else each
                 write(json.dumps(asdict(outcome)))
                 counts[outcome.status] += 1

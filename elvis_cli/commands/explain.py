@@ -8,8 +8,9 @@ import typer
 
 from elvis_cli.commands.console import cell, print_json, table
 from elvis_cli.commands.help_format import CommandHelp
-from elvis_cli.commands.options import AsJson, Options, read_request, request_options
+from elvis_cli.commands.options import AsJson, read_request, request_options
 from elvis_cli.commands.standard_streams import stdin
+from elvis_cli.instrument.request_options import RequestOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command(cls=CommandHelp)(request_options(explain))
 
 
-def explain(options: Options, as_json: AsJson = False) -> None:
+def explain(options: RequestOptions, as_json: AsJson = False) -> None:
     """List every number used for the request on stdin.
 
     Each has its value, unit and source.

@@ -7,7 +7,6 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elvis_cli.commands.console import note
-from elvis_cli.errors import RequestError, UsageError, json_pointer
+from elvis_cli.errors import UsageError
+from elvis_cli.instrument.request_options import RequestOptions
 from elvis_cli.model.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from elvis_cli.model.request import Request
-    from elvis_cli.request.files.ephemeris import Ephemeris
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -66,57 +65,10 @@ class Errors(enum.StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Values of the options of `collect`."""
-
-    overrides: dict[str, Any]
-    """Keys of the request's ``elvis`` block."""
-    strict: bool
-    notes: tuple[str, ...] = ()
-    """Assumptions about the files of `collect`."""
-    ephemeris: Ephemeris | None = None
-    """Where the target is at the date of each request."""
-    limits: Limits = DEFAULT
-
-    def read(self, text: bytes | str) -> Request:
-        """Return the Request in ``text`` with these options.
-
-        Raises
-        ------
-        RequestError
-            The request is wrong.
-        ResourceError
-            Its instrument is not installed.
-        """
-        from elvis_cli.request import parse
-
-        request = parse.read(text, self.overrides, strict=self.strict, limits=self.limits)
-        note(self.notes)
-        note(getattr(self.overrides.get("catalogue"), "notes", ()))
-        from elvis_cli.instrument import registry
-
-        plugin = registry.load(request.instrument)
-        if self.strict:
-            for key in plugin.unknown_keys(request):
-                raise RequestError(json_pointer("instrument", key), "unknown key")
-        if self.ephemeris is None:
-            return request
-        from elvis_cli.request.files.ephemeris import follow
-
-        exposure = plugin.configure(request).exposure
-        if exposure.infrared and exposure.count is None:
-            reason = f"{self.ephemeris.name} needs the length of the exposure, not a signal-to-noise ratio"
-            raise RequestError("/timesnr/snr", reason, allowed=exposure.count_key)
-        keys = follow(self.ephemeris, request, exposure.duration)
-        keys["pointing"] = {**self.overrides.get("pointing", {}), **keys["pointing"]}
-        request = parse.read(text, {**self.overrides, **keys}, strict=self.strict, limits=self.limits)
-        return replace(request, warnings=(*request.warnings, *self.ephemeris.notes))
-
-
-def read_request(text: bytes | str, options: Options) -> Request:
+def read_request(text: bytes | str, options: RequestOptions) -> Request:
     """Return the Request in ``text`` and print its warnings."""
     request = options.read(text)
+    note(options.file_notes())
     note(request.warnings)
     return request
 
@@ -343,7 +295,7 @@ def collect(
             rich_help_panel="Output",
         ),
     ] = None,
-) -> Options:
+) -> RequestOptions:
     """Return the values of the options; `cli.run` reads ``errors`` itself, before the options are parsed.
 
     Raises
@@ -433,7 +385,7 @@ def collect(
         with _reading("--ephemeris", ephemeris, limits):
             places = read_ephemeris(ephemeris)
     overrides = {key: value for key, value in given.items() if value is not None}
-    return Options(overrides, strict, tuple(file_notes), places, limits)
+    return RequestOptions(overrides, strict, tuple(file_notes), places, limits)
 
 
 def _reading(option: str, path: Path, limits: Limits = DEFAULT) -> AbstractContextManager[None]:

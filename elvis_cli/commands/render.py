@@ -13,9 +13,10 @@ import typer
 from elvis_cli import __version__
 from elvis_cli.commands.console import note, write
 from elvis_cli.commands.help_format import CommandHelp, MainHelp
-from elvis_cli.commands.options import Options, read_request, request_options
+from elvis_cli.commands.options import read_request, request_options
 from elvis_cli.commands.standard_streams import OutputFile, binary_stdin, check_stdout, sink, stdin
 from elvis_cli.errors import UsageError
+from elvis_cli.instrument.request_options import RequestOptions
 
 Threads = Annotated[
     int, typer.Option(min=0, envvar="ELVIS_THREADS", help="Number of threads; 0 = all cores of the process.")
@@ -41,7 +42,7 @@ def _print_version(wanted: bool) -> None:
 
 def elvis(
     ctx: typer.Context,
-    options: Options,
+    options: RequestOptions,
     output: OutputFile = None,
     threads: Threads = 0,
     version: Annotated[
@@ -59,7 +60,7 @@ def elvis(
 
 
 def replay(
-    options: Options,
+    options: RequestOptions,
     file: Annotated[str, typer.Argument(help="FITS file written by elvis; - is stdin.")] = "-",
     output: OutputFile = None,
 ) -> None:
@@ -70,7 +71,7 @@ def replay(
     _render(request_in(binary_stdin() if file == "-" else file), options, output)
 
 
-def _render(text: bytes | str, options: Options, output: Path | None) -> None:
+def _render(text: bytes | str, options: RequestOptions, output: Path | None) -> None:
     check_stdout(output)
     request = read_request(text, options)
     # Only now the heavy imports: a wrong request is refused in a fraction of the time.

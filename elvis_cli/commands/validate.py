@@ -6,8 +6,9 @@ import typer
 
 from elvis_cli.commands.console import note
 from elvis_cli.commands.help_format import CommandHelp
-from elvis_cli.commands.options import Options, read_request, request_options
+from elvis_cli.commands.options import read_request, request_options
 from elvis_cli.commands.standard_streams import stdin
+from elvis_cli.instrument.request_options import RequestOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -15,7 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command(cls=CommandHelp)(request_options(validate))
 
 
-def validate(options: Options) -> None:
+def validate(options: RequestOptions) -> None:
     """Check the request on stdin; describe it on stderr."""
     request = read_request(stdin(), options)
     from elvis_cli import pipeline

@@ -48,19 +48,37 @@ from elvis_cli.detector.stage import StageContext
 from elvis_cli.detector.steps import DRAWN, Step, configure, select, sequence
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import ElvisBlock
+from elvis_cli.model.limits import DEFAULT, Limits
 from elvis_cli.model.setup import Setup
 
 Draw = Callable[[frozenset[str]], Image]
+_PIXEL_BYTES = 4
+"""Bytes of a pixel of an image."""
 RowFunction = Callable[[Image, int, Any, StageContext], None]
 
 
-def check(setup: Setup, block: ElvisBlock) -> None:
-    """Raise what `expose` would raise for one of the chips, before anything is rendered."""
+def check(setup: Setup, block: ElvisBlock, limits: Limits = DEFAULT) -> None:
+    """Raise what `expose` would raise for one of the chips, and if they exceed the limits, before anything is rendered.
+
+    Raises
+    ------
+    RequestError, ResourceError
+        See `configure`, and `Limits`.
+    """
+    images = len(setup.frame.chips)  # frames
+    image_bytes = _PIXEL_BYTES * setup.frame.window.nx * setup.frame.window.ny
     if block.product == "expected":
         select(block, setup.detector)
-        return
-    for number in setup.frame.chips:
-        configure(_context(setup, setup.detector.chip(number), block), block)
+    else:
+        for number in setup.frame.chips:
+            context = _context(setup, setup.detector.chip(number), block)
+            images += sum(step.keep for step in configure(context, block))
+        if block.reads:
+            reads = context.sampling.reads
+            images += reads * len(setup.frame.chips)
+            limits.check_memory(image_bytes * reads, "/elvis/readout")
+    pointer = "/elvis/keep" if block.keep else "/elvis/reads" if block.reads else "/elvis/chips"
+    limits.check_output(image_bytes * images, pointer)
 
 
 def expose(rate: Image, setup: Setup, chip: Chip, block: ElvisBlock) -> NDArray[np.float32] | NDArray[np.uint16]:

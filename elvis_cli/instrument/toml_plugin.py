@@ -7,7 +7,7 @@ A Setup is built from the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from elvis_cli.model.plugin import ModeInfo
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Trace
+from elvis_cli.request.parse import MAX_UNKNOWN_KEYS
 
 MODE_KEY = "ins_configuration"
 
@@ -139,7 +140,7 @@ class TomlInstrument:
         request = arms.flatten(request, self.document.get("arms", {}), arm)
         request = replace(request, timing=request.timing.of_arm(arm))
         facts = self._facts(mode, options, arm)
-        unknown = [f"{json_pointer('instrument', key)}: unknown key, ignored" for key in self.unknown_keys(request)]
+        unknown = _unknown_notes(self.unknown_keys(request))
         notes = (*mode_notes, *unknown, *arm_notes, *self._remarks(mode, request.keys, options))
         if request.elvis.calibration is None and "reference_lamp" not in facts.part("spectrograph"):
             setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
@@ -345,3 +346,10 @@ def _within(key: str, table: Mapping[str, Any], value: object) -> float:
         allowed = f"{low:g} to {high:g} {table['unit']}"
         raise RequestError(json_pointer("instrument", key), f"{value!r} is out of range", found=value, allowed=allowed)
     return float(value)
+
+
+def _unknown_notes(keys: Sequence[str]) -> list[str]:
+    """Return a note for each of the first unknown keys, and one with the number of the others."""
+    notes = [f"{json_pointer('instrument', key)}: unknown key, ignored" for key in keys[:MAX_UNKNOWN_KEYS]]
+    others = len(keys) - len(notes)
+    return [*notes, f"/instrument: and {others} more unknown keys, ignored"] if others else notes

@@ -13,7 +13,7 @@ from astropy.io import fits
 from elvis_cli import __version__
 from elvis_cli.errors import OutputError, RequestError
 from elvis_cli.product.fits import REQUEST_EXTENSION, ones_sum
-from elvis_cli.product.replay import hdus
+from elvis_cli.product.replay import hdus, request_text
 
 ALL_ONES = 0xFFFFFFFF
 """The ones' complement sum of an HDU that is as it was written."""
@@ -70,8 +70,9 @@ def _examine(file: BinaryIO, path: Path) -> IntactFile | None:
         return None
     if not last:
         return None
-    row = fits.BinTableHDU.fromstring(last).data[0]
-    return IntactFile(digest.hexdigest(), file.seek(0, os.SEEK_END), str(row["VERSION"]), str(row["REQUEST"]))
+    table = fits.BinTableHDU.fromstring(last)
+    version = str(table.data[0]["VERSION"])
+    return IntactFile(digest.hexdigest(), file.seek(0, os.SEEK_END), version, request_text(table))
 
 
 def is_whole(file: BinaryIO, start: int, size: int, digest: hashlib._Hash | None = None) -> bool:

@@ -47,12 +47,16 @@ def _find(file: BinaryIO) -> str:
             size = _data_size(header)
             if header.get("EXTNAME") == REQUEST_EXTENSION:
                 data = b"".join(_chunks(file, size + -size % BLOCK_SIZE))
-                rows = fits.BinTableHDU.fromstring(text + data).data.view(np.ndarray)["REQUEST"]
-                return b"".join(rows).decode("ascii")
+                return request_text(fits.BinTableHDU.fromstring(text + data))
             _skip(file, size + -size % BLOCK_SIZE)
         except (ValueError, TypeError, LookupError, ArithmeticError, fits.VerifyError) as error:
             raise RequestError("", f"the FITS file is damaged: {error}") from error
     raise RequestError("", f"the file has no extension {REQUEST_EXTENSION}: not a FITS file of ELVIS, or not all of it")
+
+
+def request_text(table: fits.BinTableHDU) -> str:
+    """Return the request in the table REQUEST_EXTENSION: its rows put together."""
+    return b"".join(table.data.view(np.ndarray)["REQUEST"]).decode("ascii")
 
 
 def hdus(file: BinaryIO) -> Iterator[tuple[fits.Header, int, int]]:

@@ -3,25 +3,29 @@
 import json
 import queue
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import pytest
 
 from elvis_cli.batch.naming import Template
 from elvis_cli.batch.run import run
-from elvis_cli.batch.work import Outcome
+from elvis_cli.batch.work import Outcome, Settings, named
 from elvis_cli.errors import RequestError
-from elvis_cli.request import parse
+from elvis_cli.instrument.request_options import RequestOptions
 
 
 class Slow:
-    """A pool that finishes what it is told to, when it is told to."""
+    """A pool that names at once, and finishes what it is told to, when it is told to."""
 
-    def __init__(self, limit=4):
+    def __init__(self, limit=4, template="{line}.fits"):
         self.limit, self.jobs, self.arrived = limit, [], queue.Queue()
+        self.settings = Settings("", template=Template(template))
 
     def submit(self, job):
         future = Future()
+        if not job.name:
+            future.set_result(named(self.settings, job))
+            return future
         self.jobs.append((job, future))
         self.arrived.put(job.line)
         return future
@@ -36,12 +40,13 @@ class Quick(Slow):
 
     def submit(self, job):
         future = super().submit(job)
-        self.finish(-1)
+        if job.name:
+            self.finish(-1)
         return future
 
 
-def outcomes(lines, pool, template="{line}.fits"):
-    return list(run(lines, parse.read, Template(template), pool))
+def outcomes(lines, pool):
+    return list(run(lines, pool))
 
 
 def test_outcomes_come_in_the_order_of_the_requests(night):
@@ -57,7 +62,7 @@ def test_outcomes_come_in_the_order_of_the_requests(night):
 
 def test_each_is_told_as_soon_as_it_and_those_before_are_done(night):
     lines, pool = queue.SimpleQueue(), Slow()
-    told = run(iter(lines.get, None), parse.read, Template(), pool)
+    told = run(iter(lines.get, None), pool)
     first, second = night(2)
     lines.put(first)
     threading.Thread(target=lambda: (pool.arrived.get(), pool.finish(0))).start()
@@ -112,12 +117,55 @@ def test_wrong_requests_fail_as_they_do_alone_and_the_others_go_on(night, elvis)
 
 def test_of_two_requests_with_one_name_the_second_fails_whatever_becomes_of_the_first(night):
     first, second = night(2)
-    pool = Quick()
-    found = outcomes([first, second, first, second], pool, "{ARCFILE}")
+    pool = Quick(template="{ARCFILE}")
+    found = outcomes([first, second, first, second], pool)
     assert [outcome.status for outcome in found] == ["made", "made", "failed", "failed"]
     assert "line 1 already" in found[2].message
     assert "{line}" in found[2].message
     assert [job.line for job, _ in pool.jobs] == [1, 2]
+
+
+def test_a_request_is_unpacked_in_the_pool_only(night, monkeypatch):
+    """The process that reads stdin must outlive a request that unpacks to more than there is memory."""
+    read, here = RequestOptions.read, threading.get_ident()
+    threads = []
+    monkeypatch.setattr(RequestOptions, "read", lambda *of: threads.append(threading.get_ident()) or read(*of))
+
+    class Elsewhere(Slow):
+        def submit(self, job):
+            if job.name:
+                future = Future()
+                future.set_result(Outcome(job.line, job.id, "made"))
+                return future
+            return executor.submit(named, self.settings, job)
+
+    with ThreadPoolExecutor(1) as executor:
+        assert [outcome.status for outcome in outcomes(night(3), Elsewhere())] == ["made"] * 3
+    assert len(threads) == 3
+    assert here not in threads
+
+
+def test_names_are_claimed_in_the_order_of_the_requests(night):
+    """Whichever process is the quicker to name its request."""
+
+    class Backwards(Slow):
+        held = ()
+
+        def submit(self, job):
+            future = super().submit(job)
+            if job.name:
+                self.finish(-1)
+                return future
+            last = Future()
+            self.held = ((last, future.result()), *self.held)
+            if job.line == 3:
+                for each, result in self.held:
+                    each.set_result(result)
+            return last
+
+    (line,) = night(1)
+    found = outcomes([line, line, line], Backwards(template="a.fits"))
+    assert [outcome.status for outcome in found] == ["made", "failed", "failed"]
 
 
 def test_the_id_is_that_of_the_request_not_of_its_text(night):

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from elvis_cli.batch.work import Job, Settings, make, shared
+from elvis_cli.instrument.request_options import RequestOptions
 from elvis_cli.product.integrity import examine
 
 
@@ -14,7 +15,7 @@ def one(night, tmp_path):
     """Make a request's file."""
 
     def make_one(text=None, name="a.fits", **settings):
-        return make(Settings(str(tmp_path), **{"overrides": {}, **settings}), Job(3, text or night(1)[0], "id", name))
+        return make(Settings(str(tmp_path), **settings), Job(3, text or night(1)[0], "id", name))
 
     return make_one
 
@@ -31,7 +32,7 @@ def test_a_file_is_what_elvis_writes(one, night, elvis, tmp_path):
 
 
 def test_options_hold_for_all(one, night, elvis, tmp_path):
-    one(overrides={"seed": 9, "product": "expected"})
+    one(options=RequestOptions({"seed": 9, "product": "expected"}))
     assert (tmp_path / "a.fits").read_bytes() == elvis("--seed", "9", "--product", "expected", stdin=night(1)[0]).out
 
 
@@ -81,7 +82,7 @@ def test_a_fault_is_an_outcome_and_leaves_nothing(one, tmp_path, monkeypatch):
 
 def test_a_worker_of_another_version_or_without_the_folder_refuses(one, night):
     assert one(version="0.0").exit_code == 69
-    lost = make(Settings("/nowhere/raw", {}), Job(1, night(1)[0], "id", "a.fits"))
+    lost = make(Settings("/nowhere/raw"), Job(1, night(1)[0], "id", "a.fits"))
     assert lost.exit_code == 74
     assert "shared" in lost.message
 

@@ -44,6 +44,11 @@ def batch(folder, lines, *options):
     return process.returncode, [json.loads(line) for line in out.splitlines()], err.decode()
 
 
+def children(process):
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [int(number) for task in tasks for number in task.read_text().split()]
+
+
 def everything(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -173,11 +178,7 @@ def test_a_process_that_dies_takes_only_its_own_request_along(tmp_path):
         process.stdin.write(request(0))
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["status"] == "made"
-        (child,) = (
-            int(text)
-            for text in Path(f"/proc/{process.pid}/task").glob("*/children")
-            for text in text.read_text().split()
-        )
+        (child,) = children(process)
         process.stdin.writelines([request(1, size=1024), request(2)])
         process.stdin.flush()
         while not list(tmp_path.glob("*.part")):
@@ -186,10 +187,32 @@ def test_a_process_that_dies_takes_only_its_own_request_along(tmp_path):
         out, err = process.communicate(timeout=60)
     died, made = map(json.loads, out.splitlines())
     assert process.returncode == 1, err
-    assert (died["line"], died["status"], died["exit_code"]) == (2, "failed", 70)
-    assert "signal 9" in died["message"]
+    assert (died["line"], died["status"], died["exit_code"]) == (2, "failed", 137)
+    assert "signal 9: not enough memory?" in died["message"]
     assert made["status"] == "made"
     assert all(path.suffix == ".fits" for path in tmp_path.iterdir())
+
+
+def test_a_request_that_takes_longer_than_the_timeout_fails(tmp_path):
+    code, (entry,), err = batch(tmp_path, [request(0)], "--timeout", "0.05")
+    assert (code, entry["status"], entry["exit_code"]) == (1, "failed", 137)
+    assert entry["message"] == "took more than 0.05 s (--timeout)"
+    assert "line 1: failed: took more than 0.05 s (--timeout)" in err
+
+
+def test_a_timeout_cannot_hold_on_a_cluster(tmp_path, elvis):
+    refused = elvis("batch", "--outdir", str(tmp_path), "--timeout", "5", "--cluster", "tcp://nowhere:1", stdin=b"{}")
+    assert refused.code == 2
+    assert "--timeout cannot be combined with --cluster" in refused.err
+
+
+def test_limits_and_strictness_hold_in_the_processes(tmp_path):
+    lines = [request(0, chips="all", window="full", keep=["all"]), request(1, unknown_key=1), request(2)]
+    code, manifest, _ = batch(tmp_path, lines, "-j", "1", "--strict", "--limit", "output=1MB")
+    assert code == 1
+    assert [entry["exit_code"] for entry in manifest] == [65, 65, 0]
+    assert "the limit output" in manifest[0]["message"]
+    assert "unknown key" in manifest[1]["message"]
 
 
 def test_a_reader_that_goes_ends_it(tmp_path):

@@ -39,6 +39,17 @@ def test_a_whole_file_tells_its_request(made, request_, micado):
     assert not IntactFile(found.sha256, found.size, "0.0", found.request).is_of(request_)
 
 
+def test_a_long_request_is_told_whole(micado, tmp_path):
+    stars = {key: [20.0] * 900 for key in ("x", "y", "mag")}
+    request = parse.read(
+        json.dumps(micado({"elvis/window": {"x0": 0, "y0": 0, "nx": 8, "ny": 8}, "elvis/catalogue": stars}))
+    )
+    with (tmp_path / "out.fits").open("wb") as out:
+        pipeline.render(request, out)
+    assert len(request_json(request)) > 8000
+    assert examine(tmp_path / "out.fits").is_of(request_json(request))
+
+
 def test_no_file(tmp_path):
     assert examine(tmp_path / "none.fits") is None
 
