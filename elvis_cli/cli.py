@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import sys
 import threading
@@ -35,13 +36,16 @@ from elvis_cli.commands import (  # noqa: E402
     warm,
 )
 from elvis_cli.commands.console import begin  # noqa: E402
-from elvis_cli.errors import ElvisError, UsageError, expected  # noqa: E402
+from elvis_cli.errors import ElvisError, NotEnoughMemoryError, UsageError, expected  # noqa: E402
 
 if _INTERRUPTIBLE:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GC_THRESHOLD = 100_000
 """Objects between searches for cycles: those of a start are all kept, and looking through them takes 5 % of a frame."""
+
+MIN_ADDRESS_SPACE = 512 * 2**20
+"""Bytes of address space that the libraries need; with less they end the process without a word."""
 
 app = typer.Typer(
     name="elvis",
@@ -110,6 +114,7 @@ def run(argv: list[str]) -> int:
     """Run one command line on this process's standard streams and return its exit code."""
     console = begin(_wants_json(argv))
     try:
+        _check_address_space()
         return app(args=argv, prog_name="elvis", standalone_mode=False) or console.done()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -126,6 +131,14 @@ def run(argv: list[str]) -> int:
     except Exception as error:
         failure = _translate(error)
     return console.fail(failure)
+
+
+def _check_address_space() -> None:
+    """Refuse to start in less memory than the libraries need."""
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most != resource.RLIM_INFINITY and most < MIN_ADDRESS_SPACE:
+        least = f"elvis needs {MIN_ADDRESS_SPACE >> 20} (ulimit -v {MIN_ADDRESS_SPACE >> 10})"
+        raise NotEnoughMemoryError(f"not enough memory: this process may have {most >> 20} MiB, {least}")
 
 
 def _translate(error: Exception) -> ElvisError:

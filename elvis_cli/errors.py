@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable
+from errno import ENOMEM
 from typing import Any
 
 
@@ -59,6 +60,10 @@ class ResourceError(ElvisError):
     exit_code = 69
 
 
+class NotEnoughMemoryError(ResourceError):
+    """The process may not have as much memory as the request takes."""
+
+
 class OutputError(ElvisError):
     """The output could not be written."""
 
@@ -75,9 +80,20 @@ def expected(error: Exception) -> ElvisError:
     """Return any exception as an error of ours."""
     if isinstance(error, ElvisError):
         return error
-    if isinstance(error, MemoryError):
-        return ElvisError("not enough memory: render fewer chips or a smaller window")
+    if _is_of_memory(error):
+        return NotEnoughMemoryError("not enough memory: render fewer chips or a smaller window")
     return ElvisError(f"a fault of elvis: {type(error).__name__}: {error} (ELVIS_DEBUG=1 shows where)")
+
+
+def _is_of_memory(error: BaseException | None) -> bool:
+    """Return whether an exception, or one that led to it, says that memory is short, as loaders of libraries do."""
+    while error is not None:
+        text = str(error).casefold()
+        short = any(sign in text for sign in ("cannot allocate memory", "failed to map segment", "libllvmlite.so"))
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == ENOMEM or short:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 _LONGEST = 60
