@@ -2,13 +2,15 @@
 
 import io
 import json
+from concurrent.futures import Future
 
 import pytest
 from astropy.io import fits
 
 from elvis_cli import pipeline
 from elvis_cli.batch.naming import Template
-from elvis_cli.batch.run import Names
+from elvis_cli.batch.run import run
+from elvis_cli.batch.work import Job, Outcome, Settings, named
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
 from elvis_cli.instrument.toml_plugin import TomlInstrument
@@ -140,17 +142,26 @@ def test_arms_have_noise_and_names_of_their_own(two_arms):
 
 
 def test_a_batch_writes_every_arm_unless_one_is_named(two_arms):
-    names = Names(parse.read, Template())
-    both = names.jobs(1, json.dumps(document(two_arms)).encode())
-    assert [json.loads(job.text)["elvis"]["arm"] for job in both] == ["long", "short"]
+    settings = Settings("")
+    both = named(settings, Job(1, json.dumps(document(two_arms)).encode()))
+    assert [job.arm for job in both] == ["long", "short"]
     assert len({job.name for job in both}) == 2
-    (one,) = names.jobs(2, json.dumps(document(two_arms, arm="short", date="2026-11-20T05:00:00")).encode())
-    assert json.loads(one.text)["elvis"]["arm"] == "short"
+    text = json.dumps(document(two_arms, arm="short", date="2026-11-20T05:00:00")).encode()
+    assert [job.arm for job in named(settings, Job(2, text))] == [None]
 
 
 def test_a_batch_refuses_the_same_name_for_two_arms(two_arms):
-    first, second = Names(parse.read, Template("{line}.fits")).jobs(1, json.dumps(document(two_arms)).encode())
-    assert first.name == "1.fits"
+    class Pool:
+        limit = 2
+
+        def submit(self, job):
+            future = Future()
+            future.set_result(Outcome(job.line, job.id, "made", job.name) if job.name else named(settings, job))
+            return future
+
+    settings = Settings("", template=Template("{line}.fits"))
+    first, second = run([json.dumps(document(two_arms)).encode()], Pool())
+    assert (first.status, first.file) == ("made", "1.fits")
     assert "{SIM ARM}" in second.message
 
 
