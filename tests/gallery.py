@@ -61,6 +61,8 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"INS.WLEN.CWLEN": 2216.704, "INS.SLIT1.NAME": "w_0.4"},
     ],
     ("crires2", "spec_ngs"): [{}],
+    ("fors", "mos_nopol"): [{"INS.GRIS1.NAME": "GRIS_600RI+19"}],
+    ("fors", "mxu"): [{}],
     ("fors", "lss"): [{}, {"INS.GRIS1.NAME": "GRIS_1400V+18", "SEQ.CCD": "B"}, {"INS.COLL.NAID": "COLL_HR+7"}],
 }
 """Of spectrographs: for each mode, keys of the instrument section."""

@@ -25,7 +25,12 @@ def measure(document, number, window):
     estimate is Horne's, with the noiseless frame for profile and variance, and so is the weight of each among all.
     """
     x0, y0, nx, ny = window
-    document["elvis"] = {"chips": [number], "window": {"x0": x0, "y0": y0, "nx": nx, "ny": ny}, "skip": SKIP}
+    document["elvis"] = {
+        **document.get("elvis", {}),
+        "chips": [number],
+        "window": {"x0": x0, "y0": y0, "nx": nx, "ny": ny},
+        "skip": SKIP,
+    }
     ready = pipeline.prepare(parse.read(json.dumps(document)))
     setup, camera, prediction = ready.setup, ready.renderer, ready.prediction
     chip = setup.detector.chip(number)
@@ -89,6 +94,7 @@ def request(name, mode, changes):
     [
         ("metis", "lss_l_scao", 12, 1, (900, 900, 240, 200)),
         ("fors", "lss", 19, 1, (900, 100, 240, 200)),
+        ("fors", "mxu", 19, 1, (900, 60, 240, 120)),
         ("eris", "ifs_ngs", 12, 1, (0, 1000, 2048, 200)),
         ("crires2", "spec_ngs", 8, 2, (900, 0, 120, 2048)),
     ],

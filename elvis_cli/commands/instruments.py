@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from elvis_cli.commands.console import print_json, table
+from elvis_cli.commands.console import note, print_json, table
 from elvis_cli.commands.options import AsJson, Mode
 
 
@@ -32,8 +34,51 @@ def instruments(as_json: AsJson = False) -> None:
     table(("instrument", "mode", "arcsec/pixel", "chips x columns x rows", "filters", "title"), rows)
 
 
-def example(name: Annotated[str, typer.Argument(help="Instrument.")], mode: Mode = None) -> None:
-    """Print a complete, valid request for an instrument."""
+def example(
+    name: Annotated[str, typer.Argument(help="Instrument.")],
+    mode: Mode = None,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="Sources for a mask of slits, in a mode that has one; as for elvis itself.")
+    ] = None,
+) -> None:
+    """Print a complete, valid request for an instrument; with a catalogue, a mask of slits on its sources."""
     from elvis_cli.instrument import registry
 
-    print_json(registry.load(name).example(mode))
+    document = registry.load(name).example(mode)
+    print_json(document if catalogue is None else masked(document, catalogue))
+
+
+def masked(document: dict[str, Any], catalogue: Path) -> dict[str, Any]:
+    """Return a request with the sources of a file, and the mask of slits for them.
+
+    The field's middle is that of places on the sky.
+
+    Raises
+    ------
+    RequestError
+        The file has no sources, or the mode no masks, or no source is where a slit can be.
+    """
+    import numpy as np
+
+    from elvis_cli.instrument import registry
+    from elvis_cli.request import parse
+    from elvis_cli.request.files.catalogue import read_catalogue
+    from elvis_cli.scene import library
+
+    sources = read_catalogue(catalogue)
+    block: dict[str, Any] = {"catalogue": sources}
+    if "ra" in sources.columns:
+        ra, dec = (sources.columns[key] for key in ("ra", "dec"))
+        around = (ra - ra[0] + 180.0) % 360.0 - 180.0  # from the first on, across 0 h too
+        middle = {"ra": float(ra[0] + np.nanmean(around)) % 360.0, "dec": float(np.nanmean(dec))}
+        block["pointing"] = {key: round(value, 6) for key, value in middle.items()}
+    request = parse.read(json.dumps(document), block)
+    note(sources.notes)
+    stars = request.elvis.catalogue
+    assert stars is not None
+    x, y = library.places(request, stars)
+    places = list(zip(map(float, x), map(float, y), stars.mag, strict=True))
+    mask = registry.load(request.instrument).mask(document["instrument"]["ins_configuration"], places)
+    note([f"a mask of {len(mask['x'])} slits for {len(places)} sources"])
+    elvis = {**document.get("elvis", {}), **block, "catalogue": sources(request.target.brightness), "mask": mask}
+    return {**document, "elvis": elvis}

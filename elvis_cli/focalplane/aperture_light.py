@@ -19,6 +19,7 @@ from elvis_cli.focalplane.slit_plane import SlitPlane
 from elvis_cli.focalplane.trace import FINE, SampledTrace
 from elvis_cli.light.groups import Group, density
 from elvis_cli.light.illumination import Illumination
+from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.spectrograph import SIGMA, Aperture, Spectrograph
 
 EDGE = 3
@@ -85,7 +86,8 @@ class ApertureLight:
         whole = sum(float(np.sum(scene.rate)) + sum(one.rate for one in scene.extended) for scene in scenes)
         whole = (whole + sum(float(np.sum(rate)) for scene in scenes for _, rate in scene.galaxies)) or 1.0
         some = range(self.plane.wave.size) if waves is None else waves
-        return np.array([self.plane.inside(self._sums[n], aperture) / whole for n in some])
+        window, sums = self.plane.window(number), self._sums(self.plane.window(number))
+        return np.array([self.plane.inside(sums[n], aperture, window) / whole for n in some])
 
     def layers(self, number: int) -> Layers:
         """Return the layers of a trace; not to be changed."""
@@ -121,22 +123,36 @@ class ApertureLight:
         return {}
 
     @cached_property
-    def _sums(self) -> list[NDArray[Any]]:
-        """The slit plane with the light of all groups at each wavelength."""
-        images = list(self._images.values())
-        empty = np.zeros((self.plane.setup.detector.ny, self.plane.setup.detector.nx))
-        return [sum((group[n] for group in images), empty) for n in range(self.plane.wave.size)]
+    def _drawn(self) -> dict[Window, dict[tuple[int, str], list[Image]]]:
+        """The images of some windows, kept."""
+        return {}
 
     @cached_property
-    def _images(self) -> dict[tuple[int, str], list[Image]]:
-        """The slit plane at each wavelength, for each group and part of the light."""
+    def _summed(self) -> dict[Window, list[NDArray[Any]]]:
+        """The sums of some windows, kept."""
+        return {}
+
+    def _sums(self, window: Window) -> list[NDArray[Any]]:
+        """Return a window of the slit plane with the light of all groups at each wavelength."""
+        if window not in self._summed:
+            images, empty = list(self._images(window).values()), np.zeros((window.ny, window.nx))
+            self._summed[window] = [sum((group[n] for group in images), empty) for n in range(self.plane.wave.size)]
+        return self._summed[window]
+
+    def _images(self, window: Window) -> dict[tuple[int, str], list[Image]]:
+        """Return a window of the slit plane at each wavelength, for each group and part of the light that it has."""
+        if window in self._drawn:
+            return self._drawn[window]
         images = {}
         for number, group in enumerate(self.groups):
             scene = group.scene
             if scene.rate.size:
-                images[number, "stars"] = self.plane.draw(scene, frozenset({"stars"}), group.band)
+                images[number, "stars"] = self.plane.draw(scene, frozenset({"stars"}), window, group.band)
             if scene.extended or scene.galaxies or scene.surface:
-                images[number, "galaxies"] = self.plane.draw(scene, frozenset({"galaxies"}), group.band)
+                images[number, "galaxies"] = self.plane.draw(scene, frozenset({"galaxies"}), window, group.band)
+        if self.plane.windows:  # most groups are far from an aperture that is drawn alone
+            images = {key: several for key, several in images.items() if any(image.any() for image in several)}
+        self._drawn[window] = images
         return images
 
     @cached_property
@@ -178,13 +194,15 @@ class ApertureLight:
             for n, electrons in enumerate(order.groups)
             if electrons.any()
         }
+        window = self.plane.window(sampled.trace.aperture)
+        drawn = self._images(window)
         for n in [n for n, hat in enumerate(hats[:-1]) if hat.any()]:
             for part in ("stars", "galaxies"):
-                own = {m: each[n] for (m, kind), each in self._images.items() if kind == part and m in spectra}
+                own = {m: each[n] for (m, kind), each in drawn.items() if kind == part and m in spectra}
                 if not own:
                     continue
                 images = list(own.values())
-                profiles = list(self.plane.profiles(images, aperture, count, s, sampled.spatial_scale))
+                profiles = list(self.plane.profiles(images, aperture, count, s, sampled.spatial_scale, window))
                 if len(profiles) > MAX_GROUPS_WITH_WINGS:
                     profiles, wings, mean = split_wings(profiles, [builder.spectra[spectra[m]] for m in own])
                     builder.add(part, wings, centres, builder.spectrum(mean), n)

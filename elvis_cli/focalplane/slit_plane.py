@@ -38,6 +38,10 @@ MAX_WAVELENGTHS = 24
 """At which the plane is drawn."""
 MIN_STRIPS = 3
 """Of an aperture."""
+MAX_EMPTY = 4
+"""How many times as large as all apertures the plane may be to be drawn as a whole."""
+BORDER = 3
+"""Pixels of the plane drawn around an aperture that is drawn alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +101,26 @@ class SlitPlane:
     """The chip where each wavelength puts it."""
     origin: tuple[float, float]
     """Place (arcsec, across and along) of the corner of pixel [0, 0]."""
+    windows: tuple[Window, ...] = ()
+    """Part that is drawn for each aperture, where they are few in a wide plane; () = all of it for all."""
+
+    def window(self, aperture: int) -> Window:
+        """Return the part of the plane that is drawn for an aperture, by its number."""
+        whole = Window(0, 0, self.setup.detector.nx, self.setup.detector.ny)
+        return self.windows[aperture] if self.windows else whole
 
     @property
     def psfs(self) -> tuple[Psf, ...]:
         """The PSF at each wavelength."""
         return tuple(one.psf for one in self.imagers)
 
-    def draw(self, scene: Scene, parts: frozenset[str], band: tuple[float, float] | None = None) -> list[Image]:
-        """Return, for each wavelength, the electrons/s in each pixel of a part of the whole scene.
+    def draw(
+        self, scene: Scene, parts: frozenset[str], window: Window, band: tuple[float, float] | None = None
+    ) -> list[Image]:
+        """Return, for each wavelength, the electrons/s in each pixel of ``window`` of a part of the whole scene.
 
         Where there is light in a ``band`` (um) alone, wavelengths beyond its neighbours get their image.
         """
-        window = Window(0, 0, self.setup.detector.nx, self.setup.detector.ny)
 
         def image(number: int) -> Image:
             return restricted(self.imagers[number], scene).illuminate(self.chips[number], window, parts)
@@ -120,10 +132,10 @@ class SlitPlane:
         return [images[min(max(number, low), high) - low] for number in range(last + 1)]
 
     def profiles(
-        self, images: Sequence[Image], aperture: Aperture, count: int, s: Floats, spatial_scale: float
+        self, images: Sequence[Image], aperture: Aperture, count: int, s: Floats, spatial_scale: float, window: Window
     ) -> Floats:
         """Return the light of ``count`` strips of an aperture, per arcsec along it, averaged over
-        ``spatial_scale`` arcsec.
+        ``spatial_scale`` arcsec; ``images`` are those of ``window``.
 
         ``s`` (m,) is where, in the coordinate of the aperture's traces: (images, count, m).
         """
@@ -131,26 +143,27 @@ class SlitPlane:
         q = self.setup.optics.pixel_scale
         edges = np.linspace(-0.5, 0.5, count + 1) * aperture.width
         half = aperture.length / 2
+        origin = self.origin[0] + window.x0 * q, self.origin[1] + window.y0 * q
         # only what is near the aperture
         left, bottom = (
             max(math.floor((place - size / 2 - start) / q) - 1, 0)
-            for place, size, start in ((t, aperture.width, self.origin[0]), (along, aperture.length, self.origin[1]))
+            for place, size, start in ((t, aperture.width, origin[0]), (along, aperture.length, origin[1]))
         )
         near = (
             slice(bottom, bottom + math.ceil(aperture.length / q) + 4),
             slice(left, left + math.ceil(aperture.width / q) + 4),
         )
         stack = np.stack([image[near] for image in images])
-        t, along = t - self.origin[0] - left * q, along - self.origin[1] - bottom * q
+        t, along = t - origin[0] - left * q, along - origin[1] - bottom * q
         lines = np.diff(_interpolated(_summed(stack), (t + edges) / q), axis=-1).swapaxes(1, 2)
         sums = _summed(lines)
         ends = [np.clip(s - aperture.offset + side * spatial_scale / 2, -half, half) for side in (-1, 1)]
         low, high = (_interpolated(sums, (along + end) / q) for end in ends)
         return np.asarray((high - low) / spatial_scale)
 
-    def inside(self, image: Image, aperture: Aperture) -> float:
-        """Return the light of ``image`` within an aperture."""
-        mean = self.profiles([image], aperture, 1, np.array([aperture.offset]), aperture.length)
+    def inside(self, image: Image, aperture: Aperture, window: Window) -> float:
+        """Return the light of ``image``, of ``window``, within an aperture."""
+        mean = self.profiles([image], aperture, 1, np.array([aperture.offset]), aperture.length, window)
         return float(mean[0, 0, 0]) * aperture.length
 
 
@@ -208,7 +221,26 @@ def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectro
     nearest = np.argmin(np.abs(np.log(wave[:, None] / psf_wave)), axis=1)
     displacements = [drift.at(float(w)) for w in wave]
     chips = tuple(replace(chip, x_mm=chip.x_mm - dx / q, y_mm=chip.y_mm - dy / q) for dx, dy in displacements)
-    return SlitPlane(virtual, wave, tuple(imagers[n] for n in nearest), chips, origin)
+    windows = _windows(spectrograph.apertures, angle, origin, (nx, ny), q)
+    return SlitPlane(virtual, wave, tuple(imagers[n] for n in nearest), chips, origin, windows)
+
+
+def _windows(
+    apertures: Sequence[Aperture], angle: float, origin: tuple[float, float], size: tuple[int, int], q: float
+) -> tuple[Window, ...]:
+    """Return the part of a plane (``size`` pixels of ``q`` arcsec) about each aperture; () if most of it is lit."""
+    nx, ny = size
+    windows = []
+    for a in apertures:
+        t, u = rotate(a.x, a.y, angle)
+        ends = [
+            (max(math.floor((place - length / 2 - start) / q) - BORDER, 0),
+             min(math.ceil((place + length / 2 - start) / q) + BORDER, count))
+            for place, length, start, count in ((t, a.width, origin[0], nx), (u, a.length, origin[1], ny))
+        ]  # fmt: skip
+        (x0, x1), (y0, y1) = ends
+        windows.append(Window(x0, y0, x1 - x0, y1 - y0))
+    return tuple(windows) if sum(w.nx * w.ny for w in windows) * MAX_EMPTY < nx * ny else ()
 
 
 def restricted(whole: imager.Imager, scene: Scene) -> imager.Imager:

@@ -65,9 +65,13 @@ def build(
 
         table, pixel = facts.part("spectrograph"), (scale, detector.pixel_mm / binning)
         targets, unreached = fibres.targets(table, request)
-        spectrograph = spectrographs.make(table, facts.text("kind"), folder, pixel, binning, targets)
+        spectrograph = spectrographs.make(
+            table, facts.text("kind"), folder, pixel, binning, targets, request.elvis.mask
+        )
         notes += unreached
         band = spectrographs.band(spectrograph, band)
+    elif request.elvis.mask is not None:
+        raise RequestError("/elvis/mask", "an image has no slits", allowed="absent")
     axis, design_distortion = telescope_axis(facts)
     names, unusual = describe(in_beam, peak)
     notes += unusual

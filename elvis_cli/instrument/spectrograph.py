@@ -12,9 +12,11 @@ import numpy as np
 
 from elvis_cli.base.curve import Curve
 from elvis_cli.base.geometry import rotate
-from elvis_cli.errors import ResourceError
+from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.instrument import fibres, grating, grism
+from elvis_cli.instrument import mask as masks
 from elvis_cli.instrument.sourced_table import EVERYWHERE, SourcedTable
+from elvis_cli.model.elvis_block import Mask
 from elvis_cli.model.sourced_value import SourcedValue
 from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
 
@@ -29,19 +31,25 @@ def make(
     pixel: tuple[float, float],
     binning: int,
     targets: fibres.Places | None = None,
+    mask: Mask | None = None,
 ) -> Spectrograph:
     """Return the spectrograph of the table ``facts`` of a mode of a ``kind``; its trace files lie in ``folder``.
 
-    ``pixel`` is the side of an unbinned pixel, arcsec and mm; ``targets`` are where movable fibres are wanted.
+    ``pixel`` is the side of an unbinned pixel, arcsec and mm; ``targets`` are where movable fibres are wanted,
+    ``mask`` has the request's slits.
 
     Raises
     ------
+    RequestError
+        The mask is not one of this mode.
     ResourceError
         A figure or a trace file is missing or invalid.
     """
     scale = facts.number("across", "arcsec") if "across" in facts else pixel[0]
     aperture, fed = facts.part("aperture"), facts.part("aperture").text("kind") == "fibres"
-    apertures = fibres.make(aperture, (scale, pixel[0]), targets) if fed else _apertures(aperture)
+    if fed and mask is not None:
+        raise RequestError(masks.POINTER, "this mode has no mask of slits", allowed="absent")
+    apertures = fibres.make(aperture, (scale, pixel[0]), targets) if fed else _apertures(aperture, mask)
     orders = facts.tree.get("orders")
     traces = [t for t in _all_traces(facts, folder, apertures, pixel) if orders is None or t.order in orders]
     if fed and ("slit" in aperture or "count" in aperture):  # every fibre has the orders of the first
@@ -68,8 +76,12 @@ def band(spectrograph: Spectrograph, optics: tuple[float, float]) -> tuple[float
     return (low, high) if low < high else (lo, hi)
 
 
-def _apertures(facts: SourcedTable) -> tuple[Aperture, ...]:
+def _apertures(facts: SourcedTable, mask: Mask | None) -> tuple[Aperture, ...]:
     kind = facts.text("kind")
+    if kind == "slits":
+        return masks.slits(facts, mask)
+    if mask is not None:
+        raise RequestError(masks.POINTER, "this mode has no mask of slits", allowed="absent")
     width = facts.number("width", "arcsec")
     angle = facts.number("angle", "deg") if "angle" in facts else 0.0
     x, y, offset = (facts.number(name, "arcsec") if name in facts else 0.0 for name in ("x", "y", "offset"))
@@ -77,7 +89,9 @@ def _apertures(facts: SourcedTable) -> tuple[Aperture, ...]:
     if kind == "slit":
         return (Aperture(x, y, length, width, angle, offset),)
     if kind != "slices":
-        raise ResourceError(f"{facts.file}: {facts.path}.kind: no {kind!r}: slit, slices, fibres", file=facts.file)
+        raise ResourceError(
+            f"{facts.file}: {facts.path}.kind: no {kind!r}: slit, slits, slices, fibres", file=facts.file
+        )
     count, columns = (int(facts.number(n, "1")) if n in facts else 1 for n in ("count", "columns"))
     stack = (
         ((k - (count - 1) / 2) * width, (c - (columns - 1) / 2) * length) for c in range(columns) for k in range(count)

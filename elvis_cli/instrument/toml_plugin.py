@@ -16,6 +16,7 @@ from typing import Any
 from elvis_cli.errors import RequestError, ResourceError, choice_error, json_pointer
 from elvis_cli.instrument import arms, registry
 from elvis_cli.instrument import configure as setups
+from elvis_cli.instrument import mask as masks
 from elvis_cli.instrument.arms import ORDER_KEYS
 from elvis_cli.instrument.sourced_table import SourcedTable, overlay, read
 from elvis_cli.model.plugin import ModeInfo
@@ -89,6 +90,19 @@ class TomlInstrument:
             request["seeing"] = {"aperturepix": 0}
         request = overlay(request, self.document.get("example", {}))
         return overlay(request, self._patch(mode).get("example", {}))
+
+    def mask(self, mode: str, places: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
+        """Return the block ``elvis.mask`` of a mode for sources at ``places``: x, y (arcsec in the field), magnitude.
+
+        Raises
+        ------
+        RequestError
+            The mode has no masks, or no source is where a slit can be.
+        """
+        facts = self._facts(self._known_mode(mode), self._defaults(mode)).part("spectrograph", "aperture")
+        if "usual" not in facts:
+            raise RequestError("/elvis/mask", f"{mode} has no masks of slits", found=mode)
+        return masks.design(facts, places)
 
     def keys(self, mode: str) -> Mapping[str, Any]:
         """Return the keys of the ``instrument`` section in a mode, which may replace, add and be ``without`` some."""

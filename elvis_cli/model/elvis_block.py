@@ -228,6 +228,18 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class Mask:
+    """The slits of a mask, arcsec in the field (+x West, +y North at PA 0); None = the instrument's own."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...] | None = None
+    length: tuple[float, ...] | None = None
+    """Along y."""
+    width: tuple[float, ...] | None = None
+    """Along x, the dispersion."""
+
+
+@dataclass(frozen=True, slots=True)
 class Standard:
     """The standard star of a calibration, in place of the instrument's; None = as that."""
 
@@ -265,6 +277,8 @@ class ElvisBlock:
     """Whether a spectrograph's output tells the wavelength of every pixel; None = with the product "expected"."""
     arm: str | None = None
     """Arm of a spectrograph with several, each with a file of its own; None = the one that the request is about."""
+    mask: Mask | None = None
+    """Slits of a multi-object spectrograph; None = the instrument's own."""
     exposure: int = 1
     """Which of the exposures this frame is (EXPNO); each has its own random streams."""
     offset: tuple[float, float] = (0.0, 0.0)

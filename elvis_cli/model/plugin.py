@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +36,9 @@ class Instrument(Protocol):
 
     def example(self, mode: str | None = None) -> dict[str, Any]:
         """Return a complete valid request for ``mode`` (None: the default mode)."""
+
+    def mask(self, mode: str, places: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
+        """Return the block ``elvis.mask`` of a mode for sources: x, y (arcsec in the field) and magnitude of each."""
 
     def unknown_keys(self, request: Request) -> tuple[str, ...]:
         """Return the keys of the ``instrument`` section that this instrument does not have."""

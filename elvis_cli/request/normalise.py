@@ -21,6 +21,7 @@ from elvis_cli.model.elvis_block import (
     Cube,
     ElvisBlock,
     GuideStar,
+    Mask,
     Model,
     Motion,
     NamedScene,
@@ -389,6 +390,7 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         standard=Standard(**{key: (block.get("standard") or {}).get(key) for key in ("mag", "band", "system", "sed")}),
         wavemap=block.get("wavemap"),
         arm=block.get("arm"),
+        mask=_mask(block["mask"]) if block.get("mask") else None,
         exposure=int(block.get("exposure", 1)),
         offset=(float(x), float(y)),
         catalogue=catalogue and payload.catalogue(catalogue, pointed=pointing is not None),
@@ -414,6 +416,20 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         reads=bool(block.get("reads")),
         previous=payload.previous(block["previous"]) if block.get("previous") else None,
     )
+
+
+def _mask(block: Mapping[str, Any]) -> Mask:
+    """Return the slits of a mask: columns of one length, a single number holds for all."""
+    count = len(block["x"])
+    columns = {}
+    for name in ("x", "y", "length", "width"):
+        value = block.get(name)
+        if isinstance(value, Sequence) and len(value) != count:
+            where = f"/elvis/mask/{name}"
+            raise RequestError(where, f"has {len(value)} items", found=len(value), allowed=f"as many as x: {count}")
+        if value is not None:
+            columns[name] = tuple(map(float, value)) if isinstance(value, Sequence) else (float(value),) * count
+    return Mask(**columns)
 
 
 def _stages(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """FORS2's spectra against the user manual's figures, and against its images."""
 
+import itertools
 import json
 from functools import cache
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from elvis_cli import pipeline
+from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
@@ -43,8 +45,9 @@ def request(mode="lss", elvis=None, mag=20, **keys):
     return document
 
 
-def configure(**keys):
-    return registry.load("fors").configure(parse.read(json.dumps(request(**keys)), strict=True))
+def configure(mode="lss", mask=None, **keys):
+    document = request(mode, {"mask": mask} if mask else None, **keys)
+    return registry.load("fors").configure(parse.read(json.dumps(document), strict=True))
 
 
 @cache
@@ -122,3 +125,74 @@ def test_calibrations_are_told_as_the_data_flow_knows_them(kind):
     }
     assert setup.header["ESO DPR TYPE"] == types[kind]
     assert setup.header["ESO DPR TECH"] == ("IMAGE" if kind in ("bias", "dark") else "SPECTRUM")
+
+
+MASK = {"x": [-60.0, 0.0, 45.0], "y": [-12.0, 0.0, 14.0], "length": 10, "width": [0.8, 1.0, 2.0]}
+STARS = {"x": [-60.0, 45.0, 20.0], "y": [-13.0, 16.0, 0.0], "mag": [19.0, 18.0, 15.0]}
+
+
+def test_slits_of_a_mask_have_their_spectra_beside_each_other():
+    setup = configure("mxu", MASK)
+    assert (setup.kind, setup.header["ESO DPR TECH"]) == ("mos", "MXU")
+    for trace, x, y in zip(setup.spectrograph.traces, MASK["x"], MASK["y"], strict=True):
+        at = trace.place(np.array([0.5849]), np.array([y + 1.0]))
+        assert [float(value[0]) for value in at] == pytest.approx([x * 0.12, (y + 1.0) * 0.12], abs=0.002)
+
+
+def test_slitlets_move_along_the_dispersion_alone():
+    places = [float(n) for n in range(-9, 10)]
+    assert [a.x for a in configure("mos_nopol", {"x": places}).spectrograph.apertures] == places
+    rows = [(a.y - a.length / 2, a.y + a.length / 2) for a in configure("mos_nopol").spectrograph.apertures]
+    assert all(below[1] < above[0] for above, below in itertools.pairwise(rows))
+    assert (rows[0][1], rows[-1][0]) == pytest.approx((204.0, -204.0), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("mode", "mask", "where"),
+    [
+        ("mos_nopol", {"x": [0.0]}, "/elvis/mask/x"),
+        ("mos_nopol", {"x": [0.0] * 19, "y": [0.0] * 19}, "/elvis/mask/y"),
+        ("mxu", {"x": [0.0]}, "/elvis/mask/y"),
+        ("mxu", {"x": [0.0, 190.0], "y": [0.0, 9.0], "length": 5, "width": 1}, "/elvis/mask/x/1"),
+        ("mxu", {"x": [0.0], "y": [0.0], "length": 31, "width": 1}, "/elvis/mask/length/0"),
+        ("mxu", {"x": [0.0], "y": [0.0, 1.0], "length": 3, "width": 1}, "/elvis/mask/y"),
+        ("lss", {"x": [0.0]}, "/elvis/mask"),
+        ("img_nopol", {"x": [0.0]}, "/elvis/mask"),
+    ],
+)
+def test_a_mask_that_cannot_be_is_refused(mode, mask, where):
+    with pytest.raises(RequestError) as caught:
+        configure(mode, mask, **({"INS.FILT1.NAME": "none"} if mode == "img_nopol" else {}))
+    assert caught.value.details["pointer"] == where
+
+
+def test_stars_in_slits_shine_and_those_between_do_not():
+    """The light of a mask is what its slits take of each star, and nothing of one between them."""
+    ready = prepared(json.dumps(request("mxu", {"mask": MASK, "catalogue": STARS})))
+    detector, renderer = ready.setup.detector, ready.renderer
+    stars = frozenset({"stars"})
+    drawn = sum(
+        float(renderer.illuminate(chip, Window(0, 0, detector.nx, detector.ny), stars).sum(dtype=float))
+        for chip in detector.chips
+    )
+    budget, expected = renderer.light.budget, 0.0
+    whole = sum(float(np.sum(group.scene.rate)) for group in renderer.apertures.groups)
+    for number, trace in enumerate(ready.setup.spectrograph.traces):
+        inside = float(renderer.apertures.enslitted(number).mean())
+        assert (inside > 0) == (number != 1)
+        sees = (budget.wave > trace.wave[0]) & (budget.wave < trace.wave[1])
+        light = renderer.light.target.density * budget.width * trace.efficiency.at(budget.wave) * sees
+        x, _ = trace.place(budget.wave, np.full(budget.wave.size, trace.s0))
+        expected += float(light[np.abs(x) < 30.72].sum()) * inside * whole
+    assert drawn == pytest.approx(expected / 1.0, rel=0.03)
+
+
+def test_example_makes_a_mask_for_a_catalogue(elvis, tmp_path):
+    path = tmp_path / "stars.csv"
+    path.write_text("x,y,mag\n0,0,18\n10,4,20\n-170,30,19\n300,0,10\n")
+    made = elvis("example", "fors", "--mode", "mxu", "--catalogue", str(path))
+    assert made.code == 0
+    document = json.loads(made.out)
+    assert document["elvis"]["mask"] == {"x": [0.0, -170.0], "y": [0.0, 30.0], "length": 10.0, "width": 1.0}
+    assert registry.load("fors").configure(parse.read(json.dumps(document))).kind == "mos"
+    assert elvis("example", "fors", "--mode", "lss", "--catalogue", str(path)).code == 65

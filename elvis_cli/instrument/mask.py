@@ -1,0 +1,88 @@
+"""Masks of slits: the apertures of a multi-object spectrograph, the request's or the instrument's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from elvis_cli.errors import RequestError
+from elvis_cli.instrument.sourced_table import SourcedTable
+from elvis_cli.model.elvis_block import Mask
+from elvis_cli.model.spectrograph import Aperture
+
+POINTER = "/elvis/mask"
+COLUMNS = ("x", "y", "length", "width")
+GAP = 1.0
+"""arcsec along y between the slits that `design` makes."""
+
+
+def slits(facts: SourcedTable, mask: Mask | None) -> tuple[Aperture, ...]:
+    """Return the slits of the table ``spectrograph.aperture``, with the columns of the request's mask in their place.
+
+    Raises
+    ------
+    RequestError
+        A column is missing, or the instrument's own cannot be changed, or a slit is where none can be.
+    """
+    own = {name: facts.value(name, "arcsec") for name in COLUMNS if name in facts and _of(mask, name) is None}
+    columns: dict[str, Sequence[float]] = {}
+    for name in COLUMNS:
+        asked = _of(mask, name)
+        if asked is not None and name in facts.tree.get("fixed", ()):
+            raise RequestError(f"{POINTER}/{name}", "cannot be chosen: the slits have their own", allowed="absent")
+        if asked is None and name not in own:
+            where = POINTER if mask is None else f"{POINTER}/{name}"
+            raise RequestError(where, "is missing: this mode needs a mask, as `elvis example` makes", allowed="arcsec")
+        columns[name] = own[name] if asked is None else asked
+    lists = {name: value for name, value in columns.items() if isinstance(value, Sequence)}
+    count = len(lists["x"])
+    for value in lists.values():
+        if len(value) != count:
+            raise RequestError(f"{POINTER}/x", f"has {count} items", found=count, allowed=f"{len(value)} slits")
+    rows = [{name: _item(value, n) for name, value in columns.items()} for n in range(count)]
+    for name, (low, high) in _limits(facts):
+        for n, row in enumerate(rows):
+            if not low <= row[name] <= high:
+                allowed = f"{low:g} to {high:g} arcsec"
+                raise RequestError(f"{POINTER}/{name}/{n}", "no slit can be so", found=row[name], allowed=allowed)
+    return tuple(Aperture(row["x"], row["y"], row["length"], row["width"], offset=row["y"]) for row in rows)
+
+
+def design(facts: SourcedTable, places: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
+    """Return the block ``elvis.mask`` with slits on the brightest sources that do not overlap along y.
+
+    ``places`` are x, y (arcsec in the field) and magnitude; the slits' size is the table's ``usual``.
+
+    Raises
+    ------
+    RequestError
+        No source is where a slit can be.
+    """
+    width, length = (facts.part("usual").number(name, "arcsec") for name in ("width", "length"))
+    limits = dict(_limits(facts))
+    chosen: list[tuple[float, float]] = []
+    for x, y, _ in sorted(places, key=lambda place: place[2]):
+        inside = all(limits[name][0] <= at <= limits[name][1] for name, at in (("x", x), ("y", y)))
+        if inside and all(abs(y - other) >= length + GAP for _, other in chosen):
+            chosen.append((round(x, 3), round(y, 3)))
+    if not chosen:
+        raise RequestError("/elvis/catalogue", f"none of {len(places)} sources is where a slit can be", allowed=limits)
+    return {"x": [x for x, _ in chosen], "y": [y for _, y in chosen], "length": length, "width": width}
+
+
+def _of(mask: Mask | None, name: str) -> tuple[float, ...] | None:
+    column: tuple[float, ...] | None = getattr(mask, name) if mask is not None else None
+    return column
+
+
+def _item(value: Any, number: int) -> float:
+    return float(value[number] if isinstance(value, Sequence) else value)
+
+
+def _limits(facts: SourcedTable) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Yield the least and the greatest value (arcsec) of each column that has limits."""
+    table: Mapping[str, Any] = facts.tree.get("limits", {})
+    for name in COLUMNS:
+        if name in table:
+            low, high = facts.part("limits").value(name, "arcsec")
+            yield name, (float(low), float(high))
