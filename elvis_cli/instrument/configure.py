@@ -59,19 +59,12 @@ def build(
     surfaces = make_surfaces(facts, shared["telescope"], in_beam)
     band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
     scale = facts.number("pixel_scale", "arcsec")
-    spectrograph = None
-    if "spectrograph" in facts:
+    spectrograph, unreached = make_spectrograph(facts, request, folder, (scale, detector.pixel_mm / binning), binning)
+    notes += unreached
+    if spectrograph is not None:
         from elvis_cli.instrument import spectrograph as spectrographs
 
-        table, pixel = facts.part("spectrograph"), (scale, detector.pixel_mm / binning)
-        targets, unreached = fibres.targets(table, request)
-        spectrograph = spectrographs.make(
-            table, facts.text("kind"), folder, pixel, binning, targets, request.elvis.mask
-        )
-        notes += unreached
         band = spectrographs.band(spectrograph, band)
-    elif request.elvis.mask is not None:
-        raise RequestError("/elvis/mask", "an image has no slits", allowed="absent")
     axis, design_distortion = telescope_axis(facts)
     names, unusual = describe(in_beam, peak)
     notes += unusual
@@ -152,6 +145,28 @@ def fed(
         curve, beyond = fibres.coupling(facts.part("coupling"), seeing, star)
         spectrograph, notes = dataclasses.replace(spectrograph, coupling=curve), (*notes, *beyond)
     return spectrograph, notes
+
+
+def make_spectrograph(
+    facts: SourcedTable, request: Request, folder: Path, pixel: tuple[float, float], binning: int
+) -> tuple[Spectrograph | None, tuple[str, ...]]:
+    """Return the spectrograph of a mode, None of an imager, and notes; ``pixel`` as `spectrograph.make` has it.
+
+    Raises
+    ------
+    RequestError
+        The mask is not one of this mode.
+    """
+    if "spectrograph" not in facts:
+        if request.elvis.mask is not None:
+            raise RequestError("/elvis/mask", "an image has no slits", allowed="absent")
+        return None, ()
+    from elvis_cli.instrument import spectrograph as spectrographs
+
+    table = facts.part("spectrograph")
+    targets, unreached = fibres.targets(table, request)
+    mask = request.elvis.mask
+    return spectrographs.make(table, facts.text("kind"), folder, pixel, binning, targets, mask), unreached
 
 
 def make_goal(facts: SourcedTable, request: Request, *, spectral: bool) -> Goal:
