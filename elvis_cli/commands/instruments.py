@@ -41,7 +41,10 @@ def example(
         Path | None, typer.Option(help="Sources for a mask of slits, in a mode that has one; as for elvis itself.")
     ] = None,
 ) -> None:
-    """Print a complete, valid request for an instrument; with a catalogue, a mask of slits on its sources."""
+    """Print a complete, valid request for an instrument.
+
+    With --catalogue it has a mask of slits on the sources.
+    """
     from elvis_cli.instrument import registry
 
     document = registry.load(name).example(mode)
