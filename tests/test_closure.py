@@ -11,6 +11,7 @@ from elvis_cli import pipeline
 from elvis_cli.base.overlap import aperture_sum
 from elvis_cli.detector import chain
 from elvis_cli.focalplane.geometry import field_to_pixel
+from elvis_cli.instrument import registry
 from elvis_cli.request import parse
 
 SEEDS = 50
@@ -67,7 +68,7 @@ def test_photon_transfer(name, request):
     document["elvis"] = {"window": window, "chips": [1], "skip": [*SKIP, "flat_field"]}
     time = "DET.DIT" if name == "micado" else "DET.WIN1.UIT1"
     mean, variance = [], []
-    for dit, mag in ((0.01, 40), (20, 18), (20, 15.5), (20, 14.5)):
+    for dit, mag in ((0.01, 40), (20, 18), (20, 15.5), (20, 14.7)):
         document["timesnr"][time] = dit
         document["target"]["brightness"]["mag"] = mag + (0 if name == "fors" else -4)
         pair = []
@@ -83,3 +84,39 @@ def test_photon_transfer(name, request):
     slope = np.array([(v - variance[0]) / (m - mean[0]) for m, v in zip(mean[1:], variance[1:], strict=True)])
     assert mean[-1] * chip.gain > 1e4
     np.testing.assert_allclose(1 / slope, chip.gain, rtol=0.01)
+
+
+def neighbours(difference):
+    """Return the variance of a pair's ``difference`` with the covariances of the eight nearest neighbours, halved.
+
+    What capacitance between pixels takes from the variance stands in the covariances (Moore, Ninkov & Forrest 2006,
+    Opt. Eng. 45, 076402), whose sum is the variance of the charge.
+    """
+    whole, size = difference - difference.mean(), difference.shape
+    inner = whole[1:-1, 1:-1]
+    shifted = [whole[1 + j : size[0] - 1 + j, 1 + i : size[1] - 1 + i] for j in (-1, 0, 1) for i in (-1, 0, 1)]
+    return sum(float(np.mean(inner * other)) for other in shifted) / 2
+
+
+def test_photon_transfer_with_capacitance_between_pixels():
+    """METIS: 0.02 to each neighbour, 0.002 to each diagonal one, make the naive gain (1 - 0.088)^-2 = 1.2 times it."""
+    document = registry.load("metis").example("img_lm_scao")
+    document["target"]["brightness"]["mag"] = 30
+    window = {"x0": 256, "y0": 256, "nx": 1024, "ny": 512}
+    document["elvis"] = {"window": window, "skip": [*SKIP, "flat_field"]}
+    document["timesnr"]["DET.NDIT"] = 1
+    mean, naive, corrected = [], [], []
+    for dit in (0.05, 0.3):
+        document["timesnr"]["DET.DIT"] = dit
+        pair = []
+        for seed in (1, 2):
+            document["elvis"]["seed"] = seed
+            ready = pipeline.prepare(parse.read(json.dumps(document)))
+            ((chip, image),) = pipeline.frames(ready)
+            pair.append(image.astype(float))
+        mean.append(np.mean(pair))
+        naive.append(np.var(pair[0] - pair[1]) / 2)
+        corrected.append(neighbours(pair[0] - pair[1]))
+    signal = mean[1] - mean[0]
+    assert signal / (naive[1] - naive[0]) > 1.15 * chip.gain
+    assert signal / (corrected[1] - corrected[0]) == pytest.approx(chip.gain, rel=0.015)

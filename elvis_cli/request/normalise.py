@@ -172,14 +172,17 @@ def _as_bright_as_its_spectrum(target: Target, keys: _Keys) -> Target:
 
 
 def _with_cube(target: Target, cube: Cube) -> Target:
-    """Return the target with the spectrum, and perhaps the brightness, of a data cube."""
-    brightness = target.brightness
+    """Return the target with the spectrum, and perhaps the brightness, of a data cube.
+
+    The spectrum is linear between the channels; the outer halves of the first and the last are as bright as they.
+    """
+    brightness, wave, total = target.brightness, cube.wavelength, cube.total
+    wave = (max(3 * wave[0] - wave[1], wave[0]) / 2, *wave, (3 * wave[-1] - wave[-2]) / 2)
+    total = (total[0], *total, total[-1])
     if cube.absolute:
-        steps = zip(pairwise(cube.wavelength), pairwise(cube.total), strict=True)
+        steps = zip(pairwise(wave), pairwise(total), strict=True)
         brightness = Brightness("flux", flux=sum((b - a) * (y + z) / 2 for (a, b), (y, z) in steps))
-    return replace(
-        target, sed=replace(target.sed, kind="cube", uploaded=(cube.wavelength, cube.total)), brightness=brightness
-    )
+    return replace(target, sed=replace(target.sed, kind="cube", uploaded=(wave, total)), brightness=brightness)
 
 
 def _morphology(keys: _Keys) -> Morphology:

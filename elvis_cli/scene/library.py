@@ -110,15 +110,20 @@ def picture(request: SceneRequest, image: Image) -> Component:
 def cube(request: SceneRequest, volume: DataCube) -> Component:
     """Return the embedded data cube: each channel a picture, its spectrum a triangle from one neighbour to the other.
 
-    So the spectrum is linear between the channels, and dark beyond the first and the last.
+    So the spectrum is linear between the channels. The outer halves of the first and the last channel are as bright as
+    they; beyond, it is dark.
     """
     points, density, _ = spectrum.density(request.target, volume.wavelength[0], volume.wavelength[-1])
     total = np.array([light or 1.0 for light in volume.total], np.float32)
     images = np.frombuffer(volume.data, "<f4").reshape(volume.shape) / total[:, None, None]
     seds = []
-    for n in range(points.size):
-        near = slice(max(n - 1, 0), n + 2)
-        peak = np.where(np.arange(points.size)[near] == n, density[n], 0.0)
+    for n in range(1, points.size - 1):
+        near = slice(n - 1, n + 2)
+        peak = np.array([0.0, density[n], 0.0])
+        if n == 1:
+            peak[0] = density[0]
+        if n == points.size - 2:
+            peak[-1] = density[-1]
         seds.append(Sed("channel", uploaded=(tuple(points[near].tolist()), tuple(peak.tolist()))))
     x, y = request.elvis.offset
     shape = Cube(

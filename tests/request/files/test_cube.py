@@ -167,7 +167,7 @@ def test_units_of_light_are_absolute(tmp_path, unit, value):
     made = request(elvis={"cube": block})
     assert block["absolute"]
     assert np.frombuffer(made.elvis.cube.data, "<f4") == pytest.approx(value, rel=1e-6)
-    assert made.target.brightness.flux == pytest.approx(9 * value * 1e-9, rel=1e-5)
+    assert made.target.brightness.flux == pytest.approx(2 * 9 * value * 1e-9, rel=1e-5)
     assert any("as bright as its unit says" in line for line in made.warnings)
 
 
@@ -483,3 +483,19 @@ def test_it_travels_in_the_file(tmp_path, elvis, micado):
         target = hdus["TRUTH"].data["ELECTRONS"][0] / hdus[0].header["ESO DET DIT"]
         # most of the light of the sources is within 0.16 arcsec
         assert 0.6 < float(np.sum(hdus[1].data - sky)) / target < 1.0
+
+
+def test_the_outer_halves_of_few_channels_are_as_bright_as_the_inner():
+    """Three channels of 0.1 um are light from 2.05 to 2.35 um: of W/m2/um, not of photons."""
+    wave = np.array([2.1, 2.2, 2.3])
+    made, setup, _ = seen(elvis={"cube": block(wave, np.full((3, 4, 4), 1e-17), absolute=True)})
+    assert made.target.brightness.flux == pytest.approx(16e-17 * 0.3, rel=1e-6)
+    edges = np.linspace(2.06, 2.34, 57)
+    middle = (edges[1:] + edges[:-1]) / 2
+    light = sum(
+        group.scene.extended[0].rate * groups.density(group, edges) for group in groups.groups(made, setup, 1.0)
+    )
+    whole = compose(made, illumination.of_target(made, setup)).extended[0].rate
+    ratio = light / (middle * (1e-6 / (PLANCK * LIGHT)) * 16e-17)
+    assert ratio == pytest.approx(np.full(middle.size, ratio[28]), rel=0.01)
+    assert whole > 0
