@@ -18,12 +18,15 @@ _TARGETS: dict[str, dict[str, Any]] = {
     "companions": {"brightness": {"mag": 18.5}},
     "star-grid": {"brightness": {"mag": 19}},
     "moving-target": {"brightness": {"mag": 20}},
+    "rotating-galaxy": {"brightness": {"magband": "H", "mag": 22, "magsys": "AB"}},
+    "galactic-field": {"brightness": {"mag": 20}},
 }
 """What a scene changes in the target of an instrument's example request."""
 _FIELDS = {
     "globular-cluster": {"core_radius": 0.1, "tidal_radius": 3.0},
     "star-grid": {"spacing": 0.18},
     "moving-target": {"field": 1.0},
+    "galactic-field": {"field": 1.1},
 }
 """Lengths that go with the field of view: a fraction of the window's side."""
 

@@ -67,7 +67,7 @@ def test_scenes_follow_the_seed_and_nothing_else(request_with, name):
     for a, b in zip(same, made(seed=3, exposure=7, chips=[2]), strict=True):
         assert a[:3] == b[:3]
         assert all(np.array_equal(p, q) for p, q in zip(a[3:], b[3:], strict=True))
-    random = name in ("globular-cluster", "clumpy-galaxy", "moving-target")
+    random = name in ("globular-cluster", "clumpy-galaxy", "moving-target", "galactic-field")
     changed = any(
         not np.array_equal(p, q)
         for a, b in zip(same, made(seed=4), strict=True)
@@ -78,10 +78,11 @@ def test_scenes_follow_the_seed_and_nothing_else(request_with, name):
 
 @each("name", SCENES)
 def test_scenes_stand_at_the_targets_place_and_turn_with_the_sky(request_with, name):
-    here = library.components(request_with(scene={"name": name}))
-    there = library.components(request_with(scene={"name": name}, offset=[3.0, -2.0]))
+    scene = {"name": name, **({"longitude": 0, "latitude": 90} if name == "galactic-field" else {})}
+    here = library.components(request_with(scene=scene))
+    there = library.components(request_with(scene=scene, offset=[3.0, -2.0]))
     pointing = {"ra": 10.0, "dec": -30.0, "position_angle": 90.0}
-    turned = library.components(request_with(scene={"name": name}, pointing=pointing))
+    turned = library.components(request_with(scene=scene, pointing=pointing))
     for a, b, c in zip(here, there, turned, strict=True):
         assert np.allclose(np.subtract(b.shape.x, a.shape.x), 3.0, atol=1e-9)
         assert np.allclose(np.subtract(b.shape.y, a.shape.y), -2.0, atol=1e-9)
