@@ -17,6 +17,7 @@ from elvis_cli.light.compose import Extended, Scene
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.psf_model import AoPsf, CubePsf
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics.psf_types import Psf
 from elvis_cli.scene.component import Picture, Profile
@@ -113,8 +114,7 @@ class Imager:
 def prepare(light: Illumination, scene: Scene, samples: tuple[Floats, Floats] | None = None) -> Imager:
     """Return the Imager of an observation.
 
-    ``samples`` are wavelengths (um) and weights to take for the passband of the PSF; more than a few stars then have
-    the target's PSF.
+    ``samples`` are wavelengths (um) and weights to take for the passband of the PSF.
     """
     setup = light.setup
     wave, weight = light.psf_samples() if samples is None else samples
@@ -122,7 +122,8 @@ def prepare(light: Illumination, scene: Scene, samples: tuple[Floats, Floats] | 
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
     psf = many_stars.psf_at(setup, wave, weight, at)
     zones: many_stars.PsfGrid | many_stars.SplitPsf | None = None
-    if scene.x.size > MAX_STARS_DRAWN_SINGLY and samples is None:
+    varies = isinstance(setup.psf, AoPsf | CubePsf)
+    if scene.x.size > MAX_STARS_DRAWN_SINGLY and (samples is None or varies):
         zones = many_stars.build(setup, wave, weight, scene, psf)
     elif scene.x.size > MAX_STARS_DRAWN_SINGLY:
         zones = many_stars.cores(psf) if scene.x.size < MAX_STARS_WITH_SPLIT_PSF else many_stars.everywhere(psf)

@@ -176,3 +176,18 @@ def test_integral_field_electrons_are_the_reference_s():
         star += float(spectra.illuminate(chip, setup.frame.window, frozenset({"stars"})).sum(dtype=float))
     assert float(np.median(np.concatenate(lit))) == pytest.approx(12.2, rel=0.4)
     assert star * vega(setup, light) == pytest.approx(1.71e5, rel=0.1)
+
+
+def test_many_stars_in_a_slit_have_the_psfs_of_their_places_as_few_have():
+    """One more, faint one makes nine of them: each keeps the image that its distance from the guide star gives it."""
+    drawn = []
+    for faint in (7, 8):
+        made = registry.load("metis").example("lss_l_scao")
+        stars = {"x": [0.0] * (faint + 1), "y": [3.5] + [-3.0] * faint, "mag": [10.0] + [30.0] * faint}
+        made["elvis"] = {"catalogue": stars, "window": {"x0": 0, "y0": 1000, "nx": 2048, "ny": 4}}
+        ready = pipeline.prepare(parse.read(json.dumps(made)))
+        (chip,), window = ready.setup.detector.chips, ready.setup.frame.window
+        drawn.append(ready.renderer.illuminate(chip, window, frozenset({"stars"})).sum(axis=0))
+    few, many = drawn
+    assert many.max() == pytest.approx(few.max(), rel=0.01)
+    assert many.sum() == pytest.approx(few.sum(), rel=0.01)
