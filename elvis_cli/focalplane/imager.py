@@ -111,10 +111,13 @@ class Imager:
         return image
 
 
-def prepare(light: Illumination, scene: Scene, samples: tuple[Floats, Floats] | None = None) -> Imager:
+def prepare(
+    light: Illumination, scene: Scene, samples: tuple[Floats, Floats] | None = None, *, over_field: bool = False
+) -> Imager:
     """Return the Imager of an observation.
 
-    ``samples`` are wavelengths (um) and weights to take for the passband of the PSF.
+    ``samples`` are wavelengths (um) and weights to take for the passband of the PSF. More than a few stars then have
+    the target's PSF, unless the PSF is to change ``over_field``: the chips of the Setup hold all of the field.
     """
     setup = light.setup
     wave, weight = light.psf_samples() if samples is None else samples
@@ -122,7 +125,7 @@ def prepare(light: Illumination, scene: Scene, samples: tuple[Floats, Floats] | 
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
     psf = many_stars.psf_at(setup, wave, weight, at)
     zones: many_stars.PsfGrid | many_stars.SplitPsf | None = None
-    varies = isinstance(setup.psf, AoPsf | CubePsf)
+    varies = over_field and (isinstance(setup.psf, AoPsf) or (isinstance(setup.psf, CubePsf) and setup.psf.cube.places))
     if scene.x.size > MAX_STARS_DRAWN_SINGLY and (samples is None or varies):
         zones = many_stars.build(setup, wave, weight, scene, psf)
     elif scene.x.size > MAX_STARS_DRAWN_SINGLY:

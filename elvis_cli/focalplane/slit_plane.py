@@ -213,7 +213,7 @@ def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectro
 
     def prepare(wave: float) -> imager.Imager:
         one = replace(virtual, optics=replace(optics, filter_centre=wave))
-        return imager.prepare(replace(light, setup=one), scene, (np.array([wave]), np.ones(1)))
+        return imager.prepare(replace(light, setup=one), scene, (np.array([wave]), np.ones(1)), over_field=True)
 
     psf_wave = np.geomspace(*setup.optics.band, max(1, math.ceil(steps(setup.optics.band))) + 1)
     imagers = parallel.gather(prepare, [float(w) for w in psf_wave])

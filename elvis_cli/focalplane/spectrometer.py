@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.constants import LIGHT
-from elvis_cli.focalplane import fibre_plane, slit_plane, trace
+from elvis_cli.focalplane import fibre_plane, imager, slit_plane, trace
 from elvis_cli.focalplane.aperture_light import EDGE, ApertureLight, Band
 from elvis_cli.focalplane.fibre_light import FibreLayers, FibreLight
 from elvis_cli.focalplane.layers import PITCH, Layers
@@ -25,6 +25,7 @@ from elvis_cli.light.groups import Group
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.psf_model import AoPsf, CubePsf
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, Spectrograph
 from elvis_cli.optics.psf_types import Psf
@@ -280,6 +281,8 @@ def prepare(
         )
     apertures: ApertureLight | FibreLight
     if all(aperture.fibre for aperture in spectrograph.apertures):
+        if scene.x.size > imager.MAX_STARS_DRAWN_SINGLY and isinstance(setup.psf, AoPsf | CubePsf):
+            notes += ("the target's PSF is that of all stars in the fibres",)
         fibres = fibre_plane.build(light, scene, drift, spectrograph)
         apertures = FibreLight(spectrograph, groups, light, fibres, traces)
     else:
