@@ -122,7 +122,7 @@ class FibreLight:
         """Return s (arcsec) of the pixels across all images of the fibre of trace ``number``."""
         sampled = self.traces[number]
         aperture, scale = self.aperture(sampled), sampled.spatial_scale
-        count = 2 * round(aperture.length / scale / 2 + self.spectrograph.blur * 0.75) + 1
+        count = 2 * round(aperture.length / scale / 2 + self.spectrograph.blur * 0.5) + 1
         offsets = (np.arange(count) - count // 2) * scale
         return np.sort(np.concatenate([place + offsets for place in aperture.images]))
 

@@ -251,7 +251,8 @@ def sampled_traces(spectrograph: Spectrograph, pixel: float) -> tuple[SampledTra
 
 def velocity_step(traces: Sequence[SampledTrace]) -> float:
     """Return the velocity (km/s) that is a small part of the range of a pixel of the finest trace."""
-    finest = max(float((c.wave[1:-1] / np.gradient(c.wave, c.p)[1:-1]).max()) for c in traces)
+    distinct = {id(c.wave): c for c in traces}.values()  # fibres of an order share theirs
+    finest = max(float((c.wave[1:-1] / np.gradient(c.wave, c.p)[1:-1]).max()) for c in distinct)
     return LIGHT * 1e-3 / finest / VELOCITY_STEPS
 
 

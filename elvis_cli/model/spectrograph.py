@@ -177,7 +177,8 @@ class Spectrograph:
         ``band`` is the range in um that is looked at, ``pixel`` the side of a pixel in mm.
         """
         powers = []
-        for trace in self.traces:
+        distinct = {(id(trace.x), self.apertures[trace.aperture].width): trace for trace in self.traces}
+        for trace in distinct.values() if self.apertures[0].fibre else self.traces:
             wave = np.linspace(max(trace.wave[0], band[0]), min(trace.wave[1], band[1]), PLACES)
             aperture = self.apertures[trace.aperture]
             powers.append(wave / (trace.dispersion(wave, aperture.offset, pixel) * self.line_width(aperture)))

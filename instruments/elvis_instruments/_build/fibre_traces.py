@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 HERE = Path(__file__).parent.parent
 
 
@@ -25,7 +27,7 @@ def write(path: str, source: str, traces: list[dict[str, Any]], pixel: float, sc
     text = ",\n  ".join(json.dumps(row) for row in rows)
     head = f'"source": {json.dumps(source)}, "assumed": {json.dumps(assumed)}'
     target = HERE / path
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(f"{{{head}, \"traces\": [\n  {text}\n]}}\n")
 
 
@@ -46,6 +48,24 @@ def main(table: str) -> None:
         "echelle; y: equally spaced, nothing is published",
         data["nirps"]["traces"], 0.015, 0.10, assumed=True,
     )  # fmt: skip
+    for spectrograph, arm, *wave in (row[:5] for row in data["fourmost"]["arms"]):
+        bins = np.linspace(0.0, 6143.0, 301)
+        nm = wave[0] + wave[1] * bins + wave[2] * bins**2
+        write(
+            f"fourmost/traces/{spectrograph}_{arm}.json",
+            "wavelengths of the bins that the consortium's ETC documentation prints (escience.aip.de), quadratic",
+            [along_x(nm / 1000, (bins - 3071.5) * 0.015)], 0.015, 0.4, assumed=False,
+        )  # fmt: skip
+
+
+def along_x(wave: Any, x: Any, order: int = 1) -> dict[str, Any]:
+    """Return a straight trace through places ``x`` (mm) of wavelengths ``wave`` (um)."""
+    low, high = float(min(wave)), float(max(wave))
+    l0, lw = (low + high) / 2, (high - low) / 2
+    fit = np.polynomial.polynomial.polyfit((wave - l0) / lw, x, 3)
+    rows = [[round(float(c), 7)] for c in fit]
+    ends = {"wave": [round(low, 7), round(high, 7)], "l0": round(l0, 8), "lw": round(lw, 8)}
+    return {"order": order, **ends, "x_mm": rows, "y_mm": [[0.0]]}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,7 @@
+"""4MOST, the fibre-fed multi-object spectrograph on VISTA: data only, see instrument.toml."""
+
+from pathlib import Path
+
+from elvis_cli.plugin import TomlInstrument
+
+PLUGIN = TomlInstrument(Path(__file__).parent)

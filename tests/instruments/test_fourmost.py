@@ -1,0 +1,81 @@
+"""4MOST: the bins of its documentation, its documented S/N, fibres on the sources of a catalogue."""
+
+import json
+
+import numpy as np
+import pytest
+
+from elvis_cli import pipeline
+from elvis_cli.focalplane.trace import to_pixels
+from elvis_cli.instrument import registry
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.request import parse
+from tests.conftest import changed
+
+BINS = {
+    ("lrs", "blue"): (370.81, 462.61), ("lrs", "green"): (524.86, 623.36), ("lrs", "red"): (692.15, 821.58),
+    ("hrs", "blue"): (392.80, 414.96), ("hrs", "green"): (516.27, 545.69), ("hrs", "red"): (610.32, 645.32),
+}  # fmt: skip
+"""Wavelengths (nm) of the bins 25 and 2950, from 0: 4MOST ETC documentation, escience.aip.de."""
+A0V = {
+    "target/sed/spectrum/params": {"catalog": "Pickles", "id": "A0V"},
+    "target/brightness": {"magband": "V", "mag": 16, "magsys": "AB"},
+    "instrument/RESOLUTION": "lrs",
+    "sky": {"airmass": 1.05, "fli": 0.5, "waterVapour": 2.5, "moonDistance": 60},
+    "timesnr": {"DET1.UIT1": 1200, "SEQ.NEXPO": 1},
+}
+STARS = frozenset({"stars"})
+
+
+def request(changes, **elvis):
+    document = changed(registry.load("fourmost").example(), {"output": {}, **changes})
+    return parse.read(json.dumps({**document, "elvis": elvis}))
+
+
+@pytest.mark.parametrize(("resolution", "arm"), BINS)
+def test_bins_have_the_documented_wavelengths(resolution, arm):
+    setup = pipeline.configure(request({"instrument/RESOLUTION": resolution}, arm=arm))
+    trace, detector = setup.spectrograph.traces[0], setup.detector
+    wave = np.array(BINS[resolution, arm]) / 1000
+    x, _ = to_pixels(*trace.place(wave, np.zeros(2)), detector.chip(1), detector)
+    assert x == pytest.approx([25, 2950], abs=0.65)  # to 0.01 nm
+    assert setup.spectrograph.resolving_power(setup.optics.band, 0.015) == pytest.approx(
+        20e3 if resolution == "hrs" else {"blue": 6100, "green": 7200, "red": 7700}[arm], rel=0.15
+    )
+
+
+def test_the_documented_signal_to_noise_ratio():
+    """The documentation: S/N 11.39 at 952.39 nm, 238.9 electrons of star and sky in all."""
+    order = pipeline.prepare(request(A0V, arm="red")).prediction.orders[0]
+    near = abs(order.wave - 0.95239) < 3e-4
+    assert np.median(order.single[near]) == pytest.approx(11.39, rel=0.1)
+    assert np.median((order.target + order.sky)[near]) == pytest.approx(238.9, rel=0.1)
+
+
+def test_each_source_of_a_catalogue_has_a_fibre_and_the_rest_see_the_sky():
+    x, y = [0.0, 1200.0, -3000.0, 3010.0, 6000.0, 1205.0], [0.0, 300.0, 100.0, -2000.0, 0.0, 300.0]
+    catalogue = {"x": x, "y": y, "mag": [15.0] * 6}
+    ready = pipeline.prepare(request(A0V, arm="green", catalogue=catalogue))
+    notes = " ".join(ready.notes)
+    assert "1 targets without a fibre: outside of the field" in notes
+    assert "1 targets without a fibre: 17 arcsec or less" in notes
+    apertures = ready.setup.spectrograph.apertures
+    assert len(apertures) == 812
+    on_target = {(a.x, a.y): n for n, a in enumerate(apertures)}
+    numbers = [on_target[place] for place in zip(x[:4], y[:4], strict=True)]
+    assert max(abs(n - 405.5) for n in numbers) < 3
+    window = Window(3000, 3072 - 100, 40, 200)
+    image = ready.renderer.illuminate(ready.setup.detector.chip(1), window, STARS).astype(float).sum(axis=1)
+    lit = [image[abs(np.arange(200) - 99.5 - 7.4 * (n - 405.5)) < 3.7].sum() for n in numbers]
+    expected = [apertures[n].transmission for n in numbers]
+    assert np.array(lit) / lit[0] == pytest.approx(np.array(expected) / expected[0], rel=0.02)
+    assert sum(lit) > 0.99 * image.sum()
+
+
+def test_all_arms_take_the_same_exposure():
+    one = request(A0V)
+    plugin = registry.load("fourmost")
+    assert plugin.arms(one) == ("blue", "green", "red")
+    setups = [plugin.configure(one.of_arm(arm)) for arm in plugin.arms(one)]
+    assert {s.exposure.dit for s in setups} == {1200}
+    assert [s.header["ESO INS PATH"] for s in setups] == ["BLUE", "GREEN", "RED"]
