@@ -63,6 +63,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("crires2", "spec_ngs"): [{}],
     ("fors", "mos_nopol"): [{"INS.GRIS1.NAME": "GRIS_600RI+19"}],
     ("fors", "mxu"): [{}],
+    ("xshooter", "slit"): [{}],
     ("fors", "lss"): [{}, {"INS.GRIS1.NAME": "GRIS_1400V+18", "SEQ.CCD": "B"}, {"INS.COLL.NAID": "COLL_HR+7"}],
 }
 """Of spectrographs: for each mode, keys of the instrument section."""
