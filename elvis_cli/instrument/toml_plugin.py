@@ -56,6 +56,10 @@ class TomlInstrument:
 
     def modes(self) -> tuple[ModeInfo, ...]:
         """Return the modes, for `elvis instruments`."""
+        return self._modes
+
+    @cached_property
+    def _modes(self) -> tuple[ModeInfo, ...]:
         return tuple(self._mode_info(mode) for mode in self.document["modes"])
 
     def example(self, mode: str | None = None) -> dict[str, Any]:

@@ -96,6 +96,7 @@ def _line(line: str, pointer: str) -> Target:
     if parts is None:
         raise RequestError(pointer, f"{abbreviate(line)} is not a line of a starlist", found=line[:80], allowed=LINE)
     name, (ra, dec, equinox), rest, comment = parts
+    name, rest = _without_columns(name, rest, pointer)
     if not name:
         raise RequestError(pointer, f"{abbreviate(line)} has no name", found=line[:80], allowed=LINE)
     node: dict[str, Any] = {"name": name, "RA": ra, "Dec": dec}
@@ -126,6 +127,32 @@ def _line(line: str, pointer: str) -> Target:
     if "PMRA" not in node:
         return target
     return replace(target, pmra=target.pmra * _arcsec_per_second(target))
+
+
+def _without_columns(name: str, rest: str, pointer: str) -> tuple[str, str]:
+    """Return the name and the pairs of a line whose columns behind the equinox have no keys, as Magellan's have not.
+
+    Magellan's are reference number, name, RA, Dec, equinox, proper motions (seconds of time and arcsec a year), angle
+    and mode of the rotator, two guide probes, epoch (https://www.lco.cl/observing-catalogs-format/). Other telescopes
+    have proper motions there in other units.
+
+    Raises
+    ------
+    RequestError
+        Numbers behind the equinox are not zero, and nothing says what they are.
+    """
+    words = rest.split()
+    numbers = [float(word) for word in words[:2] if _NUMBER.fullmatch(word)]
+    if len(words) > 9 and len(numbers) == 2 and _NUMBER.fullmatch(words[2]) and words[3].isalpha():
+        epoch = words[10] if len(words) > 10 and _NUMBER.fullmatch(words[10]) and float(words[10]) else ""
+        pairs = [f"pmra={words[0]}", f"pmdec={words[1]}", *([f"epoch={epoch}"] if epoch and any(numbers) else [])]
+        moving = pairs if any(numbers) else []
+        return name.partition(" ")[2] or name, " ".join([*moving, words[3], words[2], *words[11:]])
+    if any(numbers):
+        found = " ".join(words[: len(numbers)])
+        allowed = "pmra= in seconds of time a year, pmdec= in arcsec a year"
+        raise RequestError(pointer, f"{found} behind the equinox has no key", found=found, allowed=allowed)
+    return name, rest
 
 
 def _arcsec_per_second(target: Target) -> float:

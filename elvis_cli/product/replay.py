@@ -12,6 +12,7 @@ from astropy.io import fits
 
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.product.fits import BLOCK_SIZE, REQUEST_EXTENSION
+from elvis_cli.request.files.errors import one_line
 
 _MAX_HEADER_BLOCKS = 1000
 """Blocks of the longest header that is believed."""
@@ -49,8 +50,10 @@ def _find(file: BinaryIO) -> str:
                 data = b"".join(_chunks(file, size + -size % BLOCK_SIZE))
                 return request_text(fits.BinTableHDU.fromstring(text + data))
             _skip(file, size + -size % BLOCK_SIZE)
-        except (ValueError, TypeError, LookupError, ArithmeticError, fits.VerifyError) as error:
-            raise RequestError("", f"the FITS file is damaged: {error}") from error
+        except (MemoryError, RequestError):
+            raise
+        except Exception as error:  # astropy meets damage with any exception there is
+            raise RequestError("", f"the FITS file is damaged: {one_line(error)}") from error
     raise RequestError("", f"the file has no extension {REQUEST_EXTENSION}: not a FITS file of ELVIS, or not all of it")
 
 
@@ -73,7 +76,7 @@ def hdus(file: BinaryIO) -> Iterator[tuple[fits.Header, int, int]]:
         try:
             header = fits.Header.fromstring(text)
             size = _data_size(header)
-        except (ValueError, TypeError, LookupError, fits.VerifyError):
+        except Exception:
             raise RequestError("", f"{file.name} is not a FITS file, or damaged") from None
         whole = len(text) + size + -size % BLOCK_SIZE
         if start + whole > end:
@@ -87,7 +90,8 @@ def _header(file: BinaryIO, first: bool) -> bytes:
     blocks: list[bytes] = []
     while len(blocks) < _MAX_HEADER_BLOCKS:
         block = file.read(BLOCK_SIZE)
-        if len(block) < BLOCK_SIZE or (first and not blocks and not block.startswith(b"SIMPLE  =")):
+        begin = b"SIMPLE  =" if first else b"XTENSION="
+        if len(block) < BLOCK_SIZE or (not blocks and not block.startswith(begin)):
             break
         blocks.append(block)
         if any(block.startswith(b"END     ", at) for at in range(0, BLOCK_SIZE, 80)):

@@ -176,7 +176,7 @@ def mutate(document: Any, rng: random.Random) -> None:
             value = [value] if rng.random() < 0.5 else {"a": value}
         parent[key] = value
     elif isinstance(parent[key], list) and parent[key]:
-        parent[key] = parent[key] * rng.choice([2, 100, 2000])
+        parent[key] = parent[key] * rng.choice([2, 20, 200])
     else:
         other, name = rng.choice(everywhere)
         parent[key] = copy.deepcopy(other[name])

@@ -235,3 +235,23 @@ def test_what_has_no_place_has_no_line():
 def test_bad_lines_are_named(line, message):
     with pytest.raises(RequestError, match=message):
         starlist.read(line)
+
+
+MAGELLAN = (
+    "001 hd12345 02:03:04.5 -05:06:07.8 2000.0 0.01 -0.2 -45.0 OFF 02:03:10 -05:06:00 2000 00:00:00 00:00:00 0 2015.5"
+)
+
+
+def test_columns_of_magellan():
+    star = one(MAGELLAN)  # https://www.lco.cl/observing-catalogs-format/: seconds of time and arcsec a year
+    assert (star.name, star.epoch, star.pmdec) == ("hd12345", 2015.5, -0.2)
+    assert star.pmra == pytest.approx(0.01 * 15 * math.cos(math.radians(star.dec)))
+    still = one(MAGELLAN.replace("0.01 -0.2", "0.0 0.0"))
+    assert (still.name, still.pmra, still.pmdec) == ("hd12345", 0.0, 0.0)
+
+
+@pytest.mark.parametrize("columns", ["0.010 -0.20", "0 -0.20 V=12", "3.5"])
+def test_numbers_without_a_key_are_not_passed_over(columns):
+    with pytest.raises(RequestError, match=r"behind the equinox has no key.*pmra="):
+        starlist.read(f"a {PLACE} {columns}")
+    assert one(f"a {PLACE} 0.0 0.0 vmag=9").mag == {"V": 9}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from typing import Any
 
 import numpy as np
 from astropy import units
@@ -23,7 +24,7 @@ _SPELLINGS = {
     "cm": "cm centimeter centimetre",
     "m": "m meter metre meters metres",
     "mm": "mm",
-    "um": "um micron microns micrometer micrometers micrometre micrometres",
+    "um": "um mum micron microns micrometer micrometers micrometre micrometres",
     "nm": "nm nanometer nanometers nanometre nanometres",
     "Angstrom": "a aa ang angs angstr angstrom angstroms",
     "Hz": "hz hertz",
@@ -34,15 +35,26 @@ _SPELLINGS = {
     "arcsec": "arcsec arcsecs arcsecond arcseconds asec",
     "mas": "mas",
     "deg": "deg degree degrees",
-    "sr": "sr ster steradian steradians",
-    "pix": "pix pixel pixels px spaxel spaxels spax spx voxel voxels element elements",
+    "sr": "sr str ster steradian steradians",
+    "pix": "pix pixel pixels px spaxel spaxels spax spx voxel voxels element elements fiber fibers fibre fibres",
     "beam": "beam beams bm",
     "count": "count counts ct cts",
     "adu": "adu adus dn dns",
     "electron": "electron electrons e el elec els electr",
 }
 _WORDS = {word: unit for unit, words in _SPELLINGS.items() for word in words.split()}
-_JANSKY = {"": "", "k": "k", "m": "m", "u": "u", "n": "n", "g": "G"}
+_JANSKY = {
+    "": "",
+    "k": "k",
+    "m": "m",
+    "u": "u",
+    "n": "n",
+    "g": "G",
+    "milli": "m",
+    "micro": "u",
+    "nano": "n",
+    "mega": "M",
+}
 _HST = {
     "flam": (1.0, "(erg*s**(-1)*cm**(-2)*Angstrom**(-1))"),
     "fnu": (1.0, "(erg*s**(-1)*cm**(-2)*Hz**(-1))"),
@@ -51,6 +63,7 @@ _HST = {
 }
 _SPECIAL = {
     **_HST,
+    "cps": (1.0, "(ct*s**(-1))"),
     **dict.fromkeys(("maggy", "maggies", "mgy"), (3631.0, "Jy")),
     **dict.fromkeys(("nanomaggy", "nanomaggies", "nmgy", "nanomaggie"), (3.631e-6, "Jy")),
 }
@@ -61,6 +74,8 @@ _NO_UNIT = frozenset(
         "dimensionless",
         "relative",
         "arbitrary",
+        "arb",
+        "arb.",
         "normalized",
         "normalised",
         "unknown",
@@ -68,6 +83,11 @@ _NO_UNIT = frozenset(
         "1",
     ]
 )
+_TYPESET: dict[int, Any] = {
+    **str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺−\u00b5\u03bc", "0123456789-+-uu", "$\\"),
+    **str.maketrans({"\u00c5": "Angstrom", "\u212b": "Angstrom"}),
+}
+"""Characters of typeset units in plain ones."""
 _COUNTED = frozenset(["ct", "count", "adu", "electron", "ph", "photon"])
 _PER = frozenset(["s", "pix", "arcsec", "sr", "beam", "mas", "deg"])
 _POWER_OF_TEN = re.compile(
@@ -133,7 +153,8 @@ def parse(text: str, pointer: str, name: str) -> units.Quantity | None:
     RequestError
         It is not understood; ``name`` is the file's.
     """
-    if text.strip(" '").casefold() in _NO_UNIT | {""}:
+    text = text.translate(_TYPESET).strip(" '")
+    if re.sub(r"(?i)\s+(flux|units?)$", "", text).casefold() in _NO_UNIT | {""}:
         return None
     if re.search(r"\bMJY\b", text) and not re.search(r"\b(?:SR|STER)", text):
         raise RequestError(pointer, f"{name}: BUNIT is milli- or megajansky?", found=text, allowed="mJy, MJy")
@@ -144,7 +165,7 @@ def parse(text: str, pointer: str, name: str) -> units.Quantity | None:
 
 
 def _parsed(text: str) -> units.Quantity:
-    factor, rest = _split_number(text.strip(" '"))
+    factor, rest = _split_number(re.sub(r"^[x*]?\s*(?=[eE][-+]\d)", "1", text).removeprefix("x"))
     rest = re.sub(r"(?i)\b(?:sq|square)[\s.]*(arcsec\w*|deg\w*|cm|m)\b", r"\1**2", rest)
     rest = re.sub(r"(?i)\be-(?=/|\s|$)", "electron", rest)
     rest = re.sub(r"(?i)\bper\b", "/", rest).replace("[", "(").replace("]", ")")
@@ -196,9 +217,9 @@ def _unit(word: str, power: str | None) -> tuple[float, str]:
         return factor * 10.0 ** -int(power or 0), unit
     if word == '"':
         unit = "arcsec"
-    elif lower == "jansky" or lower.endswith("jy"):
+    elif re.fullmatch(r"\w*(jansky|jy)s?", lower):
         # M and m differ
-        prefix = "M" if word[0] == "M" else _JANSKY[lower.removesuffix("jansky").removesuffix("jy")]
+        prefix = "M" if re.match(r"M(?!illi|icro)", word) else _JANSKY[re.sub("(jansky|jy)s?$", "", lower)]
         unit = f"{prefix}Jy"
     else:
         unit = _WORDS.get(lower, word)

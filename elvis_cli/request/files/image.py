@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from elvis_cli.request.payload import pack
 
 MAX_IMAGE_SIDE = 4096
 """Rows or columns of an image."""
+_LEAST, _MOST = 1e-30, 1e30
+"""Brightest element, in any unit, between which 32 bits hold an image with its faint parts."""
 
 
 def read_image(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -36,19 +39,26 @@ def read_image(path: Path) -> tuple[dict[str, Any], list[str]]:
                 found=shape,
                 allowed=f"up to {MAX_IMAGE_SIDE} x {MAX_IMAGE_SIDE}",
             )
-        pixels, header = np.asarray(found.data.squeeze(), "<f4"), found.header
+        pixels, header = np.asarray(found.data.squeeze(), float), found.header.copy()
+        for key in wcs.SCALE_KEYS:
+            if found is not hdus[0] and key in hdus[0].header and key not in header:
+                header.append(hdus[0].header.cards[key])
     axes = wcs.read(header, file.name, pointer)
     if axes.x > axes.y:  # a row runs along the declination
         pixels = pixels.T
     pixels, scale, angle = wcs.upright(axes, pixels, file.name, pointer)
     unit = str(header.get("BUNIT", "")).strip()
-    if "mag" in unit.casefold().replace("mgy", "").replace("magg", ""):
-        raise RequestError(f"{pointer}/data", f"{file.name} holds magnitudes", found=unit, allowed="light, linear")
+    if "mag" in unit.casefold().replace("mgy", "").replace("magg", "") or re.match(r"(?i)(log|ln|dex)\b", unit):
+        kind = "magnitudes" if "mag" in unit.casefold() else "logarithms"
+        raise RequestError(f"{pointer}/data", f"{file.name} holds {kind}", found=unit, allowed="light, linear")
     notes += axes.notes
     notes.append(
         f"{file.name}: {f'BUNIT {unit} is not used' if unit else 'it has no BUNIT'}: as bright as /target/brightness"
     )
-    data = np.ascontiguousarray(pixels)
+    top = float(np.nanmax(np.abs(pixels), initial=0.0, where=np.isfinite(pixels)))
+    if top and not _LEAST < top < _MOST:  # beyond 32 bits, and only ratios count
+        pixels = pixels / top
+    data = np.ascontiguousarray(pixels, "<f4")
     block = {"data": pack(data.tobytes()), "shape": list(data.shape), "scale": scale, "position_angle": angle}
     return block, notes
 

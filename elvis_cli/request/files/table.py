@@ -10,6 +10,7 @@ import lzma
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eEdD][+-]?\d+)?")
 _WORD = re.compile(r"[^\s,;|\[\]()]+(?:\s*[\[(][^\])]*[\])])?")
 _UNIT_WORD = re.compile(r"[^\W\d]+")
 _NAME_AND_UNIT = re.compile(r"([^\[(]+?)\s*[\[(](.+)[\])]")
+_GUESSED = 1_000_000
+"""Characters of a text up to which astropy tries all its formats: each is a pass over it."""
+_SEPARATOR = "\x1f"
+"""A character between cells that no text has: ASCII's own, US."""
 _UNPACK = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
 _SPELLINGS = {
     "Angstrom": "a aa ang angs angstrom angstroms å",
@@ -187,18 +192,23 @@ def _decoded(data: bytes) -> str:
 
 
 def _from_text(text: str) -> tuple[Table, list[str]]:
-    first = text.lstrip()[:80]
-    if first.startswith("# %ECSV"):
-        return Table.read(text.splitlines(), format="ascii.ecsv"), []
-    for form, found in (
-        ("ascii.cds", "Byte-by-byte Description" in text[:100_000]),
-        ("ascii.sextractor", re.match(r"#\s*1\s+[A-Z]\w*\s", first)),
-        ("ascii.daophot", re.match(r"#[KN]\s", first)),
-        ("ascii.ipac", first.startswith(("|", "\\")) and re.search(r"^\|.*\|\s*$", text, re.MULTILINE)),
-    ):
-        if found:
-            return Table.read(text.splitlines(), format=form), []  # a text might be taken for the name of a file
-    return _delimited(text.splitlines())
+    first, lines = text.lstrip()[:80], text.splitlines()  # a text might be taken for the name of a file
+    forms = {
+        "ascii.ecsv": first.startswith("# %ECSV"),
+        "ascii.cds": "Byte-by-byte Description" in text[:100_000],
+        "ascii.sextractor": re.match(r"#\s*1\s+[A-Z]\w*\s", first),
+        "ascii.daophot": re.match(r"#[KN]\s", first),
+        "ascii.ipac": first.startswith(("|", "\\")) and re.search(r"^\|.*\|\s*$", text, re.MULTILINE),
+    }
+    form = next((form for form, found in forms.items() if found), None)
+    try:
+        return (Table.read(lines, format=form), []) if form else _delimited(lines)
+    except Exception:
+        if form == "ascii.ecsv" or len(text) > _GUESSED:
+            raise
+        with suppress(Exception):
+            return Table.read(lines, format="ascii.fixed_width" if first.startswith("|") else "ascii"), []
+        raise
 
 
 def _delimited(lines: list[str]) -> tuple[Table, list[str]]:
@@ -207,7 +217,12 @@ def _delimited(lines: list[str]) -> tuple[Table, list[str]]:
     if not rows:
         return Table(), []
     mark = next((d for d in _DELIMITERS if d in rows[0]), " ")
-    if mark == "," and any(len(cell.split()) > 1 and _are_numbers(cell.split()) for cell in _split(rows[-1], mark)):
+    numbers_first = any(map(_is_number, rows[0].split()))  # not the names of columns, which commas separate
+    if (
+        mark == ","
+        and numbers_first
+        and any(len(cell.split()) > 1 and _are_numbers(cell.split()) for cell in _split(rows[-1], mark))
+    ):
         mark = " "  # decimal commas
     if mark == " ":
         rows = [re.sub(r"\s*,\s+|\s+,", " ", row) if "," in row else row for row in rows]
@@ -255,6 +270,8 @@ def _table_of(rows: list[str], mark: str, names: list[str], named_units: list[st
     if mark == " ":
         table = Table.read(rows, format="ascii.no_header", names=unique, guess=False)
     else:  # rows may be shorter than the header
+        if mark == "\t":  # of which astropy's reader would skip the second of two, and with it an empty cell
+            mark, rows = _SEPARATOR, [row.replace("\t", _SEPARATOR) for row in rows]
         first = mark.join(f"col{n}" for n in range(len(unique)))
         table = Table.read([first, *rows], format="ascii.csv", delimiter=mark, names=unique, guess=False)
     for name, unit in zip(unique, found, strict=True):

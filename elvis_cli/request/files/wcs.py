@@ -23,8 +23,13 @@ SCALE_KEYS = {
     "PIXELSCL": 1.0,
     "GS_SCALE": 1.0,
     "PIXSCAL1": 1.0,
+    "PIXELSCALE": 1.0,
+    "ESO INS PIXSCALE": 1.0,
+    "CCDSCALE": 1.0,
     "PSCALE": 1.0,
     "SECPIX": 1.0,
+    "SECPIX1": 1.0,
+    "D001SCAL": 1.0,
     "SCALE": 1.0,
     "PIX_MAS": 1e-3,
 }
@@ -209,10 +214,14 @@ def scale_card(header: fits.Header) -> tuple[float, list[str]] | None:
     """Return the size of an element (arcsec) from a card such as PIXSCALE, and notes; None if there is none."""
     for key, factor in SCALE_KEYS.items():
         try:
-            value = float(header[key]) * factor
+            value = abs(float(header[key])) * factor
+            other = abs(float(header.get(f"{key[:-1]}2", header[key]))) * factor if key.endswith("1") else value
         except (KeyError, ValueError, TypeError):
             continue
-        unit = commented_unit(header, key)
+        if not math.isclose(value, other, rel_tol=0.01):
+            raise RequestError("", f"{key} is {value:g}, but {key[:-1]}2 {other:g}", allowed="square elements")
+        word = re.search(r"(?i)\b(mas|milliarcsec\w*|arcmin\w*|deg\w*)\b", header.comments[key])
+        unit = commented_unit(header, key) or (unit_name(word[1]) if word else "")
         if unit in _ANGLES:
             value = float((value / factor * units.Unit(unit)).to_value("arcsec"))
         if value > 0:

@@ -468,3 +468,29 @@ def test_a_file_replaces_what_stands_in_the_request(tmp_path, elvis, micado):
     assert done.code == 0, done.err
     with fits.open(io.BytesIO(done.out)) as hdus:
         assert hdus["TRUTH"].data["MAG"].tolist() == [20.0]
+
+
+@pytest.mark.parametrize("mark", ["\t", ";", "|", ","])
+def test_an_empty_cell_moves_no_other(tmp_path, mark):
+    text = "ra,dec,e_Kmag,Kmag,Jmag\n150,2,0.1,15,16\n151,3,,17,18\n152,4,0.1,,19\n".replace(",", mark)
+    block = read_catalogue(text_file(tmp_path, text)).block(IN_K)
+    assert (block["ra"], block["mag"], block["id"]) == ([150, 151], [15, 17], [0, 1])
+
+
+def test_blanks_inside_cells_are_no_decimal_commas(tmp_path):
+    text = "_RAJ2000,_DEJ2000,Kmag\n10 00 00.0,-00 30 00,15.5\n"
+    block = read_catalogue(text_file(tmp_path, text)).block(IN_K)
+    assert (block["ra"], block["dec"], block["mag"]) == ([150.0], [-0.5], [15.5])
+
+
+@pytest.mark.parametrize("form", ["ascii.fixed_width", "ascii.fixed_width_two_line", "ascii.tab"])
+def test_other_tables_that_astropy_reads(tmp_path, form):
+    text = io.StringIO()
+    Table({"ra": [150.0, 151.0], "dec": [2.0, 3.0], "Kmag": [15.0, 16.0], "name": ["a", "b"]}).write(text, format=form)
+    assert read_catalogue(text_file(tmp_path, text.getvalue())).block(IN_K)["mag"] == [15.0, 16.0]
+
+
+def test_names_of_galaxies_shapes(tmp_path):
+    text = "ra,dec,mag,r_eff,n_sersic,ellip,theta\n150,2,15,1.2,4,0.5,30\n"
+    block = read_catalogue(text_file(tmp_path, text)).block(IN_K)
+    assert [block[key] for key in ("radius", "index", "ellipticity", "angle")] == [[1.2], [4], [0.5], [30]]

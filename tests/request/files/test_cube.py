@@ -16,6 +16,7 @@ from elvis_cli.instrument import registry
 from elvis_cli.light import groups, illumination
 from elvis_cli.light.compose import compose
 from elvis_cli.request import parse
+from elvis_cli.request.files import flux_units
 from elvis_cli.request.files.cube import read_cube
 from elvis_cli.request.payload import pack
 from elvis_cli.scene import bands, library
@@ -499,3 +500,27 @@ def test_the_outer_halves_of_few_channels_are_as_bright_as_the_inner():
     ratio = light / (middle * (1e-6 / (PLANCK * LIGHT)) * 16e-17)
     assert ratio == pytest.approx(np.full(middle.size, ratio[28]), rel=0.01)
     assert whole > 0
+
+
+def test_units_of_flux_in_any_spelling():
+    wave = np.array([2.2])
+    jansky = 1e-26 * 299792458.0 / 2.2e-6**2 * 1e-6  # W/m2/um
+    for text, value in {
+        "E-17 erg/s/cm2/A": 1e-16,
+        "1E-17 erg/s/cm^2/Ang/fiber": 1e-16,
+        "erg s⁻¹ cm⁻² Å⁻¹": 10.0,
+        "$erg s^{-1} cm^{-2} \\AA^{-1}$": 10.0,
+        "µJy": 1e-6 * jansky,
+        "microJansky": 1e-6 * jansky,
+        "milliJy": 1e-3 * jansky,
+        "janskys": jansky,
+        "MJy/str": 1e6 * jansky * (0.012 / 206264.80625) ** 2,
+    }.items():
+        factor = flux_units.element_factor(text, wave, 0.012, None, "cube.fits", "/elvis/cube/bunit")
+        assert factor is not None
+        np.testing.assert_allclose(factor, value, rtol=1e-6, err_msg=text)
+    for text in ("cps", "Relative flux", "normalized flux", "arbitrary units"):
+        assert flux_units.element_factor(text, wave, 0.012, None, "cube.fits", "/elvis/cube/bunit") is None
+    for text in ("log erg/s/cm2/A", "TJy", "Flux", "MJY"):
+        with pytest.raises(RequestError, match="BUNIT"):
+            flux_units.element_factor(text, wave, 0.012, None, "cube.fits", "/elvis/cube/bunit")

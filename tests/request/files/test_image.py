@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.request import parse
+from elvis_cli.request import parse, payload
 from elvis_cli.request.files.image import read_image
 from elvis_cli.request.payload import pack
 
@@ -171,3 +171,43 @@ def test_what_is_wrong(tmp_path):
     path, _ = picture(tmp_path, shape=(2, 4097))
     with pytest.raises(RequestError, match="4096"):
         read_image(path)
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"SECPIX1": 0.012, "SECPIX2": 0.012},
+        {"HIERARCH ESO INS PIXSCALE": 0.012},
+        {"HIERARCH PIXELSCALE": 0.012},
+        {"PIXSCALE": (12.0, "mas per pixel")},
+        {"PIXSCALE": ("0.012", "arcsec")},
+    ],
+)
+@pytest.mark.parametrize("extension", [False, True])
+def test_the_scale_in_cards_of_many_names(tmp_path, cards, extension):
+    first = fits.PrimaryHDU(None if extension else np.ones((4, 4), "f4"))
+    first.header.update(cards)
+    hdus = [first, fits.ImageHDU(np.ones((4, 4), "f4"), name="SCI")] if extension else [first]
+    fits.HDUList(hdus).writeto(tmp_path / "a.fits")
+    assert read_image(tmp_path / "a.fits")[0]["scale"] == pytest.approx(0.012)
+
+
+def test_scales_that_differ(tmp_path):
+    fits.writeto(tmp_path / "a.fits", np.ones((4, 4)), fits.Header({"SECPIX1": 0.012, "SECPIX2": 0.024}))
+    with pytest.raises(RequestError, match="SECPIX2"):
+        read_image(tmp_path / "a.fits")
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e-60])
+def test_an_image_beyond_32_bits(tmp_path, factor):
+    pixels = np.arange(1.0, 17.0).reshape(4, 4)
+    fits.writeto(tmp_path / "a.fits", pixels * factor, fits.Header({"PIXSCALE": 0.012}))
+    block, _ = read_image(tmp_path / "a.fits")
+    found = np.frombuffer(payload.unpack(block["data"], "/", 64), "<f4").reshape(4, 4)
+    np.testing.assert_allclose(found / found.max(), pixels / 16, rtol=1e-6)
+
+
+def test_an_image_of_logarithms(tmp_path):
+    fits.writeto(tmp_path / "a.fits", np.ones((4, 4)), fits.Header({"PIXSCALE": 0.012, "BUNIT": "log(Jy)"}))
+    with pytest.raises(RequestError, match="logarithms"):
+        read_image(tmp_path / "a.fits")
