@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench clients fuzz bytes bytes-check gallery data clean
+.PHONY: all install example test lint format bench clients fuzz faults bytes bytes-check gallery data clean
 
 all: lint test
 
@@ -48,6 +48,10 @@ clients: install
 fuzz: install
 	$(BIN)/python -m tests.fuzz --cases 50000 --jobs 2
 	ELVIS_FUZZ=10 $(BIN)/python -m pytest -q tests/request/test_filter_fuzz.py
+
+# Faults of the machine: little memory, full disks, signals at random moments, damaged caches (needs strace and faketime).
+faults: install
+	$(BIN)/python tests/faults/run.py
 
 # Every frame whose hash is known, not only those of the suite.
 bytes-check: install

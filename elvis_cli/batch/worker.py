@@ -26,7 +26,7 @@ def main(threads: int) -> None:
     from elvis_cli.batch.work import do
 
     parallel.set_threads(threads)
-    with suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, OSError):  # the process that gives the jobs has gone
         settings = pickle.load(sys.stdin.buffer)
         while True:
             job = pickle.load(sys.stdin.buffer)
