@@ -21,6 +21,7 @@ import typer  # noqa: E402
 
 from elvis_cli.commands import (  # noqa: E402
     batch,
+    detection,
     explain,
     help,
     instruments,
@@ -66,6 +67,7 @@ for module in (
     survey,
     ob,
     batch,
+    detection,
     reduce,
     help,
     warm,

@@ -31,6 +31,7 @@ class Product(enum.StrEnum):
 
     RAW = "raw"
     EXPECTED = "expected"
+    REDUCED = "reduced"
 
 
 class Calibration(enum.StrEnum):
@@ -114,7 +115,10 @@ def collect(
     ] = None,
     product: Annotated[
         Product | None,
-        typer.Option(help="Raw frames in ADU, or noiseless electrons per second.", rich_help_panel="Frame"),
+        typer.Option(
+            help="Raw frames in ADU, noiseless electrons per second, or the reduced image of dithers and calibrations.",
+            rich_help_panel="Frame",
+        ),
     ] = None,
     arm: Annotated[
         str | None,

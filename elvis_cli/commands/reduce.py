@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ import typer
 
 from elvis_cli.commands.console import note, write
 from elvis_cli.commands.help_format import CommandHelp
+from elvis_cli.commands.options import Options, read_request
+from elvis_cli.commands.standard_streams import sink, stdin
 from elvis_cli.errors import OutputError, ResourceError, UsageError
 
 KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
@@ -45,11 +48,25 @@ def reduce(
     standards: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Catalogue of standard stars, CSV, in place of the shipped one.")
     ] = None,
+    requests: Annotated[
+        bool,
+        typer.Option(
+            "--requests", help="Print the requests behind the product of the ETC request on stdin, JSON lines."
+        ),
+    ] = False,
 ) -> None:
     """Reduce raw frames as an observatory's pipeline does.
 
     Prints a JSON line for each product file.
     """
+    if requests:
+        if files:
+            raise UsageError("--requests reads an ETC request on stdin, and no files")
+        from elvis_cli.reduction.requests import documents
+
+        for document in documents(read_request(stdin(), Options({}, strict=False))):
+            write(json.dumps(document, separators=(",", ":")))
+        return
     if not files:
         raise UsageError("no files: elvis reduce raw/*.fits -o products/")
     if kernel is not None and kernel not in KERNELS:
@@ -80,6 +97,20 @@ def reduce(
                 writer(product, out)
             write(json.dumps({"file": str(path), "kind": kind, "raw": len(each.science)}))
         note(product.notes)
+
+
+def in_memory(text: bytes | str, options: Options, output: Path | None) -> None:
+    """Write the reduced image of an ETC request: its raw frames are rendered in memory."""
+    check_installed()
+    request = read_request(text, replace(options, overrides={**options.overrides, "product": "raw"}))
+    from elvis_cli.reduction import associate, product_file, raw, recipe
+    from elvis_cli.reduction.requests import documents, render
+
+    with sink(output) as out:
+        sets = associate.associate(raw.open_all(list(render(documents(request)))))
+        product = recipe.reduce(sets[0], recipe.Options())
+        product_file.write_image(product, out)
+    note(product.notes)
 
 
 def check_installed() -> None:

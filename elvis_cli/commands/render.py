@@ -73,6 +73,11 @@ def replay(
 
 def _render(text: bytes | str, options: RequestOptions, output: Path | None) -> None:
     check_stdout(output)
+    if options.overrides.get("product") == "reduced":
+        from elvis_cli.commands.reduce import in_memory
+
+        in_memory(text, options, output)
+        return
     request = read_request(text, options)
     # Only now the heavy imports: a wrong request is refused in a fraction of the time.
     from elvis_cli import pipeline

@@ -119,4 +119,13 @@ def correlation_factor(
     free = err[good & ~mask]
     if not np.isfinite(noise) or free.size == 0:
         return 1.0
-    return float(noise / (np.median(free) * np.sqrt(np.pi) * radius))
+    return float(noise / (np.median(free) * independent_noise(radius)))
+
+
+def independent_noise(radius: float) -> float:
+    """Return the noise of a circle of ``radius`` pixels on independent pixels of noise 1."""
+    from elvis_cli.kernels.apertures import aperture_sums
+
+    side = 2 * int(np.ceil(radius)) + 3
+    ones, middle = np.ones((side, side), np.float32), np.array([side // 2], np.float64)
+    return float(aperture_sums(ones, ones, ones > 0, middle, middle, float(radius), SAMPLES)[0, 1] ** 0.5)

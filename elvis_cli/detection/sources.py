@@ -48,8 +48,40 @@ def find(
     significance = ratio[y, x]
     order = np.argsort(-significance, kind="stable")
     x, y, significance = x[order], y[order], significance[order]
+    real = ~diffraction(smooth, x, y, significance, fwhm)
+    x, y, significance = x[real], y[real], significance[real]
     places = centre(clean, x.astype(np.float64), y.astype(np.float64), fwhm)
     return Sources(places[:, 0], places[:, 1], significance.astype(np.float64))
+
+
+def diffraction(
+    smooth: Image, x: NDArray[np.int64], y: NDArray[np.int64], significance: Floats, fwhm: float
+) -> NDArray[np.bool_]:
+    """Return which peaks (n,), the brightest first, are diffraction of a brighter one.
+
+    Such a peak is within 25 FWHM of a source ten times brighter, and the image opposite to it, at the point reflected
+    in the source, is more than half as bright: PSFs are nearly point-symmetric, companions are not.
+    """
+    from scipy.spatial import cKDTree
+
+    fake = np.zeros(x.size, np.bool_)
+    if x.size < 2:
+        return fake
+    places = np.stack([x, y], axis=1).astype(np.float64)
+    ny, nx = smooth.shape
+    reach = max(round(fwhm / 2), 1)
+    neighbours: list[list[int]] = list(cKDTree(places).query_ball_point(places, 25.0 * fwhm))  # type: ignore[arg-type]
+    for i, near in enumerate(neighbours):
+        if fake[i] or len(near) < 2:
+            continue
+        for j in near:
+            if fake[j] or significance[j] > 0.1 * significance[i]:
+                continue
+            u, v = 2 * x[i] - x[j], 2 * y[i] - y[j]
+            part = smooth[max(v - reach, 0) : max(v + reach + 1, 0), max(u - reach, 0) : max(u + reach + 1, 0)]
+            if part.size and u < nx and v < ny:
+                fake[j] = part.max() > 0.5 * smooth[y[j], x[j]]
+    return fake
 
 
 def centre(image: Image, x: Floats, y: Floats, fwhm: float) -> Floats:
@@ -79,7 +111,11 @@ def shape(image: Image, good: NDArray[np.bool_], x: Floats, y: Floats, guess: fl
     reach = max(int(np.ceil(guess)), 2)
     rows, columns = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
     widths, ratios = [], []
+    taken: list[tuple[float, float]] = []
     for cx, cy in zip(x, y, strict=True):
+        if any(abs(cx - u) + abs(cy - v) < 10.0 * guess for u, v in taken):
+            continue  # too near to a brighter one
+        taken.append((float(cx), float(cy)))
         i, j = round(float(cx)), round(float(cy))
         part = (slice(j - reach, j + reach + 1), slice(i - reach, i + reach + 1))
         if j < reach or i < reach or image[part].shape != rows.shape or not good[part].all():

@@ -67,8 +67,7 @@ def make(
     arm = "spec" if "spectrograph" in facts else "img"
     cards["ESO TPL ID"] = table.text("template", f"{facts.text('name').upper()}_{arm}_cal_{name}")
     cards["ESO TPL NAME"] = f"Calibration: {name}"
-    if light != "star":
-        cards["OBJECT"] = cards["ESO DPR TYPE"]
+    cards["OBJECT"] = cards["ESO DPR TYPE"] if result.standard is None else _star_name(result.standard)
     return result, cards
 
 
@@ -166,6 +165,16 @@ def _standard(request: Request, facts: SourcedTable) -> Target:
             "/elvis/standard", "the brightness of the target, which it takes in part, is not a magnitude"
         )
     return replace(star, brightness=replace(star.brightness, **changes))
+
+
+def _star_name(star: Target) -> str:
+    """Return the name of a standard star: spectral type, band and magnitude, as the catalogue of standards has it."""
+    sed, brightness = star.sed, star.brightness
+    kind = sed.id if sed.kind == "template" else sed.kind
+    if brightness.kind != "mag":
+        return f"STD {kind}"
+    system = "" if brightness.system.lower() == "vega" else f" {brightness.system}"
+    return f"STD {kind} {brightness.band}={brightness.mag:g}{system}"
 
 
 def _template(name: str) -> Sed:

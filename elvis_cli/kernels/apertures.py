@@ -20,7 +20,7 @@ def aperture_sums(
 ) -> NDArray[np.float64]:
     """Return rows (n, 4) for circles of ``radius`` pixels about (x, y), pixel centres at whole numbers.
 
-    Columns: sum of image, sum of var, area of good pixels, area of all pixels in the image. A pixel on the circle
+    Columns: sum of image, its variance, area of good pixels, area of all pixels in the image. A pixel on the circle
     counts by the fraction of ``samples`` x ``samples`` points in it that are inside. Pixels that are not good count 0.
     """
     ny, nx = image.shape
@@ -46,7 +46,7 @@ def aperture_sums(
                 out[k, 3] += part
                 if good[j, i]:
                     out[k, 0] += part * image[j, i]
-                    out[k, 1] += part * var[j, i]
+                    out[k, 1] += part * part * var[j, i]
                     out[k, 2] += part
     return out
 

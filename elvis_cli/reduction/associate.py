@@ -15,7 +15,7 @@ from typing import Any
 from elvis_cli.errors import ResourceError
 from elvis_cli.reduction.raw import RawFile, instrument_setup
 
-LINEARITY = ("DETLIN", "FLAT,LAMP,DETCHECK", "LINEARITY")
+LINEARITY = ("DETLIN", "FLAT,LINEARITY,DETCHAR", "FLAT,LAMP,DETCHECK")
 FLATS = ("FLAT,LAMP", "FLAT", "FLAT,SKY", "FLAT,TWILIGHT", "FLAT,SCREEN")
 
 

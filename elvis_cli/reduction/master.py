@@ -176,7 +176,7 @@ def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Fl
         levels.append(float(np.median(image)))
     t, x = np.array(times), np.array(levels)
     lit = x > 0.05 * x.max()
-    t, x = t[lit], x[lit]
+    t, x = _before_saturation(t[lit], x[lit])
     if len(np.unique(t)) < 4:
         return None, float("inf")
     # (x + a x2 + b x3) / r = t: linear in 1/r, a/r, b/r
@@ -185,6 +185,15 @@ def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Fl
     design = np.stack([z, z**2, z**3], axis=1) / t[:, None]
     one, two, three = np.linalg.lstsq(design, np.ones(len(t)), rcond=None)[0]
     return np.array([two / one / unit, three / one / unit**2]), float(unit)
+
+
+def _before_saturation(t: Floats, x: Floats) -> tuple[Floats, Floats]:
+    """Return times and levels up to where the level rises by less than half of what it did at first."""
+    order = np.argsort(t, kind="stable")
+    t, x = t[order], x[order]
+    slopes = np.gradient(x, t) if len(np.unique(t)) == len(t) and len(t) > 2 else x / t
+    flat = np.flatnonzero(slopes < 0.5 * slopes[0])
+    return (t[: flat[0]], x[: flat[0]]) if flat.size else (t, x)
 
 
 def saturated(image: Image, limit: float) -> Flags:

@@ -119,8 +119,10 @@ def _chip(files: FileSet, chip: str, options: Options) -> ChipImage:
     else:
         way = sky.subtract(frames, [sky.objects(frame) for frame in frames], masters.flat_var)
     del masters
-    for frame in frames:
+    for frame, file in zip(frames, files.science, strict=True):
         frame.weight = combine.weight_of(frame)
+        if frame.weight == 0.0:
+            raise ResourceError(f"{file.name}: {chip} has no good pixel: it is saturated, or all are flagged")
     out = grid.make([frame.header for frame in frames], options.north_up)
     maps = [grid.pixel_map(frame.header, out) for frame in frames]
     if len(frames) >= combine.MIN_DITHERS:
@@ -157,7 +159,7 @@ def _measured(chip: str, stack: Stack, out: grid.Grid, header: Any, way: str, ra
     free = stack.err[good & ~mask]
     plain = float(np.median(free)) if free.size else 0.0
     if not np.isfinite(noise):
-        noise = plain * np.sqrt(np.pi) * radius
+        noise = plain * apertures.independent_noise(radius)
     found = sources.find(stack.sci, stack.err, good, shape.fwhm, LIMIT_SIGMA, factor)
     return ChipImage(
         chip, stack, out, header, shape.fwhm, shape.ellipticity, found, factor, plain * factor,
@@ -189,7 +191,11 @@ def _zero_point(files: FileSet, options: Options, notes: list[str]) -> zeropoint
         notes.append(f"the standard star {star['name']} is on no chip: fluxes are not calibrated")
         return None
     filters = " ".join(filter_names(standard))
-    zero = zeropoint.measure(image.stack, (x, y), star, filters, image.fwhm)
+    try:
+        zero = zeropoint.measure(image.stack, (x, y), star, filters, image.fwhm)
+    except ResourceError as error:
+        notes.append(f"{error.message}: fluxes are not calibrated")
+        return None
     if zero.ab is None:
         notes.append(f"the filter {filters or 'of no name'} tells no band: no zero point in AB, no ABMAGLIM")
     return zero

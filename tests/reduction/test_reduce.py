@@ -105,7 +105,7 @@ def test_the_error_of_an_empty_aperture_is_its_scatter(measured):
     good = np.ones(part[0].shape, bool)
     mask = part[0] > 4 * part[1]
     noise = apertures.empty_noise(part[0], good, mask, 3.0, seed=3)
-    assert noise / (np.median(part[1]) * np.sqrt(np.pi) * 3.0 * factor) == pytest.approx(1.0, abs=0.15)
+    assert noise / (np.median(part[1]) * apertures.independent_noise(3.0) * factor) == pytest.approx(1.0, abs=0.15)
 
 
 def test_every_product_has_the_keywords_of_its_category(product):
@@ -168,6 +168,34 @@ def test_a_missing_calibration_is_named(raw):
     allowed = run("reduce", *files, "-o", str(raw / "none"), "--allow-missing")
     assert allowed.code == 0
     assert fits.getheader(json.loads(allowed.out.splitlines()[0])["file"])["ESO PRO MISSING"] == "flat"
+
+
+def test_in_memory_the_bytes_are_those_by_way_of_files(tmp_path):
+    request = document()
+    request["elvis"] = {"window": {"x0": 1984, "y0": 1984, "nx": 128, "ny": 128}}
+    request["timesnr"] = {"DET.DIT": 10, "DET.NDIT": 3}
+    memory = run("--product", "reduced", stdin=json.dumps(request))
+    assert memory.code == 0, memory.err
+    lines = run("reduce", "--requests", stdin=json.dumps(request)).out.splitlines()
+    for number, line in enumerate(lines):
+        (tmp_path / f"{number}.fits").write_bytes(run(stdin=line).out)
+    product = reduce(tmp_path)
+    assert product.read_bytes() == memory.out
+    with fits.open(product) as hdus:
+        assert sdp.validate(hdus) == []
+        assert hdus[0].header["FLUXCAL"] == "ABSOLUTE"
+        assert hdus[0].header["TEXPTIME"] == 30.0  # the integrations of the request, shared by the dithers
+    star = fits.getdata(str(product).replace("_image", "_sources"))[0]
+    assert star["MAG"] == pytest.approx(20.0, abs=0.02)
+    kinds = {json.loads(line)["elvis"].get("calibration") for line in lines}
+    assert kinds == {None, "dark", "flat", "detlin", "std"}
+
+
+def test_a_spectrum_is_refused_by_name(tmp_path):
+    request = changed(MICADO, {"instrument": {"ins_configuration": "lss_4mas_scao", "INS.FILT1.NAME": "Spec_HK"}})
+    result = run("--product", "reduced", stdin=json.dumps(request))
+    assert result.code == 65
+    assert result.out == b""
 
 
 def test_the_plan_is_json_and_writes_nothing(raw, tmp_path):

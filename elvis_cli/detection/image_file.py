@@ -1,0 +1,148 @@
+"""Images of products and of other programs, read for measuring; and tables written as ECSV or FITS."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Image
+from elvis_cli.errors import RequestError, ResourceError
+
+UNSEEN = 32
+"""Flag of FLAG32BIT of a pixel that no exposure sees."""
+
+
+@dataclass(slots=True, eq=False)
+class MeasuredImage:
+    """An image (ny, nx), its errors, which pixels are good, and what its header says."""
+
+    name: str
+    sci: Image
+    err: Image
+    good: NDArray[np.bool_]
+    header: Any
+    primary: Any
+    correlation: float = 1.0
+    """Noise of apertures over that of independent pixels."""
+
+    @property
+    def wcs(self) -> Any:
+        """The celestial WCS; None where there is none."""
+        import warnings
+
+        from astropy.wcs import WCS
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = WCS(self.header, naxis=2)
+        return found if found.has_celestial else None
+
+    @property
+    def zero(self) -> float | None:
+        """Zero point (mag) of the image's unit."""
+        value = self.header.get("MAGZPT", self.primary.get("MAGZPT"))
+        return None if value is None else float(value)
+
+    @property
+    def fwhm(self) -> float:
+        """FWHM of a star, pixels: the product's, else 3."""
+        return float(self.header.get("ESO QC FWHM", 3.0))
+
+
+def read(source: Path | bytes) -> list[MeasuredImage]:
+    """Return the images of a product, or the first images of another FITS file.
+
+    Errors of a file without them are the robust scatter of its pixels.
+
+    Raises
+    ------
+    ResourceError
+        The file cannot be read.
+    RequestError
+        There is no image in it.
+    """
+    from astropy.io import fits
+
+    shown = str(source) if isinstance(source, Path) else "stdin"
+    try:
+        with fits.open(source if isinstance(source, Path) else io.BytesIO(source), memmap=False) as hdus:
+            found = list(_images(hdus))
+    except OSError as error:
+        raise ResourceError(f"{shown} cannot be read: {error}", path=shown) from None
+    if not found:
+        raise RequestError("", f"{shown} has no image")
+    return found
+
+
+def _images(hdus: Any) -> Iterator[MeasuredImage]:
+    linked = [hdu for hdu in hdus if hdu.header.get("HDUCLAS2") == "DATA"]
+    plain = [hdu for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS") == 2 and "SNR_MAP" not in hdu.name]
+    for hdu in linked or plain:
+        sci = np.ascontiguousarray(hdu.data, dtype=np.float32)
+        good = np.isfinite(sci)
+        header, factor = hdu.header.copy(), 1.0
+        if "QUALDATA" in header:
+            good &= (hdus[header["QUALDATA"]].data & UNSEEN) == 0
+        if "ERRDATA" in header:
+            err = np.ascontiguousarray(hdus[header["ERRDATA"]].data, dtype=np.float32)
+            factor = float(hdus[header["ERRDATA"]].header.get("ESO QC CORRFAC", 1.0))
+        else:
+            middle = float(np.median(sci[good]))
+            sci = sci - np.float32(middle)
+            sigma = 1.4826 * float(np.median(np.abs(sci[good])))
+            err = np.full(sci.shape, max(sigma, 1e-30), np.float32)
+        yield MeasuredImage(
+            hdu.name, np.where(good, sci, np.float32(0.0)), err, good, header, hdus[0].header.copy(), factor
+        )
+
+
+def write_table(columns: Mapping[str, Any], units: Mapping[str, str], out: BinaryIO, as_fits: bool) -> None:
+    """Write a table as ECSV, or as FITS."""
+    from astropy.table import Table
+
+    table = Table({key: np.asarray(value) for key, value in columns.items()})
+    for key, unit in units.items():
+        if key in table.colnames:
+            table[key].unit = unit
+    if as_fits:
+        from elvis_cli.product.fits import Table as FitsTable
+        from elvis_cli.product.fits import write_file
+
+        plain = {
+            key: value.tolist() if np.asarray(value).dtype.kind in "US" else np.asarray(value)
+            for key, value in columns.items()
+        }
+        write_file(out, [("ORIGIN", "ELVIS", "measured")], [], [FitsTable("SOURCES", plain, dict(units))])
+        return
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    out.write(text.getvalue().encode())
+
+
+def read_places(path: Path, image: MeasuredImage) -> tuple[Any, Any]:
+    """Return a table and the places (pixels from 0, (n, 2)) of its rows on an image: RA and DEC, or X and Y from 1.
+
+    Raises
+    ------
+    ResourceError
+        The file is no table, or has no places.
+    """
+    from astropy.table import Table
+
+    try:
+        table = Table.read(path)
+    except Exception as error:  # astropy raises what its many readers raise
+        raise ResourceError(f"--at: {path} is not a table: {error}", path=str(path)) from None
+    names = {name.upper(): name for name in table.colnames}
+    if "RA" in names and "DEC" in names and image.wcs is not None:
+        places = image.wcs.all_world2pix(np.asarray(table[names["RA"]]), np.asarray(table[names["DEC"]]), 0)
+        return table, np.stack(places, axis=1)
+    if "X" in names and "Y" in names:
+        return table, np.stack([np.asarray(table[names[axis]], float) - 1.0 for axis in "XY"], axis=1)
+    raise ResourceError(f"--at: {path} has neither RA, DEC nor X, Y", allowed="RA, DEC (deg) or X, Y", path=str(path))

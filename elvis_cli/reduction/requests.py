@@ -1,0 +1,203 @@
+"""The requests behind the product of one ETC request: dithers, darks, flats, linearity and a standard star.
+
+The integrations that the request asks for are shared by up to five dithers, so that the product has the signal-to-noise
+ratio of the request. Every request is what `elvis` and `elvis batch` read.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from elvis_cli import pipeline
+from elvis_cli.base.geometry import deproject, field_to_sky
+from elvis_cli.errors import RequestError
+from elvis_cli.model.request import Request
+from elvis_cli.product.fits import request_json
+from elvis_cli.request import parse
+from elvis_cli.sky.pointing import observe
+
+DITHERS = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
+"""Places of the telescope, x and y in the field, in steps."""
+STEP = 40
+"""Pixels of a step, at most a twelfth of the window."""
+CALIBRATIONS = 5
+"""Darks, biases and flats of each kind."""
+LEVELS = (0.1, 0.3, 0.5, 0.8, 1.0, 1.3, 1.6, 1.8)
+"""Integration times of the linearity frames, in units of that of the mode: half the full well at 1."""
+OVERHEAD = 20.0
+"""Seconds between exposures."""
+STANDARD_BANDS = ("V", "R", "I", "J", "H", "K", "L", "M", "N")
+FAINTEST = 20
+"""Magnitude of the faintest made-up standard star."""
+
+Document = dict[str, Any]
+
+
+def documents(request: Request) -> list[Document]:
+    """Return the requests of an image, in the order of their times.
+
+    Raises
+    ------
+    RequestError
+        The request is one of spectra or of a calibration.
+    """
+    if request.elvis.calibration:
+        raise RequestError("/elvis/calibration", "a product is of a target, not of a calibration")
+    ready = pipeline.prepare(request)
+    if ready.setup.spectrograph is not None:
+        raise RequestError(
+            "/instrument/ins_configuration", "images are reduced, spectra not yet", found=ready.setup.mode
+        )
+    base = json.loads(request_json(request))
+    base["output"] = {}
+    block = base.setdefault("elvis", {})
+    for key in ("truth", "keep", "reads", "wavemap", "product"):
+        block.pop(key, None)
+    observation = observe(request.elvis, ready.setup)
+    clock = _Clock(observation.start)
+    made = list(_dithers(base, ready, observation, clock))
+    standard = _standard(made[0], ready)
+    if standard is not None:
+        made.append(_dated(standard, clock, ready.setup.exposure.dit))
+    made += _calibrations(made[0], ready, clock)
+    for number, each in enumerate(made, 1):
+        each["elvis"]["exposure"] = number
+    return made
+
+
+def render(requests: list[Document]) -> Iterator[bytes]:
+    """Yield the raw file of each request."""
+    for document in requests:
+        out = io.BytesIO()
+        pipeline.render(parse.read(json.dumps(document)), out)
+        yield out.getvalue()
+
+
+class _Clock:
+    """The time of the next exposure."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = start
+
+    def take(self, seconds: float) -> str:
+        """Return the start of an exposure of ``seconds``."""
+        start = self.now
+        self.now = start + timedelta(seconds=round(seconds + OVERHEAD, 3))
+        return start.isoformat(timespec="milliseconds")
+
+
+def _keys(ready: pipeline.PreparedExposure) -> tuple[str, str]:
+    """Return the keys of ``timesnr`` of integration time and number."""
+    from elvis_cli.instrument import registry
+
+    example = registry.load(ready.request.instrument).example(ready.setup.mode)
+    time, count = example["timesnr"]
+    return time, count
+
+
+def _timed(document: Document, ready: pipeline.PreparedExposure, dit: float, count: int) -> Document:
+    """Return a document with a number of integrations; keys of a requested signal-to-noise ratio go."""
+    made = copy.deepcopy(document)
+    made["timesnr"] = dict(zip(_keys(ready), (dit, count), strict=True))
+    return made
+
+
+def _dithers(base: Document, ready: pipeline.PreparedExposure, observation: Any, clock: _Clock) -> Iterator[Document]:
+    setup, total = ready.setup, ready.setup.exposure.integrations
+    if setup.detector.kind != "ir":
+        total = ready.prediction.count
+    number = min(len(DITHERS), total)
+    window = setup.frame.window
+    step = min(STEP, window.nx // 12, window.ny // 12) * setup.optics.pixel_scale
+    angle = observation.position_angle
+    x0, y0 = ready.request.elvis.offset
+    for n in range(number):
+        share = total // number + (n < total % number) if setup.detector.kind == "ir" else 1
+        dx, dy = (step * part for part in DITHERS[n])
+        made = _timed(base, ready, setup.exposure.dit, share)
+        east, north = field_to_sky(dx, dy, angle)
+        ra, dec = deproject(east, north, observation.ra, observation.dec)  # type: ignore[arg-type]
+        made["elvis"]["pointing"] = {"ra": round(float(ra), 9), "dec": round(float(dec), 9), "position_angle": angle}
+        made["elvis"]["offset"] = [round(x0 - dx, 9), round(y0 - dy, 9)]
+        yield _dated(made, clock, setup.exposure.dit * share)
+    if setup.detector.kind != "ir":
+        for _ in range(total - number):
+            made = copy.deepcopy(made)
+            yield _dated(made, clock, setup.exposure.dit)
+
+
+def _dated(document: Document, clock: _Clock, seconds: float) -> Document:
+    document["elvis"]["date"] = clock.take(seconds)
+    return document
+
+
+def _plain(document: Document) -> Document:
+    """Return a document without what is in the sky."""
+    made = copy.deepcopy(document)
+    for key in ("catalogue", "scene", "image", "cube", "motion", "offset", "lamp", "previous"):
+        made["elvis"].pop(key, None)
+    return made
+
+
+def _standard(document: Document, ready: pipeline.PreparedExposure) -> Document | None:
+    """Return the request of a standard star in the middle of the field, as long as the first exposure of the target.
+
+    It is the made-up star of the catalogue one magnitude fainter than the brightest that does not saturate, in the band
+    of the target's magnitude. None if the instrument takes no such frame, or none fits.
+    """
+    made = _plain(document)
+    brightness = ready.request.target.brightness
+    band = brightness.band if brightness.kind == "mag" and brightness.band in STANDARD_BANDS else "K"
+    made["elvis"]["calibration"] = "std"
+    centre = ready.request.elvis.pointing
+    if centre is not None:
+        made["elvis"]["pointing"] = {"ra": centre.ra, "dec": centre.dec, "position_angle": centre.position_angle}
+    bright, faint = -1, FAINTEST + 1
+    while faint - bright > 1:  # bright saturates, faint does not
+        middle = (bright + faint) // 2
+        made["elvis"]["standard"] = {"mag": middle, "band": band, "system": "vega", "sed": "Pickles:A0V"}
+        try:
+            star = pipeline.prepare(parse.read(json.dumps(made)))
+        except RequestError:
+            return None
+        bright, faint = (middle, faint) if _saturates(star.prediction.cards()) else (bright, middle)
+    if faint > FAINTEST:
+        return None
+    made["elvis"]["standard"]["mag"] = min(faint + 1, FAINTEST)
+    return made
+
+
+def _saturates(cards: Any) -> bool:
+    return any(name.endswith("PEAK SATUR") and value for name, value, _ in cards)
+
+
+def _calibrations(document: Document, ready: pipeline.PreparedExposure, clock: _Clock) -> Iterator[Document]:
+    """Yield biases or darks, flats, and linearity frames, as far as the instrument takes them."""
+    plain, dit = _plain(document), ready.setup.exposure.dit
+    for kind in ("dark" if ready.setup.detector.kind == "ir" else "bias", "flat"):
+        for _ in range(CALIBRATIONS):
+            made = _timed(plain, ready, dit, 1)
+            made["elvis"]["calibration"] = kind
+            yield _dated(made, clock, dit)
+    usual = _usual_time(ready)
+    for level in LEVELS:
+        made = _timed(plain, ready, float(f"{usual * level:.6g}"), 1)
+        made["elvis"]["calibration"] = "detlin"
+        try:
+            pipeline.configure(parse.read(json.dumps(made)))
+        except RequestError:
+            continue  # a time that the detector cannot take, or no such frames: the others decide
+        yield _dated(made, clock, usual * level)
+
+
+def _usual_time(ready: pipeline.PreparedExposure) -> float:
+    """Return the integration time at which a linearity frame fills half of the full well."""
+    from elvis_cli.instrument import registry
+
+    example: Mapping[str, Any] = registry.load(ready.request.instrument).example(ready.setup.mode)
+    return float(next(iter(example["timesnr"].values())))
