@@ -12,9 +12,10 @@ import typer
 
 from elvis_cli.commands.console import note, write
 from elvis_cli.commands.help_format import CommandHelp
-from elvis_cli.commands.options import Options, read_request
+from elvis_cli.commands.options import read_request
 from elvis_cli.commands.standard_streams import sink, stdin
 from elvis_cli.errors import OutputError, ResourceError, UsageError
+from elvis_cli.instrument.request_options import RequestOptions
 
 KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
 
@@ -64,7 +65,7 @@ def reduce(
             raise UsageError("--requests reads an ETC request on stdin, and no files")
         from elvis_cli.reduction.requests import documents
 
-        for document in documents(read_request(stdin(), Options({}, strict=False))):
+        for document in documents(read_request(stdin(), RequestOptions({}, strict=False))):
             write(json.dumps(document, separators=(",", ":")))
         return
     if not files:
@@ -99,7 +100,7 @@ def reduce(
         note(product.notes)
 
 
-def in_memory(text: bytes | str, options: Options, output: Path | None) -> None:
+def in_memory(text: bytes | str, options: RequestOptions, output: Path | None) -> None:
     """Write the reduced image of an ETC request: its raw frames are rendered in memory."""
     check_installed()
     request = read_request(text, replace(options, overrides={**options.overrides, "product": "raw"}))

@@ -13,6 +13,7 @@ from elvis_cli.base.arrays import Floats, Image
 SAMPLES = 16
 """Points along the side of a pixel on the rim of an aperture: area to 1e-3 of a pixel."""
 MAX_EMPTY = 2000
+MIN_EMPTY = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,41 +86,46 @@ def _annulus(
     return float(kept.mean()), float(kept.var()) / kept.size
 
 
-def empty_noise(image: Image, good: NDArray[np.bool_], mask: NDArray[np.bool_], radius: float, seed: int = 0) -> float:
-    """Return the robust standard deviation of sums in circles of ``radius`` pixels on empty sky; NaN if there are few.
+def empty_sums(
+    image: Image, var: Image, good: NDArray[np.bool_], mask: NDArray[np.bool_], radius: float, seed: int = 0
+) -> Floats:
+    """Return sum and variance, (n, 2), of circles of ``radius`` pixels on empty sky.
 
     ``mask`` are the pixels of objects. At most 2000 circles, none overlapping another, at places that follow from
     ``seed``.
     """
     from elvis_cli.kernels.apertures import aperture_sums
 
-    free = good & ~mask
     reach = int(np.ceil(radius)) + 1
-    inside = ndimage.minimum_filter(free, size=2 * reach + 1, mode="constant", cval=0)
+    inside = ndimage.minimum_filter(good & ~mask, size=2 * reach + 1, mode="constant", cval=0)
     step = 2 * reach
     random = np.random.default_rng(seed)
     y0, x0 = random.integers(0, step, 2)
     y, x = np.nonzero(inside[y0::step, x0::step])
-    if y.size < 20:
-        return float("nan")
     if y.size > MAX_EMPTY:
         chosen = np.sort(random.choice(y.size, MAX_EMPTY, replace=False))
         y, x = y[chosen], x[chosen]
     places = (x * step + x0).astype(np.float64), (y * step + y0).astype(np.float64)
-    sums = aperture_sums(image, image, good, *places, float(radius), SAMPLES)[:, 0]
-    middle = np.median(sums)
-    return 1.4826 * float(np.median(np.abs(sums - middle)))
+    return np.asarray(aperture_sums(image, var, good, *places, float(radius), SAMPLES)[:, :2])
+
+
+def empty_noise(image: Image, good: NDArray[np.bool_], mask: NDArray[np.bool_], radius: float, seed: int = 0) -> float:
+    """Return the robust standard deviation of sums in circles of ``radius`` pixels on empty sky; NaN if few."""
+    sums = empty_sums(image, image, good, mask, radius, seed)[:, 0]
+    return _spread(sums) if sums.size >= MIN_EMPTY else float("nan")
+
+
+def _spread(values: Floats) -> float:
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def correlation_factor(
     image: Image, err: Image, good: NDArray[np.bool_], mask: NDArray[np.bool_], radius: float, seed: int = 0
 ) -> float:
     """Return the noise of empty circles over that of as many independent pixels with the same errors; 1 if unknown."""
-    noise = empty_noise(image, good, mask, radius, seed)
-    free = err[good & ~mask]
-    if not np.isfinite(noise) or free.size == 0:
-        return 1.0
-    return float(noise / (np.median(free) * independent_noise(radius)))
+    sums = empty_sums(image, np.square(err), good, mask, radius, seed)
+    sums = sums[sums[:, 1] > 0]
+    return _spread(sums[:, 0] / np.sqrt(sums[:, 1])) if len(sums) >= MIN_EMPTY else 1.0
 
 
 def independent_noise(radius: float) -> float:

@@ -92,10 +92,10 @@ def test_aperture_errors_are_the_scatter_over_seeds(tmp_path):
 
 
 def test_psf_fits_part_two_stars_that_overlap(tmp_path):
-    pair = [*GRID[:20], (150.2, 275.1, 20000.0), (154.4, 275.1, 8000.0)]
+    pair = [*GRID[:20], (270.2, 150.1, 20000.0), (274.4, 150.1, 8000.0)]
     path = product(tmp_path / "pair.fits", pair)
     places = tmp_path / "places.ecsv"
-    Table({"X": [151.2, 155.4], "Y": [276.1, 276.1]}).write(places)
+    Table({"X": [271.2, 275.4], "Y": [151.1, 151.1]}).write(places)
     found = ecsv(run("photom", str(path), "--at", str(places), "--psf").out)
     assert np.allclose(found["FLUX"], [20000, 8000], rtol=0.03)
     one = ecsv(run("photom", str(path), "--at", str(places)).out)
