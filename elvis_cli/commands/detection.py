@@ -76,7 +76,7 @@ def photom(
     radius: Radius = None,
     fits: AsFits = False,
 ) -> None:
-    """Measure stars at known places on one image or many: light curves.
+    """Measure stars at known places: light curves.
 
     A row for each star and image, with the time of its middle.
     """
@@ -119,7 +119,7 @@ def inject(
         Path | None, typer.Option(metavar="FILE", help="Write places and fluxes to this ECSV file.")
     ] = None,
 ) -> None:
-    """Add stars with the image's own PSF to a product, for tests of completeness."""
+    """Add stars to a product: tests of completeness."""
     check_stdout(output)
     from elvis_cli.detection import injection
 
