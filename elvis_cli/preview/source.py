@@ -130,9 +130,9 @@ def _opened(source: BinaryIO | str | os.PathLike[str]) -> fits.HDUList:
             return guard.open_fits(Path(source))
         with open(source, "rb") as pipe:
             source = BytesIO(pipe.read())
-    guard.check_fits(source, source.seek(0, os.SEEK_END))
+    end = guard.check_fits(source, source.seek(0, os.SEEK_END))
     source.seek(0)
-    return fits.open(source, memmap=False)
+    return fits.open(BytesIO(source.read(end)) if end else source, memmap=False)
 
 
 def _line(error: Exception) -> str:

@@ -119,6 +119,11 @@ def open_fits(path: Path) -> fits.HDUList:
     check(path)
     with path.open("rb") as file:
         magic = file.read(6)
+        size = file.seek(0, os.SEEK_END)
+        end = check_fits(file, size)
+        if 0 < end < size:
+            file.seek(0)
+            return fits.open(BytesIO(file.read(end)))
     unpack = next((unpack for start, unpack in _COMPRESSED.items() if magic.startswith(start)), None)
     if unpack is None:
         if magic != b"SIMPLE":
@@ -129,7 +134,7 @@ def open_fits(path: Path) -> fits.HDUList:
     end = check_fits(content, len(content.getbuffer()))
     if not end:
         raise ValueError("it is not FITS: it does not begin with SIMPLE")
-    content.truncate(end)  # astropy does not come to an end with what stands behind the last HDU
+    content.truncate(end)  # astropy reads on behind the last HDU, and may not come to an end
     content.seek(0)
     return fits.open(content)
 
@@ -168,7 +173,9 @@ def _structure(file: IO[bytes], block: bytes) -> tuple[dict[str, int], int]:
             if card[:8].rstrip() == b"END":
                 return cards, blocks * _BLOCK
             if match := _CARD.fullmatch(card):
-                cards.setdefault(match[1].decode().upper(), int(match[2]))
+                key, value = match[1].decode().upper(), int(match[2])
+                if cards.setdefault(key, value) != value:  # astropy takes now the first, now the last
+                    raise ValueError(f"{key} is twice in a header of it, {cards[key]} and {value}")
         block = file.read(_BLOCK)
         if len(block) < _BLOCK:
             break

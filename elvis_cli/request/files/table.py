@@ -22,7 +22,7 @@ from astropy.table import Table
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import ElvisError, RequestError, UsageError
-from elvis_cli.request.files import flux_units
+from elvis_cli.request.files import flux_units, guard
 from elvis_cli.request.files.errors import one_line
 from elvis_cli.request.files.hdu import split_choice
 
@@ -128,7 +128,8 @@ def _read(
     path: Path, data: bytes, suits: Callable[[Sequence[str]], bool], extension: tuple[str, int | None]
 ) -> tuple[Table, list[str]]:
     if data.startswith(b"SIMPLE"):
-        with fits.open(io.BytesIO(data)) as hdus:
+        end = guard.check_fits(io.BytesIO(data), len(data))
+        with fits.open(io.BytesIO(data[:end])) as hdus:
             if extension[0]:
                 name, version = extension
                 named = int(name) if name.isdecimal() else (name, version) if version else name
