@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -90,6 +91,7 @@ def _prepare(request: Request) -> PreparedExposure:
         from elvis_cli.optics import user_psf
 
         setup = user_psf.adopt(setup, request.elvis.psf, request.elvis.offset)
+    request, doppler = _seen_from_earth(request, setup)
     request, setup = calibration.arrange(request, setup)
     chain.check(setup, request.elvis, request.limits)
     lit, light = calibration.illuminate(request, setup)
@@ -104,7 +106,24 @@ def _prepare(request: Request) -> PreparedExposure:
     geometry = pointing.observe(request.elvis, setup)
     # a calibration unit shines below the sky and the scene, whose notes do not matter then
     above = (*ready.renderer.scene.notes, *ready.renderer.notes) if lit is request else ()
-    return replace(ready, notes=(*setup.notes, *light.notes, *above, *geometry.notes, *ready.notes))
+    return replace(ready, notes=(*setup.notes, *light.notes, *above, *geometry.notes, *doppler, *ready.notes))
+
+
+def _seen_from_earth(request: Request, setup: Setup) -> tuple[Request, tuple[str, ...]]:
+    """Return the request with the target's spectrum shifted by the observatory's motion where it asks for that."""
+    site, sed = setup.atmosphere.site, request.target.sed
+    if not request.elvis.barycentric:
+        return request, ()
+    if site.space:
+        return request, ("/elvis/barycentric: not used, the orbit of this telescope is not known",)
+    if sed.velocity:
+        return request, (f"/elvis/barycentric: not used, the ETC's baryvelcor is {sed.velocity:g} km/s",)
+    geometry = pointing.observe(request.elvis, setup)
+    middle = geometry.start + timedelta(seconds=geometry.duration / 2)
+    velocity = pointing.barycentric_correction(geometry.ra, geometry.dec, middle, site)
+    sed = replace(sed, velocity=velocity)
+    note = f"target: barycentric correction {velocity:+.3f} km/s"
+    return replace(request, target=replace(request.target, sed=sed)), (note,)
 
 
 def _predicted(request: Request, setup: Setup, lit: Request, light: Illumination) -> PreparedExposure:

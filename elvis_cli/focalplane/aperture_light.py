@@ -26,6 +26,8 @@ EDGE = 3
 """Samples beside those that are needed: the cubic's reach, and one."""
 MAX_GROUPS_WITH_WINGS = 8
 """Spectra that keep the wings of their sources to themselves; of more, all wings have the mean spectrum."""
+MAX_BIN = 2e-6
+"""Of the wavelength: the bins in which lines of the star and of the air are multiplied, 0.6 km/s."""
 MAX_KEPT_BYTES = 2**28
 """Of all traces' layers up to which they are computed once."""
 
@@ -167,16 +169,19 @@ class ApertureLight:
         low, high = min(c.wave[0] for c in members), max(c.wave[-1] for c in members)
         finest = min(float(np.diff(c.wave).min()) for c in members)
         edges = np.linspace(low, high, math.ceil((high - low) / finest) + 1)
-        width, middle = np.diff(edges), (edges[1:] + edges[:-1]) / 2
         budget = self.light.budget
-        passed = np.interp(middle, budget.wave, budget.total, left=0.0, right=0.0) * budget.area
+        parts = 1 if budget.resolved is None else math.ceil(finest / (low * MAX_BIN))
+        fine = edges if parts == 1 else np.linspace(low, high, (edges.size - 1) * parts + 1)
+        width = np.diff(fine)
+        passed = budget.electrons_per_photon(fine) * budget.area
         groups = []
         for group in self.groups:
             if group.band is not None and (group.band[1] <= low or group.band[0] >= high):
                 groups.append(np.zeros(0))
                 continue
-            groups.append(density(group, edges) * passed * width)
-        return _Order(edges, tuple(groups), tuple(source.density(edges) * width for source in self.light.uniform))
+            groups.append(_summed(density(group, fine, budget.resolved is not None) * passed * width, parts))
+        uniform = tuple(_summed(source.density(fine) * width, parts) for source in self.light.uniform)
+        return _Order(edges, tuple(groups), uniform)
 
     def _build(self, sampled: SampledTrace) -> Layers:
         """Return the layers of a trace: strips of the apertures' images, times spectra, under the wavelengths' hats."""
@@ -230,3 +235,8 @@ class ApertureLight:
         weights = np.zeros(self.plane.wave.size)
         weights[number] = 1.0
         return np.interp(wave, self.plane.wave, weights)
+
+
+def _summed(values: Floats, parts: int) -> Floats:
+    """Return the sums (n / parts,) of every ``parts`` values."""
+    return values if parts == 1 else np.asarray(values.reshape(-1, parts).sum(axis=1))

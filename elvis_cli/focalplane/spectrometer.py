@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.constants import LIGHT
+from elvis_cli.base.spectral_grid import bin_edges
 from elvis_cli.focalplane import fibre_plane, imager, slit_plane, trace
 from elvis_cli.focalplane.aperture_light import EDGE, ApertureLight, Band
 from elvis_cli.focalplane.fibre_light import FibreLayers, FibreLight
@@ -29,6 +30,7 @@ from elvis_cli.model.psf_model import AoPsf, CubePsf
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, Spectrograph
 from elvis_cli.optics.psf_types import Psf
+from elvis_cli.scene import spectrum
 from elvis_cli.sky.pointing import ExposureGeometry
 
 VELOCITY_STEPS = 10
@@ -149,6 +151,9 @@ class Spectrometer:
 
         budget, plane = self.light.budget, self.apertures.plane
         efficiency = sampled.trace.efficiency.at(wave)
+        total = np.interp(wave, budget.wave, budget.total, left=0.0, right=0.0)
+        if budget.resolved is not None:
+            total = budget.electrons_per_photon(bin_edges(wave))
         return Samples(
             wave=wave,
             dispersion=np.gradient(wave, p),
@@ -158,7 +163,7 @@ class Spectrometer:
             target=on_rows(SCENE),
             background=on_rows(PARTS - SCENE),
             enslitted=np.interp(wave, plane.wave, self.apertures.enslitted(sampled.trace.aperture)),
-            total=np.interp(wave, budget.wave, budget.total, left=0.0, right=0.0) * efficiency,
+            total=total * efficiency,
         )
 
     def beyond(self, near: Collection[int]) -> tuple[Floats, Floats]:
@@ -275,7 +280,9 @@ def prepare(
     drift = slit_plane.refraction_drift(spectrograph, setup, geometry.parallactic, geometry.position_angle)
     resolution = spectrograph.resolving_power(setup.optics.band, setup.detector.pixel_mm)
     notes: tuple[str, ...] = ()
-    if resolution > SKY_RESOLUTION:
+    if light.budget.resolved is not None:
+        notes += tuple(filter(None, [spectrum.resolution_note(groups[0].target.sed) if groups else ""]))
+    elif resolution > SKY_RESOLUTION and not setup.atmosphere.site.space:
         notes += (
             f"sky: lines and absorption are those of a table of R = {SKY_RESOLUTION}, "
             f"the spectrum's R is {resolution:.0f}",

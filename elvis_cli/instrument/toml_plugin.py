@@ -75,7 +75,7 @@ class TomlInstrument:
                 "morphology": {"morphologytype": "point"},
                 "sed": {
                     "sedtype": "spectrum",
-                    "spectrum": {"spectrumtype": "template", "params": {"catalog": "MARCS", "id": "5750:4.5"}},
+                    "spectrum": {"spectrumtype": "template", "params": {"catalog": "Pickles", "id": "G:2:V"}},
                     "extinctionav": 0,
                 },
                 "brightness": {"brightnesstype": "mag", "magband": "V", "mag": 20, "magsys": "vega"},

@@ -14,7 +14,9 @@ from elvis_cli.base.spectral_grid import bin_edges, grid
 from elvis_cli.model.request import SkyConditions
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics.throughput import throughput
+from elvis_cli.sky import local
 from elvis_cli.sky.load import load
+from elvis_cli.sky.resolved import MIN_RESOLUTION, ResolvedSky, resolve
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +48,17 @@ class PhotonBudget:
     mean_throughput: float
     """Atmosphere to detector, averaged over photons of a flat photon spectrum through the filter alone."""
     notes: tuple[str, ...]
+    passed: Floats
+    """`total` without the atmosphere."""
+    resolved: ResolvedSky | None = None
+    """The sky at the resolution of the spectrograph; None where the table's R = 6000 is enough, or all there is."""
+
+    def electrons_per_photon(self, edges: Floats) -> Floats:
+        """Return `total` averaged between ``edges`` (um, (n + 1,)), the air with all of its lines: (n,)."""
+        middle = (edges[1:] + edges[:-1]) / 2
+        if self.resolved is None:
+            return np.interp(middle, self.wave, self.total, left=0.0, right=0.0)
+        return np.interp(middle, self.wave, self.passed, left=0.0, right=0.0) * self.resolved.transmitted(edges)
 
     @property
     def background_rate(self) -> float:
@@ -63,6 +76,9 @@ def compute(conditions: SkyConditions, setup: Setup, model: str = "local") -> Ph
     wave = grid(*optics.band)
     width = np.diff(bin_edges(wave))
     sky = load(conditions, setup.atmosphere.site, wave, model)
+    site = setup.atmosphere.site
+    known = not site.space and sky.model == local.MODEL
+    resolved = resolve(conditions, site, *optics.band) if known and needs_lines(setup) else None
     qe = setup.detector.qe.at(wave) * optics.throughput_factor
     area = optics.telescope.area
 
@@ -96,7 +112,15 @@ def compute(conditions: SkyConditions, setup: Setup, model: str = "local") -> Ph
         background=per_pixel(density, width, optics.pixel_scale),
         mean_throughput=float(np.sum(total * width) / passband.sum()) if passband.sum() > 0 else 0.0,
         notes=sky.notes,
+        passed=passed,
+        resolved=resolved,
     )
+
+
+def needs_lines(setup: Setup) -> bool:
+    """Return whether a Setup's spectrograph resolves more than the table of R = 6000."""
+    graph = setup.spectrograph
+    return graph is not None and graph.resolving_power(setup.optics.band, setup.detector.pixel_mm) > MIN_RESOLUTION
 
 
 def per_pixel(density: Mapping[str, Floats], width: Floats, pixel_scale: float) -> dict[str, float]:

@@ -25,6 +25,7 @@ from elvis_cli.model.psf_model import DiffractionPsf
 from elvis_cli.model.request import Brightness, Request, Sed, SkyConditions, Target
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Spectrograph
+from elvis_cli.scene import spectrum
 
 UNIT = ("lines", "lamp", "pinholes", "off")
 """Light that comes from the calibration unit."""
@@ -173,7 +174,7 @@ def _lines(light: Illumination, calibration: Calibration) -> Illumination:
     most = lamps.brightest_line(wave, strength, light.setup)
     if most > 0.0:
         strength = strength * (level(calibration, light.setup) / most)
-    comb = UniformSource("background", partial(lamps.in_bins, wave, strength))
+    comb = UniformSource("background", partial(spectrum.in_bins, wave, strength))
     return replace(light, uniform=(comb, *(source for source in light.uniform if source.part != "background")))
 
 

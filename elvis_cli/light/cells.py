@@ -25,17 +25,16 @@ def transmission(cell: str, edges: Floats) -> Floats:
     part = table.part(float(edges[0]), float(edges[-1]))
     if part.stop - part.start < 2:
         return np.ones(edges.size - 1)
-    wave, depth = table.at(part)
-    return 1.0 - average(wave, -np.expm1(-depth[0]), edges)
+    return 1.0 - average(table.wave(part), -np.expm1(-table.depths(part)[0]), edges)
 
 
 def absorbs(cell: str, band: tuple[float, float]) -> bool:
     """Return whether a cell has lines deeper than 1 % in a band, um."""
     table = _table(cell)
     part = table.part(*band)
-    return part.stop - part.start > 1 and bool(np.max(table.at(part)[1]) > 0.01)
+    return part.stop - part.start > 1 and bool(np.max(table.depths(part)) > 0.01)
 
 
 @functools.cache
-def _table(cell: str) -> depths.DepthTable:
+def _table(cell: str) -> depths.PackedRows:
     return depths.load(DATA / f"cell_{cell}")

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.light import lamps
 from elvis_cli.light.compose import Scene, assemble
 from elvis_cli.model.psf_model import SeeingPsf
 from elvis_cli.model.request import Brightness, SceneRequest, Sed, Target
@@ -74,7 +73,7 @@ def groups(request: SceneRequest, setup: Setup, step: float) -> tuple[Group, ...
     return tuple(made)
 
 
-def density(group: Group, edges: Floats) -> Floats:
+def density(group: Group, edges: Floats, lines: bool = False) -> Floats:
     """Return photon/s/m2/um above the atmosphere of a rate of 1, averaged between ``edges`` (um, (n + 1,)): (n,).
 
     The light of a narrow line is shared by neighbouring bins so that its place is kept.
@@ -87,8 +86,8 @@ def density(group: Group, edges: Floats) -> Floats:
     if group.band is not None and group.band[1] - group.band[0] < NARROW * (edges[1] - edges[0]):
         near = np.linspace(*group.band, 8 * NARROW + 1)
         photons = spectrum.between(group.target, near) * np.diff(near)
-        return lamps.in_bins((near[1:] + near[:-1]) / 2, photons, edges)
-    return spectrum.between(group.target, edges)
+        return spectrum.in_bins((near[1:] + near[:-1]) / 2, photons, edges)
+    return spectrum.between(group.target, edges, lines)
 
 
 def _split(component: Component, setup: Setup, step: float) -> Iterator[tuple[Sed, Component]]:

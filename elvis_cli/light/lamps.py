@@ -31,7 +31,7 @@ def capacity(setup: Setup) -> float:
 def instead(light: PhotonBudget, density: Mapping[str, Floats], setup: Setup) -> PhotonBudget:
     """Return the light with other uniform sources: electrons/s/um/arcsec2 (n,) on ``light.wave`` by origin."""
     background = per_pixel(density, light.width, setup.optics.pixel_scale)
-    return replace(light, density=dict(density), background=background)
+    return replace(light, density=dict(density), background=background, resolved=None)
 
 
 def continuum(lamps: tuple[Lamp, ...], light: PhotonBudget) -> Floats:
@@ -88,18 +88,6 @@ def brightest_point(target: Floats, light: PhotonBudget, setup: Setup) -> float:
         float(np.max(np.interp(wave, light.wave, target * share) * efficiency * dispersion))
         for _, _, wave, dispersion, efficiency in _traces(setup)
     )
-
-
-def in_bins(wave: Floats, strength: Floats, edges: Floats) -> Floats:
-    """Return lines per um averaged between ``edges`` (n + 1,): each shared by two bins so that its place is kept."""
-    middle, found = (edges[1:] + edges[:-1]) / 2, np.zeros(edges.size - 1)
-    at = np.interp(wave, middle, np.arange(middle.size), left=-1.0, right=-1.0)
-    inside = at >= 0.0
-    low = np.minimum(at[inside].astype(int), max(middle.size - 2, 0))
-    part = at[inside] - low
-    np.add.at(found, low, strength[inside] * (1.0 - part))
-    np.add.at(found, np.minimum(low + 1, middle.size - 1), strength[inside] * part)
-    return found / np.diff(edges)
 
 
 def filtered(lamps: Sequence[Lamp], density: Callable[[Floats], Floats], edges: Floats) -> Floats:

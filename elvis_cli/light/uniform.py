@@ -10,6 +10,7 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.light.budget import PhotonBudget
+from elvis_cli.sky.resolved import ResolvedSky
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,12 +26,17 @@ class UniformSource:
 
 
 def background(light: PhotonBudget) -> tuple[UniformSource, UniformSource]:
-    """Return the sky and the warm optics, linear between the wavelengths of ``light``."""
+    """Return the sky, with its lines where the budget has them, and the warm optics, linear between its wavelengths."""
     warm = sum((light.density[name] for name in light.density if name != "sky"), np.zeros_like(light.wave))
+    sky = partial(_between, light.wave, light.density["sky"])
+    if light.resolved is not None:
+        sky = partial(_sky, light, light.resolved)
+    return UniformSource("background", sky), UniformSource("thermal", partial(_between, light.wave, warm))
 
-    def between(values: Floats, edges: Floats) -> Floats:
-        return np.interp((edges[1:] + edges[:-1]) / 2, light.wave, values, left=0.0, right=0.0)
 
-    return UniformSource("background", partial(between, light.density["sky"])), UniformSource(
-        "thermal", partial(between, warm)
-    )
+def _between(wave: Floats, values: Floats, edges: Floats) -> Floats:
+    return np.interp((edges[1:] + edges[:-1]) / 2, wave, values, left=0.0, right=0.0)
+
+
+def _sky(light: PhotonBudget, resolved: ResolvedSky, edges: Floats) -> Floats:
+    return _between(light.wave, light.passed * light.area, edges) * resolved.emitted(edges)

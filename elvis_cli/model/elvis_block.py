@@ -270,6 +270,8 @@ class ElvisBlock:
     """raw (ADU) or expected (noiseless electrons per second)."""
     calibration: str | None = None
     """Which calibration frame is taken (`elvis_cli.light.calibration.KINDS`); None = the target."""
+    barycentric: bool = False
+    """Whether the target's spectrum is shifted by the observatory's motion about the barycentre."""
     lamp: float | None = None
     """Part of the full well that a calibration lamp fills in the brightest pixel; None = the instrument's."""
     standard: Standard = Standard()

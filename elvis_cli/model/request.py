@@ -30,8 +30,8 @@ class Sed:
     """Spectral shape. ``kind``: template, blackbody, powerlaw, upload or emissionline; a data cube's: cube, channel."""
 
     kind: str = "template"
-    catalog: str = "MARCS"
-    id: str = "5750:4.5"
+    catalog: str = "Pickles"
+    id: str = "G:2:V"
     temperature: float = 1000.0
     """Black body, K."""
     exponent: float = 0.0
@@ -45,6 +45,10 @@ class Sed:
     redshift: float = 0.0
     velocity: float = 0.0
     """Barycentric velocity correction, km/s."""
+    vsini: float = 0.0
+    """Rotation of a template's star, km/s."""
+    macroturbulence: float | None = None
+    """Of a template's star, km/s; None = what is usual for its type."""
     uploaded: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     """Uploaded spectrum: wavelength (um, ascending), f_lambda (arbitrary unit, not negative, not all zero); that of a
     cube; or what a channel's is, photon/s/m2/um whatever the brightness."""

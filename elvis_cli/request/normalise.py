@@ -209,6 +209,8 @@ def _sed(keys: _Keys) -> Sed:
         "extinction_av": float(keys.get(at + "extinctionav", "/target/brightness/extinctionav") or 0),
         "redshift": float(keys.get(at + "redshift/redshift") or 0),
         "velocity": float(keys.get(at + "redshift/baryvelcor") or 0),
+        "vsini": float(keys.find("/elvis/vsini") or 0),
+        "macroturbulence": _number(keys.find("/elvis/macroturbulence")),
     }
     if keys.get(at + "sedtype", default="spectrum") == "emissionline":
         line = at + "emissionline/params/"
@@ -223,8 +225,10 @@ def _sed(keys: _Keys) -> Sed:
         return Sed(kind, exponent=float(keys.get(params + "exponent", default=0.0)), **common)
     if kind == "upload":
         return Sed(kind, uploaded=_uploaded(keys), **common)
-    catalog = keys.get(params + "catalog", params + "ctlg", default="MARCS")
-    name = _v1_template(keys.get(params + "id", params + "spectype", default="5750:4.5"))
+    named = keys.find(params + "id") or keys.find(params + "spectype")
+    catalog = keys.get(params + "catalog", params + "ctlg", default="MARCS" if named else Sed().catalog)
+    default = Sed().id if catalog == Sed().catalog else "5750:4.5"
+    name = _v1_template(keys.get(params + "id", params + "spectype", default=default))
     return Sed("template", catalog=catalog, id=name, **common)
 
 
@@ -389,6 +393,7 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         sky=block.get("sky", "local"),
         product=block.get("product", "raw"),
         calibration=block.get("calibration"),
+        barycentric=bool(block.get("barycentric")),
         lamp=_number(block.get("lamp")),
         standard=Standard(**{key: (block.get("standard") or {}).get(key) for key in ("mag", "band", "system", "sed")}),
         wavemap=block.get("wavemap"),

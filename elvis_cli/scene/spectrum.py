@@ -13,7 +13,7 @@ from elvis_cli.base.constants import LIGHT
 from elvis_cli.base.spectral_grid import bin_edges
 from elvis_cli.errors import RequestError
 from elvis_cli.model.request import Brightness, Sed, Target
-from elvis_cli.scene import bands, dust, templates
+from elvis_cli.scene import bands, dust, photospheres, templates
 
 SAMPLES_PER_LN = 2000
 """Points per unit of ln(wavelength) where a spectrum is a formula."""
@@ -41,12 +41,39 @@ def flux(target: Target, wave: Floats) -> tuple[Floats, tuple[str, ...]]:
     return average(points, values, edges), (*notes, *_coverage_notes(points, edges))
 
 
-def between(target: Target, edges: Floats) -> Floats:
-    """Return `flux` averaged between ``edges`` (um, ascending, (n + 1,)), 0 where the spectrum does not reach."""
+def between(target: Target, edges: Floats, lines: bool = False) -> Floats:
+    """Return `flux` averaged between ``edges`` (um, ascending, (n + 1,)), 0 where the spectrum does not reach.
+
+    With ``lines`` a star's template has the absorption lines of its type.
+    """
     if target.sed.kind in ("emissionline", "channel"):
         return _narrow(target, edges)[0]
     points, values, _ = density(target, edges[0], edges[-1])
-    return average(points, values, edges)
+    found = average(points, values, edges)
+    star = _star(target.sed) if lines else None
+    if star is None:
+        return found
+    shift = _shift(target.sed)
+    wave, ratio = photospheres.ratio(
+        *star, edges[0] / shift, edges[-1] / shift, target.sed.vsini, target.sed.macroturbulence
+    )
+    return found * (1.0 - average(wave * shift, 1.0 - ratio, edges))
+
+
+def _star(sed: Sed) -> tuple[float, float] | None:
+    """Return Teff (K) and log g of a template, None where it is not a star's."""
+    if sed.kind != "template":
+        return None
+    choice = templates.find(sed.catalog, sed.id)
+    return None if choice.temperature is None or choice.gravity is None else (choice.temperature, choice.gravity)
+
+
+def resolution_note(sed: Sed) -> str:
+    """Return what the lines of a target's spectrum are at R > 3000."""
+    star = _star(sed)
+    if star is None:
+        return "target: the spectrum has the resolution of its template" if sed.kind == "template" else ""
+    return photospheres.note(*star)
 
 
 def density(target: Target, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, ...]]:
@@ -176,6 +203,18 @@ def average(points: Floats, density: Floats, edges: Floats) -> Floats:
     slope = (density[k + 1] - density[k]) / (points[k + 1] - points[k])
     primitive = total[k] + dx * (density[k] + 0.5 * slope * dx)
     return np.asarray(np.diff(primitive) / np.diff(edges))
+
+
+def in_bins(wave: Floats, strength: Floats, edges: Floats) -> Floats:
+    """Return lines per um averaged between ``edges`` (n + 1,): each shared by two bins so that its place is kept."""
+    middle, found = (edges[1:] + edges[:-1]) / 2, np.zeros(edges.size - 1)
+    at = np.interp(wave, middle, np.arange(middle.size), left=-1.0, right=-1.0)
+    inside = at >= 0.0
+    low = np.minimum(at[inside].astype(int), max(middle.size - 2, 0))
+    part = at[inside] - low
+    np.add.at(found, low, strength[inside] * (1.0 - part))
+    np.add.at(found, np.minimum(low + 1, middle.size - 1), strength[inside] * part)
+    return found / np.diff(edges)
 
 
 def _narrow(target: Target, edges: Floats) -> tuple[Floats, tuple[str, ...]]:

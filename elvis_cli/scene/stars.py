@@ -34,6 +34,10 @@ def _table() -> dict[str, tuple[float, float]]:
 STARS = _table()
 """Spectral type -> (Teff in K, log g in cgs)."""
 
+WRONG_INFRARED = frozenset(("G0IV", "K0IV", "K1IV"))
+"""Their templates are 28 % off a black body at 2 um over J: served to who names them, never as the nearest."""
+USABLE = tuple(kind for kind in STARS if kind not in WRONG_INFRARED)
+
 _CLASSES = ("I", "II", "III", "IV", "V")
 _TYPE = re.compile(r"([OBAFGKM])(\d)(\d?(?:\.\d)?)(I|II|III|IV|V)")
 
@@ -45,24 +49,27 @@ def nearest(temperature: float, gravity: float) -> str:
         t, g = STARS[kind]
         return math.hypot(math.log(temperature / t) / 0.05, gravity - g)
 
-    return min(STARS, key=distance)
+    return min(USABLE, key=distance)
 
 
 def nearest_type(kind: str) -> str | None:
-    """Return the type in `STARS` nearest to a spectral type such as ``K8V``, or None if it is not one.
+    """Return the type in `USABLE` nearest to a spectral type such as ``K8V``, or None if it is not one.
 
-    Of the same luminosity class as long as there is one within half a spectral class.
+    A type of `STARS` itself is returned as it is. Of the same luminosity class as long as there is one within half a
+    spectral class.
     """
     position = _place(kind)
     if position is None:
         return None
+    if kind in STARS:
+        return kind
 
     def distance(known_type: str) -> float:
         known = _place(known_type)
         assert known is not None
         return abs(position[0] - known[0]) + 5 * abs(position[1] - known[1])
 
-    return min(STARS, key=distance)
+    return min(USABLE, key=distance)
 
 
 def _place(kind: str) -> tuple[float, int] | None:

@@ -108,6 +108,8 @@ class Choice:
     temperature: float | None = None
     """K, of the black body that continues a star beyond the ends of its spectrum; None for other templates."""
     notes: tuple[str, ...] = ()
+    gravity: float | None = None
+    """log g (cgs) of a star."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,7 +199,8 @@ def _model(catalog: str, name: str) -> Choice:
     else:
         kind = stars.nearest(temperature, gravity)
         key, description = f"Pickles/{kind}", "Pickles {} ({:g} K, log g {:g})".format(kind, *stars.STARS[kind])
-    return Choice(key, temperature, (f"template {catalog} {name} is not available offline: nearest is {description}",))
+    note = f"template {catalog} {name} is not available offline: nearest is {description}"
+    return Choice(key, temperature, (note,), gravity)
 
 
 def _spectral_type(catalog: str, name: str) -> Choice:
@@ -213,7 +216,7 @@ def _spectral_type(catalog: str, name: str) -> Choice:
         )
     key = f"Pickles/{kind}"
     same = catalog == "Pickles" and kind == spectral_type
-    return Choice(key, stars.STARS[kind][0], () if same else (_replaced(catalog, name, key),))
+    return Choice(key, stars.STARS[kind][0], () if same else (_replaced(catalog, name, key),), stars.STARS[kind][1])
 
 
 def _replaced(catalog: str, name: str, key: str) -> str:

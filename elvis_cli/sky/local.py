@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ from elvis_cli.model.request import SkyConditions
 from elvis_cli.sky import moon
 from elvis_cli.sky.types import Sky
 
+MODEL = "local tables (SkyCalc 2.0.9)"
+"""As the header names it."""
 EMISSIONS = ("sml", "ssl", "zl", "tme", "ael", "arc")
 DEPTHS = ("ma", "o3", "rs", "ms")
 COLUMNS = (*EMISSIONS, *DEPTHS, "self")
@@ -64,8 +67,51 @@ SCALE_HEIGHT = 8400.0
 """Of the air's pressure, m: R T / (M g) at 287 K."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Components:
+    """The sky on the table's grid (n,) in some conditions; emissions in photon/s/m2/um/arcsec2 at the ground."""
+
+    wave: Floats
+    molecules: Floats
+    """Optical depth of the molecules along the line of sight, without ozone below 1 um."""
+    molecules_table: Floats
+    """The same in the table's conditions."""
+    smooth: Floats
+    """Optical depth of ozone and of scattering."""
+    starlight: Floats
+    zodiacal: Floats
+    glow: Floats
+    """Airglow, lines and continuum."""
+    lines: Floats
+    """Airglow's lines alone."""
+    moon: Floats | None
+    thermal: Floats
+    transmission: Floats
+
+    @property
+    def emission(self) -> Floats:
+        """All of it."""
+        emission = self.starlight + self.zodiacal
+        emission += self.glow
+        if self.moon is not None:
+            emission += self.moon
+        return np.asarray(emission + self.thermal)
+
+
 def load(conditions: SkyConditions, site: Site, wave: Floats) -> Sky:
     """Return the sky in these conditions on ``wave``, which must come from `spectral_grid.grid`.
+
+    Raises
+    ------
+    ElvisError
+        ``wave`` is not a part of the table's grid.
+    """
+    parts = components(conditions, site, wave)
+    return Sky(wave, parts.transmission, parts.emission, MODEL, _notes(conditions))
+
+
+def components(conditions: SkyConditions, site: Site, wave: Floats) -> Components:
+    """Return the sky's components in these conditions on ``wave``, which must come from `spectral_grid.grid`.
 
     Raises
     ------
@@ -86,18 +132,26 @@ def load(conditions: SkyConditions, site: Site, wave: Floats) -> Sky:
     rayleigh = rows["rs"] * math.exp((ELEVATION - site.elevation) / SCALE_HEIGHT)
     scattering = rayleigh + rows["ms"]
     absorption = molecules + x * rows["o3"]
-    transmission = np.exp(-absorption - x * scattering)
 
     # Bins that are nearly black hold no usable light from above to scale up.
     above = (np.exp(-absorption) + 0.01) / (np.exp(-rows["ma"] - rows["o3"]) + 0.01)
-    emission = rows["ssl"] + rows["zl"] * above
     lines = rows["ael"] * np.exp(-rows["self"] * (x - 1.0))
     glow = lines + rows["arc"] if conditions.airglow else lines
-    emission += conditions.airglow_scale * glow * above * _airglow(x, rows["rs"], rayleigh, rows["ms"])
-    if conditions.fli > 0.0 and conditions.moon_altitude >= 0.0:
-        emission += rows["sml"] * above * _moonlight(conditions, wave, rows, rayleigh)
-    emission += rows["tme"] * _thermal(molecules, rows["ma"], site.temperature, wave)
-    return Sky(wave, transmission, emission, notes=_notes(conditions))
+    layer = _airglow(x, rows["rs"], rayleigh, rows["ms"])
+    moonlit = conditions.fli > 0.0 and conditions.moon_altitude >= 0.0
+    return Components(
+        wave=wave,
+        molecules=molecules,
+        molecules_table=rows["ma"],
+        smooth=x * (rows["o3"] + scattering),
+        starlight=rows["ssl"],
+        zodiacal=rows["zl"] * above,
+        glow=conditions.airglow_scale * glow * above * layer,
+        lines=conditions.airglow_scale * lines * above * layer,
+        moon=rows["sml"] * above * _moonlight(conditions, wave, rows, rayleigh) if moonlit else None,
+        thermal=rows["tme"] * _thermal(molecules, rows["ma"], site.temperature, wave),
+        transmission=np.exp(-absorption - x * scattering),
+    )
 
 
 def zodiacal(brightness: tuple[float, float], wave: Floats) -> Sky:

@@ -37,6 +37,10 @@ ARM_DELAY = 1e-3
 ECLIPTIC_POLE = Pointing(270.0, 66.5607)
 """Where a telescope in space points if it is not told: North, away from Sun and zodiacal light."""
 
+TT_UTC = 69.184
+"""s; terrestrial time less UTC since 2017."""
+AU_PER_DAY = 1731.4568368
+"""km/s."""
 _MJD_ZERO = datetime(1858, 11, 17)
 _SIDEREAL = 1.00273790935
 """Sidereal seconds in a second of UT1."""
@@ -138,6 +142,27 @@ def observe(block: ElvisBlock, setup: Setup) -> ExposureGeometry:
         created=build or whole_ms(_later(start, duration)),
         notes=notes,
     )
+
+
+def barycentric_correction(ra: float, dec: float, time: datetime, site: Site) -> float:
+    """Return the observatory's velocity about the Solar System's barycentre towards ICRS ra, dec (deg), km/s.
+
+    It is added to a measured velocity. Earth's motion is that of ERFA's epv00, the site's that of its rotation; the
+    relativistic terms, the light's bending and the star's own motion, some m/s in all, are left out (Wright & Eastman
+    2014, PASP 126, 838).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", erfa.ErfaWarning)
+        _, earth = erfa.epv00(2400000.5, to_mjd(time) + TT_UTC / 86400.0)
+        rotation = erfa.era00(2400000.5, to_mjd(time))
+        longitude, latitude = math.radians(site.longitude), math.radians(site.latitude)
+        spin = erfa.pvtob(longitude, latitude, site.elevation, 0.0, 0.0, 0.0, rotation)["v"]
+        frame = erfa.c2i06a(2400000.5, to_mjd(time) + TT_UTC / 86400.0)
+    a, d = math.radians(ra), math.radians(dec)
+    towards = (math.cos(d) * math.cos(a), math.cos(d) * math.sin(a), math.sin(d))
+    celestial = frame.T @ spin * 1e-3
+    velocity = [e * AU_PER_DAY + s for e, s in zip(earth["v"], celestial, strict=True)]
+    return float(sum(v * t for v, t in zip(velocity, towards, strict=True)))
 
 
 def to_mjd(time: datetime) -> float:

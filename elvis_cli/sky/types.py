@@ -17,6 +17,6 @@ class Sky:
     """0..1, (n,)."""
     emission: Floats
     """Photon/s/m2/um/arcsec2 at the ground: moonlight, stars, zodiacal light, airglow and the air's own heat, (n,)."""
-    model: str = "local tables (SkyCalc 2.0.9)"
+    model: str
     """What it comes from, as the header names it."""
     notes: tuple[str, ...] = ()

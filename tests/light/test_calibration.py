@@ -18,10 +18,11 @@ from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.instrument import registry
 from elvis_cli.instrument.sourced_table import SourcedTable, read
-from elvis_cli.light import cells, etalon, lamps
+from elvis_cli.light import cells, etalon
 from elvis_cli.model import calibration
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
+from elvis_cli.scene import spectrum
 
 SLIT = {"kind": "slit", "width": (1.0, "arcsec"), "length": (40.0, "arcsec")}
 LAMPS = {
@@ -368,10 +369,10 @@ def test_lines_keep_their_places_between_the_bins():
     edges = np.linspace(1.0, 2.0, 101)
     middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     wave, strength = np.array([1.2034, 1.5, 1.7777]), np.array([1.0, 2.0, 3.0])
-    density = lamps.in_bins(wave, strength, edges)
+    density = spectrum.in_bins(wave, strength, edges)
     assert np.sum(density * width) == pytest.approx(6.0)
     assert np.sum(density * width * middle) == pytest.approx(np.sum(wave * strength))
-    assert not lamps.in_bins(np.array([0.5, 2.5]), np.ones(2), edges).any()
+    assert not spectrum.in_bins(np.array([0.5, 2.5]), np.ones(2), edges).any()
 
 
 def test_a_fabry_perot_passes_one_over_its_contrast_on_average():

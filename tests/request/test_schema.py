@@ -155,6 +155,7 @@ def test_defaults_are_those_of_the_request() -> None:
         "/elvis/also": list(request.elvis.also),
         "/elvis/keep": list(request.elvis.keep),
         "/elvis/reads": request.elvis.reads,
+        "/elvis/barycentric": request.elvis.barycentric,
         "/elvis/airglow": request.sky.airglow_scale,
         "/elvis/previous/count": 1,
         "/elvis/previous/gap": 0,
@@ -177,4 +178,4 @@ def test_every_name_the_reader_looks_up_is_described(key: str) -> None:
 
 def test_members_are_the_keys_of_the_elvis_block() -> None:
     block = set(SCHEMA["properties"]["elvis"]["properties"])
-    assert block - {"sed", "airglow"} == set(ElvisBlock.__dataclass_fields__)
+    assert block - {"sed", "airglow", "vsini", "macroturbulence"} == set(ElvisBlock.__dataclass_fields__)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -206,6 +208,7 @@ def test_errors(request_target, pointer):
 
 
 def test_notes_say_what_was_replaced():
-    _, notes = flux(target(Brightness("mag", 10.0, "L", "vega")), np.linspace(3.5, 4.0, 100))
+    star = replace(target(Brightness("mag", 10.0, "L", "vega")), sed=Sed(catalog="MARCS", id="5750:4.5"))
+    _, notes = flux(star, np.linspace(3.5, 4.0, 100))
     assert notes[0].startswith("template MARCS 5750:4.5 is not available offline: nearest is Pickles G2V")
     assert "continued by a black body of 5750 K" in notes[1]

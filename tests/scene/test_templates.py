@@ -6,7 +6,7 @@ import pytest
 from elvis_cli.errors import RequestError
 from elvis_cli.request import parse
 from elvis_cli.scene import bands, templates
-from elvis_cli.scene.stars import STARS, nearest, nearest_type
+from elvis_cli.scene.stars import STARS, USABLE, WRONG_INFRARED, nearest, nearest_type
 from tests.each import each
 
 DATA = Path(bands.__file__).parents[1] / "data"
@@ -157,8 +157,16 @@ def test_nearest_type(kind, held):
 
 
 def test_nearest_star_is_itself():
-    for kind, (temperature, gravity) in STARS.items():
+    for kind in USABLE:
+        temperature, gravity = STARS[kind]
         assert STARS[nearest(temperature, gravity)] == (temperature, gravity), kind
+
+
+@pytest.mark.parametrize("kind", ["G0IV", "K0IV", "K1IV"])
+def test_types_with_a_wrong_infrared_are_not_the_nearest_but_have_their_names(kind):
+    assert nearest(*STARS[kind]) != kind
+    assert nearest_type(kind) == kind
+    assert nearest_type("K0.5IV") not in WRONG_INFRARED
 
 
 def test_every_table_has_a_provenance():

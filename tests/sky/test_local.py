@@ -180,7 +180,7 @@ def test_near_infrared_sky_is_airglow_and_heat():
     # A telescope and an instrument's window with 30 % emissivity together at 285 K.
     c, wave = 2.997925e14, air.wave
     planck = 2e12 * c / wave**4 / np.expm1(local.SECOND_RADIATION / (wave * 285.0)) * (np.pi / 180 / 3600) ** 2
-    seen = types.Sky(wave, air.transmission, air.emission + 0.30 * planck)
+    seen = types.Sky(wave, air.transmission, air.emission + 0.30 * planck, air.model)
     assert magnitude(seen, 3.94e-11, 2.03, 2.37) == pytest.approx(13.0, abs=0.5)
 
 

@@ -19,6 +19,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.data._build.packages import Provenance
 
 RATIO = float(np.exp(1 / 600000))
+SCALE = 2000.0, 0.02
 FINER = 8
 """Samples within one of the table, whose transmissions are averaged."""
 BOLTZMANN = 0.6950348
@@ -130,9 +131,9 @@ def build(out: Path) -> list[Provenance]:
     lines = list(iodine())
     whole = sum(float(np.sum(strength)) for _, strength in lines)
     cell = table(iter(lines), *IODINE_BAND, 2e-6, IODINE_AREA / whole)
-    depths.save(out / "cell_iodine", depths.encode(cell[None], IODINE_BAND[0], RATIO, 2000.0, 0.02))
+    depths.save(out / "cell_iodine", depths.pack_depths(cell[None], IODINE_BAND[0], RATIO, SCALE))
     gas = table(carbon_monoxide(), 1.5, 5.0, 3e-6, 1e19)
-    depths.save(out / "cell_carbon_monoxide", depths.encode(gas[None], 1.5, RATIO, 2000.0, 0.02))
+    depths.save(out / "cell_carbon_monoxide", depths.pack_depths(gas[None], 1.5, RATIO, SCALE))
     constants = "Huber & Herzberg 1979, Constants of Diatomic Molecules"
     done = "computed, no list of lines: "
     return [
