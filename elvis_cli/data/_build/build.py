@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elvis_cli.data._build import cells, sky, spectra
+from elvis_cli.data._build import cells, resolved, sky, spectra
 from elvis_cli.data._build.packages import Provenance
 from typing import Any
 
@@ -30,7 +30,8 @@ def write_provenance(entries: Sequence[Provenance], path: Path) -> None:
     lines = [
         "# Where the shipped tables come from",
         "",
-        "Written by `python -m elvis_cli.data._build.build`, which makes every file below again, byte for byte.",
+        "Written by `python -m elvis_cli.data._build.build`, which makes every file below again, byte for byte, "
+        "but for those that are computed for ELVIS: no public package has what they are made from, and they are kept.",
         "",
         "The tables of the sky and the ETC's filter curves are figures that ESO publishes and computes for anyone, credited "
         "to ESO (Noll et al. 2012; Jones et al. 2013); the packages named only carried them here.",
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1], help="folder of the tables")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    write_provenance([*spectra.build(out), *sky.build(out), *cells.build(out)], out / "PROVENANCE.md")
+    write_provenance([*spectra.build(out), *sky.build(out), *cells.build(out), *resolved.build(out)], out / "PROVENANCE.md")
 
 
 if __name__ == "__main__":
