@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench clients fuzz faults bytes bytes-check gallery data clean
+.PHONY: all install example test lint format bench clients lines fuzz faults bytes bytes-check gallery data clean
 
 all: lint test
 
@@ -39,6 +39,10 @@ bench: install
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/stars.py
 	$(BIN)/python -m pytest -q tests/bench/timings.py
+
+# Lines of sky and star in frames of CRIRES2, METIS LMS and HARMONI, extracted.
+lines: install
+	ELVIS_HIGH_RESOLUTION_TESTS=1 $(BIN)/python -m pytest -q tests/instruments/test_high_resolution.py
 
 # Programs of others read the frames: ESO's HAWK-I recipes, source-extractor, photutils, STILTS (apt and pip fetch them).
 clients: install

@@ -281,7 +281,7 @@ def prepare(
     resolution = spectrograph.resolving_power(setup.optics.band, setup.detector.pixel_mm)
     notes: tuple[str, ...] = ()
     if light.budget.resolved is not None:
-        notes += tuple(filter(None, [spectrum.resolution_note(groups[0].target.sed) if groups else ""]))
+        notes += spectrum.line_notes(groups[0].target.sed) if groups else ()
     elif resolution > SKY_RESOLUTION and not setup.atmosphere.site.space:
         notes += (
             f"sky: lines and absorption are those of a table of R = {SKY_RESOLUTION}, "

@@ -12,11 +12,12 @@ import numpy as np
 from elvis_cli.base import parallel
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import configure
+from elvis_cli.light.budget import PhotonBudget
 from elvis_cli.model.request import Sed, Target
 from elvis_cli.model.spectrograph import Aperture, Spectrograph
 from elvis_cli.prediction import extraction, imaging, noise
 from elvis_cli.prediction.extraction import Spectrum
-from elvis_cli.scene.spectrum import gaussian
+from elvis_cli.scene.spectrum import gaussian, lines_of
 
 if TYPE_CHECKING:
     from elvis_cli.focalplane.spectrometer import Spectrometer
@@ -57,6 +58,8 @@ class SpectroscopyPrediction:
     limit: float | None
     """Magnitude, in the target's band and system, at which such a target has a median S/N of DETECTION_SNR."""
     sky_model: str
+    lines: tuple[str, str] = ("", "")
+    """Resolutions that the lines of the sky and of the target have."""
     endless: bool = False
     """The target has no end: its fractions are areas, arcsec2."""
     remarks: tuple[str, ...] = ()
@@ -120,6 +123,8 @@ class SpectroscopyPrediction:
             ("ESO SIM TARG ELEC", middle["target"], "[e] target, per integration"),
             ("ESO SIM TARG RATE", self.target_rate, "[e/s] target, on the chips"),
             ("ESO SIM SKY MODEL", self.sky_model, "where the sky comes from"),
+            ("ESO SIM SKY LINES", self.lines[0], "resolution of the sky"),
+            ("ESO SIM TARG LINES", self.lines[1], "resolution of the target"),
             ("ESO SIM SKY ELEC", pixel["sky"], "[e/pixel] background"),
             ("ESO SIM SKY RATE", pixel["sky"] / self.dit, "[e/s/pixel] sky and warm optics"),
             ("ESO SIM DARK ELEC", pixel["dark"], "[e/pixel] dark current per integration"),
@@ -221,9 +226,18 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
         resolution=float(np.median(inside.wave / inside.dispersion)) / width,
         limit=limit,
         sky_model=budget.sky_model,
+        lines=_lines(budget, target.sed),
         endless=endless,
         remarks=(*notes, *missing),
     )
+
+
+def _lines(budget: PhotonBudget, sed: Sed) -> tuple[str, str]:
+    """Return which resolutions the lines of the sky and of the target have, for the header."""
+    if budget.resolved is None:
+        return "R = 6000", "as its spectrum is sampled"
+    star = lines_of(sed)
+    return "air R = 300000, airglow by lines, sunlight R = 150000", star or "as its spectrum is sampled"
 
 
 def near(spectrograph: Spectrograph, target: tuple[float, float], reach: float) -> list[int]:

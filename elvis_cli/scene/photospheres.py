@@ -32,6 +32,8 @@ MIN_WEIGHT = 0.03
 """Of the second spectrum of a mixture: below it the first stands alone."""
 MOLECULAR = 4000.0
 """K, below which molecules make most lines; none was computed."""
+HOTTEST = 15000.0
+"""K, above which the lines of the hottest star are those of another kind."""
 RESOLUTION = 150000
 """Of the spectra."""
 TEMPLATE_RESOLUTION = 1000.0
@@ -56,15 +58,19 @@ def mixture(temperature: float, gravity: float) -> tuple[tuple[int, float], ...]
     return tuple((row, weight) for row, weight in pairs if weight > 0.0)
 
 
-def note(temperature: float, gravity: float) -> str:
-    """Return whose lines a star of Teff (K) and log g has, and where they end."""
+def described(temperature: float, gravity: float) -> str:
+    """Return whose lines a star of Teff (K) and log g has, their resolution and where they end."""
     names = " and ".join("the Sun" if row == SUN else STARS[row][0] for row, _ in mixture(temperature, gravity))
-    text = f"target: lines of {names}, R = {RESOLUTION}, up to {_end(temperature):.3g} um"
+    return f"{names}, R = {RESOLUTION}, to {_end(temperature):.3g} um"
+
+
+def notes(temperature: float, gravity: float) -> tuple[str, ...]:
+    """Return what the lines of a star of Teff (K) and log g lack."""
     if temperature < MOLECULAR:
-        text += "; atoms only, molecular bands have the resolution of the template"
-    if temperature > STARS[0][1] * 1.2:
-        text += "; no hotter star was computed"
-    return text
+        return ("target: its lines are those of atoms; bands of molecules have the resolution of the template",)
+    if temperature > HOTTEST:
+        return (f"target: its lines are those of {STARS[0][0]}, no hotter star was computed",)
+    return ()
 
 
 def _end(temperature: float) -> float:

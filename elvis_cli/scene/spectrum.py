@@ -68,12 +68,16 @@ def _star(sed: Sed) -> tuple[float, float] | None:
     return None if choice.temperature is None or choice.gravity is None else (choice.temperature, choice.gravity)
 
 
-def resolution_note(sed: Sed) -> str:
-    """Return what the lines of a target's spectrum are at R > 3000."""
+def line_notes(sed: Sed) -> tuple[str, ...]:
+    """Return what the lines of a star's template lack."""
     star = _star(sed)
-    if star is None:
-        return "target: the spectrum has the resolution of its template" if sed.kind == "template" else ""
-    return photospheres.note(*star)
+    return photospheres.notes(*star) if star else ()
+
+
+def lines_of(sed: Sed) -> str:
+    """Return whose lines a star's template has at R > 3000, and their resolution; "" for other spectra."""
+    star = _star(sed)
+    return photospheres.described(*star) if star else ""
 
 
 def density(target: Target, lo: float, hi: float) -> tuple[Floats, Floats, tuple[str, ...]]:

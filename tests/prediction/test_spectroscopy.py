@@ -40,7 +40,7 @@ def ready(micado):
         orders = orders or [(3 + n, 0) for n in range(len(light))]
         spectrograph = Spectrograph(tuple(apertures), tuple(trace(*o) for o in orders), dispersion_scale=0.1, kind=kind)
         setup = setups.change(setup, spectrograph=spectrograph, pixel_scale=PIXEL)
-        budget = SimpleNamespace(sky_model="none", wave=[1.0, 3.0], groups={"optics": [0.5, 0.5]})
+        budget = SimpleNamespace(sky_model="none", resolved=None, wave=[1.0, 3.0], groups={"optics": [0.5, 0.5]})
         psf = SimpleNamespace(fwhm=0.2)
         lit = SimpleNamespace(setup=setup, budget=budget, target=SimpleNamespace(density=[1e4, 1e4]))
         made = SimpleNamespace(light=lit, psf=psf, spectrograph=spectrograph)

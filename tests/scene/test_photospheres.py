@@ -54,6 +54,7 @@ def test_velocities_move_the_lines():
 
 
 def test_what_is_not_computed_is_said():
-    assert "atoms only" in photospheres.note(3500.0, 4.8)
-    assert "no hotter star" in photospheres.note(30000.0, 4.0)
-    assert photospheres.note(5777.0, 4.44).startswith("target: lines of the Sun, R = 150000")
+    assert "those of atoms" in photospheres.notes(3500.0, 4.8)[0]
+    assert "no hotter star" in photospheres.notes(30000.0, 4.0)[0]
+    assert photospheres.notes(5777.0, 4.44) == ()
+    assert photospheres.described(5777.0, 4.44) == "the Sun, R = 150000, to 5.45 um"
