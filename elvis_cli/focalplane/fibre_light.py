@@ -218,7 +218,7 @@ class FibreLight:
                     area = math.pi / 4 * one.extent[0] ** 2
                     result[source.part][n] += (spectrum * (area * one.transmission)).astype(np.float32)
         budget = self.light.budget
-        passed = np.interp(middle, budget.wave, budget.total, left=0.0, right=0.0) * budget.area * width
+        passed = budget.electrons_per_photon(edges) * budget.area * width
         scene: dict[tuple[str, int], Floats] = {}
         for number, group in enumerate(self.groups):
             own = {part: light for (m, part), light in self._collected.items() if m == number}
@@ -230,7 +230,7 @@ class FibreLight:
             }
             if not lit or (group.band is not None and (group.band[1] <= low or group.band[0] >= high)):
                 continue
-            electrons = density(group, edges) * passed
+            electrons = density(group, edges, budget.resolved is not None) * passed
             for key, light in lit.items():
                 more = electrons * np.interp(middle, self.plane.wave, light)
                 scene[key] = scene[key] + more if key in scene else more

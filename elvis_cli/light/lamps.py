@@ -17,6 +17,7 @@ from elvis_cli.light.uniform import UniformSource
 from elvis_cli.model.calibration import Lamp
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, Trace, disc_peak
+from elvis_cli.scene.spectrum import in_bins
 
 POINTS = 65
 """Places along a trace at which its dispersion is looked at."""
