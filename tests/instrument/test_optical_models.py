@@ -75,9 +75,9 @@ def test_models_travel_in_the_file(elvis, request_text, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("gain", "[1", "/elvis/models/gain: cannot read"),
+        ("gain", "[1", "/elvis/models/gain: model: not JSON"),
         ("gain", "[1]", "not an object"),
-        ("gain", '{"factor": NaN}', "cannot read"),
+        ("gain", '{"factor": NaN}', "not a finite number"),
         ("gain", '{"factor": -2}', "/elvis/models/gain/parameters"),
         ("gain", '{"fcator": 2}', "factor"),
         ("gian", '{"factor": 2}', "did you mean 'gain'"),
