@@ -52,14 +52,15 @@ def build(
         A figure is missing from the data files.
     """
     binning = int(facts.number("binning", "1"))
+    row_binning = int(facts.number("row_binning", "1")) if "row_binning" in facts else binning
     timing = facts.part("timing")
     dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
-    detector = make_detector(facts.part("detectors", facts.text("detector")), binning, dit)
+    detector = make_detector(facts.part("detectors", facts.text("detector")), binning, row_binning, dit)
     in_beam = [filters.load(facts, name, options) for name in facts.tree["filters_in_beam"]]
     surfaces = make_surfaces(facts, shared["telescope"], in_beam)
     band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
     scale = facts.number("pixel_scale", "arcsec")
-    spectrograph, unreached = make_spectrograph(facts, request, folder, (scale, detector.pixel_mm / binning), binning)
+    spectrograph, unreached = make_spectrograph(facts, request, folder, (scale, detector.pixel_mm / binning), (binning, row_binning))
     notes += unreached
     if spectrograph is not None:
         from elvis_cli.instrument import spectrograph as spectrographs
@@ -148,9 +149,10 @@ def fed(
 
 
 def make_spectrograph(
-    facts: SourcedTable, request: Request, folder: Path, pixel: tuple[float, float], binning: int
+    facts: SourcedTable, request: Request, folder: Path, pixel: tuple[float, float], binning: tuple[int, int]
 ) -> tuple[Spectrograph | None, tuple[str, ...]]:
-    """Return the spectrograph of a mode, None of an imager, and notes; ``pixel`` as `spectrograph.make` has it.
+    """Return the spectrograph of a mode, None of an imager, and notes; ``pixel`` and ``binning`` as
+    `spectrograph.make` has them.
 
     Raises
     ------
@@ -295,12 +297,14 @@ def make_surfaces(facts: SourcedTable, telescope: SourcedTable, in_beam: list[Fi
     return tuple(surfaces)
 
 
-def make_detector(facts: SourcedTable, binning: int, dit: float) -> Detector:
+def make_detector(facts: SourcedTable, binning: int, row_binning: int, dit: float) -> Detector:
     """Return the detector as read out: sizes and dark current are per binned pixel.
 
-    The read noise may depend on the integration time ``dit``, s.
+    The read noise may depend on the integration time ``dit``, s. Pixels that are binned differently along x and y are
+    squares of the width along x: places along y shrink with them.
     """
     pixel = facts.number("pixel", "mm")
+    stretch = binning / row_binning
 
     def of_chip(number: str, name: str, unit: str) -> float:
         table = facts.part("chips", number)
@@ -311,11 +315,11 @@ def make_detector(facts: SourcedTable, binning: int, dit: float) -> Detector:
             id=int(number),
             extname=facts.part("chips", number).text("extname"),
             x_mm=of_chip(number, "x", "mm"),
-            y_mm=of_chip(number, "y", "mm"),
+            y_mm=of_chip(number, "y", "mm") * stretch,
             rotation=of_chip(number, "rotation", "deg"),
             gain=of_chip(number, "gain", "electron/adu"),
             ron=of_chip(number, "ron", "electron"),
-            dark=of_chip(number, "dark", "electron/s") * binning**2,
+            dark=of_chip(number, "dark", "electron/s") * binning * row_binning,
             header=tuple(facts.part("chips", number, "header").tree.items()),
             scale=facts.part("chips", number).number("scale", "1") if "scale" in facts.part("chips", number) else 1.0,
         )
@@ -327,7 +331,7 @@ def make_detector(facts: SourcedTable, binning: int, dit: float) -> Detector:
         name=facts.text("name"),
         kind=facts.text("kind"),
         nx=int(facts.number("nx", "pixel")) // binning,
-        ny=int(facts.number("ny", "pixel")) // binning,
+        ny=int(facts.number("ny", "pixel")) // row_binning,
         pixel_mm=pixel * binning,
         binning=binning,
         full_well=facts.number("full_well", "electron"),
@@ -338,18 +342,23 @@ def make_detector(facts: SourcedTable, binning: int, dit: float) -> Detector:
         stages={stage: {name: stages.part(stage).value(name) for name in stages.part(stage)} for stage in stages},
         orders={name: tuple(names) for name, names in orders.items()},
         optional=tuple(facts.tree.get("optional", ())),
-        quadrants=tuple(_quadrant(facts.part("quadrants", name), name, binning) for name in facts.part("quadrants")),
+        quadrants=tuple(
+            _quadrant(facts.part("quadrants", name), name, binning, row_binning) for name in facts.part("quadrants")
+        ),
         extensions=facts.text("extensions", "chips"),
+        row_binning=row_binning,
+        wcs=facts.text("wcs", ""),
     )
 
 
-def _quadrant(facts: SourcedTable, name: str, binning: int) -> Quadrant:
+def _quadrant(facts: SourcedTable, name: str, binning: int, row_binning: int) -> Quadrant:
     """Return a part of a chip; what its table does not say are the chip's own figures."""
 
     def own(key: str, unit: str) -> float | None:
         return facts.number(key, unit) if key in facts else None
 
-    x0, y0, nx, ny, rows = (int(facts.number(key, "pixel")) // binning for key in ("x0", "y0", "nx", "ny", "rows"))
+    x0, nx = (int(facts.number(key, "pixel")) // binning for key in ("x0", "nx"))
+    y0, ny, rows = (int(facts.number(key, "pixel")) // row_binning for key in ("y0", "ny", "rows"))
     return Quadrant(
         name, x0, y0, nx, ny, facts.text("corner"),
         prescan=int(facts.number("prescan", "pixel")),

@@ -13,7 +13,7 @@ import numpy as np
 from elvis_cli.base.curve import Curve
 from elvis_cli.base.geometry import rotate
 from elvis_cli.errors import RequestError, ResourceError
-from elvis_cli.instrument import fibres, grating, grism
+from elvis_cli.instrument import cross_disperser, fibres, grating, grism
 from elvis_cli.instrument import mask as masks
 from elvis_cli.instrument.sourced_table import EVERYWHERE, SourcedTable
 from elvis_cli.model.elvis_block import Mask
@@ -29,14 +29,15 @@ def make(
     kind: str,
     folder: Path,
     pixel: tuple[float, float],
-    binning: int,
+    binning: tuple[int, int],
     targets: fibres.Places | None = None,
     mask: Mask | None = None,
 ) -> Spectrograph:
     """Return the spectrograph of the table ``facts`` of a mode of a ``kind``; its trace files lie in ``folder``.
 
     ``pixel`` is the side of an unbinned pixel, arcsec and mm; ``targets`` are where movable fibres are wanted,
-    ``mask`` has the request's slits.
+    ``mask`` has the request's slits. Where pixels are not binned alike along x and y, places along y are in units of the
+    binned width (`elvis_cli.instrument.configure.make_detector`).
 
     Raises
     ------
@@ -56,11 +57,15 @@ def make(
         traces = [replace(one, aperture=number) for one in traces for number in range(len(apertures))]
     if not traces:
         raise ResourceError(f"{facts.file}: {facts.path}.traces: no traces", file=facts.file)
+    columns, rows = binning
+    dispersed = rows if traces[0].along_rows else columns
+    if rows != columns:
+        traces = [replace(trace, y=trace.y * (columns / rows)) for trace in traces]
     return Spectrograph(
         apertures=apertures,
         traces=tuple(traces),
-        dispersion_scale=scale * binning,
-        blur=facts.number("blur", "pixel") / binning if "blur" in facts else 0.0,
+        dispersion_scale=scale * dispersed,
+        blur=facts.number("blur", "pixel") / dispersed if "blur" in facts else 0.0,
         adc=facts.number("adc", "1") if "adc" in facts else 0.0,
         reference=facts.number("reference", "um") if "reference" in facts else 0.0,
         kind=kind,
@@ -86,6 +91,11 @@ def _apertures(facts: SourcedTable, mask: Mask | None) -> tuple[Aperture, ...]:
     angle = facts.number("angle", "deg") if "angle" in facts else 0.0
     x, y, offset = (facts.number(name, "arcsec") if name in facts else 0.0 for name in ("x", "y", "offset"))
     length = facts.number("length", "arcsec")
+    if kind == "slicer":  # slices side by side on the sky, one behind the other along the slit
+        count = int(facts.number("count", "1"))
+        steps = [k - (count - 1) / 2 for k in range(count)]
+        slices = [(k * length, rotate(k * width, 0.0, -angle)) for k in steps]
+        return tuple(Aperture(x + dx, y + dy, length, width, angle, offset + s) for s, (dx, dy) in slices)
     if kind == "slit":
         return (Aperture(x, y, length, width, angle, offset),)
     if kind != "slices":
@@ -114,6 +124,10 @@ def _all_traces(
     )
     settings = [_traces(facts, folder / name, len(apertures), units) for name in facts.tree.get("traces", [])]
     traces = tuple(trace for setting in settings for trace in setting.traces)
+    if "camera" in facts:
+        traces = cross_disperser.traces(facts, folder)
+    if facts.part("aperture").text("kind") == "slicer":
+        traces = tuple(replace(trace, aperture=number) for trace in traces for number in range(len(apertures)))
     if "blaze" not in facts:
         return traces
     first, peak = facts.part("blaze").number("first", "um"), facts.part("blaze").number("peak", "1")

@@ -182,10 +182,14 @@ class TomlInstrument:
 
         In the second generation of ETC JSON a part of the third generation's mode is in /seeingiqao/mode:
         ``mode_aliases`` has the mode of each pair; the first pair of a table holds if /seeingiqao/mode is missing. Its
-        table "" is for requests without a mode; without that table they have the default.
+        table "" is for requests without a mode; without that table they have the default. ``mode_keys`` has the mode of
+        a request without one that has a certain key.
         """
         requested, ao = request.keys.get(MODE_KEY), request.image_quality.ao_mode
         aliases = self.document.get("mode_aliases", {})
+        if requested is None:
+            keys = self.document.get("mode_keys", {})
+            requested = next((mode for key, mode in keys.items() if request.keys.get(key) is not None), None)
         if requested is None:
             requested = "" if ao is not None and "" in aliases else self.document["default_mode"]
         if not isinstance(requested, str):
@@ -224,12 +228,8 @@ class TomlInstrument:
         from elvis_cli.instrument import spectrograph
 
         detector = facts.part("detectors", facts.text("detector"))
-        pixel, binning = (
-            (facts.number("pixel_scale", "arcsec"), detector.number("pixel", "mm")),
-            facts.number("binning", "1"),
-        )
-        kind = facts.text("kind")
-        return spectrograph.make(facts.part("spectrograph"), kind, self.folder, pixel, int(binning)).traces
+        pixel, kind = (facts.number("pixel_scale", "arcsec"), detector.number("pixel", "mm")), facts.text("kind")
+        return spectrograph.make(facts.part("spectrograph"), kind, self.folder, pixel, (1, 1)).traces
 
     def _defaults(self, mode: str) -> dict[str, Any]:
         defaults = {key: table["default"] for key, table in self.keys(mode).items()}
@@ -336,7 +336,9 @@ class TomlInstrument:
         facts = self._facts(mode, self._defaults(mode))
         detector = facts.part("detectors", facts.text("detector"))
         binning = int(facts.number("binning", "1"))
-        columns, rows = (int(detector.number(n, "pixel")) // binning for n in ("nx", "ny"))
+        row_binning = int(facts.number("row_binning", "1")) if "row_binning" in facts else binning
+        columns = int(detector.number("nx", "pixel")) // binning
+        rows = int(detector.number("ny", "pixel")) // row_binning
         wheels = [table for table in self.keys(mode).values() if table.get("role") == "filter"]
         return ModeInfo(
             instrument=self.name,

@@ -88,6 +88,10 @@ class Detector:
     """A grid that covers the chip; () = one amplifier at its bottom left, no pre- or overscan."""
     extensions: str = "chips"
     """What gets an extension of the file: chips, or quadrants, which are then turned to the field's axes."""
+    row_binning: int = 1
+    """Binning along y; ``binning`` is that along x, and ``pixel_mm`` the binned width."""
+    wcs: str = ""
+    """focal plane or sky (""), or pixel."""
     sampling: Sampling = Sampling()  # noqa: RUF009 - frozen, and so is what it holds
     """Of an infrared array; the chips' ``ron`` is that of a frame made like this."""
 

@@ -117,6 +117,12 @@ class Trace:
     efficiency: Curve
     """Of this order alone, blaze and grating: 0..1; the Setup's surfaces hold what all orders share."""
 
+    @property
+    def along_rows(self) -> bool:
+        """Return whether wavelength runs along y of the focal plane rather than along x."""
+        x, y = (abs(float(c[1, 0])) if c.shape[0] > 1 else 0.0 for c in (self.x, self.y))
+        return y > x
+
     def place(self, wave: NDArray[np.float64], s: NDArray[np.float64]) -> tuple[Floats, Floats]:
         """Return x, y (mm) of light of ``wave`` (um) at ``s`` (arcsec)."""
         u, w = (wave - self.l0) / self.lw, (s - self.s0) / self.sw

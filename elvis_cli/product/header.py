@@ -83,7 +83,7 @@ def extension(request: Request, setup: Setup, chip: Chip, part: Part, observatio
     extname = f"{chip.extname}.{quadrant.name}" if quadrant else chip.extname
     gain = quadrant.gain if quadrant and quadrant.gain is not None else chip.gain
     ron = quadrant.ron if quadrant and quadrant.ron is not None else chip.ron
-    detector, binning = setup.detector, setup.detector.binning
+    detector, binning, row_binning = setup.detector, setup.detector.binning, setup.detector.row_binning
     ccd = detector.kind == "ccd"
     unit = ("electron/s", "expected rate, no noise") if request.elvis.product == "expected" else ("adu", "raw counts")
     name = "ESO DET CHIP1" if ccd else "ESO DET CHIP"
@@ -100,7 +100,7 @@ def extension(request: Request, setup: Setup, chip: Chip, part: Part, observatio
         (f"{name} ID", f"{detector.name} {chip.id}", "chip identification"),
         (f"{name} NAME", detector.name, "kind of detector"),
         (f"{name} NX", detector.nx * binning, "[pixel] columns of the chip"),
-        (f"{name} NY", detector.ny * binning, "[pixel] rows of the chip"),
+        (f"{name} NY", detector.ny * row_binning, "[pixel] rows of the chip"),
         (f"{name} PSZX", pixel, "[um] pixel size along x"),
         (f"{name} PSZY", pixel, "[um] pixel size along y"),
         (f"{name} GAIN", gain, "[e/ADU] conversion from ADU to electrons"),
@@ -114,7 +114,7 @@ def extension(request: Request, setup: Setup, chip: Chip, part: Part, observatio
         ("ESO DET WIN1 NX", window.nx, "[binned pixel] columns of the window"),
         ("ESO DET WIN1 NY", window.ny, "[binned pixel] rows of the window"),
         ("ESO DET WIN1 BINX", binning, "binning along x"),
-        ("ESO DET WIN1 BINY", binning, "binning along y"),
+        ("ESO DET WIN1 BINY", row_binning, "binning along y"),
     ]
 
 

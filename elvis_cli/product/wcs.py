@@ -42,6 +42,8 @@ def cards(
     ``ra``, ``dec`` (ICRS, deg) is where the field centre points. CRPIX is the place of the telescope's axis, CRVAL, in
     the windowed, binned array (1-based; usually outside it), ``turned`` by 180 deg or not.
     """
+    if setup.detector.wcs == "pixel":
+        return pixels(window)
     if setup.spectrograph is not None:
         return focal_plane(setup, chip, window, turned)
     ra, dec, position_angle = axis_pointing(setup, ra, dec, position_angle)
@@ -75,6 +77,17 @@ def cards(
         *(polynomial if cubic else []),
         ("RADESYS", "ICRS", "celestial reference frame"),
         ("EQUINOX", 2000.0, "[yr] standard FK5 equinox"),
+    ]
+
+
+def pixels(window: Window) -> list[tuple[str, object, str]]:
+    """Return the WCS of ``window`` in pixels of the chip, 1-based."""
+    axes = (("1", window.x0), ("2", window.y0))
+    return [
+        *((f"CTYPE{axis}", "PIXEL", "pixel of the chip") for axis, _ in axes),
+        *((f"CRVAL{axis}", first + 1.0, "[pixel] first of the window") for axis, first in axes),
+        *((f"CRPIX{axis}", 1.0, "[pixel] reference") for axis, _ in axes),
+        *((f"CDELT{axis}", 1.0, "[pixel]") for axis, _ in axes),
     ]
 
 
