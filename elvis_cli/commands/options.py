@@ -42,6 +42,8 @@ class Calibration(enum.StrEnum):
     FABRY_PEROT = "fabry-perot"
     CELL = "cell"
     FLAT = "flat"
+    ORDERS = "orders"
+    FORMAT = "format"
     DARK = "dark"
     BIAS = "bias"
     SKY = "sky"

@@ -26,6 +26,7 @@ _LAMP_NAMES = {
     "comb": "laser frequency comb",
     "fabry-perot": "Fabry-Perot",
     "cell": "absorption cell",
+    "format": "lamp of lines",
 }
 
 
@@ -104,6 +105,8 @@ def _refusal(name: str, facts: SourcedTable) -> str:
         return f"{who} has no {_LAMP_NAMES[name]} in this mode"
     if name == "bias" and facts.part("detectors", facts.text("detector")).text("kind") != "ccd":
         return "an infrared array has no bias frames, only darks"
+    if name == "orders" and not table.tree:
+        return f"{who} has no short slit in this mode"
     if name == "pinhole" and "x" not in table:
         return f"{who} has no mask of pinholes in this mode"
     return ""

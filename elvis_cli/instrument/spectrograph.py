@@ -131,7 +131,7 @@ def _all_traces(
     if "blaze" not in facts:
         return traces
     first, peak = facts.part("blaze").number("first", "um"), facts.part("blaze").number("peak", "1")
-    if "centre" in facts:
+    if "centre" in facts and "camera" not in facts:
         centre = facts.number("centre", "um")
         try:
             traces = grating.rotate(settings, grating.order(first, centre), centre)

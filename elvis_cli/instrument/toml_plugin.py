@@ -172,6 +172,8 @@ class TomlInstrument:
             graph = replace(setup.spectrograph, lamps=lamps)
             return replace(setup, arms=names, arm=arm, spectrograph=graph)
         exposure_calibration, cards = calibration.make(request.elvis.calibration, request, facts, self._find)
+        patch = facts.part("calibration", request.elvis.calibration, "patch").tree
+        facts = replace(facts, tree=overlay(facts.tree, patch))
         setup = setups.build(request, facts, self._shared(facts), mode, options, notes, self.folder)
         setup = replace(setup, arms=names, arm=arm)
         exposure_calibration = calibration.faded(exposure_calibration, request, setup)

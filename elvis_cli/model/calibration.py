@@ -26,7 +26,7 @@ class Kind:
     """Unless the instrument says otherwise."""
 
 
-WAVELENGTH_KINDS = ("arc", "comb", "fabry-perot", "cell")
+WAVELENGTH_KINDS = ("arc", "comb", "fabry-perot", "cell", "format")
 """Kinds that need a spectrograph, and a lamp that the instrument names."""
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -35,6 +35,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "fabry-perot": Kind("CALIB", "WAVE,FPET", "lamp"),
         "cell": Kind("CALIB", "WAVE,CELL", "lamp"),
         "flat": Kind("CALIB", "FLAT,LAMP", "lamp", ("halogen",)),
+        "orders": Kind("CALIB", "FLAT,ORDERDEF", "lamp", ("halogen",)),
+        "format": Kind("CALIB", "WAVE,FORMAT", "lines"),
         "dark": Kind("CALIB", "DARK", "none"),
         "bias": Kind("CALIB", "BIAS", "none"),
         "sky": Kind("SCIENCE", "SKY", "sky"),
