@@ -60,7 +60,9 @@ def build(
     surfaces = make_surfaces(facts, shared["telescope"], in_beam)
     band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
     scale = facts.number("pixel_scale", "arcsec")
-    spectrograph, unreached = make_spectrograph(facts, request, folder, (scale, detector.pixel_mm / binning), (binning, row_binning))
+    spectrograph, unreached = make_spectrograph(
+        facts, request, folder, (scale, detector.pixel_mm / binning), (binning, row_binning)
+    )
     notes += unreached
     if spectrograph is not None:
         from elvis_cli.instrument import spectrograph as spectrographs

@@ -36,8 +36,8 @@ def make(
     """Return the spectrograph of the table ``facts`` of a mode of a ``kind``; its trace files lie in ``folder``.
 
     ``pixel`` is the side of an unbinned pixel, arcsec and mm; ``targets`` are where movable fibres are wanted,
-    ``mask`` has the request's slits. Where pixels are not binned alike along x and y, places along y are in units of the
-    binned width (`elvis_cli.instrument.configure.make_detector`).
+    ``mask`` has the request's slits. Where pixels are not binned alike along x and y, places along y are in units of
+    the binned width (`elvis_cli.instrument.configure.make_detector`).
 
     Raises
     ------

@@ -48,7 +48,7 @@ def order_cards(setup: Setup, chip: Chip, window: Window) -> Iterator[Card]:
     slit's middle in the middle column, 1-based, of the window). n counts from INS GRAT1 ZP_ORD on.
     """
     graph = setup.spectrograph
-    if graph is None or not _is_slit_echelle(graph) or _along_rows(graph):
+    if graph is None or not _is_slit_echelle(graph) or graph.traces[0].along_rows:
         return
     for trace in sorted(graph.traces, key=lambda each: each.order):
         x, y, wave = _on_chip(setup, chip, trace, graph.apertures[0].offset)
@@ -66,12 +66,6 @@ def order_cards(setup: Setup, chip: Chip, window: Window) -> Iterator[Card]:
 
 def _is_slit_echelle(graph: Spectrograph) -> bool:
     return graph.kind == "echelle" and len(graph.apertures) == 1 and not graph.apertures[0].fibre
-
-
-def _along_rows(graph: Spectrograph) -> bool:
-    """Return whether orders run along the columns of the frame, from row to row."""
-    trace = graph.traces[0]
-    return abs(float(trace.y[1, 0])) > abs(float(trace.x[1, 0]))
 
 
 def _first_order(graph: Spectrograph) -> int:
