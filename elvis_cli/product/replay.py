@@ -13,6 +13,7 @@ from astropy.io import fits
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.product.fits import BLOCK_SIZE, REQUEST_EXTENSION
 from elvis_cli.request.files.errors import one_line
+from elvis_cli.request.files.guard import check_header
 
 _MAX_HEADER_BLOCKS = 1000
 """Blocks of the longest header that is believed."""
@@ -44,6 +45,7 @@ def _find(file: BinaryIO) -> str:
     while text := _header(file, first):
         first = False
         try:
+            check_header(text)
             header = fits.Header.fromstring(text)
             size = _data_size(header)
             if header.get("EXTNAME") == REQUEST_EXTENSION:
@@ -76,6 +78,8 @@ def hdus(file: BinaryIO) -> Iterator[tuple[fits.Header, int, int]]:
         try:
             header = fits.Header.fromstring(text)
             size = _data_size(header)
+            for card in header.cards:
+                _ = card.value  # astropy parses a card, and finds it wrong, when it is asked for
         except Exception:
             raise RequestError("", f"{file.name} is not a FITS file, or damaged") from None
         whole = len(text) + size + -size % BLOCK_SIZE

@@ -182,6 +182,19 @@ def _structure(file: IO[bytes], block: bytes) -> tuple[dict[str, int], int]:
     raise ValueError("a header in it does not end")
 
 
+def check_header(header: bytes) -> None:
+    """Refuse a header, of whole blocks, whose sizes cannot be.
+
+    Raises
+    ------
+    ValueError
+        It is refused.
+    """
+    file = BytesIO(header)
+    cards, _ = _structure(file, file.read(_BLOCK))
+    _data_size(cards)
+
+
 def _data_size(cards: dict[str, int]) -> int:
     """Return the bytes of an HDU's data (FITS 4.0, sections 4.4.1 and 6.1)."""
     for key, most in _MOST.items():
