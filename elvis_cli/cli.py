@@ -45,7 +45,7 @@ if _INTERRUPTIBLE:
 GC_THRESHOLD = 100_000
 """Objects between searches for cycles: those of a start are all kept, and looking through them takes 5 % of a frame."""
 
-MIN_ADDRESS_SPACE = 512 * 2**20
+MIN_ADDRESS_SPACE = 800 * 2**20
 """Bytes of address space that the libraries need; with less they end the process without a word."""
 
 app = typer.Typer(

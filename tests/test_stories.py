@@ -178,9 +178,9 @@ def test_the_velocity_of_a_star_near_the_galactic_centre(render):
         found.append(velocity(flux, wave, shape, smooth, (np.maximum(flux, 0) + 7 * ron**2 + dark) / 60))
     values, errors = np.array(found).T
     assert errors == pytest.approx(errors.mean(), rel=0.1)
-    assert 1.0 < errors.mean() < 3.0
-    assert np.abs(values - 250).max() < 3 * errors.mean()
-    assert abs(values.mean() - 250) < 2 * errors.mean()
+    assert 0.05 < errors.mean() < 0.5  # lines at R = 20 000; band heads alone would give 2 km/s
+    assert np.ptp(values) < 4 * errors.mean()
+    assert np.abs(values - 250).max() < 1.0  # the neighbours' light shifts it by a few tenths
 
 
 def disc(width: float | None, **elvis):

@@ -55,8 +55,8 @@ def test_a_bad_value_of_a_known_key_is_refused(fors, keys, where, nearest):
 
 
 def test_modes_of_the_form_that_are_not_there_yet_are_said_to_be_so(fors):
-    with pytest.raises(RequestError, match="'lss' is not supported yet; allowed: img_nopol"):
-        fors.configure(request({"ins_configuration": "lss"}))
+    with pytest.raises(RequestError, match="'img_pol' is not supported yet; allowed: img_nopol"):
+        fors.configure(request({"ins_configuration": "img_pol"}))
 
 
 def test_unknown_keys_are_named_and_noted(fors):

@@ -61,7 +61,8 @@ FRAMES = [None, *calibration.KINDS]
 
 def refused(mode):
     """Return the calibrations that a mode does not take: there are no rules for them."""
-    return {"bias", "arc"} if mode.startswith("img") else {"bias", "twilight"}
+    not_there = {"comb", "fabry-perot", "cell", "orders", "format", "bias"}
+    return not_there | ({"arc"} if mode.startswith("img") else {"twilight"})
 
 
 def read(mode, frame, **elvis_block):
