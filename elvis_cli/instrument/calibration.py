@@ -26,7 +26,8 @@ _LAMP_NAMES = {
     "comb": "laser frequency comb",
     "fabry-perot": "Fabry-Perot",
     "cell": "absorption cell",
-    "format": "lamp of lines",
+    "orders": "lamp and short slit",
+    "format": "lamp of lines and short slit",
 }
 
 
@@ -105,9 +106,8 @@ def _refusal(name: str, facts: SourcedTable) -> str:
         return f"{who} has no {_LAMP_NAMES[name]} in this mode"
     if name == "bias" and facts.part("detectors", facts.text("detector")).text("kind") != "ccd":
         return "an infrared array has no bias frames, only darks"
-    masks = {"orders": ("patch", "short slit"), "pinhole": ("x", "mask of pinholes")}
-    if name in masks and masks[name][0] not in table:
-        return f"{who} has no {masks[name][1]} in this mode"
+    if name == "pinhole" and "x" not in table:
+        return f"{who} has no mask of pinholes in this mode"
     return ""
 
 

@@ -57,7 +57,8 @@ def _orders(model: Mapping[str, Any], centre: float, grooves: float, scale: floa
     for chip in model["chips"]:
         for order in range(model["orders"][0], model["orders"][1] + 1):
             wave = littrow / order * np.linspace(1.0 - 1.2 / order, 1.0 + 1.2 / order, PLACES)
-            along = model["focal"] * np.tan(np.arcsin(order * wave * model["echelle"] - math.sin(blaze)) - blaze)
+            sine = np.clip(order * wave * model["echelle"] - math.sin(blaze), -1.0, 1.0)
+            along = model["focal"] * np.tan(np.arcsin(sine) - blaze)
             across = model["focal"] * np.tan(_turn(wave, centre, grooves, math.radians(model["angle"])))
             x, y = (_map(chip[axis], along, across) for axis in ("x", "y"))
             x0, x1, y0, y1 = chip["field"]
@@ -69,7 +70,8 @@ def _orders(model: Mapping[str, Any], centre: float, grooves: float, scale: floa
 def _turn(wave: Floats, centre: float, grooves: float, angle: float) -> Floats:
     """Return the angle (rad) from that of the central wavelength; ``angle`` is between the arms of the grating."""
     half = math.asin(grooves * centre / (2.0 * math.cos(angle / 2.0)))
-    return np.asarray(np.arcsin(grooves * wave - math.sin(half + angle / 2.0)) - (half - angle / 2.0))
+    sine = np.clip(grooves * wave - math.sin(half + angle / 2.0), -1.0, 1.0)  # beyond is far from any chip
+    return np.asarray(np.arcsin(sine) - (half - angle / 2.0))
 
 
 def _map(coefficients: list[list[float]], along: Floats, across: Floats) -> Floats:

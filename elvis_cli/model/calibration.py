@@ -26,7 +26,7 @@ class Kind:
     """Unless the instrument says otherwise."""
 
 
-WAVELENGTH_KINDS = ("arc", "comb", "fabry-perot", "cell", "format")
+WAVELENGTH_KINDS = ("arc", "comb", "fabry-perot", "cell", "orders", "format")
 """Kinds that need a spectrograph, and a lamp that the instrument names."""
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -35,7 +35,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "fabry-perot": Kind("CALIB", "WAVE,FPET", "lamp"),
         "cell": Kind("CALIB", "WAVE,CELL", "lamp"),
         "flat": Kind("CALIB", "FLAT,LAMP", "lamp", ("halogen",)),
-        "orders": Kind("CALIB", "FLAT,ORDERDEF", "lamp", ("halogen",)),
+        "orders": Kind("CALIB", "FLAT,ORDERDEF", "lamp"),
         "format": Kind("CALIB", "WAVE,FORMAT", "lines"),
         "dark": Kind("CALIB", "DARK", "none"),
         "bias": Kind("CALIB", "BIAS", "none"),

@@ -57,7 +57,7 @@ def reduced(tmp_path_factory):
     document["timesnr"]["DET2.WIN1.UIT1"] = 300
 
     def take(name, *options):
-        done = run([*options, "-o", str(folder / name)], json.dumps(document))
+        done = run(*options, "-o", str(folder / name), stdin=json.dumps(document))
         assert done.code == 0, done.err
         return name
 

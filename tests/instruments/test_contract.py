@@ -73,12 +73,16 @@ def curves(setup):
 def settings(plugin, mode):
     """Yield every combination of options of the keys that are no filter wheels, with each option of each wheel.
 
-    Where these are many, all combinations of two keys, beside the defaults.
+    Where these are many, all combinations of two keys, beside the defaults. Modes of an instrument with arms repeat
+    each other's keys: of all but the first, each option alone.
     """
     keys = plugin.keys(mode)
     offered = {
         k: [o for o in t.get("options", t.get("range")) if o not in t.get("refused", {})] for k, t in keys.items()
     }
+    if plugin.document.get("arms") and mode != plugin.modes()[0].mode:
+        yield from ({key: option} for key, options in offered.items() for option in options)
+        return
     if math.prod(len(options) for options in offered.values()) > MAX_SETTINGS:
         for one, other in itertools.combinations(offered, 2):
             yield from ({one: a, other: b} for a, b in itertools.product(offered[one], offered[other]))

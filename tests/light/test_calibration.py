@@ -25,6 +25,7 @@ from elvis_cli.request import parse
 from elvis_cli.scene import spectrum
 
 SLIT = {"kind": "slit", "width": (1.0, "arcsec"), "length": (40.0, "arcsec")}
+SHORT = {"spectrograph": {"aperture": {"length": {"value": 1.0, "unit": "arcsec", "source": "x"}}}}
 LAMPS = {
     "lamps": {
         "comb": {
@@ -56,6 +57,8 @@ LAMPS = {
         "comb": {"lamps": ["modes"]},
         "fabry-perot": {"lamps": ["etalon"]},
         "cell": {"lamps": ["iodine"]},
+        "orders": {"lamps": ["etalon"], "patch": SHORT},
+        "format": {"lamps": ["comb"], "patch": SHORT},
         "pinhole": {
             "x": {"value": [0.0, 0.0], "unit": "arcsec", "source": "x"},
             "y": {"value": [-5.0, 6.0], "unit": "arcsec", "source": "x"},
@@ -75,6 +78,13 @@ def light(made):
 def taken(bench, ready, name, spectrum=False, tables=LAMPS, **changes):
     kind = {"kind": "slit", "aperture": SLIT} if spectrum else {}
     return ready(bench({"elvis/calibration": name, **changes}, tables=tables, **kind))
+
+
+def test_the_short_slit_of_an_order_definition_is_that_of_its_patch(bench, ready):
+    long, short = taken(bench, ready, "arc", True), taken(bench, ready, "format", True)
+    lit = [np.count_nonzero(light(made).max(axis=1) > 0.01 * light(made).max()) for made in (long, short)]
+    assert short.setup.spectrograph.apertures[0].length == 1.0
+    assert lit[1] < 0.5 * lit[0]
 
 
 def test_schema_and_command_line_know_the_kinds():
