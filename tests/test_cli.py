@@ -60,7 +60,7 @@ REFUSED = {  # a line of 1000 nm that is to have a V magnitude
     "malformed_crires_old_J1228_powerlaw_snr_echo": "/timesnr/dit",
     "malformed_crires_old_J1228_powerlaw_snr_echo_2": "/timesnr/dit",
 }
-KNOWN = re.compile(r"(proto_|repaired_|schema_)?(fors|hawki|eris|crires|harps|fourmost)")
+KNOWN = re.compile(r"(proto_|repaired_|schema_)?(fors|hawki|eris|crires|harps|fourmost|uves)")
 
 
 def kind(path: Path) -> tuple[Any, ...]:

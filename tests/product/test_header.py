@@ -115,7 +115,7 @@ def test_plugin_has_the_last_word(opened):
 
 def test_chip(opened, setup):
     made = setup()
-    binned = replace(made.detector, nx=2048, ny=2048, pixel_mm=0.03, binning=2)
+    binned = replace(made.detector, nx=2048, ny=2048, pixel_mm=0.03, binning=2, row_binning=2)
     chip = opened(changes={"detector": binned})["DET5.IMG"].header
     expected = {
         "ESO DET CHIP NO": 5,
