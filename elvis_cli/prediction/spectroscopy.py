@@ -237,7 +237,7 @@ def _lines(budget: PhotonBudget, sed: Sed) -> tuple[str, str]:
     if budget.resolved is None:
         return "R = 6000", "as its spectrum is sampled"
     star = lines_of(sed)
-    return "air R = 300000, airglow by lines, sunlight R = 150000", star or "as its spectrum is sampled"
+    return "air R 300000, airglow lines, Sun R 150000", star or "as its spectrum is sampled"
 
 
 def near(spectrograph: Spectrograph, target: tuple[float, float], reach: float) -> list[int]:

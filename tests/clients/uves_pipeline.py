@@ -113,4 +113,4 @@ def test_its_wavelengths_are_those_that_were_put_in(reduced):
         away = ((lines["WaveC"] - wave[y, left]) / step - (x - left))[used]
         figures.append((chip, int(used.sum()), float(away.mean()), float(away.std())))
     table("UVES: wavelength solution minus WAVE", ("chip", "lines", "mean px", "rms px"), figures)
-    assert all(abs(mean) < 0.1 and rms < 0.15 for _, _, mean, rms in figures)
+    assert all(abs(mean) < 0.1 and rms < 0.1 for _, _, mean, rms in figures)
