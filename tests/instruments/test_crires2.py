@@ -253,6 +253,18 @@ def test_the_etc_s_numbers_of_integrations(setting, temperature, mag, airmass, c
     assert count / 1.3 < prediction.count < count * 1.3
 
 
+def test_the_j_band_s_answer_needs_no_more_light():
+    """With read noise in each integration J1228's S/N would need 2.0 (red) to 2.7 times (blue) our light.
+
+    That much it was said to lack; its ETC counted the read noise once (README.md).
+    """
+    prediction = pipeline.predict(corpus("crires_old_J1228_powerlaw_snr"))
+    electrons = {order.order: float(np.median(order.target)) for order in prediction.orders}
+    ratio = {order: (1 + np.sqrt(1 + 4 * 11.5**2 / light)) / 2 for order, light in electrons.items()}
+    assert ratio[43] == pytest.approx(2.0, rel=0.1)
+    assert ratio[49] == pytest.approx(2.7, rel=0.1)
+
+
 def central_pixel(name, **changes):
     """Return the median electrons in the central pixel of the order at 2.3 um."""
     ready = pipeline.prepare(corpus(name, **changes))
