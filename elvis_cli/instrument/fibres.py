@@ -71,8 +71,24 @@ def hexagon(rings: int, pitch: float) -> tuple[Floats, Floats]:
     return x, y
 
 
+def by_rings(rings: int, pitch: float) -> tuple[Floats, Floats]:
+    """Return the places of a bundle as `hexagon` has them, from the middle outwards, each ring by its angle."""
+    x, y = hexagon(rings, pitch)
+    angle = np.mod(np.arctan2(y, x), 2.0 * math.pi)
+    # distance from the middle in steps to neighbours: the largest of the three oblique coordinates
+    row = np.rint(y / (math.sqrt(0.75) * pitch))
+    column = np.rint(x / pitch - row / 2)
+    order = np.lexsort((angle, np.maximum.reduce([abs(row), abs(column), abs(row + column)])))
+    return x[order], y[order]
+
+
 def _on_sky(facts: SourcedTable, targets: Places | None) -> tuple[Floats, Floats]:
     """Return x and y (arcsec) of each fibre."""
+    if "hexagon" in facts:
+        table = facts.part("hexagon")
+        spaxels = by_rings(int(table.number("rings", "1")), table.number("pitch", "arcsec"))
+        others = (np.array(facts.value(axis, "arcsec"), float) for axis in ("x", "y"))
+        return tuple(np.concatenate(pair) for pair in zip(spaxels, others, strict=True))  # type: ignore[return-value]
     if "positioner" not in facts:
         return tuple(np.array(facts.value(axis, "arcsec"), float) for axis in ("x", "y"))  # type: ignore[return-value]
     table = facts.part("positioner")
@@ -163,6 +179,9 @@ def _in_slit(facts: SourcedTable, count: int, scale: float) -> list[list[float]]
     """Return the places of each fibre's images in the slit, arcsec of the slit (``scale`` a pixel)."""
     if "slit" in facts:
         return [[float(p) * scale for p in images] for images in facts.value("slit", "pixel")]
+    if "numbers" in facts:  # of the places in the slit, which are a pitch apart
+        middle, pitch = facts.number("middle", "1"), facts.number("pitch", "pixel")
+        return [[(float(n) - middle) * pitch * scale for n in images] for images in facts.value("numbers", "1")]
     if "count" not in facts:
         return [[] for _ in range(count)]
     bundle = int(facts.number("count", "1"))

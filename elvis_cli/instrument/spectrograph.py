@@ -53,7 +53,7 @@ def make(
     apertures = fibres.make(aperture, (scale, pixel[0]), targets) if fed else _apertures(aperture, mask)
     orders = facts.tree.get("orders")
     traces = [t for t in _all_traces(facts, folder, apertures, pixel) if orders is None or t.order in orders]
-    if fed and ("slit" in aperture or "count" in aperture):  # every fibre has the orders of the first
+    if fed and any(key in aperture for key in ("slit", "numbers", "count")):  # every fibre has the orders of the first
         traces = [replace(one, aperture=number) for one in traces for number in range(len(apertures))]
     if not traces:
         raise ResourceError(f"{facts.file}: {facts.path}.traces: no traces", file=facts.file)
@@ -117,8 +117,9 @@ def _all_traces(
     if "grism" in facts:
         place = facts.value("place", "arcsec") if "place" in facts else (0.0, 0.0)
         return grism.traces(facts.part("grism"), apertures, pixel[0] / pixel[1], (float(place[0]), float(place[1])))
+    scale = facts.number("scale", "1") if "scale" in facts else 1.0
     units = (
-        facts.number("scale", "1") if "scale" in facts else 1.0,
+        pixel[0] if facts.text("slit_unit", "arcsec") == "pixel" else scale,
         facts.number("middle", "um") if "middle" in facts else 0.0,
         facts.number("dispersion", "um") if "dispersion" in facts else 1.0,
     )

@@ -289,7 +289,8 @@ class TomlInstrument:
     def _facts(self, mode: str, options: Mapping[str, Any], arm: str = "") -> SourcedTable:
         """Return the instrument's table with the patches of mode, options and arm, and an empty ledger.
 
-        The patch of an arm comes last, and modes and options may patch it: what an arm has depends on them.
+        The patch of an arm comes last, after the ``parts`` that it names; modes and options may patch all of them: what
+        an arm has depends on them.
         Without ``arm`` it is the default one.
         """
         tree, keys = overlay(self.document, self._patch(mode)), self.keys(mode)
@@ -306,6 +307,8 @@ class TomlInstrument:
             if isinstance(choices, Mapping):
                 tree = overlay(tree, choices[_named(choices, option)])
         if arm := arm or next(iter(self._arms(mode)), ""):
+            for part in tree["arms"][arm].get("parts", []):
+                tree = overlay(tree, tree["parts"][part])
             tree = overlay(tree, tree["arms"][arm])
         tree["filters_in_beam"] = [options[k] for k, t in keys.items() if t.get("role") == "filter"]
         return SourcedTable(tree, f"{self.name}/instrument.toml", root=self.document)

@@ -48,6 +48,13 @@ def main(table: str) -> None:
         "echelle; y: equally spaced, nothing is published",
         data["nirps"]["traces"], 0.015, 0.10, assumed=True,
     )  # fmt: skip
+    for name, band in data["andes"]["bands"].items():
+        shape = "optical model R1 of the consortium" if name == "R" else "shape of the R band's, or of an R4 echelle"
+        write(
+            f"andes/traces/{name.lower()}.json",
+            f"y: rows of the middle fibre in the consortium's optical models (ivh/ANDES_simulator de9f791); x: {shape}",
+            band["traces"], 0.015, 1.0, assumed=name != "R", shift=0.5,
+        )  # fmt: skip
     for spectrograph, arm, *wave in (row[:5] for row in data["fourmost"]["arms"]):
         bins = np.linspace(0.0, 6143.0, 301)
         nm = wave[0] + wave[1] * bins + wave[2] * bins**2
