@@ -34,6 +34,7 @@ class Piece:
     """Number of the chip and EXTNAME of each image of a chip."""
     maps: tuple[tuple[int, fits.Copy], ...]
     """S/N maps by chip."""
+    notes: tuple[str, ...] = ()
 
 
 def combine(files: Sequence[Path], out: BinaryIO, *, allow_missing: bool = False) -> tuple[str, ...]:
@@ -68,22 +69,35 @@ def combine(files: Sequence[Path], out: BinaryIO, *, allow_missing: bool = False
     snr_maps = [maps[n] for n in setup.frame.chips if n in maps] if series.mapped(ready.series, setup) else []
     tables = pipeline.extensions(ready, {})
     fits.write(request, setup, ready.prediction, images, ready.notes, out, itertools.chain(tables, snr_maps))
-    return (*ready.notes, *([f"missing: {', '.join(missing)}"] if missing else []))
+    notes = [note for piece in pieces for note in piece.notes]
+    return (*ready.notes, *notes, *([f"missing: {', '.join(missing)}"] if missing else []))
 
 
 def read(path: Path) -> Piece:
-    """Return what is in a file, which must be as it was written."""
+    """Return the request, the images and the S/N maps in a file, whose checksums must be right where it has some.
+
+    Raises
+    ------
+    RequestError
+        A checksum is wrong, or the file holds no image or no request.
+    ResourceError
+        The file cannot be read.
+    """
     images: list[tuple[int, str, fits.Copy]] = []
     maps: list[tuple[int, fits.Copy]] = []
+    unchecked: list[str] = []
     for header, copy in _hdus(path):
         name, number = str(header.get("EXTNAME", "")), header.get("ESO DET CHIP NO")
+        if "CHECKSUM" not in header:
+            unchecked.append(name)
         if number is not None:
             images.append((int(number), name, copy))
         elif name == "SNR_MAP":
             maps.append((int(header["EXTVER"]), copy))
     if not images:
         raise RequestError("", f"{path} holds no detector's image")
-    return Piece(path, _document(path), tuple(images), tuple(maps))
+    notes = (f"{path} has no checksum of {', '.join(unchecked)}: copied as it is",) if unchecked else ()
+    return Piece(path, _document(path), tuple(images), tuple(maps), notes)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -197,12 +211,12 @@ def _hdus(path: Path) -> Iterator[tuple[Any, fits.Copy]]:
             for number, (header, start, size) in enumerate(replay.hdus(file)):
                 if not number:
                     continue
-                if "CHECKSUM" not in header or not is_whole(file, start, size):
+                if "CHECKSUM" in header and not is_whole(file, start, size):
                     name = header.get("EXTNAME", number)
                     raise RequestError(
                         "",
-                        f"{path} is not as elvis wrote it: {name} has a wrong checksum, or none",
-                        allowed="a file whose checksums are right (astropy writes them with checksum=True)",
+                        f"{path} is damaged, or was changed: {name} has a wrong checksum",
+                        allowed="right checksums (astropy writes them with checksum=True), or none",
                     )
                 yield header, fits.Copy(path, start, size)
     except OSError as error:

@@ -134,6 +134,22 @@ class TestMissing:
         assert result.code == 65
         assert "has a wrong checksum" in result.err
 
+    def test_a_file_without_checksums_is_no_damage(self, elvis, files, tmp_path):
+        bare, whole, together = (tmp_path / name for name in ("bare.fits", "whole.fits", "together.fits"))
+        with fits.open(files[0]) as hdus:
+            for hdu in hdus:
+                hdu.header.remove("CHECKSUM")
+                hdu.header.remove("DATASUM")
+            hdus.writeto(bare)
+        result = elvis("combine", str(bare), str(files[1]), "-o", str(together))
+        assert result.code == 0
+        assert "bare.fits has no checksum of 1-1.E" in result.err
+        assert elvis("combine", *map(str, files), "-o", str(whole)).code == 0
+        with fits.open(together) as one, fits.open(whole) as other:
+            images = [hdu.name for hdu in other if "QUADID" in hdu.header]
+            assert [hdu.name for hdu in one if "QUADID" in hdu.header] == images
+            assert all(np.array_equal(one[name].data, other[name].data) for name in images)
+
     def test_a_quadrant(self, elvis, files, tmp_path):
         with fits.open(files[1]) as hdus:
             del hdus["1-2.G"]
