@@ -135,7 +135,7 @@ def assemble(
             x, y, mag, rate = np.array([[shape.x], [shape.y], [component.brightness.mag], [total]])
             extended.append(Extended(replace(shape, x=shape.x + vx * way, y=shape.y + vy * way), total))
         true.append((x + vx * way, y + vy * way, mag, rate))
-        names += [component.name] * x.size
+        names += [component.name] * x.size if component.names is None else component.names.tolist()
         numbers.append(np.full(x.size, -1) if component.id is None else component.id)
         numbered |= component.id is not None
     px, py, point_rate = _joined(drawn, 3)

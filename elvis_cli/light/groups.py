@@ -122,6 +122,7 @@ def _rows(component: Component, shape: Points | Galaxies, rows: NDArray[np.int64
         shape=replace(shape, **taken),
         seds=component.seds[:1],
         id=None if component.id is None else component.id[rows],
+        names=None if component.names is None else component.names[rows],
     )
 
 

@@ -50,6 +50,8 @@ class Catalogue:
     id: tuple[int, ...] | None = None
     velocity: tuple[float, ...] | None = None
     """Radial velocity, km/s, positive away from us; None = 0."""
+    name: tuple[str, ...] | None = None
+    """Name of each; "" or None = star or galaxy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,14 @@ from elvis_cli.model.elvis_block import Catalogue, Cube, Exposed, Image, Model, 
 _SHAPE_COLUMNS = ("radius", "index", "ellipticity", "angle")
 NUMBER_COLUMNS = ("mag", "x", "y", "ra", "dec", "temperature", *_SHAPE_COLUMNS, "velocity", "id")
 """Columns of numbers of a catalogue."""
-_COLUMNS = (*NUMBER_COLUMNS, "sed")
+_COLUMNS = (*NUMBER_COLUMNS, "sed", "name")
 MIN_PACKED_ROWS = 1000
 """Rows from which on columns are packed: shorter ones stay readable."""
 _CATALOGUE_POINTER = "/elvis/catalogue"
 MAX_CATALOGUE_ROWS = 5_000_000
 """Stars and galaxies in a catalogue."""
+MAX_NAME = 200
+"""Characters of a source's name."""
 MAX_PSF_BYTES = 4 << 24
 """Bytes of a cube of point-spread functions: four of 2048 x 2048 elements."""
 LEAST_CHANNEL_SUM = 1e-4
@@ -46,6 +48,11 @@ def pack(numbers: bytes) -> str:
 def pack_column(column: Any) -> list[float] | str:
     """Return a column of numbers (an array) as the request has it."""
     return pack(column.astype("<f8").tobytes()) if column.size >= MIN_PACKED_ROWS else list(column.tolist())
+
+
+def pack_names(names: Sequence[str]) -> list[str] | str:
+    """Return the names of sources as the request has them."""
+    return pack("\n".join(names).encode()) if len(names) >= MIN_PACKED_ROWS else list(names)
 
 
 def unpack(text: str, pointer: str, most: int) -> bytes:
@@ -117,7 +124,23 @@ def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
         **shape,
         id=numbers,
         velocity=columns.get("velocity"),
+        name=columns.get("name"),
     )
+
+
+def names_of(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of sources, whose length the schema has checked in a list."""
+    if not isinstance(value, str):
+        return tuple(value)
+    pointer = f"{_CATALOGUE_POINTER}/name"
+    try:
+        names = unpack(value, pointer, MAX_CATALOGUE_ROWS * (MAX_NAME + 1)).decode().split("\n")
+    except UnicodeDecodeError:
+        raise RequestError(pointer, "cannot be unpacked", allowed="UTF-8, a line for each source") from None
+    for place, text in enumerate(names):
+        if len(text) > MAX_NAME:
+            raise RequestError(f"{pointer}/{place}", "is too long", allowed=f"up to {MAX_NAME} characters")
+    return tuple(names)
 
 
 def model(name: str, block: Mapping[str, Any]) -> Model:
@@ -285,6 +308,8 @@ def _column(value: str | Sequence[Any], name: str) -> tuple[Any, ...]:
     """Return a column; a packed one is held to the limits that the schema has checked in a list."""
     if name == "sed":
         return tuple(value)
+    if name == "name":
+        return names_of(value)
     if not isinstance(value, str):
         return tuple(map(float, value))
     pointer = f"{_CATALOGUE_POINTER}/{name}"

@@ -105,5 +105,7 @@ class Component:
     """For the truth table, e.g. "star", "clump"."""
     id: NDArray[np.int64] | None = None
     """Number of each source in the user's catalogue."""
+    names: NDArray[np.str_] | None = None
+    """Name of each source in the user's catalogue, in place of ``name``."""
     velocity: float = 0.0
     """Away from us, km/s, on top of the spectra's own redshift."""

@@ -152,11 +152,12 @@ def catalogue(request: SceneRequest, stars: Catalogue) -> tuple[Component, ...]:
         which[~known] = len(seds)
         seds += (base,)
     elif stars.sed is not None:
-        names = {name: n for n, name in enumerate(dict.fromkeys(stars.sed))}
-        which = np.array([names[name] for name in stars.sed])
-        seds = tuple(_template(base, name, stars.sed.index(name)) if name else base for name in names)
+        known_seds = {name: n for n, name in enumerate(dict.fromkeys(stars.sed))}
+        which = np.array([known_seds[name] for name in stars.sed])
+        seds = tuple(_template(base, name, stars.sed.index(name)) if name else base for name in known_seds)
     mag, numbers = np.asarray(stars.mag), None if stars.id is None else np.asarray(stars.id)
     radius = np.zeros(x.size) if stars.radius is None else np.asarray(stars.radius)
+    names = None if stars.name is None else np.asarray(stars.name)
     parts: list[Component] = []
     for name, rows in (("star", radius == 0.0), ("galaxy", radius > 0.0)):
         if not rows.any():
@@ -171,7 +172,9 @@ def catalogue(request: SceneRequest, stars: Catalogue) -> tuple[Component, ...]:
             turned = np.radians(angle[rows]) + frame.axis(request, 0.0)
             shapes = radius[rows], index[rows], 1.0 - ellipticity[rows], turned
             shape = Galaxies(x[rows], y[rows], mag[rows], which[rows], *shapes, velocity)
-        parts.append(Component(shape, seds, brightness, name=name, id=None if numbers is None else numbers[rows]))
+        own = None if names is None else np.where(names[rows] == "", name, names[rows])
+        identity = None if numbers is None else numbers[rows]
+        parts.append(Component(shape, seds, brightness, name=name, id=identity, names=own))
     return tuple(parts)
 
 

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
-from elvis_cli.request.files.catalogue import SourceTable, read_catalogue
+from elvis_cli.request.files.catalogue import read_catalogue
 from elvis_cli.request.files.guard import reading
-from elvis_cli.request.payload import NUMBER_COLUMNS, unpack
+from elvis_cli.request.files.source_table import SourceTable
+from elvis_cli.request.payload import NUMBER_COLUMNS, names_of, unpack
 
 UNITS = {"ra": "deg", "dec": "deg", "x": "arcsec", "y": "arcsec", "mag": "mag", "temperature": "K", "radius": "arcsec",
          "angle": "deg", "velocity": "km/s"}  # fmt: skip
 DEFAULTS = {"index": 1.0}
 """Values of a column that a file does not have; others are 0: a star, the target's spectrum."""
+WORDS = ("sed", "name")
+"""Columns of words."""
 
 
 def merge(
@@ -51,10 +55,12 @@ def merge(
     if len(kinds) > 1:
         odd = next(path for path, part in zip(files, parts, strict=True) if ("ra" in part) != ("ra" in parts[0]))
         raise RequestError("/elvis/catalogue", f"{odd.name}: some files have ra, dec, others x, y", allowed="one kind")
-    names = [name for name in (*("ra", "dec", "x", "y"), *NUMBER_COLUMNS, "sed") if any(name in part for part in parts)]
+    names = [
+        name for name in (*("ra", "dec", "x", "y"), *NUMBER_COLUMNS, *WORDS) if any(name in part for part in parts)
+    ]
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(names):
-        missing = "" if name == "sed" else DEFAULTS.get(name, 0.0)
+        missing = "" if name in WORDS else DEFAULTS.get(name, 0.0)
         columns[name] = np.concatenate(
             [part[name] if name in part else np.full(len(part["mag"]), missing) for part in parts]
         )
@@ -109,7 +115,11 @@ def _table(path: Path, named: Mapping[str, str] | None) -> SourceTable:
 
 def _columns(table: SourceTable) -> dict[str, Any]:
     block = table.block(None)
-    return {name: np.asarray(values) if name == "sed" else _column(values) for name, values in block.items()}
+    return {name: _words(values) if name in WORDS else _column(values) for name, values in block.items()}
+
+
+def _words(values: Sequence[str] | str) -> NDArray[np.str_]:
+    return np.asarray(names_of(values))
 
 
 def _column(values: Any) -> Floats:

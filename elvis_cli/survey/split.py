@@ -19,7 +19,7 @@ from elvis_cli.model.elvis_block import Catalogue
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.request import parse
-from elvis_cli.request.payload import NUMBER_COLUMNS, pack_column
+from elvis_cli.request.payload import NUMBER_COLUMNS, pack_column, pack_names
 from elvis_cli.scene import library
 
 
@@ -67,11 +67,13 @@ def subset(catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any]:
     columns |= {
         name: getattr(catalogue, name) for name in NUMBER_COLUMNS if hasattr(catalogue, name) and name not in columns
     }
-    block = {
+    block: dict[str, Any] = {
         name: pack_column(np.asarray(values, float)[rows]) for name, values in columns.items() if values is not None
     }
     if catalogue.sed is not None:
         block["sed"] = [catalogue.sed[row] for row in rows]
+    if catalogue.name is not None:
+        block["name"] = pack_names([catalogue.name[row] for row in rows])
     return block
 
 

@@ -25,19 +25,24 @@ from elvis_cli.errors import ElvisError, RequestError, UsageError
 from elvis_cli.request.files import flux_units, guard
 from elvis_cli.request.files.errors import one_line
 from elvis_cli.request.files.hdu import split_choice
+from elvis_cli.request.files.markup import is_markup, rows_of
 
 GAPS = frozenset(("", "-", "--", "---", "nan", "null", "none", "n/a", "na", "indef", "nodata", "...", "masked"))
 """Words for a missing value."""
+REPEATED = "elvis_repeated"
+"""Key of a table's ``meta``: numbers (from 1) of the columns that have the same name in the file, by that name."""
 _COMMENTS = ("#", "%", "!", "//")
-_DELIMITERS = ("\t", ";", "|", ",")
+_SEPARATOR = "\x1f"
+"""A character between cells that no text has: ASCII's own, US."""
+_DELIMITERS = (_SEPARATOR, "\t", ";", "|", ",")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eEdD][+-]?\d+)?")
+_RULE = re.compile(r"[-=+|;,:\s]*(?:--|==)[-=+|;,:\s]*")
+"""A line between rows."""
 _WORD = re.compile(r"[^\s,;|\[\]()]+(?:\s*[\[(][^\])]*[\])])?")
 _UNIT_WORD = re.compile(r"[^\W\d]+")
 _NAME_AND_UNIT = re.compile(r"([^\[(]+?)\s*[\[(](.+)[\])]")
 _GUESSED = 1_000_000
 """Characters of a text up to which astropy tries all its formats: each is a pass over it."""
-_SEPARATOR = "\x1f"
-"""A character between cells that no text has: ASCII's own, US."""
 _UNPACK = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
 _SPELLINGS = {
     "Angstrom": "a aa ang angs angstrom angstroms å",
@@ -136,6 +141,8 @@ def _read(
                 return Table.read(hdus, hdu=named, format="fits"), []
             names = {n: h.columns.names for n, h in enumerate(hdus) if isinstance(h, fits.BinTableHDU | fits.TableHDU)}
             which, notes = _chosen(path, names, suits)
+            if twice := repeated(names[which]):
+                raise ValueError(f"several of its columns are named {', '.join(twice)}: give them names of their own")
             return Table.read(hdus, hdu=which, format="fits"), notes
     if extension[0]:
         raise ValueError(f"only a FITS file has an extension [{extension[0]}]")
@@ -143,13 +150,16 @@ def _read(
         _check_votable(data)
         tables = list(parse_votable(io.BytesIO(data), verify="ignore").iter_tables())
         which, notes = _chosen(path, {n: [f.name for f in t.fields] for n, t in enumerate(tables)}, suits)
-        return tables[which].to_table(use_names_over_ids=True), notes
+        table = tables[which].to_table(use_names_over_ids=True)
+        table.meta[REPEATED] = repeated([field.name for field in tables[which].fields])
+        return table, notes
     for magic, form in ((b"PAR1", "parquet"), (b"\x89HDF", "hdf5")):
         if data.startswith(magic):
             return Table.read(path, format=form), []
     if data.startswith(b"PK\x03\x04"):
         raise ValueError("it is a spreadsheet or a ZIP archive: export it as CSV")
-    return _from_text(_decoded(data))
+    text = _decoded(data)
+    return _from_markup(path, text, suits) if is_markup(text) else _from_text(text)
 
 
 def _check_votable(data: bytes) -> None:
@@ -199,7 +209,9 @@ def _from_text(text: str) -> tuple[Table, list[str]]:
         "ascii.cds": "Byte-by-byte Description" in text[:100_000],
         "ascii.sextractor": re.match(r"#\s*1\s+[A-Z]\w*\s", first),
         "ascii.daophot": re.match(r"#[KN]\s", first),
-        "ascii.ipac": first.startswith(("|", "\\")) and re.search(r"^\|.*\|\s*$", text, re.MULTILINE),
+        "ascii.ipac": not any(map(_RULE.fullmatch, lines[1:2]))
+        and first.startswith(("|", "\\"))
+        and re.search(r"^\|.*\|\s*$", text, re.MULTILINE),
     }
     form = next((form for form, found in forms.items() if found), None)
     try:
@@ -212,11 +224,26 @@ def _from_text(text: str) -> tuple[Table, list[str]]:
         raise
 
 
+def _from_markup(path: Path, text: str, suits: Callable[[Sequence[str]], bool]) -> tuple[Table, list[str]]:
+    rows, count = rows_of(text, suits)
+    widths = {len(row) for row in rows}
+    if len(widths) > 1:
+        rows = [row for row in rows if len(row) == max(widths)]  # titles above several columns, and remarks below
+    rows[0] = ["number" if cell == "#" else cell for cell in rows[0]]
+    table, notes = _delimited([_SEPARATOR.join(cell.replace('"', "") for cell in row) for row in rows])
+    names = ", ".join(map(str, table.colnames[:4]))
+    return table, [*notes, *([f"{path.name}: of {count} tables the one with {names} is read"] if count > 1 else [])]
+
+
 def _delimited(lines: list[str]) -> tuple[Table, list[str]]:
     """Return the table in lines of equal separators, with the names and units above it."""
     comments, rows = _without_comments(lines)
     if not rows:
         return Table(), []
+    if re.fullmatch(r"\s*\(\d+ rows?\)\s*", rows[-1]):
+        rows.pop()
+    if len(rows) > 1 and _RULE.fullmatch(rows[0]):  # of reStructuredText, and of a data base's terminal
+        rows = [row for row in rows if not _RULE.fullmatch(row)]
     mark = next((d for d in _DELIMITERS if d in rows[0]), " ")
     numbers_first = any(map(_is_number, rows[0].split()))  # not the names of columns, which commas separate
     if (
@@ -233,7 +260,7 @@ def _delimited(lines: list[str]) -> tuple[Table, list[str]]:
         return _table_of(rows, mark, names or [f"col{n}" for n in range(1, len(header) + 1)], named_units), []
     rows = rows[1:]
     second = _split(rows[0], mark) if rows else []
-    ruled = [re.fullmatch(r"[-=+|;,\s]*--[-=+|;,\s]*", row) is not None for row in rows[:2]]
+    ruled = [_RULE.fullmatch(row) is not None for row in rows[:2]]
     if ruled[1:] == [True]:  # as VizieR writes
         return _table_of(rows[2:], mark, header, second), []
     if ruled[:1] == [True]:
@@ -260,12 +287,13 @@ def _without_comments(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _table_of(rows: list[str], mark: str, names: list[str], named_units: list[str] | None) -> Table:
+    names = [re.sub(r"\s*[\[(]\s*(?:J2000(?:\.0)?|ICRS|FK5)\s*[\])]", "", name) for name in names]
     pairs = [_NAME_AND_UNIT.fullmatch(name) for name in names]
     names = [pair[1].strip() if pair else name for name, pair in zip(names, pairs, strict=True)]
     found = [pair[2] if pair else "" for pair in pairs]
     for n, unit in enumerate((named_units or [])[: len(names)]):
         found[n] = found[n] or unit
-    unique = [name if name and name not in names[:n] else f"{name or 'col'}{n + 1}" for n, name in enumerate(names)]
+    unique = _unique(names)
     if not rows:
         return Table({name: np.zeros(0) for name in unique})
     if mark == " ":
@@ -277,9 +305,29 @@ def _table_of(rows: list[str], mark: str, names: list[str], named_units: list[st
         table = Table.read([first, *rows], format="ascii.csv", delimiter=mark, names=unique, guess=False)
     for name, unit in zip(unique, found, strict=True):
         if unit.strip():
-            known = unit_of(unit)
-            table[name].unit = units.Unit(unit.strip(' "'), parse_strict="silent") if known is None else known
+            known = unit_of(unit.strip(' "[]()'))
+            table[name].unit = units.Unit(unit.strip(' "[]()'), parse_strict="silent") if known is None else known
+    table.meta[REPEATED] = repeated(names)
     return table
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Return names of which each is there once: the first keeps its own, later ones have the column's number too."""
+    unique: list[str] = []
+    for n, name in enumerate(names, start=1):
+        free = name if name and name not in unique else f"{name or 'col'}{n}"
+        while free in unique or (free != name and free in names):
+            free += "_"
+        unique.append(free)
+    return unique
+
+
+def repeated(names: Sequence[str]) -> dict[str, list[int]]:
+    """Return the numbers (from 1) of the columns that share a name, by that name."""
+    numbers: dict[str, list[int]] = {}
+    for n, name in enumerate(names, start=1):
+        numbers.setdefault(name, []).append(n)
+    return {name: places for name, places in numbers.items() if name and len(places) > 1}
 
 
 def _split(row: str, mark: str) -> list[str]:

@@ -21,6 +21,7 @@ from elvis_cli.request import parse
 from elvis_cli.request.files.catalogue import columns_named, read_catalogue
 from elvis_cli.request.files.image import read_image
 from elvis_cli.scene import library
+from elvis_cli.survey.split import subset
 from tests.request.files.test_image import picture
 
 
@@ -494,3 +495,41 @@ def test_names_of_galaxies_shapes(tmp_path):
     text = "ra,dec,mag,r_eff,n_sersic,ellip,theta\n150,2,15,1.2,4,0.5,30\n"
     block = read_catalogue(text_file(tmp_path, text)).block(IN_K)
     assert [block[key] for key in ("radius", "index", "ellipticity", "angle")] == [[1.2], [4], [0.5], [30]]
+
+
+NAMES = ("alf Cen", "\N{GREEK SMALL LETTER BETA} Cen", "")
+"""Names of stars, of which one has none."""
+
+
+@pytest.mark.parametrize("column", ["id", "Name", "main_id", "designation"])
+def test_names_of_stars_are_in_truth(elvis, micado, tmp_path, column):
+    rows = "".join(f"{name},{n / 10},0,16\n" for n, name in enumerate(NAMES))
+    path = text_file(tmp_path, f"{column},x,y,mag\n{rows}")
+    done = elvis(*WINDOW, "--catalogue", str(path), stdin=json.dumps(micado()))
+    assert done.code == 0, done.err
+    with fits.open(io.BytesIO(done.out)) as hdus:
+        truth = hdus["TRUTH"].data
+        assert [name.strip() for name in truth["NAME"][[0, 2]]] == ["alf Cen", "star"]
+        assert "Cen" in truth["NAME"][1]
+        if column == "id":
+            assert truth["ID"].tolist() == [0, 1, 2]
+    (tmp_path / "frame.fits").write_bytes(done.out)
+    again = elvis("replay", str(tmp_path / "frame.fits"))
+    assert again.out == done.out
+
+
+def test_huge_numbers_are_names_to_the_last_digit(tmp_path):
+    path = text_file(tmp_path, "source_id,ra,dec,phot_g_mean_mag\n4295806720000000123,1,2,16\n")
+    block, notes = both(path, Brightness(band="gaia_G"))
+    assert (block["name"], block["id"]) == (["4295806720000000123"], [0])
+    assert "NAME has them" in notes
+
+
+def test_many_names_are_packed_and_go_to_the_detectors(tmp_path):
+    names = [f"star {n}" for n in range(1500)]
+    rows = "\n".join(f"{name},{n},0,16" for n, name in enumerate(names))
+    block, _ = both(text_file(tmp_path, f"name,x,y,mag\n{rows}\n"))
+    assert isinstance(block["name"], str)
+    stars = request(catalogue=block).elvis.catalogue
+    assert stars.name == tuple(names)
+    assert subset(stars, np.array([7, 9]))["name"] == ["star 7", "star 9"]
