@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from elvis_cli import __version__, errors
 from elvis_cli.batch.naming import Template
-from elvis_cli.errors import OutputError, ResourceError
+from elvis_cli.errors import ElvisError, OutputError, ResourceError
 from elvis_cli.instrument.request_options import RequestOptions
 
 if TYPE_CHECKING:
     from elvis_cli.model.request import Request
 
 MADE, SKIPPED, FAILED = "made", "skipped", "failed"
+
+Report = Callable[[int, int], None]
+"""Called with the number of chips that are done, and of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,16 @@ class Settings:
     """Of ELVIS."""
 
 
+class Task(Protocol):
+    """Work for a process of the pool, pickled on its way there."""
+
+    def do(self, settings: Settings, report: Report) -> Any:
+        """Return the result; it is pickled on its way back."""
+
+    def lost(self, error: ElvisError) -> Any:
+        """Return the result in place of that of a process that ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A request, and the name of its file as soon as it is known."""
@@ -47,6 +61,14 @@ class Job:
     name: str = ""
     arm: str | None = None
     """Arm of the instrument, if it has several: each has a file."""
+
+    def do(self, settings: Settings, report: Report) -> list[Job | Outcome] | Outcome:
+        """Name the files of the request, or make the file that has its name."""
+        return make(settings, self, report) if self.name else named(settings, self)
+
+    def lost(self, error: ElvisError) -> Outcome:
+        """Return the outcome of a request whose process ended."""
+        return failed(self.line, self.id, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +98,6 @@ def failed(line: int, identity: str | None, error: Exception, file: str | None =
     return Outcome(line, identity, FAILED, file, message=fault.message, exit_code=fault.exit_code)
 
 
-def do(settings: Settings, job: Job) -> list[Job | Outcome] | Outcome:
-    """Name the files of a request, or make the file that has its name."""
-    return make(settings, job) if job.name else named(settings, job)
-
-
 def named(settings: Settings, job: Job) -> list[Job | Outcome]:
     """Return a job with a name for each file of a request (one for each arm), or what is wrong with it."""
     from elvis_cli.instrument import registry
@@ -107,7 +124,7 @@ def _named(settings: Settings, job: Job, request: Request) -> Job | Outcome:
         return failed(job.line, identity, error)
 
 
-def make(settings: Settings, job: Job) -> Outcome:
+def make(settings: Settings, job: Job, report: Report | None = None) -> Outcome:
     """Make the file of a request, unless it is there; whatever is wrong is told in the outcome.
 
     The file appears under its name only when it is whole and on the disk.
@@ -115,7 +132,7 @@ def make(settings: Settings, job: Job) -> Outcome:
     begin = time.perf_counter()
     path = Path(settings.folder, job.name)
     try:
-        made = _make(settings, job, path)
+        made = _make(settings, job, path, report)
     except Exception as error:  # whatever it is, the other requests go on
         made = failed(job.line, job.id, error, str(path))
     return replace(made, seconds=round(time.perf_counter() - begin, 3))
@@ -140,7 +157,7 @@ def do_remotely(settings: Settings, job: Job) -> list[Job | Outcome] | Outcome:
 
     with _one_at_a_time:
         parallel.set_threads(get_worker().state.nthreads)
-        return do(settings, job)
+        return job.do(settings, lambda done, total: None)
 
 
 def _check_version(settings: Settings) -> None:
@@ -148,7 +165,7 @@ def _check_version(settings: Settings) -> None:
         raise ResourceError(f"this is ELVIS {__version__}, and the batch is of {settings.version}")
 
 
-def _make(settings: Settings, job: Job, path: Path) -> Outcome:
+def _make(settings: Settings, job: Job, path: Path, report: Report | None) -> Outcome:
     from elvis_cli import pipeline
     from elvis_cli.product.fits import request_json
     from elvis_cli.product.sinks import file_sink
@@ -164,7 +181,7 @@ def _make(settings: Settings, job: Job, path: Path) -> Outcome:
     exclusive = not settings.overwrite and not path.exists()  # a damaged file is replaced
     with file_sink(path, durable=True, exclusive=exclusive) as out:
         counted = _Counted(out)
-        notes = pipeline.render(request, counted)  # type: ignore[arg-type]
+        notes = pipeline.render(request, counted, report)  # type: ignore[arg-type]
     told = tuple(dict.fromkeys((*settings.options.file_notes(), *request.warnings, *notes)))
     return Outcome(job.line, job.id, MADE, str(path), counted.size, counted.digest.hexdigest(), notes=told)
 

@@ -65,6 +65,7 @@ def batch(
     from elvis_cli.product.sinks import sweep
 
     sweep(outdir)
+    from elvis_cli.batch import cluster as dask_cluster
     from elvis_cli.batch import naming, pool, run, work
 
     folder = str(outdir.resolve() if cluster else outdir)
@@ -74,7 +75,7 @@ def batch(
         cores = parallel.threads()
         workers = pool.Local(settings, jobs or cores, cores, timeout)
     else:
-        workers = pool.Cluster(settings, cluster, jobs)
+        workers = dask_cluster.Cluster(settings, cluster, jobs)
     begin, counts, now = time.monotonic(), Counter[str](), True
     try:
         with _progress(stdin) as step:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from elvis_cli.batch.pool import Local
+from elvis_cli.batch.pool import Bounds, Local
 from elvis_cli.batch.work import Job, Settings
 
 
@@ -22,13 +22,13 @@ def test_one_that_hangs_or_ends_is_replaced(pool, night):
         return pool.submit(Job(line, night(1)[0])).result(60)
 
     assert name(1)[0].name
-    pool._timeout = 0.5
+    pool.bounds = Bounds(timeout=0.5)
     os.kill(pool._children[-1].pid, signal.SIGSTOP)
     hung = name(2)
     assert (hung.line, hung.status, hung.exit_code) == (2, "failed", 137)
     assert hung.message == "took more than 0.5 s (--timeout)"
 
-    pool._timeout = 0
+    pool.bounds = Bounds()
     assert name(3)[0].name
     os.kill(pool._children[-1].pid, signal.SIGKILL)  # between two jobs: it takes none along
     assert name(4)[0].name
