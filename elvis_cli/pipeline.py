@@ -219,7 +219,12 @@ def frames(
 
 def render(request: Request, out: BinaryIO, progress: Progress | None = None) -> tuple[str, ...]:
     """Write the FITS of a request to ``out`` and return notes for its user."""
-    ready, rates = prepare(request), Rates()
+    return render_prepared(prepare(request), out, progress)
+
+
+def render_prepared(ready: PreparedExposure, out: BinaryIO, progress: Progress | None = None) -> tuple[str, ...]:
+    """Write the FITS of a prepared exposure to ``out`` and return notes for its user."""
+    rates = Rates()
     drawn = frames(ready, progress, rates)
     fits.write(ready.request, ready.setup, ready.prediction, drawn, ready.notes, out, extensions(ready, rates))
     return ready.notes
@@ -249,6 +254,19 @@ def predict(request: Request) -> Prediction:
     if prediction.snr is None:
         raise RequestError("/elvis/calibration", "there is no target, so no signal-to-noise ratio")
     return prediction
+
+
+def summary(ready: PreparedExposure) -> str:
+    """Return mode, chips, window, integrations and signal-to-noise ratio of a prepared exposure in one line."""
+    setup, prediction = ready.setup, ready.prediction
+    frame, exposure = setup.frame, setup.exposure
+    arm = f" arm {setup.arm}" if setup.arm else ""
+    return (
+        f"{setup.instrument} {setup.mode}{arm} {setup.optics.filter_name}, "
+        f"chips {', '.join(map(str, frame.chips))}, {frame.window.nx} x {frame.window.ny} pixels, "
+        f"{exposure.count_key} {prediction.count} x {exposure.dit:g} s, "
+        + ("no target" if prediction.snr is None else f"S/N {prediction.snr:.4g}")
+    )
 
 
 def explain(request: Request) -> tuple[SourcedValue, ...]:

@@ -9,7 +9,6 @@ import typer
 
 from elvis_cli.commands.console import note
 from elvis_cli.commands.help_format import CommandHelp
-from elvis_cli.commands.reduce import check_installed
 from elvis_cli.commands.standard_streams import OutputFile, binary_stdin, check_stdout, sink
 from elvis_cli.errors import ResourceError, UsageError
 
@@ -85,7 +84,9 @@ def photom(
     from elvis_cli.detection import image_file, photometry
 
     if psf:
-        check_installed()
+        from elvis_cli.reduction import installed
+
+        installed.check()
     rows: list[dict[str, Any]] = []
     for path in files:
         for image in image_file.read(path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache, wraps
@@ -17,6 +16,7 @@ from elvis_cli.commands.console import note
 from elvis_cli.errors import UsageError
 from elvis_cli.instrument.request_options import RequestOptions
 from elvis_cli.model.limits import DEFAULT, Limits
+from elvis_cli.request.option_values import block_keys
 
 if TYPE_CHECKING:
     from elvis_cli.model.request import Request
@@ -315,11 +315,11 @@ def collect(
     psf = next((text[len("psf=") :] for text in reversed(model or ()) if text.startswith("psf=")), psf)
     given: dict[str, Any] = {
         "seed": seed,
-        "window": window
-        if window in (None, "full")
-        else dict(zip(("x0", "y0", "nx", "ny"), _whole("--window", window, 4), strict=True)),
-        "chips": chips if chips in (None, "all") else _whole("--chips", chips),
-        "pointing": {k: v for k, v in (("ra", ra), ("dec", dec), ("position_angle", pa)) if v is not None} or None,
+        "window": window,
+        "chips": chips,
+        "ra": ra,
+        "dec": dec,
+        "pa": pa,
         "date": date,
         "sky": sky and sky.value,
         "product": product and product.value,
@@ -328,17 +328,18 @@ def collect(
         "wavemap": wavemap,
         "arm": arm,
         "exposure": exposure,
-        "stages": _names(stages),
-        "skip": _names(skip),
-        "only": _names(only),
-        "also": _names(also),
+        "stages": stages,
+        "skip": skip,
+        "only": only,
+        "also": also,
         "order": order,
-        "keep": _names(keep),
+        "keep": keep,
         "models": models(stage_models) if stage_models else None,
         "readout": readout,
         "reads": reads,
         "truth": truth,
     }
+    given = block_keys(given)
     file_notes: list[str] = []
     limits = _limits(limit or [], offline) if limit or offline else DEFAULT
     if sed:
@@ -390,8 +391,7 @@ def collect(
 
         with _reading("--ephemeris", ephemeris, limits):
             places = read_ephemeris(ephemeris)
-    overrides = {key: value for key, value in given.items() if value is not None}
-    return RequestOptions(overrides, strict, tuple(file_notes), places, limits)
+    return RequestOptions(given, strict, tuple(file_notes), places, limits)
 
 
 def _reading(option: str, path: Path, limits: Limits = DEFAULT) -> AbstractContextManager[None]:
@@ -429,33 +429,6 @@ def request_options(command: Callable[..., None]) -> Callable[..., None]:
 def _collected() -> Mapping[str, inspect.Parameter]:
     """Return the parameters of `collect`, once: to evaluate their annotations takes milliseconds."""
     return inspect.signature(collect, eval_str=True).parameters
-
-
-def _whole(option: str, text: str, count: int | None = None) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or (count and len(numbers) != count):
-        raise UsageError(f"{option}: {text!r} is not {count or 'a list of'} whole numbers separated by commas")
-    return numbers
-
-
-def limits(text: str | None) -> tuple[float, float] | str | None:
-    """Return the limits of a picture: "zscale", two numbers, or None."""
-    if text in (None, "zscale"):
-        return text
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise UsageError(f"--limits: {text!r} is neither zscale nor two numbers LOW,HIGH")
-    return low, high
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 def models(given: list[str]) -> dict[str, Any]:

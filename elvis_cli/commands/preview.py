@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from elvis_cli.commands.console import note
-from elvis_cli.commands.options import limits as read_limits
 from elvis_cli.commands.standard_streams import OutputFile, binary_stdin, check_stdout, sink
 from elvis_cli.preview.stretch_kind import StretchKind
+from elvis_cli.request.option_values import picture_limits
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +49,7 @@ def preview(
     if not terminal:
         check_stdout(output)
     source = binary_stdin() if file == "-" else file
-    between = read_limits(limits)
+    between = picture_limits(limits)
     from elvis_cli.preview import draw as picture
     from elvis_cli.preview.terminal import has_colour
 

@@ -14,7 +14,7 @@ from elvis_cli.commands.console import note, write
 from elvis_cli.commands.help_format import CommandHelp
 from elvis_cli.commands.options import read_request
 from elvis_cli.commands.standard_streams import sink, stdin
-from elvis_cli.errors import OutputError, ResourceError, UsageError
+from elvis_cli.errors import OutputError, UsageError
 from elvis_cli.instrument.request_options import RequestOptions
 
 KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
@@ -74,7 +74,9 @@ def reduce(
         raise UsageError(f"--kernel: {kernel!r} is not one of {', '.join(KERNELS)}")
     if outdir is None and not plan:
         raise UsageError("-o FOLDER is missing: where the products go")
-    check_installed()
+    from elvis_cli.reduction import installed
+
+    installed.check()
     from elvis_cli.reduction import associate, product_file, raw, recipe
 
     sets = associate.associate(raw.open_all(files))
@@ -102,27 +104,15 @@ def reduce(
 
 def in_memory(text: bytes | str, options: RequestOptions, output: Path | None) -> None:
     """Write the reduced image of an ETC request: its raw frames are rendered in memory."""
-    check_installed()
+    from elvis_cli.reduction import installed
+
+    installed.check()
     request = read_request(text, replace(options, overrides={**options.overrides, "product": "raw"}))
-    from elvis_cli.reduction import associate, product_file, raw, recipe
-    from elvis_cli.reduction.requests import documents, render
+    from elvis_cli.reduction.in_memory import reduce
 
     with sink(output) as out:
-        sets = associate.associate(raw.open_all(list(render(documents(request)))))
-        product = recipe.reduce(sets[0], recipe.Options())
-        product_file.write_image(product, out)
-    note(product.notes)
-
-
-def check_installed() -> None:
-    """Raise ResourceError if the packages of the extra `reduce` are not installed."""
-    from importlib.util import find_spec
-
-    lacking = [name for name in ("drizzle", "photutils") if find_spec(name) is None]
-    if lacking:
-        raise ResourceError(
-            f"{' and '.join(lacking)} not installed: pip install 'elvis-cli[reduce]'", allowed="elvis-cli[reduce]"
-        )
+        notes = reduce(request, out)
+    note(notes)
 
 
 def _make(folder: Path) -> None:

@@ -22,15 +22,5 @@ def validate(options: RequestOptions) -> None:
     from elvis_cli import pipeline
 
     prepared = pipeline.prepare(request)
-    setup, prediction = prepared.setup, prepared.prediction
-    frame, exposure = setup.frame, setup.exposure
-    arm = f" arm {setup.arm}" if setup.arm else ""
     note(prepared.notes)
-    note(
-        [
-            f"valid: {setup.instrument} {setup.mode}{arm} {setup.optics.filter_name}, "
-            f"chips {', '.join(map(str, frame.chips))}, {frame.window.nx} x {frame.window.ny} pixels, "
-            f"{exposure.count_key} {prediction.count} x {exposure.dit:g} s, "
-            + ("no target" if prediction.snr is None else f"S/N {prediction.snr:.4g}")
-        ]
-    )
+    note([f"valid: {pipeline.summary(prepared)}"])
