@@ -42,8 +42,14 @@ def word(text: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){re.escape(text)}(?![\w-])")
 
 
+def nested(commands: dict[str, Any]) -> list[Any]:
+    """Return the commands and those inside them."""
+    inside = [each for command in commands.values() for each in nested(getattr(command, "commands", {}))]
+    return [*commands.values(), *inside]
+
+
 def option_names() -> set[str]:
-    parameters = [parameter for command in (COMMANDS, *SHOWN.values()) for parameter in command.params]
+    parameters = [parameter for command in (COMMANDS, *nested(SHOWN)) for parameter in command.params]
     return {name for p in parameters for name in (*p.opts, *p.secondary_opts) if name.startswith("--")} - {"--help"}
 
 

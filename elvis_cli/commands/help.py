@@ -20,6 +20,7 @@ TOPICS = (
     "sky",
     "observing",
     "batch",
+    "service",
     "output",
     "exit-codes",
     "reduction",

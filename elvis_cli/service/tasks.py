@@ -1,0 +1,217 @@
+"""What a process of the pool does for the service. Nothing of HTTP enters a request: the bytes are the filter's."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from elvis_cli.batch.work import Report, Settings
+from elvis_cli.errors import ElvisError, RequestError
+from elvis_cli.instrument.request_options import RequestOptions
+from elvis_cli.service import problems
+from elvis_cli.service.limits import ServiceLimits
+from elvis_cli.service.problems import Problem, ServiceError
+
+if TYPE_CHECKING:
+    from elvis_cli.model.request import Request
+    from elvis_cli.pipeline import PreparedExposure
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Result of a task: a JSON value, or the size of the file that it wrote."""
+
+    value: Any = None
+    size: int = 0
+    notes: tuple[str, ...] = ()
+    instrument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of a client, as it came."""
+
+    text: bytes
+    options: RequestOptions
+    limits: ServiceLimits = field(default_factory=ServiceLimits)
+    instrument: str | None = None
+    """Of the path of the URL: the request must be for it."""
+    path: str = ""
+    """File that an answer in FITS or PNG goes to."""
+
+    def do(self, settings: Settings, report: Report) -> Answer | Problem:
+        """Return the answer, or what is wrong."""
+        try:
+            return self.answer(report)
+        except Exception as error:  # whatever it is, the process goes on
+            return problems.of(error)
+
+    def lost(self, error: ElvisError) -> Problem:
+        """Return the problem of a request whose process ended."""
+        return problems.lost(error, self.limits.deadline, self.limits.memory)
+
+    def answer(self, report: Report) -> Answer:
+        """Return the answer."""
+        raise NotImplementedError
+
+    def read(self) -> Request:
+        """Return the request; it is for the instrument of the path."""
+        request = self.options.read(self.text)
+        if self.instrument is not None:
+            from elvis_cli.instrument import registry
+
+            wanted, found = (registry.load(name).name for name in (self.instrument, request.instrument))
+            if wanted != found:
+                reason = f"{request.instrument!r} is not the instrument of the path"
+                raise RequestError("/instrumentName", reason, found=request.instrument, allowed=self.instrument)
+        return request
+
+    def prepare(self, request: Request) -> PreparedExposure:
+        """Return the exposure; it has no more pixels than an answer may have."""
+        from elvis_cli import pipeline
+
+        ready = pipeline.prepare(request)
+        frame = ready.setup.frame
+        pixels = len(frame.chips) * frame.window.nx * frame.window.ny
+        most = self.limits.pixels
+        if pixels > most:
+            reason = f"the answer has {pixels} pixels, of at most {most}: POST /jobs renders it, or a smaller window"
+            raise ServiceError(413, reason, pixels=pixels, limit=most, pointer="/elvis/window")
+        return ready
+
+
+class Render(Asked):
+    """The frame as FITS."""
+
+    __slots__ = ()
+
+    def answer(self, report: Report) -> Answer:
+        """Write the bytes that `elvis` writes."""
+        with open(self.path, "wb") as out:
+            request, notes = write_frame(self, out, report)
+            return Answer(None, out.tell(), notes, request.instrument)
+
+
+class Preview(Asked):
+    """The frame as a picture."""
+
+    __slots__ = ()
+
+    def answer(self, report: Report) -> Answer:
+        """Write the PNG that `elvis preview` makes of the frame."""
+        from elvis_cli.preview import draw
+
+        frame = io.BytesIO()
+        request, notes = write_frame(self, frame, report)
+        with open(self.path, "wb") as out:
+            more = draw.png(frame.getvalue(), out, **self.picture)  # type: ignore[attr-defined]
+            return Answer(None, out.tell(), (*notes, *more), request.instrument)
+
+
+class Validate(Asked):
+    """Whether a request is right, and what the ETC would say."""
+
+    __slots__ = ()
+
+    def answer(self, report: Report) -> Answer:
+        """Return what `elvis validate` says, and the prediction."""
+        from elvis_cli import pipeline
+
+        request = self.read()
+        ready = pipeline.prepare(request)
+        notes = (*request.warnings, *ready.notes)
+        frame, prediction = ready.setup.frame, ready.prediction
+        value = {
+            "valid": True,
+            "summary": pipeline.summary(ready),
+            "instrument": ready.setup.instrument,
+            "mode": ready.setup.mode,
+            "chips": list(frame.chips),
+            "window": asdict(frame.window),
+            "count_key": ready.setup.exposure.count_key,
+            "count": prediction.count,
+            "dit": ready.setup.exposure.dit,
+            "snr": prediction.snr,
+            "prediction": _numbers(prediction.cards()),
+            "notes": list(dict.fromkeys(notes)),
+        }
+        return Answer(value, notes=notes, instrument=request.instrument)
+
+
+class Explain(Asked):
+    """The numbers behind a request."""
+
+    __slots__ = ()
+
+    def answer(self, report: Report) -> Answer:
+        """Return what `elvis explain --json` prints."""
+        from elvis_cli import pipeline
+
+        request = self.read()
+        return Answer([asdict(value) for value in pipeline.explain(request)], instrument=request.instrument)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture(Preview):
+    """A preview with its options."""
+
+    picture: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of `preview.draw.png`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """One small frame of each instrument, so that modules, kernels and tables are loaded."""
+
+    instruments: tuple[str, ...]
+
+    def do(self, settings: Settings, report: Report) -> tuple[str, ...]:
+        """Return the instruments that failed."""
+        from elvis_cli import pipeline
+        from elvis_cli.instrument import registry
+        from elvis_cli.request import parse
+
+        failed = []
+        for name in self.instruments:
+            try:
+                document = registry.load(name).example()
+                document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}}
+                pipeline.render(parse.read(json.dumps(document)), io.BytesIO())
+            except Exception:  # a plugin that is broken must not keep the others from work
+                failed.append(name)
+        return tuple(failed)
+
+    def lost(self, error: ElvisError) -> tuple[str, ...]:
+        """Return the instruments: all failed."""
+        return self.instruments
+
+
+def write_frame(asked: Asked, out: Any, report: Report) -> tuple[Request, tuple[str, ...]]:
+    """Write the FITS file that `elvis` writes for a request; return the request and notes."""
+    from dataclasses import replace
+
+    from elvis_cli import pipeline
+
+    options = asked.options
+    product = options.overrides.get("product")
+    if product == "reduced":
+        from elvis_cli.reduction import installed
+
+        installed.check()
+        asked = replace(asked, options=replace(options, overrides={**options.overrides, "product": "raw"}))
+    request = asked.read()
+    ready = asked.prepare(request)
+    if product == "reduced":
+        from elvis_cli.reduction.in_memory import reduce
+
+        return request, (*request.warnings, *reduce(request, out))
+    notes = pipeline.render_prepared(ready, out, report)
+    return request, tuple(dict.fromkeys((*request.warnings, *notes)))
+
+
+def _numbers(cards: Any) -> list[dict[str, Any]]:
+    """Return header cards as JSON-serialisable objects."""
+    return [{"keyword": keyword, "value": value, "comment": comment} for keyword, value, comment in cards]
