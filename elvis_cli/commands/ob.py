@@ -74,7 +74,7 @@ def ob(
             raise UsageError("--ephemeris cannot be combined with --to: no language of blocks holds an ephemeris")
         write(load.translate(text, language, to, resolve=resolve).rstrip("\n"))
         return
-    from elvis_cli.observing import constraints, plan
+    from elvis_cli.observing import night, plan
     from elvis_cli.observing import schedule as schedule_table
 
     options = plan.Options(
@@ -83,31 +83,23 @@ def ob(
         steady=steady,
         request=_patch(request),
     )
-    visits = load.read(
-        text, language, options.effective_seed, resolve=resolve, ephemerides=_ephemerides(ephemeris or [])
+    blocks = night.read(
+        text,
+        language,
+        options,
+        resolve=resolve,
+        ephemerides=_ephemerides(ephemeris or []),
+        calibrations=calibrations,
     )
-    if calibrations:
-        from elvis_cli.observing import daytime
-
-        more, notes = daytime.calibrations(visits, calibrations, options.request)
-        visits += more
-        note(notes)
-    exposures = tuple(plan.plan(visits, options))  # all of them, or none: a wrong block is found before a line is out
-    note(line for visit in visits if visit.target for line in visit.target.notes())
-    note(constraints.summarise(violation for exposure in exposures for violation in exposure.violations))
+    note(blocks.notes)
     if check:
-        say(f"elvis: valid: {schedule_table.summary(visits, exposures)}")
+        say(f"elvis: valid: {schedule_table.summary(blocks.visits, blocks.exposures)}")
         return
     if schedule:
-        table(schedule_table.COLUMNS, [schedule_table.row(exposure) for exposure in exposures])
+        table(schedule_table.COLUMNS, [schedule_table.row(exposure) for exposure in blocks.exposures])
         return
-    made: Iterable[plan.Exposure] = exposures
-    if persistence:
-        from elvis_cli.observing import persistence as images
-
-        made = images.add_persistence(exposures)
-    for exposure in made:
-        write(json.dumps(exposure.document, separators=(",", ":")))
+    for document in blocks.documents(persistence=persistence):
+        write(json.dumps(document, separators=(",", ":")))
 
 
 def templates(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import time
@@ -20,8 +21,9 @@ from starlette.routing import Route
 
 from elvis_cli.errors import UsageError
 from elvis_cli.model.limits import Limits
-from elvis_cli.service import http, information, problems, rendering
+from elvis_cli.service import http, information, job_endpoints, problems, rendering
 from elvis_cli.service.endpoint import Endpoint
+from elvis_cli.service.jobs import Jobs
 from elvis_cli.service.limits import ServiceLimits
 from elvis_cli.service.metrics import Metrics
 from elvis_cli.service.problems import ServiceError
@@ -64,7 +66,15 @@ class Service:
         self.workers = Workers(options.processes, options.cores, options.limits)
         self.bodies = http.Bodies(options.limits)
         self.metrics = Metrics(self.workers)
-        self.endpoints: tuple[Endpoint, ...] = (*rendering.ENDPOINTS, *information.ENDPOINTS)
+        folder = options.folder or self.workers.spool
+        self.jobs = Jobs(self.workers, options.limits, folder / "jobs")
+        self.jobs.render_limits = self.render_limits({})
+        self.is_stopping = False
+        self.endpoints: tuple[Endpoint, ...] = (
+            *rendering.ENDPOINTS,
+            *information.ENDPOINTS,
+            *job_endpoints.ENDPOINTS,
+        )
 
     def render_limits(self, found: dict[str, Any]) -> Limits:
         """Return the limits of a request; what reaches the network is forbidden unless the server allows it.
@@ -106,10 +116,14 @@ def build(options: ServiceOptions) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         service.workers.warm(options.warm)
+        running = asyncio.create_task(service.jobs.run())
         try:
             yield
         finally:
-            service.workers.close()
+            running.cancel()
+            service.jobs.stop()
+            await asyncio.to_thread(service.workers.close)
+            await service.jobs.close()
 
     middleware = [Middleware(_wrapped, metrics=service.metrics)]
     if options.origins:

@@ -36,8 +36,9 @@ def serve(host: str, port: int, options: ServiceOptions, say: Callable[[str], No
     listener = _listen(host, port)
     address = f"[{host}]" if ":" in host else host
     say(f"elvis: serving at http://{address}:{listener.getsockname()[1]}{options.root_path}")
+    app = application.build(options)
     config = uvicorn.Config(
-        application.build(options),
+        app,
         http=Connection,
         ws="none",
         lifespan="on",
@@ -53,13 +54,14 @@ def serve(host: str, port: int, options: ServiceOptions, say: Callable[[str], No
     server = uvicorn.Server(config)
     quiet: Any = nullcontext
     server.capture_signals = quiet  # type: ignore[method-assign]  # it would raise them again at the end
-    asyncio.run(_run(server, listener))
+    asyncio.run(_run(server, listener, app.state.service))
 
 
-async def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _run(server: uvicorn.Server, listener: socket.socket, service: application.Service) -> None:
     def stop() -> None:
         server.force_exit = server.should_exit
         server.should_exit = True
+        service.is_stopping = True
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from elvis_cli.batch.work import Report, Settings
-from elvis_cli.errors import ElvisError, RequestError
+from elvis_cli.errors import ElvisError, RequestError, UsageError
 from elvis_cli.instrument.request_options import RequestOptions
 from elvis_cli.service import problems
 from elvis_cli.service.limits import ServiceLimits
@@ -162,6 +163,74 @@ class Picture(Preview):
     """Arguments of `preview.draw.png`."""
 
 
+class Check(Asked):
+    """Whether the first request of a job is right."""
+
+    __slots__ = ()
+
+    def answer(self, report: Report) -> Answer:
+        """Return the requests, one in a line if they are one JSON document, and notes on the first."""
+        from elvis_cli import pipeline
+        from elvis_cli.batch.documents import documents
+
+        text = self.text
+        with suppress(ValueError):
+            json.loads(text)
+            text = text.replace(b"\r", b" ").replace(b"\n", b" ")  # in JSON they are only between values
+        _, first = next(documents(text.splitlines(keepends=True)))
+        request = replace(self, text=first).read()
+        return Answer(
+            text, notes=(*request.warnings, *pipeline.configure(request).notes), instrument=request.instrument
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNight:
+    """The requests of Observing Blocks."""
+
+    text: bytes
+    options: Mapping[str, Any]
+    """Values of the query."""
+    limits: ServiceLimits = field(default_factory=ServiceLimits)
+
+    def do(self, settings: Settings, report: Report) -> Answer | Problem:
+        """Return a line of JSON for each exposure, or what is wrong."""
+        try:
+            return self.plan()
+        except Exception as error:  # whatever it is, the process goes on
+            return problems.of(error)
+
+    def lost(self, error: ElvisError) -> Problem:
+        """Return the problem of blocks whose process ended."""
+        return problems.lost(error, self.limits.deadline, self.limits.memory)
+
+    def plan(self) -> Answer:
+        """Return what `elvis ob` prints, and its notes."""
+        from elvis_cli.base.dates import parse_date
+        from elvis_cli.observing import night, plan
+        from elvis_cli.observing.languages import Language
+        from elvis_cli.request.parse import parse_json
+
+        found = self.options
+        patch = parse_json(found.get("request", "{}"))
+        if not isinstance(patch, dict):
+            raise UsageError("request: it is not a JSON object")
+        start = found.get("start")
+        options = plan.Options(
+            start=None if start is None else parse_date(start, "start", (1980, 2097)),
+            seed=found.get("seed"),
+            steady=found.get("steady", False),
+            request=patch,
+        )
+        language = Language(found.get("format", "auto"))
+        blocks = night.read(self.text, language, options, calibrations=found.get("calibrations", 0))
+        documents = blocks.documents(persistence=found.get("persistence", False))
+        lines = [json.dumps(document, separators=(",", ":")) for document in documents]
+        if not lines:
+            raise RequestError("", "the blocks have no exposure")
+        return Answer(lines, notes=blocks.notes)
+
+
 @dataclass(frozen=True, slots=True)
 class Warm:
     """One small frame of each instrument, so that modules, kernels and tables are loaded."""
@@ -191,8 +260,6 @@ class Warm:
 
 def write_frame(asked: Asked, out: Any, report: Report) -> tuple[Request, tuple[str, ...]]:
     """Write the FITS file that `elvis` writes for a request; return the request and notes."""
-    from dataclasses import replace
-
     from elvis_cli import pipeline
 
     options = asked.options
