@@ -70,8 +70,8 @@ def test_every_option_is_described(name):
     assert word(name).search(TEXT)
 
 
-OTHERS = {"--help", "--filter", "--pipe", "--editable"}
-"""Options of other programs in a pipe (split, GNU parallel, pip), and the parser's own."""
+OTHERS = {"--data-binary", "--help", "--filter", "--pipe", "--editable"}
+"""Options of other programs in a pipe (curl, split, GNU parallel, pip), and the parser's own."""
 
 
 def test_every_described_option_exists():
