@@ -17,6 +17,23 @@ MIN_EMPTY = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Correlation:
+    """Noise of apertures over that of independent pixels with the same errors, by radius."""
+
+    radii: Floats
+    """Pixels, rising."""
+    factors: Floats
+
+    def at(self, radius: float) -> float:
+        """Return the factor of an aperture of ``radius`` pixels; beyond the ends that of the end."""
+        return float(np.interp(radius, self.radii, self.factors))
+
+
+INDEPENDENT = Correlation(np.array([1.0]), np.array([1.0]))
+"""Of an image whose pixels share no noise."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Fluxes:
     """Aperture photometry of n places: each (n,)."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Image
+from elvis_cli.detection.apertures import INDEPENDENT, Correlation
 from elvis_cli.errors import RequestError, ResourceError
 
 UNSEEN = 32
@@ -28,7 +29,7 @@ class MeasuredImage:
     good: NDArray[np.bool_]
     header: Any
     primary: Any
-    correlation: float = 1.0
+    correlation: Correlation = INDEPENDENT
     """Noise of apertures over that of independent pixels."""
 
     @property
@@ -86,20 +87,29 @@ def _images(hdus: Any) -> Iterator[MeasuredImage]:
     for hdu in linked or plain:
         sci = np.ascontiguousarray(hdu.data, dtype=np.float32)
         good = np.isfinite(sci)
-        header, factor = hdu.header.copy(), 1.0
+        header, correlation = hdu.header.copy(), INDEPENDENT
         if "QUALDATA" in header:
             good &= (hdus[header["QUALDATA"]].data & UNSEEN) == 0
         if "ERRDATA" in header:
             err = np.ascontiguousarray(hdus[header["ERRDATA"]].data, dtype=np.float32)
-            factor = float(hdus[header["ERRDATA"]].header.get("ESO QC CORRFAC", 1.0))
+            correlation = _correlation(hdus[header["ERRDATA"]].header)
         else:
             middle = float(np.median(sci[good]))
             sci = sci - np.float32(middle)
             sigma = 1.4826 * float(np.median(np.abs(sci[good])))
             err = np.full(sci.shape, max(sigma, 1e-30), np.float32)
         yield MeasuredImage(
-            hdu.name, np.where(good, sci, np.float32(0.0)), err, good, header, hdus[0].header.copy(), factor
+            hdu.name, np.where(good, sci, np.float32(0.0)), err, good, header, hdus[0].header.copy(), correlation
         )
+
+
+def _correlation(header: Any) -> Correlation:
+    """Return the correlation that the header of an ERR extension tells."""
+    pairs: list[tuple[float, float]] = []
+    while f"ESO QC CORR RAD{len(pairs) + 1}" in header:
+        n = len(pairs) + 1
+        pairs.append((float(header[f"ESO QC CORR RAD{n}"]), float(header[f"ESO QC CORR FAC{n}"])))
+    return Correlation(*np.array(pairs).T) if pairs else INDEPENDENT
 
 
 def write_table(columns: Mapping[str, Any], units: Mapping[str, str], out: BinaryIO, as_fits: bool) -> None:

@@ -19,8 +19,7 @@ STAMP_FWHM = 12.0
 
 def detect(image: MeasuredImage, threshold: float = 5.0, radius: float | None = None) -> dict[str, Any]:
     """Return the columns of the sources of an image; X, Y from 1; FLUX in a circle of ``radius`` pixels (1.5 FWHM)."""
-    factor = image.correlation
-    found = sources.find(image.sci, image.err, image.good, image.fwhm, threshold, factor)
+    found = sources.find(image.sci, image.err, image.good, image.fwhm, threshold, image.correlation)
     columns = measure(image, np.stack([found.x, found.y], axis=1), radius)
     return {"NUMBER": np.arange(1, found.x.size + 1), **columns, "SNR": found.significance}
 
@@ -28,7 +27,7 @@ def detect(image: MeasuredImage, threshold: float = 5.0, radius: float | None = 
 def measure(image: MeasuredImage, places: Floats, radius: float | None = None, psf: bool = False) -> dict[str, Any]:
     """Return aperture photometry at places (pixels from 0, (n, 2)), or by a fit of the PSF of the image's stars."""
     r = radius or max(APERTURE_FWHM * image.fwhm, 1.5)
-    factor = image.correlation
+    factor = image.correlation.at(r if not psf else image.fwhm)
     x, y = np.asarray(places[:, 0], float), np.asarray(places[:, 1], float)
     if psf:
         flux, error, x, y = fit_psf(image, x, y)
@@ -160,8 +159,7 @@ def recovered(found: Floats, places: Floats, reach: float) -> Any:
 def completeness(image: MeasuredImage, flux: float, count: int, seed: int, threshold: float = 5.0) -> float:
     """Return the fraction of stars of ``flux`` (image units, all light) at random places that are found again."""
     psf = empirical_psf(image)
-    factor = image.correlation
     places = random_places(image, count, seed)
     sci = add_stars(image.sci, psf, places[:, 0], places[:, 1], np.full(len(places), flux))
-    found = sources.find(sci, image.err, image.good, image.fwhm, threshold, factor)
+    found = sources.find(sci, image.err, image.good, image.fwhm, threshold, image.correlation)
     return float(np.mean(recovered(np.stack([found.x, found.y], axis=1), places, image.fwhm)))

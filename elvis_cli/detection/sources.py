@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.detection.apertures import INDEPENDENT, Correlation
 
 FWHM = 2.0 * (2.0 * np.log(2.0)) ** 0.5
 """FWHM of a Gaussian of sigma 1."""
@@ -26,12 +27,17 @@ class Sources:
 
 
 def find(
-    image: Image, err: Image, good: NDArray[np.bool_], fwhm: float, threshold: float = 5.0, correlation: float = 1.0
+    image: Image,
+    err: Image,
+    good: NDArray[np.bool_],
+    fwhm: float,
+    threshold: float = 5.0,
+    correlation: Correlation = INDEPENDENT,
 ) -> Sources:
     """Return the sources of an image without sky whose peak is ``threshold`` sigma above the noise.
 
     The image is filtered by a Gaussian of ``fwhm`` pixels, which is the best filter of a star on white noise; a source
-    is a local maximum within one FWHM. ``correlation`` is the noise of empty apertures over that of independent pixels.
+    is a local maximum within one FWHM. ``correlation`` is taken at the circle that has as many pixels as the filter.
     """
     sigma = max(fwhm / FWHM, 0.6)
     weight = good.astype(np.float32)
@@ -39,7 +45,7 @@ def find(
     smooth = ndimage.gaussian_filter(clean, sigma, truncate=4.0)
     # sum of the kernel's squares: 1 / (4 pi sigma2)
     noise = np.sqrt(ndimage.gaussian_filter(np.where(good, np.square(err), np.float32(0.0)), sigma, truncate=4.0))
-    noise = noise * np.float32(correlation / (2.0 * sigma * np.sqrt(np.pi)))
+    noise = noise * np.float32(correlation.at(2.0 * sigma) / (2.0 * sigma * np.sqrt(np.pi)))
     covered = ndimage.gaussian_filter(weight, sigma, truncate=4.0) > 0.5
     ratio = np.divide(smooth, noise, out=np.zeros_like(smooth), where=(noise > 0) & covered)
     size = 2 * max(round(fwhm / 2), 1) + 1

@@ -38,6 +38,6 @@ def calibrate(file: RawFile, chip: str, masters: Masters) -> Frame:
     if masters.flat is not None:
         response = np.where(masters.flat > 0.05, masters.flat, np.float32(1.0))
         sci /= response
-        var /= response**2
+        var = (var / response**2).astype(np.float32)
         dq |= (masters.flat <= 0.05).astype(np.uint32) * np.uint32(NO_LIGHT)
     return Frame(np.asarray(sci, np.float32), np.asarray(var, np.float32), dq, header)

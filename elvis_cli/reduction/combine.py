@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from elvis_cli.base.arrays import Image
+from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.reduction.frame import COSMIC_RAY, NO_DATA, Flags, Frame
 from elvis_cli.reduction.grid import Grid, PixelMap
 
@@ -41,18 +42,27 @@ def weight_of(frame: Frame) -> float:
     return 1.0 / float(np.median(var[:: max(var.size // 65536, 1)])) if var.size else 0.0
 
 
-def combine(
-    frames: Sequence[Frame], maps: Sequence[PixelMap], grid: Grid, kernel: str = "square", pixfrac: float = 1.0
-) -> Stack:
-    """Return the combination of frames; a pixel that none of them sees has weight 0, the flag NO_DATA and SCI 0."""
+@dataclass(slots=True, eq=False)
+class Drizzled:
+    """What goes into a combination: an exposure's pixels, their variance, which are good, its weight and its place."""
+
+    sci: Image
+    var: Image
+    good: NDArray[np.bool_]
+    weight: float
+    place: PixelMap
+
+
+def drizzle(
+    exposures: Sequence[Drizzled], shape: tuple[int, int], kernel: str, pixfrac: float
+) -> tuple[Image, Image, Image]:
+    """Return mean, variance and weight (of the heaviest exposure's) of exposures on a grid of ``shape`` (ny, nx)."""
     from drizzle.resample import Drizzle
 
-    most = max(frame.weight for frame in frames)
-    out = Drizzle(kernel=kernel, out_shape=grid.shape, fillval="0.0", disable_ctx=True)
-    flags = np.zeros(grid.shape, np.uint32)
-    for frame, place in zip(frames, maps, strict=True):
-        weight = np.where(frame.good, np.float32(frame.weight / most), np.float32(0.0))
-        sci, var = frame.sci, frame.var
+    most = max(each.weight for each in exposures)
+    out = Drizzle(kernel=kernel, out_shape=shape, fillval="0.0", disable_ctx=True)
+    for each in exposures:
+        sci, var, place = each.sci, each.var, each.place
         if place.area is not None:  # drizzle keeps surface brightness: flux a pixel becomes flux a pixel of the grid
             sci, var = sci / place.area, var / place.area**2
         with warnings.catch_warnings():
@@ -62,28 +72,59 @@ def combine(
                 exptime=1.0,
                 pixmap=place.pixels,
                 data2=var,
-                weight_map=weight,
+                weight_map=np.where(each.good, np.float32(each.weight / most), np.float32(0.0)),
                 pixel_scale_ratio=place.ratio,
                 pixfrac=pixfrac,
                 in_units="cps",
             )
+    var2 = out.out_img2[0] if isinstance(out.out_img2, list) else out.out_img2
+    return np.asarray(out.out_img), np.asarray(var2), np.asarray(out.out_wht, np.float32)
+
+
+def combine(
+    frames: Sequence[Frame],
+    maps: Sequence[PixelMap],
+    grid: Grid,
+    kernel: str = "square",
+    pixfrac: float = 1.0,
+    filled: Sequence[NDArray[np.bool_]] | None = None,
+) -> Stack:
+    """Return the combination of frames; a pixel that none of them sees has weight 0, the flag NO_DATA and SCI 0.
+
+    ``filled`` are flagged pixels that have values nevertheless (`repair.fill`): they count, but not as weight.
+    """
+    most = max(frame.weight for frame in frames)
+    flags, lost = np.zeros(grid.shape, np.uint32), np.zeros(grid.shape, np.float32)
+    exposures = []
+    for n, (frame, place) in enumerate(zip(frames, maps, strict=True)):
         bad = np.flatnonzero(frame.dq)
         _flag(flags, place.pixels.reshape(-1, 2)[bad], frame.dq.reshape(-1)[bad])
-    weight_out = np.asarray(out.out_wht, np.float32)
-    seen = weight_out > 1e-3
+        good = frame.good
+        if filled is not None:
+            good |= filled[n]
+            x, y, inside = _nearest(place.pixels[filled[n]], grid.shape)
+            np.add.at(lost, (y[inside], x[inside]), frame.weight / most)
+        exposures.append(Drizzled(frame.sci, frame.var, good, frame.weight, place))
+    image, var, weight = drizzle(exposures, grid.shape, kernel, pixfrac)
+    seen = weight > 1e-3
     if kernel.startswith("lanczos"):  # at the borders, where less than a kernel's half is seen
-        seen = weight_out > 0.3 * min(frame.weight for frame in frames) / most
-    var2 = out.out_img2[0] if isinstance(out.out_img2, list) else out.out_img2
-    err = np.sqrt(np.maximum(np.where(seen, var2, 0.0), 0.0)).astype(np.float32)
-    sci_out = np.where(seen, out.out_img, np.float32(0.0)).astype(np.float32)
+        seen = weight > 0.3 * min(frame.weight for frame in frames) / most
+    err = np.sqrt(np.maximum(np.where(seen, var, 0.0), 0.0)).astype(np.float32)
+    sci = np.where(seen, image, np.float32(0.0)).astype(np.float32)
     flags = np.where(seen, flags, flags | np.uint32(NO_DATA)).astype(np.uint32)
-    return Stack(sci_out, err, flags, np.where(seen, weight_out * np.float32(most), np.float32(0.0)))
+    weight = np.maximum(weight - lost, 0.05 * weight) * np.float32(most)
+    return Stack(sci, err, flags, np.where(seen, weight, np.float32(0.0)))
 
 
-def _flag(flags: Flags, places: np.ndarray, values: np.ndarray) -> None:
-    """Add flags of pixels to the nearest pixel of the grid."""
+def _nearest(places: Floats, shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return column and row of the pixels nearest to places (n, 2), and which are inside an image."""
     x, y = np.rint(places).astype(np.int64).T
-    inside = (x >= 0) & (y >= 0) & (x < flags.shape[1]) & (y < flags.shape[0])
+    return x, y, (x >= 0) & (y >= 0) & (x < shape[1]) & (y < shape[0])
+
+
+def _flag(flags: Flags, places: Floats, values: Flags) -> None:
+    """Add flags of pixels to the nearest pixel of the grid."""
+    x, y, inside = _nearest(places, flags.shape)
     np.bitwise_or.at(flags, (y[inside], x[inside]), values[inside])
 
 

@@ -83,7 +83,7 @@ def _images(product: ImageProduct) -> Iterator[fits.Image]:
         yield fits.Image(err, chip.stack.err, [
             *both, ("HDUCLAS2", "ERROR", "errors"), ("HDUCLAS3", "RMSE", "one standard deviation of a pixel"),
             ("SCIDATA", sci, "signal"), ("QUALDATA", dq, "flags"), ("BUNIT", UNIT, "of the signal"), *wcs,
-            ("ESO QC CORRFAC", round(chip.correlation, 5), "noise of an aperture over that of free pixels"),
+            *_correlation(chip),
         ])  # fmt: skip
         mask = sum(MEANINGS)
         flags: list[Card] = [
@@ -97,6 +97,14 @@ def _images(product: ImageProduct) -> Iterator[fits.Image]:
         ])  # fmt: skip
 
 
+def _correlation(chip: ChipImage) -> Iterator[Card]:
+    noise = chip.correlation
+    yield "ESO QC CORRFAC", round(noise.at(max(chip.fwhm, 1.0)), 5), "noise of an aperture of 1 FWHM over free pixels"
+    for n, (radius, factor) in enumerate(zip(noise.radii, noise.factors, strict=True), 1):
+        yield f"ESO QC CORR RAD{n}", float(radius), "[pixel] radius of an aperture"
+        yield f"ESO QC CORR FAC{n}", round(float(factor), 5), "its noise over that of free pixels"
+
+
 def _data_cards(chip: ChipImage, product: ImageProduct) -> Iterator[Card]:
     yield "PIXNOISE", float(f"{chip.pixel_noise:.6g}"), f"[{UNIT}] noise a pixel, from empty apertures"
     if product.zero is not None:
@@ -105,6 +113,7 @@ def _data_cards(chip: ChipImage, product: ImageProduct) -> Iterator[Card]:
         yield "MAGZPERR", round(product.zero.error, 5), "[mag] its error"
         if product.zero.ab is not None:
             yield "ESO QC MAGZPT AB", round(product.zero.ab, 5), "[mag] the same in AB"
+    yield "ESO QC EMPTY", round(chip.empty, 4), "scatter of empty apertures of 1 FWHM over their error"
     yield "ESO QC FWHM", round(chip.fwhm, 4), "[pixel] image quality"
     yield "ESO QC SKY METHOD", chip.sky_way, "how the sky was taken"
     yield "ESO QC COSMICS", chip.cosmic_rays, "pixels of cosmic rays in all exposures"
@@ -172,7 +181,12 @@ def _primary(product: ImageProduct, category: str) -> list[Card]:
         ]
         if calibrated:
             cards.append(("PHOTSYS", "VEGA", "system of MAGZPT"))
-    return [*cards, *_provenance(files), *_passed(first), *_pipeline(files, category)]
+    return [
+        *cards,
+        *_provenance(files),
+        *_passed(first),
+        *_pipeline(files, category, all(chip.linearised for chip in product.chips)),
+    ]
 
 
 def _passed(first: Any) -> Iterator[Card]:
@@ -187,13 +201,13 @@ def _provenance(files: FileSet) -> Iterator[Card]:
         yield f"PROV{number}", one.name, "raw file"
 
 
-def _pipeline(files: FileSet, category: str) -> Iterator[Card]:
+def _pipeline(files: FileSet, category: str, linearised: bool) -> Iterator[Card]:
     yield "ESO PRO CATG", category, "category"
     yield "ESO PRO TYPE", "REDUCED", "product"
     yield "ESO PRO SCIENCE", True, "of a science target"
     yield "ESO PRO REC1 ID", "elvis_reduce_image", "recipe"
     yield "ESO PRO REC1 PIPE ID", f"elvis/{__version__}", "pipeline"
-    yield "ESO PRO LINCORR", bool(files.linearity), "corrected for the detector's linearity"
+    yield "ESO PRO LINCORR", linearised, "corrected for the detector's linearity"
     if files.missing:
         yield "ESO PRO MISSING", " ".join(each.kind for each in files.missing), "calibrations that were missing"
     for number, one in enumerate(files.science, 1):

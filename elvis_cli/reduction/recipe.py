@@ -13,7 +13,7 @@ import numpy as np
 
 from elvis_cli.detection import apertures, sources
 from elvis_cli.errors import ResourceError
-from elvis_cli.reduction import calibrate, combine, cosmics, grid, master, sky, zeropoint
+from elvis_cli.reduction import calibrate, combine, correlation, cosmics, grid, master, repair, sky, zeropoint
 from elvis_cli.reduction.associate import FileSet, check, product_name, setting
 from elvis_cli.reduction.combine import Stack
 from elvis_cli.reduction.frame import BAD, Frame
@@ -53,14 +53,18 @@ class ChipImage:
     """Pixels."""
     ellipticity: float
     found: sources.Sources
-    correlation: float
-    """Noise of an empty aperture of 1 FWHM over that of independent pixels."""
+    correlation: apertures.Correlation
+    """Noise of apertures over that of independent pixels, by the resampling."""
+    empty: float
+    """Scatter of empty apertures of 1 FWHM over their error; above 1 where faint sources and haloes add to it."""
     pixel_noise: float
     """Noise of a pixel of sky that errors of apertures follow from, electron/s."""
     limit: float
     """Flux of 5 sigma in an aperture of 1 FWHM, electron/s."""
     sky_way: str
     cosmic_rays: int
+    linearised: bool = False
+    """Corrected for the detector's linearity."""
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +105,8 @@ def reduce(files: FileSet, options: Options, progress: Callable[[int, int], None
         notes.append("fewer than three exposures: the sky is a constant")
     if not files.linearity:
         notes.append("no frames of the detector's linearity (DETLIN): the response is taken as linear")
+    elif not all(each.linearised for each in chips):
+        notes.append("DETLIN frames at fewer than four unsaturated levels: the response is taken as linear")
     return ImageProduct(product_name(files), files, chips, zero, notes)
 
 
@@ -118,7 +124,6 @@ def _chip(files: FileSet, chip: str, options: Options) -> ChipImage:
         way = "exposures"
     else:
         way = sky.subtract(frames, [sky.objects(frame) for frame in frames], masters.flat_var)
-    del masters
     for frame, file in zip(frames, files.science, strict=True):
         frame.weight = combine.weight_of(frame)
         if frame.weight == 0.0:
@@ -129,11 +134,17 @@ def _chip(files: FileSet, chip: str, options: Options) -> ChipImage:
         rays = combine.flag_cosmic_rays(frames, maps, out)
     else:
         rays = sum(cosmics.flag_single(frame) for frame in frames)
+    for frame in frames:  # the flat's own noise on the light of the sources
+        frame.var += np.float32(masters.flat_var) * np.square(np.maximum(frame.sci, 0.0))
     fwhm = _shape(frames[0].sci, np.sqrt(frames[0].var), frames[0].good)[0].fwhm
+    filled = repair.fill(frames, maps)
     kernel = options.kernel or ("lanczos3" if fwhm >= WELL_SAMPLED and options.pixfrac == 1.0 else "square")
-    stack = combine.combine(frames, maps, out, kernel, options.pixfrac)
+    stack = combine.combine(frames, maps, out, kernel, options.pixfrac, filled)
+    noise = correlation.of_resampling(frames, maps, out, kernel, options.pixfrac)
     del frames, maps
-    return _measured(chip, stack, out, header, way, rays)
+    made = _measured(chip, stack, out, header, noise, way, rays)
+    made.linearised = masters.linearity is not None
+    return made
 
 
 def _shape(sci: Any, err: Any, good: Any) -> tuple[sources.Shape, sources.Sources]:
@@ -147,22 +158,26 @@ def _shape(sci: Any, err: Any, good: Any) -> tuple[sources.Shape, sources.Source
     return shape, found
 
 
-def _measured(chip: str, stack: Stack, out: grid.Grid, header: Any, way: str, rays: int) -> ChipImage:
+def _measured(
+    chip: str, stack: Stack, out: grid.Grid, header: Any, correlated: apertures.Correlation, way: str, rays: int
+) -> ChipImage:
     """Return a combined chip with its image quality and noise."""
     good = (stack.dq & combine.UNSEEN) == 0
     shape, _ = _shape(stack.sci, stack.err, good)
     frame = Frame(stack.sci, np.square(stack.err), np.where(good, 0, BAD).astype(np.uint32), header)
     mask = sky.objects(frame)
     radius = max(EMPTY_RADIUS * shape.fwhm, 1.0)
-    noise = apertures.empty_noise(stack.sci, good, mask, radius)
-    factor = apertures.correlation_factor(stack.sci, stack.err, good, mask, radius)
+    factor = correlated.at(radius)
     free = stack.err[good & ~mask]
-    plain = float(np.median(free)) if free.size else 0.0
+    plain = (float(np.median(free)) if free.size else 0.0) * factor
+    independent = apertures.independent_noise(radius)
+    noise = apertures.empty_noise(stack.sci, good, mask, radius)
+    empty = apertures.correlation_factor(stack.sci, stack.err, good, mask, radius) / factor
     if not np.isfinite(noise):
-        noise = plain * apertures.independent_noise(radius)
-    found = sources.find(stack.sci, stack.err, good, shape.fwhm, LIMIT_SIGMA, factor)
+        noise, empty = plain * independent, 1.0
+    found = sources.find(stack.sci, stack.err, good, shape.fwhm, LIMIT_SIGMA, correlated)
     return ChipImage(
-        chip, stack, out, header, shape.fwhm, shape.ellipticity, found, factor, plain * factor,
+        chip, stack, out, header, shape.fwhm, shape.ellipticity, found, correlated, empty, noise / independent,
         LIMIT_SIGMA * noise, way, rays,
     )  # fmt: skip
 

@@ -19,10 +19,14 @@ from elvis_cli.reduction.frame import Frame
 
 OBJECT_SIGMA = 3.0
 """A smoothed pixel this far above the sky belongs to an object."""
+MAX_MASKED = 0.7
+"""Fraction of an image that objects and haloes may have; above it the haloes are taken for sky."""
 GROW = 5
 """Pixels around one that belong to it too."""
-BOX = 64
-"""Side of the boxes of a smooth sky, pixels."""
+HALO_WIDTH = 10.0
+"""Pixels of sigma at which haloes of stars and galaxies are looked for."""
+BOX = 256
+"""Side of the boxes of a smooth sky, pixels: above that of haloes, which a finer surface would take for sky."""
 MAX_SAMPLE = 262_144
 """Pixels of which a median is taken."""
 FLAT_SHARE = 0.1
@@ -41,15 +45,29 @@ def level(frame: Frame, mask: NDArray[np.bool_] | None = None) -> tuple[float, f
 
 
 def objects(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
-    """Return the pixels of objects: smoothed by a Gaussian, 3 sigma of the smoothed noise above the sky, grown."""
+    """Return the pixels of objects and of their haloes, grown.
+
+    An object is 3 sigma of the smoothed noise above the sky when smoothed by a Gaussian of ``width`` pixels; a halo is
+    it when smoothed by HALO_WIDTH, unless most of the image is, which then is sky with a slope.
+    """
     middle, sigma = level(frame)
     if sigma == 0.0:
         return np.zeros(frame.sci.shape, np.bool_)
-    clean = np.where(frame.good, frame.sci - np.float32(middle), np.float32(0.0))
-    smooth = ndimage.gaussian_filter(clean, width)
-    found = smooth > OBJECT_SIGMA * sigma / (2.0 * width * np.sqrt(np.pi))
+    good = frame.good
+    clean = np.where(good, frame.sci - np.float32(middle), np.float32(0.0))
+    found = _above(clean, width, sigma)
     found = ndimage.binary_opening(found, iterations=1)
-    return np.asarray(ndimage.binary_dilation(found, iterations=GROW), np.bool_)
+    found = np.asarray(ndimage.binary_dilation(found, iterations=GROW), np.bool_)
+    middle, sigma = level(frame, found)
+    clean = np.clip(np.where(good, frame.sci - np.float32(middle), np.float32(0.0)), -5 * sigma, 5 * sigma)
+    haloes = found | _above(clean, HALO_WIDTH, sigma)
+    return haloes if haloes.mean() < MAX_MASKED else found
+
+
+def _above(clean: Image, width: float, sigma: float) -> NDArray[np.bool_]:
+    """Return where an image of noise ``sigma`` is OBJECT_SIGMA above 0, smoothed by a Gaussian of ``width`` pixels."""
+    smooth = ndimage.gaussian_filter(clean, width)
+    return np.asarray(smooth > OBJECT_SIGMA * sigma / (2.0 * width * np.sqrt(np.pi)), np.bool_)
 
 
 def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_var: float) -> str:

@@ -38,7 +38,7 @@ def _rows(product: ImageProduct, chip: ChipImage) -> dict[str, Any]:
     good = (chip.stack.dq & UNSEEN) == 0
     ring = (4.0 * radius, 6.0 * radius)
     each = apertures.measure(
-        chip.stack.sci, chip.stack.err, good, found.x, found.y, radius, ring, correlation=chip.correlation
+        chip.stack.sci, chip.stack.err, good, found.x, found.y, radius, ring, correlation=chip.correlation.at(radius)
     )
     ra, dec = chip.grid.wcs.all_pix2world(found.x, found.y, 0) if found.x.size else (np.zeros(0), np.zeros(0))
     positive = np.where(each.flux > 0, each.flux, np.nan)
