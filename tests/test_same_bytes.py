@@ -42,7 +42,8 @@ FLAGS = {
 }
 FRAMES = ("plain", "catalogue", "expected", "dark")
 """Frames that the suite renders of the first mode of a family, beside that of a lamp."""
-DEAR = {("harmoni", "ifs"), ("eris", "sam"), ("eris", "app"), ("eris", "lss"), ("eris", "ifs"), ("micado", "lss")}
+DEAR = {("harmoni", "ifs"), ("eris", "sam"), ("eris", "app"), ("eris", "lss"), ("eris", "ifs"), ("micado", "lss"),
+        ("andes", "seeing"), ("andes", "ifu")}  # fmt: skip
 """Families of which the suite renders the plain frame of the first mode only."""
 SUM = 1e-3
 """Relative difference of the sums that another machine may have."""

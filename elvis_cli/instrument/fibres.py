@@ -187,6 +187,8 @@ def _in_slit(facts: SourcedTable, count: int, scale: float) -> list[list[float]]
     bundle = int(facts.number("count", "1"))
     pitch = facts.number("pitch", "pixel")
     period = facts.number("period", "pixel") if "period" in facts else pitch * bundle
-    k = np.arange(count)
+    k = np.arange(count, dtype=float)
     s = (k // bundle) * period + (k % bundle) * pitch
+    if "gap" in facts:  # between the two halves of a slit
+        s[k // bundle >= count // bundle // 2] += facts.number("gap", "pixel")
     return [[float(p)] for p in (s - (s[0] + s[-1]) / 2) * scale]
