@@ -28,6 +28,8 @@ MAX_GROUPS_WITH_WINGS = 8
 """Spectra that keep the wings of their sources to themselves; of more, all wings have the mean spectrum."""
 MAX_BIN = 2e-6
 """Of the wavelength: the bins in which lines of the star and of the air are multiplied, 0.6 km/s."""
+NEAR_END = 8
+"""Pixels from the end of an aperture within which pixels are counted from there."""
 MAX_KEPT_BYTES = 2**28
 """Of all traces' layers up to which they are computed once."""
 
@@ -101,11 +103,19 @@ class ApertureLight:
         return layers
 
     def rows(self, number: int, centre: float, reach: int) -> Floats:
-        """Return s (arcsec) of the pixels of a trace ``reach`` to either side of ``centre``, within the aperture."""
+        """Return s (arcsec) of the pixels of a trace ``reach`` to either side of ``centre``, within the aperture.
+
+        ``centre`` is in the middle of a pixel, unless an end of the aperture is near: whole pixels begin there, so that
+        the two halves of a slice share none.
+        """
         sampled = self.traces[number]
         aperture = self.aperture(sampled)
-        rows = centre + np.arange(-reach, reach + 1) * sampled.spatial_scale
-        rows = rows[np.abs(rows - aperture.offset) <= aperture.length / 2]
+        scale, half = sampled.spatial_scale, aperture.length / 2
+        rows = centre + np.arange(-reach, reach + 1) * scale
+        end = aperture.offset + math.copysign(half, centre - aperture.offset)
+        if abs(centre - end) < NEAR_END * scale:
+            rows += (end - centre) % scale - scale / 2
+        rows = rows[np.abs(rows - aperture.offset) <= half]
         return rows if rows.size else np.array([aperture.offset])
 
     def on_rows(self, number: int, rows: Floats, p: Floats, parts: Collection[str]) -> Image:

@@ -8,6 +8,7 @@ import pytest
 
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
+from elvis_cli.prediction import extraction, spectroscopy
 from elvis_cli.request import parse
 from tests.conftest import renderer
 
@@ -170,6 +171,28 @@ def test_the_star_is_on_the_four_chips_in_the_middle(spectra):
     near = [sums[n] for n in (3, 4, 5, 6)]
     assert max(near) < 1.2 * min(near)
     assert max(sums[1], sums[8]) < 0.03 * min(near)  # its halo, 0.4 arcsec away
+
+
+def test_the_prediction_is_what_the_slices_hold(spectra):
+    """The target is where four half slices meet: no pixel counts twice, and none lies half beside a slice."""
+    prediction = spectroscopy.predict(spectra, parse.read(json.dumps(document())).target)
+    pixel, low, high = spectra.setup.optics.pixel_scale, 2.2, 2.203
+    held = pixels = 0.0
+    for number, x0 in ((3, 3600), (4, 3600), (5, 0), (6, 0)):
+        window, chip = windowed(spectra, x0, 1300, 496, 1100), spectra.setup.detector.chip(number)
+        seen = spectra.wavelengths(chip, window)
+        light = spectra.illuminate(chip, window, frozenset({"stars"}))
+        for a in np.unique(seen.aperture[seen.aperture >= 0]):
+            slit, own = spectra.spectrograph.apertures[a], (seen.aperture == a) & (seen.wave > low) & (seen.wave < high)
+            across, along = slit.within(*spectra.scene.centre)
+            s = seen.s[own].astype(float) - slit.offset - along
+            weight = extraction.disc(s, pixel, -across, slit.width, prediction.aperture_pix * pixel / 2)
+            held += float((light[own] * weight).sum()) * prediction.dit
+            pixels += float(weight.sum())
+    spectrum = prediction.inside
+    part = spectrum.where((spectrum.wave > low) & (spectrum.wave < high))
+    assert part.npix.sum() == pytest.approx(pixels, rel=0.02)
+    assert part.target.sum() == pytest.approx(held, rel=0.05)
 
 
 def test_short_integrations_have_the_greater_read_noise():
