@@ -45,6 +45,13 @@ def elvis(
     options: RequestOptions,
     output: OutputFile = None,
     threads: Threads = 0,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Have it rendered by elvis serve at this address.", rich_help_panel="Output"),
+    ] = None,
+    or_here: Annotated[
+        bool, typer.Option("--or-here", help="Render here if no --server answers.", rich_help_panel="Output")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -54,8 +61,10 @@ def elvis(
 
     parallel.set_threads(threads)
     if ctx.invoked_subcommand is None:
-        _render(stdin(help_too=True), options, output)
-    elif options.overrides or options.strict or options.ephemeris or output:
+        text = stdin(help_too=True)
+        if server is None or not _render_remotely(text, options, output, server, or_here):
+            _render(text, options, output)
+    elif options.overrides or options.strict or options.ephemeris or output or server:
         raise UsageError(f"the options of {ctx.invoked_subcommand!r} come after its name")
 
 
@@ -85,6 +94,23 @@ def _render(text: bytes | str, options: RequestOptions, output: Path | None) -> 
     with sink(output) as out, _progress() as progress:
         notes = pipeline.render(request, out, progress)
     note(notes)
+
+
+def _render_remotely(text: bytes, options: RequestOptions, output: Path | None, server: str, or_here: bool) -> bool:
+    """Return whether a server has rendered the request; False only if none answers and ``or_here``."""
+    check_stdout(output)
+    from elvis_cli.service import client
+
+    try:
+        with sink(output) as out:
+            notes = client.render(server, text, options, out)
+    except client.UnreachableError as error:
+        if not or_here:
+            raise
+        note([f"rendered here: {error.message}"])
+        return False
+    note(notes)
+    return True
 
 
 @contextmanager
