@@ -16,7 +16,7 @@ from elvis_cli.request.files.errors import one_line
 
 _CHOICE = re.compile(r"(?P<file>.+)\[(?P<name>[^\[\],]+)(?:,\s*(?P<version>\d+)\s*)?\]")
 _NOT_LIGHT = re.compile(
-    r"(wht|ctx|err|error|errors|var|variance|stat|dq|dqi|mask|quality|ivar|weights?|context|exp|exptime|expmap|sigma|noise|"
+    r"(wht|ctx|err|errs|error|errors|qual|quality_flag|snr|var|variance|stat|dq|dqi|mask|quality|ivar|weights?|context|exp|exptime|expmap|sigma|noise|"
     r"stddev|uncert|uncertainty|wmap|bpm|flags|cov|rms|badpix|sdq|var_\w+|npix|nimage|time|unc|psf|disp|specres)",
     re.IGNORECASE,
 )

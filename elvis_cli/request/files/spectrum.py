@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy import units
-from astropy.io import fits
 from astropy.table import Table
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.request.files import flux_units
-from elvis_cli.request.files.errors import one_line
-from elvis_cli.request.files.table import numbers_of, read_table, unit_of, unpacked
+from elvis_cli.request.files import flux_units, spectrum_image
+from elvis_cli.request.files.hdu import split_choice
+from elvis_cli.request.files.table import numbers_of, read_table, unit_of
 
 _POINTER = "/elvis/sed"
 _WAVELENGTH_POINTER = f"{_POINTER}/wavelength_um"
@@ -34,6 +30,9 @@ _FLUXES = (
     *("fnu", "f_nu", "flux_nu", "photlam", "surface_flux", "intensity", "spec", "flux_reduced"),
 )
 _PER_FREQUENCY = ("fnu", "f_nu", "flux_nu")
+_TIMES_WAVELENGTH = ("nufnu", "nufn", "vfv", "lambdaflambda", "lamflam", "lflam", "lfl", "wflw", "ef(e)")
+_MAGNITUDES = re.compile(r"(?i)(.*_)?(ab|st|vega|app)?_?mags?(nitudes?)?(_.*)?|m_?ab|(.*_)?(ab|st|vega)_?mag")
+_LOGARITHM = re.compile(r"(?i)(?:log|log10|lg)[_\s(\[]*(?P<of>\w+?)[)\]]?")
 _ERRORS = re.compile(r"(?i)err|sig|unc|ivar|var|mask|qual|flag|noise|std|continuum|sky|_e$|^e_")
 _NO_UNIT = ("", "none", "-", "1", "relative", "arbitrary", "arb", "rel", "normalized", "normalised", "dimensionless")
 _LARGEST, _SMALLEST = 10_000.0, 0.001
@@ -92,7 +91,9 @@ def read_spectrum(path: Path, unit_name: str | None = None, absolute: bool = Fal
 
         wave = wave * _refraction(wave * 1e-6)
         notes.append(f"{path.name}: wavelengths in air are brought to vacuum")
-    values, note = _density(path, flux, wave, light, units_found[1], absolute)
+    flux, light, own, note = _linear(path, flux, light, units_found[1])
+    notes += note
+    values, note = _density(path, flux, wave, light, own, absolute)
     notes += note
     order = np.argsort(wave, kind="stable")
     steps = np.diff(wave)
@@ -111,9 +112,10 @@ def read_spectrum(path: Path, unit_name: str | None = None, absolute: bool = Fal
 
 def _columns(path: Path) -> tuple[Floats, Floats, tuple[Any, Any], tuple[str, str], list[str]]:
     """Return the wavelengths (or the like) and the fluxes of a file, their units and names, and notes."""
-    hdu = _image(path) if path.is_file() else None
-    if hdu is not None:
-        return _from_image(path, *hdu)
+    file = split_choice(path)[0]
+    image = spectrum_image.read(path) if file.is_file() else None
+    if image is not None:
+        return image
     table, notes = read_table(path, "--sed", lambda names: _named(names, _WAVELENGTHS) is not None)
     if len(table.colnames) < 2:
         raise RequestError(_POINTER, f"{path.name} has fewer than two columns", allowed="wavelength and flux")
@@ -129,6 +131,9 @@ def _columns(path: Path) -> tuple[Floats, Floats, tuple[Any, Any], tuple[str, st
         if not _is_spectral(unit_of(getattr(table[where], "unit", None))):
             table[where].unit = units.AA
     found = [getattr(table[name], "unit", None) or _suffix(name) for name in (where, light)]
+    if found[1] is None and "BUNIT" in table.meta:  # SDSS
+        found[1] = table.meta["BUNIT"]
+        notes.append(f"{path.name}: {light} has no unit: that of the file, BUNIT {found[1]}, is taken")
     return numbers[0], numbers[1], (found[0], found[1]), (where, light), notes
 
 
@@ -231,6 +236,25 @@ def _in_microns(axis: Floats, unit: Any) -> Floats:
     return np.where(axis > 0, result, -1.0)
 
 
+def _linear(path: Path, flux: Floats, name: str, own: Any) -> tuple[Floats, str, Any, list[str]]:
+    """Return a column that holds logarithms or AB magnitudes as a flux, the name and unit that this has, and notes.
+
+    Raises
+    ------
+    RequestError
+        It holds magnitudes of another system, which depends on the wavelength.
+    """
+    text = "" if own is None else str(own).strip()
+    if logarithm := _LOGARITHM.fullmatch(_plain(name)):
+        return 10.0**flux, logarithm["of"], own, [f"{path.name}: {name} is the logarithm (base 10) of the flux"]
+    if not (_MAGNITUDES.fullmatch(_plain(name)) or re.fullmatch(r"(?i)mag(\s*\(?(ab|st)\)?)?|abmag|stmag", text)):
+        return flux, name, own, []
+    if not re.search(r"(?i)ab", f"{name} {text}"):
+        reason = f"{path.name}: column {name} holds magnitudes"
+        raise RequestError(_FLUX_POINTER, reason, found=name, allowed=f"{_ALLOWED_FLUX}; AB magnitudes as ABmag")
+    return 10.0 ** (-0.4 * flux), "fnu", "3631 Jy", [f"{path.name}: {name} is brought from AB magnitudes to a flux"]
+
+
 def _density(path: Path, flux: Floats, wave: Floats, name: str, own: Any, absolute: bool) -> tuple[Floats, list[str]]:
     """Return f_lambda (W/m2/um if ``absolute``, else in a unit of its own), and notes."""
     text = "" if own is None else str(own).strip()
@@ -241,6 +265,8 @@ def _density(path: Path, flux: Floats, wave: Floats, name: str, own: Any, absolu
                 f"{path.name}: column {name} has no unit, and --sed-absolute needs one",
                 allowed=_ALLOWED_FLUX,
             )
+        if _plain(name).replace("_", "") in _TIMES_WAVELENGTH:
+            return flux / wave, [f"{path.name}: {name} is taken as wavelength times f_lambda"]
         if _plain(name) in _PER_FREQUENCY:
             return flux / wave**2, [f"{path.name}: {name} is taken as f_nu"]
         return flux, []
@@ -263,53 +289,3 @@ def _density(path: Path, flux: Floats, wave: Floats, name: str, own: Any, absolu
         plain = np.ptp(np.broadcast_to(scale, wave.shape)) <= 1e-12 * np.max(scale)
         return (flux if plain else flux * (scale / np.max(scale))), [*taken, note]
     raise RequestError(_FLUX_POINTER, f"{path.name}: column {name} is in {text}", found=text, allowed=_ALLOWED_FLUX)
-
-
-def _image(path: Path) -> tuple[fits.Header, Floats] | None:
-    """Return the header and the data of a FITS file's spectrum in an image, None if the file holds something else."""
-    try:
-        data = unpacked(path)
-        if not data.startswith(b"SIMPLE"):
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with fits.open(io.BytesIO(data)) as hdus:
-                if any(isinstance(hdu, fits.BinTableHDU | fits.TableHDU) for hdu in hdus):
-                    return None
-                images = [hdu for hdu in hdus if hdu.is_image and hdu.data is not None]
-                hdu = next((hdu for hdu in images if hdu.data.size == hdu.data.shape[-1]), None)
-                if hdu is not None:
-                    return hdu.header, np.array(hdu.data, float).ravel()
-    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
-        raise UsageError(f"--sed: cannot read {path}: {one_line(error)}") from None
-    raise RequestError(_POINTER, f"{path.name} holds neither a table nor an image of one dimension")
-
-
-def _from_image(
-    path: Path, header: fits.Header, flux: Floats
-) -> tuple[Floats, Floats, tuple[Any, Any], tuple[str, str], list[str]]:
-    """Return the spectrum in a FITS image of one dimension: wavelength by CRVAL1, CRPIX1, CDELT1 (or CD1_1), CUNIT1."""
-    step = header.get("CDELT1", header.get("CD1_1"))
-    kind = str(header.get("CTYPE1", "")).strip().upper()
-    if step is None or "CRVAL1" not in header:
-        raise RequestError(
-            _WAVELENGTH_POINTER, f"{path.name}: which wavelengths?", allowed="CRVAL1 and CDELT1 or CD1_1"
-        )
-    first = float(header["CRVAL1"])
-    offset = (np.arange(flux.size) + 1 - float(header.get("CRPIX1", 1.0))) * float(step)
-    if kind.endswith("-LOG"):
-        axis = first * np.exp(offset / first)
-    elif header.get("DC-FLAG") == 1 or kind in ("LOG", "LOG-LINEAR"):
-        axis = 10.0 ** (first + offset)
-    elif kind[:4] in ("", "LINE", "WAVE", "AWAV", "LAMB", "FREQ", "WAVN", "ENER") and "-" not in kind:
-        axis = first + offset
-    else:
-        raise RequestError(
-            _WAVELENGTH_POINTER,
-            f"{path.name}: CTYPE1 is {kind}",
-            found=kind,
-            allowed="WAVE, AWAV, FREQ, WAVN, LINEAR, WAVE-LOG",
-        )
-    names = {"AWAV": "awav", "FREQ": "frequency", "WAVN": "wavenumber", "ENER": "energy"}.get(kind[:4], "wavelength")
-    unit = str(header.get("CUNIT1", "")).strip() or None
-    return axis, flux, (unit, header.get("BUNIT")), (names, "flux"), []

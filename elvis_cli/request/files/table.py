@@ -143,7 +143,10 @@ def _read(
             which, notes = _chosen(path, names, suits)
             if twice := repeated(names[which]):
                 raise ValueError(f"several of its columns are named {', '.join(twice)}: give them names of their own")
-            return Table.read(hdus, hdu=which, format="fits"), notes
+            table = Table.read(hdus, hdu=which, format="fits")
+            if "BUNIT" in hdus[0].header:
+                table.meta.setdefault("BUNIT", hdus[0].header["BUNIT"])
+            return table, notes
     if extension[0]:
         raise ValueError(f"only a FITS file has an extension [{extension[0]}]")
     if b"<VOTABLE" in data[:4096]:

@@ -273,3 +273,120 @@ class TestAbsolute:
     @pytest.mark.parametrize("option", [["--sed-absolute"], ["--sed-unit", "um"]])
     def test_an_option_of_no_file(self, elvis, option):
         assert elvis(*option, stdin="{}").code == 2
+
+
+LONG = np.linspace(12000.0, 26000.0, 300)
+"""Angstrom."""
+LOGARITHMIC = 10 ** (np.log10(12000.0) + 1e-3 * np.arange(300))
+
+
+def slope(wave):
+    """Return the flux at wavelengths (Angstrom)."""
+    return 1.0 + 0.5 * (wave / 12000.0 - 1.0)
+
+
+def image(data, wave=None, name="", **cards):
+    """Return an image of a spectrum; ``wave`` puts linear wavelengths into the header."""
+    hdu = fits.ImageHDU(np.asarray(data, np.float32), name=name) if name else fits.PrimaryHDU(np.float32(data))
+    if wave is not None:
+        cards = {"CRVAL1": wave[0], "CD1_1": wave[1] - wave[0], "CRPIX1": 1, "CTYPE1": "LINEAR", **cards}
+    hdu.header.update({key.replace("__", "-"): value for key, value in cards.items()})
+    return hdu
+
+
+def multispec(kind, first, step):
+    words = f'wtype=multispec spec1 = "1 1 {kind} {first} {step} 300 0. 20. 30."'
+    iraf = {"CTYPE1": "MULTISPE", "CTYPE2": "MULTISPE", "CD1_1": 1.0, "WAT1_001": "wtype=multispec units=angstroms"}
+    return {**iraf, "WAT2_001": words[:68].ljust(68), "WAT2_002": words[68:]}
+
+
+SDSS = {"COEFF0": np.log10(12000.0), "COEFF1": 1e-3, "CRVAL1": np.log10(12000.0), "CD1_1": 1e-3, "DC__FLAG": 1,
+        "BUNIT": "1.0E-17 erg/cm/s/Ang"}  # fmt: skip
+ROWS = np.outer([1.0, 0.1, 0.01], np.ones(300))
+IN_IRAF = "wtype=linear label=Wavelength units=angstroms"
+IMAGES = {
+    "SDSS spSpec": (LOGARITHMIC, lambda: [
+        image(ROWS * slope(LOGARITHMIC), **SDSS),
+        fits.table_to_hdu(Table({"wave": [1.0, 2.0], "sigma": [3.0, 4.0]})),
+    ]),
+    "COEFF0": (LOGARITHMIC, lambda: [image(slope(LOGARITHMIC), COEFF0=np.log10(12000.0), COEFF1=1e-3)]),
+    "DC-FLAG": (LOGARITHMIC, lambda: [
+        image(slope(LOGARITHMIC), CRVAL1=np.log10(12000.0), CDELT1=1e-3, DC__FLAG=1, WAT1_001=IN_IRAF)
+    ]),
+    "WAT units": (LONG, lambda: [image(slope(LONG), LONG, WAT1_001=IN_IRAF)]),
+    "IRAF bands": (LONG, lambda: [image((ROWS * slope(LONG))[:, None], LONG, WAT1_001=IN_IRAF)]),
+    "multispec": (LONG, lambda: [image(slope(LONG)[None], **multispec(0, LONG[0], LONG[1] - LONG[0]))]),
+    "multispec log": (LOGARITHMIC, lambda: [image(slope(LOGARITHMIC)[None], **multispec(1, np.log10(12000.0), 1e-3))]),
+    "PHOENIX": (LOGARITHMIC, lambda: [image(
+        slope(LOGARITHMIC), CRVAL1=np.log(12000.0), CDELT1=1e-3 * np.log(10), CTYPE1="WAVE-LOG", CUNIT1="Angstrom"
+    )]),
+    "errors first": (LONG, lambda: [
+        fits.PrimaryHDU(), image(0.1 + 0 * LONG, LONG, "ERR", CUNIT1="Angstrom"),
+        image(slope(LONG), LONG, "SCI", CUNIT1="Angstrom"),
+    ]),
+    "image of wavelengths": (LONG, lambda: [
+        fits.PrimaryHDU(), image(slope(LONG), name="FLUX"), image(LONG / 10, name="WAVE", BUNIT="nm"),
+        image(0 * LONG, name="ERRS"),
+    ]),
+    "image of logarithms": (LOGARITHMIC, lambda: [
+        fits.PrimaryHDU(), image(slope(LOGARITHMIC), name="FLUX"), image(np.log10(LOGARITHMIC), name="LOGLAM"),
+    ]),
+}  # fmt: skip
+"""Wavelengths and HDUs."""
+
+
+class TestImages:
+    @pytest.mark.parametrize("kind", IMAGES)
+    def test_forms_of_observatories(self, tmp_path, kind):
+        wave, hdus = IMAGES[kind]
+        fits.HDUList(hdus()).writeto(tmp_path / "spectrum.fits", output_verify="ignore")
+        block, _ = read_spectrum(tmp_path / "spectrum.fits", None)
+        found, flux = shape(block)
+        assert found == pytest.approx(wave / 1e4, rel=1e-5 if "log" in kind else 1e-7)
+        assert flux == pytest.approx(slope(wave), rel=1e-6)
+
+    def test_an_extension_is_chosen(self, tmp_path):
+        path = tmp_path / "two.fits"
+        two = [image(scale * slope(LONG), LONG, name, CUNIT1="Angstrom") for name, scale in (("A", 1.0), ("B", 2.0))]
+        fits.HDUList([fits.PrimaryHDU(), *two]).writeto(path)
+        for name, scale in (("1", 1.0), ("2", 2.0), ("A", 1.0), ("b", 2.0)):
+            assert read_spectrum(tmp_path / f"two.fits[{name}]", None)[0]["flux"][0] == pytest.approx(scale)
+        with pytest.raises(RequestError, match="which one"):
+            read_spectrum(path, None)
+        with pytest.raises(UsageError, match="no extension"):
+            read_spectrum(tmp_path / "two.fits[C]", None)
+
+    def test_a_dispersion_that_is_no_line_is_refused(self, tmp_path):
+        fits.HDUList([image(slope(LONG)[None], **multispec(2, LONG[0], 4.0))]).writeto(tmp_path / "spectrum.fits")
+        with pytest.raises(RequestError, match="multispec"):
+            read_spectrum(tmp_path / "spectrum.fits", None)
+
+    def test_the_unit_of_the_whole_file(self, tmp_path):
+        table = fits.table_to_hdu(Table({"flux": slope(LOGARITHMIC), "loglam": np.log10(LOGARITHMIC)}))
+        primary = fits.PrimaryHDU()
+        primary.header["BUNIT"] = "1E-17 erg/cm^2/s/Ang"
+        fits.HDUList([primary, table]).writeto(tmp_path / "spec.fits")
+        block, notes = read_spectrum(tmp_path / "spec.fits", None, absolute=True)
+        assert block["flux"][0] == pytest.approx(1e-16)
+        assert "BUNIT" in "\n".join(notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("log_flux", np.log10(FLUX)),
+        ("logF", np.log10(FLUX)),
+        ("ABmag", -2.5 * np.log10(FLUX * WAVE**2)),
+        ("mag_AB", -2.5 * np.log10(FLUX * WAVE**2)),
+        ("nuFnu", FLUX * WAVE),
+        ("lambda_F_lambda", FLUX * WAVE),
+    ],
+)
+def test_columns_that_are_no_flux_density(tmp_path, name, values):
+    header = f"wave_um {name}\n"
+    assert name in check(text_file(tmp_path, header + rows(flux=values)), tolerance=1e-7)
+
+
+def test_magnitudes_of_an_unknown_system_are_refused(tmp_path):
+    with pytest.raises(RequestError, match="holds magnitudes"):
+        read_spectrum(text_file(tmp_path, "wave_um mag\n" + rows()), None)
