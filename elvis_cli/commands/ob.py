@@ -17,7 +17,7 @@ from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.observing.languages import Language, Output
 
 if TYPE_CHECKING:
-    from elvis_cli.request.files.ephemeris import Ephemeris
+    from elvis_cli.request.files.moving import Ephemeris
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from elvis_cli.model.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from elvis_cli.model.request import Request
-    from elvis_cli.request.files.ephemeris import Ephemeris
+    from elvis_cli.request.files.moving import Ephemeris
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from elvis_cli.observing.pattern import OffsetPattern
 from elvis_cli.observing.target import Target
 
 if TYPE_CHECKING:
-    from elvis_cli.request.files.ephemeris import Ephemeris
+    from elvis_cli.request.files.moving import Ephemeris
 
 BLOCK_TYPES = ("Science", "Telluric", "StandardStar", "Calibration", "Focus", "Unknown")
 BLOCK_KEYS = ("type", "name", "id", "programme", "target", "pattern", "instconfig", "detconfig", "align", "guidestar",

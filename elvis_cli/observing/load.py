@@ -20,7 +20,7 @@ from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.request.parse import parse_json
 
 if TYPE_CHECKING:
-    from elvis_cli.request.files.ephemeris import Ephemeris
+    from elvis_cli.request.files.moving import Ephemeris
 
 DPR_KEYWORDS = {
     "Science": ("SCIENCE", "OBJECT"),

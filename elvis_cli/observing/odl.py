@@ -22,7 +22,7 @@ from elvis_cli.observing.target import Target
 from elvis_cli.observing.target import from_dict as read_target
 
 if TYPE_CHECKING:
-    from elvis_cli.request.files.ephemeris import Ephemeris
+    from elvis_cli.request.files.moving import Ephemeris
 
 LIST_COMPONENTS = {"Targets": "target", "OffsetPatterns": "pattern", "InstrumentConfigs": "instconfig",
          "DetectorConfigs": "detconfig", "Alignments": "align"}  # fmt: skip

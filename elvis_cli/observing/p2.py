@@ -26,7 +26,7 @@ from elvis_cli.observing.templates import MODE_PARAMETER, Signatures, Template
 from elvis_cli.observing.visit import TemplateRun, Visit
 
 if TYPE_CHECKING:
-    from elvis_cli.request.files.ephemeris import Ephemeris
+    from elvis_cli.request.files.moving import Ephemeris
 
 CONTAINERS = ("Folder", "Group", "Concatenation", "TimeLink")
 PATCH_KEY = "elvis"

@@ -21,7 +21,7 @@ from elvis_cli.observing.offset import MAX_OFFSET
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-    from elvis_cli.request.files.ephemeris import Ephemeris
+    from elvis_cli.request.files.moving import Ephemeris
 
 NAMES_WITHOUT_COORDINATES = ("none", "domeflat", "domeflats")
 """Names of targets without coordinates."""

@@ -16,7 +16,8 @@ from astropy.table import QTable, Table
 from astropy.time import Time
 
 from elvis_cli.errors import RequestError, UsageError
-from elvis_cli.request.files.ephemeris import Ephemeris, read_ephemeris, to_mjd
+from elvis_cli.request.files.ephemeris import read_ephemeris
+from elvis_cli.request.files.moving import Ephemeris, to_mjd
 
 EAST, NORTH = 30.0, -40.0
 """arcsec per hour."""
@@ -209,3 +210,45 @@ def test_a_file_that_cannot_be_read(tmp_path):
     (tmp_path / "notes.txt").write_text("see the web page\n")
     with pytest.raises(RequestError, match=r"notes\.txt"):
         read_ephemeris(tmp_path / "notes.txt")
+
+
+MINOR_PLANETS = """ Ceres
+Date       UT      R.A. (J2000) Decl.    Delta     r     El.    Ph.   V      Sky Motion
+            h m s                                                            "/min    P.A.
+{rows}
+"""
+
+
+@pytest.mark.parametrize("clock", ["%H%M", "%H%M%S"])
+def test_the_text_of_the_minor_planet_center(tmp_path, clock):
+    rows = []
+    for hour in range(7):
+        ra, dec = track(150.0, -20.0, hour)
+        time = (START + timedelta(hours=hour)).strftime(f"%Y %m %d {clock}")
+        rows.append(f"{time} {sixty(ra / 15, 2)} {sixty(dec, 1)}   2.000   3.000  170.0   3.0  7.5    0.81    144.7")
+    (tmp_path / "mpc.txt").write_text(MINOR_PLANETS.format(rows="\n".join(rows)))
+    check(read_ephemeris(tmp_path / "mpc.txt"), tolerance=0.2)
+
+
+def test_dates_of_a_time_zone(tmp_path):
+    path = horizons(tmp_path / "ceres.txt", START - timedelta(hours=3))
+    path.write_text(path.read_text().replace("Date__(UT)__HR:MN", "Date__(UT-03:00)_HR:MN"))
+    check(read_ephemeris(path))
+
+
+def test_several_targets_are_refused(tmp_path):
+    path = horizons(tmp_path / "ceres.txt")
+    path.write_text(2 * path.read_text())
+    with pytest.raises(RequestError, match="several ephemerides"):
+        read_ephemeris(path)
+
+
+def test_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "e.csv").write_text("mjd,ra,dec,RA\n61100,150,-20,10\n61100.1,150.01,-20,10\n")
+    with pytest.raises(RequestError, match=r"several columns named (ra|RA)"):
+        read_ephemeris(tmp_path / "e.csv")
+
+
+def test_decimal_commas(tmp_path):
+    (tmp_path / "e.csv").write_text("mjd;ra;dec\n61100,0;150,0;-20,5\n61100,1;150,01;-20,6\n")
+    assert read_ephemeris(tmp_path / "e.csv").at(61100.0) == pytest.approx((150.0, -20.5))
