@@ -11,7 +11,7 @@ from elvis_cli.observing.languages import Language
 
 if TYPE_CHECKING:
     from elvis_cli.observing.visit import Visit
-    from elvis_cli.request.files.ephemeris import Ephemeris
+    from elvis_cli.request.files.moving import Ephemeris
 
 
 @dataclass(frozen=True, slots=True)
