@@ -307,7 +307,7 @@ def _template(run: TemplateRun, step: ExposureStep, started: datetime, number: i
         "nexp": files,
         "expno": number,
         "category": run.sky_category if step.sky else run.category,
-        "type": run.sky_type if step.sky else run.object_type,
+        "type": step.type or (run.sky_type if step.sky else run.object_type),
         "tech": run.tech,
     }
     return {key: value for key, value in members.items() if value is not None}

@@ -37,10 +37,13 @@ def _stare(values: Values, rng: Generator) -> Iterator[ExposureStep]:
 
 
 def _linearity(values: Values, rng: Generator) -> Iterator[ExposureStep]:
-    """Yield steps with the lamp on and steps with it off, at each integration time of a ramp."""
+    """Yield steps with the lamp on, steps with it off, and perhaps darks, at each integration time of a ramp."""
+    dark = values.get("SEQ.DARK.TYPE")
     for factor in values["SEQ.DIT.FACTORS"]:
         yield from _repeat(ExposureStep(dit_factor=factor), values["SEQ.NEXPO"])
         yield from _repeat(ExposureStep(dit_factor=factor, calibration="off"), values["SEQ.NEXPO"])
+        if dark:
+            yield from _repeat(ExposureStep(dit_factor=factor, calibration="dark", type=dark), values["SEQ.NEXPO"])
 
 
 def _offset_steps(values: Values) -> Iterator[ExposureStep]:

@@ -31,6 +31,8 @@ class ExposureStep:
     """Integration time in units of the template's."""
     calibration: str | None = None
     """Kind of calibration frame; None = that of the template."""
+    type: str | None = None
+    """DPR TYPE; None = that of the template or the calibration."""
 
     @property
     def has_own_readout(self) -> bool:

@@ -1,9 +1,12 @@
 """Calibrations of a night."""
 
+import copy
+import io
 import json
 from collections import Counter
 
 import pytest
+from astropy.io import fits
 
 from elvis_cli import pipeline
 from elvis_cli.instrument import registry
@@ -70,13 +73,29 @@ def test_every_mode_that_a_block_can_have_has_calibrations(instrument):
 
 
 @pytest.mark.parametrize("template", ["METIS_img_lm_cal_DetLin", "METIS_img_n_cal_DetLin", "METIS_ifu_cal_DetLin"])
-def test_the_ramp_of_a_linearity_template_has_pairs_with_the_lamp_on_and_off(make, template):
+def test_the_ramp_of_a_linearity_template_has_pairs_with_the_lamp_on_off_and_closed(make, template):
     visits = load.read(json.dumps(make(template, {"SEQ.DIT.FACTORS": [1.0, 1.5]})).encode(), Language.AUTO, 0)
     ramp = [
         (request.timing.dit, request.elvis.calibration)
         for exposure in plan.plan(visits, Options(steady=True))
         for request in [parse.read(json.dumps(exposure.document), strict=True)]
     ]
-    short, long = ramp[0][0], ramp[4][0]
+    short, long = ramp[0][0], ramp[6][0]
     assert long == pytest.approx(1.5 * short)
-    assert ramp == [(t, kind) for t in (short, long) for kind in ("detlin", "detlin", "off", "off")]
+    assert ramp == [(t, kind) for t in (short, long) for kind in ("detlin", "detlin", "off", "off", "dark", "dark")]
+
+
+def test_the_darks_of_a_linearity_ramp_are_of_its_class_with_the_filter_closed(make):
+    visits = load.read(
+        json.dumps(make("METIS_img_lm_cal_DetLin", {"SEQ.DIT.FACTORS": [1.0]})).encode(), Language.AUTO, 0
+    )
+    for exposure in plan.plan(visits, Options(steady=True)):
+        document = copy.deepcopy(exposure.document)
+        document["elvis"]["window"] = {"x0": 0, "y0": 0, "nx": 16, "ny": 16}
+        request, out = parse.read(json.dumps(document)), io.BytesIO()
+        pipeline.render(request, out)
+        header = fits.getheader(io.BytesIO(out.getvalue()))
+        kind = request.elvis.calibration
+        assert header["ESO DPR TYPE"] == ("DARK,WCUOFF" if kind == "off" else "DETLIN")
+        assert (header["ESO DRS FILTER"] == "closed") == (kind == "dark")
+        assert isinstance(header["ESO DET DIT"], float)
