@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from elvis_cli.errors import UsageError
+from elvis_cli.errors import ElvisError, UsageError
 from elvis_cli.model.limits import Limits
-from elvis_cli.service import http, information, job_endpoints, problems, rendering
+from elvis_cli.service import http, information, job_endpoints, p2_endpoints, problems, rendering
+from elvis_cli.service.blocks import Blocks
 from elvis_cli.service.endpoint import Endpoint
 from elvis_cli.service.jobs import Jobs
 from elvis_cli.service.limits import ServiceLimits
@@ -69,11 +70,13 @@ class Service:
         folder = options.folder or self.workers.spool
         self.jobs = Jobs(self.workers, options.limits, folder / "jobs")
         self.jobs.render_limits = self.render_limits({})
+        self.blocks = Blocks(folder / "jobs" / "blocks.sqlite")
         self.is_stopping = False
         self.endpoints: tuple[Endpoint, ...] = (
             *rendering.ENDPOINTS,
             *information.ENDPOINTS,
             *job_endpoints.ENDPOINTS,
+            *p2_endpoints.ENDPOINTS,
         )
 
     def render_limits(self, found: dict[str, Any]) -> Limits:
@@ -124,6 +127,7 @@ def build(options: ServiceOptions) -> Starlette:
             service.jobs.stop()
             await asyncio.to_thread(service.workers.close)
             await service.jobs.close()
+            service.blocks.close()
 
     middleware = [Middleware(_wrapped, metrics=service.metrics)]
     if options.origins:
@@ -163,11 +167,14 @@ def _handler(service: Service, methods: dict[str, Endpoint]) -> Callable[[Reques
         endpoint = methods["GET" if request.method == "HEAD" else request.method]
         request.scope["elvis.endpoint"] = endpoint
         told = request.scope["elvis"] = {"route": f"{endpoint.method} {endpoint.path}"}
-        token = service.check_token(request, endpoint)
-        if token is not None:
-            told["token"] = token.name
-        request.scope["elvis.token"] = token
-        return await endpoint.handler(service, request)
+        try:
+            token = service.check_token(request, endpoint)
+            if token is not None:
+                told["token"] = token.name
+            request.scope["elvis.token"] = token
+            return await endpoint.handler(service, request)
+        except ElvisError as error:
+            return endpoint.errors(problems.of(error))
 
     return handle
 

@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import Response
+
+from elvis_cli.service import http
+from elvis_cli.service.problems import Problem
 from elvis_cli.service.query import Parameter
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from elvis_cli.service.app import Service
 
@@ -38,3 +41,5 @@ class Endpoint:
     schema: dict[str, Any] | None = None
     """JSON Schema of the answer."""
     refusals: tuple[int, ...] = REFUSALS
+    errors: Callable[[Problem], Response] = http.problem_answer
+    """Makes the answer of an error."""

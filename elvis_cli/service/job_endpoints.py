@@ -32,6 +32,7 @@ NIGHT = (
     Parameter("steady", "boolean", "Keep seeing, water vapour and airglow constant."),
     Parameter("persistence", "boolean", "Include the persistence of the exposure before."),
     Parameter("calibrations", "integer", "Append so many calibrations of each configuration.", low=0, high=100),
+    Parameter("check", "boolean", "Check only: no job."),
     Parameter("request", "string", "JSON with defaults for all requests."),
 )
 
@@ -60,6 +61,8 @@ async def add_night(service: Service, request: Request) -> Response:
     answer = await service.workers.ask(request, tasks.PlanNight(body, found, service.limits))
     if isinstance(answer, Problem):
         return http.problem_answer(answer)
+    if found.get("check"):
+        return http.json_answer({"valid": True, "exposures": len(answer.value), "notes": list(answer.notes)})
     lines = "".join(f"{line}\n" for line in answer.value).encode()
     return accepted(service, request, service.jobs.add("ob", lines, {}, owner, answer.notes))
 

@@ -44,24 +44,36 @@ class JobRow:
     notes: tuple[str, ...]
 
 
-class Store:
-    """The SQLite file; any thread may use it."""
+class Database:
+    """A SQLite file; any thread may use it. What was written is on the disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: str) -> None:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.executescript(SCHEMA)
+        self._connection.executescript(schema)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
 
+    def execute(self, statement: str, *values: Any) -> list[Any]:
+        """Return the rows of a statement."""
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()
+
+
+class Store(Database):
+    """The jobs."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, SCHEMA)
+
     def add(self, row: JobRow) -> None:
         """Add a job; it is on the disk when this returns."""
-        self._execute(
+        self.execute(
             "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             row.id, row.kind, row.state, row.owner, json.dumps(row.query), row.created, row.started, row.ended,
             row.requests, json.dumps(row.notes),
@@ -85,47 +97,43 @@ class Store:
 
     def created_since(self, owner: str, moment: float) -> int:
         """Return the number of jobs that an owner has created since a moment."""
-        rows = self._execute("SELECT count(*) FROM jobs WHERE owner = ? AND created >= ?", owner, moment)
+        rows = self.execute("SELECT count(*) FROM jobs WHERE owner = ? AND created >= ?", owner, moment)
         return int(rows[0][0])
 
     def place(self, row: JobRow) -> int:
         """Return the number of jobs before a queued one."""
-        rows = self._execute("SELECT count(*) FROM jobs WHERE state = ? AND created < ?", QUEUED, row.created)
+        rows = self.execute("SELECT count(*) FROM jobs WHERE state = ? AND created < ?", QUEUED, row.created)
         return int(rows[0][0])
 
     def start(self, identity: str) -> None:
         """Note that a job runs; what it made when it ran before is made out anew from its files."""
-        self._execute("DELETE FROM outcomes WHERE job = ?", identity)
-        self._execute("UPDATE jobs SET state = ?, started = ? WHERE id = ?", RUNNING, time.time(), identity)
+        self.execute("DELETE FROM outcomes WHERE job = ?", identity)
+        self.execute("UPDATE jobs SET state = ?, started = ? WHERE id = ?", RUNNING, time.time(), identity)
 
     def end(self, identity: str, state: str) -> None:
         """Note that a job has ended."""
-        self._execute("UPDATE jobs SET state = ?, ended = ? WHERE id = ?", state, time.time(), identity)
+        self.execute("UPDATE jobs SET state = ?, ended = ? WHERE id = ?", state, time.time(), identity)
 
     def requeue(self) -> None:
         """Put the jobs that ran when the server ended back into the queue."""
-        self._execute("UPDATE jobs SET state = ? WHERE state = ?", QUEUED, RUNNING)
+        self.execute("UPDATE jobs SET state = ? WHERE state = ?", QUEUED, RUNNING)
 
     def delete(self, identity: str) -> None:
         """Forget a job."""
-        self._execute("DELETE FROM outcomes WHERE job = ?", identity)
-        self._execute("DELETE FROM jobs WHERE id = ?", identity)
+        self.execute("DELETE FROM outcomes WHERE job = ?", identity)
+        self.execute("DELETE FROM jobs WHERE id = ?", identity)
 
     def add_outcome(self, identity: str, outcome: Outcome) -> None:
         """Add the outcome of a file."""
-        self._execute("INSERT INTO outcomes VALUES (?, ?)", identity, json.dumps(asdict(outcome)))
+        self.execute("INSERT INTO outcomes VALUES (?, ?)", identity, json.dumps(asdict(outcome)))
 
     def outcomes(self, identity: str) -> list[dict[str, Any]]:
         """Return the outcomes of a job, in the order of its requests."""
-        rows = self._execute("SELECT outcome FROM outcomes WHERE job = ? ORDER BY rowid", identity)
+        rows = self.execute("SELECT outcome FROM outcomes WHERE job = ? ORDER BY rowid", identity)
         return [json.loads(text) for (text,) in rows]
 
     def _rows(self, where: str, *values: Any) -> list[JobRow]:
-        return [_row(*row) for row in self._execute(f"SELECT * FROM jobs {where}", *values)]
-
-    def _execute(self, statement: str, *values: Any) -> list[Any]:
-        with self._lock:
-            return self._connection.execute(statement, values).fetchall()
+        return [_row(*row) for row in self.execute(f"SELECT * FROM jobs {where}", *values)]
 
 
 def _row(identity: str, kind: str, state: str, owner: str, query: str, *rest: Any) -> JobRow:
