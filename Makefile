@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench clients lines fuzz faults bytes bytes-check gallery data clean
+.PHONY: all install example test lint format bench clients lines fuzz faults service bytes bytes-check gallery data clean
 
 all: lint test
 
@@ -56,6 +56,14 @@ fuzz: install
 # Faults of the machine: little memory, full disks, signals at random moments, damaged caches (needs strace and faketime).
 faults: install
 	$(BIN)/python tests/faults/run.py
+
+# The service: figures beside what is asked, abuse, the interface tried at random (schemathesis), all of its tests.
+service: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check schemathesis
+	$(BIN)/python -m tests.load.measure
+	$(BIN)/python -m tests.load.abuse
+	$(BIN)/python -m tests.load.schema
+	ELVIS_SERVICE_TESTS=1 $(BIN)/python -m pytest -q tests/service
 
 # Every frame whose hash is known, not only those of the suite.
 bytes-check: install

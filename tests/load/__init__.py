@@ -1,0 +1,1 @@
+"""The service under load and abuse, measured: ``make service``."""
