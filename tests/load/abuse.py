@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 from tests.load.measure import micado
 from tests.load.server import Server
@@ -106,7 +107,20 @@ def malformed(server: Server) -> Counter[int]:
 def damaged(server: Server) -> Counter[int]:
     """Send 300 requests with values of wrong types and sizes."""
     rng = random.Random(3)
-    values = [None, -1, 1e300, "", "x" * 10000, [], {}, [[[]]], True, "../../etc/passwd", 2**70, {"a": {"b": None}}]
+    values: list[Any] = [
+        None,
+        -1,
+        1e300,
+        "",
+        "x" * 10000,
+        [],
+        {},
+        [[[]]],
+        True,
+        "../../etc/passwd",
+        2**70,
+        {"a": {"b": None}},
+    ]
     bodies = []
     for _ in range(300):
         document = json.loads(GOOD)

@@ -1,4 +1,4 @@
-"""The interface tried at random by schemathesis from its OpenAPI document: ``python -m tests.load.schema [EXAMPLES]``."""
+"""The interface tried at random by schemathesis, from its OpenAPI document: ``python -m tests.load.schema [N]``."""
 
 from __future__ import annotations
 
