@@ -23,6 +23,7 @@ from elvis_cli.commands.options import request_options
 from elvis_cli.commands.standard_streams import binary_stdin
 from elvis_cli.errors import IncompleteError, OutputError, UsageError
 from elvis_cli.instrument.request_options import RequestOptions
+from elvis_cli.model.limits import read_lines
 
 MAX_PRINTED = 100
 """Number of notes, and of failures, that are printed on stderr; the manifest has all."""
@@ -79,7 +80,7 @@ def batch(
     begin, counts, now = time.monotonic(), Counter[str](), True
     try:
         with _progress(stdin) as step:
-            for each in run.run(stdin, workers):
+            for each in run.run(read_lines(stdin), workers):
                 outcome = work.shared(each) if cluster else each
                 write(json.dumps(asdict(outcome)))
                 counts[outcome.status] += 1

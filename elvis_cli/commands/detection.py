@@ -11,6 +11,7 @@ from elvis_cli.commands.console import note
 from elvis_cli.commands.help_format import CommandHelp
 from elvis_cli.commands.standard_streams import OutputFile, binary_stdin, check_stdout, sink
 from elvis_cli.errors import ResourceError, UsageError
+from elvis_cli.model.limits import MAX_PIPE_BYTES, read_all
 
 ImageFile = Annotated[str, typer.Argument(help="Product, or another FITS image; - is stdin.")]
 AsFits = Annotated[bool, typer.Option("--fits", help="Write a FITS table in place of ECSV.")]
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def _read(file: str) -> list[Any]:
     from elvis_cli.detection.image_file import read
 
-    return read(binary_stdin().read() if file == "-" else Path(file))
+    return read(read_all(binary_stdin(), MAX_PIPE_BYTES) if file == "-" else Path(file))
 
 
 def detect(
@@ -126,7 +127,7 @@ def inject(
 
     if at is None and mag is None and flux is None:
         raise UsageError("--mag, --flux or --at is missing: how bright the stars are")
-    source = binary_stdin().read() if file == "-" else Path(file)
+    source = read_all(binary_stdin(), MAX_PIPE_BYTES) if file == "-" else Path(file)
     with sink(output) as out:
         injection.inject(source, out, injection.Stars(at, count, mag, flux, seed), table)
 

@@ -11,6 +11,7 @@ import typer
 
 from elvis_cli.commands.console import say
 from elvis_cli.errors import OutputError, UsageError
+from elvis_cli.model.limits import read_all
 
 HELP = """elvis renders the detector frames of an ETC request: ETC JSON on stdin, FITS on stdout.
 
@@ -41,7 +42,7 @@ def stdin(help_too: bool = False) -> bytes:
         for line in HELP.splitlines():
             say(line)
         raise typer.Exit(UsageError.exit_code)
-    return binary_stdin().read()
+    return read_all(binary_stdin())
 
 
 def binary_stdin() -> BinaryIO:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from elvis_cli.base.arrays import Image
 from elvis_cli.detection.apertures import INDEPENDENT, Correlation
 from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.request.files import guard
 
 UNSEEN = 32
 """Flag of FLAG32BIT of a pixel that no exposure sees."""
@@ -68,14 +69,9 @@ def read(source: Path | bytes) -> list[MeasuredImage]:
     RequestError
         There is no image in it.
     """
-    from astropy.io import fits
-
     shown = str(source) if isinstance(source, Path) else "stdin"
-    try:
-        with fits.open(source if isinstance(source, Path) else io.BytesIO(source), memmap=False) as hdus:
-            found = list(_images(hdus))
-    except OSError as error:
-        raise ResourceError(f"{shown} cannot be read: {error}", path=shown) from None
+    with guard.opened(source) as hdus:
+        found = list(_images(hdus))
     if not found:
         raise RequestError("", f"{shown} has no image")
     return found
@@ -145,10 +141,8 @@ def read_places(path: Path, image: MeasuredImage) -> tuple[Any, Any]:
     """
     from astropy.table import Table
 
-    try:
+    with guard.reading("--at", path):
         table = Table.read(path)
-    except Exception as error:  # astropy raises what its many readers raise
-        raise ResourceError(f"--at: {path} is not a table: {error}", path=str(path)) from None
     names = {name.upper(): name for name in table.colnames}
     if "RA" in names and "DEC" in names and image.wcs is not None:
         places = image.wcs.all_world2pix(np.asarray(table[names["RA"]]), np.asarray(table[names["DEC"]]), 0)

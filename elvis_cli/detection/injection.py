@@ -11,6 +11,7 @@ import numpy as np
 
 from elvis_cli.detection import image_file, photometry
 from elvis_cli.errors import ResourceError
+from elvis_cli.request.files import guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,10 @@ def inject(source: Path | bytes, out: BinaryIO, stars: Stars, table: Path | None
     ResourceError
         A magnitude is given and the product has no zero point, or a table has no brightness.
     """
-    from astropy.io import fits
-
     image = image_file.read(source)[0]
     places, flux = _stars(image, stars)
     sci = photometry.add_stars(image.sci, photometry.empirical_psf(image), places[:, 0], places[:, 1], flux)
-    with fits.open(source if isinstance(source, Path) else io.BytesIO(source), memmap=False) as hdus:
+    with guard.opened(source) as hdus:
         hdus[image.name].data = sci.astype(np.float32)
         hdus[0].header["HIERARCH ESO QC INJECTED"] = (len(places), "stars that were added")
         for hdu in hdus:

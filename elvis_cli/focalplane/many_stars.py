@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from elvis_cli.model.elvis_block import PsfCube
 from elvis_cli.model.psf_model import AoPsf, CubePsf
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics import make_psf, user_psf
+from elvis_cli.optics.otf import MAX_WIDE_POSITIONS
 from elvis_cli.optics.psf_types import Psf
 
 HALF = 24
@@ -41,8 +43,8 @@ class PsfGrid:
 
     target: Psf
     """The target's PSF: the haloes of all stars, but for their share of the light, are like its own."""
-    cores: Image
-    """The middle of each zone's PSF (zones, n, n), sampled as ``target.fine`` is."""
+    cores: Callable[[NDArray[np.int64]], Image]
+    """Returns the middle of the PSF of each of some zones (zones, n, n), sampled as ``target.fine`` is."""
     pitch: float
     """arcsec; 0 = one zone only."""
     places: NDArray[np.int64]
@@ -70,8 +72,6 @@ class PsfGrid:
 
     def draw(self, image: Image, chip: Chip, x: Floats, y: Floats, scene: Scene) -> None:
         """Add the scene's stars, at pixels (x, y) of ``image``, to it."""
-        from elvis_cli.kernels import stamp
-
         ny, nx = image.shape
         response, far = convolution.core_and_halo(self.target, chip, 0)
         _add_far(image, x, y, scene.rate, far, self.target.step)
@@ -80,16 +80,39 @@ class PsfGrid:
         if not near.any():
             return
         x, y, rate = x[near], y[near], scene.rate[near]
-        oversample = self.target.oversample
-        bank = _bank(self.cores, oversample, chip)
-        left_out = 1.0 - bank[:, 0, 0].sum(axis=(1, 2), dtype=np.float64)  # by each zone's core
-        usual = 1.0 - float(_bank(self.target.fine[:1], oversample, chip, phases=1)[0, 0, 0].sum(dtype=np.float64))
+        around = self.weights(scene.x[near], scene.y[near])
+        zones = np.unique(np.concatenate([zone for zone, _ in around]))
+        left_out = 1.0 - self._bank(zones, chip, phases=1)[:, 0, 0].sum(axis=(1, 2), dtype=np.float64)  # by each core
+        usual = 1.0 - float(
+            _bank(self.target.fine[:1], self.target.oversample, chip, phases=1)[0, 0, 0].sum(dtype=np.float64)
+        )
         halo = np.zeros(x.size)
-        for zone, weight in self.weights(scene.x[near], scene.y[near]):
-            halo += rate * weight * left_out[zone]
-            use = np.flatnonzero(weight > 0)
+        for zone, weight in around:
+            halo += rate * weight * left_out[np.searchsorted(zones, zone)]
+        self._add_cores(image, chip, (x, y, rate), around)
+        _add_near(image, x, y, halo - rate * usual, rate, response)
+
+    def _add_cores(
+        self,
+        image: Image,
+        chip: Chip,
+        stars: tuple[Floats, Floats, Floats],
+        around: list[tuple[NDArray[np.int64], Floats]],
+    ) -> None:
+        """Add the cores of stars (x, y, electrons/s) with the zones and weights ``around`` them, where any reaches."""
+        from elvis_cli.kernels import stamp
+
+        x, y, rate = stars
+        ny, nx = image.shape
+        reached = (x > -HALF - 1) & (x < nx + HALF + 1) & (y > -HALF - 1) & (y < ny + HALF + 1)
+        if not reached.any():
+            return
+        zones = np.unique(np.concatenate([zone[reached] for zone, _ in around]))
+        bank = self._bank(zones, chip)
+        for zone, weight in around:
+            use = np.flatnonzero(reached & (weight > 0))
             use = use[np.argsort(zone[use], kind="stable")]  # one zone's cores fit the processor's cache
-            arguments = x[use], y[use], (rate * weight)[use], zone[use]
+            arguments = x[use], y[use], (rate * weight)[use], np.searchsorted(zones, zone[use])
 
             def work(
                 _: int, rows: slice, arguments: tuple[Floats, Floats, Floats, NDArray[np.int64]] = arguments
@@ -97,7 +120,10 @@ class PsfGrid:
                 stamp.add_cores(image[rows], rows.start, *arguments, bank)
 
             parallel.for_rows(ny, work)
-        _add_near(image, x, y, halo - rate * usual, rate, response)
+
+    def _bank(self, zones: NDArray[np.int64], chip: Chip, phases: int = PHASES) -> Image:
+        """Return the tapered cores of some zones, as `_bank` has them."""
+        return _bank(self.cores(zones), self.target.oversample, chip, phases)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +189,7 @@ def psf_at(setup: Setup, wave: Floats, weight: Floats, positions: Floats) -> Psf
 
 def everywhere(target: Psf) -> PsfGrid:
     """Return the target's PSF as that of the whole field."""
-    return PsfGrid(target, target.fine[:1], 0.0, np.zeros(0, np.int64))
+    return PsfGrid(target, target.fine[:1].__getitem__, 0.0, np.zeros(0, np.int64))
 
 
 def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf) -> PsfGrid:
@@ -189,24 +215,42 @@ def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf)
     if cube is not None:
         at = np.stack([scene.x[near], scene.y[near]], axis=1)
         numbers, first = np.unique(user_psf.nearest(cube, at), return_index=True)
-        return PsfGrid(target, _cores(setup, wave, weight, at[first]), 0.0, numbers, cube)
+        return PsfGrid(target, _Cores(setup, wave, weight, at[first]), 0.0, numbers, cube)
     kind = setup.psf.system.kind if isinstance(setup.psf, AoPsf) else ""
     pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(kind, USUAL_PARTS)
     u, v = (np.floor(at[near] / pitch).astype(np.int64) for at in (scene.x, scene.y))
     every = np.concatenate([_place(u + i, v + j) for i in (0, 1) for j in (0, 1)])
     places, first = np.unique(every, return_index=True)
     grid = np.stack([np.concatenate([u, u, u + 1, u + 1]), np.concatenate([v, v + 1, v, v + 1])], axis=1)
-    return PsfGrid(target, _cores(setup, wave, weight, grid[first] * pitch), pitch, places)
+    return PsfGrid(target, _Cores(setup, wave, weight, grid[first] * pitch), pitch, places)
 
 
-def _cores(setup: Setup, wave: Floats, weight: Floats, positions: Floats) -> Image:
-    """Return the middle of the PSF at each of ``positions``, as `PsfGrid.cores` has them."""
-    parts = []
-    for begin in range(0, len(positions), BATCH):
-        psf = psf_at(setup, wave, weight, positions[begin : begin + BATCH])
-        half, middle = (HALF + 3) * psf.oversample, psf.fine.shape[1] // 2
-        parts.append(psf.fine[:, middle - half : middle + half, middle - half : middle + half].copy())
-    return np.concatenate(parts)
+class _Cores:
+    """The middles of the PSFs of zones, each made when a chip first needs it: a window needs few of a field's."""
+
+    def __init__(self, setup: Setup, wave: Floats, weight: Floats, positions: Floats) -> None:
+        self.setup, self.samples, self.positions = setup, (wave, weight), positions
+        self.known: dict[int, Image] = {}
+
+    def __call__(self, zones: NDArray[np.int64]) -> Image:
+        """Return the middle of the PSF of each zone, as `PsfGrid.cores` has them."""
+        # The last few of the field's batches have the wider grid of few positions, whichever of them are needed.
+        rest = len(self.positions) % BATCH
+        wide = len(self.positions) - (rest if rest <= MAX_WIDE_POSITIONS else 0)
+        missing = [zone for zone in map(int, zones) if zone not in self.known]
+        self._make([zone for zone in missing if zone >= wide], 1)
+        self._make([zone for zone in missing if zone < wide], MAX_WIDE_POSITIONS + 1)
+        return np.stack([self.known[int(zone)] for zone in zones])
+
+    def _make(self, zones: list[int], least: int) -> None:
+        """Make the PSFs of zones, a batch at a time, at ``least`` positions or more: the last again and again."""
+        for begin in range(0, len(zones), BATCH):
+            batch = zones[begin : begin + BATCH]
+            repeated = batch + batch[-1:] * (least - len(batch))
+            psf = psf_at(self.setup, *self.samples, self.positions[repeated])
+            half, middle = (HALF + 3) * psf.oversample, psf.fine.shape[1] // 2
+            cut = slice(middle - half, middle + half)
+            self.known |= {zone: psf.fine[n, cut, cut].copy() for n, zone in enumerate(batch)}
 
 
 def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:

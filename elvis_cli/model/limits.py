@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from elvis_cli.errors import RequestError
 
@@ -38,6 +40,40 @@ class Limits:
             It writes more.
         """
         _check("output", size, self.output, pointer)
+
+
+MAX_TEXT_BYTES = 256 << 20
+"""Bytes of a request or a document in text: read, it takes about eight times as much memory."""
+MAX_PIPE_BYTES = 1 << 30
+"""Bytes of a FITS file that comes through a pipe: it is kept in memory."""
+
+
+def read_all(stream: BinaryIO, most: int = MAX_TEXT_BYTES) -> bytes:
+    """Return all of a stream, which need not have an end.
+
+    Raises
+    ------
+    RequestError
+        It has more than ``most`` bytes.
+    """
+    content = stream.read(most + 1)
+    if len(content) > most:
+        raise RequestError("", "the input does not end", allowed=f"up to {most} bytes")
+    return content
+
+
+def read_lines(stream: BinaryIO, most: int = MAX_TEXT_BYTES) -> Iterator[bytes]:
+    """Yield the lines of a stream.
+
+    Raises
+    ------
+    RequestError
+        A line has more than ``most`` bytes.
+    """
+    while line := stream.readline(most + 1):
+        if len(line) > most:
+            raise RequestError("", "a line does not end", allowed=f"up to {most} bytes")
+        yield line
 
 
 def offline_by_environment() -> bool:

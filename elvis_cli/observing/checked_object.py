@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import Any
 
 from elvis_cli.errors import RequestError, choice_error, json_pointer, nearest_name
@@ -12,6 +12,8 @@ MAX_TEXT_LENGTH = 200
 """Characters of a text."""
 MAX_NESTING_DEPTH = 30
 """Nested levels of a document."""
+MAX_ITEMS = 2000
+"""Items of a list of blocks, targets, configurations or templates."""
 
 
 class CheckedObject:
@@ -98,7 +100,14 @@ class CheckedObject:
             return [value]
         if not isinstance(value, (list, tuple)):
             raise RequestError(self.at(name), f"must be a list, not {abbreviate(value)}")
+        check_length(value, self.at(name))
         return list(value)
+
+
+def check_length(items: Sized, pointer: str) -> None:
+    """Raise RequestError if a list has too many items; before any of them is looked at."""
+    if len(items) > MAX_ITEMS:
+        raise RequestError(pointer, f"has {len(items)} items", allowed=f"at most {MAX_ITEMS}")
 
 
 def number(value: Any, pointer: str, low: float = -1e12, high: float = 1e12, unit: str = "") -> float:

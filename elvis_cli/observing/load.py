@@ -12,11 +12,11 @@ from elvis_cli.errors import RequestError, UsageError, choice_error
 from elvis_cli.instrument import registry
 from elvis_cli.observing import odl, p2, starlist, templates
 from elvis_cli.observing.block import ObservingBlock
-from elvis_cli.observing.checked_object import MAX_TEXT_LENGTH, abbreviate
+from elvis_cli.observing.checked_object import MAX_TEXT_LENGTH, abbreviate, check_length
 from elvis_cli.observing.detector_config import DetectorConfig, IRDetectorConfig, VisibleDetectorConfig
 from elvis_cli.observing.languages import Language, Output
 from elvis_cli.observing.target import Target
-from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
+from elvis_cli.observing.visit import MAX_FILES, ExposureStep, TemplateRun, Visit, check_count
 from elvis_cli.request.parse import parse_json
 
 if TYPE_CHECKING:
@@ -53,13 +53,23 @@ def read(
     """
     language, document = parse(text, language)
     if language is Language.P2:
-        visits = list(p2.read(document, seed, ephemerides))
-        _check_names(visits, ephemerides)
-        return visits
+        return _checked(p2.read(document, seed, ephemerides), ephemerides)
     if language is Language.STARLIST:
         raise RequestError("", "a starlist has targets only, no instrument: --to odl makes a document of it")
     blocks = odl.read(document, patterns, resolve=resolve, ephemerides=ephemerides)
-    visits = [make_visit(block, pointer) for block, pointer in zip(blocks, odl.pointers(document), strict=True)]
+    pointers = odl.pointers(document)
+    return _checked((make_visit(*pair) for pair in zip(blocks, pointers, strict=True)), ephemerides)
+
+
+def _checked(made: Iterable[Visit], ephemerides: Mapping[str, Ephemeris]) -> list[Visit]:
+    """Return the visits of a document that holds neither too many blocks nor files, each ephemeris with a target."""
+    visits: list[Visit] = []
+    files = 0
+    for visit in made:
+        visits.append(visit)
+        check_length(visits, "")
+        files += sum(len(run.steps) for run in visit.runs)
+        check_count(files, visit.pointer, MAX_FILES)
     _check_names(visits, ephemerides)
     return visits
 
@@ -142,6 +152,8 @@ def make_visit(block: ObservingBlock, pointer: str) -> Visit:
     modes = [info.mode for info in plugin.modes()]
     if mode not in modes:
         raise choice_error(f"{pointer}/instconfig/mode", mode, modes)
+    places = block.pattern.repeat * len(block.pattern.offsets)
+    check_count(places * sum(config.nexp for config in block.detconfig), pointer)
     category, kind = DPR_KEYWORDS.get(block.type, (None, None))
     name = block.name or f"{block.target.name if block.target else block.type}"
     title = f"{block.pattern.label}, {config.name or mode}"[:MAX_TEXT_LENGTH]

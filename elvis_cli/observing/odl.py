@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.observing import block as blocks
 from elvis_cli.observing.block import ObservingBlock
-from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, CheckedObject, abbreviate
+from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, CheckedObject, abbreviate, check_length
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.target import from_dict as read_target
 
@@ -165,8 +165,9 @@ def _collect(document: Any) -> dict[str, list[tuple[Any, str]]]:
     for n, entry in enumerate(entries):
         start = f"/{n}" if isinstance(document, list) else ""
         members = CheckedObject(entry, start, (*LIST_COMPONENTS, BLOCKS_KEY))
-        for key in lists:
-            lists[key] += [(node, f"{members.at(key)}/{i}") for i, node in enumerate(members.items(key))]
+        for key, collected in lists.items():
+            collected += [(node, f"{members.at(key)}/{i}") for i, node in enumerate(members.items(key))]
+            check_length(collected, members.at(key))
     return lists
 
 

@@ -20,10 +20,10 @@ from elvis_cli.errors import RequestError, choice_error
 from elvis_cli.instrument import registry
 from elvis_cli.observing import sequences, templates
 from elvis_cli.observing import target as targets
-from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, CheckedObject
+from elvis_cli.observing.checked_object import MAX_NESTING_DEPTH, CheckedObject, check_length
 from elvis_cli.observing.target import Target
 from elvis_cli.observing.templates import MODE_PARAMETER, Signatures, Template
-from elvis_cli.observing.visit import TemplateRun, Visit
+from elvis_cli.observing.visit import TemplateRun, Visit, check_count
 
 if TYPE_CHECKING:
     from elvis_cli.request.files.moving import Ephemeris
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 CONTAINERS = ("Folder", "Group", "Concatenation", "TimeLink")
 PATCH_KEY = "elvis"
 ROTATOR_MODES = {"SKY": "pa", "ELEV": "vertical", "STAT": "stationary"}
-MAX_TEMPLATE_FILES = 20000
-"""Most exposures of one template."""
 T = TypeVar("T")
 
 
@@ -65,6 +63,7 @@ def _tree(
     if depth > MAX_NESTING_DEPTH:
         raise RequestError(pointer, "nested too deeply")
     if isinstance(node, list):
+        check_length(node, pointer)
         for n, child in enumerate(node):
             yield from _tree(child, f"{pointer}/{n}", patch, make, depth + 1)
         return
@@ -182,8 +181,7 @@ def _template_run(
     timing = {name: chosen.pop(name) for name in list(chosen) if name in times}
     rng = random_streams.generator(seed, number, block % 2**32, f"jitter {template.id}", 0)
     steps = sequences.steps(template.sequence, values, rng)
-    if len(steps) > MAX_TEMPLATE_FILES:
-        raise RequestError(where, f"makes {len(steps)} files", allowed=f"at most {MAX_TEMPLATE_FILES}")
+    check_count(len(steps), where)
     cards = {
         f"ESO {name.replace('.', ' ')}": value
         for name, value in values.items()

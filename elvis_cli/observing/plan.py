@@ -85,8 +85,9 @@ def plan(visits: Sequence[Visit], options: Options) -> Iterator[Exposure]:
     clock: _Clock | None = None
     number = 0
     configured: tuple[str, str] | None = None
+    requests: dict[str, TemplateRequest] = {}
     for visit in visits:
-        planner = _VisitPlanner(visit, options)
+        planner = _VisitPlanner(visit, options, requests)
         clock = clock or _Clock(_whole_ms(options.start or planner.best_start(EPOCH)))
         planner.slew(clock)
         for run in visit.runs:
@@ -123,13 +124,15 @@ class _Clock:
 class _VisitPlanner:
     """The exposures of one visit, with the position of the telescope and the time as they go on."""
 
-    def __init__(self, visit: Visit, options: Options) -> None:
+    def __init__(self, visit: Visit, options: Options, requests: dict[str, TemplateRequest]) -> None:
+        """``requests`` are those of the visits before, by all that they depend on: many runs have the same."""
         self.visit, self.options = visit, options
         self.target = visit.target if visit.target is not None and visit.target.placed else None
         self.position = TelescopePosition()
         self.start = self.origin = datetime.min
         """Start of the block, and end of its acquisition: the time at which the target's coordinates hold."""
-        self._requests: dict[str, TemplateRequest] = {}
+        self._requests = requests
+        self._own_key = json.dumps([visit.instrument, visit.request, visit.target and dict(visit.target.mag)])
         self._arms: dict[str, tuple[str, ...]] = {}
         self._start_violations: tuple[Violation, ...] = ()
         self._stars: dict[str, Any] | None = None
@@ -141,9 +144,8 @@ class _VisitPlanner:
         """
         own = step if step is not None and step.has_own_readout else None
         arm = self.arms(run)[0] if arm is None else arm
-        key = json.dumps(
-            [run.number, own and [own.dit, own.count, own.dit_factor, own.calibration, dict(own.elvis)], arm]
-        )
+        own_key = own and [own.dit, own.count, own.dit_factor, own.calibration, dict(own.elvis)]
+        key = self._own_key + json.dumps([run.mode, dict(run.keys), dict(run.timing), run.calibration, own_key, arm])
         if key not in self._requests:
             self._requests[key] = template_request.make(self.visit, run, own, self.options.request, arm)
         return self._requests[key]

@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from numpy.random import Generator
 
 from elvis_cli.observing.frames import InstrumentFrame, SlitFrame
 from elvis_cli.observing.offset import TelescopeOffset
-from elvis_cli.observing.visit import ExposureStep
+from elvis_cli.observing.visit import MAX_BLOCK_FILES, ExposureStep
 
 Values = Mapping[str, Any]
 
 
 def steps(sequence: str, values: Values, rng: Generator) -> tuple[ExposureStep, ...]:
-    """Return the exposure steps of a sequence with the parameters ``values``; ``rng`` draws the jitter."""
-    return tuple(_SEQUENCES[sequence](values, rng))
+    """Return the exposure steps of a sequence with the parameters ``values``; ``rng`` draws the jitter.
+
+    Of a sequence with too many, one step more than `visit.MAX_BLOCK_FILES` is returned.
+    """
+    return tuple(islice(_SEQUENCES[sequence](values, rng), MAX_BLOCK_FILES + 1))
 
 
 def _repeat(step: ExposureStep, count: int) -> Iterator[ExposureStep]:

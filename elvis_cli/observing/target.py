@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -141,16 +142,11 @@ class Target:
             return self.ra, self.dec
         if self.frame == APPARENT:
             return _from_apparent(self.ra, self.dec, year)
-        coordinates = self.coord().icrs
-        return float(coordinates.ra.deg), float(coordinates.dec.deg)
+        return _to_icrs(self.ra, self.dec, self.frame, self.equinox)
 
     def coord(self) -> SkyCoord:
         """Return the coordinates as they are written, as astropy has them."""
-        from astropy.coordinates import FK4, FK5, ICRS, SkyCoord
-
-        frame = {"icrs": ICRS, "fk5": FK5, "fk4": FK4}[self.frame]
-        system = frame() if self.frame == "icrs" else frame(equinox=f"{'JB'[self.frame == 'fk4']}{self.equinox}")
-        return SkyCoord(self.ra, self.dec, unit="deg", frame=system)
+        return _coord(self.ra, self.dec, self.frame, self.equinox)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object that `from_dict` reads, without members that are None."""
@@ -181,6 +177,21 @@ class Target:
             "TCOMMENT": self.comment,
         }
         return {key: value for key, value in cards.items() if value is not None}
+
+
+def _coord(ra: float | None, dec: float | None, frame: str, equinox: float) -> SkyCoord:
+    from astropy.coordinates import FK4, FK5, ICRS, SkyCoord
+
+    kind = {"icrs": ICRS, "fk5": FK5, "fk4": FK4}[frame]
+    system = kind() if frame == "icrs" else kind(equinox=f"{'JB'[frame == 'fk4']}{equinox}")
+    return SkyCoord(ra, dec, unit="deg", frame=system)
+
+
+@lru_cache(maxsize=1024)
+def _to_icrs(ra: float, dec: float, frame: str, equinox: float) -> tuple[float, float]:
+    """Return ICRS coordinates (deg); kept, for astropy takes 10 ms and each file of a night asks for them."""
+    coordinates = _coord(ra, dec, frame, equinox).icrs
+    return float(coordinates.ra.deg), float(coordinates.dec.deg)
 
 
 def from_dict(

@@ -212,10 +212,7 @@ class Signatures:
 
     def timing(self, mode: str) -> dict[str, Parameter]:
         """Return DIT and the number of integrations of each arm, by the instrument's own names, as parameters."""
-        keys = list(registry.load(self.instrument).example(mode)["timesnr"])
-        dits = [Parameter(key, "number", low=1e-6, high=1e6, unit="s", about="integration time") for key in keys[::2]]
-        counts = [Parameter(key, "integer", low=1, high=1e6, about="integrations in a file") for key in keys[1::2]]
-        return {one.name: one for pair in zip(dits, counts, strict=True) for one in pair}
+        return dict(_timing(self.instrument, mode))
 
     def overheads(self, keys: Mapping[str, Any]) -> Overheads:
         """Return the times of the instrument in a configuration; a key's option may have times of its own."""
@@ -229,9 +226,22 @@ class Signatures:
 
     def keys(self, mode: str) -> dict[str, Parameter]:
         """Return the keys of a mode as parameters."""
-        plugin: Any = registry.load(self.instrument)
-        table = plugin.keys(mode) if hasattr(plugin, "keys") else {}
-        return {name: p for key, one in table.items() for name, p in _keys(key, one)}
+        return dict(_mode_keys(self.instrument, mode))
+
+
+@cache
+def _timing(instrument: str, mode: str) -> Mapping[str, Parameter]:
+    keys = list(registry.load(instrument).example(mode)["timesnr"])
+    dits = [Parameter(key, "number", low=1e-6, high=1e6, unit="s", about="integration time") for key in keys[::2]]
+    counts = [Parameter(key, "integer", low=1, high=1e6, about="integrations in a file") for key in keys[1::2]]
+    return {one.name: one for pair in zip(dits, counts, strict=True) for one in pair}
+
+
+@cache
+def _mode_keys(instrument: str, mode: str) -> Mapping[str, Parameter]:
+    plugin: Any = registry.load(instrument)
+    table = plugin.keys(mode) if hasattr(plugin, "keys") else {}
+    return {name: p for key, one in table.items() for name, p in _keys(key, one)}
 
 
 def _keys(key: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Parameter]]:

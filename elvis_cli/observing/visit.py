@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from elvis_cli.errors import RequestError
 from elvis_cli.observing.offset import TelescopeOffset
 from elvis_cli.observing.target import Target
 
@@ -65,6 +66,18 @@ class TemplateRun:
     returns: bool = True
     """Whether the telescope returns to the target at the end."""
     cards: Mapping[str, Any] = field(default_factory=dict)
+
+
+MAX_BLOCK_FILES = 20_000
+"""Files of one template, or of one block."""
+MAX_FILES = 100_000
+"""Steps of all blocks of a document: each is planned, and most are a file."""
+
+
+def check_count(files: int, pointer: str, most: int = MAX_BLOCK_FILES) -> None:
+    """Raise RequestError if a template, a block or a document makes too many files."""
+    if files > most:
+        raise RequestError(pointer, "makes too many files", allowed=f"at most {most}")
 
 
 @dataclass(frozen=True, slots=True)

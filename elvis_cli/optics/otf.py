@@ -172,7 +172,7 @@ class _Maker:
         for scale, weight, rho, telescope in zip(
             self.scale, self.weight, self.shifts_coarse, self.telescope_coarse, strict=True
         ):
-            otf[: len(rho), : len(rho)] += weight * telescope * np.exp(np.float32(scale) * wavefront.structure(rho)[0])
+            otf[: len(rho), : len(rho)] += weight * telescope * np.exp(np.float32(scale) * wavefront.even(rho))
         k = np.arange(size)
         # falls smoothly to 1e-6 where the grid ends: rings of the core would show in the wings
         otf *= np.exp(-14.0 * (np.hypot(k, k[:, None]) / (grid.nc / 2)) ** 4)

@@ -11,6 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from elvis_cli import __version__
 from elvis_cli.errors import UsageError
+from elvis_cli.model.limits import MAX_PIPE_BYTES, read_all
 from elvis_cli.preview import image, mosaic, plot, source, stretch, terminal
 from elvis_cli.preview.sheet import Picture
 from elvis_cli.preview.stretch_kind import StretchKind
@@ -113,7 +114,7 @@ def _seekable(file: File) -> BinaryIO | str | os.PathLike[str]:
         return file
     if isinstance(file, bytes):
         return BytesIO(file)
-    return file if file.seekable() else BytesIO(file.read())
+    return file if file.seekable() else BytesIO(read_all(file, MAX_PIPE_BYTES))
 
 
 def _check(kind: StretchKind | None, limits: Limits) -> None:

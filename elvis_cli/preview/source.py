@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 import os
 import re
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from elvis_cli.errors import ElvisError, RequestError, ResourceError, UsageError, nearest_name
+from elvis_cli.errors import RequestError, UsageError, nearest_name
 from elvis_cli.preview.image import Caption
 from elvis_cli.preview.mosaic import Float32, Floats, Plane
 from elvis_cli.preview.plot import Column, Curves
@@ -96,47 +93,14 @@ def open_source(source: BinaryIO | str | os.PathLike[str], extension: str | None
     RequestError
         It is not a FITS file, it is damaged (which may be found only when its rows are read), or holds nothing to draw.
     """
-    try:
-        with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
-            warnings.simplefilter("always")
-            with _opened(source) as hdus:
-                found = _choose(_listed(hdus), extension)
-                for warning in caught:
-                    if "truncated" in str(warning.message) or "Error validating header" in str(warning.message):
-                        raise RequestError("", "a damaged FITS file: it ends too early, or goes on as no FITS file")
-                yield found
-    except ElvisError:
-        raise
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise ResourceError(f"cannot read {error.filename}: {error.strerror}") from error
-    except OSError as error:
-        raise RequestError("", f"not a FITS file: {_line(error)}") from error
-    except Exception as error:  # astropy meets damage with any exception there is
-        raise RequestError("", f"a damaged FITS file: {type(error).__name__}: {_line(error)}") from error
-
-
-def _opened(source: BinaryIO | str | os.PathLike[str]) -> fits.HDUList:
-    """Return the HDUs of a source whose sizes can be believed; a pipe is read first.
-
-    Raises
-    ------
-    OSError
-        It cannot be opened.
-    ValueError
-        It is refused.
-    """
-    if isinstance(source, (str, os.PathLike)):
-        if not stat.S_ISFIFO(os.stat(source).st_mode):
-            return guard.open_fits(Path(source))
-        with open(source, "rb") as pipe:
-            source = BytesIO(pipe.read())
-    end = guard.check_fits(source, source.seek(0, os.SEEK_END))
-    source.seek(0)
-    return fits.open(BytesIO(source.read(end)) if end else source, memmap=False)
-
-
-def _line(error: Exception) -> str:
-    return printable(str(error))[:200]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with guard.opened(source) as hdus:
+            found = _choose(_listed(hdus), extension)
+            for warning in caught:
+                if "truncated" in str(warning.message) or "Error validating header" in str(warning.message):
+                    raise RequestError("", "a damaged FITS file: it ends too early, or goes on as no FITS file")
+            yield found
 
 
 def _listed(hdus: fits.HDUList) -> list[Any]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 
 from elvis_cli.base.arrays import Image
 from elvis_cli.errors import ResourceError, UsageError
+from elvis_cli.request.files import guard
 
 
 @dataclass(slots=True, eq=False)
@@ -54,8 +54,7 @@ class RawFile:
 
     def read(self, chip: str) -> tuple[Image, Any]:
         """Return the pixels (ADU, float32) and the header of one chip."""
-        opened = fits.open(self.source if isinstance(self.source, Path) else io.BytesIO(self.source), memmap=False)
-        with opened as hdus:
+        with guard.opened(self.source) as hdus:
             hdu = hdus[chip]
             return np.ascontiguousarray(hdu.data, dtype=np.float32), hdu.header.copy()
 
@@ -71,23 +70,19 @@ def open_all(sources: Sequence[Path | bytes]) -> list[RawFile]:
         A file is no FITS file, or has no raw frame in it.
     """
     files = sorted((_open(source) for source in sources), key=lambda each: (each.mjd, each.name))
-    names = [each.name for each in files]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(each.name for each in files).items():
+        if count > 1:
             raise UsageError(f"two files are the same exposure: ARCFILE is {name} in both")
     return files
 
 
 def _open(source: Path | bytes) -> RawFile:
     shown = str(source) if isinstance(source, Path) else "a file in memory"
-    try:
-        with fits.open(source if isinstance(source, Path) else io.BytesIO(source), memmap=True) as hdus:
-            primary = hdus[0].header.copy()
-            frames = [hdu for hdu in hdus[1:] if _is_frame(hdu)]
-            chips = tuple(str(hdu.name) for hdu in frames)
-            windows = tuple(_window(hdu.header) for hdu in frames)
-    except OSError as error:
-        raise ResourceError(f"{shown} cannot be read: {error}", path=shown) from None
+    with guard.opened(source) as hdus:
+        primary = hdus[0].header.copy()
+        frames = [hdu for hdu in hdus[1:] if _is_frame(hdu)]
+        chips = tuple(str(hdu.name) for hdu in frames)
+        windows = tuple(_window(hdu.header) for hdu in frames)
     if not chips:
         raise ResourceError(f"{shown} has no raw frame: no image extension with BUNIT adu", path=shown)
     name = primary.get("ARCFILE") or (source.name if isinstance(source, Path) else "")

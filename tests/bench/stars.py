@@ -33,7 +33,7 @@ def observation(count: int) -> pipeline.PreparedExposure:
         "catalogue": {"x": x.tolist(), "y": y.tolist(), "mag": rng.uniform(18, 24, count).tolist()},
     }
     ready = pipeline.prepare(parse.read(json.dumps(document)))
-    zones = replace(ready.renderer.zones, cores=ready.renderer.psf.fine[:1], pitch=0.0)  # type: ignore[type-var]
+    zones = replace(ready.renderer.zones, cores=ready.renderer.psf.fine[:1].__getitem__, pitch=0.0)  # type: ignore[type-var]
     return replace(ready, renderer=replace(ready.renderer, zones=zones))
 
 

@@ -53,7 +53,7 @@ def add_profile(image: Any, x: float, y: float, index: float, radius: float, psf
 
 
 def zones(pitch: float, *sigmas: float) -> many_stars.PsfGrid:
-    return many_stars.PsfGrid(spread(sigmas[0]), spread(*sigmas).fine, pitch, PLACES)
+    return many_stars.PsfGrid(spread(sigmas[0]), spread(*sigmas).fine.__getitem__, pitch, PLACES)
 
 
 def star(x: float, y: float, sigma: float = 2.5, size: int = 128) -> np.ndarray:
@@ -232,6 +232,14 @@ def test_stars_far_outside_the_field_need_no_psf(micado) -> None:
     camera = crowded(micado, {"x0": 0, "y0": 0, "nx": 64, "ny": 64}, x, y)
     assert camera.zones is not None
     assert len(camera.zones.places) <= 8  # of the 160 around these stars
+
+
+def test_a_window_makes_the_psfs_of_its_own_zones_only(micado) -> None:
+    x, y = np.random.default_rng(1).uniform(-25.0, 25.0, (2, 200))
+    camera = crowded(micado, {"x0": 0, "y0": 0, "nx": 64, "ny": 64}, x, y)
+    camera.illuminate(camera.setup.detector.chip(5), camera.setup.frame.window)
+    assert len(camera.zones.places) > 100
+    assert 0 < len(camera.zones.cores.known) < 20
 
 
 @pytest.mark.parametrize(("mode", "least", "most"), [("scao", 0.999, 1.001), ("mcao", 0.3, 0.7)])

@@ -7,6 +7,7 @@ D(rad2) = (2 pi / lambda)^2 D(nm2). Spectra are W(f) in nm2 m2, spatial frequenc
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,16 +38,29 @@ class Wavefront:
 
         ``rho`` is in m; o is None where it vanishes.
         """
+        if self.spectrum is None:
+            return self.even(rho), None
+        plus, minus = self.spectrum
+        half = (0.5 * (plus - minus)).astype(np.float32)
+        sin = _weighted(np.sin, len(plus), self.df, rho)
+        return self.even(rho), 2.0 * product(product(sin.T, half), sin) if half.any() else None
+
+    def even(self, rho: Floats) -> Real:
+        """Return the part e of `structure`: the mean of D(rho[i], rho[j]) and D(rho[i], -rho[j]), nm2."""
         even = np.interp(np.hypot(rho, rho[:, None]), self.shift, self.isotropic).astype(np.float32)
         if self.spectrum is None:
-            return even, None
+            return even
         plus, minus = self.spectrum
-        weight = quadrant_weights(len(plus), self.df)
-        phase = 2 * math.pi * self.df * np.outer(np.arange(len(plus)), rho)
-        cos, sin = ((weight[:, None] * wave).astype(np.float32) for wave in (np.cos(phase), np.sin(phase)))
-        mean, half = ((0.5 * part).astype(np.float32) for part in (plus + minus, plus - minus))
+        mean = (0.5 * (plus + minus)).astype(np.float32)
+        cos = _weighted(np.cos, len(plus), self.df, rho)
         even += np.float32(2.0 * integral(mean, mean, self.df)) - 2.0 * product(product(cos.T, mean), cos)
-        return even, 2.0 * product(product(sin.T, half), sin) if half.any() else None
+        return even
+
+
+def _weighted(wave: Callable[[Floats], Floats], size: int, df: float, rho: Floats) -> Real:
+    """Return the weighted cosines or sines of ``size`` frequencies (rows), multiples of ``df``, at shifts (columns)."""
+    phase = 2 * math.pi * df * np.outer(np.arange(size), rho)
+    return (quadrant_weights(size, df)[:, None] * wave(phase)).astype(np.float32)
 
 
 def quadrant_weights(size: int, step: float) -> Floats:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
-from elvis_cli.errors import ElvisError, UsageError
-from elvis_cli.model.limits import DEFAULT, Limits
+from elvis_cli.errors import ElvisError, RequestError, ResourceError, UsageError
+from elvis_cli.model.limits import DEFAULT, MAX_PIPE_BYTES, Limits, read_all
 from elvis_cli.request.files.errors import one_line
 
 if TYPE_CHECKING:
@@ -137,6 +137,49 @@ def open_fits(path: Path) -> fits.HDUList:
     content.truncate(end)  # astropy reads on behind the last HDU, and may not come to an end
     content.seek(0)
     return fits.open(content)
+
+
+@contextmanager
+def opened(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[fits.HDUList]:
+    """Yield the HDUs of a FITS file whose sizes can be believed: a path, also of a pipe, bytes, or a file that seeks.
+
+    Any exception inside the context that is not ours is taken as damage: some is found when pixels are read.
+
+    Raises
+    ------
+    ResourceError
+        There is no such file.
+    RequestError
+        It is not FITS, or damaged, or a pipe that does not end.
+    """
+    import numpy as np
+
+    try:
+        with np.errstate(all="ignore"), _hdus(source) as hdus:
+            yield hdus
+    except (ElvisError, MemoryError):
+        raise
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise ResourceError(f"cannot read {error.filename}: {error.strerror}") from error
+    except OSError as error:
+        raise RequestError("", f"not a FITS file: {one_line(error)}") from error
+    except Exception as error:  # astropy meets damage with any exception there is
+        raise RequestError("", f"a damaged FITS file: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _hdus(source: str | os.PathLike[str] | bytes | BinaryIO) -> fits.HDUList:
+    """Return the HDUs of what `opened` reads; OSError or ValueError refuses it."""
+    from astropy.io import fits
+
+    if isinstance(source, (str, os.PathLike)):
+        if not stat.S_ISFIFO(os.stat(source).st_mode):
+            return open_fits(Path(source))
+        with open(source, "rb") as pipe:
+            source = read_all(pipe, MAX_PIPE_BYTES)
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    end = check_fits(file, file.seek(0, os.SEEK_END))
+    file.seek(0)
+    return fits.open(BytesIO(file.read(end)) if end else file, memmap=False)
 
 
 def check_fits(file: IO[bytes], end: int) -> int:
