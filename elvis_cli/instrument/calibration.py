@@ -12,13 +12,14 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.dates import parse_date
-from elvis_cli.errors import RequestError, ResourceError
+from elvis_cli.errors import RequestError, ResourceError, nearest_name
 from elvis_cli.instrument.sourced_table import SourcedTable, read
 from elvis_cli.light import cells, etalon
 from elvis_cli.model.calibration import KINDS, POINTER, WAVELENGTH_KINDS, Calibration, Etalon, Lamp
 from elvis_cli.model.request import Brightness, Morphology, Request, Sed, Target
 from elvis_cli.model.setup import Setup
-from elvis_cli.scene import templates
+from elvis_cli.scene import standards, templates
+from elvis_cli.scene.standards import StandardStar
 from elvis_cli.sky.pointing import observe
 
 _LAMP_NAMES = {
@@ -69,7 +70,9 @@ def make(
     arm = "spec" if "spectrograph" in facts else "img"
     cards["ESO TPL ID"] = table.text("template", f"{facts.text('name').upper()}_{arm}_cal_{name}")
     cards["ESO TPL NAME"] = f"Calibration: {name}"
-    cards["OBJECT"] = cards["ESO DPR TYPE"] if result.standard is None else _star_name(result.standard)
+    cards["OBJECT"] = cards["ESO DPR TYPE"]
+    if result.standard is not None:
+        cards["OBJECT"] = request.elvis.standard.name or _star_name(result.standard)
     return result, cards
 
 
@@ -152,6 +155,9 @@ def _standard(request: Request, facts: SourcedTable) -> Target:
     if table.tree:
         brightness = Brightness("mag", table.number("mag", "mag"), table.text("band"), table.text("system", "vega"))
         star = Target(brightness=brightness, sed=_template(table.text("sed")))
+    if request_keys.name is not None:
+        row = _catalogued(request_keys.name, request_keys.band or star.brightness.band)
+        star = Target(brightness=Brightness("mag", row.mag, row.band, row.system), sed=_template(row.sed))
     if request_keys.sed is not None:
         star = replace(star, sed=_template(request_keys.sed))
         try:
@@ -167,6 +173,25 @@ def _standard(request: Request, facts: SourcedTable) -> Target:
             "/elvis/standard", "the brightness of the target, which it takes in part, is not a magnitude"
         )
     return replace(star, brightness=replace(star.brightness, **changes))
+
+
+def _catalogued(name: str, band: str) -> StandardStar:
+    """Return a star of the catalogue of standards in a band."""
+    stars = standards.read()
+    rows = [star for star in standards.named([name], stars) if star.ra is not None]
+    if not rows:
+        allowed = sorted({star.name for star in stars})
+        raise RequestError(
+            "/elvis/standard/name", "is not in the catalogue of standards", found=name, allowed=allowed,
+            nearest=nearest_name(name, allowed),
+        )  # fmt: skip
+    row = next((star for star in rows if star.band[:1].lower() == band[:1].lower()), None)
+    if row is None:
+        raise RequestError(
+            "/elvis/standard/band", f"the catalogue has no magnitude of {rows[0].name} in this band", found=band,
+            allowed=[star.band for star in rows],
+        )  # fmt: skip
+    return row
 
 
 def _star_name(star: Target) -> str:

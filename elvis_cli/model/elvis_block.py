@@ -250,6 +250,8 @@ class Standard:
     system: str | None = None
     sed: str | None = None
     """``catalog:id``."""
+    name: str | None = None
+    """Of a star in the catalogue of standards."""
 
 
 @dataclass(frozen=True, slots=True)

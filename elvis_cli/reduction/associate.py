@@ -160,13 +160,21 @@ def _with_calibrations(own: FileSet, files: Sequence[RawFile]) -> FileSet:
 
     own.bias = take(lambda one: one.type == "BIAS") if own.ccd else []
     own.dark = take(lambda one: one.type == "DARK" and math.isclose(one.dit, first.dit))
-    own.flat = take(lambda one: one.type in FLATS and setting(one) == light)
+    own.flat = _same_time(take(lambda one: one.type in FLATS and setting(one) == light), first.dit)
     own.linearity = take(lambda one: one.type in LINEARITY)
     own.sky = take(lambda one: one.type == "SKY" and setting(one) == light and math.isclose(one.dit, first.dit))
     if own.flat:
         own.flat_dark = take(lambda one: one.type == "DARK" and math.isclose(one.dit, own.flat[0].dit))
     own.missing = list(_missing(own, files))
     return own
+
+
+def _same_time(flats: Sequence[RawFile], dit: float) -> list[RawFile]:
+    """Return the flats of one integration time, the nearest to ``dit``: others would need another dark."""
+    if not flats:
+        return []
+    best = min((one.dit for one in flats), key=lambda each: (abs(math.log(max(each, 1e-6) / max(dit, 1e-6))), each))
+    return [one for one in flats if math.isclose(one.dit, best)]
 
 
 def _missing(own: FileSet, files: Sequence[RawFile]) -> Iterable[Missing]:

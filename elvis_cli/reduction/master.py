@@ -167,16 +167,16 @@ def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Fl
     The lamp is constant, so that the corrected level is proportional to the integration time: least squares of
     r t = x + a x2 + b x3 in the medians x of the frames, relative errors alike. Pairs with the lamp off are left out.
     """
-    times, levels = [], []
+    rows = []
     for file in files:
         image = file.read(chip)[0]
         if masters.bias is not None:
             image = image - masters.bias
-        times.append(file.dit)
-        levels.append(float(np.median(image)))
-    t, x = np.array(times), np.array(levels)
+        level = float(np.median(image))
+        rows.append((file.dit, level, float(np.median(np.abs(image - level))) / max(level, 1e-30)))
+    t, x, spread = np.array(rows).T
     lit = x > 0.05 * x.max()
-    t, x = _before_saturation(t[lit], x[lit])
+    t, x = _before_saturation(t[lit], x[lit], spread[lit])
     if len(np.unique(t)) < 4:
         return None, float("inf")
     # (x + a x2 + b x3) / r = t: linear in 1/r, a/r, b/r
@@ -187,13 +187,17 @@ def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Fl
     return np.array([two / one / unit, three / one / unit**2]), float(unit)
 
 
-def _before_saturation(t: Floats, x: Floats) -> tuple[Floats, Floats]:
-    """Return times and levels up to where the level rises by less than half of what it did at first."""
+def _before_saturation(t: Floats, x: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """Return times and levels up to where the level rises by less than half of what it did at first, or clips.
+
+    ``spread`` is the relative scatter of each frame's pixels: where they clip it falls to less than half of that below.
+    """
     order = np.argsort(t, kind="stable")
-    t, x = t[order], x[order]
+    t, x, spread = t[order], x[order], spread[order]
     slopes = np.gradient(x, t) if len(np.unique(t)) == len(t) and len(t) > 2 else x / t
-    flat = np.flatnonzero(slopes < 0.5 * slopes[0])
-    return (t[: flat[0]], x[: flat[0]]) if flat.size else (t, x)
+    clipped = np.concatenate([[False], spread[1:] < 0.5 * np.minimum.accumulate(spread)[:-1]])
+    bad = np.flatnonzero((slopes < 0.5 * slopes[0]) | clipped)
+    return (t[: bad[0]], x[: bad[0]]) if bad.size else (t, x)
 
 
 def saturated(image: Image, limit: float) -> Flags:

@@ -127,7 +127,7 @@ def limits(product: ImageProduct) -> Iterator[Card]:
     radius = max(chip.fwhm, 1.0)
     faint = max(each.limit for each in product.chips)
     if faint > 0:
-        limit = zero.ab - 2.5 * np.log10(faint) + zero.correction(radius)
+        limit = zero.ab - 2.5 * np.log10(faint) + zero.correction(radius, chip.fwhm)
         yield "ABMAGLIM", round(float(limit), 3), "[mag] AB, point source of 5 sigma"
 
 

@@ -18,6 +18,8 @@ from elvis_cli.reduction.associate import FileSet, check, product_name, setting
 from elvis_cli.reduction.combine import Stack
 from elvis_cli.reduction.frame import BAD, Frame
 from elvis_cli.reduction.raw import RawFile
+from elvis_cli.scene import standards
+from elvis_cli.scene.standards import StandardStar
 
 WELL_SAMPLED = 2.2
 """Pixels of FWHM from which the kernel is lanczos3."""
@@ -188,10 +190,13 @@ def _zero_point(files: FileSet, options: Options, notes: list[str]) -> zeropoint
         notes.append("no standard star (DPR TYPE STD) with this setting: fluxes are not calibrated")
         return None
     standard = files.standard.science[0]
-    names = zeropoint.star_names(standard.header)
-    star = zeropoint.select(names, zeropoint.read_standards(options.standards))
+    names, filters = zeropoint.star_names(standard.header), " ".join(filter_names(standard))
+    star = zeropoint.select(names, standards.read(options.standards), filters)
     if star is None:
-        notes.append(f"the standard star {names[0]!r} is not in the catalogue (--standards): fluxes are not calibrated")
+        notes.append(
+            f"the standard star {names[0]!r} is not in the catalogue (--standards), or not in the band of "
+            f"{filters or 'no filter'}: fluxes are not calibrated"
+        )
         return None
     image = None
     for chip in standard.chips:
@@ -203,9 +208,8 @@ def _zero_point(files: FileSet, options: Options, notes: list[str]) -> zeropoint
         x, y = _place(star, standard, image.grid)
         break
     if image is None:
-        notes.append(f"the standard star {star['name']} is on no chip: fluxes are not calibrated")
+        notes.append(f"the standard star {star.name} is on no chip: fluxes are not calibrated")
         return None
-    filters = " ".join(filter_names(standard))
     try:
         zero = zeropoint.measure(image.stack, (x, y), star, filters, image.fwhm)
     except ResourceError as error:
@@ -216,11 +220,11 @@ def _zero_point(files: FileSet, options: Options, notes: list[str]) -> zeropoint
     return zero
 
 
-def _place(star: Any, file: RawFile, on: Any) -> tuple[float, float]:
+def _place(star: StandardStar, file: RawFile, on: Any) -> tuple[float, float]:
     """Return where a star falls (pixels from 0): its own place, or else where the telescope was asked to point."""
     wcs = on.wcs if isinstance(on, grid.Grid) else grid.wcs_of(on)
-    if star.get("ra") and star.get("dec"):
-        ra, dec = float(star["ra"]), float(star["dec"])
+    if star.ra is not None and star.dec is not None:
+        ra, dec = star.ra, star.dec
     else:
         ra, dec = (_degrees(file.get(f"ESO TEL TARG {key}"), hours) for key, hours in (("ALPHA", 15.0), ("DELTA", 1.0)))
     x, y = wcs.all_world2pix([ra], [dec], 0, quiet=True)

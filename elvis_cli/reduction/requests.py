@@ -19,6 +19,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.model.request import Request
 from elvis_cli.product.fits import request_json
 from elvis_cli.request import parse
+from elvis_cli.scene import standards
 from elvis_cli.sky.pointing import observe
 
 DITHERS = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
@@ -32,6 +33,8 @@ LEVELS = (0.1, 0.3, 0.5, 0.8, 1.0, 1.3, 1.6, 1.8)
 OVERHEAD = 20.0
 """Seconds between exposures."""
 STANDARD_BANDS = ("V", "R", "I", "J", "H", "K", "L", "M", "N")
+MAX_FAINTER = 3.0
+"""Magnitudes that a real standard star may be fainter than the brightest that does not saturate."""
 FAINTEST = 20
 """Magnitude of the faintest made-up standard star."""
 
@@ -147,8 +150,9 @@ def _plain(document: Document) -> Document:
 def _standard(document: Document, ready: pipeline.PreparedExposure) -> Document | None:
     """Return the request of a standard star in the middle of the field, as long as the first exposure of the target.
 
-    It is the made-up star of the catalogue one magnitude fainter than the brightest that does not saturate, in the band
-    of the target's magnitude. None if the instrument takes no such frame, or none fits.
+    It is the brightest star of the catalogue that does not saturate, in the band of the target's magnitude; if all do,
+    a made-up A0V star one magnitude fainter than the brightest that does not. None if the instrument takes no such
+    frame, or none fits.
     """
     made = _plain(document)
     brightness = ready.request.target.brightness
@@ -168,6 +172,12 @@ def _standard(document: Document, ready: pipeline.PreparedExposure) -> Document 
         bright, faint = (middle, faint) if _saturates(star.prediction.cards()) else (bright, middle)
     if faint > FAINTEST:
         return None
+    real = [star for star in standards.read() if star.band == band and faint <= star.mag <= faint + MAX_FAINTER]
+    if real:
+        chosen = min(real, key=lambda star: star.mag)
+        made["elvis"]["standard"] = {"name": chosen.name, "band": band}
+        made["elvis"]["pointing"] = {**made["elvis"].get("pointing", {}), "ra": chosen.ra, "dec": chosen.dec}
+        return made
     made["elvis"]["standard"]["mag"] = min(faint + 1, FAINTEST)
     return made
 

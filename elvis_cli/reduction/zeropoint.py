@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,20 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.detection import apertures, sources
 from elvis_cli.errors import ResourceError
 from elvis_cli.reduction.combine import UNSEEN, Stack
+from elvis_cli.reduction.frame import SATURATED
+from elvis_cli.scene import standards
+from elvis_cli.scene.standards import StandardStar
 
-CATALOGUE = Path(__file__).with_name("standards.csv")
 AB_MINUS_VEGA = {
     "u": 0.91, "b": -0.09, "g": 0.0, "v": 0.02, "r": 0.21, "i": 0.45, "z": 0.54, "y": 0.634, "j": 0.91, "h": 1.39,
     "k": 1.85, "l": 2.76, "m": 3.40, "n": 5.20,
 }  # fmt: skip
 """m(AB) - m(Vega) of the band that a filter's first letter names: Blanton & Roweis 2007, AJ 133, 734, table 1 (u to K),
 Hewett et al. 2006, MNRAS 367, 454 (z, Y); L, M, N from the flux of Vega, 3631 Jy over 285, 158 and 30 Jy."""
-COLUMNS = ("name", "ra", "dec", "band", "mag", "system", "error", "sed", "source")
+PRECISION = 0.003
+"""Relative error of a star's light that is good enough to go on outwards."""
+MIN_FWHM = 3.0
+"""FWHM: radius of the smallest circle that counts as all light."""
 ALIASES = {
     "xi": "i",
     "xy": "y",
@@ -49,52 +53,53 @@ class ZeroPoint:
     """Pixels."""
     encircled: Floats
     """Fraction of the light in circles of these radii."""
+    fwhm: float
+    """Pixels, of the star's image."""
 
-    def correction(self, radius: float) -> float:
-        """Return the magnitudes to add to a magnitude in a circle of ``radius`` pixels."""
-        return 2.5 * math.log10(float(np.interp(radius, self.radii, self.encircled)))
+    def correction(self, radius: float, fwhm: float) -> float:
+        """Return the magnitudes to add to a magnitude in a circle of ``radius`` pixels on an image of ``fwhm`` pixels.
 
-
-def read_standards(path: Path | None = None) -> dict[str, dict[str, str]]:
-    """Return the rows of a catalogue of standards by name; None is the one that ships.
-
-    Raises
-    ------
-    ResourceError
-        The file cannot be read or has not the columns.
-    """
-    import csv
-
-    path = path or CATALOGUE
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    except OSError as error:
-        raise ResourceError(f"--standards: {path} cannot be read: {error.strerror}", path=str(path)) from None
-    for row in rows:
-        lacking = [name for name in COLUMNS[:6] if row.get(name) is None]
-        if lacking:
-            raise ResourceError(f"--standards: {path} has no column {', '.join(lacking)}", path=str(path))
-    return {row["name"].strip(): row for row in rows}
+        The curve of growth of the standard star is taken at the same number of FWHM: its airmass is another.
+        """
+        return 2.5 * math.log10(float(np.interp(radius * self.fwhm / fwhm, self.radii, self.encircled)))
 
 
-def ab_offset(filters: str) -> float | None:
-    """Return m(AB) - m(Vega) of a filter, None if its name tells no band."""
+def band_of(filters: str) -> str | None:
+    """Return the letter of the band of a filter, None if its name tells none."""
     for word in filters.split():
         name = word.lower()
         for alias, band in ALIASES.items():
             if name.startswith(alias):
-                return AB_MINUS_VEGA[band]
+                return band
         if name[:1] in AB_MINUS_VEGA and name not in ("open", "nond", "none"):
-            return AB_MINUS_VEGA[name[:1]]
+            return name[:1]
     return None
 
 
-def measure(stack: Stack, place: tuple[float, float], star: Mapping[str, str], filters: str, fwhm: float) -> ZeroPoint:
+def ab_offset(filters: str) -> float | None:
+    """Return m(AB) - m(Vega) of a filter, None if its name tells no band."""
+    band = band_of(filters)
+    return None if band is None else AB_MINUS_VEGA[band]
+
+
+def select(names: Sequence[str], stars: Sequence[StandardStar], filters: str) -> StandardStar | None:
+    """Return the standard that the first of ``names`` is, in the band of a filter.
+
+    None if none is, or if it has no magnitude there. A star of type A0V has the same Vega magnitude in all bands.
+    """
+    band = band_of(filters)
+    rows = standards.named(names, stars)
+    for star in rows:
+        if band is not None and star.band[:1].lower() == band:
+            return star
+    return next((star for star in rows if star.sed == "Pickles:A0V" and star.system.lower() == "vega"), None)
+
+
+def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filters: str, fwhm: float) -> ZeroPoint:
     """Return the zero point from the image of a star near ``place`` (pixels from 0).
 
     All its light is that within the largest circle that fits with its annulus of sky into the image and whose error is
-    below 0.3 %; its profile inside is its curve of growth.
+    below 0.3 %, or twice the least there is, but no smaller than 3 FWHM; its profile inside is its curve of growth.
 
     Raises
     ------
@@ -103,14 +108,13 @@ def measure(stack: Stack, place: tuple[float, float], star: Mapping[str, str], f
     """
     good = (stack.dq & UNSEEN) == 0
     found = sources.find(stack.sci, stack.err, good, fwhm, 20.0)
-    if found.x.size == 0:
-        raise ResourceError(f"the standard star {star['name']} is not in its frame")
     near = np.hypot(found.x - place[0], found.y - place[1])
-    reach = max(20.0 * fwhm, 40.0)
-    candidates = np.flatnonzero(near < reach)
-    best = (
-        candidates[np.argmax(found.significance[candidates])] if candidates.size else int(np.argmax(found.significance))
-    )
+    candidates = np.flatnonzero(near < max(20.0 * fwhm, 40.0))
+    if _saturated(stack, place, fwhm):
+        raise ResourceError(f"the standard star {star.name} is saturated")
+    if candidates.size == 0:
+        raise ResourceError(f"the standard star {star.name} is not in its frame")
+    best = candidates[np.argmax(found.significance[candidates])]
     x, y = found.x[best : best + 1], found.y[best : best + 1]
     ny, nx = stack.sci.shape
     room = min(float(x[0]), float(y[0]), nx - 1 - float(x[0]), ny - 1 - float(y[0]))
@@ -119,25 +123,28 @@ def measure(stack: Stack, place: tuple[float, float], star: Mapping[str, str], f
     ring = (most * 1.05, most * 1.35)
     fluxes = [apertures.measure(stack.sci, stack.err, good, x, y, float(radius), ring) for radius in radii]
     curve, errors = (np.array([float(getattr(each, name)[0]) for each in fluxes]) for name in ("flux", "error"))
-    precise = np.flatnonzero(errors < 0.003 * np.maximum(curve, 1e-30))
-    last = int(precise[-1]) if precise.size else int(np.argmax(curve / errors))
+    relative = errors / np.maximum(curve, 1e-30)
+    precise = np.flatnonzero(relative < max(PRECISION, 2.0 * float(relative.min())))
+    last = min(max(int(precise[-1]), int(np.searchsorted(radii, MIN_FWHM * fwhm))), radii.size - 1)
     curve = np.maximum.accumulate(curve[: last + 1])
     rate, error = float(curve[-1]), float(errors[last])
-    magnitude = float(star["mag"])
+    magnitude = star.mag
     offset = ab_offset(filters)
-    if star["system"].lower() == "ab":
+    if star.system.lower() == "ab":
         magnitude -= offset or 0.0
     zero = magnitude + 2.5 * math.log10(rate)
-    sigma = math.hypot(2.5 / math.log(10) * error / rate, float(star.get("error") or 0.0))
+    sigma = math.hypot(2.5 / math.log(10) * error / rate, star.error)
     return ZeroPoint(
-        zero, sigma, None if offset is None else zero + offset, star["name"], radii[: last + 1], curve / rate
+        zero, sigma, None if offset is None else zero + offset, star.name, radii[: last + 1], curve / rate, fwhm
     )
 
 
-def select(names: Sequence[str], standards: Mapping[str, Mapping[str, str]]) -> Mapping[str, str] | None:
-    """Return the first of ``names`` that is a standard, None if none is."""
-    folded = {key.casefold(): value for key, value in standards.items()}
-    return next((folded[name.strip().casefold()] for name in names if name.strip().casefold() in folded), None)
+def _saturated(stack: Stack, place: tuple[float, float], fwhm: float) -> bool:
+    """Return whether pixels about a place are saturated."""
+    reach = max(round(5.0 * fwhm), 10)
+    x, y = (round(value) for value in place)
+    near = stack.dq[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)]
+    return bool(np.any(near & SATURATED))
 
 
 def star_names(header: Any) -> list[str]:

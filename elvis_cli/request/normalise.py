@@ -395,7 +395,7 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         calibration=block.get("calibration"),
         barycentric=bool(block.get("barycentric")),
         lamp=_number(block.get("lamp")),
-        standard=Standard(**{key: (block.get("standard") or {}).get(key) for key in ("mag", "band", "system", "sed")}),
+        standard=_standard(block.get("standard") or {}),
         wavemap=block.get("wavemap"),
         arm=block.get("arm"),
         mask=_mask(block["mask"]) if block.get("mask") else None,
@@ -424,6 +424,11 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         reads=bool(block.get("reads")),
         previous=payload.previous(block["previous"]) if block.get("previous") else None,
     )
+
+
+def _standard(block: dict[str, Any]) -> Standard:
+    """Return the standard star of a calibration."""
+    return Standard(**{key: block.get(key) for key in ("mag", "band", "system", "sed", "name")})
 
 
 def _mask(block: Mapping[str, Any]) -> Mask:

@@ -33,8 +33,18 @@ def test_each_configuration_gets_its_own(make):
     assert [kind for kind, _ in kinds[:3]] == [None] * 3
     for exposure in exposures[3:]:
         request = parse.read(json.dumps(exposure.document), strict=True)
-        assert request.timing.dit == 0.1
+        assert request.timing.dit == 0.1 or request.elvis.calibration == "detlin"
         assert exposure.airmass is None
+
+
+def test_linearity_frames_are_a_ramp_taken_once(make):
+    lp, mp = (make("METIS_img_lm_obs_GenericOffset", {"INS.FILT1.NAME": f, "DET.DIT": 0.1}) for f in ("Lp", "Mp"))
+    exposures, _ = calibrated([lp, mp])
+    ramp = [e.document["timesnr"] for e in exposures if e.document["elvis"].get("calibration") == "detlin"]
+    times = [each["DET.DIT"] for each in ramp]
+    assert times == sorted(set(times))
+    assert len(times) >= 4
+    assert times[-1] / times[0] > 3
 
 
 def test_other_times_need_other_darks(make):
@@ -47,7 +57,7 @@ def test_other_times_need_other_darks(make):
 def test_what_cannot_be_taken_is_noted(make):
     exposures, notes = calibrated(make("METIS_ifu_obs_GenericOffset", {"INS.WLEN.CEN": 4.0}))
     assert any("METIS_ifu_cal_InternalWave is left out" in note and "no line" in note for note in notes)
-    assert {e.document["elvis"].get("calibration") for e in exposures} == {None, "dark", "flat"}
+    assert {e.document["elvis"].get("calibration") for e in exposures} == {None, "dark", "flat", "detlin"}
 
 
 def test_an_odl_block_has_calibrations_too():
@@ -58,7 +68,8 @@ def test_an_odl_block_has_calibrations_too():
     }
     exposures, _ = calibrated(document, 1)
     kinds = Counter(e.document["elvis"].get("calibration") for e in exposures)
-    assert kinds == {None: 1, "bias": 1, "flat": 1}
+    assert {kind: count for kind, count in kinds.items() if kind != "detlin"} == {None: 1, "bias": 1, "flat": 1}
+    assert kinds["detlin"] >= 4
 
 
 @pytest.mark.parametrize("instrument", [name for name in registry.names() if templates.load(name).templates])
