@@ -26,6 +26,8 @@ from elvis_cli.light.illumination import Illumination
 from elvis_cli.light.uniform import UniformSource
 from elvis_cli.model.spectrograph import SIGMA, Aperture, Spectrograph
 
+APART = 8
+"""Samples along the slit between the rows of two images that are looked at one by one."""
 BLOCK = 4096
 """Samples along the dispersion that are summed at once."""
 
@@ -134,11 +136,14 @@ class FibreLight:
         grid, pitch = self.grid(band)
         fibre = np.array([band.traces.index(number)])
         at, result = (rows - grid[0]) / pitch, np.zeros((p.size, rows.size), np.float32)
-        for column, place in enumerate(at):
-            low = math.floor(place)
-            lines = self.layers(order).straight(slice(low, low + 2), (p - sampled.p[0]) * FINE, parts, fibre)
-            part = np.float32(place - low)
-            result[:, column] = (lines[0] * (1 - part) + lines[1] * part) * np.float32(sampled.spatial_scale)
+        low, part = np.floor(at).astype(np.int64), (at - np.floor(at)).astype(np.float32)
+        samples, scale = (p - sampled.p[0]) * FINE, np.float32(sampled.spatial_scale)
+        # images that lie apart one by one: what is between them is dark
+        for run in np.split(np.arange(rows.size), np.flatnonzero(np.diff(low) > APART) + 1):
+            lines = self.layers(order).straight(slice(low[run[0]], low[run[-1]] + 2), samples, parts, fibre)
+            for n in run:
+                below, above = lines[low[n] - low[run[0]]], lines[low[n] - low[run[0]] + 1]
+                result[:, n] = (below * (1 - part[n]) + above * part[n]) * scale
         return result
 
     @cached_property
