@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from elvis_cli.commands.console import write
+from elvis_cli.commands.console import print_json, write
+from elvis_cli.commands.options import Mode
+from elvis_cli.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -12,8 +16,20 @@ def register(app: typer.Typer) -> None:
     app.command()(schema)
 
 
-def schema() -> None:
-    """Print the JSON Schema of a request."""
-    import elvis_schemas
+def schema(
+    instrument: Annotated[
+        str | None, typer.Option(help="Only what this instrument takes: keys, options, ranges, units, defaults.")
+    ] = None,
+    mode: Mode = None,
+) -> None:
+    """Print the JSON Schema of a request, or of one mode."""
+    if instrument is None:
+        if mode is not None:
+            raise UsageError("--mode is about the mode of --instrument, and there is none")
+        import elvis_schemas
 
-    write(elvis_schemas.text().rstrip())
+        write(elvis_schemas.text().rstrip())
+        return
+    from elvis_cli.instrument import mode_schema
+
+    print_json(mode_schema.narrowed(instrument, mode))

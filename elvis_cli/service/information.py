@@ -45,11 +45,25 @@ async def schema(service: Service, request: Request) -> Response:
     return _cacheable(request, elvis_schemas.load())
 
 
+async def mode_schema(service: Service, request: Request) -> Response:
+    """Answer with the JSON Schema of a request for one mode."""
+    from elvis_cli.instrument.mode_schema import narrowed
+
+    return _cacheable(request, narrowed(request.path_params["instrument"], request.path_params["mode"]))
+
+
+async def templates(service: Service, request: Request) -> Response:
+    """Answer with the spectra of each catalogue."""
+    from elvis_cli.scene.templates import CATALOGS
+
+    return _cacheable(request, CATALOGS)
+
+
 async def scenes(service: Service, request: Request) -> Response:
-    """Answer with the names of the scenes."""
+    """Answer with the parameters of each scene."""
     from elvis_cli.scene import library
 
-    return _cacheable(request, list(library.scenes()))
+    return _cacheable(request, {name: library.parameters(name) for name in library.scenes()})
 
 
 async def live(service: Service, request: Request) -> Response:
@@ -101,7 +115,10 @@ ENDPOINTS = (
     Endpoint("GET", "/examples/{instrument}", example, "A valid request", query=(MODE,), schema=_OBJECT,
              refusals=_NO_BODY),
     Endpoint("GET", "/schema", schema, "JSON Schema of a request", schema=_OBJECT, refusals=_NO_BODY),
-    Endpoint("GET", "/scenes", scenes, "Names of the scenes", schema=_ARRAY, refusals=_NO_BODY),
+    Endpoint("GET", "/schema/{instrument}/{mode}", mode_schema, "JSON Schema of a request for one mode",
+             schema=_OBJECT, refusals=_NO_BODY),
+    Endpoint("GET", "/scenes", scenes, "Parameters of each scene", schema=_OBJECT, refusals=_NO_BODY),
+    Endpoint("GET", "/templates", templates, "Spectra of each catalogue", schema=_OBJECT, refusals=_NO_BODY),
     Endpoint("GET", "/health/live", live, "Whether the server runs", schema=_OBJECT, refusals=_NO_BODY),
     Endpoint("GET", "/health/ready", ready, "Whether all processes are warm", schema=_OBJECT,
              refusals=(*_NO_BODY, 503)),

@@ -87,7 +87,11 @@ def test_what_there_is(server, elvis):
     assert example.json() == json.loads(elvis("example", "micado", "--mode", "img_1.5mas_scao").out)
     assert server.get("/examples/micado?mode=img_1.5mas_scao", If_None_Match=example.headers["etag"]).status == 304
     assert server.get("/schema").json() == json.loads(elvis("schema").out)
-    assert "cluster" in server.get("/scenes").json() or server.get("/scenes").json()
+    narrow = server.get("/schema/micado/img_1.5mas_scao")
+    assert narrow.json() == json.loads(elvis("schema", "--instrument", "micado", "--mode", "img_1.5mas_scao").out)
+    assert server.get("/schema/micado/img").status == 422
+    assert "stars" in server.get("/scenes").json()["globular-cluster"]
+    assert "G:2:V" in server.get("/templates").json()["Pickles"]
     assert server.get("/health/live").json()["status"] == "live"
     assert server.get("/health/ready").json()["broken"] == []
 
