@@ -97,6 +97,10 @@ def centre(image: Image, x: Floats, y: Floats, fwhm: float) -> Floats:
     return np.asarray(centroids(np.asarray(image, np.float32), x, y, max(fwhm / FWHM, 0.6), 30))
 
 
+MIN_GOOD = 0.9
+"""Part of a star's stamp that must be good pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Mean shape of the stars of an image."""
@@ -112,7 +116,8 @@ class Shape:
 def shape(image: Image, good: NDArray[np.bool_], x: Floats, y: Floats, guess: float, most: int = 30) -> Shape:
     """Return the median shape of the brightest stars at (x, y): a Gaussian fit to each core within a FWHM.
 
-    Stars with a bad pixel within a FWHM, or at the border, are left out; without any the shape is the guess.
+    Stars with more than a tenth of bad pixels within a FWHM, or at the border, are left out; without any the shape is
+    the guess.
     """
     reach = max(int(np.ceil(guess)), 2)
     rows, columns = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
@@ -124,9 +129,9 @@ def shape(image: Image, good: NDArray[np.bool_], x: Floats, y: Floats, guess: fl
         taken.append((float(cx), float(cy)))
         i, j = round(float(cx)), round(float(cy))
         part = (slice(j - reach, j + reach + 1), slice(i - reach, i + reach + 1))
-        if j < reach or i < reach or image[part].shape != rows.shape or not good[part].all():
+        if j < reach or i < reach or image[part].shape != rows.shape or good[part].mean() < MIN_GOOD:
             continue
-        fit = _fit(image[part], columns - (cx - i), rows - (cy - j))
+        fit = _fit(image[part], columns - (cx - i), rows - (cy - j), good[part])
         if fit is not None:
             widths.append((fit[0] * fit[1]) ** 0.5)
             ratios.append(1.0 - fit[1] / fit[0])
@@ -137,14 +142,14 @@ def shape(image: Image, good: NDArray[np.bool_], x: Floats, y: Floats, guess: fl
     return Shape(float(np.median(widths)), float(np.median(ratios)), len(widths))
 
 
-def _fit(stamp: Image, u: Floats, v: Floats) -> tuple[float, float] | None:
+def _fit(stamp: Image, u: Floats, v: Floats, good: NDArray[np.bool_]) -> tuple[float, float] | None:
     """Return the FWHM (pixels) along both axes of a Gaussian fit to the upper half of a star: log of its values."""
     peak = float(
         stamp[
             stamp.shape[0] // 2 - 1 : stamp.shape[0] // 2 + 2, stamp.shape[1] // 2 - 1 : stamp.shape[1] // 2 + 2
         ].max()
     )
-    use = stamp > 0.3 * peak
+    use = (stamp > 0.3 * peak) & good
     if peak <= 0 or use.sum() < 7:
         return None
     value, a, b = stamp[use].astype(np.float64), u[use], v[use]

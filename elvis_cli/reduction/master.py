@@ -165,7 +165,8 @@ def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Fl
     """Return a, b of the correction x + a x2 + b x3 (ADU) and the level up to which it was measured.
 
     The lamp is constant, so that the corrected level is proportional to the integration time: least squares of
-    r t = x + a x2 + b x3 in the medians x of the frames, relative errors alike. Pairs with the lamp off are left out.
+    r t = x + a x2 + b x3 in the medians x of the frames, relative errors alike; b is 0 with three levels. Pairs with
+    the lamp off are left out.
     """
     rows = []
     for file in files:
@@ -177,13 +178,14 @@ def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Fl
     t, x, spread = np.array(rows).T
     lit = x > 0.05 * x.max()
     t, x = _before_saturation(t[lit], x[lit], spread[lit])
-    if len(np.unique(t)) < 4:
+    terms = min(len(np.unique(t)) - 1, 3)
+    if terms < 2:
         return None, float("inf")
     # (x + a x2 + b x3) / r = t: linear in 1/r, a/r, b/r
     unit = x.max()
     z = x / unit
-    design = np.stack([z, z**2, z**3], axis=1) / t[:, None]
-    one, two, three = np.linalg.lstsq(design, np.ones(len(t)), rcond=None)[0]
+    design = np.stack([z**power for power in range(1, terms + 1)], axis=1) / t[:, None]
+    one, two, three = [*np.linalg.lstsq(design, np.ones(len(t)), rcond=None)[0], 0.0][:3]
     return np.array([two / one / unit, three / one / unit**2]), float(unit)
 
 

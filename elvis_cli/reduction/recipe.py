@@ -108,7 +108,7 @@ def reduce(files: FileSet, options: Options, progress: Callable[[int, int], None
     if not files.linearity:
         notes.append("no frames of the detector's linearity (DETLIN): the response is taken as linear")
     elif not all(each.linearised for each in chips):
-        notes.append("DETLIN frames at fewer than four unsaturated levels: the response is taken as linear")
+        notes.append("DETLIN frames at fewer than three unsaturated levels: the response is taken as linear")
     return ImageProduct(product_name(files), files, chips, zero, notes)
 
 
@@ -121,7 +121,11 @@ def _chip(files: FileSet, chip: str, options: Options) -> ChipImage:
     _, header = files.science[0].read(chip)
     masters = master.make(chip, files, header)
     frames = _frames(files.science, chip, masters)
-    if files.sky:
+    paired = sky.partners(files.science)
+    if paired is not None:
+        sky.from_partners(frames, paired)
+        way = "pairs"
+    elif files.sky:
         sky.from_exposures(frames, _frames(files.sky, chip, masters))
         way = "exposures"
     else:

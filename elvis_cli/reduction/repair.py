@@ -15,7 +15,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.reduction.frame import NO_LIGHT, Frame
 from elvis_cli.reduction.grid import PixelMap
 
-MIN_SEEN = 0.8
+MIN_SEEN = 0.5
 """Part of the interpolation's kernel that must be good pixels."""
 
 

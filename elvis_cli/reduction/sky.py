@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from elvis_cli.base.arrays import Image
 from elvis_cli.reduction.frame import Frame
+from elvis_cli.reduction.raw import RawFile
 
 OBJECT_SIGMA = 3.0
 """A smoothed pixel this far above the sky belongs to an object."""
@@ -104,6 +105,43 @@ def from_exposures(frames: Sequence[Frame], skies: Sequence[Frame]) -> None:
         frame.sci -= pattern
         frame.var += (var / n**2).astype(np.float32)
         frame.sci -= np.float32(level(frame, objects(frame))[0])
+
+
+def partners(files: Sequence[RawFile]) -> list[int] | None:
+    """Return for each chopped or nodded exposure the index of the one whose sky it takes; None if some have none.
+
+    It is the other half of the same chop cycle, or without a chopper the other nod position, nearest in time.
+    """
+    keyword = "ESO SEQ CHOP POS" if all("ESO SEQ CHOP POS" in file.header for file in files) else "ESO SEQ NODPOS"
+    places = [file.get(keyword) for file in files]
+    if None in places or len(set(places)) < 2:
+        return None
+    cycle = ["ESO SEQ NODPOS", "ESO SEQ NODCYCLE", "ESO SEQ CHOP CYCLE"] if "CHOP" in keyword else ["ESO SEQ NODCYCLE"]
+    found = []
+    for file, place in zip(files, places, strict=True):
+        others = [
+            (sum(other.get(key) != file.get(key) for key in cycle), abs(other.mjd - file.mjd), index)
+            for index, other in enumerate(files)
+            if places[index] != place
+        ]
+        found.append(min(others)[2])
+    return found
+
+
+def from_partners(frames: Sequence[Frame], chosen: Sequence[int]) -> None:
+    """Subtract from every frame the one that `partners` chose, in place, then a constant.
+
+    Stars leave negative images where the partner sees them; all frames together have each star once with all its light.
+    """
+    own = [(frame.sci.copy(), frame.var.copy(), frame.dq.copy()) for frame in frames]
+    for frame, index in zip(frames, chosen, strict=True):
+        sci, var, dq = own[index]
+        frame.sci -= sci
+        frame.var += var
+        frame.dq |= dq
+        negative = Frame(-frame.sci, frame.var, frame.dq, frame.header)
+        mask = objects(frame) | objects(negative)
+        frame.sci -= np.float32(level(frame, mask if mask.mean() < MAX_MASKED else None)[0])
 
 
 def _sums(
