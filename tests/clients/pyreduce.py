@@ -1,7 +1,7 @@
-"""PyReduce combines CRIRES2's darks and flats, finds the orders where the headers have them, and extracts the arc.
+"""PyReduce combines CRIRES2's darks and flats, finds the orders where the headers have them, extracts arc and star.
 
-It runs in an environment of its own: it asks for other versions of packages than ELVIS. Science frames are left out:
-its table of CRIRES+ knows the type STAR only, which the observatory's frames of targets have as little as ours.
+It runs in an environment of its own: it asks for other versions of packages than ELVIS. Its table of CRIRES+ calls
+science STAR, which the observatory's frames of targets have as little as ours: it is told OBJECT.
 """
 
 from __future__ import annotations
@@ -23,14 +23,23 @@ SCRIPT = """
 import sys
 import numpy as np
 from pyreduce.configuration import get_configuration_for_instrument
+from pyreduce.instruments.instrument_info import load_instrument
 from pyreduce.reduce import main
-main(instrument="CRIRES_PLUS", target=None, night=None, modes="J1228_Open_det2", base_dir=sys.argv[1],
-     steps=("bias", "flat", "orders", "wavecal_master"), input_dir="raw", output_dir="out",
-     configuration=get_configuration_for_instrument("CRIRES_PLUS", plot=0), allow_calibration_only=True)
+configuration = get_configuration_for_instrument("CRIRES_PLUS", plot=0)
+configuration["science"]["extraction_width"] = 100
+instrument = load_instrument("CRIRES_PLUS")
+instrument.info["id_spec"] = "OBJECT"
+main(instrument=instrument, target=None, night=None, modes="J1228_Open_det2", base_dir=sys.argv[1],
+     steps=("bias", "flat", "orders", "norm_flat", "wavecal_master", "science"), input_dir="raw", output_dir="out",
+     configuration=configuration, allow_calibration_only=True)
 """
 CHIP = 2
 TRIM = 5
 """Rows and columns that it cuts off at each side."""
+DIT = 10.0
+"""s."""
+HALF = 60
+"""Rows about the middle of an order that hold the star."""
 
 
 def environment(folder: Path) -> Path:
@@ -43,16 +52,32 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def test_pyreduce_traces_the_orders_and_extracts_the_arc(tmp_path):
+def expose(path: Path, number: int, **block: object) -> None:
+    """Write a frame of a star, or the calibration that ``block`` says."""
+    document = registry.load("crires2").example()
+    document["instrument"]["INS.WLEN.CWLEN"] = 1228.488
+    document["timesnr"] = {"DET1.DIT": DIT, "DET1.NDIT": 1}
+    document["elvis"] = {"seed": number, "date": f"2026-01-01T05:{number:02d}:00", **block}
+    made = run("-o", str(path), stdin=json.dumps(document))
+    assert made.code == 0, made.err
+
+
+def star(expected: np.ndarray, order: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the star's electrons/s in columns of an order; the ends of each column's strip are the sky."""
+    sums = []
+    for column in columns:
+        middle = round(float(np.polyval(order, column)))
+        strip = expected[max(middle - HALF, 0) : middle + HALF, column]
+        sums.append(strip.sum() - strip.size * np.median(np.concatenate([strip[:8], strip[-8:]])))
+    return np.array(sums)
+
+
+def test_pyreduce_traces_the_orders_and_extracts_arc_and_star(tmp_path):
     python = environment(tmp_path)
     (tmp_path / "raw").mkdir()
-    for n, kind in enumerate(["dark"] * 3 + ["flat"] * 3 + ["arc"]):
-        document = registry.load("crires2").example()
-        document["instrument"]["INS.WLEN.CWLEN"] = 1228.488
-        document["timesnr"] = {"DET1.DIT": 10, "DET1.NDIT": 1}
-        document["elvis"] = {"calibration": kind, "seed": n, "date": f"2026-01-01T05:{n:02d}:00"}
-        made = run("-o", str(tmp_path / "raw" / f"{n}.fits"), stdin=json.dumps(document))
-        assert made.code == 0, made.err
+    for n, kind in enumerate(["dark"] * 3 + ["flat"] * 3 + ["arc", None]):
+        expose(tmp_path / "raw" / f"{n}.fits", n, calibration=kind)
+    expose(tmp_path / "expected.fits", 7, product="expected")
     script = tmp_path / "reduce.py"
     script.write_text(SCRIPT)
     done = subprocess.run([str(python), str(script), str(tmp_path)], capture_output=True, text=True, check=False)
@@ -60,10 +85,21 @@ def test_pyreduce_traces_the_orders_and_extracts_the_arc(tmp_path):
     header = fits.getheader(tmp_path / "raw" / "3.fits", f"CHIP{CHIP}.INT1")
     told = sorted(value - 1.0 for keyword, value in header.items() if "WLEN CENY" in keyword)
     with np.load(next((tmp_path / "out").glob("*.ord_default.npz")), allow_pickle=True) as file:
-        rows = sorted(float(np.polyval(order, header["NAXIS1"] / 2 - TRIM)) + TRIM for order in file["orders"])
+        orders = list(file["orders"])
+    rows = [float(np.polyval(order, header["NAXIS1"] / 2 - TRIM)) + TRIM for order in orders]
     matched = [(row, min(told, key=lambda place: abs(place - row))) for row in rows]
-    table("PyReduce, CRIRES2 J1228, detector 2", ("order at row", "the header's"), matched)
     assert len(rows) >= len(told)
     assert sum(abs(found - place) < 1.0 for found, place in matched) >= len(told) - 1
     arc = fits.getdata(next((tmp_path / "out").glob("*.thar_master.fits")))
     assert len(arc) == len(rows)
+    spectra = fits.getdata(tmp_path / "out" / "7.science.ech", 1)["SPEC"][0]
+    expected = fits.getdata(tmp_path / "expected.fits", f"CHIP{CHIP}.INT1")[TRIM:-TRIM, TRIM:-TRIM].astype(float)
+    columns = np.arange(300, 1700, 10)
+    flux = []
+    for spectrum, order in zip(spectra, orders, strict=True):
+        light = star(expected, order, columns) * DIT / header["ESO DET CHIP GAIN"]
+        bright = light > np.median(light) / 2  # not the bottoms of the air's lines
+        flux.append(float(np.median(spectrum[columns][bright] / light[bright])))
+    lines = [(*places, ratio) for places, ratio in zip(matched, flux, strict=True)]
+    table("PyReduce, CRIRES2 J1228, detector 2", ("order at row", "the header's", "star over put in"), lines)
+    assert flux == pytest.approx([1.0] * len(flux), abs=0.03)
