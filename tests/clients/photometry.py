@@ -73,11 +73,17 @@ class Field:
         return np.asarray(sums[:, 0] - (sums[:, 2] - sums[:, 1]) * area)
 
     def errors(self, x: np.ndarray, y: np.ndarray, sums: np.ndarray) -> tuple[float, float]:
-        """Return the medians of the distances (pixel) and of the magnitudes' errors; x, y are 1-based."""
+        """Return the medians of the distances (pixel) and of the magnitudes' errors; x, y are 1-based.
+
+        Of several detections of one star the brightest counts: bright rings are split where there is next to no noise.
+        """
+        bright = np.argsort(-sums[:, 0], kind="stable")
+        x, y, sums = x[bright], y[bright], sums[bright]
         nearest = np.hypot(x - np.array(self.truth["X"])[:, None], y - np.array(self.truth["Y"])[:, None])
         star = nearest.argmin(axis=0)
-        match = nearest.min(axis=0) < 2.0
-        assert match.sum() >= 0.9 * len(self.truth)
+        match = np.flatnonzero(nearest.min(axis=0) < 2.0)
+        match = match[np.sort(np.unique(star[match], return_index=True)[1])]
+        assert match.size >= 0.9 * len(self.truth)
         dx, dy = x[match] - self.truth["X"][star[match]], y[match] - self.truth["Y"][star[match]]
         fraction = self.net(np.interp(self.diameters(), self.light["DIAMETER"], self.light["ENCIRCLED"])[None])
         electrons = self.net(sums[match]) * self.gain
@@ -189,3 +195,49 @@ def test_fitsverify_and_astropy_have_nothing_to_say_of_5000_stars(tmp_path):
             for n, hdu in enumerate(hdus):
                 if isinstance(hdu, fits.BinTableHDU):
                     Table.read(path, hdu=n)
+
+
+def chopped(folder: Path, mag: float, aperture: int) -> Field:
+    """Return METIS's N band after the subtraction of the chopped and nodded halves, as a frame of half A at nod A."""
+    document = registry.load("metis").example("img_n_scao")
+    setup = configure(parse.read(json.dumps(document)))
+    chip = nearest_chip(setup, 0.0, 0.0)
+    corner = [round(at) - SIZE // 2 for at in field_to_pixel(setup, chip, 0.0, 0.0)]
+    document["output"] = {"psf": {"psf": True}}
+    document["target"]["brightness"]["mag"] = mag
+    document["elvis"] = {
+        "window": {"x0": corner[0], "y0": corner[1], "nx": SIZE, "ny": SIZE},
+        "catalogue": {"x": [0.0123], "y": [-0.0057], "mag": [mag]},
+        "skip": [stage for stage in LEFT_OUT if stage in setup.detector.stages],
+    }
+    (folder / "defaults.json").write_text(json.dumps({key: document[key] for key in ("target", "output", "elvis")}))
+    template = {"templateName": "METIS_img_n_obs_AutoChopNod", "parameters": [{"name": "SEQ.NABCYCLES", "value": 1}]}
+    target = {"name": "STAR", "ra": "10:00:00.000", "dec": "-30:00:00.00"}
+    block = {"obId": 1, "name": "N", "target": target, "templates": [template]}
+    planned = run("ob", "--steady", "--request", str(folder / "defaults.json"), stdin=json.dumps(block))
+    assert planned.code == 0, planned.err
+    made = run("batch", "--outdir", str(folder / "chopped"), stdin=planned.out.decode())
+    assert made.code == 0, made.err
+    halves: dict[str, Path] = {}
+    for path in (folder / "chopped").glob("*.fits"):
+        header = fits.getheader(path)
+        halves[header["ESO SEQ NODPOS"] + header["ESO SEQ CHOP POS"]] = path
+    field = Field(halves["AA"], aperture)
+    pixels = {half: fits.getdata(path, field.hdu).astype(float) for half, path in halves.items()}
+    field.pixels = ((pixels["AA"] - pixels["AB"]) - (pixels["BA"] - pixels["BB"])) / 2.0
+    field.path = folder / "difference.fits"
+    hdus = [fits.PrimaryHDU() for _ in range(field.hdu + 1)]
+    fits.HDUList([hdus[0], *(fits.ImageHDU(field.pixels.astype(np.float32), field.header) for _ in hdus[1:])]).writeto(
+        field.path
+    )
+    return field
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_chopped_and_nodded_frames_of_metis_agree_with_truth(tmp_path):
+    field = chopped(tmp_path, 3.0, 40)
+    rows = [
+        (client.__name__, "metis img_n_scao", *field.errors(*client(field))) for client in (source_extractor, photutils)
+    ]
+    table("clients against TRUTH, after subtraction", ("client", "imager", "position, pixel", "magnitude"), rows)
+    assert [row for row in rows if row[2] > POSITION or abs(row[3]) > MAGNITUDE] == []
