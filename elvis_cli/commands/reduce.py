@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -49,6 +50,10 @@ def reduce(
     standards: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Catalogue of standard stars, CSV, in place of the shipped one.")
     ] = None,
+    aperture: Annotated[
+        float | None,
+        typer.Option(metavar="PIXELS", min=1.0, help="Length of the box of a spectrum; by default 2.5 FWHM."),
+    ] = None,
     requests: Annotated[
         bool,
         typer.Option(
@@ -61,12 +66,7 @@ def reduce(
     Prints a JSON line for each product file.
     """
     if requests:
-        if files:
-            raise UsageError("--requests reads an ETC request on stdin, and no files")
-        from elvis_cli.reduction.requests import documents
-
-        for document in documents(read_request(stdin(), RequestOptions({}, strict=False))):
-            write(json.dumps(document, separators=(",", ":")))
+        _print_requests(files)
         return
     if not files:
         raise UsageError("no files: elvis reduce raw/*.fits -o products/")
@@ -77,7 +77,7 @@ def reduce(
     from elvis_cli.reduction import installed
 
     installed.check()
-    from elvis_cli.reduction import associate, product_file, raw, recipe
+    from elvis_cli.reduction import associate, product_file, raw, recipe, spectra, spectrum_file
 
     sets = associate.associate(raw.open_all(files))
     if plan:
@@ -86,24 +86,41 @@ def reduce(
         return
     assert outdir is not None
     _make(outdir)
-    from elvis_cli.product.sinks import file_sink
-
     options = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards)
     if not allow_missing:
         for each in sets:
             associate.check(each)
     for each in sets:
-        product = recipe.reduce(each, options)
-        for kind, writer in product_file.WRITERS.items():
-            path = outdir / f"{product.name}_{kind}.fits"
-            with file_sink(path) as out:
-                writer(product, out)
-            write(json.dumps({"file": str(path), "kind": kind, "raw": len(each.science)}))
-        note(product.notes)
+        if spectra.is_spectrum(each.science[0]):
+            spectrum = spectra.reduce(each, spectra.SpectrumOptions(aperture, standards))
+            _write(spectrum, spectrum_file.WRITERS, outdir)
+        else:
+            _write(recipe.reduce(each, options), product_file.WRITERS, outdir)
+
+
+def _print_requests(files: list[Path] | None) -> None:
+    if files:
+        raise UsageError("--requests reads an ETC request on stdin, and no files")
+    from elvis_cli.reduction.requests import documents
+
+    for document in documents(read_request(stdin(), RequestOptions({}, strict=False))):
+        write(json.dumps(document, separators=(",", ":")))
+
+
+def _write(product: Any, writers: Mapping[str, Callable[[Any, BinaryIO], None]], outdir: Path) -> None:
+    """Write the files of a product, and a line for each."""
+    from elvis_cli.product.sinks import file_sink
+
+    for kind, writer in writers.items():
+        path = outdir / f"{product.name}_{kind}.fits"
+        with file_sink(path) as out:
+            writer(product, out)
+        write(json.dumps({"file": str(path), "kind": kind, "raw": len(product.files.science)}))
+    note(product.notes)
 
 
 def in_memory(text: bytes | str, options: RequestOptions, output: Path | None) -> None:
-    """Write the reduced image of an ETC request: its raw frames are rendered in memory."""
+    """Write the reduced image or spectrum of an ETC request: its raw frames are rendered in memory."""
     from elvis_cli.reduction import installed
 
     installed.check()

@@ -55,7 +55,7 @@ _TFORMS = {"f8": "1D", "f4": "1E", "i4": "1J", "i8": "1K"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A binary table extension: a column is text, or an array (n,) of float or int."""
+    """A binary table extension: a column is text, or an array (n,) of float or int; (n, m) has m values in a row."""
 
     name: str
     columns: Mapping[str, Sequence[str] | NDArray[Any]]
@@ -300,7 +300,9 @@ def _column(values: Sequence[str] | NDArray[Any]) -> tuple[str, NDArray[np.uint8
     """Return TFORM and the bytes (rows, width) of one column."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fi":
         kind = f"{values.dtype.kind}{values.dtype.itemsize}"
-        return _TFORMS[kind], values.astype(f">{kind}").view(np.uint8).reshape(len(values), values.dtype.itemsize)
+        form = f"{values.shape[1]}{_TFORMS[kind][-1]}" if values.ndim == 2 else _TFORMS[kind]
+        data = np.ascontiguousarray(values, dtype=f">{kind}").view(np.uint8).reshape(len(values), -1)
+        return form, data
     texts = np.array([plain(text).encode() for text in values] or [b""], dtype=bytes)
     width = texts.dtype.itemsize
     return f"{width}A", texts[: len(values)].view(np.uint8).reshape(len(values), width)

@@ -55,6 +55,8 @@ def primary(request: Request, setup: Setup, prediction: Prediction, observation:
         *_exposure(request, setup, observation, count),
         *_detector(setup, count),
         ("ESO INS MODE", setup.mode, "instrument mode"),
+        ("ESO SIM INSTR", setup.instrument, "instrumentName of the ETC"),
+        ("ESO SIM MODE", setup.mode, "ins_configuration of the ETC"),
         *([("ESO SIM ARM", setup.arm, "arm of the instrument")] if setup.arm else []),
         *spectrograph_cards.cards(setup),
         *_keys(request),

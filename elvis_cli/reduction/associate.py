@@ -44,6 +44,8 @@ class FileSet:
     flat: list[RawFile] = field(default_factory=list)
     flat_dark: list[RawFile] = field(default_factory=list)
     linearity: list[RawFile] = field(default_factory=list)
+    arc: list[RawFile] = field(default_factory=list)
+    arc_dark: list[RawFile] = field(default_factory=list)
     standard: FileSet | None = None
     missing: list[Missing] = field(default_factory=list)
 
@@ -55,7 +57,7 @@ class FileSet:
     @property
     def calibrations(self) -> list[tuple[str, RawFile]]:
         """Each calibration with its kind."""
-        kinds = ("sky", "dark", "bias", "flat", "flat_dark", "linearity")
+        kinds = ("sky", "dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_dark")
         own = [(kind, one) for kind in kinds for one in getattr(self, kind)]
         if self.standard is None:
             return own
@@ -66,7 +68,7 @@ class FileSet:
     def as_dict(self) -> dict[str, Any]:
         """Return the association as `elvis reduce --plan` prints it."""
         first = self.science[0]
-        kinds = ("science", "sky", "dark", "bias", "flat", "flat_dark", "linearity")
+        kinds = ("science", "sky", "dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_dark")
         return {
             "product": product_name(self),
             "instrument": first.get("INSTRUME"),
@@ -162,6 +164,9 @@ def _with_calibrations(own: FileSet, files: Sequence[RawFile]) -> FileSet:
     own.dark = take(lambda one: one.type == "DARK" and math.isclose(one.dit, first.dit))
     own.flat = _same_time(take(lambda one: one.type in FLATS and setting(one) == light), first.dit)
     own.linearity = take(lambda one: one.type in LINEARITY)
+    own.arc = take(lambda one: "WAVE" in one.type and setting(one) == light)
+    if own.arc:
+        own.arc_dark = take(lambda one: one.type == "DARK" and math.isclose(one.dit, own.arc[0].dit))
     own.sky = take(lambda one: one.type == "SKY" and setting(one) == light and math.isclose(one.dit, first.dit))
     if own.flat:
         own.flat_dark = take(lambda one: one.type == "DARK" and math.isclose(one.dit, own.flat[0].dit))

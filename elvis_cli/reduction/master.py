@@ -134,6 +134,11 @@ def _mean(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Image,
     return mean, float(noise(0.0, masters.readout, first.ndit, first.dit)) / len(files)
 
 
+def dark_of(files: Sequence[RawFile], chip: str, masters: Masters) -> Image:
+    """Return the master (linear ADU) of dark frames."""
+    return _mean(files, chip, masters)[0]
+
+
 def hot_pixels(dark: Image, var: float) -> Flags:
     """Return the flag HOT of pixels whose dark is 5 sigma above the chip's median."""
     middle = float(np.median(dark))

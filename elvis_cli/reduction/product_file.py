@@ -134,22 +134,46 @@ def limits(product: ImageProduct) -> Iterator[Card]:
 def _primary(product: ImageProduct, category: str) -> list[Card]:
     """Return the primary header of a product, with the provenance of all its raw files."""
     files = product.files
-    first, last = files.science[0], files.science[-1]
+    first = files.science[0]
     calibrated = product.zero is not None
-    seconds = [one.dit * one.ndit for one in files.science]
     middle = product.chips[0]
     ny, nx = middle.stack.sci.shape
     ra, dec = (first.get(key, 0.0) for key in ("RA", "DEC"))
     if len(product.chips) == 1:
         ra, dec = (float(each) for each in middle.grid.wcs.all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0))
-    cards: list[Card] = [
+    cards = [
+        *common_cards(files, category, (float(ra), float(dec)), calibrated),
+        ("FILTER", " ".join(filter_names(first)) or "NONE", "filter"),
+    ]
+    if category in (sdp.IMAGE, sdp.MEF, sdp.SOURCES):
+        scale = float(np.median([chip.fwhm * chip.grid.scale for chip in product.chips]))
+        cards += [
+            ("PSF_FWHM", round(scale, 6), "[arcsec] image quality"),
+            ("ELLIPTIC", round(float(np.median([chip.ellipticity for chip in product.chips])), 4), "1 - b/a of stars"),
+            *limits(product),
+        ]
+        if calibrated:
+            cards.append(("PHOTSYS", "VEGA", "system of MAGZPT"))
+    return [
+        *cards,
+        *provenance_cards(files),
+        *passed_cards(first),
+        *pipeline_cards(files, category, all(chip.linearised for chip in product.chips)),
+    ]
+
+
+def common_cards(files: FileSet, category: str, place: tuple[float, float], calibrated: bool) -> list[Card]:
+    """Return the cards of the primary header of every product; ``place`` is its centre (RA, Dec, deg)."""
+    first, last = files.science[0], files.science[-1]
+    seconds = [one.dit * one.ndit for one in files.science]
+    return [
         ("ORIGIN", "ELVIS", "simulated, not observed"),
         ("DATE", str(last.get("DATE", last.get("DATE-OBS", ""))), "[UTC] date of the last raw file"),
         ("TELESCOP", str(first.get("TELESCOP", "")), "simulated telescope"),
         ("INSTRUME", str(first.get("INSTRUME", "")), "simulated instrument"),
         ("OBJECT", str(first.get("OBJECT", "")), "target"),
-        ("RA", round(float(ra), 9), "[deg] centre"),
-        ("DEC", round(float(dec), 9), "[deg] centre"),
+        ("RA", round(place[0], 9), "[deg] centre"),
+        ("DEC", round(place[1], 9), "[deg] centre"),
         ("RADESYS", "ICRS", "celestial reference frame"),
         ("EQUINOX", 2000.0, "[yr] standard FK5 equinox"),
         ("EXPTIME", float(np.sum(seconds)), "[s] integration time of all exposures on a pixel"),
@@ -169,43 +193,31 @@ def _primary(product: ImageProduct, category: str) -> list[Card]:
         ("PRODLVL", 2, "processing level"),
         ("M_EPOCH", False, "more than one epoch"),
         ("SINGLEXP", len(files.science) == 1, "one exposure"),
-        ("FILTER", " ".join(filter_names(first)) or "NONE", "filter"),
         ("SIMUL", True, "THIS IS A SIMULATION"),
     ]
-    if category in (sdp.IMAGE, sdp.MEF, sdp.SOURCES):
-        scale = float(np.median([chip.fwhm * chip.grid.scale for chip in product.chips]))
-        cards += [
-            ("PSF_FWHM", round(scale, 6), "[arcsec] image quality"),
-            ("ELLIPTIC", round(float(np.median([chip.ellipticity for chip in product.chips])), 4), "1 - b/a of stars"),
-            *limits(product),
-        ]
-        if calibrated:
-            cards.append(("PHOTSYS", "VEGA", "system of MAGZPT"))
-    return [
-        *cards,
-        *_provenance(files),
-        *_passed(first),
-        *_pipeline(files, category, all(chip.linearised for chip in product.chips)),
-    ]
 
 
-def _passed(first: Any) -> Iterator[Card]:
+def passed_cards(first: Any) -> Iterator[Card]:
     """Yield the observatory's cards of the first raw file."""
     for each in first.header.cards:
         if _PASSED.match(f"{each.keyword} ") or _PASSED.match(each.keyword):
             yield each.keyword, each.value, each.comment
 
 
-def _provenance(files: FileSet) -> Iterator[Card]:
+def provenance_cards(files: FileSet) -> Iterator[Card]:
+    """Yield the raw files, as ESO's archive wants them."""
     for number, one in enumerate(files.science, 1):
         yield f"PROV{number}", one.name, "raw file"
 
 
-def _pipeline(files: FileSet, category: str, linearised: bool) -> Iterator[Card]:
+def pipeline_cards(
+    files: FileSet, category: str, linearised: bool, recipe: str = "elvis_reduce_image"
+) -> Iterator[Card]:
+    """Yield the ESO PRO cards: recipe, raw files and calibrations."""
     yield "ESO PRO CATG", category, "category"
     yield "ESO PRO TYPE", "REDUCED", "product"
     yield "ESO PRO SCIENCE", True, "of a science target"
-    yield "ESO PRO REC1 ID", "elvis_reduce_image", "recipe"
+    yield "ESO PRO REC1 ID", recipe, "recipe"
     yield "ESO PRO REC1 PIPE ID", f"elvis/{__version__}", "pipeline"
     yield "ESO PRO LINCORR", linearised, "corrected for the detector's linearity"
     if files.missing:

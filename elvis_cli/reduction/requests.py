@@ -18,12 +18,15 @@ from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.errors import RequestError
 from elvis_cli.model.request import Request
 from elvis_cli.product.fits import request_json
+from elvis_cli.reduction.spectra import check_kind
 from elvis_cli.request import parse
 from elvis_cli.scene import standards
 from elvis_cli.sky.pointing import observe
 
 DITHERS = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
 """Places of the telescope, x and y in the field, in steps."""
+STARES = 3
+"""Exposures of a spectrum."""
 STEP = 40
 """Pixels of a step, at most a twelfth of the window."""
 CALIBRATIONS = 5
@@ -42,20 +45,16 @@ Document = dict[str, Any]
 
 
 def documents(request: Request) -> list[Document]:
-    """Return the requests of an image, in the order of their times.
+    """Return the requests behind an image or a spectrum, in the order of their times.
 
     Raises
     ------
     RequestError
-        The request is one of spectra or of a calibration.
+        The request is one of a calibration.
     """
     if request.elvis.calibration:
         raise RequestError("/elvis/calibration", "a product is of a target, not of a calibration")
     ready = pipeline.prepare(request)
-    if ready.setup.spectrograph is not None:
-        raise RequestError(
-            "/instrument/ins_configuration", "images are reduced, spectra not yet", found=ready.setup.mode
-        )
     base = json.loads(request_json(request))
     base["output"] = {}
     block = base.setdefault("elvis", {})
@@ -63,7 +62,10 @@ def documents(request: Request) -> list[Document]:
         block.pop(key, None)
     observation = observe(request.elvis, ready.setup)
     clock = _Clock(observation.start)
-    made = list(_dithers(base, ready, observation, clock))
+    spectra = ready.setup.spectrograph is not None
+    if spectra:
+        check_kind(ready.setup)
+    made = list((_stares if spectra else _dithers)(base, ready, observation, clock))
     standard = _standard(made[0], ready)
     if standard is not None:
         made.append(_dated(standard, clock, ready.setup.exposure.dit))
@@ -134,6 +136,17 @@ def _dithers(base: Document, ready: pipeline.PreparedExposure, observation: Any,
             yield _dated(made, clock, setup.exposure.dit)
 
 
+def _stares(base: Document, ready: pipeline.PreparedExposure, _: Any, clock: _Clock) -> Iterator[Document]:
+    """Yield exposures of one place: all integrations shared by up to three, so that cosmic rays stand out."""
+    setup = ready.setup
+    ccd = setup.detector.kind != "ir"
+    total = ready.prediction.count if ccd else setup.exposure.integrations
+    number = total if ccd else min(STARES, total)
+    for n in range(number):
+        share = 1 if ccd else total // number + (n < total % number)
+        yield _dated(_timed(base, ready, setup.exposure.dit, share), clock, setup.exposure.dit * share)
+
+
 def _dated(document: Document, clock: _Clock, seconds: float) -> Document:
     document["elvis"]["date"] = clock.take(seconds)
     return document
@@ -172,7 +185,8 @@ def _standard(document: Document, ready: pipeline.PreparedExposure) -> Document 
         bright, faint = (middle, faint) if _saturates(star.prediction.cards()) else (bright, middle)
     if faint > FAINTEST:
         return None
-    real = [star for star in standards.read() if star.band == band and faint <= star.mag <= faint + MAX_FAINTER]
+    known = [star for star in standards.read() if star.sed or ready.setup.spectrograph is None]
+    real = [star for star in known if star.band == band and faint <= star.mag <= faint + MAX_FAINTER]
     if real:
         chosen = min(real, key=lambda star: star.mag)
         made["elvis"]["standard"] = {"name": chosen.name, "band": band}
@@ -187,22 +201,34 @@ def _saturates(cards: Any) -> bool:
 
 
 def _calibrations(document: Document, ready: pipeline.PreparedExposure, clock: _Clock) -> Iterator[Document]:
-    """Yield biases or darks, flats, and linearity frames, as far as the instrument takes them."""
+    """Yield biases or darks, flats, arcs of spectra, linearity frames of images, as far as there are any."""
     plain, dit = _plain(document), ready.setup.exposure.dit
     for kind in ("dark" if ready.setup.detector.kind == "ir" else "bias", "flat"):
         for _ in range(CALIBRATIONS):
             made = _timed(plain, ready, dit, 1)
             made["elvis"]["calibration"] = kind
             yield _dated(made, clock, dit)
+    if ready.setup.spectrograph is not None:
+        made = _timed(plain, ready, dit, 1)
+        made["elvis"]["calibration"] = "arc"
+        if _offered(made):
+            yield _dated(made, clock, dit)
+        return  # the lamp of the linearity frames lights the traces alone, whose pixels have all levels
     usual = _usual_time(ready)
     for level in LEVELS:
         made = _timed(plain, ready, float(f"{usual * level:.6g}"), 1)
         made["elvis"]["calibration"] = "detlin"
-        try:
-            pipeline.configure(parse.read(json.dumps(made)))
-        except RequestError:
-            continue  # a time that the detector cannot take, or no such frames: the others decide
-        yield _dated(made, clock, usual * level)
+        if _offered(made):
+            yield _dated(made, clock, usual * level)
+
+
+def _offered(document: Document) -> bool:
+    """Return whether an instrument takes such a frame, and its detector this time."""
+    try:
+        pipeline.configure(parse.read(json.dumps(document)))
+    except RequestError:
+        return False
+    return True
 
 
 def _usual_time(ready: pipeline.PreparedExposure) -> float:

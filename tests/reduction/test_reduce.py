@@ -181,13 +181,6 @@ def test_in_memory_the_bytes_are_those_by_way_of_files(tmp_path):
     assert kinds == {None, "dark", "flat", "detlin", "std"}
 
 
-def test_a_spectrum_is_refused_by_name(tmp_path):
-    request = changed(MICADO, {"instrument": {"ins_configuration": "lss_4mas_scao", "INS.FILT1.NAME": "Spec_HK"}})
-    result = run("--product", "reduced", stdin=json.dumps(request))
-    assert result.code == 65
-    assert result.out == b""
-
-
 def test_the_plan_is_json_and_writes_nothing(raw, tmp_path):
     result = run("reduce", "--plan", *map(str, raw.glob("*.fits")))
     plan = json.loads(result.out)

@@ -1,0 +1,111 @@
+"""What a flat tells of a spectrograph: the edges of its apertures, the blaze, and the response of single pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.reduction.layout import Strip
+
+PARTS = 16
+"""Of a strip, in which the edges are looked for."""
+SMOOTH = 31
+"""Rows of the running median that tells the lamp's spectrum from the response of single pixels."""
+LEAST_LIGHT = 0.02
+"""Of the brightest row: below, there is no response to be measured."""
+
+
+def find_aperture(strip: Strip, flat: Image) -> float:
+    """Correct the places along an aperture in place by its image in a flat; return the shift, pixels.
+
+    A slit's two edges are where the light falls to half; a fibre is where the centroid of its light is. The shift is a
+    straight line along the dispersion.
+    """
+    slit, values = strip.slit, strip.cut(flat)
+    rows, shifts = [], []
+    for part in np.array_split(np.arange(strip.row.size), PARTS):
+        shift = (_fibre_shift if slit.fibre else _edge_shift)(strip, values, part)
+        if shift is not None:
+            rows.append(float(part.mean()))
+            shifts.append(shift)
+    if len(rows) < 4:
+        return 0.0
+    x, y = np.array(rows), np.array(shifts)
+    keep = np.abs(y - np.median(y)) <= max(4 * 1.4826 * float(np.median(np.abs(y - np.median(y)))), 0.02 * strip.scale)
+    line = np.polyfit(x[keep], y[keep], 1)
+    strip.s = strip.s - np.polyval(line, np.arange(strip.row.size))[:, None]
+    return float(np.median(y) / strip.scale)
+
+
+def _profile(strip: Strip, values: Floats, part: NDArray[np.int64]) -> tuple[Floats, Floats] | None:
+    """Return places (arcsec) and the median light of some rows there, relative to the inside."""
+    s, on = strip.s[part], strip.on_chip[part]
+    edges = np.arange(s[on].min(), s[on].max(), strip.scale)
+    which = np.where(on, np.digitize(s, edges), 0)
+    light = _medians(values[part], which, edges.size - 1)
+    inner = np.abs(edges[:-1] + strip.scale / 2 - strip.slit.offset) < 0.35 * strip.slit.length
+    level = np.nanmedian(light[inner]) if inner.any() else np.nanmax(light)
+    if not level > 0:
+        return None
+    return edges[:-1] + strip.scale / 2, np.nan_to_num(light / level)
+
+
+def _medians(values: Floats, which: NDArray[np.int64], count: int) -> Floats:
+    """Return the medians (count,) of the values that belong to 1, 2, ... count; NaN of none."""
+    from scipy.ndimage import median
+
+    numbers = np.arange(1, count + 1)
+    present = np.isin(numbers, which)
+    found = np.full(count, np.nan)
+    if present.any():
+        found[present] = median(values, which, numbers[present])
+    return found
+
+
+def _edge_shift(strip: Strip, values: Floats, part: NDArray[np.int64]) -> float | None:
+    made = _profile(strip, values, part)
+    if made is None:
+        return None
+    s, light = made
+    low, high = strip.slit.offset - strip.slit.length / 2, strip.slit.offset + strip.slit.length / 2
+    found = []
+    for edge, rising in ((low, True), (high, False)):
+        near = np.flatnonzero(np.abs(s - edge) < 4 * strip.scale)
+        for k in near[:-1]:
+            a, b = light[k], light[k + 1]
+            if (a - 0.5) * (b - 0.5) <= 0 and (b > a) == rising and a != b:
+                found.append(s[k] + (0.5 - a) / (b - a) * strip.scale - edge)
+                break
+    return float(np.mean(found)) if len(found) == 2 else None
+
+
+def _fibre_shift(strip: Strip, values: Floats, part: NDArray[np.int64]) -> float | None:
+    s, light = strip.s[part], np.maximum(values[part], 0.0)
+    near = strip.on_chip[part] & (np.abs(s - strip.slit.offset) <= strip.slit.length / 2 + strip.scale)
+    total = float(light[near].sum())
+    return float((light * (s - strip.slit.offset))[near].sum() / total) if total > 0 else None
+
+
+def response(strip: Strip, flat: Image) -> tuple[Floats, Floats]:
+    """Return the light of the lamp along the strip (n,) and the response of each pixel (n, m), 1 on average.
+
+    The lamp's spectrum is the running median of the rows' medians, the slit's own evenness the median along it.
+    """
+    from scipy.ndimage import median_filter, uniform_filter1d
+
+    values = strip.cut(flat)
+    inside = strip.on_chip & (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2 - strip.scale)
+    if not inside.any():
+        inside = strip.inside
+    rows = np.array([np.median(v[ok]) if ok.any() else 0.0 for v, ok in zip(values, inside, strict=True)])
+    lamp = uniform_filter1d(median_filter(rows, SMOOTH, mode="nearest"), SMOOTH // 2, mode="nearest")
+    lit = lamp > LEAST_LIGHT * lamp.max()
+    relative = values / np.where(lit, lamp, 1.0)[:, None]
+    edges = np.arange(strip.slit.offset - strip.slit.length / 2, strip.slit.offset + strip.slit.length / 2, strip.scale)
+    which = np.digitize(strip.s, edges)
+    use = inside & lit[:, None]
+    slit = np.nan_to_num(_medians(relative, np.where(use, which, 0), edges.size), nan=1.0)
+    even = np.interp(strip.s, edges + strip.scale / 2, slit)
+    pixels = np.where(use, relative / np.where(even > 0.05, even, 1.0), 1.0)
+    return np.asarray(lamp), np.asarray(np.clip(pixels, 0.05, 20.0))

@@ -1,0 +1,79 @@
+"""Flux from the spectrum of a standard star: its known flux density over its counts, order by order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import LIGHT, PLANCK
+from elvis_cli.reduction.extract import Spectrum
+from elvis_cli.request import parse
+from elvis_cli.scene import spectrum
+from elvis_cli.scene.standards import StandardStar
+
+SMOOTH = 51
+"""Pixels of the running median of the response: wider than lines of star and air."""
+
+
+@dataclass(slots=True, eq=False)
+class Response:
+    """Flux density over counts, erg/s/cm2/um for an electron/s/um, by (order, aperture)."""
+
+    star: str
+    error: float
+    """Relative error of the star's flux."""
+    curves: dict[tuple[int, int], tuple[Floats, Floats]]
+    """Wavelengths (um, ascending) and the response."""
+
+    def at(self, one: Spectrum) -> Floats | None:
+        """Return the response (n,) of a spectrum, None of an order that the standard has not."""
+        curve = self.curves.get((one.order, one.aperture))
+        return None if curve is None else np.interp(one.wave, *curve)
+
+
+def flux_density(star: StandardStar, wave: Floats) -> Floats:
+    """Return the star's flux density (erg/s/cm2/um) at ``wave`` (um, ascending)."""
+    catalogue, _, name = star.sed.partition(":")
+    target: dict[str, Any] = {
+        "sed": {
+            "sedtype": "spectrum",
+            "spectrum": {"spectrumtype": "template", "params": {"catalog": catalogue, "id": name}},
+            "extinctionav": 0,
+        },
+        "brightness": {
+            "brightnesstype": "mag",
+            "mag": star.mag,
+            "magband": star.band,
+            "magsys": star.system.lower(),
+        },
+    }
+    request = parse.read(json.dumps({"instrumentName": "standard", "target": target}))
+    photons, _ = spectrum.flux(request.target, wave)
+    return np.asarray(photons * 1e-4 * PLANCK * LIGHT * 1e7 / (wave * 1e-6))
+
+
+def measure(spectra: Sequence[Spectrum], star: StandardStar) -> Response:
+    """Return the response from the spectra of a standard star."""
+    from scipy.ndimage import median_filter
+
+    curves: dict[tuple[int, int], list[tuple[Floats, Floats]]] = {}
+    for one in spectra:
+        order = np.argsort(one.wave, kind="stable")
+        wave, counts = one.wave[order], (one.flux / one.width)[order]
+        good = ~one.bad[order] & (counts > 0)
+        if good.sum() < SMOOTH:
+            continue
+        ratio = flux_density(star, wave)[good] / counts[good]
+        smooth = median_filter(ratio, SMOOTH, mode="nearest")
+        curves.setdefault((one.order, one.aperture), []).append((wave[good], smooth))
+    joined = {}
+    for key, parts in curves.items():
+        wave, ratio = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.argsort(wave, kind="stable")
+        joined[key] = wave[order], ratio[order]
+    return Response(star.name, star.error * np.log(10) / 2.5, joined)

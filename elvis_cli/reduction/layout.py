@@ -1,0 +1,209 @@
+"""The layout of spectra on a chip that a reduction begins with: which light each pixel sees, before it is measured.
+
+As a pipeline ships the format of its instrument, the layout comes from the instrument's own tables, at the setting that
+the raw header names. Arcs and flats correct it (`wavelength`, `slit_edges`); nothing of a request is read.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli import pipeline
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.errors import ElvisError, ResourceError
+from elvis_cli.focalplane.trace import to_pixels
+from elvis_cli.instrument import registry
+from elvis_cli.model.detector import Chip, Detector
+from elvis_cli.model.setup import Setup
+from elvis_cli.model.spectrograph import Aperture, Trace
+from elvis_cli.reduction.raw import RawFile
+from elvis_cli.request import parse
+
+TABLE = 2049
+"""Wavelengths at which the course of a trace is computed."""
+MARGIN = 4
+"""Columns kept on either side of an aperture's image."""
+INSTRUMENT_GROUPS = ("INS", "DET", "DET1", "DET2", "SEQ")
+"""Cards of the raw header that are keys of the instrument's configuration."""
+
+
+@dataclass(slots=True, eq=False)
+class Strip:
+    """One order of one aperture on one chip, row by row along the dispersion: arrays (n, m), m pixels across."""
+
+    order: int
+    aperture: int
+    """From 1, as in the extension APERTURE and the table SLICES."""
+    slit: Aperture
+    row: NDArray[np.int64]
+    """(n,): index of the chip's rows, or of its columns where wavelength runs along x."""
+    column: NDArray[np.int64]
+    """(n, m): index across them."""
+    wave: Floats
+    """um, of each pixel."""
+    s: Floats
+    """arcsec along the aperture, of each pixel."""
+    scale: float
+    """arcsec on a pixel, along the aperture."""
+    line_width: float
+    """Pixels: FWHM of a line."""
+    on_chip: NDArray[np.bool_]
+    """Pixels (n, m) that the window has; ``column`` of the others is that of the nearest."""
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Pixels (n, m) of the window that see the aperture."""
+        return np.asarray(self.on_chip & (np.abs(self.s - self.slit.offset) <= self.slit.length / 2))
+
+    def cut(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return the strip's pixels (n, m) of a chip's image, which is turned so that rows lie along the dispersion."""
+        return np.asarray(image[self.row[:, None], self.column])
+
+    def middle(self, at: Floats | float) -> Floats:
+        """Return the wavelengths (n,), um, at ``at`` arcsec along the aperture."""
+        return along(self.s, self.wave, at)
+
+    def pixels_per_um(self) -> Floats:
+        """Return rows per um (n,) in the middle of the aperture."""
+        return np.asarray(1.0 / np.gradient(self.middle(self.slit.offset)))
+
+
+@dataclass(slots=True, eq=False)
+class ChipLayout:
+    """The strips of one chip."""
+
+    strips: list[Strip]
+    transposed: bool
+    """Wavelength runs along x: images are transposed before strips are cut."""
+
+    def turn(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return an image with rows along the dispersion."""
+        return image.T if self.transposed else image
+
+
+def along(s: Floats, values: Floats, at: Floats | float) -> Floats:
+    """Return values (n,) of rows (n, m) at the place ``at`` along the aperture, linear between pixels."""
+    n, m = s.shape
+    place = np.broadcast_to(np.asarray(at, float), (n,))
+    step = (s[:, -1] - s[:, 0]) / (m - 1)
+    k = np.clip(((place - s[:, 0]) / np.where(step == 0, 1.0, step)).astype(int), 0, m - 2)
+    rows = np.arange(n)
+    low, high = s[rows, k], s[rows, k + 1]
+    part = (place - low) / np.where(high == low, 1.0, high - low)
+    return np.asarray(values[rows, k] + part * (values[rows, k + 1] - values[rows, k]))
+
+
+def configure(file: RawFile, calibration: str | None = None) -> Setup:
+    """Return the Setup of an instrument at the setting that a raw header names.
+
+    Raises
+    ------
+    ResourceError
+        The header names no mode, or a setting that the instrument has not.
+    """
+    name, mode = file.get("ESO SIM INSTR"), file.get("ESO SIM MODE")
+    if name is None or mode is None:
+        raise ResourceError(f"{file.name}: no ESO SIM INSTR and SIM MODE, from which the layout of spectra is known")
+    try:
+        document = registry.load(str(name)).example(str(mode))
+        known = document["instrument"]
+        for key in known:
+            value = file.get(f"ESO {key.replace('.', ' ')}")
+            if value is not None:
+                known[key] = value
+        block: dict[str, Any] = {"arm": file.get("ESO SIM ARM")} if file.get("ESO SIM ARM") else {}
+        if calibration is not None:
+            block["calibration"] = calibration
+        document["elvis"] = block
+        return pipeline.configure(parse.read(json.dumps(document)))
+    except ElvisError as error:
+        raise ResourceError(f"{file.name}: no layout of spectra for its setting: {error.message}") from None
+
+
+def of_chip(setup: Setup, chip_name: str, window: tuple[int, ...]) -> ChipLayout:
+    """Return the strips on the window (columns, rows, first column and row, from 1) of a chip."""
+    detector, graph = setup.detector, setup.spectrograph
+    assert graph is not None
+    chip = next((one for one in detector.chips if one.extname == chip_name), None)
+    if chip is None:
+        raise ResourceError(f"{setup.instrument}: no chip {chip_name} in its layout")
+    nx, ny, x0, y0 = window
+    strips: list[Strip] = []
+    transposed = _along_x(graph.traces[0], graph.apertures[graph.traces[0].aperture], chip, detector)
+    size = (nx, ny) if transposed else (ny, nx)
+    first = (x0 - 1, y0 - 1) if transposed else (y0 - 1, x0 - 1)
+    for trace in graph.traces:
+        slit = graph.apertures[trace.aperture]
+        strip = _strip(trace, slit, chip, detector, size, first, transposed)
+        if strip is not None:
+            strips.append(replace(strip, line_width=max(graph.line_width(slit), 1.5)))
+    return ChipLayout(strips, transposed)
+
+
+def _along_x(trace: Trace, slit: Aperture, chip: Chip, detector: Detector) -> bool:
+    ends = np.array(trace.wave)
+    x, y = to_pixels(*trace.place(ends, np.full(2, slit.offset)), chip, detector)
+    return bool(abs(x[1] - x[0]) > abs(y[1] - y[0]))
+
+
+def _strip(
+    trace: Trace,
+    slit: Aperture,
+    chip: Chip,
+    detector: Detector,
+    size: tuple[int, int],
+    first: tuple[int, int],
+    transposed: bool,
+) -> Strip | None:
+    """Return a trace's strip on a window of ``size`` whose corner is ``first``, None if it is not on it."""
+    half = slit.length / 2
+    nodes = slit.offset + np.array([-half, 0.0, half])
+    wave = np.linspace(*trace.wave, TABLE)
+    rows, columns = np.empty((3, TABLE)), np.empty((3, TABLE))
+    for n, s in enumerate(nodes):
+        x, y = to_pixels(*trace.place(wave, np.full(TABLE, s)), chip, detector)
+        rows[n], columns[n] = (x, y) if transposed else (y, x)
+    rows, columns = rows - first[0], columns - first[1]
+    backwards = rows[1, -1] < rows[1, 0]
+    if backwards:
+        rows, columns, wave = rows[:, ::-1], columns[:, ::-1], wave[::-1]
+    low = max(int(np.ceil(rows[:, 0].max())), 0)
+    high = min(int(np.floor(rows[:, -1].min())), size[0] - 1)
+    if high - low < 16:
+        return None
+    row = np.arange(low, high + 1)
+    place = np.array([np.interp(row, r, c) for r, c in zip(rows, columns, strict=True)])
+    waves = np.array([np.interp(row, r, wave) for r in rows])
+    width = int(np.ceil(np.abs(place[2] - place[0]).max())) + 2 * MARGIN + 1
+    start = np.round(place[1]).astype(int) - width // 2
+    on = (start + width > MARGIN) & (start < size[1] - MARGIN)
+    if np.count_nonzero(on) < 16:
+        return None
+    row, place, waves, start = row[on], place[:, on], waves[:, on], start[on]
+    column = np.clip(start[:, None] + np.arange(width), 0, size[1] - 1)
+    outside = (start[:, None] + np.arange(width) < 0) | (start[:, None] + np.arange(width) > size[1] - 1)
+    across = start[:, None] + np.arange(width)
+    s = _through(place, np.broadcast_to(nodes[:, None], place.shape), across)
+    light = _through(place, waves, across)
+    scale = float(np.median(slit.length / np.abs(place[2] - place[0])))
+    return Strip(trace.order, trace.aperture + 1, slit, row, column, light, s, scale, 0.0, ~outside)
+
+
+def _through(x: Floats, y: Floats, at: NDArray[Any]) -> Floats:
+    """Return the parabola through three points (3, n) of each row at ``at`` (n, m)."""
+    (a, b, c), at = (each[:, None] for each in x), np.asarray(at, float)
+    return np.asarray(
+        y[0][:, None] * (at - b) * (at - c) / ((a - b) * (a - c))
+        + y[1][:, None] * (at - a) * (at - c) / ((b - a) * (b - c))
+        + y[2][:, None] * (at - a) * (at - b) / ((c - a) * (c - b))
+    )
+
+
+def read(file: RawFile, chip: str, layout: ChipLayout) -> Image:
+    """Return the pixels of a chip with rows along the dispersion."""
+    return np.ascontiguousarray(layout.turn(file.read(chip)[0]))

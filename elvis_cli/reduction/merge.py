@@ -1,0 +1,89 @@
+"""Orders of a spectrum as one: flux densities on one grid of wavelengths, weighted by their inverse variance.
+
+Where no standard star gives the flux, each order is divided by the flat lamp's light first, so that orders join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.reduction.extract import Spectrum
+
+FAINT = 0.05
+"""Part of the blaze's maximum below which an order's ends are left out."""
+
+
+@dataclass(slots=True, eq=False)
+class Merged:
+    """One spectrum: (n,) against ascending wavelengths, um; densities in electron/s/um or erg/s/cm2/um."""
+
+    wave: Floats
+    flux: Floats
+    err: Floats
+    sky: Floats
+    """Of a pixel along the slit, the same unit."""
+    snr: Floats
+    """Of a pixel along the dispersion."""
+    quality: Floats
+    """0 good; 1 bad pixels under the profile; 2 no data."""
+
+
+def merge(spectra: Sequence[Spectrum], responses: Sequence[Floats | None]) -> Merged:
+    """Return the spectra of one object as one; ``responses`` turn electron/s/um into flux, None leaves an order out."""
+    parts = [_density(one, factor) for one, factor in zip(spectra, responses, strict=True) if factor is not None]
+    if len(parts) == 1:
+        return parts[0]
+    step = min(float(np.median(np.diff(np.log(part.wave)))) for part in parts)
+    low, high = min(part.wave[0] for part in parts), max(part.wave[-1] for part in parts)
+    wave = np.exp(np.arange(np.log(low), np.log(high), step))
+    total, weight, sky, ratio2, bad = np.zeros((5, wave.size))
+    for part in parts:
+        on = (wave >= part.wave[0]) & (wave <= part.wave[-1])
+        at = wave[on]
+        good = np.interp(at, part.wave, part.quality) == 0
+        err = np.interp(at, part.wave, part.err)
+        w = np.where(good & (err > 0), 1.0 / np.square(np.where(err > 0, err, 1.0)), 0.0)
+        total[on] += w * np.interp(at, part.wave, part.flux)
+        sky[on] += w * np.interp(at, part.wave, part.sky)
+        weight[on] += w
+        ratio2[on] += np.where(good, np.square(np.interp(at, part.wave, part.snr)), 0.0)
+        bad[on] += ~good
+    safe = np.where(weight > 0, weight, 1.0)
+    quality = np.where(weight > 0, 0, np.where(bad > 0, 1, 2))
+    return Merged(
+        wave, total / safe, np.where(weight > 0, 1 / np.sqrt(safe), 0.0), sky / safe, np.sqrt(ratio2), quality
+    )
+
+
+def _density(one: Spectrum, factor: Floats) -> Merged:
+    """Return a spectrum as flux density, ascending."""
+    order = np.argsort(one.wave, kind="stable")
+    scale = factor / one.width
+    quality = np.where(one.bad, 1, 0)
+    if one.blaze is not None:
+        quality = np.where(one.blaze < FAINT * one.blaze.max(), 2, quality)
+    err = np.abs(one.err * scale)
+    snr = np.divide(one.flux, one.err, out=np.zeros_like(one.flux), where=one.err > 0)
+    columns = (one.wave, one.flux * scale, err, one.sky * scale, snr, quality)
+    return Merged(*(np.asarray(column)[order] for column in columns))
+
+
+def blaze_factors(spectra: Sequence[Spectrum]) -> list[Floats | None]:
+    """Return what each order is multiplied by to lose its blaze: 1 at the maximum of the lamp on all chips.
+
+    A single order is left as it is.
+    """
+    if len({one.order for one in spectra}) < 2 or any(one.blaze is None for one in spectra):
+        return [np.ones_like(one.flux) for one in spectra]
+    most: dict[int, float] = {}
+    for one in spectra:
+        most[one.order] = max(most.get(one.order, 0.0), float(np.max(one.blaze / one.width)))  # type: ignore[operator]
+    factors: list[Floats | None] = []
+    for one in spectra:
+        lamp = np.maximum(one.blaze / one.width, 1e-3 * most[one.order])  # type: ignore[operator]
+        factors.append(most[one.order] / lamp)
+    return factors

@@ -1,0 +1,271 @@
+"""The wavelength of each pixel from an arc: lines are found near where the layout has them, and their places fitted.
+
+What is fitted is the difference, in pixels along the dispersion, between a line and the layout: a polynomial in the
+place along the dispersion, along the slit and in the order, all traces of an echelle together (as the residuals of a
+physical model are: Ballester & Rosa 1997, A&AS 126, 563), each aperture of a slicer or a mask by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.model.calibration import Lamp
+from elvis_cli.reduction.layout import ChipLayout, Strip, along
+
+SEARCH = 12
+"""Pixels to either side in which a common shift is looked for."""
+PLACES = 7
+"""Along a slit, at which lines are measured."""
+ISOLATED = 0.03
+"""Most light of other lines, over a line's own, within its window."""
+SIGNIFICANT = 12.0
+"""Least peak of a line over the noise."""
+CLIP = 3.5
+PASSES = 5
+FEW = 3
+"""Points below which an aperture is not fitted by itself."""
+
+
+@dataclass(slots=True, eq=False)
+class Solution:
+    """How well the wavelengths of one chip are known."""
+
+    rms: float
+    """Pixels."""
+    rms_nm: float
+    lines: int
+    """Lines times places along the slit that were used; too few for more than a shift below 3 of a trace."""
+    shift: float
+    """Pixels, median of layout to arc."""
+
+
+@dataclass(slots=True, eq=False)
+class _Measured:
+    """Lines on the strips: arrays (n,)."""
+
+    strip: Floats
+    u: Floats
+    """Along the dispersion, -1 to 1."""
+    w: Floats
+    """Along the aperture, -1 to 1."""
+    order: Floats
+    away: Floats
+    """Pixels from where the layout has the line."""
+    um: Floats
+    """um of a pixel there."""
+
+
+def solve(arc: Image, sigma: Image, layout: ChipLayout, lamps: Sequence[Lamp]) -> Solution | None:
+    """Correct the wavelengths of the strips in place by an arc (ny, nx), turned, whose noise is ``sigma``.
+
+    Returns None where too few lines are seen.
+    """
+    strength = np.concatenate([lamp.strength for lamp in lamps]) if lamps else np.empty(0)
+    wave = np.concatenate([lamp.wave for lamp in lamps]) if lamps else np.empty(0)
+    order = np.argsort(wave)
+    wave, strength = wave[order], strength[order]
+    cuts = [_spectra(strip, arc, sigma) for strip in layout.strips]
+    shift = _common_shift(layout.strips, cuts, wave, strength)
+    parts = [
+        _lines(number, strip, cut, wave, strength, shift)
+        for number, (strip, cut) in enumerate(zip(layout.strips, cuts, strict=True))
+    ]
+    seen = _Measured(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Measured.__slots__))
+    if not seen.away.size:
+        return None
+    together = len({strip.aperture for strip in layout.strips}) < len(layout.strips) or len(layout.strips) == 1
+    residuals, used = np.full(seen.away.size, np.nan), 0
+    for group in [np.arange(len(layout.strips))] if together else [np.array([n]) for n in range(len(layout.strips))]:
+        mine = np.isin(seen.strip, group)
+        if np.count_nonzero(mine) < FEW:
+            common = float(np.median(seen.away))  # too few lines: the shift that all have in common
+            residuals[mine] = seen.away[mine] - common
+            for n in group:
+                _move(layout.strips[n], np.full(layout.strips[n].s.shape, common))
+            continue
+        fit, kept = _fit(seen, mine, len(group) > 3)
+        residuals[np.flatnonzero(mine)[kept]] = (seen.away[mine] - fit(seen.u[mine], seen.w[mine], seen.order[mine]))[
+            kept
+        ]
+        used += int(kept.sum())
+        for n in group:
+            strip = layout.strips[n]
+            u = np.broadcast_to(_unit(strip)[:, None], strip.s.shape)
+            w = np.clip((strip.s - strip.slit.offset) / (strip.slit.length / 2), -1.1, 1.1)
+            _move(strip, fit(u, w, np.full(strip.s.shape, float(strip.order))))
+    good = np.isfinite(residuals)
+    return Solution(
+        float(np.std(residuals[good])),
+        float(np.std((residuals * seen.um)[good]) * 1e3),
+        used,
+        float(np.median(seen.away)),
+    )
+
+
+def _unit(strip: Strip) -> Floats:
+    first, last = strip.row[0], strip.row[-1]
+    return np.asarray((2.0 * strip.row - first - last) / max(last - first, 1))
+
+
+def _move(strip: Strip, away: Floats) -> None:
+    """Move the light of a strip by ``away`` (n, m) pixels along the dispersion."""
+    slope = np.gradient(strip.wave, axis=0)
+    strip.wave = strip.wave - away * slope
+
+
+def _spectra(strip: Strip, arc: Image, sigma: Image) -> list[tuple[float, Floats, Floats, Floats]]:
+    """Return the arc at places along a strip: s, its spectrum (n,), the noise of that, the layout's wavelengths."""
+    values, noise = strip.cut(arc), strip.cut(sigma)
+    slit = strip.slit
+    seen = strip.s[strip.inside]
+    if not seen.size:
+        return []
+    low, high = (float(end) for end in np.percentile(seen, (8, 92)))
+    places = [slit.offset] if slit.fibre else list(np.linspace(low, high, PLACES))
+    half = slit.length / 2 if slit.fibre else max(1.5 * strip.scale, slit.length / 40)
+    spectra = []
+    for place in places:
+        near = (np.abs(strip.s - place) <= half) & strip.on_chip
+        count = near.sum(axis=1)
+        if np.median(count) < 1:
+            continue
+        total = np.where(near, values, 0.0).sum(axis=1)
+        error = np.sqrt(np.where(near, noise, 0.0) ** 2 @ np.ones(values.shape[1]))
+        per = np.maximum(count, 1)
+        spectra.append((place, total / per, error / per, along(strip.s, strip.wave, place)))
+    return spectra
+
+
+def _common_shift(
+    strips: Sequence[Strip], cuts: Sequence[list[tuple[float, Floats, Floats, Floats]]], wave: Floats, strength: Floats
+) -> int:
+    """Return the pixels by which all lines are shifted: the maximum of the correlation with the lines expected."""
+    shifts = np.arange(-SEARCH, SEARCH + 1)
+    score = np.zeros(shifts.size)
+    for strip, spectra in zip(strips, cuts, strict=True):
+        for _, values, error, at in spectra[len(spectra) // 2 : len(spectra) // 2 + 1]:
+            place, _, light = _expected(strip, at, wave, strength)
+            if not place.size:
+                continue
+            rows = np.arange(values.size)
+            model = np.zeros(values.size)
+            width = strip.line_width / 2.355
+            for x, f in zip(place, light, strict=True):
+                near = slice(max(int(x - 4 * width), 0), int(x + 4 * width) + 2)
+                model[near] += np.sqrt(f) * np.exp(-0.5 * ((rows[near] - x) / width) ** 2)
+            data = np.sqrt(np.maximum(values - np.median(values), 0.0) / np.maximum(np.median(error), 1e-9))
+            score += [float(np.sum(np.roll(data, -k) * model)) for k in shifts]
+    return int(shifts[int(np.argmax(score))])
+
+
+def _expected(strip: Strip, at: Floats, wave: Floats, strength: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return rows, wavelengths and strengths of the lines that fall onto a strip with wavelengths ``at`` (n,)."""
+    up = at[-1] > at[0]
+    grid = at if up else at[::-1]
+    on = (wave > grid[0]) & (wave < grid[-1])
+    rows = np.interp(wave[on], grid, np.arange(at.size) if up else np.arange(at.size)[::-1])
+    return rows, wave[on], strength[on]
+
+
+def _lines(
+    number: int,
+    strip: Strip,
+    spectra: list[tuple[float, Floats, Floats, Floats]],
+    wave: Floats,
+    strength: Floats,
+    shift: int,
+) -> _Measured:
+    """Return the isolated lines of a strip that stand out of the noise."""
+    rows: list[tuple[float, ...]] = []
+    width = strip.line_width
+    for place, values, error, at in spectra:
+        expected, _, light = _expected(strip, at, wave, strength)
+        if not expected.size:
+            continue
+        order = np.argsort(expected)
+        x, light = expected[order], light[order]
+        start = x[_isolated(x, light, 2.2 * width)]
+        x, peak = _centroids(values, start + shift, width)
+        noise = np.interp(x, np.arange(error.size), error)
+        slope = np.abs(np.gradient(at))
+        good = np.isfinite(x) & (peak > SIGNIFICANT * noise) & (np.abs(x - start - shift) < 1.5 * width)
+        good &= (x > 3 * width) & (x < values.size - 1 - 3 * width)
+        unit = np.interp(x, np.arange(values.size), _unit(strip))
+        w = (place - strip.slit.offset) / (strip.slit.length / 2)
+        rows += [(number, unit[n], w, strip.order, x[n] - start[n], slope[int(x[n])]) for n in np.flatnonzero(good)]
+    return _Measured(*(np.array(rows, float).reshape(-1, 6).T))
+
+
+def _isolated(x: Floats, light: Floats, reach: float) -> Floats:
+    """Return which lines have little light of others within ``reach`` pixels."""
+    good = np.empty(x.size, bool)
+    for n in range(x.size):
+        near = slice(np.searchsorted(x, x[n] - reach), np.searchsorted(x, x[n] + reach))
+        good[n] = light[near].sum() - light[n] <= ISOLATED * light[n]
+    return good
+
+
+def _centroids(values: Floats, start: Floats, width: float) -> tuple[Floats, Floats]:
+    """Return the places of lines near ``start`` and their peaks: centroids under a Gaussian window as wide as the line.
+
+    The window moves with the centroid until it rests (Bertin & Arnouts 1996; "windowed" places of SExtractor).
+    """
+    reach = int(np.ceil(1.5 * width)) + 1
+    offsets = np.arange(-reach, reach + 1)
+    sigma2 = (width / 2.355) ** 2
+    x = start.astype(float).copy()
+    inside = (x > reach + 1) & (x < values.size - reach - 2)
+    peak = np.zeros(x.size)
+    for _ in range(12):
+        middle = np.round(np.where(inside, x, reach + 2)).astype(int)
+        index = np.clip(middle[:, None] + offsets, 0, values.size - 1)
+        data = values[index]
+        data = data - np.minimum(data[:, 0], data[:, -1])[:, None]
+        away = index - x[:, None]
+        weight = np.exp(-0.5 * away**2 / sigma2)
+        total = (data * weight).sum(axis=1)
+        step = 2.0 * (data * weight * away).sum(axis=1) / np.where(total > 0, total, np.inf)
+        x = x + np.clip(step, -1.0, 1.0)
+        inside &= (x > reach + 1) & (x < values.size - reach - 2)
+        peak = data.max(axis=1)
+    return np.where(inside, x, np.nan), peak
+
+
+def _fit(
+    seen: _Measured, mine: NDArray[np.bool_], orders: bool
+) -> tuple[Callable[[Floats, Floats, Floats], Floats], NDArray[np.bool_]]:
+    """Return the polynomial through the lines and which were kept."""
+    u, w, order, away = seen.u[mine], seen.w[mine], seen.order[mine], seen.away[mine]
+    low, high = float(order.min()), float(order.max())
+    slit = np.unique(w).size > 2
+    lines = np.unique(np.round(u, 2)).size
+    powers = [
+        (a, b, c)
+        for a in range(min(lines // 3, 3) + 1)
+        for b in range(3 if slit else 1)
+        for c in range(3 if orders and high > low else 1)
+        if a + b + c <= 4 and b * a <= 2
+    ]
+
+    def design(u: Floats, w: Floats, order: Floats) -> Floats:
+        m = (2 * order - low - high) / max(high - low, 1.0)
+        return np.stack([u**a * w**b * m**c for a, b, c in powers], axis=-1)
+
+    kept = np.ones(away.size, bool)
+    coefficients: Floats = np.zeros(len(powers))
+    for _ in range(PASSES):
+        coefficients = np.asarray(
+            np.linalg.lstsq(design(u[kept], w[kept], order[kept]), away[kept], rcond=1e-8)[0], float
+        )
+        rest = away - design(u, w, order) @ coefficients
+        spread = 1.4826 * float(np.median(np.abs(rest[kept])))
+        again = np.abs(rest) <= CLIP * max(spread, 1e-4)
+        if np.array_equal(again, kept):
+            break
+        kept = again
+    return lambda u, w, order: design(u, w, order) @ coefficients, kept

@@ -1,0 +1,146 @@
+"""Spectra reduced from raw frames: against the prediction, the wavelengths of the instrument, and each other."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from elvis_cli.instrument import registry
+from elvis_cli.reduction import associate, layout, raw, sdp, spectra, spectrum_file, wavelength
+from elvis_cli.scene.standards import StandardStar
+from tests.conftest import run
+
+WINDOW = {"x0": 874, "y0": 700, "nx": 300, "ny": 600}
+APERTURE = 9
+"""Pixels along the slit: that of the prediction."""
+
+
+def requests():
+    """A star on METIS' long slit in L, and its calibrations, on a part of the chip."""
+    document = registry.load("metis").example("lss_l_scao")
+    document["output"] = {"snr": {"snr": True, "noise_components": True}}
+    kinds = [None, *["dark"] * 5, *["flat"] * 3, "arc", "std"]
+    for number, kind in enumerate(kinds):
+        block = {"window": WINDOW, "date": f"2026-01-01T04:{number:02d}:00", "exposure": number + 1}
+        if kind is None:
+            block["wavemap"] = True
+        else:
+            block["calibration"] = kind
+        if kind == "std":
+            block["standard"] = {"mag": 10, "band": "L", "system": "vega", "sed": "Pickles:A0V"}
+        yield {**document, "elvis": block}
+
+
+@pytest.fixture(scope="module")
+def night():
+    """The raw files, in memory."""
+    made = [run("--seed", str(n), stdin=json.dumps(one)) for n, one in enumerate(requests())]
+    assert all(one.code == 0 for one in made), [one.err for one in made]
+    return [one.out for one in made]
+
+
+@pytest.fixture(scope="module")
+def product(night):
+    """The spectrum."""
+    (files,) = associate.associate(raw.open_all(night))
+    return spectra.reduce(files, spectra.SpectrumOptions(aperture=APERTURE))
+
+
+def predicted(night, table, column):
+    with fits.open(io.BytesIO(night[0])) as hdus:
+        rows = hdus[table].data
+        return np.array(rows["WAVELENGTH"]), np.array(rows[column])
+
+
+def test_the_signal_to_noise_ratio_is_the_predicted_one(night, product):
+    one = product.spectra[0]
+    for column, flux, err, tolerance in (
+        ("SNR", one.box, one.box_err, 0.03),
+        ("SNR_OPT", one.flux, one.err, 0.04),
+    ):
+        expected = np.interp(one.wave, *predicted(night, "SNR", column))
+        assert np.median(flux / err / expected) == pytest.approx(1.0, abs=tolerance)
+
+
+def test_the_box_holds_the_predicted_electrons(night, product):
+    one = product.spectra[0]
+    dit = product.files.science[0].dit
+    electrons = np.interp(one.wave, *predicted(night, "NOISE_COMPONENTS", "TARGET")) ** 2
+    assert np.median(one.box * dit / electrons) == pytest.approx(1.0, abs=0.01)
+
+
+def test_scatter_is_the_error(night, product):
+    """Two exposures with the same calibrations differ by their errors."""
+    other = run("--seed", "77", stdin=json.dumps(next(requests()))).out
+    (files,) = associate.associate(raw.open_all([other, *night[1:]]))
+    again = spectra.reduce(files, spectra.SpectrumOptions(aperture=APERTURE))
+    one, two = product.spectra[0], again.spectra[0]
+    pull = (one.flux - two.flux) / np.hypot(one.err, two.err)
+    assert 1.4826 * np.median(np.abs(pull)) == pytest.approx(1.0, abs=0.1)
+    assert np.mean(np.abs(pull) < 4) > 0.995
+
+
+def test_wavelengths_come_from_the_arc(night):
+    """A layout that is a pixel off leads to the same wavelengths."""
+    files = raw.open_all(night)
+    arc = next(one for one in files if "WAVE" in one.type)
+    setup = layout.configure(arc, "arc")
+    chip = layout.of_chip(setup, arc.chips[0], arc.windows[0])
+    strip = chip.strips[0]
+    true = strip.wave.copy()
+    wavelength._move(strip, np.full(strip.s.shape, 1.0))
+    image = layout.read(arc, arc.chips[0], chip)
+    found = wavelength.solve(image, np.full_like(image, 10.0), chip, setup.calibration.lamps)
+    assert found is not None
+    away = (strip.wave - true) * strip.pixels_per_um()[:, None]
+    assert np.abs(away[strip.inside]).max() < 0.05
+    assert found.shift == pytest.approx(-1.0, abs=0.02)
+
+
+def test_the_layout_is_that_of_the_frame(night):
+    with fits.open(io.BytesIO(night[0])) as hdus:
+        wave, place, header = hdus["WAVE"].data, hdus["POSITION"].data, hdus[1].header
+    assert header["EXTNAME"] == "DET1.DATA"
+    science = raw.open_all(night)[0]
+    chip = layout.of_chip(layout.configure(science), science.chips[0], science.windows[0])
+    strip = chip.strips[0]
+    inside = strip.inside & np.isfinite(strip.cut(wave))
+    away = (strip.cut(wave) - strip.wave) * strip.pixels_per_um()[:, None]
+    assert np.abs(away[inside]).max() < 0.02
+    assert np.abs((strip.cut(place) - strip.s)[inside]).max() < 0.02 * strip.scale
+
+
+def test_the_flux_is_that_of_the_star(product):
+    """An L = 12 star's flux, less what the slit loses of a star more than of another: they stand alike."""
+    from elvis_cli.reduction.flux_standard import flux_density
+
+    star = StandardStar("target", None, None, "L", 12.0, "vega", 0.0, "Pickles:G2V", "")
+    merged = product.merged
+    good = merged.quality == 0
+    ratio = (merged.flux / flux_density(star, merged.wave))[good]
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_product_is_as_the_archive_wants_it(product):
+    out = io.BytesIO()
+    spectrum_file.write_spectrum(product, out)
+    with fits.open(io.BytesIO(out.getvalue())) as hdus:
+        assert sdp.validate(hdus) == []
+        assert hdus[0].header["FLUXCAL"] == "ABSOLUTE"
+        assert hdus["SPECTRUM"].data["WAVE"].shape == (1, product.merged.wave.size)
+        assert (np.diff(hdus["SPECTRUM"].data["WAVE"][0]) > 0).all()
+
+
+def test_the_order_of_the_files_does_not_matter(night, product):
+    (files,) = associate.associate(raw.open_all(night[::-1]))
+    again = spectra.reduce(files, spectra.SpectrumOptions(aperture=APERTURE))
+    np.testing.assert_array_equal(again.merged.flux, product.merged.flux)
+
+
+@pytest.mark.parametrize(("instrument", "mode"), [("eris", "ifs_noao"), ("harps", "unique"), ("fors", "mxu")])
+def test_what_is_not_reduced_yet_is_refused(instrument, mode):
+    result = run("--product", "reduced", stdin=json.dumps(registry.load(instrument).example(mode)))
+    assert (result.code, result.out) == (69, b"")
+    assert "not yet" in result.err
