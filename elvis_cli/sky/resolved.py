@@ -33,6 +33,10 @@ ROUNDS, POWERS = 6, (0.3, 3.0)
 """How often the depths are fitted to the table, and by which powers of the transmission at most."""
 USABLE = (0.01, 0.9995)
 """Mean transmissions of a bin between which a power is fitted: beyond, a power says nothing."""
+EXACT_ROUNDS, OPAQUE, CLEAR = 5, 1e-5, 1.0 - 1e-6
+"""Rounds in which the bins are met one by one, and the mean transmissions between which they are."""
+CONTINUUM = 31
+"""Bins over which a continuum is smooth: 0.5 % of the wavelength."""
 FLOOR = 1e-4
 """Added to a transmission or an emissivity that shapes an emission: bins that are black have no shape."""
 OXYGEN = (1.24, 1.30)
@@ -132,18 +136,50 @@ def _depths(low: float, high: float, coarse: local.Components) -> tuple[Floats, 
 
 
 def _anchored(depth: Floats, wave: Floats, coarse: local.Components, edges: Floats) -> Floats:
-    """Return the depth raised bin by bin so that the bins' mean transmissions are those of the coarse grid.
+    """Return the depth times a power of each bin, so that its mean transmission is that of the coarse grid.
 
-    A power on the transmission keeps it below 1, where a factor would not.
+    A power on the transmission keeps it below 1, where a factor would not. Depth that a whole neighbourhood of bins lacks
+    is a continuum, and is added: as a power it would deepen the lines. First the power is interpolated between the bins;
+    what is left is solved bin by bin (Newton's method on ln of -ln of the mean). Where the table or the depths are
+    opaque (below USABLE) or clear, and beyond POWERS, a power says nothing.
     """
     wanted = np.exp(-coarse.molecules)
+    depth = depth + np.interp(wave, coarse.wave, _continuum(depth, wave, coarse, edges))
     for _ in range(ROUNDS):
         mean = np.clip(average(wave, np.exp(-depth), edges), 1e-12, 1.0 - 1e-12)
         fits = (mean > USABLE[0]) & (mean < USABLE[1]) & (wanted > 0.0)
         power = np.ones(mean.size)
         power[fits] = np.clip(coarse.molecules[fits] / -np.log(mean[fits]), *POWERS)
         depth = depth * np.interp(wave, coarse.wave, power)
+    home = np.clip(np.searchsorted(edges, wave, side="right") - 1, 0, edges.size - 2)
+    target = np.maximum(coarse.molecules, 1e-12)
+    for _ in range(EXACT_ROUNDS):
+        passed = np.exp(-depth)
+        mean = np.clip(average(wave, passed, edges), 1e-12, 1.0 - 1e-12)
+        fits = (mean > OPAQUE) & (wanted > OPAQUE) & (mean < CLEAR)
+        growth = np.maximum(average(wave, depth * passed, edges) / (mean * -np.log(mean)), 0.05)
+        power = np.ones(mean.size)
+        power[fits] = np.clip((target[fits] / -np.log(mean[fits])) ** (1.0 / growth[fits]), *POWERS)
+        depth = depth * power[home]
     return depth
+
+
+def _continuum(depth: Floats, wave: Floats, coarse: local.Components, edges: Floats) -> Floats:
+    """Return the depth (n,) that most bins about each lack, 0 where they lack none: of water, of colliding N2 and O2.
+
+    Median over the transparent ones of CONTINUUM bins, smoothed over as many.
+    """
+    mean = np.clip(average(wave, np.exp(-depth), edges), 1e-12, 1.0)
+    lacking = np.where(coarse.molecules < 1.0, coarse.molecules + np.log(mean), np.nan)
+    if lacking.size < CONTINUUM:
+        return np.zeros(lacking.size)
+    half = CONTINUUM // 2
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(lacking, half, constant_values=np.nan), CONTINUUM)
+    known = np.isfinite(windows).any(axis=1)
+    median = np.zeros(lacking.size)
+    median[known] = np.maximum(np.nanmedian(windows[known], axis=1), 0.0)
+    box = np.ones(CONTINUUM) / CONTINUUM
+    return np.asarray(np.convolve(np.pad(median, half, mode="edge"), box, "valid"))
 
 
 def _shaped(coarse: Floats, shape: Floats, wave: Floats, edges: Floats, coarse_wave: Floats) -> Floats:

@@ -51,7 +51,7 @@ def test_lines_of_the_air_are_where_and_as_deep_as_published(nm, least, width):
     # The fit to the table moves no line, and changes it by what the two models differ.
     place, _, found = line(sky.wave, sky.transmission, near)
     assert abs(place / near - 1) * 3e5 < 0.5
-    assert found == pytest.approx(width, rel=0.15)
+    assert found == pytest.approx(width, rel=0.1)
 
 
 @each(
@@ -79,7 +79,10 @@ def test_averages_are_those_of_the_table(low, high, conditions):
     fine = sky.transmitted(edges)[inner]
     assert sky.transmission.min() >= 0.0
     assert sky.transmission.max() <= 1.0
-    assert np.sqrt(np.mean((fine - coarse.transmission[inner]) ** 2)) < 1e-3
+    # each bin is met, but for those whose depths have no power: there the table is opaque
+    usable = coarse.transmission[inner] > 0.01
+    assert fine[usable] == pytest.approx(coarse.transmission[inner][usable], rel=1e-3)
+    assert np.abs(fine - coarse.transmission[inner])[~usable].max(initial=0.0) < 1.5e-3
     assert fine.mean() == pytest.approx(coarse.transmission[inner].mean(), rel=1e-3)
     width = np.diff(edges)
     bright, expected = sky.emitted(edges) * width, coarse.emission * width
