@@ -12,9 +12,10 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.dates import parse_date
-from elvis_cli.errors import RequestError, ResourceError, nearest_name
+from elvis_cli.errors import RequestError, nearest_name
+from elvis_cli.instrument import spectrograph
 from elvis_cli.instrument.sourced_table import SourcedTable, read
-from elvis_cli.light import cells, etalon
+from elvis_cli.light import etalon
 from elvis_cli.model.calibration import KINDS, POINTER, WAVELENGTH_KINDS, Calibration, Etalon, Lamp
 from elvis_cli.model.request import Brightness, Morphology, Request, Sed, Target
 from elvis_cli.model.setup import Setup
@@ -120,9 +121,6 @@ def _lamp(name: str, facts: SourcedTable, find: Callable[[str, str], Path]) -> L
     if not table.tree:
         tree = read(find("_lamps", f"{name}.toml"))
         table = SourcedTable(tree, f"{name}.toml", f"lamps.{name}", tree, facts.ledger)
-    cell = table.text("cell", "")
-    if cell and cell not in cells.names():
-        raise ResourceError(f"{table.file}: lamps.{name}.cell: no cell {cell!r}", allowed=list(cells.names()))
     return Lamp(
         table.text("name"),
         *_lines(table),
@@ -130,7 +128,7 @@ def _lamp(name: str, facts: SourcedTable, find: Callable[[str, str], Path]) -> L
         table.number("fill", "1") if "fill" in table else 0.5,
         table.number("fade", "s") if "fade" in table else 0.0,
         Etalon(table.number("gap", "mm") * 1e3, table.number("finesse", "1")) if "gap" in table else None,
-        cell,
+        spectrograph.cell(table),
     )
 
 

@@ -16,6 +16,7 @@ from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.instrument import cross_disperser, fibres, grating, grism
 from elvis_cli.instrument import mask as masks
 from elvis_cli.instrument.sourced_table import EVERYWHERE, SourcedTable
+from elvis_cli.light import cells
 from elvis_cli.model.elvis_block import Mask
 from elvis_cli.model.sourced_value import SourcedValue
 from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
@@ -69,8 +70,23 @@ def make(
         adc=facts.number("adc", "1") if "adc" in facts else 0.0,
         reference=facts.number("reference", "um") if "reference" in facts else 0.0,
         kind=kind,
+        cell=cell(facts),
         fill=facts.part("reference_lamp").number("fill", "1") if "reference_lamp" in facts else 0.0,
     )
+
+
+def cell(facts: SourcedTable) -> str:
+    """Return the name of the absorption cell of a table, "" if it has none.
+
+    Raises
+    ------
+    ResourceError
+        There is no such cell.
+    """
+    name = facts.text("cell", "")
+    if name and name not in cells.names():
+        raise ResourceError(f"{facts.file}: {facts.path}.cell: no cell {name!r}", allowed=list(cells.names()))
+    return name
 
 
 def band(spectrograph: Spectrograph, optics: tuple[float, float]) -> tuple[float, float]:

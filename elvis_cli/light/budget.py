@@ -11,6 +11,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.base.black_body import photon_radiance
 from elvis_cli.base.constants import ARCSEC2
 from elvis_cli.base.spectral_grid import bin_edges, grid
+from elvis_cli.light import cells
 from elvis_cli.model.request import SkyConditions
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics.throughput import throughput
@@ -52,13 +53,18 @@ class PhotonBudget:
     """`total` without the atmosphere."""
     resolved: ResolvedSky | None = None
     """The sky at the resolution of the spectrograph; None where the table's R = 6000 is enough, or all there is."""
+    cell: str = ""
+    """The absorption cell (`elvis_cli.light.cells`) that all light from the sky passes, not part of `total`."""
 
     def electrons_per_photon(self, edges: Floats) -> Floats:
-        """Return `total` averaged between ``edges`` (um, (n + 1,)), the air with all of its lines: (n,)."""
+        """Return `total` averaged between ``edges`` (um, (n + 1,)), with all lines of the air and of a cell: (n,)."""
         middle = (edges[1:] + edges[:-1]) / 2
         if self.resolved is None:
-            return np.interp(middle, self.wave, self.total, left=0.0, right=0.0)
-        return np.interp(middle, self.wave, self.passed, left=0.0, right=0.0) * self.resolved.transmitted(edges)
+            electrons = np.interp(middle, self.wave, self.total, left=0.0, right=0.0)
+        else:
+            passed = np.interp(middle, self.wave, self.passed, left=0.0, right=0.0)
+            electrons = passed * self.resolved.transmitted(edges)
+        return electrons * cells.transmission(self.cell, edges) if self.cell else electrons
 
     @property
     def background_rate(self) -> float:
@@ -114,6 +120,7 @@ def compute(conditions: SkyConditions, setup: Setup, model: str = "local") -> Ph
         notes=sky.notes,
         passed=passed,
         resolved=resolved,
+        cell="" if setup.spectrograph is None else setup.spectrograph.cell,
     )
 
 

@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
 from elvis_cli.light import cells, illumination, lamps
 from elvis_cli.light.budget import PhotonBudget
@@ -26,6 +27,7 @@ from elvis_cli.model.request import Brightness, Request, Sed, SkyConditions, Tar
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Spectrograph
 from elvis_cli.scene import spectrum
+from elvis_cli.sky.resolved import ResolvedSky
 
 UNIT = ("lines", "lamp", "pinholes", "off")
 """Light that comes from the calibration unit."""
@@ -62,14 +64,17 @@ def arrange(request: Request, setup: Setup) -> tuple[Request, Setup]:
         stages = {name: table for name, table in setup.detector.stages.items() if name not in SKY_STAGES}
         setup = replace(setup, detector=replace(setup.detector, stages=stages))
     if setup.spectrograph is not None:
-        setup = replace(setup, spectrograph=_without_reference(setup.spectrograph))
+        setup = replace(setup, spectrograph=_prepared(setup.spectrograph, calibration))
     return replace(request, target=target, elvis=block), setup
 
 
-def _without_reference(graph: Spectrograph) -> Spectrograph:
-    """Return a spectrograph whose fibres all see the light of the calibration, but for those that see nothing."""
+def _prepared(graph: Spectrograph, calibration: Calibration) -> Spectrograph:
+    """Return a spectrograph whose fibres all see the light of the calibration, but for those that see nothing.
+
+    Only the sky is seen through the absorption cell of the science: a calibration through a cell has a lamp behind one.
+    """
     apertures = tuple(replace(one, feed="sky") if one.feed == "lamp" else one for one in graph.apertures)
-    return replace(graph, apertures=apertures, lamps=())
+    return replace(graph, apertures=apertures, lamps=(), cell=graph.cell if calibration.light == "sky" else "")
 
 
 def _check_lines(calibration: Calibration, band: tuple[float, float]) -> None:
@@ -121,9 +126,10 @@ def illuminate(request: Request, setup: Setup) -> tuple[Request, Illumination]:
     if calibration.light in ("lamp", "twilight"):
         shine = lamps.continuum(calibration.lamps, budget)
     most = lamps.brightest(shine, budget, setup)
-    if most > 0.0:
-        shine = shine * (level(calibration, setup) / most)
-    light = _with(light, lamps.instead(budget, {**budget.density, "sky": shine}, setup))
+    ratio = level(calibration, setup) / most if most > 0.0 else 1.0
+    light = _with(light, lamps.instead(budget, {**budget.density, "sky": shine * ratio}, setup))
+    if calibration.light == "twilight" and budget.resolved is not None:
+        return request, _sunlit(light, budget, budget.resolved, ratio * lamps.behind_air(calibration.lamps, budget))
     if calibration.light == "lines":
         return request, _lines(light, calibration)
     return request, _filtered(light, calibration) if calibration.light == "lamp" else light
@@ -176,6 +182,20 @@ def _lines(light: Illumination, calibration: Calibration) -> Illumination:
         strength = strength * (level(calibration, light.setup) / most)
     comb = UniformSource("background", partial(spectrum.in_bins, wave, strength))
     return replace(light, uniform=(comb, *(source for source in light.uniform if source.part != "background")))
+
+
+def _sunlit(light: Illumination, budget: PhotonBudget, sky: ResolvedSky, behind_air: Floats) -> Illumination:
+    """Return the light with a twilight that has the lines of the Sun and of the air.
+
+    ``behind_air`` (n,) is the twilight as it is detected but for the air's transmission, on the budget's wavelengths.
+    """
+
+    def density(edges: Floats) -> Floats:
+        middle = (edges[1:] + edges[:-1]) / 2
+        return np.interp(middle, budget.wave, behind_air, left=0.0, right=0.0) * sky.sunlit(edges)
+
+    _, *others = light.uniform
+    return replace(light, uniform=(UniformSource("background", density), *others))
 
 
 def _filtered(light: Illumination, calibration: Calibration) -> Illumination:

@@ -37,8 +37,17 @@ def instead(light: PhotonBudget, density: Mapping[str, Floats], setup: Setup) ->
 
 def continuum(lamps: tuple[Lamp, ...], light: PhotonBudget) -> Floats:
     """Return the lamps' black bodies as detected, any unit (n,), on ``light.wave``."""
-    shapes = [photon_radiance(light.wave, lamp.temperature) for lamp in lamps if lamp.temperature]
-    return np.asarray(sum(shapes, np.zeros_like(light.wave)) * light.total)
+    return _black_bodies(lamps, light.wave) * light.total
+
+
+def behind_air(lamps: tuple[Lamp, ...], light: PhotonBudget) -> Floats:
+    """Return `continuum` without the transmission of the air, (n,)."""
+    return _black_bodies(lamps, light.wave) * light.passed
+
+
+def _black_bodies(lamps: tuple[Lamp, ...], wave: Floats) -> Floats:
+    shapes = [photon_radiance(wave, lamp.temperature) for lamp in lamps if lamp.temperature]
+    return np.asarray(sum(shapes, np.zeros_like(wave)))
 
 
 def lines(lamps: tuple[Lamp, ...], light: PhotonBudget) -> tuple[Floats, Floats]:

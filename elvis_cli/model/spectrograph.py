@@ -156,6 +156,8 @@ class Spectrograph:
     """The reference lamp, which shines into fibres while others see the sky."""
     fill: float = 0.0
     """Part of the full well that it fills in the brightest pixel."""
+    cell: str = ""
+    """Name of the absorption cell (`elvis_cli.light.cells`) that the light of the sky passes; "" = none."""
     coupling: Curve | None = None
     """Fraction of a centred star's light that a fibre takes; None = as much as the PSF has inside it."""
 

@@ -61,6 +61,8 @@ class ResolvedSky:
     """0..1 (n,)."""
     emission: Floats
     """Photon/s/m2/um/arcsec2 at the ground (n,), but for the airglow's lines."""
+    sunlight: Floats
+    """The Sun's flux over its mean at R = 6000 (n,)."""
     line_wave: Floats
     """um (m,), ascending."""
     line_photons: Floats
@@ -70,6 +72,14 @@ class ResolvedSky:
         """Return the transmission (n,) averaged between ``edges`` (um, (n + 1,)); 0 beyond the band."""
         part = self._near(edges)
         return average(self.wave[part], self.transmission[part], edges)
+
+    def sunlit(self, edges: Floats) -> Floats:
+        """Return the transmission times the Sun's lines (n,), averaged between ``edges`` (um, (n + 1,)).
+
+        Twilight is sunlight that has crossed the air.
+        """
+        part = self._near(edges)
+        return average(self.wave[part], self.transmission[part] * self.sunlight[part], edges)
 
     def emitted(self, edges: Floats) -> Floats:
         """Return photon/s/m2/um/arcsec2 (n,) averaged between ``edges`` (um, (n + 1,)); 0 beyond the band."""
@@ -104,7 +114,7 @@ def resolve(conditions: SkyConditions, site: Site, low: float, high: float) -> R
         + np.interp(wave, coarse_wave, rest)
     )
     transmission = molecules * np.exp(-np.interp(wave, coarse_wave, coarse.smooth))
-    return ResolvedSky(wave, transmission, emission, place, photons)
+    return ResolvedSky(wave, transmission, emission, sun, place, photons)
 
 
 @functools.cache
