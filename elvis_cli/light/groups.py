@@ -23,8 +23,6 @@ MOST = 64
 LEAST = 4
 NEAR = 0.1
 """arcsec: how soon a source beside an aperture matters less."""
-NARROW = 16
-"""Bins: where a line is that all falls within so many is told by its light, not by the bins in which that is."""
 FAR = 0.4
 """arcsec, and so many seeing disks where nothing corrects the seeing: further from an aperture, only what the sources
 give together counts, and their velocities are the mean."""
@@ -56,19 +54,19 @@ def groups(request: SceneRequest, setup: Setup, step: float) -> tuple[Group, ...
     components = library.components(request)
     if request.target.morphology.kind == "infinite" and not components:
         return (Group(assemble(request, setup, (), 1.0), request.target, spectrum.reach(request.target.sed)),)
-    parts: dict[tuple[Sed, Brightness], list[tuple[Component, Brightness]]] = {}
+    parts: dict[tuple[Sed, Brightness], list[tuple[Component, Brightness, float]]] = {}
     for component in components:
         brightness = component.brightness
-        for sed, one in _split(component, setup, step):
+        for sed, one, fraction in _split(component, setup, step):
             key = sed, replace(brightness, mag=0.0, flux=0.0)
-            parts.setdefault(key, []).append((one, brightness))
+            parts.setdefault(key, []).append((one, brightness, fraction))
     made = []
     for (sed, _), members in parts.items():
         band = spectrum.reach(sed)
         if band and (band[1] <= setup.optics.band[0] or band[0] >= setup.optics.band[1]):
             continue
         reference = members[0][1]
-        rated = [(one, np.array([_ratio(brightness, reference)])) for one, brightness in members]
+        rated = [(one, np.array([fraction * _ratio(bright, reference)])) for one, bright, fraction in members]
         made.append(Group(assemble(request, setup, rated), Target(sed=sed, brightness=reference), band))
     return tuple(made)
 
@@ -76,30 +74,27 @@ def groups(request: SceneRequest, setup: Setup, step: float) -> tuple[Group, ...
 def density(group: Group, edges: Floats, lines: bool = False) -> Floats:
     """Return photon/s/m2/um above the atmosphere of a rate of 1, averaged between ``edges`` (um, (n + 1,)): (n,).
 
-    The light of a narrow line is shared by neighbouring bins so that its place is kept.
-
     Raises
     ------
     RequestError
         The spectrum cannot be scaled to its brightness.
     """
-    if group.band is not None and group.band[1] - group.band[0] < NARROW * (edges[1] - edges[0]):
-        near = np.linspace(*group.band, 8 * NARROW + 1)
-        photons = spectrum.between(group.target, near) * np.diff(near)
-        return spectrum.in_bins((near[1:] + near[:-1]) / 2, photons, edges)
     return spectrum.between(group.target, edges, lines)
 
 
-def _split(component: Component, setup: Setup, step: float) -> Iterator[tuple[Sed, Component]]:
-    """Yield each spectrum of a component, velocity included, and those of its sources that have it."""
+def _split(component: Component, setup: Setup, step: float) -> Iterator[tuple[Sed, Component, float]]:
+    """Yield each spectrum of a component, velocity included, the sources that have it, and a plane's share of a cube.
+
+    Sources of a catalogue have magnitudes of their own: their share is 1.
+    """
     shape, motion = component.shape, component.velocity
     if isinstance(shape, Cube):
         for sed, image in zip(component.seds, shape.images, strict=True):
-            if image.any():
-                yield spectrum.moving(sed, motion), replace(component, shape=shape.plane(image))
+            if share := float(image.sum(dtype=np.float64)):
+                yield spectrum.moving(sed, motion), replace(component, shape=shape.plane(image)), share
         return
     if not isinstance(shape, Points | Galaxies):
-        yield spectrum.moving(component.seds[0], motion), component
+        yield spectrum.moving(component.seds[0], motion), component, 1.0
         return
     velocity = np.zeros(shape.x.size)
     if shape.velocity is not None:
@@ -109,7 +104,7 @@ def _split(component: Component, setup: Setup, step: float) -> Iterator[tuple[Se
     order = np.argsort(member, kind="stable")
     for key, rows in zip(keys, np.split(order, np.cumsum(np.bincount(member))[:-1]), strict=True):
         sed = spectrum.moving(component.seds[key // values.size], motion)
-        yield spectrum.moving(sed, float(values[key % values.size])), _rows(component, shape, rows)
+        yield spectrum.moving(sed, float(values[key % values.size])), _rows(component, shape, rows), 1.0
 
 
 def _rows(component: Component, shape: Points | Galaxies, rows: NDArray[np.int64]) -> Component:

@@ -38,6 +38,10 @@ def cards(setup: Setup) -> list[Card]:
         cards.append(("ESO INS SLIT1 LEN", one.length, "[arcsec] length of the slit"))
     if _is_slit_echelle(graph):
         cards.append(("ESO INS GRAT1 ZP_ORD", _first_order(graph), "order n = 1 of WLEN BEGINn, ENDn, CENYn"))
+        centre = setup.header.get("ESO INS WLEN CWLEN")  # nm
+        if isinstance(centre, (int, float)):
+            nearest = min(graph.traces, key=lambda trace: abs(sum(trace.wave) / 2 - centre * 1e-3))
+            cards.append(("ESO INS GRAT1 ORDER", nearest.order, "order in which WLEN CWLEN is"))
     return cards
 
 

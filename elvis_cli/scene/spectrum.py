@@ -17,6 +17,8 @@ from elvis_cli.scene import bands, dust, photospheres, templates
 
 SAMPLES_PER_LN = 2000
 """Points per unit of ln(wavelength) where a spectrum is a formula."""
+NARROW = 16
+"""Bins: where a line is that all falls within so many is told by its light, not by the bins in which that is."""
 MAX_UNCOVERED_FRACTION = 1e-3
 """Largest fraction of a band (by photons of a flat f_lambda) that a spectrum may leave uncovered."""
 
@@ -222,7 +224,21 @@ def in_bins(wave: Floats, strength: Floats, edges: Floats) -> Floats:
 
 
 def _narrow(target: Target, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
-    """Return the photon flux density of a line or a channel in each bin, and notes."""
+    """Return the photon flux density of a line or a channel in each bin, and notes.
+
+    The light of one that is narrow compared with the bins is shared by neighbours so that its place is kept.
+    """
+    band = reach(target.sed)
+    if band is None or band[1] - band[0] >= NARROW * (edges[1] - edges[0]):
+        return _averaged(target, edges)
+    near = np.linspace(*band, 8 * NARROW + 1)
+    found, _ = _averaged(target, near)
+    _, notes = _averaged(target, edges)
+    return in_bins((near[1:] + near[:-1]) / 2, found * np.diff(near), edges), notes
+
+
+def _averaged(target: Target, edges: Floats) -> tuple[Floats, tuple[str, ...]]:
+    """Return the photon flux density of a line or a channel averaged over each bin, and notes."""
     if target.sed.uploaded is not None:
         points, density = np.array(target.sed.uploaded)
         return average(points, density, edges), ()

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from elvis_cli import pipeline
+from elvis_cli.base.spectral_grid import bin_edges
 from elvis_cli.errors import RequestError
 from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.instrument import registry
+from elvis_cli.light import cells
 from elvis_cli.request import parse
 from tests.conftest import changed
 
@@ -156,3 +158,24 @@ def test_the_reference_fibre_changes_the_type_of_the_frame():
         document = changed(registry.load("harps").example(), {"instrument/INS.HARPS.REF": name})
         types[name] = pipeline.configure(parse.read(json.dumps(document))).header["ESO DPR TYPE"]
     assert len(set(types.values())) == 5
+
+
+def test_a_star_behind_the_iodine_cell_has_the_lines_of_the_gas():
+    """In order 109, 0.56 um: the losses of the windows, and the gas's lines at rest whatever the star's velocity."""
+    document = registry.load("harps").example()
+    document["target"]["sed"]["redshift"] = {"redshift": 3e-4}
+    spectra = []
+    for cell in ("none", "iodine"):
+        document["instrument"]["INS.HARPS.CELL"] = cell
+        ready = pipeline.prepare(parse.read(json.dumps(document)))
+        assert any("real iodine" in note for note in ready.notes) == (cell == "iodine")
+        spectra.append(next(order for order in ready.prediction.orders if order.order == 109))
+    star, behind = (one.target[500:-500] for one in spectra)
+    wave = spectra[0].wave[500:-500]
+    passed = cells.transmission("iodine", bin_edges(wave))
+    sigma = 3.4 / 2.3548  # pixels: R = 113 000
+    kernel = np.exp(-0.5 * (np.arange(-9, 10) / sigma) ** 2)
+    expected = np.convolve(passed, kernel / kernel.sum(), "same")
+    assert np.sum(behind) / np.sum(star) == pytest.approx(0.86 * passed.mean(), rel=0.02)
+    assert np.corrcoef(behind / star, expected)[0, 1] > 0.98
+    assert np.std(behind / star) == pytest.approx(0.86 * np.std(expected), rel=0.1)

@@ -13,8 +13,10 @@ import os
 import numpy as np
 import pytest
 from astropy.io import fits
+from scipy.interpolate import CubicSpline
 
 from elvis_cli import pipeline
+from elvis_cli.focalplane import trace
 from elvis_cli.instrument import registry
 from elvis_cli.model.request import SkyConditions
 from elvis_cli.request import parse
@@ -80,6 +82,64 @@ def centroid(grid, spectrum, place, reach=4.0):
     level = np.percentile(spectrum, 5)
     light = spectrum[near] - level
     return float(np.average(grid[near] - np.log(place), weights=light)) * KMS
+
+
+def place_of(document, wave):
+    """Return order, aperture, chip and pixel (column, row) where a wavelength (um) is brightest, HARPS's fibre A."""
+    setup = pipeline.configure(parse.read(json.dumps(document)))
+    found = []
+    for one in setup.spectrograph.traces:
+        if one.aperture != 0 or not one.wave[0] < wave < one.wave[1]:
+            continue
+        x, y = one.place(np.array([wave]), np.array(setup.spectrograph.apertures[0].images[:1]))
+        for chip in setup.detector.chips:
+            column, row = (int(at[0]) for at in trace.to_pixels(x, y, chip, setup.detector))
+            if 0 < column < setup.detector.nx and 0 < row < setup.detector.ny:
+                found.append((float(one.efficiency.at(np.array([wave]))[0]), one.order, chip.id, column, row))
+    return max(found)[1:]
+
+
+def sunlight(kind, wave):
+    """Return ln(wavelength) and photons per unit of it of HARPS's fibre A about a wavelength: moonlit sky, twilight."""
+    document = registry.load("harps").example("unique")
+    document["sky"] |= {"airmass": 1.0, "waterVapour": 2.5, "fli": float(kind == "moonlight"), "moonDistance": 30}
+    order, chip, column, row = place_of(document, wave)
+    block = {"calibration": "twilight"} if kind == "twilight" else {"only": ["background"]}
+    window = {"x0": column - 100, "y0": row - 20, "nx": 200, "ny": 40}
+    document |= {"output": {}, "elvis": {"product": "expected", "wavemap": True, "chips": [chip], "window": window}}
+    document["elvis"] |= block
+    result = run(stdin=json.dumps(document))
+    assert result.code == 0, result.err
+    with fits.open(io.BytesIO(result.out)) as hdus:
+        image, wavelength = hdus[1].data.astype(float), hdus["WAVE"].data
+        own = (hdus["ORDER"].data == order) & (hdus["APERTURE"].data == 1)
+    place, light = [], []
+    for n in np.flatnonzero(own.any(axis=0)):
+        rows = np.flatnonzero(own[:, n])
+        place.append(np.log(wavelength[rows, n].astype(float)).mean())
+        light.append(image[max(rows[0] - 4, 0) : rows[-1] + 5, n].sum())
+    along = np.argsort(place)
+    place, light = np.array(place)[along], np.array(light)[along]
+    grid = np.arange(place[0], place[-1], STEP)
+    return grid, CubicSpline(place, light / np.gradient(place))(grid)
+
+
+SOLAR = [0.6163887, 0.6769642, 0.6303253, 0.5891583]
+"""um: Ca I, Ni I, Fe I, Na D2 as Toon (2010) measured them."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [("twilight", SOLAR[0]), *(pytest.param(kind, place, marks=heavy)
+                               for kind in ("twilight", "moonlight") for place in SOLAR)],
+)  # fmt: skip
+def test_lines_of_the_sun_in_frames(kind, place):
+    grid, spectrum = sunlight(kind, place)
+    near = np.abs(grid - np.log(place)) * KMS < 6.0
+    depth = 1 - spectrum / np.percentile(spectrum[np.abs(grid - np.log(place)) * KMS < 40.0], 95)
+    core = near & (depth > 0.65 * depth[near].max())
+    assert depth[near].max() > 0.4
+    assert np.average(grid[core] - np.log(place), weights=depth[core]) * KMS == pytest.approx(0.0, abs=0.3)
 
 
 def keys(case):

@@ -193,6 +193,9 @@ def test_crires2_tells_the_orders_of_each_detector(setting, wavelength):
         rows = [row for row in csv.DictReader(line for line in file if line[0] != "#") if row["setting"] == setting]
     assert len(rows) > 15
     zero = top["ESO INS GRAT1 ZP_ORD"]
+    assert top["ESO OCS MTRLGY ST"] is False
+    own = [row for row in rows if int(row["order"]) == top["ESO INS GRAT1 ORDER"]]
+    assert min(float(row["first"]) for row in own) < wavelength < max(float(row["last"]) for row in own)
     for row in rows:
         n, cards = int(row["order"]) - zero + 1, chips[int(row["detector"]) - 1]
         assert n >= 1

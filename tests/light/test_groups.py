@@ -51,8 +51,8 @@ def electrons(groups, light) -> float:
     return math.fsum(rates(g.scene) * float(np.sum(spectral.density(g, edges) * weight)) for g in groups)
 
 
-# An image leaves single velocities out, and its coarse grid holds a shifted narrow line to 1 % only.
-AT_REST = {"globular-cluster": {"dispersion": 0.0}, "rotating-galaxy": {"rotation_velocity": 0.0}}
+AT_REST = {"globular-cluster": {"dispersion": 0.0}}
+"""An image leaves the velocities of single sources out."""
 CASES = [
     {},
     {"target": {"morphology": {"morphologytype": "extended", "extendedtype": "infinite"}}},
