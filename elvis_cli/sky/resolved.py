@@ -148,10 +148,10 @@ def _depths(low: float, high: float, coarse: local.Components) -> tuple[Floats, 
 def _anchored(depth: Floats, wave: Floats, coarse: local.Components, edges: Floats) -> Floats:
     """Return the depth times a power of each bin, so that its mean transmission is that of the coarse grid.
 
-    A power on the transmission keeps it below 1, where a factor would not. Depth that a whole neighbourhood of bins lacks
-    is a continuum, and is added: as a power it would deepen the lines. First the power is interpolated between the bins;
-    what is left is solved bin by bin (Newton's method on ln of -ln of the mean). Where the table or the depths are
-    opaque (below USABLE) or clear, and beyond POWERS, a power says nothing.
+    A power on the transmission keeps it below 1, where a factor would not. Depth that a whole neighbourhood of bins
+    lacks is a continuum, and is added: as a power it would deepen the lines. First the power is interpolated between
+    the bins; what is left is solved bin by bin (Newton's method on ln of -ln of the mean). Where the table or the
+    depths are opaque or clear (OPAQUE, CLEAR) a power says nothing.
     """
     wanted = np.exp(-coarse.molecules)
     depth = depth + np.interp(wave, coarse.wave, _continuum(depth, wave, coarse, edges))
