@@ -301,9 +301,9 @@ class TestCommands:
                 valid = elvis("validate", "--strict", stdin=request.out)
                 assert (valid.code, valid.out) == (0, b""), valid.err
                 assert f"valid: {name} {mode.mode}" in valid.err
-            values = json.loads(elvis("explain", "--json", stdin=request.out).out)
-            assert all(value["source"] for value in values)
-            assert len(elvis("explain", stdin=request.out).out.splitlines()) == len(values) + 1
+                values = json.loads(elvis("explain", "--json", stdin=request.out).out)
+                assert all(value["source"] for value in values)
+                assert len(elvis("explain", stdin=request.out).out.splitlines()) == len(values) + 1
 
     def test_schema(self, elvis: Any) -> None:
         assert json.loads(elvis("schema").out) == elvis_schemas.load()

@@ -171,7 +171,7 @@ def test_the_velocity_of_a_star_near_the_galactic_centre(render):
     smooth = extracted(smooth, trace)
     shape, wave = extracted(rest, trace) / smooth, wave[rows, np.round(trace).astype(int)]
     found = []
-    for seed in (1, 2, 3):
+    for seed in (1, 2):
         with fits.open(io.BytesIO(render(long_slit(seed=seed, catalogue=STARS)))) as hdus:
             flux = extracted(hdus[1].data.astype(float) / hdus[1].header["ESO DET OUT1 GAIN"], trace)
             ron, dark = hdus[1].header["ESO DET OUT1 RON"], hdus[0].header["ESO SIM DARK ELEC"]
@@ -186,7 +186,7 @@ def test_the_velocity_of_a_star_near_the_galactic_centre(render):
 def disc(width: float | None, **elvis):
     """METIS' integral field at 3.8 um on a disc like HL Tau's, a gap at 0.25 arcsec; without ``width`` the star alone.
 
-    The slices lie along the disc's major axis; a sixteenth of each spectrum is read.
+    The slices lie along the disc's major axis; a part of each spectrum is read.
     """
     document = json.loads(json.dumps(registry.load("metis").example("lms_scao")))
     ring = [] if not width else [{"radius": 0.25, "width": width, "depth": 1.0}]
@@ -194,7 +194,7 @@ def disc(width: float | None, **elvis):
     share = 10 ** (-0.4 * 2.0)
     document["target"]["brightness"] |= {"magband": "L", "mag": 5.5 if width else 5.5 + 2.5 * np.log10(1 + share)}
     document["timesnr"] = {"DET.DIT": 20, "DET.NDIT": 180}
-    document["elvis"] = {"chips": [1, 3], "window": {"x0": 900, "y0": 0, "nx": 256, "ny": 2048}, **elvis}
+    document["elvis"] = {"chips": [1, 3], "window": {"x0": 964, "y0": 0, "nx": 128, "ny": 2048}, **elvis}
     if width:
         scene = {"name": "protoplanetary-disc", "contrast": 2.0, "asymmetry": 0.0, "rings": ring, **shape}
         document["elvis"]["scene"] = scene
@@ -227,7 +227,7 @@ def test_the_narrowest_gap_of_a_disc_that_is_resolved(render):
     with fits.open(io.BytesIO(first)) as hdus:
         for aperture in range(1, 29):
             for extension, chip in ((1, 1), (2, 3)):
-                rows = np.flatnonzero(hdus["APERTURE", chip].data[:, 128] == aperture)
+                rows = np.flatnonzero(hdus["APERTURE", chip].data[:, 64] == aperture)
                 if rows.size > 90:
                     places.append((extension, round((rows[0] + rows[-1]) / 2)))
     star = render(disc(None, product="expected"))

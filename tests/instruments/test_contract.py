@@ -18,7 +18,7 @@ from tests.each import each, failures
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [f for f in Path(elvis_instruments.__path__[0]).iterdir() if f.is_dir() and f.name[0] != "_"]
-MAX_SETTINGS = 1000
+MAX_SETTINGS = 200
 """Of a mode, all of which are configured."""
 MODES = [(name, mode.mode) for name in registry.names() for mode in registry.load(name).modes()]
 
@@ -73,8 +73,8 @@ def curves(setup):
 def settings(plugin, mode):
     """Yield every combination of options of the keys that are no filter wheels, with each option of each wheel.
 
-    Where these are many, all combinations of two keys, beside the defaults. Modes of an instrument with arms repeat
-    each other's keys: of all but the first, each option alone.
+    Where these are many, each option beside the defaults, and beside the last options of the others. Modes of an
+    instrument with arms repeat each other's keys: of all but the first, each option alone.
     """
     keys = plugin.keys(mode)
     offered = {
@@ -84,8 +84,11 @@ def settings(plugin, mode):
         yield from ({key: option} for key, options in offered.items() for option in options)
         return
     if math.prod(len(options) for options in offered.values()) > MAX_SETTINGS:
-        for one, other in itertools.combinations(offered, 2):
-            yield from ({one: a, other: b} for a, b in itertools.product(offered[one], offered[other]))
+        last = {key: options[-1] for key, options in offered.items()}
+        for key, options in offered.items():
+            for option in options:
+                yield {key: option}
+                yield last | {key: option}
         return
     wheels = {key: offered.pop(key) for key, table in keys.items() if table.get("role") == "filter"}
     chosen = [{wheel: option} for wheel, options in wheels.items() for option in options] or [{}]

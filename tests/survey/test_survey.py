@@ -65,12 +65,11 @@ def test_a_catalogue_with_all_of_its_sources(elvis, fors, tmp_path):
             assert np.array_equal(a.data, b.data), a.name
 
 
-@pytest.mark.parametrize("product", ["raw", "expected"])
-def test_every_chip_of_a_spectrograph_sees_all_sources(elvis, tmp_path, product):
+def test_every_chip_of_a_spectrograph_sees_all_sources(elvis, tmp_path):
     document = registry.load("crires2").example()
     stars = {"x": [0.0, 0.1, 8.0], "y": [0.0, 3.0, 0.0], "mag": [8.0, 9.0, 9.0]}
     window = {"x0": 900, "y0": 1000, "nx": 64, "ny": 48}
-    document["elvis"] = {"window": window, "chips": "all", "catalogue": stars, "product": product, "wavemap": True}
+    document["elvis"] = {"window": window, "chips": "all", "catalogue": stars, "wavemap": True}
     files = parts(elvis, document, tmp_path)
     assert len(files) == 3
     assert elvis("combine", *map(str, files)).out == elvis(stdin=json.dumps(document)).out
