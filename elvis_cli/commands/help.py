@@ -14,6 +14,7 @@ TOPICS = (
     "request",
     "scenes",
     "spectra",
+    "files",
     "calibrations",
     "detector",
     "ao",
