@@ -19,6 +19,8 @@ from elvis_cli.request.files.source_table import SourceTable, rows_text
 from elvis_cli.request.files.table import numbers_of, read_table, texts_of
 from elvis_cli.request.payload import MAX_NAME
 
+_COLDEST = 100.0
+"""K, of what a catalogue of stars may hold."""
 _NEUTRAL = {"temperature": 0.0, "radius": 0.0, "index": 1.0, "ellipticity": 0.0, "angle": 0.0, "velocity": 0.0}
 _MAX_EXACT = 2**53
 
@@ -80,6 +82,14 @@ def _sources(reader: ColumnReader) -> SourceTable:
         for key in shapes:
             columns.pop(key)
             reader.used.discard(reader.find(key) or "")
+    temperature = columns.get("temperature", np.zeros(0))
+    cold = np.flatnonzero((temperature > 0) & (temperature < _COLDEST))
+    if cold.size:
+        raise RequestError(
+            f"{POINTER}/temperature",
+            f"{reader.path.name}: row {cold[0] + 1} has {temperature[cold[0]]:g} K: is it in kK, or a logarithm?",
+            allowed=f"{_COLDEST:g} K or more; 0 or nothing = the target's spectrum",
+        )
     _fill(reader, columns)
     taken = reader.used | {named.get("mag", "")}
     candidates = [str(name) for name in table.colnames if name not in reader.used or name == named.get("mag")]

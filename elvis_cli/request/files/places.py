@@ -42,6 +42,8 @@ _ON_SKY = (
 )
 """Names of columns of right ascension and declination (ICRS, or J2000 at the same place), the best first."""
 
+_GALACTIC = (("glon", "glat"), ("_glon", "_glat"), ("gal_lon", "gal_lat"), ("l", "b"))
+"""Names of columns of Galactic longitude and latitude, deg."""
 _SEXAGESIMAL = re.compile(
     r"""(?P<sign>[+-]?)\s*(?P<whole>\d{1,3})\s*(?P<letter>[hd°:\s])\s*(?P<minutes>\d{1,2}(?:\.\d*)?)
     (?:\s*[m'′:\s]\s*(?:(?P<seconds>\d{1,2}(?:\.\d*)?)\s*["″s]?)?)?""",
@@ -64,10 +66,27 @@ def places(reader: ColumnReader) -> dict[str, Any]:
     if not (x and y):
         if reader.plain_names() >= {"rah", "ded"}:
             return _sky_in_parts(reader)
+        galactic = next((pair for pair in _GALACTIC if set(pair) <= reader.plain_names()), None)
+        if galactic:
+            return _from_galactic(reader, galactic)
         _missing_place(reader, {key for key, name in (("x", x), ("y", y)) if name})
     if sky and not {"x", "y"} & set(reader.named):
         return _both(reader, x, y, sky)
     return {"x": reader.number(x, "x", "arcsec"), "y": reader.number(y, "y", "arcsec")}
+
+
+def _from_galactic(reader: ColumnReader, pair: tuple[str, str]) -> dict[str, Any]:
+    """Return right ascension and declination of columns of Galactic longitude and latitude."""
+    names = {plain_name(name): str(name) for name in reader.table.colnames}
+    longitude, latitude = (
+        reader.number(names[name], key, "deg") for name, key in zip(pair, ("ra", "dec"), strict=True)
+    )
+    known = np.isfinite(longitude) & (np.abs(latitude) <= 90.0)
+    places = SkyCoord(
+        np.where(known, longitude, 0.0), np.where(known, latitude, 0.0), unit="deg", frame="galactic"
+    ).icrs
+    reader.notes.append(f"{reader.path.name}: {' and '.join(pair)} are brought from Galactic coordinates to ICRS")
+    return {key: np.where(known, angle.deg, np.nan) for key, angle in (("ra", places.ra), ("dec", places.dec))}
 
 
 def _missing_place(reader: ColumnReader, there: set[str]) -> NoReturn:

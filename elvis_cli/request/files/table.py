@@ -36,6 +36,7 @@ _SEPARATOR = "\x1f"
 """A character between cells that no text has: ASCII's own, US."""
 _DELIMITERS = (_SEPARATOR, "\t", ";", "|", ",")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eEdD][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
 _RULE = re.compile(r"[-=+|;,:\s]*(?:--|==)[-=+|;,:\s]*")
 """A line between rows."""
 _WORD = re.compile(r"[^\s,;|\[\]()]+(?:\s*[\[(][^\])]*[\])])?")
@@ -219,6 +220,8 @@ def _from_text(text: str) -> tuple[Table, list[str]]:
     form = next((form for form, found in forms.items() if found), None)
     try:
         return (Table.read(lines, format=form), []) if form else _delimited(lines)
+    except ElvisError:
+        raise
     except Exception:
         if form == "ascii.ecsv" or len(text) > _GUESSED:
             raise
@@ -310,6 +313,12 @@ def _table_of(rows: list[str], mark: str, names: list[str], named_units: list[st
         if unit.strip():
             known = unit_of(unit.strip(' "[]()'))
             table[name].unit = units.Unit(unit.strip(' "[]()'), parse_strict="silent") if known is None else known
+        if mark == "," and table[name].dtype.kind == "U":
+            thousands = next((text for text in table[name] if _THOUSANDS.fullmatch(str(text))), None)
+            if thousands is not None:
+                raise UsageError(
+                    f"column {name}: does the comma in {thousands} mark thousands or decimals? Leave it out"
+                )
     table.meta[REPEATED] = repeated(names)
     return table
 

@@ -533,3 +533,25 @@ def test_many_names_are_packed_and_go_to_the_detectors(tmp_path):
     stars = request(catalogue=block).elvis.catalogue
     assert stars.name == tuple(names)
     assert subset(stars, np.array([7, 9]))["name"] == ["star 7", "star 9"]
+
+
+@pytest.mark.parametrize("names", ["l,b", "GLON,GLAT", "_Glon,_Glat"])
+def test_galactic_coordinates(tmp_path, names):
+    places = SkyCoord(FIVE["ra"], FIVE["dec"], unit="deg").galactic
+    rows = "".join(f"{place.l.deg},{place.b.deg},16\n" for place in places)
+    block, notes = both(text_file(tmp_path, f"{names},mag\n{rows}"))
+    assert block["ra"] == pytest.approx(FIVE["ra"], abs=1e-8)
+    assert block["dec"] == pytest.approx(FIVE["dec"], abs=1e-8)
+    assert "from Galactic coordinates to ICRS" in notes
+
+
+def test_commas_between_thousands_are_not_decimal_commas(tmp_path):
+    with pytest.raises(UsageError, match="thousands"):
+        both(text_file(tmp_path, 'x,y,mag\n"1,000",0,16\n'))
+    assert both(text_file(tmp_path, "x;y;mag\n1,000;0,5;16,0\n"))[0]["x"] == [1.0]
+
+
+@pytest.mark.parametrize("temperature", [5.8, 3.76])
+def test_temperatures_in_another_unit_are_refused(tmp_path, temperature):
+    with pytest.raises(RequestError, match="in kK"):
+        both(text_file(tmp_path, f"x,y,mag,Teff\n0,0,16,{temperature}\n"))
