@@ -14,7 +14,9 @@ from astropy.table import Table
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError, nearest_name
-from elvis_cli.request.files.table import REPEATED, numbers_of, unit_of
+from elvis_cli.request.files.table import numbers_of
+from elvis_cli.request.files.text_table import REPEATED
+from elvis_cli.request.files.unit_words import unit_of
 
 POINTER = "/elvis/catalogue"
 QUANTITY_NAMES: dict[str, tuple[tuple[str, ...], str]] = {

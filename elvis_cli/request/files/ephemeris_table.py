@@ -30,7 +30,8 @@ def read(path: Path) -> Ephemeris:
     from astropy import units
     from astropy.coordinates import SkyCoord
 
-    from elvis_cli.request.files.table import REPEATED, read_table, repeated
+    from elvis_cli.request.files.table import read_table
+    from elvis_cli.request.files.text_table import REPEATED, repeated
 
     table, _ = read_table(path, OPTION, lambda columns: bool({*_TIME_COLUMNS} & {c.casefold() for c in columns}))
     names = {str(name).casefold(): str(name) for name in table.colnames}

@@ -14,7 +14,8 @@ from astropy.coordinates import SkyCoord
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
 from elvis_cli.request.files.columns import POINTER, RANGES, ColumnReader, plain_name
-from elvis_cli.request.files.table import texts_of, unit_of
+from elvis_cli.request.files.table import texts_of
+from elvis_cli.request.files.unit_words import unit_of
 
 _ON_SKY = (
     ("ra", "dec"),

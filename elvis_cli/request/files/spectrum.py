@@ -15,7 +15,8 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.request.files import flux_units, spectrum_image
 from elvis_cli.request.files.hdu import split_choice
-from elvis_cli.request.files.table import numbers_of, read_table, unit_of
+from elvis_cli.request.files.table import numbers_of, read_table
+from elvis_cli.request.files.unit_words import unit_of
 
 _POINTER = "/elvis/sed"
 _WAVELENGTH_POINTER = f"{_POINTER}/wavelength_um"

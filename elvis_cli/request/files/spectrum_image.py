@@ -12,7 +12,8 @@ from astropy.io import fits
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
 from elvis_cli.request.files import hdu as extensions
-from elvis_cli.request.files.table import unit_of, unpacked
+from elvis_cli.request.files.table import unpacked
+from elvis_cli.request.files.unit_words import unit_of
 
 POINTER = "/elvis/sed"
 _AXES = re.compile(r"(?i)wave(length|lengths|len|s)?|lambda|lam|wl|loglam")
