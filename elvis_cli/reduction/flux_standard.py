@@ -18,6 +18,8 @@ from elvis_cli.scene.standards import StandardStar
 
 SMOOTH = 51
 """Pixels of the running median of the response: wider than lines of star and air."""
+SEEN = 5.0
+"""Least signal-to-noise ratio of the star, median of as many pixels."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,9 +33,9 @@ class Response:
     """Wavelengths (um, ascending) and the response."""
 
     def at(self, one: Spectrum) -> Floats | None:
-        """Return the response (n,) of a spectrum, None of an order that the standard has not."""
+        """Return the response (n,) of a spectrum, NaN where it is not known, None of an order that is not in it."""
         curve = self.curves.get((one.order, one.aperture))
-        return None if curve is None else np.interp(one.wave, *curve)
+        return None if curve is None else np.interp(one.wave, *curve, left=np.nan, right=np.nan)
 
 
 def flux_density(star: StandardStar, wave: Floats) -> Floats:
@@ -65,7 +67,8 @@ def measure(spectra: Sequence[Spectrum], star: StandardStar) -> Response:
     for one in spectra:
         order = np.argsort(one.wave, kind="stable")
         wave, counts = one.wave[order], (one.flux / one.width)[order]
-        good = ~one.bad[order] & (counts > 0)
+        ratio = np.divide(one.flux, one.err, out=np.zeros_like(one.flux), where=one.err > 0)[order]
+        good = ~one.bad[order] & (counts > 0) & (median_filter(ratio, SMOOTH, mode="nearest") > SEEN)
         if good.sum() < SMOOTH:
             continue
         ratio = flux_density(star, wave)[good] / counts[good]
