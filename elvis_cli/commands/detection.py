@@ -113,7 +113,7 @@ def inject(
     at: Annotated[
         Path | None, typer.Option("--at", metavar="FILE", help="Table of stars: places, and MAG or FLUX.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, max=100_000, help="Number of stars at random places.")] = 100,
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="Number of stars at random places.")] = 100,
     mag: Annotated[float | None, typer.Option(help="Magnitude of the random stars, in the system of MAGZPT.")] = None,
     flux: Annotated[float | None, typer.Option(help="Flux of the random stars, in the unit of the image.")] = None,
     seed: Seed = 0,

@@ -49,12 +49,17 @@ class MeasuredImage:
     def zero(self) -> float | None:
         """Zero point (mag) of the image's unit."""
         value = self.header.get("MAGZPT", self.primary.get("MAGZPT"))
+        if value is not None and (isinstance(value, str) or not abs(value) <= 100.0):
+            raise RequestError("", f"MAGZPT is {value!r:.40}", allowed="-100 to 100 mag")
         return None if value is None else float(value)
 
     @property
     def fwhm(self) -> float:
         """FWHM of a star, pixels: the product's, else 3."""
-        return float(self.header.get("ESO QC FWHM", 3.0))
+        value = self.header.get("ESO QC FWHM", 3.0)
+        if isinstance(value, str) or not 0.1 <= value <= 1000.0:
+            raise RequestError("", f"ESO QC FWHM is {value!r:.40}", allowed="0.1 to 1000 pixels")
+        return float(value)
 
 
 def read(source: Path | bytes) -> list[MeasuredImage]:

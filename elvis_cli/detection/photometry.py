@@ -9,7 +9,7 @@ import numpy as np
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.detection import apertures, sources
 from elvis_cli.detection.image_file import MeasuredImage
-from elvis_cli.errors import ResourceError
+from elvis_cli.errors import RequestError, ResourceError
 
 UNITS = {"X": "pixel", "Y": "pixel", "RA": "deg", "DEC": "deg", "MAG": "mag", "MAG_ERR": "mag", "MJD": "d"}
 APERTURE_FWHM = 1.5
@@ -133,18 +133,27 @@ def random_places(image: MeasuredImage, count: int, seed: int) -> Floats:
     """Return ``count`` places (pixels from 0, (n, 2)) on good pixels, 5 FWHM from the border and from each other.
 
     Fewer where there is no room.
+
+    Raises
+    ------
+    RequestError
+        The image is smaller than the borders.
     """
     random, margin = np.random.default_rng(seed), 5.0 * image.fwhm
     ny, nx = image.sci.shape
-    places: list[tuple[float, float]] = []
+    if min(nx, ny) <= 2.0 * margin + 1.0:
+        raise RequestError(
+            "", f"the image has {nx} x {ny} pixels: too few for stars of a FWHM of {image.fwhm:g} pixels"
+        )
+    places = np.empty((0, 2))
     for _ in range(50 * count):
         x, y = random.uniform(margin, nx - 1 - margin), random.uniform(margin, ny - 1 - margin)
         part = image.good[int(y - margin) : int(y + margin) + 1, int(x - margin) : int(x + margin) + 1]
-        if part.all() and all(np.hypot(x - u, y - v) > margin for u, v in places):
-            places.append((x, y))
+        if part.all() and np.all(np.hypot(*(places - (x, y)).T) > margin):
+            places = np.append(places, [(x, y)], axis=0)
         if len(places) == count:
             break
-    return np.array(places).reshape(-1, 2)
+    return places
 
 
 def recovered(found: Floats, places: Floats, reach: float) -> Any:

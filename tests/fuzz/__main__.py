@@ -44,7 +44,10 @@ def main() -> int:
     random.Random(seed).shuffle(work)
     print(f"seed {seed}: {len(work)} cases, {given.jobs} at a time", flush=True)
     figures, begun = Figures(), time.monotonic()
-    campaign(seed, work, given.jobs, lambda job, verdict: _report(figures, seed, job, verdict, given.save))
+    try:
+        campaign(seed, work, given.jobs, lambda job, verdict: _report(figures, seed, job, verdict, given.save))
+    except KeyboardInterrupt:
+        print("interrupted: the figures up to now")
     print(figures.table())
     print(f"seed {seed}: {time.monotonic() - begun:.0f} s")
     return bool(figures.faults)

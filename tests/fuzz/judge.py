@@ -35,7 +35,9 @@ ADDRESSES = 6 << 30
 """Bytes of address space beyond those of the warm process."""
 LONGEST = 4000
 """Characters of a message."""
-FITS_WRITERS = ("replay", "combine")
+MAPS = ("WAVE", "POSITION")
+"""Images that are NaN where a pixel sees nothing."""
+FITS_WRITERS = ("replay", "combine", "inject")
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,8 @@ def wrong_fits(data: bytes, deep: bool = False) -> str:
                     if not all(re.fullmatch(r"[A-Z0-9_-]+", card) for card in cards):
                         return f"not FITS: a keyword in {hdu.name}"
                     body = hdu.data
-                    if isinstance(body, np.ndarray) and body.dtype.kind == "f" and not np.isfinite(body).all():
+                    finite = isinstance(body, np.ndarray) and body.dtype.kind == "f" and hdu.name not in MAPS
+                    if finite and not np.isfinite(body).all():
                         return f"pixels of {hdu.name} are not finite"
     except Exception as error:
         return f"not FITS: {type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -214,6 +214,23 @@ def combine(rng: random.Random) -> Case:
     )
 
 
+def detection(rng: random.Random) -> Case:
+    """Damage an image that is measured, or the table of places on it; or a raw frame to be reduced."""
+    pool = [*files.images(), *files.frames(), *files.cubes()[:1]]
+    content = damaged_fits(rng.choice(pool), rng)
+    roll = rng.random()
+    if roll < 0.3:
+        return Case(("reduce", "--plan", "{file.fits}"), b"", {"file.fits": content})
+    if roll < 0.6:
+        return Case(("detect", "{file.fits}"), b"", {"file.fits": content})
+    if roll < 0.8:
+        places = damaged_text(b"# %ECSV 1.0\n# ---\n# datatype:\n# - {name: X, datatype: float64}\n"
+                              b"# - {name: Y, datatype: float64}\nX Y\n3 4\n5 5\n", rng)  # fmt: skip
+        names = {"file.fits": content if rng.random() < 0.3 else pool[0], "at.ecsv": places}
+        return Case(("photom", "{file.fits}", "--at", "{at.ecsv}"), b"", names)
+    return Case(("inject", "{file.fits}", "--count=2", "--flux=100"), b"", {"file.fits": content})
+
+
 def starlist(rng: random.Random) -> Case:
     """Damage a starlist."""
     content = damaged_text(
@@ -280,6 +297,7 @@ READERS: dict[str, tuple[int, Callable[[random.Random], Case]]] = {
     "replay": (4, replay),
     "preview": (6, preview),
     "combine": (3, combine),
+    "detection": (3, detection),
     "table csv": (6, _table("csv")),
     "table ecsv": (4, _table("ecsv")),
     "table votable": (4, _table("votable")),

@@ -48,7 +48,7 @@ def documents() -> tuple[list[Any], list[Any]]:
 def request(rng: random.Random) -> bytes:
     """Return a request: keys of the block ``elvis`` added, some of it mutated."""
     quick, every = documents()
-    document = copy.deepcopy(rng.choice(every if rng.random() < 0.15 else quick))
+    document = copy.deepcopy(rng.choice(every if rng.random() < 0.25 else quick))
     block = document["elvis"] = document.get("elvis") or {}
     schema = elvis_schemas.load()["properties"]
     keys = [key for key in schema["elvis"]["properties"] if key != "window"]
