@@ -70,11 +70,14 @@ def say(line: str) -> None:
 
 
 def write(text: str) -> None:
-    """Write text to stdout, now, so that a full disk or a closed pipe is noticed."""
+    """Write text to stdout, now, so that a full disk or a closed pipe is noticed; no part of it stays in a file."""
+    from elvis_cli.product.sinks import cut_back
+
     if sys.stdout is None:
         raise OutputError("stdout is closed")
     try:
-        print(text, flush=True)
+        with cut_back(sys.stdout):
+            print(text, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -26,12 +26,17 @@ MAX_BYTES_IN_MEMORY = 64 * 2**20
 """Bytes held in memory before a temporary file takes over."""
 
 
-class _Target(Protocol):
+class _Descriptor(Protocol):
+    """A file that may have a descriptor."""
+
+    def fileno(self) -> int: ...
+
+
+class _Target(_Descriptor, Protocol):
     """A file that may take only some of what it is given."""
 
     def write(self, data: memoryview, /) -> int | None: ...
     def flush(self) -> None: ...
-    def fileno(self) -> int: ...
 
 
 _OUTPUT_FAULTS = (ENOSPC, EDQUOT, EFBIG, EIO, EROFS)
@@ -138,14 +143,14 @@ def _spool(target: _Target, shown: object) -> Iterator[BinaryIO]:
             yield cast("BinaryIO", spool)
         with _reported(shown):
             spool.seek(0)
-            with _cut_back(target):
+            with cut_back(target):
                 while chunk := spool.read(2**20):
                     _write_all(target, chunk)
                 target.flush()
 
 
 @contextmanager
-def _cut_back(target: _Target) -> Iterator[None]:
+def cut_back(target: _Descriptor) -> Iterator[None]:
     """Cut a regular file back to where it was after an exception; what others have appended meanwhile stays."""
     try:
         descriptor = target.fileno()

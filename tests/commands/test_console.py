@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from tests.test_cli import COMMAND, ENVIRONMENT, SMALL, example
@@ -62,3 +64,12 @@ def test_progress_only_for_several_chips() -> None:
 
     assert "chips" in shown("all")
     assert "chips" not in shown("1")
+
+
+def test_no_part_of_a_line_stays_behind_a_full_disk(tmp_path):
+    out = tmp_path / "lines"
+    out.write_bytes(b"before\n")
+    elvis = Path(sys.executable).with_name("elvis")
+    command = ["bash", "-c", 'ulimit -f 1; exec "$0" instruments >> "$1"', str(elvis), str(out)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, out.read_bytes()) == (74, b"before\n")

@@ -30,6 +30,8 @@ _TEXT_BYTES = 8
 """Bytes of memory for a byte of a table in text, while it is read."""
 _BLOCK = 2880
 _MAX_HEADER_BLOCKS = 2000
+_MAX_HDUS = 2000
+"""HDUs of a file, each of which a library reads in a millisecond; the largest camera has 189 chips."""
 _SIP_ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
 _MOST = {"NAXIS": 32, "ZNAXIS": 32, "WCSAXES": 32, "TFIELDS": 999, **dict.fromkeys(_SIP_ORDERS, 9)}
 """Numbers in a header up to which libraries count: NumPy's axes, columns of a table (FITS 4.0, section 7.3.1)."""
@@ -192,8 +194,11 @@ def check_fits(file: IO[bytes], end: int) -> int:
     ValueError
         It is refused.
     """
-    start = 0
+    start = count = 0
     while start < end:
+        count += 1
+        if count > _MAX_HDUS:
+            raise ValueError(f"it has more than {_MAX_HDUS} HDUs")
         file.seek(start)
         first = file.read(_BLOCK)
         if not first.startswith(b"XTENSION" if start else b"SIMPLE  ="):

@@ -123,6 +123,13 @@ def test_errors_of_ours_pass(tmp_path: Path) -> None:
         raise RequestError("/elvis/cube", "no light")
 
 
+def test_a_file_of_many_hdus(tmp_path: Path) -> None:
+    path = tmp_path / "many.fits"
+    fits.HDUList([fits.PrimaryHDU(), *(fits.ImageHDU() for _ in range(2000))]).writeto(path)
+    with pytest.raises(ValueError, match="more than 2000 HDUs"):
+        guard.check(path)
+
+
 def test_a_text_that_takes_more_memory_than_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "stars.csv"
     path.write_bytes(b"x,y,mag\n" + b"1,2,3\n" * 1000)
