@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from elvis_cli.errors import ElvisError, UsageError
 from elvis_cli.model.limits import Limits
-from elvis_cli.service import http, information, job_endpoints, p2_endpoints, problems, rendering
+from elvis_cli.service import http, information, job_endpoints, p2_endpoints, page_files, problems, rendering
 from elvis_cli.service.blocks import Blocks
 from elvis_cli.service.endpoint import Endpoint
 from elvis_cli.service.jobs import Jobs
@@ -77,6 +77,7 @@ class Service:
             *information.ENDPOINTS,
             *job_endpoints.ENDPOINTS,
             *p2_endpoints.ENDPOINTS,
+            *page_files.ENDPOINTS,
         )
 
     def render_limits(self, found: dict[str, Any]) -> Limits:

@@ -62,7 +62,7 @@ async def add_night(service: Service, request: Request) -> Response:
     if isinstance(answer, Problem):
         return http.problem_answer(answer)
     if found.get("check"):
-        return http.json_answer({"valid": True, "exposures": len(answer.value), "notes": list(answer.notes)})
+        return http.json_answer(answer.value)
     lines = "".join(f"{line}\n" for line in answer.value).encode()
     return accepted(service, request, service.jobs.add("ob", lines, {}, owner, answer.notes))
 

@@ -207,7 +207,7 @@ class PlanNight:
     def plan(self) -> Answer:
         """Return what `elvis ob` prints, and its notes."""
         from elvis_cli.base.dates import parse_date
-        from elvis_cli.observing import night, plan
+        from elvis_cli.observing import night, plan, schedule
         from elvis_cli.observing.languages import Language
         from elvis_cli.request.parse import parse_json
 
@@ -224,10 +224,14 @@ class PlanNight:
         )
         language = Language(found.get("format", "auto"))
         blocks = night.read(self.text, language, options, calibrations=found.get("calibrations", 0))
-        documents = blocks.documents(persistence=found.get("persistence", False))
+        documents = list(blocks.documents(persistence=found.get("persistence", False)))
         lines = [json.dumps(document, separators=(",", ":")) for document in documents]
         if not lines:
             raise RequestError("", "the blocks have no exposure")
+        if found.get("check"):
+            rows = [schedule.row(exposure) for exposure in blocks.exposures]
+            told = {"valid": True, "exposures": len(lines), "columns": schedule.COLUMNS, "schedule": rows}
+            return Answer(told | {"requests": documents, "notes": blocks.notes}, notes=blocks.notes)
         return Answer(lines, notes=blocks.notes)
 
 
