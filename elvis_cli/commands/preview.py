@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from elvis_cli.commands.console import note
 from elvis_cli.commands.standard_streams import OutputFile, binary_stdin, check_stdout, sink
+from elvis_cli.errors import UsageError
 from elvis_cli.preview.stretch_kind import StretchKind
 from elvis_cli.request.option_values import picture_limits
 
@@ -40,6 +42,9 @@ def preview(
         str | None,
         typer.Option(metavar="LOW,HIGH|zscale", help="Values of black and white; by default robust limits."),
     ] = None,
+    sources: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Table whose places (X, Y from 1) get a ring: elvis detect's.")
+    ] = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Draw with characters instead of a PNG.")] = False,
 ) -> None:
     """Draw a frame or the curves of a table as PNG.
@@ -48,6 +53,8 @@ def preview(
     """
     if not terminal:
         check_stdout(output)
+    elif sources is not None:
+        raise UsageError("--sources draws rings on a PNG, not with --terminal")
     source = binary_stdin() if file == "-" else file
     between = picture_limits(limits)
     from elvis_cli.preview import draw as picture
@@ -62,5 +69,5 @@ def preview(
                 source, out, columns, lines, colour=colour, extension=ext, kind=stretch, limits=between
             )
         else:
-            notes = picture.png(source, out, size or 1024, extension=ext, kind=stretch, limits=between)
+            notes = picture.png(source, out, size or 1024, extension=ext, kind=stretch, limits=between, rings=sources)
     note(notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,12 @@ from elvis_cli.detection.apertures import INDEPENDENT, Correlation
 
 FWHM = 2.0 * (2.0 * np.log(2.0)) ** 0.5
 """FWHM of a Gaussian of sigma 1."""
+
+
+ENVELOPE = 2.0
+"""Diffraction at 1 FWHM over the peak, from which its envelope falls (about ten times Airy's)."""
+REFLECTION_SIGMA = 4.0
+"""Significance from which on the point opposite to a peak is light, not noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +46,10 @@ def find(
     The image is filtered by a Gaussian of ``fwhm`` pixels, which is the best filter of a star on white noise; a source
     is a local maximum within one FWHM. ``correlation`` is taken at the circle that has as many pixels as the filter.
     """
-    sigma = max(fwhm / FWHM, 0.6)
+    sigma = filter_sigma(fwhm)
     weight = good.astype(np.float32)
     clean = np.where(good, image, np.float32(0.0))
-    smooth = ndimage.gaussian_filter(clean, sigma, truncate=4.0)
+    smooth = filtered(clean, fwhm)
     # sum of the kernel's squares: 1 / (4 pi sigma2)
     noise = np.sqrt(ndimage.gaussian_filter(np.where(good, np.square(err), np.float32(0.0)), sigma, truncate=4.0))
     noise = noise * np.float32(correlation.at(2.0 * sigma) / (2.0 * sigma * np.sqrt(np.pi)))
@@ -60,13 +67,32 @@ def find(
     return Sources(places[:, 0], places[:, 1], significance.astype(np.float64))
 
 
+def filter_sigma(fwhm: float) -> float:
+    """Return the sigma of the filter, pixels."""
+    return float(max(fwhm / FWHM, 0.6))
+
+
+def filtered(image: Image, fwhm: float) -> Image:
+    """Return the image convolved with the filter of sum 1."""
+    return np.asarray(ndimage.gaussian_filter(image, filter_sigma(fwhm), truncate=4.0))
+
+
+def limiting_flux(noise: float, fwhm: float, peak: float, threshold: float = 5.0) -> float:
+    """Return the light of a star whose peak in the filtered image is ``threshold`` times the noise.
+
+    ``noise`` is that of a pixel, correlation included; ``peak`` that of a star of light 1 in the filtered image.
+    """
+    return float(threshold * noise / (2.0 * filter_sigma(fwhm) * math.pi**0.5) / peak)
+
+
 def diffraction(
     smooth: Image, x: NDArray[np.int64], y: NDArray[np.int64], significance: Floats, fwhm: float
 ) -> NDArray[np.bool_]:
     """Return which peaks (n,), the brightest first, are diffraction of a brighter one.
 
-    Such a peak is within 25 FWHM of a source ten times brighter, and the image opposite to it, at the point reflected
-    in the source, is more than half as bright: PSFs are nearly point-symmetric, companions are not.
+    Such a peak is within 25 FWHM of a source ten times brighter, or so much that diffraction, whose envelope falls by
+    the third power of the distance, can be its cause; and the image opposite to it, at the point reflected
+    in the source, is more than half as bright, and 4 sigma: PSFs are nearly point-symmetric, companions are not.
     """
     from scipy.spatial import cKDTree
 
@@ -81,12 +107,14 @@ def diffraction(
         if fake[i] or len(near) < 2:
             continue
         for j in near:
-            if fake[j] or significance[j] > 0.1 * significance[i]:
+            distance = max(math.hypot(x[i] - x[j], y[i] - y[j]) / fwhm, 0.1)
+            if fake[j] or significance[j] > min(0.1, ENVELOPE * distance**-3) * significance[i]:
                 continue
             u, v = 2 * x[i] - x[j], 2 * y[i] - y[j]
             part = smooth[max(v - reach, 0) : max(v + reach + 1, 0), max(u - reach, 0) : max(u + reach + 1, 0)]
             if part.size and u < nx and v < ny:
-                fake[j] = part.max() > 0.5 * smooth[y[j], x[j]]
+                least = max(0.5, REFLECTION_SIGMA / significance[j])
+                fake[j] = part.max() > least * smooth[y[j], x[j]]
     return fake
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from io import BytesIO
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
 
 from elvis_cli import __version__
-from elvis_cli.errors import UsageError
+from elvis_cli.errors import ResourceError, UsageError
 from elvis_cli.model.limits import MAX_PIPE_BYTES, read_all
 from elvis_cli.preview import image, mosaic, plot, source, stretch, terminal
 from elvis_cli.preview.sheet import Picture
@@ -34,13 +36,14 @@ def png(
     extension: str | None = None,
     kind: StretchKind | None = None,
     limits: Limits = None,
+    rings: Path | None = None,
 ) -> tuple[str, ...]:
     """Write a PNG of a FITS file (its bytes, a binary file, or a path) to ``out``; return notes.
 
     An image, or the mosaic of chips, is at most ``max_size`` pixels wide and high, the plot of a table as wide; both
     say in the PNG's text chunks where on the picture they are (Area: left, top, width, height), and with which limits.
     ``extension`` is the EXTNAME of what to draw, ``kind`` the stretch (asinh for images; linear or, for wide ranges,
-    logarithmic for curves).
+    logarithmic for curves). Each row of the table ``rings`` gets a ring.
 
     Raises
     ------
@@ -61,11 +64,28 @@ def png(
             notes = content.notes
     if isinstance(content, source.Images):
         ruler = mosaic.ruler(frame, content.planes, content.pixel) if content.pixel else None
-        picture = image.draw(frame, _stretch(content, frame, kind, limits), content.caption, ruler)
+        places = None if rings is None else mosaic.on_canvas(frame, content.planes, *_places(rings))
+        picture = image.draw(frame, _stretch(content, frame, kind, limits), content.caption, ruler, places)
     else:
         picture = plot.draw(content, max_size, kind, _pair(limits))
     _save(picture, out)
     return notes
+
+
+def _places(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return image number and place, pixels from 0, of each row of a table with X, Y (from 1) and perhaps CHIP."""
+    from astropy.table import Table
+
+    try:
+        table = Table.read(path)
+    except Exception as error:  # astropy raises what its many readers raise
+        raise ResourceError(f"--sources: {path} is not a table: {error}", path=str(path)) from None
+    names = {name.upper(): name for name in table.colnames}
+    if not {"X", "Y"} <= set(names):
+        raise ResourceError(f"--sources: {path} has no columns X, Y", allowed="X, Y (pixels from 1)", path=str(path))
+    places = np.stack([np.asarray(table[names[axis]], float) - 1.0 for axis in "XY"], axis=1)
+    chip = np.asarray(table[names["CHIP"]], np.int64) - 1 if "CHIP" in names else np.zeros(len(table), np.int64)
+    return chip, places
 
 
 def text(

@@ -22,6 +22,8 @@ _MIN_WIDTH = 560
 _MIN_HEIGHT = 160
 """Least height of the colour bar."""
 _ARROW_LENGTH = 24
+_RING = 7
+"""Radius of the ring about a source."""
 _RULER_WIDTH = 40
 """Room for the numbers of a ruler."""
 _BAR_MINUTES = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
@@ -41,8 +43,14 @@ class Caption:
     """Whether North is known."""
 
 
-def draw(mosaic: Mosaic, stretch: Stretch, caption: Caption, ruler: Ruler | None = None) -> sheet.Picture:
-    """Return the picture; a ``ruler`` is drawn below and left of the canvas."""
+def draw(
+    mosaic: Mosaic,
+    stretch: Stretch,
+    caption: Caption,
+    ruler: Ruler | None = None,
+    rings: NDArray[np.float64] | None = None,
+) -> sheet.Picture:
+    """Return the picture; a ``ruler`` is drawn below and left of the canvas, ``rings`` about its places (n, 2)."""
     height, width = mosaic.canvas.shape
     marks = bar_ticks(stretch, max(height, _MIN_HEIGHT) // 62)
     labels = max(sheet.width(text, sheet.SMALL) for _, text in marks)
@@ -56,6 +64,10 @@ def draw(mosaic: Mosaic, stretch: Stretch, caption: Caption, ruler: Ruler | None
     picture.paste(Image.fromarray(colours(mosaic.canvas, stretch)), (left, top))
     pen = ImageDraw.Draw(picture)
     pen.rectangle((left - 1, top - 1, left + width, top + height), outline=sheet.LINE)
+    for x, y in rings if rings is not None else ():
+        if 0 <= x < width and 0 <= y < height:
+            cx, cy = left + float(x), top + float(y)
+            pen.ellipse((cx - _RING, cy - _RING, cx + _RING, cy + _RING), outline=sheet.RING)
     _colour_bar(picture, (left + width + _MARGIN, _MARGIN, tall), marks, labels, caption.unit)
     if ruler:
         _ruler(picture, (left, top, left + width, top + height), ruler)

@@ -125,6 +125,18 @@ def ruler(mosaic: Mosaic, planes: Sequence[Plane], pixel: float) -> Ruler:
     return Ruler("pixel", *ends)
 
 
+def on_canvas(mosaic: Mosaic, planes: Sequence[Plane], chip: NDArray[np.int64], places: Floats) -> Floats:
+    """Return where places (n, 2), pixels from 0 of the planes ``chip`` (n,), are on the canvas: column, row."""
+    turn = _turn(planes[0].matrix)
+    out = np.full(places.shape, np.nan)
+    for number, plane in enumerate(planes):
+        own = chip == number
+        sky = (places[own] - np.array(plane.origin)) @ plane.matrix.T + np.array(plane.offset)
+        right, up = turn @ sky.T
+        out[own] = np.stack([right - mosaic.corner[0], mosaic.corner[1] - up], axis=1) / mosaic.scale
+    return out
+
+
 def _pixel_size(plane: Plane) -> float:
     """Return the mean side of a pixel, arcsec."""
     (a, b), (c, d) = plane.matrix.tolist()

@@ -19,6 +19,8 @@ GAP: Colour = (44, 47, 54)
 LINE: Colour = (120, 125, 136)
 FAINT: Colour = (158, 163, 174)
 INK: Colour = (226, 228, 233)
+RING: Colour = (90, 220, 240)
+"""Of the rings about sources."""
 CURVES: tuple[Colour, ...] = (
     (86, 180, 233),
     (240, 170, 40),

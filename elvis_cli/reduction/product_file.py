@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from elvis_cli import __version__
+from elvis_cli.detection import sources
 from elvis_cli.product import fits
 from elvis_cli.product.header import Card
 from elvis_cli.reduction import sdp, source_table
@@ -121,14 +122,12 @@ def _data_cards(chip: ChipImage, product: ImageProduct) -> Iterator[Card]:
 
 def limits(product: ImageProduct) -> Iterator[Card]:
     """Yield the limiting and saturation magnitudes (AB) of a calibrated product."""
-    zero, chip = product.zero, product.chips[0]
+    zero = product.zero
     if zero is None or zero.ab is None:
         return
-    radius = max(chip.fwhm, 1.0)
-    faint = max(each.limit for each in product.chips)
+    faint = max(sources.limiting_flux(each.pixel_noise, each.fwhm, zero.peak_at(each.fwhm)) for each in product.chips)
     if faint > 0:
-        limit = zero.ab - 2.5 * np.log10(faint) + zero.correction(radius, chip.fwhm)
-        yield "ABMAGLIM", round(float(limit), 3), "[mag] AB, point source of 5 sigma"
+        yield "ABMAGLIM", round(float(zero.ab - 2.5 * np.log10(faint)), 3), "[mag] AB, point source of 5 sigma"
 
 
 def _primary(product: ImageProduct, category: str) -> list[Card]:

@@ -61,8 +61,6 @@ class ChipImage:
     """Scatter of empty apertures of 1 FWHM over their error; above 1 where faint sources and haloes add to it."""
     pixel_noise: float
     """Noise of a pixel of sky that errors of apertures follow from, electron/s."""
-    limit: float
-    """Flux of 5 sigma in an aperture of 1 FWHM, electron/s."""
     sky_way: str
     cosmic_rays: int
     linearised: bool = False
@@ -184,7 +182,7 @@ def _measured(
     found = sources.find(stack.sci, stack.err, good, shape.fwhm, LIMIT_SIGMA, correlated)
     return ChipImage(
         chip, stack, out, header, shape.fwhm, shape.ellipticity, found, correlated, empty, noise / independent,
-        LIMIT_SIGMA * noise, way, rays,
+        way, rays,
     )  # fmt: skip
 
 

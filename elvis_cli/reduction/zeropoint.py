@@ -55,6 +55,12 @@ class ZeroPoint:
     """Fraction of the light in circles of these radii."""
     fwhm: float
     """Pixels, of the star's image."""
+    peak: float
+    """Peak of the filtered image (`detection.sources`) of a star of light 1."""
+
+    def peak_at(self, fwhm: float) -> float:
+        """Return the peak on an image of ``fwhm`` pixels."""
+        return self.peak * (self.fwhm / fwhm) ** 2
 
     def correction(self, radius: float, fwhm: float) -> float:
         """Return the magnitudes to add to a magnitude in a circle of ``radius`` pixels on an image of ``fwhm`` pixels.
@@ -128,6 +134,9 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
     last = min(max(int(precise[-1]), int(np.searchsorted(radii, MIN_FWHM * fwhm))), radii.size - 1)
     curve = np.maximum.accumulate(curve[: last + 1])
     rate, error = float(curve[-1]), float(errors[last])
+    peak = float(
+        sources.filtered(np.where(good, stack.sci, np.float32(0.0)), fwhm)[round(float(y[0])), round(float(x[0]))]
+    )
     magnitude = star.mag
     offset = ab_offset(filters)
     if star.system.lower() == "ab":
@@ -135,7 +144,14 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
     zero = magnitude + 2.5 * math.log10(rate)
     sigma = math.hypot(2.5 / math.log(10) * error / rate, star.error)
     return ZeroPoint(
-        zero, sigma, None if offset is None else zero + offset, star.name, radii[: last + 1], curve / rate, fwhm
+        zero,
+        sigma,
+        None if offset is None else zero + offset,
+        star.name,
+        radii[: last + 1],
+        curve / rate,
+        fwhm,
+        peak / rate,
     )
 
 

@@ -280,3 +280,25 @@ def test_characters_take_the_size_of_the_terminal(elvis, sky, monkeypatch):
     wide = elvis("preview", "--terminal", "--size", "60", stdin=sky(0.4, 0.2)).out.decode().splitlines()
     assert max(map(len, wide)) <= 60
     assert len(wide) == 30
+
+
+def test_sources_get_rings(tmp_path):
+    from astropy.table import Table
+
+    from elvis_cli.preview import sheet
+    from tests.conftest import run
+
+    data = np.random.default_rng(1).normal(0, 1, (200, 200)).astype(np.float32)
+    astropy_fits.HDUList([astropy_fits.PrimaryHDU(), astropy_fits.ImageHDU(data, name="SCI")]).writeto(
+        tmp_path / "image.fits"
+    )
+    Table({"X": [51.0], "Y": [151.0]}).write(tmp_path / "sources.ecsv")
+    argv = ("preview", str(tmp_path / "image.fits"), "--sources", str(tmp_path / "sources.ecsv"))
+    assert run(*argv, "-o", str(tmp_path / "out.png")).code == 0
+    with Image.open(tmp_path / "out.png") as picture:
+        left, top, width, height = map(int, picture.info["Area"].split(","))
+        ys, xs = np.nonzero(np.all(np.asarray(picture) == sheet.RING, axis=2))
+    assert np.mean(xs) - left == pytest.approx(50.5 / 200 * width, abs=1.5)
+    assert np.mean(ys) - top == pytest.approx((1 - 150.5 / 200) * height, abs=1.5)
+    assert run(*argv, "--terminal").code == 2
+    assert run("preview", str(tmp_path / "image.fits"), "--sources", str(tmp_path / "none.ecsv")).code != 0

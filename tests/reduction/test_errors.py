@@ -9,7 +9,8 @@ import pytest
 from astropy.io import fits
 
 from elvis_cli import pipeline
-from elvis_cli.detection import apertures
+from elvis_cli.detection import apertures, photometry, sources
+from elvis_cli.detection.image_file import MeasuredImage
 from elvis_cli.reduction import associate, raw, recipe
 from elvis_cli.reduction.grid import wcs_of
 from elvis_cli.request import parse
@@ -129,3 +130,25 @@ def test_stars_are_as_bright_as_expected_within_their_errors(night):
     faint = np.array(pulls)[:, 2:]  # S/N below 200; of the two others a per mille of systematic error is as much
     assert np.mean(np.square(faint)) ** 0.5 == pytest.approx(1.0, abs=0.1)
     assert np.mean(np.var(pulls, axis=0, ddof=1)) ** 0.5 == pytest.approx(1.0, abs=0.1)
+
+
+def test_half_of_the_stars_at_the_limit_are_found(night):
+    products, _, _ = night
+    found, placed = 0, 0
+    for seed, each in enumerate(products):
+        good = each.stack.err > 0
+        image = MeasuredImage(
+            "SCI", each.stack.sci, each.stack.err, good, {"ESO QC FWHM": each.fwhm}, {}, each.correlation
+        )
+        axis = np.arange(-15, 16)
+        psf = np.exp(-4 * np.log(2) * (axis[:, None] ** 2 + axis**2) / each.fwhm**2).astype(np.float32)
+        psf /= psf.sum()
+        flux = sources.limiting_flux(each.pixel_noise, each.fwhm, float(sources.filtered(psf, each.fwhm).max()))
+        places = photometry.random_places(image, 30, seed)
+        sci = photometry.add_stars(image.sci, psf, *places.T, np.full(len(places), flux))
+        again = sources.find(sci, image.err, good, each.fwhm, 5.0, each.correlation)
+        near = photometry.recovered(np.stack([again.x, again.y], axis=1), places, each.fwhm)
+        empty = ~photometry.recovered(np.stack([each.found.x, each.found.y], axis=1), places, 4 * each.fwhm)
+        found, placed = found + np.sum(near & empty), placed + np.sum(empty)
+    assert placed > 100
+    assert found / placed == pytest.approx(0.5, abs=0.1)
