@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 
+MAX_SPAN = 100
+"""Columns that a cell may span: each gets its text."""
 _TABULAR = r"tabular\*?|tabularx|longtable\*?|deluxetable\*?|supertabular\*?"
 _LATEX = re.compile(rf"\\begin\s*\{{(?:{_TABULAR})\}}|\\startdata")
 _RULES = re.compile(
@@ -88,7 +90,7 @@ class _Tables(HTMLParser):
             if values.get("rowspan", "1") not in ("1", ""):
                 raise ValueError("a cell of its table spans several rows: give each row its own")
             span = values.get("colspan") or "1"
-            self.cell, self.span = "", min(int(span), 1000) if span.isdecimal() else 1
+            self.cell, self.span = "", min(int(span), MAX_SPAN) if span.isdecimal() else 1
         elif tag == "br" and self.cell is not None:
             self.cell += " "
 
@@ -141,7 +143,7 @@ def _latex_rows(body: str) -> list[list[str]]:
         for cell in re.split(r"(?<!\\)&", line):
             wide = re.search(r"\\multicolumn\s*\{(\d+)\}\s*\{[^{}]*\}", cell)
             inner = cell.replace(wide[0], "") if wide else cell
-            cells += [_plain(inner)] * (min(int(wide[1]), 1000) if wide else 1)
+            cells += [_plain(inner)] * (min(int(wide[1]), MAX_SPAN) if wide else 1)
         if any(cells):
             rows.append(cells)
     return rows
