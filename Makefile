@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench clients lines fuzz faults service bytes bytes-check gallery data clean
+.PHONY: all install example test lint format bench clients closure lines fuzz faults service bytes bytes-check gallery data clean
 
 all: lint test
 
@@ -43,6 +43,10 @@ bench: install
 # Lines of sky and star in frames of CRIRES2, METIS LMS and HARMONI, extracted.
 lines: install
 	ELVIS_HIGH_RESOLUTION_TESTS=1 $(BIN)/python -m pytest -q tests/instruments/test_high_resolution.py
+
+# Signal-to-noise ratios of all fibre-fed spectrographs, extracted from 30 frames each, against the prediction.
+closure: install
+	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q tests/test_closure_spectroscopy.py -k fibres
 
 # Programs of others read the frames: ESO's HAWK-I recipes, source-extractor, photutils, STILTS (apt and pip fetch them).
 clients: install

@@ -125,8 +125,12 @@ class FibreLight:
         sampled = self.traces[number]
         aperture, scale = self.aperture(sampled), sampled.spatial_scale
         count = 2 * round(aperture.length / scale / 2 + self.spectrograph.blur * 0.5) + 1
-        offsets = (np.arange(count) - count // 2) * scale
-        return np.sort(np.concatenate([place + offsets for place in aperture.images]))
+        places = np.sort(aperture.images)
+        runs = np.split(places, np.flatnonzero(np.diff(places) > count * scale) + 1)  # images that overlap share rows
+        counts = [count + math.ceil((run[-1] - run[0]) / scale) for run in runs]
+        return np.concatenate(
+            [(run[0] + run[-1]) / 2 + (np.arange(n) - (n - 1) / 2) * scale for run, n in zip(runs, counts, strict=True)]
+        )
 
     def on_rows(self, number: int, rows: Floats, p: Floats, parts: Collection[str]) -> Image:
         """Return the light of the fibre of trace ``number`` on pixels at ``rows`` of s and ``p`` of the trace."""
