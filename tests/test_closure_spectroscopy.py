@@ -54,6 +54,8 @@ def measure(document, number, window, rows=0):
     for seed in range(SEEDS):
         seeded = parse.read(json.dumps(document | {"elvis": document["elvis"] | {"seed": seed}}))
         *_, (_, image) = chain.develop(light.__getitem__, setup, chip, seeded.elvis)
+        beyond = (image.shape[1] - empty.shape[1]) // 2  # prescan and overscan
+        image = image[:, beyond : beyond + empty.shape[1]]
         electrons = (image - setup.detector.bias) * chip.gain - empty
         estimate = summed(target * electrons / variance)[lit] / information[lit]
         mean += np.average(estimate, weights=information[lit]) / SEEDS
@@ -61,6 +63,11 @@ def measure(document, number, window, rows=0):
     noise = np.sqrt(np.mean(np.var(errors, axis=0, ddof=1)))
     expected = sum(ratio**2 for ratio, _ in wanted)
     return mean * np.sqrt(information.sum() / expected) / noise, summed(target).sum() / sum(rate for _, rate in wanted)
+
+
+def transposed(found):
+    """Return the map of wavelengths with rows and columns exchanged."""
+    return replace(found, **{name: getattr(found, name).T for name in ("wave", "order", "aperture", "s")})
 
 
 def beside(found, rows):
@@ -130,7 +137,7 @@ def test_optimal_extraction_measures_what_is_predicted(name, mode, mag, number, 
 FIBRES = [
     ("mosaic", "mos_nir", 20, "", 1, (1500, 2000, 160, 90), {"DET.DIT": 600, "DET.NDIT": 1}),
     ("andes", "seeing", 17, "j", 1, (2000, 1600, 100, 400), {"DET1.UIT1": 600, "SEQ.NEXPO": 1}),
-    ("harps", "unique", 10, "harps", 1, (2000, 900, 200, 150), {"DET1.WIN1.UIT1": 600, "SEQ.NEXPO": 1}),
+    ("harps", "unique", 10, "harps", 1, (900, 2000, 150, 200), {"DET1.WIN1.UIT1": 600, "SEQ.NEXPO": 1}),
     ("fourmost", "unique", 18, "red", 1, (2500, 3040, 200, 64), {"DET1.UIT1": 1800, "SEQ.NEXPO": 1}),
 ]
 """A bundle, a divided aperture, an echelle and single fibres; the suite does the first two, `make closure` all."""

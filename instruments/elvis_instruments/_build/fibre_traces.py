@@ -17,12 +17,17 @@ HERE = Path(__file__).parent.parent
 
 
 def write(path: str, source: str, traces: list[dict[str, Any]], pixel: float, scale: float, *, assumed: bool,
-          shift: float = 0.0) -> None:  # fmt: skip
-    """Write a trace file; ``pixel`` is in mm, ``scale`` the arcsec of the slit on a pixel, ``shift`` pixels in x."""
+          shift: float = 0.0, raw: bool = False) -> None:  # fmt: skip
+    """Write a trace file; ``pixel`` is in mm, ``scale`` the arcsec of the slit on a pixel, ``shift`` pixels in x.
+
+    In ``raw`` frames wavelength falls along the columns.
+    """
     rows = []
     for trace in traces:
         y = [[row[0], pixel / scale if n == 0 else 0.0] for n, row in enumerate(trace["y_mm"])]
         x = [[row[0] + (shift * pixel if n == 0 else 0.0), 0.0] for n, row in enumerate(trace["x_mm"])]
+        if raw:
+            x, y = y, [[-c for c in row] for row in x]
         rows.append({**trace, "x_mm": x, "y_mm": y, "s0": 0.0, "sw": 1.0})
     text = ",\n  ".join(json.dumps(row) for row in rows)
     head = f'"source": {json.dumps(source)}, "assumed": {json.dumps(assumed)}'
@@ -40,7 +45,7 @@ def main(table: str) -> None:
         "x: fit to 3619 lines of thorium and argon of PyReduce's HARPS solution (rms 0.06 pixels); y: separation of "
         "1.510 mm at order 89 (HARPS User Manual 2.1) and 0.940 mm at 114",
         [*harps["LINDA"]["orders"], *harps["JASMIN"]["orders"]], 0.015, 0.25, assumed=False,
-        shift=0.5,  # the table counts pixels from the edge of the first
+        shift=0.5, raw=True,  # the table counts pixels from the edge of the first; harps_traces.py comes after it
     )  # fmt: skip
     write(
         "harps/traces/nirps.json",

@@ -1,9 +1,10 @@
-"""Columns of HARPS's orders from measured lines: python harps_traces.py BLUE.npz RED.npz HELD.json.
+"""Rows of HARPS's orders from measured lines: python harps_traces.py BLUE.npz RED.npz HELD.json.
 
 The files are harps_blue_2D.npz and harps_red_2D.npz of pyreduce-astro 0.6.0: lines of thorium and argon in the frames of
 the archive. HELD.json has the lines that stay out of the fit, [chip, order, nm in air, column]; they are what the tests
 look at. The shape of an order changes with its number, so the column is a polynomial of both order times wavelength and
-order. It takes the place of x in traces/harps.json.
+order. It takes the place of y in
+traces/harps.json: in the frames of the archive wavelength falls along the columns, and PyReduce turns them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ FIRST = {"LINDA": 160, "JASMIN": 114}
 """Order of the number 0 in the tables."""
 DEGREES = 5, 3
 SOURCE = (
-    "x: fit to 3584 lines of thorium and argon of PyReduce's HARPS solution (rms 0.04 pixels); y: separation of "
+    "y: fit to 3584 lines of thorium and argon of PyReduce's HARPS solution (rms 0.04 pixels); x: separation of "
     "1.510 mm at order 89 (HARPS User Manual 2.1) and 0.940 mm at 114"
 )
 
@@ -59,7 +60,7 @@ def fit(file: str, chip: str, held: list[list[Any]], orders: list[int]) -> Any:
 
 
 def main(blue: str, red: str, held: str) -> None:
-    """Write x of all orders."""
+    """Write y of all orders."""
     document, kept = json.loads(FILE.read_text()), json.loads(Path(held).read_text())
     for file, chip, first, last in ((blue, "LINDA", 116, 161), (red, "JASMIN", 89, 114)):
         column = fit(file, chip, kept, list(range(first, last + 1)))
@@ -67,8 +68,8 @@ def main(blue: str, red: str, held: str) -> None:
             if not first <= trace["order"] <= last:
                 continue
             u = np.linspace(-1.0, 1.0, 201)
-            x = (column(trace["order"], trace["l0"] + u * trace["lw"]) - 2047.5) * 0.015
-            trace["x_mm"] = [[round(float(c), 7), 0.0] for c in polynomial.polyfit(u, x, 5)]
+            y = (2047.5 - column(trace["order"], trace["l0"] + u * trace["lw"])) * 0.015
+            trace["y_mm"] = [[round(float(c), 7), 0.0] for c in polynomial.polyfit(u, y, 5)]
     text = ",\n  ".join(json.dumps(row) for row in document["traces"])
     FILE.write_text(f'{{"source": {json.dumps(SOURCE)}, "assumed": false, "traces": [\n  {text}\n]}}\n')
 
