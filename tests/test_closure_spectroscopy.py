@@ -41,9 +41,11 @@ def measure(document, number, window, rows=0):
     empty = (light[STARLESS] + np.float64(chip.dark)) * setup.exposure.dit
     target = (light[steps.PARTS] - light[STARLESS]).astype(float) * setup.exposure.dit
     variance = (setup.detector.sampling.shot * (empty + target) + chip.ron**2) / prediction.count
-    pixels, wanted = bins(
-        beside(camera.wavelengths(chip, setup.frame.window), rows), prediction, number, fibres=rows > 0
-    )
+    seen = camera.wavelengths(chip, setup.frame.window)
+    turned = setup.spectrograph.traces[0].along_rows and rows > 0
+    seen = beside(transposed(seen) if turned else seen, rows)
+    pixels, wanted = bins(seen, prediction, number, fibres=rows > 0)
+    pixels = pixels.T if turned else pixels
     used, size = pixels >= 0, len(wanted)
 
     def summed(values):
