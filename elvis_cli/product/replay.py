@@ -36,8 +36,9 @@ def read_request(source: str | os.PathLike[str] | BinaryIO) -> str:
     try:
         with open(source, "rb") as file:
             return _find(file)
-    except OSError as error:
-        raise ResourceError(f"cannot read {source}: {error.strerror or error}", path=str(source)) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ResourceError(f"cannot read {source}: {reason}", path=str(source)) from error
 
 
 def _find(file: BinaryIO) -> str:
