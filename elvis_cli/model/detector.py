@@ -87,7 +87,8 @@ class Detector:
     quadrants: tuple[Quadrant, ...] = ()
     """A grid that covers the chip; () = one amplifier at its bottom left, no pre- or overscan."""
     extensions: str = "chips"
-    """What gets an extension of the file: chips, or quadrants, which are then turned to the field's axes."""
+    """What gets an extension of the file: chips, or quadrants, which are then turned to the field's axes; with
+    "primary" the only chip is in the primary HDU."""
     row_binning: int = 1
     """Binning along y; ``binning`` is that along x, and ``pixel_mm`` the binned width."""
     wcs: str = ""

@@ -2,7 +2,7 @@
 
 The layout is a primary header without data, one image extension a chip, further tables and images, the table
 ELVIS_VALUES (every number that was used, with unit and source) and the table ELVIS_REQUEST (the request itself, its
-rows put together: `elvis replay`).
+rows put together: `elvis replay`). Detectors whose real files have it there have their only chip in the primary HDU.
 
 astropy formats the cards; pixels and checksums are streamed here, because astropy keeps every HDU until the end,
 writes the wall clock into the checksum's comment and sums 2880 bytes at a time.
@@ -10,13 +10,14 @@ writes the wall clock into the checksum's comment and sums 2880 bytes at a time.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -117,14 +118,25 @@ def write(
         The request's date is not ISO 8601.
     """
     observation = observe(request.elvis, setup)
-    cards: list[header.Card] = [
-        ("SIMPLE", True, "conforms to FITS standard"),
-        ("BITPIX", 8, "bits per value"),
-        ("NAXIS", 0, "no data here"),
-        ("EXTEND", True, "one extension a chip"),
-        *header.primary(request, setup, prediction, observation),
-    ]
-    _write_hdu(out, cards, None, header.remarks(request, observation, notes))
+    primary = header.primary(request, setup, prediction, observation)
+    remarks = header.remarks(request, observation, notes)
+    frames = iter(frames)
+    if setup.detector.extensions == "primary":
+        kept, (chip, pixels) = _until_chip(frames)
+        (part,) = split(setup, chip, pixels)
+        own = header.extension(request, setup, chip, part, observation)
+        _write_image(out, part.pixels, header.together(primary, own), remarks)
+        del part, pixels
+        frames = itertools.chain(kept, frames)
+    else:
+        cards: list[header.Card] = [
+            ("SIMPLE", True, "conforms to FITS standard"),
+            ("BITPIX", 8, "bits per value"),
+            ("NAXIS", 0, "no data here"),
+            ("EXTEND", True, "one extension a chip"),
+            *primary,
+        ]
+        _write_hdu(out, cards, None, remarks)
     for frame in frames:
         if not isinstance(frame, tuple):
             _write_extension(out, frame)
@@ -152,6 +164,18 @@ def write(
         "REQUEST": rows,
     }
     _write_table(out, Table(REQUEST_EXTENSION, effective))
+
+
+def _until_chip(
+    frames: Iterator[tuple[Chip, NDArray[Any]] | Image | Copy],
+) -> tuple[list[Image | Copy], tuple[Chip, NDArray[Any]]]:
+    """Return what comes before the first chip's frame, kept in memory, and that frame."""
+    kept: list[Image | Copy] = []
+    for frame in frames:
+        if isinstance(frame, tuple):
+            return kept, frame
+        kept.append(replace(frame, pixels=frame.pixels.copy()) if isinstance(frame, Image) else frame)
+    raise ResourceError("the file would have no frame: its detector's image is in the primary HDU")
 
 
 def write_file(
@@ -243,8 +267,12 @@ def encode_checksum(total: int) -> str:
 
 
 def _write_image(
-    out: BinaryIO, pixels: NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.int32], cards: list[header.Card]
+    out: BinaryIO,
+    pixels: NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.int32],
+    cards: list[header.Card],
+    remarks: Iterable[str] | None = None,
 ) -> None:
+    """Write an image extension; with ``remarks``, its comments, the primary HDU."""
     axes = zip(("columns", "rows", "planes"), reversed(pixels.shape), strict=False)
     scaling: list[header.Card] = []
     if pixels.dtype == np.uint16:  # FITS has no unsigned integers: the sign bit is turned instead
@@ -254,16 +282,19 @@ def _write_image(
         stored = pixels.astype(">f4" if pixels.dtype == np.float32 else ">i4", order="C")
     else:
         raise TypeError(f"pixels are {pixels.dtype}, not uint16, int32 or float32")
+    first: header.Card = ("XTENSION", "IMAGE", "image extension")
+    last: list[header.Card] = [("PCOUNT", 0, "no parameters"), ("GCOUNT", 1, "one group")]
+    if remarks is not None:
+        first, last = ("SIMPLE", True, "conforms to FITS standard"), [("EXTEND", True, "tables follow")]
     structure: list[header.Card] = [
-        ("XTENSION", "IMAGE", "image extension"),
+        first,
         ("BITPIX", {"u": 16, "i": 32, "f": -32}[pixels.dtype.kind], "bits per value"),
         ("NAXIS", pixels.ndim, "number of axes"),
         *((f"NAXIS{n}", size, what) for n, (what, size) in enumerate(axes, start=1)),
-        ("PCOUNT", 0, "no parameters"),
-        ("GCOUNT", 1, "one group"),
+        *last,
         *scaling,
     ]
-    _write_hdu(out, [*structure, *cards], stored.reshape(-1).view(np.uint8))
+    _write_hdu(out, [*structure, *cards], stored.reshape(-1).view(np.uint8), remarks or ())
 
 
 def _write_extension(out: BinaryIO, extension: Table | Image | Copy) -> None:

@@ -120,6 +120,12 @@ def extension(request: Request, setup: Setup, chip: Chip, part: Part, observatio
     ]
 
 
+def together(primary: Iterable[Card], own: Iterable[Card]) -> list[Card]:
+    """Return the cards of a primary HDU that holds a chip's image; those of the primary header win."""
+    cards = {card[0]: card for card in own if card[0] != "INHERIT"} | {card[0]: card for card in primary}
+    return sorted(cards.values(), key=_order)
+
+
 def _quadrant(part: Part) -> list[Card]:
     if part.quadrant is None:
         return []

@@ -49,7 +49,7 @@ def block(name: str, hdus: fits.HDUList) -> dict[str, Any]:
     table = hdus[VALUES_EXTENSION].data
     known = {name.rpartition(".")[2]: value for name, value in zip(table["NAME"], table["VALUE"], strict=True)}
     dit, chips = float(top["ESO DET DIT"]), dict[int, dict[str, Any]]()
-    for hdu in hdus[1:]:
+    for hdu in hdus:
         header = hdu.header
         if "ESO DET WIN1 STRX" not in header:
             continue  # not a frame

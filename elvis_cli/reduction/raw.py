@@ -80,7 +80,7 @@ def _open(source: Path | bytes) -> RawFile:
     shown = str(source) if isinstance(source, Path) else "a file in memory"
     with guard.opened(source) as hdus:
         primary = hdus[0].header.copy()
-        frames = [hdu for hdu in hdus[1:] if _is_frame(hdu)]
+        frames = [hdu for hdu in hdus if _is_frame(hdu)]
         chips = tuple(str(hdu.name) for hdu in frames)
         windows = tuple(_window(hdu.header) for hdu in frames)
     if not chips:

@@ -209,6 +209,8 @@ def _hdus(path: Path) -> Iterator[tuple[Any, fits.Copy]]:
     try:
         with path.open("rb") as file:
             for number, (header, start, size) in enumerate(replay.hdus(file)):
+                if not number and header["NAXIS"]:
+                    raise RequestError("", f"{path} has its only chip in the primary HDU: there is nothing to combine")
                 if not number:
                     continue
                 if "CHECKSUM" in header and not is_whole(file, start, size):
