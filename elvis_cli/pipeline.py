@@ -67,7 +67,18 @@ def configure(request: Request) -> Setup:
     notes = setup.notes
     if request.elvis.wavemap and setup.spectrograph is None:
         notes += ("/elvis/wavemap: not used, an image has no wavelengths",)
+    if request.elvis.bare:
+        notes += _check_bare(request)
     return replace(setup, values=values, notes=notes)
+
+
+def _check_bare(request: Request) -> tuple[str, ...]:
+    """Return a note of what is left out of a file without tables; raise if it was asked for by name."""
+    block = request.elvis
+    for key, wanted in (("wavemap", block.wavemap), ("keep", block.keep), ("reads", block.reads)):
+        if wanted:
+            raise RequestError(f"/elvis/{key}", "cannot be combined with /elvis/bare: a bare file has the frames alone")
+    return ("/elvis/bare: no tables are written, neither of the output flags nor the request",)
 
 
 def prepare(request: Request) -> PreparedExposure:
@@ -233,6 +244,8 @@ def render_prepared(ready: PreparedExposure, out: BinaryIO, progress: Progress |
 def extensions(ready: PreparedExposure, rates: Rates) -> Iterator[fits.Table | fits.Image]:
     """Yield the extensions behind the frames; ``rates`` are those that `frames` has been given."""
     request, setup = ready.request, ready.setup
+    if request.elvis.bare:
+        return
     yield from truth.extensions(request, setup, ready.renderer.scene.sources)
     wanted = request.elvis.wavemap
     if setup.spectrograph is not None and (request.elvis.product == "expected" if wanted is None else wanted):

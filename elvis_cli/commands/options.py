@@ -301,6 +301,14 @@ def collect(
             rich_help_panel="Output",
         ),
     ] = None,
+    bare: Annotated[
+        bool | None,
+        typer.Option(
+            "--bare/--no-bare",
+            help="Write the frames alone, as the instrument does: no tables, no replay.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
 ) -> RequestOptions:
     """Return the values of the options; `cli.run` reads ``errors`` itself, before the options are parsed.
 
@@ -326,6 +334,7 @@ def collect(
         "calibration": calibration and calibration.value,
         "lamp": lamp,
         "wavemap": wavemap,
+        "bare": bare,
         "arm": arm,
         "exposure": exposure,
         "stages": stages,

@@ -24,7 +24,7 @@ from elvis_cli.model.spectrograph import Trace
 
 PLACES = 301
 """Wavelengths of an order at which it is looked where it falls."""
-DEGREE = 4
+DEGREE = 6
 """Of the polynomials of a trace in wavelength."""
 MIN_PLACES = 12
 """Places on a chip below which an order is left out."""

@@ -281,6 +281,8 @@ class ElvisBlock:
     standard: Standard = Standard()
     wavemap: bool | None = None
     """Whether a spectrograph's output tells the wavelength of every pixel; None = with the product "expected"."""
+    bare: bool = False
+    """Whether the file holds the frames alone, as the instrument's own software writes them: no tables."""
     arm: str | None = None
     """Arm of a spectrograph with several, each with a file of its own; None = the one that the request is about."""
     mask: Mask | None = None

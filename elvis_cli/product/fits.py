@@ -149,6 +149,12 @@ def write(
         del frame  # the next chip is rendered before this name is bound again
     for extension in extensions:
         _write_extension(out, extension)
+    if not request.elvis.bare:
+        _write_provenance(out, request, setup)
+
+
+def _write_provenance(out: BinaryIO, request: Request, setup: Setup) -> None:
+    """Write the tables of the numbers that were used and of the request."""
     values = {
         "NAME": [value.name for value in setup.values],
         "VALUE": [str(value.value) for value in setup.values],

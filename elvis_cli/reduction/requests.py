@@ -58,7 +58,7 @@ def documents(request: Request) -> list[Document]:
     base = json.loads(request_json(request))
     base["output"] = {}
     block = base.setdefault("elvis", {})
-    for key in ("truth", "keep", "reads", "wavemap", "product"):
+    for key in ("truth", "keep", "reads", "wavemap", "bare", "product"):
         block.pop(key, None)
     observation = observe(request.elvis, ready.setup)
     clock = _Clock(observation.start)

@@ -397,6 +397,7 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         lamp=_number(block.get("lamp")),
         standard=_standard(block.get("standard") or {}),
         wavemap=block.get("wavemap"),
+        bare=bool(block.get("bare")),
         arm=block.get("arm"),
         mask=_mask(block["mask"]) if block.get("mask") else None,
         exposure=int(block.get("exposure", 1)),

@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
+from elvis_cli import pipeline
 from elvis_cli.focalplane import trace
 from elvis_cli.instrument import registry
+from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
 
 PINHOLES = [
@@ -74,6 +77,13 @@ def vacuum(air):
     return air * index * 1e-3
 
 
+def turned_by_soxspipe(arm, x, y):
+    """Return column and row from 1, of a pixel (from 0, scans left out), in the frame that soxspipe turns and cuts."""
+    if arm == "uvb":
+        return [2048 - x, 3000 - y]
+    return [x + 1, y + 1] if arm == "vis" else [y - 20 + 1, 2048 - 1 - x - 4 + 1]
+
+
 @pytest.mark.parametrize("arm", POWERS)
 def test_orders_fall_where_the_pipelines_model_has_them(arm):
     setup = configure(arm)
@@ -81,7 +91,8 @@ def test_orders_fall_where_the_pipelines_model_has_them(arm):
     for _, order, air, s, column, row in (pinhole for pinhole in PINHOLES if pinhole[0] == arm):
         place = traces[order].place(np.array([vacuum(air)]), np.array([s]))
         x, y = trace.to_pixels(*place, setup.detector.chips[0], setup.detector)
-        assert [float(x[0]) + 1, float(y[0]) + 1] == pytest.approx([column, row], abs=0.35), (order, air, s)
+        found = turned_by_soxspipe(arm, float(x[0]), float(y[0]))
+        assert found == pytest.approx([column, row], abs=0.35), (order, air, s)
 
 
 @pytest.mark.parametrize("arm", POWERS)
@@ -111,3 +122,65 @@ def test_calibrations_are_told_as_the_data_flow_knows_them(kind, known):
     document["elvis"] = {"arm": "nir", "calibration": kind}
     setup = registry.load("xshooter").configure(parse.read(json.dumps(document)))
     assert setup.header["ESO DPR TYPE"] == known
+
+
+@pytest.mark.parametrize(("arm", "key", "clock", "shape"), [
+    ("uvb", "DET1.READ.CLOCK", "100k/1pt/hg", (3000, 2144)), ("uvb", "DET1.READ.CLOCK", "400k/1pt/lg/2x2", (1500, 1072)),
+    ("vis", "DET2.READ.CLOCK", "100k/1pt/hg/1x2", (2000, 2106)), ("nir", None, None, (1100, 2048)),
+])  # fmt: skip
+def test_a_frame_has_the_image_and_scans_of_the_read_out_in_its_primary_hdu(elvis, tmp_path, arm, key, clock, shape):
+    document = registry.load("xshooter").example()
+    document["instrument"] |= {key: clock} if key else {}
+    kind = "bias" if key else "dark"
+    done = elvis("--arm", arm, "--calibration", kind, "-o", str(tmp_path / "bias.fits"), stdin=json.dumps(document))
+    assert done.code == 0, done.err
+    with fits.open(tmp_path / "bias.fits") as file:
+        head, image = file[0].header, file[0].data
+    assert image.shape == shape
+    assert head["ESO SEQ ARM"] == arm.upper()
+    if key:
+        assert head["ESO DET OUT1 PRSCX"] + head["ESO DET OUT1 NX"] + head["ESO DET OUT1 OVSCX"] == shape[1]
+
+
+def test_binning_conserves_the_electrons():
+    lit = []
+    for clock, window in (("100k/1pt/hg", (900, 1400, 240, 200)), ("100k/1pt/hg/2x2", (450, 700, 120, 100))):
+        document = registry.load("xshooter").example()
+        document["instrument"]["DET1.READ.CLOCK"] = clock
+        document["elvis"] = {"arm": "uvb"}
+        ready = pipeline.prepare(parse.read(json.dumps(document)))
+        lit.append(float(ready.renderer.illuminate(ready.setup.detector.chip(1), Window(*window)).sum(dtype=float)))
+    assert lit[1] == pytest.approx(lit[0], rel=2e-3)
+
+
+@pytest.mark.parametrize(("arm", "key", "slit", "power"), [("vis", "INS.OPTI4.NAME", "0.4x11", 18400)])
+def test_a_narrow_slit_has_the_resolving_power_of_esos_table(arm, key, slit, power):
+    setup = configure(arm, **{key: slit})
+    found = setup.spectrograph.resolving_power(setup.optics.band, setup.detector.pixel_mm)
+    assert found == pytest.approx(power, rel=0.05)
+
+
+def test_a_block_has_the_exposures_of_each_arm(elvis):
+    times = {"DET1.WIN1.UIT1": 600, "DET2.WIN1.UIT1": 200, "SEQ.NEXPOVIS": 3, "DET3.DIT": 100, "SEQ.NOD.THROW": 5.0}
+    block = {
+        "obId": 3, "name": "star", "target": {"name": "star", "ra": "04:31:38.4", "dec": "-18:13:57.6"},
+        "elvis": {"instrumentName": "xshooter"},
+        "templates": [
+            {"templateName": "XSHOOTER_slt_acq", "parameters": []},
+            {"templateName": "XSHOOTER_slt_obs_AutoNodOnSlit",
+             "parameters": [{"name": name, "value": value} for name, value in times.items()]},
+        ],
+    }  # fmt: skip
+    lines = [json.loads(line) for line in elvis("ob", stdin=json.dumps(block)).out.decode().splitlines()]
+    counts = {arm: sum(line["elvis"]["arm"] == arm for line in lines) for arm in POWERS}
+    assert counts == {"uvb": 2, "vis": 6, "nir": 2}  # two places along the slit
+    assert {round(line["elvis"]["offset"][1], 1) for line in lines} == {-2.5, 2.5}
+
+
+def test_a_batch_has_a_file_of_each_arm(elvis, tmp_path):
+    document = registry.load("xshooter").example()
+    document["elvis"] = {"window": {"x0": 900, "y0": 900, "nx": 16, "ny": 16}}
+    done = elvis("batch", "--outdir", str(tmp_path), stdin=json.dumps(document) + "\n")
+    assert done.code == 0, done.err
+    arms = sorted(fits.getheader(path)["ESO SEQ ARM"] for path in tmp_path.glob("*.fits"))
+    assert arms == ["NIR", "UVB", "VIS"]
