@@ -31,12 +31,12 @@ def threads() -> int:
     return os.cpu_count() or 1
 
 
-def for_rows(rows: int, work: Callable[[int, slice], None]) -> None:
-    """Call ``work(block, rows_of_block)`` for every block of ROWS rows, on all threads.
+def for_rows(rows: int, work: Callable[[int, slice], None], size: int = ROWS) -> None:
+    """Call ``work(block, rows_of_block)`` for every block of ``size`` rows, on all threads.
 
     ``work`` must touch only its own rows and should spend its time outside the GIL.
     """
-    blocks = [(b, slice(y, min(y + ROWS, rows))) for b, y in enumerate(range(0, rows, ROWS))]
+    blocks = [(b, slice(y, min(y + size, rows))) for b, y in enumerate(range(0, rows, size))]
     if threads() == 1 or len(blocks) == 1:
         for block, where in blocks:
             work(block, where)

@@ -35,6 +35,8 @@ from elvis_cli.sky.pointing import ExposureGeometry
 
 VELOCITY_STEPS = 10
 """Parts of a pixel's velocity that still count."""
+ROWS = 512
+"""Of the detector that are drawn at once: an order along them is straightened for each block."""
 SCENE = frozenset(("stars", "galaxies"))
 """Parts of the light that are not background."""
 SKY_RESOLUTION = 6000
@@ -102,7 +104,7 @@ class Spectrometer:
                     nodes = trace_map.p, trace_map.s, trace_map.density
                     dispersion.resample(image[rows], row, window.x0, box, STEP, nodes, *rectified)
 
-        parallel.for_rows(window.ny, work)
+        parallel.for_rows(window.ny, work, ROWS)
         return image
 
     def wavelengths(self, chip: Chip, window: Window) -> Wavelengths:

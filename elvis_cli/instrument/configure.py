@@ -13,6 +13,7 @@ import numpy as np
 from elvis_cli.base.curve import Curve
 from elvis_cli.errors import RequestError, ResourceError, choice_error
 from elvis_cli.instrument import conditions, fibres, filters, optical_models, readout
+from elvis_cli.instrument import mask as masks
 from elvis_cli.instrument.filters import Filter
 from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.model.atmosphere import Atmosphere
@@ -128,6 +129,7 @@ def build(
         header={
             **facts.part("header").tree,
             **{f"ESO {key.replace('.', ' ').upper()}": option for key, option in options.items() if "." in key},
+            **({} if spectrograph is None else masks.cards(facts.part("spectrograph", "aperture"), spectrograph.apertures)),
         },
         repeated_cards=facts.part("repeated_cards").tree,
         spectrograph=spectrograph,
@@ -170,7 +172,10 @@ def make_spectrograph(
     table = facts.part("spectrograph")
     targets, unreached = fibres.targets(table, request)
     mask = request.elvis.mask
-    return spectrographs.make(table, facts.text("kind"), folder, pixel, binning, targets, mask), unreached
+    graph = spectrographs.make(table, facts.text("kind"), folder, pixel, binning, targets, mask)
+    if mask is not None:
+        unreached += masks.overlaps(graph.apertures)
+    return graph, unreached
 
 
 def make_goal(facts: SourcedTable, request: Request, *, spectral: bool) -> Goal:

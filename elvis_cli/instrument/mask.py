@@ -12,6 +12,10 @@ from elvis_cli.model.spectrograph import Aperture
 
 POINTER = "/elvis/mask"
 COLUMNS = ("x", "y", "length", "width")
+ROUNDING = 1e-6
+"""arcsec."""
+MAX_NAMED = 5
+"""Pairs of slits that a note names."""
 GAP = 1.0
 """arcsec along y between the slits that `design` makes."""
 
@@ -40,12 +44,59 @@ def slits(facts: SourcedTable, mask: Mask | None) -> tuple[Aperture, ...]:
         if len(value) != count:
             raise RequestError(f"{POINTER}/x", f"has {count} items", found=count, allowed=f"{len(value)} slits")
     rows = [{name: _item(value, n) for name, value in columns.items()} for n in range(count)]
+    _check_apart(rows)
     for name, (low, high) in _limits(facts):
         for n, row in enumerate(rows):
             if not low <= row[name] <= high:
                 allowed = f"{low:g} to {high:g} arcsec"
                 raise RequestError(f"{POINTER}/{name}/{n}", "no slit can be so", found=row[name], allowed=allowed)
     return tuple(Aperture(row["x"], row["y"], row["length"], row["width"], offset=row["y"]) for row in rows)
+
+
+def overlaps(apertures: Sequence[Aperture]) -> tuple[str, ...]:
+    """Return a note that names slits whose spectra fall onto the same rows: they overlap along y, each in its place."""
+    pairs = [
+        f"{n} and {m}"
+        for n, one in enumerate(apertures)
+        for m, other in enumerate(apertures[:n])
+        if abs(one.y - other.y) < (one.length + other.length) / 2 - ROUNDING
+    ]
+    if not pairs:
+        return ()
+    some = ", ".join(pairs[:MAX_NAMED]) + (f" and {len(pairs) - MAX_NAMED} more" if len(pairs) > MAX_NAMED else "")
+    return (f"{POINTER}: spectra of slits that overlap along y share rows of pixels: {some} (counted from 0)",)
+
+
+def cards(facts: SourcedTable, apertures: Sequence[Aperture]) -> dict[str, tuple[float, str]]:
+    """Return the header cards of slits, by the table's ``cards``: name of the first, and a column for each keyword.
+
+    Places x and y are in mm of the mask (``cards.scale``), lengths and widths in arcsec.
+    """
+    if "cards" not in facts:
+        return {}
+    table = facts.part("cards")
+    prefix, first, scale = table.text("prefix"), int(table.number("first", "1")), table.number("scale", "mm/arcsec")
+    found: dict[str, tuple[float, str]] = {}
+    for n, slit in enumerate(apertures):
+        values = {"x": (slit.x * scale, "[mm] place along the dispersion"), "y": (slit.y * scale, "[mm] place across it"),
+                  "length": (slit.length, "[arcsec] length"), "width": (slit.width, "[arcsec] width")}  # fmt: skip
+        for keyword, column in table.tree["columns"].items():
+            value, comment = values[column]
+            found[f"{prefix}{first + n} {keyword}"] = round(value, 4), comment
+    return found
+
+
+def _check_apart(rows: Sequence[Mapping[str, float]]) -> None:
+    """Raise if two slits are cut into each other."""
+    for n, one in enumerate(rows):
+        for m, other in enumerate(rows[:n]):
+            near = all(
+                abs(one[at] - other[at]) < (one[size] + other[size]) / 2 - ROUNDING
+                for at, size in (("x", "width"), ("y", "length"))
+            )
+            if near:
+                place = f"x {other['x']:g}, y {other['y']:g}"
+                raise RequestError(f"{POINTER}/x/{n}", f"cuts into slit {m} at {place} arcsec", found=one["x"])
 
 
 def design(facts: SourcedTable, places: Sequence[tuple[float, float, float]]) -> dict[str, Any]:

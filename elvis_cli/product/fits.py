@@ -18,6 +18,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -244,6 +245,12 @@ def card(keyword: str, value: object, comment: str = "") -> fits.Card:
     return made
 
 
+@lru_cache(maxsize=4096)
+def _card_text(_: type, keyword: str, value: object, comment: str = "") -> str:
+    """Return the characters of a card, kept: tables of many orders share theirs. True, 1 and 1.0 are equal, but differ."""
+    return str(card(keyword, value, comment))
+
+
 def ones_sum(data: bytes | NDArray[np.uint8]) -> int:
     """Return the 32-bit ones' complement sum of ``data``, zero-padded to whole words (FITS 4.0, appendix J)."""
     words = len(data) // 4 * 4
@@ -350,16 +357,18 @@ def _write_hdu(
 ) -> None:
     """Write one HDU with DATASUM and CHECKSUM; ``data`` is its bytes as stored, without the padding."""
     total = 0 if data is None else ones_sum(data)
-    formatted = [card(*each) for each in cards]
-    if any(len(str(each)) > CARD_LENGTH for each in formatted):
-        formatted.append(card("LONGSTRN", "OGIP 1.0", "some strings are continued"))
-    top = fits.Header(formatted)
+    formatted = [_card_text(type(each[1]), *each) for each in cards]
+    if any(len(each) > CARD_LENGTH for each in formatted):
+        formatted.append(str(card("LONGSTRN", "OGIP 1.0", "some strings are continued")))
+    remarks = fits.Header()
     for comment in comments:
-        top.add_comment(plain(comment))
+        remarks.add_comment(plain(comment))
     blank = "0" * 16
-    top.append(card("CHECKSUM", blank, "checksum of the HDU"), end=True)
-    top.append(card("DATASUM", str(total), "checksum of the data"), end=True)
-    text = top.tostring().encode("ascii")
+    formatted += [str(each) for each in remarks.cards]
+    formatted.append(str(card("CHECKSUM", blank, "checksum of the HDU")))
+    formatted.append(str(card("DATASUM", str(total), "checksum of the data")))
+    text = "".join([*formatted, "END".ljust(CARD_LENGTH)]).encode("ascii")
+    text += b" " * (-len(text) % BLOCK_SIZE)
     whole = total + ones_sum(text)
     encoded = encode_checksum((whole & 0xFFFFFFFF) + (whole >> 32))
     place = text.rindex(b"CHECKSUM= '" + blank.encode()) + len(b"CHECKSUM= '")

@@ -196,3 +196,33 @@ def test_example_makes_a_mask_for_a_catalogue(elvis, tmp_path):
     assert document["elvis"]["mask"] == {"x": [0.0, -170.0], "y": [0.0, 30.0], "length": 10.0, "width": 1.0}
     assert registry.load("fors").configure(parse.read(json.dumps(document))).kind == "mos"
     assert elvis("example", "fors", "--mode", "lss", "--catalogue", str(path)).code == 65
+
+
+def test_headers_have_the_places_of_slits():
+    header = configure("mxu", MASK).header
+    assert header["ESO INS SLIT101 X"][0] == pytest.approx(-60.0 * 0.528)
+    assert [header[f"ESO INS SLIT{n} WID"][0] for n in (101, 102, 103)] == [0.8, 1.0, 2.0]
+    assert "ESO INS SLIT104 X" not in header
+    header = configure("mos_nopol", {"x": [10.0] * 19}).header
+    assert (header["ESO INS MOS19 POS"][0], header["ESO INS MOS2 LEN"][0]) == (pytest.approx(5.28), 20.0)
+
+
+def test_slits_that_cut_into_each_other_are_refused_and_spectra_that_overlap_told():
+    with pytest.raises(RequestError, match="cuts into slit 0"):
+        configure("mxu", {"x": [0.0, 0.9], "y": [0.0, 4.0], "length": 10, "width": 1})
+    beside = configure("mxu", {"x": [0.0, 40.0, -40.0], "y": [0.0, 4.0, 30.0], "length": 10, "width": 1})
+    assert any("share rows of pixels: 1 and 0 (counted" in note for note in beside.notes)
+    assert not any("share rows" in note for note in configure("mxu", MASK).notes)
+
+
+@pytest.mark.parametrize(("lamp", "lines"), [("He", [0.5877]), ("HgCd", [0.5462, 0.5087]), ("Ne", [0.6404]), ("Ar", [0.7637])])
+def test_lamps_are_exposed_one_by_one(lamp, lines):
+    """A strong line of each lamp is in its arc alone, and all are in that of all lamps."""
+    def waves(name):
+        document = request(elvis={"calibration": "arc"}, **{"INS.LAMP.NAME": name})
+        setup = registry.load("fors").configure(parse.read(json.dumps(document)))
+        return np.concatenate([each.wave for each in setup.calibration.lamps])
+
+    for name in ("He", "HgCd", "Ne", "Ar", "all"):
+        there = [bool(np.any(np.abs(waves(name) - line) < 2e-4)) for line in lines]
+        assert all(there) == (name in (lamp, "all")), (name, there)

@@ -1,0 +1,137 @@
+"""Processor time of an echelle's frame beside PyEchelle (PyPI), which traces each photon, for the same electrons.
+
+Both draw the upper red chip of UVES at 580 nm, 4096 x 2048 pixels and the same orders: whole processes, one thread.
+PyEchelle gets the traces of the plugin as transformations, a slit, a Gaussian PSF and a flat spectrum; no sky, no
+bias structure, no cosmic rays. It runs in an environment of its own, or in that of PYECHELLE_PYTHON.
+
+    python tests/bench/echelle.py
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from elvis_cli import pipeline
+from elvis_cli.focalplane.trace import to_pixels
+from elvis_cli.instrument import registry
+from elvis_cli.request import parse
+
+ELVIS = str(Path(sys.executable).with_name("elvis"))
+VERSION = "0.4.2"
+ASKED = 20
+"""Times less processor time than PyEchelle."""
+SAMPLES = 200
+"""Of an order, between which PyEchelle's transformations are interpolated."""
+SCRIPT = '''
+import json, sys
+import numpy as np
+from pyechelle.CCD import CCD
+from pyechelle.optics import AffineTransformation, TransformationSet
+from pyechelle.simulator import Simulator
+from pyechelle.sources import ConstantPhotonFlux
+from pyechelle.spectrograph import SimpleSpectrograph
+from pyechelle.telescope import Telescope
+
+job = json.load(open(sys.argv[1]))
+class Uves(SimpleSpectrograph):
+    def __init__(self):
+        super().__init__("UVES")
+        self._ccd = {1: CCD(4096, 2048, pixelsize=15.0)}
+        self._fibershape = "rectangular"
+        self._orders = {1: {1: [int(order) for order in job["orders"]]}}
+        self._sets = {}
+        for order, rows in job["orders"].items():
+            # the slit, 0..1 along both axes: its width along the dispersion, its length across
+            places = [AffineTransformation(0.0, job["width"], job["length"], 0.0, x, y, w) for w, x, y in rows]
+            self._sets[int(order)] = TransformationSet(places)
+    def get_transformation(self, wavelength, order, fiber=1, ccd_index=1):
+        return self._sets[order].get_affine_transformations(wavelength)
+    def get_psf(self, wavelength, order, fiber=1, ccd_index=1):
+        from pyechelle.optics import PSF
+        one = lambda w: PSF(w, self.gauss_map(11, sigma_x=3.0, sigma_y=3.0), 3.0)
+        return [one(w) for w in np.linspace(*self.get_wavelength_range(order), 20)] if wavelength is None else one(wavelength)
+    def get_wavelength_range(self, order=None, fiber=None, ccd_index=None):
+        rows = job["orders"][str(order)]
+        return rows[0][0], rows[-1][0]
+
+spectrograph = Uves()
+angstrom = sum(rows[-1][0] - rows[0][0] for rows in job["orders"].values()) * 1e4
+simulator = Simulator(spectrograph)
+simulator.set_ccd(1)
+simulator.set_fibers([1])
+simulator.set_telescope(Telescope(8.2, 1.0))
+simulator.set_sources([ConstantPhotonFlux(job["electrons"] / angstrom)])
+simulator.set_exposure_time(1.0)
+simulator.set_output(sys.argv[2], overwrite=True)
+print("photons", simulator.run())
+'''
+
+
+def environment(folder: Path) -> str:
+    """Return a Python that has PyEchelle."""
+    if "PYECHELLE_PYTHON" in os.environ:
+        return os.environ["PYECHELLE_PYTHON"]
+    python = folder / "environment" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "environment")], check=True)
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", f"pyechelle=={VERSION}"], check=True)
+    return str(python)
+
+
+def processor_seconds(*argv: str, stdin: bytes = b"") -> tuple[float, str]:
+    """Return the processor time of a process that must succeed, and what it prints."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(argv, input=stdin, capture_output=True, check=False, env=os.environ | {"ELVIS_THREADS": "1"})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise SystemExit(done.stderr.decode()[-3000:])
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout.decode(errors="replace")
+
+
+def main() -> None:
+    """Print the table."""
+    document = registry.load("uves").example("red_slit_std")
+    document["instrument"]["DET2.READ.SPEED"] = "225kHz,1x1,low"
+    document["timesnr"]["DET2.WIN1.UIT1"] = 100
+    document["elvis"], document["output"] = {"chips": [1]}, {}
+    text = json.dumps(document).encode()
+    setup = pipeline.configure(parse.read(text.decode()))
+    chip, detector, slit = setup.detector.chip(1), setup.detector, setup.spectrograph.apertures[0]
+    orders = {}
+    for trace in setup.spectrograph.traces:
+        wave = np.linspace(*trace.wave, SAMPLES)
+        x, y = to_pixels(*trace.place(wave, np.zeros(SAMPLES)), chip, detector)
+        if np.any((x > 0) & (x < detector.nx)):
+            orders[trace.order] = [[float(w), float(a), float(b)] for w, a, b in zip(wave, y, x, strict=True)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = environment(folder)
+        processor_seconds(ELVIS, "-o", str(folder / "warm.fits"), stdin=text)
+        own, _ = processor_seconds(ELVIS, "-o", str(folder / "elvis.fits"), stdin=text)
+        expected = io.BytesIO()
+        pipeline.render(parse.read(json.dumps(document | {"elvis": {"chips": [1], "product": "expected"}})), expected)
+        expected.seek(0)
+        with fits.open(expected) as file:
+            electrons = float(file[1].data.sum(dtype=float)) * setup.exposure.dit
+        width, length = slit.width / setup.spectrograph.dispersion_scale, slit.length / setup.optics.pixel_scale
+        job = {"orders": orders, "width": width, "length": length, "electrons": electrons}
+        (folder / "job.json").write_text(json.dumps(job))
+        (folder / "run.py").write_text(SCRIPT)
+        argv = python, str(folder / "run.py"), str(folder / "job.json"), str(folder / "pyechelle.fits")
+        other, said = processor_seconds(*argv)
+    traced = float(said.split("photons")[-1])
+    print(f"UVES 580 nm, upper chip, {electrons:.3g} electrons: ELVIS {own:.2f} CPU s;", end=" ")
+    print(f"PyEchelle {other:.1f} CPU s for {traced:.3g} photons: {other / own * electrons / traced:.0f} times (asked {ASKED})")
+
+
+if __name__ == "__main__":
+    main()
