@@ -129,7 +129,11 @@ def build(
         header={
             **facts.part("header").tree,
             **{f"ESO {key.replace('.', ' ').upper()}": option for key, option in options.items() if "." in key},
-            **({} if spectrograph is None else masks.cards(facts.part("spectrograph", "aperture"), spectrograph.apertures)),
+            **(
+                {}
+                if spectrograph is None
+                else masks.cards(facts.part("spectrograph", "aperture"), spectrograph.apertures)
+            ),
         },
         repeated_cards=facts.part("repeated_cards").tree,
         spectrograph=spectrograph,

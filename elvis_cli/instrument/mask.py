@@ -78,8 +78,12 @@ def cards(facts: SourcedTable, apertures: Sequence[Aperture]) -> dict[str, tuple
     prefix, first, scale = table.text("prefix"), int(table.number("first", "1")), table.number("scale", "mm/arcsec")
     found: dict[str, tuple[float, str]] = {}
     for n, slit in enumerate(apertures):
-        values = {"x": (slit.x * scale, "[mm] place along the dispersion"), "y": (slit.y * scale, "[mm] place across it"),
-                  "length": (slit.length, "[arcsec] length"), "width": (slit.width, "[arcsec] width")}  # fmt: skip
+        values = {
+            "x": (slit.x * scale, "[mm] place along the dispersion"),
+            "y": (slit.y * scale, "[mm] place across the dispersion"),
+            "length": (slit.length, "[arcsec] length"),
+            "width": (slit.width, "[arcsec] width"),
+        }
         for keyword, column in table.tree["columns"].items():
             value, comment = values[column]
             found[f"{prefix}{first + n} {keyword}"] = round(value, 4), comment

@@ -247,7 +247,7 @@ def card(keyword: str, value: object, comment: str = "") -> fits.Card:
 
 @lru_cache(maxsize=4096)
 def _card_text(_: type, keyword: str, value: object, comment: str = "") -> str:
-    """Return the characters of a card, kept: tables of many orders share theirs. True, 1 and 1.0 are equal, but differ."""
+    """Return the characters of a card, kept: tables of many orders share theirs. True, 1 and 1.0 differ by type."""
     return str(card(keyword, value, comment))
 
 

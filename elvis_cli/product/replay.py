@@ -57,7 +57,9 @@ def _find(file: BinaryIO) -> str:
             raise
         except Exception as error:  # astropy meets damage with any exception there is
             raise RequestError("", f"the FITS file is damaged: {one_line(error)}") from error
-    raise RequestError("", f"the file has no extension {REQUEST_EXTENSION}: not a FITS file of ELVIS, not all of it, or --bare")
+    raise RequestError(
+        "", f"the file has no extension {REQUEST_EXTENSION}: not a FITS file of ELVIS, not all of it, or --bare"
+    )
 
 
 def request_text(table: fits.BinTableHDU) -> str:

@@ -32,7 +32,7 @@ ASKED = 20
 """Times less processor time than PyEchelle."""
 SAMPLES = 200
 """Of an order, between which PyEchelle's transformations are interpolated."""
-SCRIPT = '''
+SCRIPT = """
 import json, sys
 import numpy as np
 from pyechelle.CCD import CCD
@@ -59,7 +59,8 @@ class Uves(SimpleSpectrograph):
     def get_psf(self, wavelength, order, fiber=1, ccd_index=1):
         from pyechelle.optics import PSF
         one = lambda w: PSF(w, self.gauss_map(11, sigma_x=3.0, sigma_y=3.0), 3.0)
-        return [one(w) for w in np.linspace(*self.get_wavelength_range(order), 20)] if wavelength is None else one(wavelength)
+        waves = np.linspace(*self.get_wavelength_range(order), 20)
+        return [one(w) for w in waves] if wavelength is None else one(wavelength)
     def get_wavelength_range(self, order=None, fiber=None, ccd_index=None):
         rows = job["orders"][str(order)]
         return rows[0][0], rows[-1][0]
@@ -74,7 +75,7 @@ simulator.set_sources([ConstantPhotonFlux(job["electrons"] / angstrom)])
 simulator.set_exposure_time(1.0)
 simulator.set_output(sys.argv[2], overwrite=True)
 print("photons", simulator.run())
-'''
+"""
 
 
 def environment(folder: Path) -> str:
@@ -129,8 +130,9 @@ def main() -> None:
         argv = python, str(folder / "run.py"), str(folder / "job.json"), str(folder / "pyechelle.fits")
         other, said = processor_seconds(*argv)
     traced = float(said.split("photons")[-1])
-    print(f"UVES 580 nm, upper chip, {electrons:.3g} electrons: ELVIS {own:.2f} CPU s;", end=" ")
-    print(f"PyEchelle {other:.1f} CPU s for {traced:.3g} photons: {other / own * electrons / traced:.0f} times (asked {ASKED})")
+    times = other / own * electrons / traced
+    print(f"UVES 580 nm, upper chip, {electrons:.3g} electrons: ELVIS {own:.2f} CPU s")
+    print(f"PyEchelle {other:.1f} CPU s for {traced:.3g} photons: {times:.0f} times as much (asked {ASKED})")
 
 
 if __name__ == "__main__":

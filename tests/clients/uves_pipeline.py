@@ -45,9 +45,7 @@ class Night:
 
     def calibration(self, kind: str, count: int = 1) -> list[str]:
         """Write calibration frames and return their names."""
-        return [
-            self.take(f"{kind}{n}.fits", "--calibration", kind, "--exposure", str(n)) for n in range(1, count + 1)
-        ]
+        return [self.take(f"{kind}{n}.fits", "--calibration", kind, "--exposure", str(n)) for n in range(1, count + 1)]
 
     def reduce(self, recipe: str, tag: str, frames: list[str], *, lines: bool = False) -> None:
         """Run a recipe on frames, with all masters that are there."""

@@ -215,9 +215,12 @@ def test_slits_that_cut_into_each_other_are_refused_and_spectra_that_overlap_tol
     assert not any("share rows" in note for note in configure("mxu", MASK).notes)
 
 
-@pytest.mark.parametrize(("lamp", "lines"), [("He", [0.5877]), ("HgCd", [0.5462, 0.5087]), ("Ne", [0.6404]), ("Ar", [0.7637])])
+@pytest.mark.parametrize(
+    ("lamp", "lines"), [("He", [0.5877]), ("HgCd", [0.5462, 0.5087]), ("Ne", [0.6404]), ("Ar", [0.7637])]
+)
 def test_lamps_are_exposed_one_by_one(lamp, lines):
     """A strong line of each lamp is in its arc alone, and all are in that of all lamps."""
+
     def waves(name):
         document = request(elvis={"calibration": "arc"}, **{"INS.LAMP.NAME": name})
         setup = registry.load("fors").configure(parse.read(json.dumps(document)))

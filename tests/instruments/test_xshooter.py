@@ -125,7 +125,8 @@ def test_calibrations_are_told_as_the_data_flow_knows_them(kind, known):
 
 
 @pytest.mark.parametrize(("arm", "key", "clock", "shape"), [
-    ("uvb", "DET1.READ.CLOCK", "100k/1pt/hg", (3000, 2144)), ("uvb", "DET1.READ.CLOCK", "400k/1pt/lg/2x2", (1500, 1072)),
+    ("uvb", "DET1.READ.CLOCK", "100k/1pt/hg", (3000, 2144)),
+    ("uvb", "DET1.READ.CLOCK", "400k/1pt/lg/2x2", (1500, 1072)),
     ("vis", "DET2.READ.CLOCK", "100k/1pt/hg/1x2", (2000, 2106)), ("nir", None, None, (1100, 2048)),
 ])  # fmt: skip
 def test_a_frame_has_the_image_and_scans_of_the_read_out_in_its_primary_hdu(elvis, tmp_path, arm, key, clock, shape):
