@@ -38,6 +38,7 @@ bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/stars.py
+	$(BIN)/python tests/bench/echelle.py
 	$(BIN)/python -m pytest -q tests/bench/timings.py
 
 # Lines of sky and star in frames of CRIRES2, METIS LMS and HARMONI, extracted.

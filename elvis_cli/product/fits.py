@@ -246,8 +246,8 @@ def card(keyword: str, value: object, comment: str = "") -> fits.Card:
 
 
 @lru_cache(maxsize=4096)
-def _card_text(_: type, keyword: str, value: object, comment: str = "") -> str:
-    """Return the characters of a card, kept: tables of many orders share theirs. True, 1 and 1.0 differ by type."""
+def _card_text(_: str, keyword: str, value: bool | float | str, comment: str) -> str:
+    """Return the characters of a card, kept by the value's ``repr``: tables of many orders share theirs."""
     return str(card(keyword, value, comment))
 
 
@@ -357,7 +357,11 @@ def _write_hdu(
 ) -> None:
     """Write one HDU with DATASUM and CHECKSUM; ``data`` is its bytes as stored, without the padding."""
     total = 0 if data is None else ones_sum(data)
-    formatted = [_card_text(type(each[1]), *each) for each in cards]
+    formatted = []
+    for keyword, value, comment in cards:
+        number = value.item() if isinstance(value, np.generic) else value
+        kept = number if isinstance(number, (bool, int, float)) else str(number)
+        formatted.append(_card_text(repr(kept), keyword, kept, comment))
     if any(len(each) > CARD_LENGTH for each in formatted):
         formatted.append(str(card("LONGSTRN", "OGIP 1.0", "some strings are continued")))
     remarks = fits.Header()

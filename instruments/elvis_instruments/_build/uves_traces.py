@@ -201,9 +201,9 @@ def main() -> None:
     for disperser in GROOVES:
         arm = "blue" if disperser in ("CD1", "CD2") else "red"
         grooves, blaze = ECHELLE[arm]
-        chips = [camera(disperser, arm, chip, found) for chip in CHIPS[arm]]
+        cameras = [camera(disperser, arm, chip, found) for chip in CHIPS[arm]]
         model = {"source": source, "assumed": True, "echelle": grooves, "blaze": blaze, "focal": FOCAL[arm],
-                 "angle": ANGLE[arm], "orders": ORDERS[disperser], "chips": chips}  # fmt: skip
+                 "angle": ANGLE[arm], "orders": ORDERS[disperser], "chips": cameras}  # fmt: skip
         (FOLDER / f"{disperser}.json").write_text(json.dumps(model) + "\n")
 
 
