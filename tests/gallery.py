@@ -39,6 +39,11 @@ FIGURE = '<figure><a href="{0}.png"><img src="{0}.png"></a><figcaption>{0}</figc
 
 WHOLE = ["--window", "full", "--chips", "all"]
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("fors", "lss"): [{}, {"INS.GRIS1.NAME": "GRIS_600RI+19"}],
+    ("fors", "mos_nopol"): [{}],
+    ("fors", "mxu"): [{}],
+    ("uves", "red_slit_std"): [{}, {"INS.REDEXP.MODE": "860"}],
+    ("uves", "blue_slit_std"): [{}],
     ("metis", "lss_l_scao"): [{}],
     ("metis", "lss_m_scao"): [{}],
     ("metis", "lss_n_scao"): [{}],
@@ -172,6 +177,8 @@ def spectra() -> Iterator[Row]:
         for keys in settings:
             name = "-".join((*where, *(str(value).replace(".", "_") for value in keys.values())))
             yield f"spec-{name}", partial(example, *where, keys, {}), WHOLE, [[]]
+    for arm in ("uvb", "vis", "nir"):
+        yield f"spec-xshooter-{arm}", command("example", "xshooter"), ["--arm", arm, *WHOLE], [[]]
     for where, options in CALIBRATED.items():
         for kind in CALIBRATIONS:
             request = partial(example, *where, {}, {})

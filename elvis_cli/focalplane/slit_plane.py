@@ -141,21 +141,26 @@ class SlitPlane:
         """
         t, along = rotate(aperture.x, aperture.y, aperture.angle)
         q = self.setup.optics.pixel_scale
-        edges = np.linspace(-0.5, 0.5, count + 1) * aperture.width
+        edges, breadth = np.linspace(-0.5, 0.5, count + 1) * aperture.width, _breadth(aperture)
         half = aperture.length / 2
         origin = self.origin[0] + window.x0 * q, self.origin[1] + window.y0 * q
         # only what is near the aperture
         left, bottom = (
             max(math.floor((place - size / 2 - start) / q) - 1, 0)
-            for place, size, start in ((t, aperture.width, origin[0]), (along, aperture.length, origin[1]))
+            for place, size, start in ((t, breadth, origin[0]), (along, aperture.length, origin[1]))
         )
         near = (
             slice(bottom, bottom + math.ceil(aperture.length / q) + 4),
-            slice(left, left + math.ceil(aperture.width / q) + 4),
+            slice(left, left + math.ceil(breadth / q) + 4),
         )
         stack = np.stack([image[near] for image in images])
         t, along = t - origin[0] - left * q, along - origin[1] - bottom * q
-        lines = np.diff(_interpolated(_summed(stack), (t + edges) / q), axis=-1).swapaxes(1, 2)
+        if aperture.slope:
+            rows = (np.arange(stack.shape[1]) + 0.5) * q - along
+            cut = _interpolated_by_row(_summed(stack), (t + edges + aperture.slope * rows[:, None]) / q)
+        else:
+            cut = _interpolated(_summed(stack), (t + edges) / q)
+        lines = np.diff(cut, axis=-1).swapaxes(1, 2)
         sums = _summed(lines)
         ends = [np.clip(s - aperture.offset + side * spatial_scale / 2, -half, half) for side in (-1, 1)]
         low, high = (_interpolated(sums, (along + end) / q) for end in ends)
@@ -200,7 +205,7 @@ def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectro
     across, along = [], []
     for a in spectrograph.apertures:
         t, u = rotate(a.x, a.y, angle)
-        across += [t - a.width / 2, t + a.width / 2]
+        across += [t - _breadth(a) / 2, t + _breadth(a) / 2]
         along += [u - a.length / 2, u + a.length / 2]
     nx, ny = (math.ceil((max(ends) - min(ends)) / q - 1e-6) + 2 for ends in (across, along))
     origin = (max(across) + min(across) - nx * q) / 2, (max(along) + min(along) - ny * q) / 2
@@ -236,7 +241,7 @@ def _windows(
         ends = [
             (max(math.floor((place - length / 2 - start) / q) - BORDER, 0),
              min(math.ceil((place + length / 2 - start) / q) + BORDER, count))
-            for place, length, start, count in ((t, a.width, origin[0], nx), (u, a.length, origin[1], ny))
+            for place, length, start, count in ((t, _breadth(a), origin[0], nx), (u, a.length, origin[1], ny))
         ]  # fmt: skip
         (x0, x1), (y0, y1) = ends
         windows.append(Window(x0, y0, x1 - x0, y1 - y0))
@@ -253,6 +258,19 @@ def restricted(whole: imager.Imager, scene: Scene) -> imager.Imager:
         return replace(whole, scene=scene)
     psf = replace(whole.psf, fine=whole.psf.fine[own], coarse=whole.psf.coarse[own])
     return replace(whole, scene=scene, psf=psf)
+
+
+def _breadth(aperture: Aperture) -> float:
+    """Return how much of the field an aperture spans across, arcsec: a tilted slit more than its width."""
+    return aperture.width + abs(aperture.slope) * aperture.length
+
+
+def _interpolated_by_row(table: Floats, at: Floats) -> Floats:
+    """Return ``table`` (images, rows, n) at fractional columns ``at`` (rows, k) of each row: (images, rows, k)."""
+    at = np.clip(at, 0.0, table.shape[-1] - 1)
+    low = np.minimum(at.astype(int), table.shape[-1] - 2)
+    part, row = at - low, np.arange(low.shape[0])[:, None]
+    return np.asarray(table[:, row, low] * (1.0 - part) + table[:, row, low + 1] * part)
 
 
 def _summed(values: NDArray[Any]) -> Floats:

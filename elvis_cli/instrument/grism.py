@@ -56,7 +56,7 @@ def traces(
                 lw=step,
                 s0=aperture.offset,
                 sw=1.0,
-                x=_linear(np.asarray(along, float), math.sin(turn) / plate_scale),
+                x=_linear(np.asarray(along, float), (math.sin(turn) + aperture.slope) / plate_scale),
                 y=_linear(np.array([y + shift]), math.cos(turn) / plate_scale),
                 efficiency=efficiency,
             )

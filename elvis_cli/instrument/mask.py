@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ from elvis_cli.model.elvis_block import Mask
 from elvis_cli.model.spectrograph import Aperture
 
 POINTER = "/elvis/mask"
-COLUMNS = ("x", "y", "length", "width")
+COLUMNS = ("x", "y", "length", "width", "angle")
+UNITS = {"angle": "deg"}
+"""Of columns that are not in arcsec."""
 ROUNDING = 1e-6
 """arcsec."""
 MAX_NAMED = 5
@@ -29,6 +32,7 @@ def slits(facts: SourcedTable, mask: Mask | None) -> tuple[Aperture, ...]:
         A column is missing, or the instrument's own cannot be changed, or a slit is where none can be.
     """
     own = {name: facts.value(name, "arcsec") for name in COLUMNS if name in facts and _of(mask, name) is None}
+    own.setdefault("angle", 0.0)
     columns: dict[str, Sequence[float]] = {}
     for name in COLUMNS:
         asked = _of(mask, name)
@@ -44,13 +48,21 @@ def slits(facts: SourcedTable, mask: Mask | None) -> tuple[Aperture, ...]:
         if len(value) != count:
             raise RequestError(f"{POINTER}/x", f"has {count} items", found=count, allowed=f"{len(value)} slits")
     rows = [{name: _item(value, n) for name, value in columns.items()} for n in range(count)]
-    _check_apart(rows)
     for name, (low, high) in _limits(facts):
         for n, row in enumerate(rows):
             if not low <= row[name] <= high:
-                allowed = f"{low:g} to {high:g} arcsec"
+                allowed = f"{low:g} to {high:g} {UNITS.get(name, 'arcsec')}"
                 raise RequestError(f"{POINTER}/{name}/{n}", "no slit can be so", found=row[name], allowed=allowed)
-    return tuple(Aperture(row["x"], row["y"], row["length"], row["width"], offset=row["y"]) for row in rows)
+    apertures = tuple(_slit(row) for row in rows)
+    _check_apart(apertures)
+    return apertures
+
+
+def _slit(row: Mapping[str, float]) -> Aperture:
+    """Return a slit; that of a tilted one has the width along x and the length along y that it has there."""
+    slope = math.tan(math.radians(row["angle"]))
+    stretch = math.hypot(1.0, slope)
+    return Aperture(row["x"], row["y"], row["length"] / stretch, row["width"] * stretch, offset=row["y"], slope=slope)
 
 
 def overlaps(apertures: Sequence[Aperture]) -> tuple[str, ...]:
@@ -90,17 +102,18 @@ def cards(facts: SourcedTable, apertures: Sequence[Aperture]) -> dict[str, tuple
     return found
 
 
-def _check_apart(rows: Sequence[Mapping[str, float]]) -> None:
+def _check_apart(apertures: Sequence[Aperture]) -> None:
     """Raise if two slits are cut into each other."""
-    for n, one in enumerate(rows):
-        for m, other in enumerate(rows[:n]):
-            near = all(
-                abs(one[at] - other[at]) < (one[size] + other[size]) / 2 - ROUNDING
-                for at, size in (("x", "width"), ("y", "length"))
-            )
-            if near:
-                place = f"x {other['x']:g}, y {other['y']:g}"
-                raise RequestError(f"{POINTER}/x/{n}", f"cuts into slit {m} at {place} arcsec", found=one["x"])
+    for n, one in enumerate(apertures):
+        for m, other in enumerate(apertures[:n]):
+            low = max(one.y - one.length / 2, other.y - other.length / 2) + ROUNDING
+            high = min(one.y + one.length / 2, other.y + other.length / 2) - ROUNDING
+            if low >= high:
+                continue
+            ends = [one.x + one.slope * (y - one.y) - other.x - other.slope * (y - other.y) for y in (low, high)]
+            if ends[0] * ends[1] <= 0 or min(map(abs, ends)) < (one.width + other.width) / 2 - ROUNDING:
+                place = f"x {other.x:g}, y {other.y:g}"
+                raise RequestError(f"{POINTER}/x/{n}", f"cuts into slit {m} at {place} arcsec", found=one.x)
 
 
 def design(facts: SourcedTable, places: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
@@ -139,5 +152,5 @@ def _limits(facts: SourcedTable) -> Iterator[tuple[str, tuple[float, float]]]:
     table: Mapping[str, Any] = facts.tree.get("limits", {})
     for name in COLUMNS:
         if name in table:
-            low, high = facts.part("limits").value(name, "arcsec")
+            low, high = facts.part("limits").value(name, UNITS.get(name, "arcsec"))
             yield name, (float(low), float(high))

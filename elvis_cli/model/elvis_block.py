@@ -236,9 +236,11 @@ class Mask:
     x: tuple[float, ...]
     y: tuple[float, ...] | None = None
     length: tuple[float, ...] | None = None
-    """Along y."""
+    """Along the slit: along y where it is not tilted."""
     width: tuple[float, ...] | None = None
-    """Along x, the dispersion."""
+    """Across the slit: along x, the dispersion, where it is not tilted."""
+    angle: tuple[float, ...] | None = None
+    """Tilts, deg, from +y towards +x."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -436,7 +436,7 @@ def _mask(block: Mapping[str, Any]) -> Mask:
     """Return the slits of a mask: columns of one length, a single number holds for all."""
     count = len(block["x"])
     columns = {}
-    for name in ("x", "y", "length", "width"):
+    for name in ("x", "y", "length", "width", "angle"):
         value = block.get(name)
         if isinstance(value, Sequence) and len(value) != count:
             where = f"/elvis/mask/{name}"

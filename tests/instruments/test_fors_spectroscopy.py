@@ -229,3 +229,50 @@ def test_lamps_are_exposed_one_by_one(lamp, lines):
     for name in ("He", "HgCd", "Ne", "Ar", "all"):
         there = [bool(np.any(np.abs(waves(name) - line) < 2e-4)) for line in lines]
         assert all(there) == (name in (lamp, "all")), (name, there)
+
+
+def lit(places, angle=30.0):
+    """Return the part of stars (x, y; arcsec) that a tilted slit takes, and the renderer."""
+    mask = {"x": [0.0], "y": [0.0], "length": 20, "width": 1.0, "angle": angle}
+    stars = {"x": [x for x, _ in places], "y": [y for _, y in places], "mag": [18.0] * len(places)}
+    ready = prepared(json.dumps(request("mxu", {"mask": mask, "catalogue": stars})))
+    return float(ready.renderer.apertures.enslitted(0).mean()), ready
+
+
+def test_a_tilted_slit_takes_the_stars_along_it():
+    middle, ready = lit([(0.0, 0.0)])
+    along = 8.0 * np.sin(np.radians(30.0)), 8.0 * np.cos(np.radians(30.0))
+    assert 0.5 < middle < 1.0
+    assert lit([along])[0] == pytest.approx(middle, rel=0.01)
+    assert lit([(0.0, along[1])])[0] < 0.02  # where a slit that is not tilted would be
+    straight, _ = lit([(0.0, 0.0)], angle=0.0)
+    assert middle == pytest.approx(straight, rel=0.01)  # its width is that across the slit
+
+
+def test_lines_lean_with_a_tilted_slit():
+    """Wavelengths of a column change along the slit as the slit moves across; drawn and predicted light agree."""
+    _, ready = lit([(0.0, 0.0)])
+    detector = ready.setup.detector
+    chip = detector.chip(1)
+    window = Window(0, 0, detector.nx, 300)
+    found = ready.renderer.wavelengths(chip, window)
+    row = int(np.argmax(np.isfinite(found.wave).sum(axis=1)))
+    rows = [r for r in range(row - 20, row + 20) if np.isfinite(found.wave[r]).sum() > 1000]
+    low, high = rows[2], rows[-3]
+    column = detector.nx // 2
+    dispersion = float(found.wave[low, column + 1] - found.wave[low, column])
+    moved = float(found.wave[high, column] - found.wave[low, column]) / dispersion
+    along = float(found.s[high, column] - found.s[low, column])
+    scale = ready.setup.optics.pixel_scale
+    assert moved == pytest.approx(-np.tan(np.radians(30.0)) * along / scale, rel=0.02)
+    stars = frozenset({"stars"})
+    drawn = sum(
+        float(ready.renderer.illuminate(one, Window(0, 0, detector.nx, detector.ny), stars).sum(dtype=float))
+        for one in detector.chips
+    )
+    straight, other = lit([(0.0, 0.0)], angle=0.0)
+    expected = sum(
+        float(other.renderer.illuminate(one, Window(0, 0, detector.nx, detector.ny), stars).sum(dtype=float))
+        for one in detector.chips
+    )
+    assert drawn == pytest.approx(expected, rel=0.01)
