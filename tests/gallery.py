@@ -39,9 +39,6 @@ FIGURE = '<figure><a href="{0}.png"><img src="{0}.png"></a><figcaption>{0}</figc
 
 WHOLE = ["--window", "full", "--chips", "all"]
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
-    ("fors", "lss"): [{}, {"INS.GRIS1.NAME": "GRIS_600RI+19"}],
-    ("fors", "mos_nopol"): [{}],
-    ("fors", "mxu"): [{}],
     ("uves", "red_slit_std"): [{}, {"INS.REDEXP.MODE": "860"}],
     ("uves", "blue_slit_std"): [{}],
     ("metis", "lss_l_scao"): [{}],

@@ -49,7 +49,7 @@ class Aperture:
     transmission: float = 1.0
     """Of this fibre, relative to what all have in common."""
     slope: float = 0.0
-    """Of a tilted slit: how far its middle moves across for each unit along. Width and length are those across and along."""
+    """Of a tilted slit: how far its middle moves across for each unit along; its width is that across."""
     feed: str = "sky"
     """What a fibre sees: the sky, or the spectrograph's reference lamp (lamp), or nothing (dark)."""
 

@@ -240,7 +240,7 @@ def lit(places, angle=30.0):
 
 
 def test_a_tilted_slit_takes_the_stars_along_it():
-    middle, ready = lit([(0.0, 0.0)])
+    middle, _ = lit([(0.0, 0.0)])
     along = 8.0 * np.sin(np.radians(30.0)), 8.0 * np.cos(np.radians(30.0))
     assert 0.5 < middle < 1.0
     assert lit([along])[0] == pytest.approx(middle, rel=0.01)
@@ -270,7 +270,7 @@ def test_lines_lean_with_a_tilted_slit():
         float(ready.renderer.illuminate(one, Window(0, 0, detector.nx, detector.ny), stars).sum(dtype=float))
         for one in detector.chips
     )
-    straight, other = lit([(0.0, 0.0)], angle=0.0)
+    _, other = lit([(0.0, 0.0)], angle=0.0)
     expected = sum(
         float(other.renderer.illuminate(one, Window(0, 0, detector.nx, detector.ny), stars).sum(dtype=float))
         for one in detector.chips
