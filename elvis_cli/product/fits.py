@@ -345,8 +345,8 @@ def _column(values: Sequence[str] | NDArray[Any]) -> tuple[str, NDArray[np.uint8
     if isinstance(values, np.ndarray) and values.dtype.kind in "fi":
         kind = f"{values.dtype.kind}{values.dtype.itemsize}"
         form = f"{values.shape[1]}{_TFORMS[kind][-1]}" if values.ndim == 2 else _TFORMS[kind]
-        data = np.ascontiguousarray(values, dtype=f">{kind}").view(np.uint8).reshape(len(values), -1)
-        return form, data
+        width = values.dtype.itemsize * (values.shape[1] if values.ndim == 2 else 1)
+        return form, np.ascontiguousarray(values, dtype=f">{kind}").view(np.uint8).reshape(len(values), width)
     texts = np.array([plain(text).encode() for text in values] or [b""], dtype=bytes)
     width = texts.dtype.itemsize
     return f"{width}A", texts[: len(values)].view(np.uint8).reshape(len(values), width)
