@@ -186,7 +186,7 @@ def preview(rng: random.Random) -> Case:
     pool = [*files.frames(), *files.images(), *files.cubes()[:2], *files.spectra()["fits"], *files.tables()["fits"]]
     content = damaged_fits(rng.choice(pool), rng)
     more = rng.choice(
-        [("--size=32",)] * 5 + [("--size=32", "--ext=CHIP1"), ("--size=32", "--ext=ELVIS_VALUES"), ("--terminal",)]
+        [("--size=64",)] * 5 + [("--size=64", "--ext=CHIP1"), ("--size=64", "--ext=ELVIS_VALUES"), ("--terminal",)]
     )
     return (
         Case(("preview", *more), content)
