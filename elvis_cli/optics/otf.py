@@ -65,7 +65,7 @@ def grid(optics: Optics, extent: int, shortest: float, positions: int, seeing: f
         box = max(64, (1024 if few else 512) // oversample)
     # the coarse grid is sharp enough from about eight steps on, and should reach over a chip
     reach = 2 * extent
-    step = min(box // 32, power_of_two(max(reach, 4 * box) / 512))
+    step = max(1, min(box // 32, power_of_two(max(reach, 4 * box) / 512)))
     nc = min(power_of_two(reach / step), 1024 if few else 512)
     return Grid(pixel, oversample, box, step, max(nc, 4 * box // step))
 
