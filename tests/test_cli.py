@@ -296,7 +296,7 @@ class TestCommands:
             request = elvis("example", name, "--mode", mode.mode)
             assert request.code == 0
             family = mode.mode.partition("_")[0]  # whose modes differ in the adaptive optics or the band
-            if family not in validated:
+            if family not in validated and (name, family) != ("andes", "ifu"):  # eight bands more, 8 s
                 validated.add(family)
                 valid = elvis("validate", "--strict", stdin=request.out)
                 assert (valid.code, valid.out) == (0, b""), valid.err
@@ -382,7 +382,7 @@ class TestOutput:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     @pytest.mark.parametrize("to_file", [True, False])
     def test_interrupted(self, tmp_path: Path, number: signal.Signals, to_file: bool) -> None:
-        (tmp_path / "etc.json").write_text(example("micado", window="full"))
+        (tmp_path / "etc.json").write_text(example("micado", window="full", chips="all"))
         directory = tmp_path / "out"
         directory.mkdir()
         argv = ["-o", str(directory / "x.fits")] if to_file else []

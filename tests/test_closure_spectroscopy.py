@@ -136,7 +136,7 @@ def request(name, mode, changes):
         ("uves", "blue_slit_std", 15, 1, (0, 1400, 2048, 20)),
         ("xshooter uvb", "slit", 17, 1, (900, 1400, 240, 200)),
         ("xshooter vis", "slit", 17, 1, (900, 2000, 240, 200)),
-        ("xshooter nir", "slit", 15, 1, (0, 1000, 1056, 240)),
+        ("xshooter nir", "slit", 15, 1, (900, 0, 240, 1100)),
     ],
 )
 def test_optimal_extraction_measures_what_is_predicted(name, mode, mag, number, window):

@@ -127,7 +127,7 @@ def check(setup):
         # dust scatters: the ELT's reflection and emissivity sum to a few per cent more than 1
         wave = np.linspace(low, high, 50)
         assert np.all(surface.throughput.at(wave) + surface.emissivity.at(wave) < 1.06), surface.name
-        assert 20 < surface.temperature < 320  # METIS's N-band mirrors: 25 K
+        assert 20 < surface.temperature < 340  # METIS's N-band mirrors: 25 K; HARPS's gas cell: 333 K
     for value in setup.values:
         assert value.unit, value.name
         assert len(value.source) > 2, value.name

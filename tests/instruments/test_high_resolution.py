@@ -100,19 +100,22 @@ def place_of(document, wave):
 
 
 def sunlight(kind, wave):
-    """Return ln(wavelength) and photons per unit of it of HARPS's fibre A about a wavelength: moonlit sky, twilight."""
+    """Return ln(wavelength) and photons per unit of it of HARPS's fibre A about a wavelength: moonlit sky, twilight.
+
+    Wavelength runs along y.
+    """
     document = registry.load("harps").example("unique")
     document["sky"] |= {"airmass": 1.0, "waterVapour": 2.5, "fli": float(kind == "moonlight"), "moonDistance": 30}
     order, chip, column, row = place_of(document, wave)
     block = {"calibration": "twilight"} if kind == "twilight" else {"only": ["background"]}
-    window = {"x0": column - 100, "y0": row - 20, "nx": 200, "ny": 40}
+    window = {"x0": column - 20, "y0": row - 100, "nx": 40, "ny": 200}
     document |= {"output": {}, "elvis": {"product": "expected", "wavemap": True, "chips": [chip], "window": window}}
     document["elvis"] |= block
     result = run(stdin=json.dumps(document))
     assert result.code == 0, result.err
     with fits.open(io.BytesIO(result.out)) as hdus:
-        image, wavelength = hdus[1].data.astype(float), hdus["WAVE"].data
-        own = (hdus["ORDER"].data == order) & (hdus["APERTURE"].data == 1)
+        image, wavelength = hdus[1].data.astype(float).T, hdus["WAVE"].data.T
+        own = ((hdus["ORDER"].data == order) & (hdus["APERTURE"].data == 1)).T
     place, light = [], []
     for n in np.flatnonzero(own.any(axis=0)):
         rows = np.flatnonzero(own[:, n])
