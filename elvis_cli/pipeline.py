@@ -288,7 +288,10 @@ def explain(request: Request) -> tuple[SourcedValue, ...]:
 
 
 def warm() -> None:
-    """Compile the kernels, so that the first real request does not wait for it."""
+    """Compile the kernels, so that the first real request does not wait for it.
+
+    Of instruments that are alike one is rendered: the kernels are the same.
+    """
     import io
     import json
 
@@ -296,9 +299,21 @@ def warm() -> None:
 
     galaxy = {"target": {"morphology": {"morphologytype": "extended", "extendedtype": "sersic"}}}
     crowd = {"elvis": {"catalogue": {**{key: [20.0] * 10 for key in ("x", "y", "mag")}, "radius": [0, 20] * 5}}}
-    for name in registry.names():
+    setups = {name: configure(parse.read(json.dumps(registry.load(name).example()))) for name in registry.names()}
+    seen: set[object] = set()
+    for name, setup in sorted(setups.items(), key=lambda item: _traces(item[1])):
+        fibres = setup.spectrograph is not None and setup.spectrograph.apertures[0].fibre
+        parts = {(setup.spectrograph is None, fibres, type(setup.psf)), *setup.detector.stages}
+        if parts <= seen:
+            continue
+        seen |= parts
         for scene in ({}, galaxy, crowd):
             document = registry.load(name).example()
             document["target"] |= scene.get("target", {})
             document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}, **scene.get("elvis", {})}
             render(parse.read(json.dumps(document)), io.BytesIO())
+
+
+def _traces(setup: Setup) -> int:
+    """Return the traces of a spectrograph, 0 of an imager: what its frames cost."""
+    return len(setup.spectrograph.traces) if setup.spectrograph else 0
