@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gzip
 import json
@@ -179,7 +180,8 @@ def mutate(document: Any, rng: random.Random) -> None:
         parent[key] = parent[key] * rng.choice([2, 20, 200])
     else:
         other, name = rng.choice(everywhere)
-        parent[key] = copy.deepcopy(other[name])
+        with contextlib.suppress(RecursionError):  # a value that was nested a thousand deep before
+            parent[key] = copy.deepcopy(other[name])
 
 
 def _places(value: Any, found: list[tuple[Any, Any]], depth: int = 0) -> list[tuple[Any, Any]]:
