@@ -56,8 +56,6 @@ class Place:
     """arcsec along the aperture (n,)."""
     fwhm: float
     """arcsec."""
-    signal: float
-    """Peak over the noise, all rows together."""
 
 
 @dataclass(slots=True, eq=False)
@@ -139,7 +137,7 @@ def find(strip: Strip, pixels: Pixels, near: float | None = None) -> Place | Non
         right += 1
     fwhm = max(_half_width(profile, left, right, peak) * strip.scale, 1.5 * strip.scale)
     s = _follow(strip, away, inside, float(centres[top]), fwhm)
-    return Place(s, fwhm, float(peak / noise))
+    return Place(s, fwhm)
 
 
 def _half_width(profile: Floats, left: int, right: int, peak: float) -> float:

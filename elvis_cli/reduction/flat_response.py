@@ -1,4 +1,4 @@
-"""What a flat tells of a spectrograph: the edges of its apertures, the blaze, and the response of single pixels."""
+"""The edges of a slit, the light of the lamp along an order and the response of single pixels, from a flat."""
 
 from __future__ import annotations
 
@@ -16,26 +16,24 @@ LEAST_LIGHT = 0.02
 """Of the brightest row: below, there is no response to be measured."""
 
 
-def find_aperture(strip: Strip, flat: Image) -> float:
-    """Correct the places along an aperture in place by its image in a flat; return the shift, pixels.
+def find_aperture(strip: Strip, flat: Image) -> None:
+    """Correct the places along a slit in place by its image in a flat, whose edges are where the light falls to half.
 
-    A slit's two edges are where the light falls to half; a fibre is where the centroid of its light is. The shift is a
-    straight line along the dispersion.
+    The shift is a straight line along the dispersion; there is none where a window has not both edges.
     """
-    slit, values = strip.slit, strip.cut(flat)
+    values = strip.cut(flat)
     rows, shifts = [], []
     for part in np.array_split(np.arange(strip.row.size), PARTS):
-        shift = (_fibre_shift if slit.fibre else _edge_shift)(strip, values, part)
+        shift = _edge_shift(strip, values, part)
         if shift is not None:
             rows.append(float(part.mean()))
             shifts.append(shift)
     if len(rows) < 4:
-        return 0.0
+        return
     x, y = np.array(rows), np.array(shifts)
     keep = np.abs(y - np.median(y)) <= max(4 * 1.4826 * float(np.median(np.abs(y - np.median(y)))), 0.02 * strip.scale)
     line = np.polyfit(x[keep], y[keep], 1)
     strip.s = strip.s - np.polyval(line, np.arange(strip.row.size))[:, None]
-    return float(np.median(y) / strip.scale)
 
 
 def _profile(strip: Strip, values: Floats, part: NDArray[np.int64]) -> tuple[Floats, Floats] | None:
@@ -64,10 +62,11 @@ def _medians(values: Floats, which: NDArray[np.int64], count: int) -> Floats:
 
 
 def _edge_shift(strip: Strip, values: Floats, part: NDArray[np.int64]) -> float | None:
-    made = _profile(strip, values, part)
-    if made is None:
+    """Return how far (arcsec) the slit's edges are from the layout's in some rows, None if one is not seen."""
+    profile = _profile(strip, values, part)
+    if profile is None:
         return None
-    s, light = made
+    s, light = profile
     low, high = strip.slit.offset - strip.slit.length / 2, strip.slit.offset + strip.slit.length / 2
     found = []
     for edge, rising in ((low, True), (high, False)):
@@ -78,13 +77,6 @@ def _edge_shift(strip: Strip, values: Floats, part: NDArray[np.int64]) -> float 
                 found.append(s[k] + (0.5 - a) / (b - a) * strip.scale - edge)
                 break
     return float(np.mean(found)) if len(found) == 2 else None
-
-
-def _fibre_shift(strip: Strip, values: Floats, part: NDArray[np.int64]) -> float | None:
-    s, light = strip.s[part], np.maximum(values[part], 0.0)
-    near = strip.on_chip[part] & (np.abs(s - strip.slit.offset) <= strip.slit.length / 2 + strip.scale)
-    total = float(light[near].sum())
-    return float((light * (s - strip.slit.offset))[near].sum() / total) if total > 0 else None
 
 
 def response(strip: Strip, flat: Image) -> tuple[Floats, Floats]:

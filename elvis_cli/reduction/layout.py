@@ -1,7 +1,7 @@
 """The layout of spectra on a chip that a reduction begins with: which light each pixel sees, before it is measured.
 
 As a pipeline ships the format of its instrument, the layout comes from the instrument's own tables, at the setting that
-the raw header names. Arcs and flats correct it (`wavelength`, `slit_edges`); nothing of a request is read.
+the raw header names. Arcs and flats correct it (`wavelength`, `flat_response`); the request in a raw file is not read.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ TABLE = 2049
 """Wavelengths at which the course of a trace is computed."""
 MARGIN = 4
 """Columns kept on either side of an aperture's image."""
-INSTRUMENT_GROUPS = ("INS", "DET", "DET1", "DET2", "SEQ")
-"""Cards of the raw header that are keys of the instrument's configuration."""
 
 
 @dataclass(slots=True, eq=False)

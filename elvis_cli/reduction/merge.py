@@ -80,7 +80,7 @@ def _density(one: Spectrum, factor: Floats) -> Merged:
 
 
 def blaze_factors(spectra: Sequence[Spectrum]) -> list[Floats | None]:
-    """Return what each order is multiplied by to lose its blaze: 1 at the maximum of the lamp on all chips.
+    """Return the factors (n,) that take the blaze out of each order: 1 at the maximum of the lamp on all chips.
 
     A single order is left as it is.
     """

@@ -5,7 +5,7 @@ Reads headers and pixels; the request that travels in a raw file is never opened
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,7 +37,11 @@ from elvis_cli.scene import standards
 RADIUS = 1.25
 """FWHM: half of the box, unless the user says otherwise."""
 NOD = 3.0
-"""FWHM between two places of the object from which exposures are pairs."""
+"""FWHM between two exposures' places of the object from which they are nods, not repetitions."""
+
+
+CALIBRATIONS = ("dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_dark")
+"""Kinds of a set's files that make the calibrations of a chip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class SpectrumProduct:
     """One for each order of each aperture on each chip."""
     solutions: list[wavelength.Solution]
     fwhm: float
-    """arcsec along the slit; 0 for fibres."""
+    """arcsec along the slit."""
     width: float
     """arcsec: length of the box."""
     sky_way: str
@@ -89,7 +93,10 @@ def is_spectrum(file: RawFile) -> bool:
 
 
 def check_kind(setup: Setup) -> None:
-    """Raise ResourceError where what the spectrograph has in the place of a slit is not reduced."""
+    """Raise ResourceError for spectrographs that are not reduced: without one slit, or read out with scans beside it.
+
+    Pre- and overscans move the spectra on the raw frame, which the layout does not know.
+    """
     graph = setup.spectrograph
     assert graph is not None
     if len(graph.apertures) > 1 or graph.apertures[0].fibre:
@@ -97,23 +104,27 @@ def check_kind(setup: Setup) -> None:
             f"{setup.instrument} {setup.mode}: one slit is reduced; cubes, masks, slicers and fibres not yet",
             allowed="modes with one slit",
         )
+    if any(one.prescan or one.overscan for one in setup.detector.quadrants):
+        raise ResourceError(
+            f"{setup.instrument} {setup.mode}: spectra with pre- and overscans are not reduced yet",
+            allowed="detectors without scans",
+        )
 
 
-def reduce(
-    files: FileSet, options: SpectrumOptions, progress: Callable[[int, int], None] | None = None
-) -> SpectrumProduct:
+def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
     """Return the spectra of a set.
 
     Raises
     ------
     ResourceError
-        There is no layout for the setting, or no object on the slit.
+        There is no layout for the setting, no object on the slit, or the exposures nod along it.
     """
     notes: list[str] = []
-    spectra, solutions, widths, width, ways = _all_chips(files, options, notes, progress)
+    known: dict[Any, _Chip] = {}
+    spectra, solutions, widths, width, ways = _all_chips(files, options, notes, known)
     if not spectra:
         raise ResourceError(f"{product_name(files)}: no object stands out on its spectra")
-    response = _response(files, options, notes)
+    response = _response(files, options, notes, known)
     factors = [response.at(one) for one in spectra] if response else merge.blaze_factors(spectra)
     if all(factor is None for factor in factors):
         notes.append("the standard star has none of the orders: fluxes are not calibrated")
@@ -126,9 +137,12 @@ def reduce(
 
 
 def _all_chips(
-    files: FileSet, options: SpectrumOptions, notes: list[str], progress: Callable[[int, int], None] | None = None
+    files: FileSet, options: SpectrumOptions, notes: list[str], known: dict[Any, _Chip]
 ) -> tuple[list[Spectrum], list[wavelength.Solution], list[float], float, set[str]]:
-    """Return the spectra of all chips, how well their wavelengths are known, the object's widths, the box, the sky."""
+    """Return the spectra of all chips, how well their wavelengths are known, the object's widths, the box, the sky.
+
+    ``known`` keeps the calibrations of chips: those of target and standard star are the same frames as a rule.
+    """
     first = files.science[0]
     setup = layout.configure(first, "arc" if files.arc else None)
     check_kind(setup)
@@ -137,10 +151,12 @@ def _all_chips(
     widths: list[float] = []
     ways: set[str] = set()
     width = 0.0
-    for number, name in enumerate(first.chips):
-        if progress:
-            progress(number, len(first.chips))
-        chip = _calibrations(files, name, setup, notes)
+    calibrations = tuple(tuple(one.name for one in getattr(files, kind)) for kind in CALIBRATIONS)
+    for name, window in zip(first.chips, first.windows, strict=True):
+        key = name, window, calibrations
+        if key not in known:
+            known[key] = _calibrations(files, name, setup, notes)
+        chip = known[key]
         if chip.solution is not None:
             solutions.append(chip.solution)
         made, fwhm, length, way = _extracted(files, chip, options)
@@ -151,7 +167,7 @@ def _all_chips(
     return _brightest(spectra), solutions, widths, width, ways - {"none"} or ways
 
 
-def _response(files: FileSet, options: SpectrumOptions, notes: list[str]) -> Response | None:
+def _response(files: FileSet, options: SpectrumOptions, notes: list[str], known: dict[Any, _Chip]) -> Response | None:
     """Return the response that the standard star of a set gives, None and a note without one."""
     if files.standard is None:
         notes.append("no standard star (DPR TYPE STD) with this setting: fluxes are not calibrated")
@@ -165,7 +181,7 @@ def _response(files: FileSet, options: SpectrumOptions, notes: list[str]) -> Res
             "fluxes are not calibrated"
         )
         return None
-    spectra = _all_chips(files.standard, replace(options, aperture=None), notes)[0]
+    spectra = _all_chips(files.standard, replace(options, aperture=None), notes, known)[0]
     if not spectra:
         notes.append(f"the standard star {star.name} is not on its spectra: fluxes are not calibrated")
         return None
@@ -205,9 +221,8 @@ def _calibrations(files: FileSet, name: str, setup: Setup, notes: list[str]) -> 
         for strip in strips.strips:
             lamp, pixels = flat_response.response(strip, flat)
             lamps.append(lamp)
-            if not strip.slit.fibre:
-                rows, own = np.broadcast_to(strip.row[:, None], strip.column.shape), strip.inside
-                response[rows[own], strip.column[own]] = pixels[own]
+            rows, own = np.broadcast_to(strip.row[:, None], strip.column.shape), strip.inside
+            response[rows[own], strip.column[own]] = pixels[own]
     return _Chip(name, strips, masters, response, lamps, solution)
 
 
@@ -276,17 +291,16 @@ def _extracted(files: FileSet, chip: _Chip, options: SpectrumOptions) -> tuple[l
     background = None
     if files.sky:
         background = _stack(_frames(files.sky, chip), [one.dit * one.ndit for one in files.sky])
-    fibres = chip.layout.strips and chip.layout.strips[0].slit.fibre
     spectra: list[Spectrum] = []
     widths: list[float] = []
     length, way = 0.0, "none"
     for number, strip in enumerate(chip.layout.strips):
         pixels, sky = _pixels(strip, stack, background, sum(seconds))
-        if fibres:
-            continue
         place = extract.find(strip, pixels)
         if place is None:
             continue
+        if not spectra:
+            _check_nods(files, strip, frames, background)
         if background is None:
             masked = np.abs(strip.s - place.s[:, None]) < max(extract.OBJECT * place.fwhm, 4 * strip.scale)
             beside = extract.sky_beside(strip, pixels, masked)
@@ -306,6 +320,24 @@ def _extracted(files: FileSet, chip: _Chip, options: SpectrumOptions) -> tuple[l
         widths.append(place.fwhm)
         length = 2 * radius
     return spectra, widths, length, way
+
+
+def _check_nods(files: FileSet, strip: Strip, frames: Sequence[Frame], background: Frame | None) -> None:
+    """Raise ResourceError if the object is not at the same place in all exposures: their mean would lose it."""
+    if len(frames) < 2:
+        return
+    found = [
+        extract.find(strip, _pixels(strip, frame, background, one.dit * one.ndit)[0])
+        for frame, one in zip(frames, files.science, strict=True)
+    ]
+    places = [place for place in found if place is not None]
+    middles = [float(np.median(place.s)) for place in places]
+    if places and max(middles) - min(middles) > NOD * max(place.fwhm for place in places):
+        raise ResourceError(
+            f"{product_name(files)}: its exposures nod along the slit, by {max(middles) - min(middles):.3g} arcsec: "
+            "nods are not reduced yet",
+            allowed="exposures of one place",
+        )
 
 
 def _pixels(strip: Strip, stack: Frame, background: Frame | None, seconds: float) -> tuple[Pixels, Floats]:

@@ -33,7 +33,7 @@ FEW = 3
 
 @dataclass(slots=True, eq=False)
 class Solution:
-    """How well the wavelengths of one chip are known."""
+    """The scatter and the number of the lines behind the wavelengths of one chip."""
 
     rms: float
     """Pixels."""

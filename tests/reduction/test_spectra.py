@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from elvis_cli.errors import ResourceError
 from elvis_cli.instrument import registry
 from elvis_cli.reduction import associate, layout, raw, sdp, spectra, spectrum_file, wavelength
 from elvis_cli.scene.standards import StandardStar
@@ -139,8 +140,22 @@ def test_the_order_of_the_files_does_not_matter(night, product):
     np.testing.assert_array_equal(again.merged.flux, product.merged.flux)
 
 
-@pytest.mark.parametrize(("instrument", "mode"), [("eris", "ifs_noao"), ("harps", "unique"), ("fors", "mxu")])
+@pytest.mark.parametrize(
+    ("instrument", "mode"), [("eris", "ifs_noao"), ("harps", "unique"), ("fors", "mxu"), ("xshooter", "slit")]
+)
 def test_what_is_not_reduced_yet_is_refused(instrument, mode):
     result = run("--product", "reduced", stdin=json.dumps(registry.load(instrument).example(mode)))
     assert (result.code, result.out) == (69, b"")
-    assert "not yet" in result.err
+    assert " not " in result.err
+    assert " yet" in result.err
+
+
+def test_nods_are_not_averaged(night):
+    """The mean of exposures that nod would have half of the star in two places: it is refused."""
+    document = next(requests())
+    document["elvis"] |= {"offset": [0.0, 0.3], "date": "2026-01-01T04:30:00", "exposure": 30}
+    other = run(stdin=json.dumps(document)).out
+    (files,) = associate.associate(raw.open_all([*night, other]))
+    assert len(files.science) == 2
+    with pytest.raises(ResourceError, match="nod along the slit"):
+        spectra.reduce(files, spectra.SpectrumOptions())
