@@ -11,25 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import ResourceError
 from elvis_cli.model.setup import Setup
 from elvis_cli.reduction import (
-    calibrate,
+    chip_calibration,
     extract,
-    flat_response,
     flux_standard,
     layout,
-    master,
     merge,
     wavelength,
     zeropoint,
 )
 from elvis_cli.reduction.associate import FileSet, product_name
+from elvis_cli.reduction.chip_calibration import ChipCalibration
 from elvis_cli.reduction.extract import Pixels, Spectrum
 from elvis_cli.reduction.flux_standard import Response
 from elvis_cli.reduction.frame import Frame
-from elvis_cli.reduction.layout import ChipLayout, Strip
+from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.merge import Merged
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.scene import standards
@@ -73,20 +72,6 @@ class SpectrumProduct:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True, eq=False)
-class _Chip:
-    """A chip's calibrations, turned: rows lie along the dispersion."""
-
-    name: str
-    layout: ChipLayout
-    masters: master.Masters
-    response: Image
-    """Of single pixels, 1 on average."""
-    lamps: list[Floats]
-    """Light of the flat along each strip; empty without flats."""
-    solution: wavelength.Solution | None
-
-
 def is_spectrum(file: RawFile) -> bool:
     """Return whether a raw frame has spectra."""
     return "ESO SIM SPEC TRACES" in file.header
@@ -120,7 +105,7 @@ def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
         There is no layout for the setting, no object on the slit, or the exposures nod along it.
     """
     notes: list[str] = []
-    known: dict[Any, _Chip] = {}
+    known: dict[Any, ChipCalibration] = {}
     spectra, solutions, widths, width, ways = _all_chips(files, options, notes, known)
     if not spectra:
         raise ResourceError(f"{product_name(files)}: no object stands out on its spectra")
@@ -137,7 +122,7 @@ def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
 
 
 def _all_chips(
-    files: FileSet, options: SpectrumOptions, notes: list[str], known: dict[Any, _Chip]
+    files: FileSet, options: SpectrumOptions, notes: list[str], known: dict[Any, ChipCalibration]
 ) -> tuple[list[Spectrum], list[wavelength.Solution], list[float], float, set[str]]:
     """Return the spectra of all chips, how well their wavelengths are known, the object's widths, the box, the sky.
 
@@ -155,7 +140,7 @@ def _all_chips(
     for name, window in zip(first.chips, first.windows, strict=True):
         key = name, window, calibrations
         if key not in known:
-            known[key] = _calibrations(files, name, setup, notes)
+            known[key] = chip_calibration.measure(files, name, setup, notes)
         chip = known[key]
         if chip.solution is not None:
             solutions.append(chip.solution)
@@ -167,7 +152,9 @@ def _all_chips(
     return _brightest(spectra), solutions, widths, width, ways - {"none"} or ways
 
 
-def _response(files: FileSet, options: SpectrumOptions, notes: list[str], known: dict[Any, _Chip]) -> Response | None:
+def _response(
+    files: FileSet, options: SpectrumOptions, notes: list[str], known: dict[Any, ChipCalibration]
+) -> Response | None:
     """Return the response that the standard star of a set gives, None and a note without one."""
     if files.standard is None:
         notes.append("no standard star (DPR TYPE STD) with this setting: fluxes are not calibrated")
@@ -198,99 +185,18 @@ def _brightest(spectra: list[Spectrum]) -> list[Spectrum]:
     return [one for one in spectra if not any(same_light(one, b) and b.signal > 3 * one.signal for b in spectra)]
 
 
-def _calibrations(files: FileSet, name: str, setup: Setup, notes: list[str]) -> _Chip:
-    """Return the calibrations of one chip; its layout is corrected by arc and flat."""
-    first = files.science[0]
-    window = first.windows[first.chips.index(name)]
-    strips = layout.of_chip(setup, name, window)
-    masters = master.make(name, replace(files, flat=[], flat_dark=[]), first.read(name)[1])
-    known = [one.name for one in files.dark]
-    solution, response, lamps = None, np.ones((1, 1), np.float32), []
-    if files.flat:
-        flat = _mean(files.flat, files.flat_dark, name, masters, strips, known)[0]
-        for strip in strips.strips:
-            flat_response.find_aperture(strip, flat)
-    if files.arc:
-        arc, sigma = _mean(files.arc, files.arc_dark, name, masters, strips, known)
-        lines = setup.calibration.lamps if setup.calibration else ()
-        solution = wavelength.solve(arc, sigma, strips, lines)
-    if solution is None:
-        notes.append("no lines of an arc: wavelengths are those of the instrument's layout")
-    if files.flat:
-        response = np.ones_like(flat)
-        for strip in strips.strips:
-            lamp, pixels = flat_response.response(strip, flat)
-            lamps.append(lamp)
-            rows, own = np.broadcast_to(strip.row[:, None], strip.column.shape), strip.inside
-            response[rows[own], strip.column[own]] = pixels[own]
-    return _Chip(name, strips, masters, response, lamps, solution)
-
-
-def _mean(
-    files: Sequence[RawFile],
-    dark: Sequence[RawFile],
-    name: str,
-    masters: master.Masters,
-    strips: ChipLayout,
-    known: Sequence[str],
-) -> tuple[Image, Image]:
-    """Return the mean rate of calibration exposures (electron/s), turned, and its noise."""
-    if not dark:
-        own = replace(masters, dark=None)
-    elif [one.name for one in dark] == known:
-        own = masters
-    else:
-        own = replace(masters, dark=master.dark_of(dark, name, masters))
-    frames = [calibrate.calibrate(file, name, own) for file in files]
-    sci = np.mean([frame.sci for frame in frames], axis=0)
-    if not dark and masters.bias is None:  # no dark of their own: the light beside the spectra is the level
-        sci = sci - np.percentile(sci, 5)
-    var = np.mean([frame.var for frame in frames], axis=0) / len(frames)
-    return np.ascontiguousarray(strips.turn(sci)), np.ascontiguousarray(strips.turn(np.sqrt(var)))
-
-
-def _frames(files: Sequence[RawFile], chip: _Chip) -> list[Frame]:
-    """Return the frames of one chip, turned, divided by the response of single pixels."""
-    frames = []
-    for file in files:
-        frame = calibrate.calibrate(file, chip.name, chip.masters)
-        sci, var, dq = (np.ascontiguousarray(chip.layout.turn(each)) for each in (frame.sci, frame.var, frame.dq))
-        if chip.lamps:
-            sci, var = sci / chip.response, var / np.square(chip.response)
-        frames.append(Frame(sci, var, dq, frame.header))
-    return frames
-
-
-def _stack(frames: Sequence[Frame], weights: Sequence[float]) -> Frame:
-    """Return the mean of frames by their integration times, without cosmic rays where there are three or more."""
-    if len(frames) == 1:
-        return frames[0]
-    share = np.array(weights) / np.sum(weights)
-    stack = np.stack([frame.sci for frame in frames])
-    good = np.stack([frame.good for frame in frames])
-    if len(frames) >= 3:
-        middle = np.median(stack, axis=0)
-        sigma = np.sqrt(np.stack([frame.var for frame in frames]))
-        good &= np.abs(stack - middle) <= 6.0 * sigma + 0.05 * np.abs(middle)
-    w = good * share[:, None, None]
-    total = w.sum(axis=0)
-    safe = np.where(total > 0, total, 1.0)
-    sci = np.where(total > 0, (w * stack).sum(axis=0) / safe, stack.mean(axis=0))
-    var = (np.square(w) * np.stack([frame.var for frame in frames])).sum(axis=0) / np.square(safe)
-    var = np.where(total > 0, var, np.mean([frame.var for frame in frames], axis=0))
-    dq = np.bitwise_or.reduce([frame.dq for frame in frames], axis=0)
-    dq = np.where(total > 0, 0, dq).astype(np.uint32)
-    return Frame(sci, var, dq, frames[0].header)
-
-
-def _extracted(files: FileSet, chip: _Chip, options: SpectrumOptions) -> tuple[list[Spectrum], list[float], float, str]:
+def _extracted(
+    files: FileSet, chip: ChipCalibration, options: SpectrumOptions
+) -> tuple[list[Spectrum], list[float], float, str]:
     """Return the spectra on a chip, the widths of the object, the length of the box, and how the sky was taken."""
     seconds = [one.dit * one.ndit for one in files.science]
-    frames = _frames(files.science, chip)
-    stack = _stack(frames, seconds)
+    frames = chip_calibration.frames(files.science, chip)
+    stack = chip_calibration.stack(frames, seconds)
     background = None
     if files.sky:
-        background = _stack(_frames(files.sky, chip), [one.dit * one.ndit for one in files.sky])
+        background = chip_calibration.stack(
+            chip_calibration.frames(files.sky, chip), [one.dit * one.ndit for one in files.sky]
+        )
     spectra: list[Spectrum] = []
     widths: list[float] = []
     length, way = 0.0, "none"

@@ -1,0 +1,115 @@
+"""The calibrations of a chip with spectra, and the frames they are applied to: slits, slices and fibres alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.model.setup import Setup
+from elvis_cli.reduction import calibrate, flat_response, layout, master, wavelength
+from elvis_cli.reduction.associate import FileSet
+from elvis_cli.reduction.frame import Frame
+from elvis_cli.reduction.layout import ChipLayout
+from elvis_cli.reduction.raw import RawFile
+
+
+@dataclass(slots=True, eq=False)
+class ChipCalibration:
+    """A chip's calibrations, turned: rows lie along the dispersion."""
+
+    name: str
+    layout: ChipLayout
+    masters: master.Masters
+    response: Image
+    """Of single pixels, 1 on average."""
+    lamps: list[Floats]
+    """Light of the flat along each strip; empty without flats."""
+    solution: wavelength.Solution | None
+
+
+def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCalibration:
+    """Return the calibrations of one chip; its layout is corrected by arc and flat."""
+    first = files.science[0]
+    window = first.windows[first.chips.index(name)]
+    strips = layout.of_chip(setup, name, window)
+    masters = master.make(name, replace(files, flat=[], flat_dark=[]), first.read(name)[1])
+    known = [one.name for one in files.dark]
+    solution, response, lamps = None, np.ones((1, 1), np.float32), []
+    if files.flat:
+        flat = _mean(files.flat, files.flat_dark, name, masters, strips, known)[0]
+        for strip in strips.strips:
+            flat_response.find_aperture(strip, flat)
+    if files.arc:
+        arc, sigma = _mean(files.arc, files.arc_dark, name, masters, strips, known)
+        lines = setup.calibration.lamps if setup.calibration else ()
+        solution = wavelength.solve(arc, sigma, strips, lines)
+    if solution is None:
+        notes.append("no lines of an arc: wavelengths are those of the instrument's layout")
+    if files.flat:
+        response = np.ones_like(flat)
+        for strip in strips.strips:
+            lamp, pixels = flat_response.response(strip, flat)
+            lamps.append(lamp)
+            rows, own = np.broadcast_to(strip.row[:, None], strip.column.shape), strip.inside
+            response[rows[own], strip.column[own]] = pixels[own]
+    return ChipCalibration(name, strips, masters, response, lamps, solution)
+
+
+def _mean(
+    files: Sequence[RawFile],
+    dark: Sequence[RawFile],
+    name: str,
+    masters: master.Masters,
+    strips: ChipLayout,
+    known: Sequence[str],
+) -> tuple[Image, Image]:
+    """Return the mean rate of calibration exposures (electron/s), turned, and its noise."""
+    if not dark:
+        own = replace(masters, dark=None)
+    elif [one.name for one in dark] == known:
+        own = masters
+    else:
+        own = replace(masters, dark=master.dark_of(dark, name, masters))
+    frames = [calibrate.calibrate(file, name, own) for file in files]
+    sci = np.mean([frame.sci for frame in frames], axis=0)
+    if not dark and masters.bias is None:  # no dark of their own: the light beside the spectra is the level
+        sci = sci - np.percentile(sci, 5)
+    var = np.mean([frame.var for frame in frames], axis=0) / len(frames)
+    return np.ascontiguousarray(strips.turn(sci)), np.ascontiguousarray(strips.turn(np.sqrt(var)))
+
+
+def frames(files: Sequence[RawFile], chip: ChipCalibration) -> list[Frame]:
+    """Return the frames of one chip, turned, divided by the response of single pixels."""
+    made = []
+    for file in files:
+        frame = calibrate.calibrate(file, chip.name, chip.masters)
+        sci, var, dq = (np.ascontiguousarray(chip.layout.turn(each)) for each in (frame.sci, frame.var, frame.dq))
+        if chip.lamps:
+            sci, var = sci / chip.response, var / np.square(chip.response)
+        made.append(Frame(sci, var, dq, frame.header))
+    return made
+
+
+def stack(frames: Sequence[Frame], weights: Sequence[float]) -> Frame:
+    """Return the mean of frames by their integration times, without cosmic rays where there are three or more."""
+    if len(frames) == 1:
+        return frames[0]
+    share = np.array(weights) / np.sum(weights)
+    data = np.stack([frame.sci for frame in frames])
+    good = np.stack([frame.good for frame in frames])
+    if len(frames) >= 3:
+        middle = np.median(data, axis=0)
+        sigma = np.sqrt(np.stack([frame.var for frame in frames]))
+        good &= np.abs(data - middle) <= 6.0 * sigma + 0.05 * np.abs(middle)
+    w = good * share[:, None, None]
+    total = w.sum(axis=0)
+    safe = np.where(total > 0, total, 1.0)
+    sci = np.where(total > 0, (w * data).sum(axis=0) / safe, data.mean(axis=0))
+    var = (np.square(w) * np.stack([frame.var for frame in frames])).sum(axis=0) / np.square(safe)
+    var = np.where(total > 0, var, np.mean([frame.var for frame in frames], axis=0))
+    dq = np.bitwise_or.reduce([frame.dq for frame in frames], axis=0)
+    dq = np.where(total > 0, 0, dq).astype(np.uint32)
+    return Frame(sci, var, dq, frames[0].header)
