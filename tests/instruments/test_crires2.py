@@ -1,12 +1,14 @@
 """CRIRES2: the manual's wavelengths on every detector, the keys of three generations, the ETC's answers."""
 
 import csv
+import io
 import json
 from pathlib import Path
 
 import elvis_instruments
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from elvis_cli import pipeline
 from elvis_cli.errors import RequestError
@@ -14,6 +16,7 @@ from elvis_cli.instrument import registry
 from elvis_cli.prediction import spectroscopy
 from elvis_cli.request import parse
 from tests import setups
+from tests.conftest import run
 
 CORPUS = Path(__file__).parents[1] / "data" / "etc"
 TABLE = Path(elvis_instruments.__path__[0]) / "_build" / "crires2_settings.csv"
@@ -123,6 +126,44 @@ def test_dispersion_and_resolving_power_are_the_etc_s(setup_of):
         per_pixel = np.diff(wave)[0] / np.diff(x)[0] * setup.detector.pixel_mm
         expected = {1: 166.6e3, 2: 176.9e3, 3: 188.5e3}[detector_of(trace, setup)]
         assert wave.mean() / per_pixel / 2 == pytest.approx(expected, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("setting", "tilt", "tolerance"),
+    [
+        ("L3244", lambda nm: 0.203 - 6.97e-5 * nm, 1e-4),  # Marquart 2026, arXiv 2604.24466, equation 1
+        ("L3426", lambda nm: 0.203 - 6.97e-5 * nm, 1e-4),
+        ("M4519", lambda nm: 0.169 - 4.68e-5 * nm, 1e-4),  # equation 2
+        ("J1228", lambda nm: -0.053, 0.0055),  # U-Ne lamp at 1254.7 nm, ESO's pipeline: its order 4 is 45
+    ],
+)
+def test_the_slit_is_tilted_as_measured(setup_of, setting, tilt, tolerance):
+    setup = setup_of(setting)
+    for trace in setup.spectrograph.traces:
+        wave = 1.2547 if setting == "J1228" else np.mean(trace.wave)
+        if trace.wave[0] < wave < trace.wave[1]:
+            x, y = trace.place(np.full(2, wave), np.array([-5.0, 5.0]))
+            assert np.diff(x)[0] / np.diff(y)[0] == pytest.approx(tilt(1000 * wave), abs=tolerance)
+
+
+def test_lines_of_the_lamp_and_the_map_of_wavelengths_are_tilted(plugin):
+    """Pixels along x for each along y, of uranium's line at 1255.455 nm, as the slit's: about -0.048."""
+    document = plugin.example("spec_noao")
+    document["instrument"]["INS.WLEN.CWLEN"] = 1228.488
+    window = {"x0": 915, "y0": 1225, "nx": 88, "ny": 160}
+    document["elvis"] = {"calibration": "arc", "chips": [2], "window": window, "wavemap": True, "product": "expected"}
+    made = run(stdin=json.dumps(document))
+    assert made.code == 0, made.err
+    with fits.open(io.BytesIO(made.out)) as hdus:
+        light, wave = hdus[1].data.astype(float), hdus["WAVE"].data
+    rows, columns = np.arange(0, 160, 4), np.arange(88)
+    places = [np.interp(1.255455, wave[row], columns) for row in rows]
+    slope = np.polyfit(rows, places, 1)[0]
+    assert slope == pytest.approx(-0.048, abs=0.002)
+    near = np.clip(light[rows] - np.median(light[rows], axis=1)[:, None], 0, None)
+    near *= np.abs(columns - np.array(places)[:, None]) < 5
+    centroids = (near * columns).sum(axis=1) / near.sum(axis=1)
+    assert np.polyfit(rows, centroids, 1)[0] == pytest.approx(slope, abs=0.003)
 
 
 def test_the_blaze_is_the_echelle_s(setup_of):

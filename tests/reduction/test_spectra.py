@@ -150,6 +150,29 @@ def test_what_is_not_reduced_yet_is_refused(instrument, mode):
     assert " yet" in result.err
 
 
+def test_a_star_at_the_end_of_a_tilted_slit_has_its_own_wavelengths():
+    """CRIRES2's slit leans by 0.048 pixels for each along y: 3 arcsec are 2.5 pixels along the dispersion."""
+    document = registry.load("crires2").example("spec_noao")
+    document["instrument"]["INS.WLEN.CWLEN"] = 1228.488
+    document["target"]["brightness"]["mag"] = 6
+    window = {"x0": 700, "y0": 1160, "nx": 400, "ny": 280}
+    kinds = [{"wavemap": True, "offset": [0.0, 3.0]}, {"calibration": "dark"}, {"calibration": "arc"}]
+    made = []
+    for number, kind in enumerate(kinds):
+        block = {"window": window, "chips": [2], "date": f"2026-01-01T04:0{number}:00", "seed": number, **kind}
+        made.append(run(stdin=json.dumps({**document, "elvis": block})).out)
+    (files,) = associate.associate(raw.open_all(made))
+    (one,) = spectra.reduce(files, spectra.SpectrumOptions()).spectra
+    with fits.open(io.BytesIO(made[0])) as hdus:
+        wave, place = hdus["WAVE"].data, hdus["POSITION"].data
+        lit = hdus["ORDER"].data == one.order
+    column, pixel = 200, np.gradient(one.wave)[200]
+    rows = np.flatnonzero(lit[:, column])
+    at_star, in_middle = (np.interp(s, place[rows, column], wave[rows, column]) for s in (3.0, 0.0))
+    assert (at_star - in_middle) / pixel == pytest.approx(2.45, abs=0.1)
+    assert (one.wave[column] - at_star) / pixel == pytest.approx(0.0, abs=0.1)
+
+
 def test_nods_are_not_averaged(night):
     """The mean of exposures that nod would have half of the star in two places: it is refused."""
     document = next(requests())

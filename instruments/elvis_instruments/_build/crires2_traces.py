@@ -9,6 +9,8 @@ of the other orders) the wavelengths of the other orders are used: m lambda, lin
 Along y the cross-disperser, one per band, is linear in wavelength and fills the detectors with the band's widest
 setting; the detectors are turned so that the orders lie along the rows on average. Nothing of this is published.
 
+The image of the slit is tilted: see `tilt`.
+
 The blaze is sinc^2((m lambda_b / lambda - m) / WIDTH). An echelle with 31.6 lines/mm and 63.5 deg (CRIRES User Manual,
 VLT-MAN-ESO-14500-3486) has m lambda_b = 2 sin(63.5 deg) / 31.6 mm = 56.64 um in Littrow; where answers of the ETC show
 it, it is theirs. Run it from the root:
@@ -31,6 +33,8 @@ PIXEL, COLUMNS, ROWS = 0.018, 2048, 2048
 PITCH = (2197.0, 2193.5)
 """Pixels between the centres of detectors 1 and 2, 2 and 3: where a cubic through each order of Y to K fits best."""
 CENTRE = {1: -PITCH[0], 2: 0.0, 3: PITCH[1]}
+PER_PIXEL = 2.82e-6
+"""Change of the wavelength from one pixel to the next, relative, on detector 2: two are 176 900 (ETC, K2217)."""
 SCALE, SLIT = 0.059, 10.0
 """arcsec per pixel; arcsec."""
 MARGIN = 20
@@ -43,6 +47,14 @@ ECHELLE = float(2 * np.sin(np.radians(63.5)) / 31.6e-3)
 """m lambda_b of the grating in Littrow, um."""
 WIDTH = 0.914
 """Of the blaze over that of a groove as wide as the grooves' distance: of the same fit."""
+TILT = {"L": (0.203, -6.97e-5), "M": (0.169, -4.68e-5)}
+"""Pixels along x for each along y, and its change per nm: as telluric lines of 16 settings have it, to 0.005 and 0.006
+(Marquart 2026, arXiv 2604.24466, equations 1 and 2)."""
+TILT_MIDDLE = -0.041
+"""In Y to K, at the middle of the band's orders. There equations 1 and 2 give -0.042 and -0.035, and uranium lines of
+J1228 at 1254.7 nm, -0.053 (trace table of ESO's pipeline, quoted in ivh/CharSlit), give -0.046."""
+MEASURED = "telluric lines, Marquart 2026 (arXiv 2604.24466)"
+INFERRED = "that of an echelle's lines out of plane, as in L and M and in one order of J1228, assumed"
 ADDED = {"M4187": 16}
 """Orders that the ETC (v118) has and the table has not, at the wavelengths of the other orders."""
 
@@ -83,8 +95,27 @@ def curvature(orders: dict[int, np.ndarray]) -> float:
     return float(np.median([(mean[2] - mean[0]) / sum(PITCH) for mean in spread]))
 
 
-def traces(orders: dict[int, np.ndarray], cross: float, centre: float) -> list[dict[str, Any]]:
-    """Return the traces of a setting; ``cross`` is the cross-dispersion, pixels per nm, ``centre`` the blaze's, um."""
+def tilt(band: str, cross: float, middle: float) -> tuple[float, float]:
+    """Return the tilt at 0 nm (pixels along x for each along y) and its change per nm.
+
+    Where none is published it is that of light which meets the grooves at an angle out of their normal plane, as
+    the cross-disperser spreads it: 2 tan(blaze angle) tan(angle) (Schroeder 2000, Astronomical Optics, 15.4), that is
+    4 tan^2(blaze angle) (lambda per pixel / lambda) for each pixel along y. In L and M this gives 6.55e-5 and
+    4.90e-5 per nm, where 6.97e-5 and 4.68e-5 were measured. ``cross`` is pixels per nm along y, ``middle`` nm.
+    """
+    if band in TILT:
+        return TILT[band]
+    slope = -4 * np.tan(np.radians(63.5)) ** 2 * PER_PIXEL * cross
+    return TILT_MIDDLE - slope * middle, slope
+
+
+def traces(
+    orders: dict[int, np.ndarray], cross: float, centre: float, inclination: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """Return the traces of a setting.
+
+    ``cross`` is the cross-dispersion, pixels per nm, ``centre`` the blaze's, um, ``inclination`` that of `tilt`.
+    """
     bend = curvature(orders)
     middle = {m: float(limits[1].mean()) for m, limits in orders.items()}
     zero = (min(middle.values()) + max(middle.values())) / 2
@@ -100,6 +131,7 @@ def traces(orders: dict[int, np.ndarray], cross: float, centre: float) -> list[d
             x = column - (COLUMNS - 1) / 2 + CENTRE[d + 1]
             y = cross * (wave - zero) - turn * x
             u = (wave - l0) / lw
+            slants = (inclination[0] + inclination[1] * l0, inclination[1] * lw, 0.0, 0.0)
             blaze = np.linspace(wave[0], wave[-1], 17)
             found.append({
                 "order": m,
@@ -109,7 +141,10 @@ def traces(orders: dict[int, np.ndarray], cross: float, centre: float) -> list[d
                 "lw": round(lw / 1000, 9),
                 "s0": 0.0,
                 "sw": SLIT / 2,
-                "x_mm": [[round(c * PIXEL, 7)] for c in np.polynomial.polynomial.polyfit(u, x, 3)],
+                "x_mm": [
+                    [round(c * PIXEL, 7), round(t * SLIT / 2 / SCALE * PIXEL, 7)]
+                    for c, t in zip(np.polynomial.polynomial.polyfit(u, x, 3), slants, strict=True)
+                ],
                 "y_mm": [
                     [round(c * PIXEL, 7), SLIT / 2 / SCALE * PIXEL if i == 0 else 0.0]
                     for i, c in enumerate(np.polynomial.polynomial.polyfit(u, y, 2))
@@ -129,20 +164,24 @@ def main() -> None:
         limits[name] = {order: np.zeros((3, 2)), **limits[name]}
     settings = {name: repaired(orders) for name, orders in limits.items()}
     widest: dict[str, float] = defaultdict(float)
+    ends: dict[str, list[float]] = defaultdict(list)
     for name, orders in settings.items():
         middle = [limits[1].mean() for limits in orders.values()]
         widest[name[0]] = max(widest[name[0]], max(middle) - min(middle))
+        ends[name[0]] += [min(middle), max(middle)]
     FOLDER.mkdir(exist_ok=True, parents=True)
     source = (
         "x: CRIRES User Manual P116.1, Table 20, to 0.001 pixels at both ends of every detector; "
-        "y: orders in the sequence of a cross-disperser that fills the detectors, assumed; "
+        "tilt of the slit: {}; y: orders in the sequence of a cross-disperser that fills the detectors, assumed; "
         "blaze: sinc^2 about {:.2f} um, 0.914 of the width of a groove's, as the ETC's answers of 2020 for K2217 show it"
     )
     for name, orders in settings.items():
         cross = (ROWS - 4 * MARGIN - SLIT / SCALE) / widest[name[0]]
         centre = BLAZE.get(name[0], ECHELLE)
-        lines = ",\n".join(json.dumps(trace) for trace in traces(orders, cross, centre))
-        text = f'{{"source": {json.dumps(source.format(centre))}, "assumed": true, "traces": [\n{lines}\n]}}\n'
+        inclination = tilt(name[0], cross, (min(ends[name[0]]) + max(ends[name[0]])) / 2)
+        lines = ",\n".join(json.dumps(trace) for trace in traces(orders, cross, centre, inclination))
+        told = MEASURED if name[0] in TILT else INFERRED
+        text = f'{{"source": {json.dumps(source.format(told, centre))}, "assumed": true, "traces": [\n{lines}\n]}}\n'
         (FOLDER / f"{name}.json").write_text(text)
 
 
