@@ -21,6 +21,7 @@ from astropy.io import fits
 from elvis_cli import __version__
 from elvis_cli.base import parallel
 from elvis_cli.instrument import registry
+from elvis_cli.optics import make_psf
 from tests.conftest import Result
 
 CORPUS = Path(__file__).parent / "data" / "etc"
@@ -116,6 +117,7 @@ class TestFilter:
     def test_threads_change_no_byte(self, elvis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         window = "--window=0,0,200,200"
         one = elvis(window, "--threads=1", stdin=example())
+        make_psf.RECENT.clear()
         assert elvis(window, "--threads=2", stdin=example()).out == one.out
         monkeypatch.setenv("ELVIS_THREADS", "3")
         assert elvis(window, stdin=example()).out == one.out

@@ -11,6 +11,7 @@ from elvis_cli import pipeline
 from elvis_cli.base import parallel
 from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
+from elvis_cli.optics import make_psf
 from elvis_cli.request import parse
 
 WINDOW = {"x0": 1948, "y0": 1948, "nx": 150, "ny": 140}
@@ -45,6 +46,7 @@ def test_threads_do_not_change_a_byte(threads, elvis_block, micado, render):
         parallel.set_threads(1)
         one = render(document)
         parallel.set_threads(threads)
+        make_psf.RECENT.clear()
         assert render(document) == one
     finally:
         parallel.set_threads(0)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
+from collections import OrderedDict
+from threading import Lock
+
 import numpy as np
 
 from elvis_cli.base import parallel
@@ -14,6 +19,9 @@ from elvis_cli.optics.ao.corrected import Corrected
 from elvis_cli.optics.ao.wavefront import seeing_limited, uniform_motion
 from elvis_cli.optics.psf_types import Psf
 from elvis_cli.sky.turbulence import NO_AIR, air
+
+MAX_KEPT_BYTES = 48 << 20
+"""PSFs that a process keeps: about six of a large frame."""
 
 
 def build(
@@ -39,7 +47,44 @@ def build(
 
             return user_psf.build(psf.cube, optics, extent, wave, weight, positions)
         case SeeingPsf() | AoPsf() | DiffractionPsf():
-            return _from_otf(psf, optics, atmosphere, extent, wave, weight, positions)
+            parts = psf, optics.telescope, optics.pupil_mask, optics.pixel_scale, atmosphere
+            key = hashlib.sha256(pickle.dumps((parts, extent, wave, weight, positions))).digest()
+            if (result := RECENT.find(key)) is None:
+                result = _from_otf(psf, optics, atmosphere, extent, wave, weight, positions)
+                RECENT.add(key, result)
+            return result
+
+
+class RecentPsfs:
+    """The PSFs that this process has made last: requests that a warm process gets often differ in other things."""
+
+    def __init__(self) -> None:
+        self._psfs: OrderedDict[bytes, Psf] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, key: bytes) -> Psf | None:
+        """Return the PSF of a key, None if it is not there."""
+        with self._lock:
+            if key in self._psfs:
+                self._psfs.move_to_end(key)
+            return self._psfs.get(key)
+
+    def add(self, key: bytes, psf: Psf) -> None:
+        """Keep a PSF, whose arrays nobody can change from now on, and forget the oldest beyond MAX_KEPT_BYTES."""
+        psf.fine.flags.writeable = psf.coarse.flags.writeable = False
+        with self._lock:
+            self._psfs[key] = psf
+            while sum(kept.fine.nbytes + kept.coarse.nbytes for kept in self._psfs.values()) > MAX_KEPT_BYTES:
+                self._psfs.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all PSFs."""
+        with self._lock:
+            self._psfs.clear()
+
+
+RECENT = RecentPsfs()
+"""Shared by all threads."""
 
 
 def _from_otf(

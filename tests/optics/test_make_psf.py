@@ -11,6 +11,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from elvis_cli.base import parallel
+from elvis_cli.optics import make_psf
 from elvis_cli.optics.gaussian_psf import image_quality
 from tests import setups
 
@@ -257,7 +258,9 @@ def test_the_same_bits_with_one_thread_and_two(make, build) -> None:
         for n in ("1", "2")
     }  # fmt: skip
     assert len(found) == 1
-    first, second = (build(make(), *K, at=[(4.0, 1.0)]) for _ in range(2))
+    first = build(make(), *K, at=[(4.0, 1.0)])
+    make_psf.RECENT.clear()
+    second = build(make(), *K, at=[(4.0, 1.0)])
     np.testing.assert_array_equal(first.fine, second.fine)
     np.testing.assert_array_equal(first.coarse, second.coarse)
 
@@ -267,12 +270,28 @@ def test_the_same_bits_on_any_number_of_threads(make, build) -> None:
     found = []
     for count in (1, 3):
         parallel.set_threads(count)
+        make_psf.RECENT.clear()
         try:
             found.append(build(make(), *K, at=places))
         finally:
             parallel.set_threads(0)
     np.testing.assert_array_equal(found[0].fine, found[1].fine)
     np.testing.assert_array_equal(found[0].coarse, found[1].coarse)
+
+
+def test_a_process_keeps_its_last_psfs(make, build, monkeypatch) -> None:
+    make_psf.RECENT.clear()
+    first = build(make(), *K)
+    assert build(make(seeing=0.9), *K).strehl < first.strehl
+    assert build(make(), 2.1).fine is not first.fine
+    assert build(make(), *K) is first
+    with pytest.raises(ValueError, match="read-only"):
+        first.fine += 1
+    monkeypatch.setattr(make_psf, "MAX_KEPT_BYTES", first.fine.nbytes + first.coarse.nbytes)
+    build(make(seeing=0.5), *K)
+    again = build(make(), *K)
+    assert again is not first
+    np.testing.assert_array_equal(again.fine, first.fine)
 
 
 @pytest.mark.parametrize(
