@@ -116,6 +116,7 @@ def test_the_documented_block_is_valid(elvis, micado):
     of_files = ("sed", "catalogue", "image", "cube", "psf", "previous")
     for key in ("arm", "mask", "stages", "skip", "only", "also", "order", "keep", "date", *of_files):
         block.pop(key, None)
+    block.pop("offset")  # place stands for it
     block["window"], block["chips"] = {"x0": 0, "y0": 0, "nx": 16, "ny": 16}, [1]
     result = elvis(stdin=json.dumps(micado({"elvis": block})))
     assert result.code == 0, result.err

@@ -293,6 +293,8 @@ class ElvisBlock:
     """Which of the exposures this frame is (EXPNO); each has its own random streams."""
     offset: tuple[float, float] = (0.0, 0.0)
     """Target's offset from the field centre, arcsec (+x West, +y North at PA 0)."""
+    place: tuple[float, float] | None = None
+    """Target's place on the sky, ICRS ra and dec, deg; ``offset`` is then that place in the field."""
     catalogue: Catalogue | None = None
     scene: NamedScene | None = None
     image: Image | None = None

@@ -18,7 +18,7 @@ from elvis_cli.observing.templates import Overheads
 from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.request import parse
 
-PLANNED_KEYS = ("pointing", "offset", "date", "exposure", "calibration", "obs", "template")
+PLANNED_KEYS = ("pointing", "offset", "place", "date", "exposure", "calibration", "obs", "template")
 """CheckedObject of a request's block ``elvis`` that the plan writes."""
 BANDS = {"B": ("B", 0.44), "V": ("V", 0.55), "R": ("R", 0.64), "I": ("I", 0.8), "u": ("sdss_u", 0.36),
          "g": ("sdss_g", 0.47), "r": ("sdss_r", 0.62), "i": ("sdss_i", 0.75), "z": ("sdss_z", 0.89), "Y": ("Y", 1.02),

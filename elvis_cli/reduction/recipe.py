@@ -141,7 +141,7 @@ def _chip(files: FileSet, chip: str, options: Options) -> ChipImage:
     for frame in frames:  # the flat's own noise on the light of the sources
         frame.var += np.float32(masters.flat_var) * np.square(np.maximum(frame.sci, 0.0))
     fwhm = _shape(frames[0].sci, np.sqrt(frames[0].var), frames[0].good)[0].fwhm
-    filled = repair.fill(frames, maps)
+    filled = repair.fill(frames, maps, fwhm >= WELL_SAMPLED)
     kernel = options.kernel or ("lanczos3" if fwhm >= WELL_SAMPLED and options.pixfrac == 1.0 else "square")
     stack = combine.combine(frames, maps, out, kernel, options.pixfrac, filled)
     noise = correlation.of_resampling(frames, maps, out, kernel, options.pixfrac)

@@ -120,7 +120,9 @@ def _dithers(base: Document, ready: pipeline.PreparedExposure, observation: Any,
     window = setup.frame.window
     step = min(STEP, window.nx // 12, window.ny // 12) * setup.optics.pixel_scale
     angle = observation.position_angle
-    x0, y0 = ready.request.elvis.offset
+    east, north = field_to_sky(*ready.request.elvis.offset, angle)
+    target = deproject(east, north, observation.ra, observation.dec)  # type: ignore[arg-type]
+    place = dict(zip(("ra", "dec"), (round(float(value), 9) for value in target), strict=True))
     for n in range(number):
         share = total // number + (n < total % number) if setup.detector.kind == "ir" else 1
         dx, dy = (step * part for part in DITHERS[n])
@@ -128,7 +130,8 @@ def _dithers(base: Document, ready: pipeline.PreparedExposure, observation: Any,
         east, north = field_to_sky(dx, dy, angle)
         ra, dec = deproject(east, north, observation.ra, observation.dec)  # type: ignore[arg-type]
         made["elvis"]["pointing"] = {"ra": round(float(ra), 9), "dec": round(float(dec), 9), "position_angle": angle}
-        made["elvis"]["offset"] = [round(x0 - dx, 9), round(y0 - dy, 9)]
+        made["elvis"].pop("offset", None)
+        made["elvis"]["place"] = made["elvis"].get("place") or place
         yield _dated(made, clock, setup.exposure.dit * share)
     if setup.detector.kind != "ir":
         for _ in range(total - number):
@@ -155,7 +158,7 @@ def _dated(document: Document, clock: _Clock, seconds: float) -> Document:
 def _plain(document: Document) -> Document:
     """Return a document without what is in the sky."""
     made = copy.deepcopy(document)
-    for key in ("catalogue", "scene", "image", "cube", "motion", "offset", "lamp", "previous"):
+    for key in ("catalogue", "scene", "image", "cube", "motion", "offset", "place", "lamp", "previous"):
         made["elvis"].pop(key, None)
     return made
 

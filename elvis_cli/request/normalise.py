@@ -42,7 +42,7 @@ from elvis_cli.model.request import (
     Target,
     Timing,
 )
-from elvis_cli.request import payload
+from elvis_cli.request import payload, places
 from elvis_cli.request.stage_aliases import canonical, stage_of
 
 DIT_KEYS = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "DET1.UIT1", "dit")
@@ -378,7 +378,8 @@ def _range(keys: _Keys, prefix: str) -> tuple[float, float] | None:
 def _elvis_block(keys: _Keys) -> ElvisBlock:
     block = _section(keys.document, "elvis")
     window, chips, pointing = block.get("window"), block.get("chips"), block.get("pointing")
-    x, y = block.get("offset", (0, 0))
+    place = block.get("place")
+    x, y = places.offset(place, block) if place else block.get("offset", (0, 0))
     catalogue, scene, image, cube, motion = (block.get(name) for name in _SCENE_KEYS)
     picture, notes = payload.image(image) if image else (None, ())
     volume, told = payload.cube(cube) if cube else (None, ())
@@ -402,6 +403,7 @@ def _elvis_block(keys: _Keys) -> ElvisBlock:
         mask=_mask(block["mask"]) if block.get("mask") else None,
         exposure=int(block.get("exposure", 1)),
         offset=(float(x), float(y)),
+        place=(float(place["ra"]), float(place["dec"])) if place else None,
         catalogue=catalogue and payload.catalogue(catalogue, pointed=pointing is not None),
         scene=scene and NamedScene(scene["name"], {key: value for key, value in scene.items() if key != "name"}),
         image=picture,

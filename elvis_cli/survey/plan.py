@@ -31,8 +31,9 @@ def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
 
     ``text`` is ``{"request": a request, "survey": {"pointings": [{"ra", "dec", "position_angle", "name"}], "dithers":
     [[x, y]], "exposures": [{"name", "request": changes}], "start": date, "overhead": s}}``. Dithers move the pointing
-    by arcsec in the field. The changes of an exposure are merged into the request (RFC 7396). Exposures are numbered
-    through, so that each has its own noise; with a start they get their dates.
+    by arcsec in the field; target and scene stay where they are on the sky: at ``elvis.place``, or where ``elvis.offset``
+    is without dithers. The changes of an exposure are merged into the request (RFC 7396). Exposures are numbered through,
+    so that each has its own noise; with a start they get their dates.
 
     Raises
     ------
@@ -42,14 +43,18 @@ def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
     survey, base = _read(text)
     dithers, exposures = survey.get("dithers") or [[0, 0]], survey.get("exposures") or [{}]
     when, number = _start(survey), 0
-    seconds = [_duration(merge(base, exposure.get("request") or {})) for exposure in exposures]
+    moved = any(x or y for x, y in dithers)
+    first = _dithered(survey["pointings"][0], 0.0, 0.0)
+    seconds = [_duration(merge(base, exposure.get("request") or {}), first) for exposure in exposures]
     for pointing in survey["pointings"]:
         for dx, dy in dithers:
             for exposure, duration in zip(exposures, seconds, strict=True):
                 number += 1
                 document = merge(base, exposure.get("request") or {})
-                block = document["elvis"] = document.get("elvis") or {}
+                block = document["elvis"] = dict(document.get("elvis") or {})
                 block["pointing"] = _dithered(pointing, float(dx), float(dy))
+                if moved and not block.get("place"):
+                    block["place"] = _place(pointing, block.pop("offset", None) or (0.0, 0.0))
                 block["exposure"] = number
                 block.setdefault("window", "full")
                 block.setdefault("chips", "all")
@@ -150,14 +155,28 @@ def _later(when: datetime, seconds: float) -> datetime:
     return when + timedelta(seconds=seconds)
 
 
-def _duration(document: Mapping[str, Any]) -> float:
+def _duration(document: Mapping[str, Any], pointing: Mapping[str, float]) -> float:
     """Return the seconds of one exposure; the request is checked by the way."""
+    block = document.get("elvis") or {}
+    if isinstance(block, dict):
+        document = {**document, "elvis": {**block, "pointing": pointing}}
     setup = pipeline.configure(parse.read(json.dumps(document)))
     return setup.exposure.dit * (setup.exposure.count or 1 if setup.detector.kind == "ir" else 1)
 
 
-def _dithered(pointing: Mapping[str, Any], dx: float, dy: float) -> dict[str, float]:
-    angle = float(pointing.get("position_angle") or 0.0)
-    east, north = field_to_sky(dx, dy, angle)
+def _place(pointing: Mapping[str, Any], offset: Sequence[float]) -> dict[str, float]:
+    """Return where on the sky a target is that stands at an offset (arcsec) in the field without dithers."""
+    ra, dec = _sky(pointing, *offset)
+    return {"ra": ra, "dec": dec}
+
+
+def _sky(pointing: Mapping[str, Any], x: float, y: float) -> tuple[float, float]:
+    """Return RA and Dec (deg) of field coordinates (arcsec)."""
+    east, north = field_to_sky(x, y, float(pointing.get("position_angle") or 0.0))
     ra, dec = deproject(east, north, float(pointing["ra"]), float(pointing["dec"]))  # type: ignore[arg-type]
-    return {"ra": round(float(ra), 9), "dec": round(float(dec), 9), "position_angle": angle}
+    return round(float(ra), 9) % 360.0, round(float(dec), 9)
+
+
+def _dithered(pointing: Mapping[str, Any], dx: float, dy: float) -> dict[str, float]:
+    ra, dec = _sky(pointing, dx, dy)
+    return {"ra": ra, "dec": dec, "position_angle": float(pointing.get("position_angle") or 0.0)}

@@ -95,9 +95,9 @@ def components(
 
 
 def direction(request: SceneRequest, longitude: float | None, latitude: float | None) -> tuple[float, float]:
-    """Return Galactic longitude and latitude (deg): those given, or those of the pointing, or the pole's.
+    """Return Galactic longitude and latitude (deg): those given, or those of the place or pointing, or the pole's.
 
-    Those of the pointing are rounded to a degree: a dither may not change the stars.
+    Those of a pointing are rounded to a degree: a dither may not change the stars.
 
     Raises
     ------
@@ -112,8 +112,9 @@ def direction(request: SceneRequest, longitude: float | None, latitude: float | 
     pointing = request.elvis.pointing
     if pointing is None:
         return 0.0, 90.0
+    place = request.elvis.place or (pointing.ra, pointing.dec)
     ra0, dec0, node = (math.radians(angle) for angle in POLE)
-    ra, dec = math.radians(pointing.ra) - ra0, math.radians(pointing.dec)
+    ra, dec = math.radians(place[0]) - ra0, math.radians(place[1])
     sine = math.sin(dec0) * math.sin(dec) + math.cos(dec0) * math.cos(dec) * math.cos(ra)
     y = math.cos(dec) * math.sin(ra)
     x = math.cos(dec0) * math.sin(dec) - math.sin(dec0) * math.cos(dec) * math.cos(ra)

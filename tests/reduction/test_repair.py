@@ -1,0 +1,39 @@
+"""Holes that no other exposure sees are filled from their neighbours."""
+
+import numpy as np
+import pytest
+
+from elvis_cli.reduction import repair
+from elvis_cli.reduction.frame import HOT, SATURATED, Frame
+from elvis_cli.reduction.grid import PixelMap
+
+
+def star(fwhm, size=41):
+    rows, columns = np.indices((size, size)) - size // 2
+    return np.exp(-4 * np.log(2) * (rows**2 + columns**2) / fwhm**2).astype(np.float32)
+
+
+def filled(fwhm, flag=HOT, well_sampled=True):
+    """Return the frame of a star with a hole in its core, filled, and the mask."""
+    sci = star(fwhm)
+    dq = np.zeros(sci.shape, np.uint32)
+    dq[20, 20] = flag
+    sci[20, 20] = 50.0
+    frame = Frame(sci, np.ones_like(sci), dq, None)
+    place = PixelMap(np.stack(np.indices(sci.shape)[::-1], axis=-1).astype(float), 1.0, None)
+    mask = repair.fill([frame], [place], well_sampled)[0]
+    return frame, mask
+
+
+@pytest.mark.parametrize(("fwhm", "error"), [(8.6, 3e-4), (5.0, 5e-3), (3.0, 0.06)])
+def test_the_core_of_a_star_is_interpolated(fwhm, error):
+    frame, mask = filled(fwhm)
+    assert frame.sci[20, 20] == pytest.approx(1.0, abs=error)
+    assert mask.sum() == 1
+    assert frame.dq[20, 20] == HOT
+    assert 0.2 < frame.var[20, 20] < 2.0
+
+
+def test_saturated_and_undersampled_cores_are_not():
+    assert not filled(5.0, SATURATED)[1].any()
+    assert not filled(5.0, well_sampled=False)[1].any()
