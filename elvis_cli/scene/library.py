@@ -42,8 +42,8 @@ def components(request: SceneRequest) -> tuple[Component, ...]:
 def _on_sky(request: SceneRequest, part: Component) -> Component:
     """Return a component that keeps its coordinates on the sky while the pointing moves.
 
-    Its x and y from the target are tangent-plane offsets about the target's place. About the pointing, which has another
-    meridian, they differ: by 0.02 arcsec at 5 arcmin, for a dither of 30 arcsec at declination -30.
+    Its x and y from the target are tangent-plane offsets about the target's place. About the pointing, which has
+    another meridian, they differ: by 0.02 arcsec at 5 arcmin, for a dither of 30 arcsec at declination -30.
     """
     place, pointing, shape = request.elvis.place, request.elvis.pointing, part.shape
     stars = request.elvis.catalogue

@@ -31,9 +31,9 @@ def plan(text: str | bytes) -> Iterator[dict[str, Any]]:
 
     ``text`` is ``{"request": a request, "survey": {"pointings": [{"ra", "dec", "position_angle", "name"}], "dithers":
     [[x, y]], "exposures": [{"name", "request": changes}], "start": date, "overhead": s}}``. Dithers move the pointing
-    by arcsec in the field; target and scene stay where they are on the sky: at ``elvis.place``, or where ``elvis.offset``
-    is without dithers. The changes of an exposure are merged into the request (RFC 7396). Exposures are numbered through,
-    so that each has its own noise; with a start they get their dates.
+    by arcsec in the field; target and scene stay where they are on the sky: at ``elvis.place``, or where
+    ``elvis.offset`` is without dithers. The changes of an exposure are merged into the request (RFC 7396). Exposures
+    are numbered through, so that each has its own noise; with a start they get their dates.
 
     Raises
     ------
