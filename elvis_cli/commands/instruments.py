@@ -64,7 +64,7 @@ def masked(document: dict[str, Any], catalogue: Path) -> dict[str, Any]:
     import numpy as np
 
     from elvis_cli.instrument import registry
-    from elvis_cli.request import parse
+    from elvis_cli.instrument.request_options import RequestOptions
     from elvis_cli.request.files.catalogue import read_catalogue
     from elvis_cli.scene import library
 
@@ -75,7 +75,7 @@ def masked(document: dict[str, Any], catalogue: Path) -> dict[str, Any]:
         around = (ra - ra[0] + 180.0) % 360.0 - 180.0  # from the first on, across 0 h too
         middle = {"ra": float(ra[0] + np.nanmean(around)) % 360.0, "dec": float(np.nanmean(dec))}
         block["pointing"] = {key: round(value, 6) for key, value in middle.items()}
-    request = parse.read(json.dumps(document), block)
+    request = RequestOptions(block).read(json.dumps(document))
     note(sources.notes)
     stars = request.elvis.catalogue
     assert stars is not None
@@ -83,5 +83,5 @@ def masked(document: dict[str, Any], catalogue: Path) -> dict[str, Any]:
     places = list(zip(map(float, x), map(float, y), stars.mag, strict=True))
     mask = registry.load(request.instrument).mask(document["instrument"]["ins_configuration"], places)
     note([f"a mask of {len(mask['x'])} slits for {len(places)} sources"])
-    elvis = {**document.get("elvis", {}), **block, "catalogue": sources(request.target.brightness), "mask": mask}
+    elvis = {**document.get("elvis", {}), **block, "catalogue": request.document["elvis"]["catalogue"], "mask": mask}
     return {**document, "elvis": elvis}

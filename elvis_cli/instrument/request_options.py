@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from elvis_cli.errors import RequestError, json_pointer
@@ -38,11 +39,11 @@ class RequestOptions:
         ResourceError
             Its instrument is not installed.
         """
+        from elvis_cli.instrument import registry
         from elvis_cli.request import parse
 
-        request = parse.read(text, self.overrides, strict=self.strict, limits=self.limits)
-        from elvis_cli.instrument import registry
-
+        overrides = self._seen_by_filter(text)
+        request = parse.read(text, overrides, strict=self.strict, limits=self.limits)
         plugin = registry.load(request.instrument)
         if self.strict:
             for key in plugin.unknown_keys(request):
@@ -57,8 +58,27 @@ class RequestOptions:
             raise RequestError("/timesnr/snr", reason, allowed=exposure.count_key)
         keys = follow(self.ephemeris, request, exposure.duration)
         keys["pointing"] = {**self.overrides.get("pointing", {}), **keys["pointing"]}
-        request = parse.read(text, {**self.overrides, **keys}, strict=self.strict, limits=self.limits)
+        request = parse.read(text, {**overrides, **keys}, strict=self.strict, limits=self.limits)
         return replace(request, warnings=(*request.warnings, *self.ephemeris.notes))
+
+    def _seen_by_filter(self, text: bytes | str) -> Mapping[str, Any]:
+        """Return the overrides; a catalogue with magnitudes in several bands has those of the request's filter."""
+        table: Any = self.overrides.get("catalogue")
+        if not getattr(table, "has_bands", False):
+            return self.overrides
+        from elvis_cli.instrument import registry
+        from elvis_cli.request import key_aliases, parse
+        from elvis_cli.request.files.magnitudes import Passband
+
+        request = parse.read(text, {**self.overrides, "catalogue": None}, limits=self.limits)
+        with key_aliases.pointing_into(request.document):
+            setup = registry.load(request.instrument).configure(request)
+        if setup.calibration is not None:  # it shows no sources
+            return {**self.overrides, "catalogue": None}
+        optics = setup.optics
+        name = f"the filter {optics.filter_name}" if setup.spectrograph is None else f"the setting of {setup.mode}"
+        passband = Passband(name, optics.filter_centre, optics.band)
+        return {**self.overrides, "catalogue": partial(table, passband=passband)}
 
     def file_notes(self) -> tuple[str, ...]:
         """Return the notes on the files of the options; some are only known when a request has been read."""

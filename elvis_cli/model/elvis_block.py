@@ -52,6 +52,10 @@ class Catalogue:
     """Radial velocity, km/s, positive away from us; None = 0."""
     name: tuple[str, ...] | None = None
     """Name of each; "" or None = star or galaxy."""
+    band: str | None = None
+    """Band of ``mag``; None = the target's."""
+    system: str | None = None
+    """Zero point of ``mag``, vega or AB; None = the target's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from elvis_cli.model.request import SceneRequest
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Spectrograph
 from elvis_cli.product.fits import ELECTRONS, Table
+from elvis_cli.scene.frame import catalogue_magnitude
 from elvis_cli.sky.pointing import observe
 
 EXTENSION = "TRUTH"
@@ -36,7 +37,10 @@ def extensions(request: SceneRequest, setup: Setup, sources: Sources) -> Iterato
     observation = observe(request.elvis, setup)
     sky = field_to_sky(sources.x[row], sources.y[row], observation.position_angle)
     ra, dec = deproject(*sky, observation.ra, observation.dec)
-    magnitudes = request.target.brightness.kind == "mag"
+    brightness = catalogue_magnitude(request) if request.elvis.catalogue else request.target.brightness
+    band = brightness.band
+    if request.elvis.motion and band != request.target.brightness.band:
+        band += f", of the target {request.target.brightness.band}"
     yield Table(
         EXTENSION,
         {
@@ -44,7 +48,7 @@ def extensions(request: SceneRequest, setup: Setup, sources: Sources) -> Iterato
             **places,
             "RA": ra,
             "DEC": dec,
-            "MAG": sources.mag[row] if magnitudes else np.full(row.size, np.nan),
+            "MAG": sources.mag[row] if brightness.kind == "mag" else np.full(row.size, np.nan),
             "ELECTRONS": sources.rate[row] * setup.exposure.dit,
             **({} if sources.id is None else {"ID": sources.id[row]}),
         },
@@ -52,7 +56,7 @@ def extensions(request: SceneRequest, setup: Setup, sources: Sources) -> Iterato
         [
             ("ESO SIM TRUTH WHEN", "middle of the exposure", "when places hold"),
             ("ESO SIM TRUTH TIME", setup.exposure.dit, "[s] one integration: that of ELECTRONS"),
-            ("ESO SIM TRUTH BAND", request.target.brightness.band, "band of MAG"),
+            ("ESO SIM TRUTH BAND", band, "band of MAG"),
         ],
     )
 

@@ -21,6 +21,7 @@ from elvis_cli.product.fits import request_json
 from elvis_cli.reduction.spectra import check_kind
 from elvis_cli.request import parse
 from elvis_cli.scene import standards
+from elvis_cli.scene.frame import catalogue_magnitude
 from elvis_cli.sky.pointing import observe
 
 DITHERS = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
@@ -171,7 +172,8 @@ def _standard(document: Document, ready: pipeline.PreparedExposure) -> Document 
     frame, or none fits.
     """
     made = _plain(document)
-    brightness = ready.request.target.brightness
+    asked = ready.request
+    brightness = catalogue_magnitude(asked) if asked.elvis.catalogue else asked.target.brightness
     band = brightness.band if brightness.kind == "mag" and brightness.band in STANDARD_BANDS else "K"
     made["elvis"]["calibration"] = "std"
     centre = ready.request.elvis.pointing

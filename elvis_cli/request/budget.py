@@ -73,7 +73,10 @@ def _sizes(block: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     for place, exposed in enumerate((block.get("previous") or {}).get("chips", ())):
         window = exposed["window"]
         yield f"/elvis/previous/chips/{place}/window", _PIXEL_BYTES * int(window["nx"]) * int(window["ny"])
-    for name, column in (block.get("catalogue") or {}).items():
+    catalogue = block.get("catalogue") or {}
+    for name, column in catalogue.items():
+        if name in ("magband", "magsys"):
+            continue
         if isinstance(column, str):
             yield f"/elvis/catalogue/{name}", _COLUMN_BYTES // 8 * _unpacked_size(column)
         elif isinstance(column, list):

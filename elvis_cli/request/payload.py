@@ -125,6 +125,8 @@ def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
         id=numbers,
         velocity=columns.get("velocity"),
         name=columns.get("name"),
+        band=block.get("magband"),
+        system=block.get("magsys"),
     )
 
 

@@ -49,6 +49,22 @@ def magnitude(request: SceneRequest, pointer: str) -> Brightness:
     return request.target.brightness
 
 
+def catalogue_magnitude(request: SceneRequest) -> Brightness:
+    """Return the brightness whose band and system the magnitudes of the catalogue have: its own, or the target's.
+
+    Raises
+    ------
+    RequestError
+        The catalogue has no band of its own, and the target's brightness is no magnitude.
+    """
+    stars = request.elvis.catalogue
+    if stars is None or stars.band is None:
+        brightness = magnitude(request, "/elvis/catalogue")
+    else:
+        brightness = replace(request.target.brightness, kind="mag", band=stars.band, flux=0.0)
+    return brightness if stars is None or stars.system is None else replace(brightness, system=stars.system)
+
+
 def rng(request: SceneRequest, name: str) -> Generator:
     """Return the random stream of a scene: the same in every exposure."""
     return random_streams.generator(request.elvis.seed, 0, 0, f"scene {name}", 0)

@@ -164,7 +164,7 @@ def catalogue(request: SceneRequest, stars: Catalogue) -> tuple[Component, ...]:
     RequestError
         The target's brightness is no magnitude, a template does not exist, or a star is not in front of us.
     """
-    brightness = frame.magnitude(request, "/elvis/catalogue")
+    brightness = frame.catalogue_magnitude(request)
     x, y = places(request, stars)
     seds: tuple[Sed, ...] = (request.target.sed,)
     which = np.zeros(x.size, np.int64)

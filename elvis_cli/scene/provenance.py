@@ -10,6 +10,7 @@ from elvis_cli.errors import ResourceError
 from elvis_cli.model.request import SceneRequest
 from elvis_cli.model.sourced_value import SourcedValue
 from elvis_cli.scene import bands, templates
+from elvis_cli.scene.frame import catalogue_magnitude
 
 _FILE = Path(__file__).parents[1] / "data" / "PROVENANCE.md"
 _ENTRY = re.compile(r"- `(?P<member>[^`]+)` of (?P<package>\S+ \S+) .*\n  - published in: (?P<publication>.*)\n")
@@ -63,7 +64,8 @@ def _spectrum(request: SceneRequest) -> tuple[SourcedValue, ...]:
 
 
 def _band(request: SceneRequest) -> tuple[SourcedValue, ...]:
-    brightness = request.target.brightness
+    stars = request.elvis.catalogue and not request.elvis.motion
+    brightness = catalogue_magnitude(request) if stars else request.target.brightness
     if brightness.kind != "mag":
         return ()
     band = bands.load(brightness.band)

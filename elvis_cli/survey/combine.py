@@ -152,7 +152,7 @@ def _catalogue(requests: Sequence[Request]) -> dict[str, Any]:
     columns: dict[str, Any] = {
         name: None if getattr(known[0], name) is None else tuple(getattr(c, name)[row] for c, row in ordered)
         for name in Catalogue.__dataclass_fields__
-        if name != "celestial"
+        if name not in ("celestial", "band", "system")
     }
     import numpy as np
 

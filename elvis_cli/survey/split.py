@@ -70,6 +70,8 @@ def subset(catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any]:
     block: dict[str, Any] = {
         name: pack_column(np.asarray(values, float)[rows]) for name, values in columns.items() if values is not None
     }
+    units = {"magband": catalogue.band, "magsys": catalogue.system}
+    block |= {name: word for name, word in units.items() if word is not None}
     if catalogue.sed is not None:
         block["sed"] = [catalogue.sed[row] for row in rows]
     if catalogue.name is not None:

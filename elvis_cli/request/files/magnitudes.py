@@ -69,8 +69,25 @@ _FILTERS = _numbers(
 )
 """Pivot wavelengths (um) of filters that no form of the ETC's has: HST and JWST (STScI's handbooks; F410M is in both,
 and left out), WISE (Jarrett et al. 2011, ApJ 735, 112), IRAC (its handbook), Tycho (Bessell 2000, PASP 112, 961)."""
+_ETC_NAMES = {"Ks": "K", "G": "gaia_G", "y": "lsst_y", "Z": "VISTA_Z", **{band: f"sdss_{band}" for band in "ugriz"}}
+"""Bands of the ETC's by the letters of a column, where these differ."""
 NEAREST, CLEARLY = 0.12, 0.03
 """Logarithm of the ratio of wavelengths up to which a filter stands for a band; another must be further by CLEARLY."""
+
+
+NEAR_FILTER = 0.15
+"""Logarithm of the ratio of wavelengths up to which a column is of an instrument's filter: half the way from J to H."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passband:
+    """The light that an instrument's filter, or the setting of its spectrograph, passes."""
+
+    name: str
+    centre: float
+    """um."""
+    limits: tuple[float, float]
+    """um."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +114,22 @@ class Magnitudes:
             return own.casefold() == letter.casefold()
         return {"Ks": "K"}.get(own, own) == letter
 
+    @property
+    def wavelength(self) -> float:
+        """Effective wavelength, um; nan if the name says no band."""
+        band = str(self.band)
+        return _FILTERS.get(band, WAVELENGTHS.get(band.rpartition("_")[2], math.nan))
+
+    @property
+    def etc_band(self) -> str | None:
+        """Band of the ETC's that these magnitudes are in, or the nearest to their filter; None if none is near."""
+        band = str(self.band)
+        if band not in _FILTERS:
+            return _ETC_NAMES.get(band, self.band)
+        near = {letter: abs(math.log(WAVELENGTHS[letter] / self.wavelength)) for letter in "UBVRIYJHKLMNQ"}
+        best = min(near, key=near.__getitem__)
+        return best if near[best] <= NEAREST else None
+
     def distance(self, band: str) -> float:
         """Return how far its filter is from a band of the ETC's, logarithm of the ratio of wavelengths."""
         centre = WAVELENGTHS.get(band.rpartition("_")[2])
@@ -108,6 +141,18 @@ def nearest(magnitudes: Sequence[Magnitudes], band: str) -> list[Magnitudes]:
     """Return the magnitudes whose filter is nearest to a band of the ETC's; several if none is clearly nearest."""
     near = sorted((m for m in magnitudes if m.distance(band) <= NEAREST), key=lambda m: m.distance(band))
     return [m for m in near if m.distance(band) < near[0].distance(band) + CLEARLY]
+
+
+def of_filter(magnitudes: Sequence[Magnitudes], passband: Passband) -> list[Magnitudes]:
+    """Return the magnitudes nearest to the middle of a passband, none if they are neither near nor inside.
+
+    There are several if they have the same wavelength, as those of two surveys.
+    """
+    low, high = passband.limits
+    away = [(abs(math.log(m.wavelength / passband.centre)), m) for m in magnitudes if m.etc_band]
+    near = [(d, m) for d, m in away if d <= NEAR_FILTER or low <= m.wavelength <= high]
+    least = min((d for d, _ in near), default=0.0)
+    return [m for d, m in near if d == least]
 
 
 def describe_nearest(magnitudes: Magnitudes, band: str) -> str:

@@ -1,4 +1,4 @@
-"""The sources of a file, whose magnitudes are those of a request's band."""
+"""The sources of a file, whose magnitudes are those of a request's filter or band."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
 from elvis_cli.model.request import Brightness
 from elvis_cli.request.files.columns import POINTER
-from elvis_cli.request.files.magnitudes import UNBANDED, Magnitudes, describe_nearest, nearest
+from elvis_cli.request.files.magnitudes import (
+    NEAREST,
+    UNBANDED,
+    Magnitudes,
+    Passband,
+    describe_nearest,
+    nearest,
+    of_filter,
+)
 from elvis_cli.request.payload import MAX_CATALOGUE_ROWS, pack_column, pack_names
+
+Units = dict[str, Any]
+"""Band and system of the magnitudes as the block has them, where they are not the target's."""
 
 
 @dataclass(slots=True)
 class SourceTable:
-    """The sources of a file; which of its magnitudes they have depends on the band of a request's brightness."""
+    """The sources of a file; a request's filter and brightness say which of its magnitudes they have."""
 
     name: str
     columns: dict[str, Any]
@@ -29,29 +39,37 @@ class SourceTable:
     file_notes: list[str]
     notes: list[str] = field(default_factory=list)
     """Assumptions behind the latest `block`."""
-    latest: tuple[tuple[str, str] | None, dict[str, Any]] | None = None
-    """Band and system of the latest `block`, and it."""
+    latest: tuple[tuple[str, str, Passband | None] | None, dict[str, Any]] | None = None
+    """Band, system and passband of the latest `block`, and it."""
 
-    def __call__(self, brightness: Brightness) -> dict[str, Any]:
+    def __call__(self, brightness: Brightness, passband: Passband | None = None) -> dict[str, Any]:
         """Return `block`: so the table may stand in the place of one where the request is not known yet."""
-        return self.block(brightness)
+        return self.block(brightness, passband)
 
-    def block(self, brightness: Brightness | None) -> dict[str, Any]:
-        """Return the block ``elvis.catalogue`` with the magnitudes of the target's band; None takes the only ones.
+    def block(self, brightness: Brightness | None, passband: Passband | None = None) -> dict[str, Any]:
+        """Return the block ``elvis.catalogue`` with the magnitudes that suit a request; None takes the only ones.
+
+        They are those nearest to the ``passband`` of its filter, or else those of the target's band.
 
         Raises
         ------
         RequestError
-            There are no magnitudes in this band, or no source that can be used.
+            There are no such magnitudes, or no source that can be used.
         """
-        key = None if brightness is None else (brightness.band, brightness.system)
+        key = None if brightness is None else (brightness.band, brightness.system, passband)
         if self.latest is None or self.latest[0] != key:
-            self.latest = key, self._packed(brightness)
+            self.latest = key, self._packed(brightness, passband)
         return dict(self.latest[1])
 
-    def _packed(self, brightness: Brightness | None) -> dict[str, Any]:
+    @property
+    def has_bands(self) -> bool:
+        """Whether the filter of a request has a say in which magnitudes are taken."""
+        return not self.chosen and all(m.band for m in self.magnitudes.values())
+
+    def _packed(self, brightness: Brightness | None, passband: Passband | None) -> dict[str, Any]:
         self.notes = list(self.file_notes)
-        mag = self._magnitudes(brightness)
+        magnitudes, units = self._magnitudes(brightness, passband)
+        mag = magnitudes.values
         columns = {**self.columns, "mag": mag}
         place = ("x", "y") if "x" in columns else ("ra", "dec")
         placed = np.isfinite(columns[place[0]]) & np.isfinite(columns[place[1]])
@@ -67,7 +85,7 @@ class SourceTable:
         if rows.size < mag.size and "id" not in columns:
             columns["id"] = np.arange(mag.size, dtype=float)
             self.notes.append(f"{self.name}: the sources are numbered by their rows, from 0")
-        block: dict[str, Any] = {}
+        block: dict[str, Any] = dict(units)
         for key, values in columns.items():
             if key in ("sed", "name"):
                 words = [values[row] for row in rows]
@@ -92,38 +110,62 @@ class SourceTable:
             raise RequestError(f"{POINTER}/mag", reason, found=names, allowed="--column mag=NAME")
         return found[0] if found else None
 
-    def _magnitudes(self, brightness: Brightness | None) -> Floats:
-        found = self._plain()
+    def _magnitudes(self, brightness: Brightness | None, passband: Passband | None) -> tuple[Magnitudes, Units]:
+        found, band = self._plain(), None if brightness is None else brightness.band
         if found is None:
-            fitting = [m for m in self.magnitudes.values() if brightness is None or m.is_in(brightness.band)]
-            if brightness is not None and not fitting:
-                fitting = nearest(list(self.magnitudes.values()), brightness.band)
-            names = ", ".join(f"{m.column} ({m.band})" for m in self.magnitudes.values())
-            if len(fitting) != 1:
-                band = "" if brightness is None else f" in the target's band {brightness.band}"
-                many = "several columns of magnitudes" if len(fitting) > 1 else "no column of magnitudes"
-                raise RequestError(
-                    f"{POINTER}/mag",
-                    f"{self.name} has {many}{band}: it has {names}",
-                    found=list(self.magnitudes),
-                    allowed="--column mag=NAME, or another /target/brightness/magband",
-                )
-            found = fitting[0]
-        if brightness and found.system and found.system.casefold() != brightness.system.casefold():
-            raise RequestError(
-                f"{POINTER}/mag",
-                f"{self.name}: column {found.column} is in {found.system} magnitudes, the target's are "
-                f"{brightness.system}",
-                found=found.system,
-                allowed=f"/target/brightness/magsys: {found.system}",
-            )
+            found, band = self._of_band(brightness, passband)
         if found.problem:
             raise RequestError(f"{POINTER}/mag", found.problem)
-        if found.column.casefold() != "mag":
-            band = "" if brightness is None else f", taken in the target's band {brightness.band} ({brightness.system})"
-            band += "" if brightness is None else describe_nearest(found, brightness.band)
-            self.notes.append(f"{self.name}: magnitudes are those of column {found.column}{band}")
-        return found.values
+        text = f"{self.name}: magnitudes are those of column {found.column}"
+        if brightness is None or band is None:
+            if found.column.casefold() != "mag":
+                self.notes.append(text)
+            return found, {}
+        system = found.system or brightness.system
+        if system.casefold() not in ("vega", "ab"):
+            raise RequestError(
+                f"{POINTER}/mag",
+                f"{self.name}: column {found.column} is in {system} magnitudes",
+                found=system,
+                allowed=["vega", "AB"],
+            )
+        if band == brightness.band and system.casefold() == brightness.system.casefold():
+            if found.column.casefold() != "mag":
+                text += f", taken in the target's band {band} ({system})"
+                self.notes.append(text + describe_nearest(found, band))
+            return found, {}
+        why = ""
+        if passband is not None and band != brightness.band:
+            why = f", nearest to {passband.name} at {passband.centre:.3g} um"
+        asked = f"not those of /target/brightness, {brightness.band} ({brightness.system})"
+        self.notes.append(f"{text}{why}, in {band} ({system}){describe_nearest(found, band)}; {asked}")
+        return found, {"magband": band, "magsys": system}
+
+    def _of_band(self, brightness: Brightness | None, passband: Passband | None) -> tuple[Magnitudes, str | None]:
+        """Return the magnitudes of a filter, or else of the target's band, and the ETC's band that they are in."""
+        every = list(self.magnitudes.values())
+        if brightness is None:
+            return self._only(every, ""), None
+        wanted = f" in the target's band {brightness.band}"
+        if passband is not None and (fitting := of_filter(every, passband)):
+            asked = [m for m in fitting if m.is_in(brightness.band)]
+            found = self._only(asked or fitting, f" near {passband.name} at {passband.centre:.3g} um")
+            stands = asked or found.distance(brightness.band) <= NEAREST
+            return found, brightness.band if stands else found.etc_band
+        fitting = [m for m in every if m.is_in(brightness.band)] or nearest(every, brightness.band)
+        return self._only(fitting, wanted), brightness.band
+
+    def _only(self, fitting: list[Magnitudes], where: str) -> Magnitudes:
+        if len(fitting) == 1:
+            return fitting[0]
+        names = ", ".join(f"{m.column} ({m.band})" for m in self.magnitudes.values())
+        many = "several columns of magnitudes" if fitting else "no column of magnitudes"
+        raise RequestError(
+            f"{POINTER}/mag",
+            f"{self.name} has {many}{where}: it has {names}",
+            found=list(self.magnitudes),
+            allowed="--column mag=NAME, or another /target/brightness/magband",
+        )
 
 
 def rows_text(count: int) -> str:

@@ -392,23 +392,14 @@ class TestMagnitudes:
         table["mag" if how == "unit" else "Kmag_AB"] = [18.0] * (units.ABmag if how == "unit" else units.mag)
         table.write(tmp_path / "stars.ecsv")
         assert both(tmp_path / "stars.ecsv", Brightness(band="K", system="AB"))[0]["mag"] == [18]
-        with pytest.raises(RequestError, match="is in AB magnitudes"):
-            both(tmp_path / "stars.ecsv")
+        block, notes = both(tmp_path / "stars.ecsv")
+        assert block["magsys"] == "AB"
+        assert "in K (AB); not those of /target/brightness, K (vega)" in notes
 
     @pytest.mark.parametrize("unit", ["Jy", "adu", "erg/s"])
     def test_fluxes_are_no_magnitudes(self, tmp_path, unit):
         with pytest.raises(RequestError, match="column mag is in"):
             both(text_file(tmp_path, f"x,y,mag [{unit}]\n0,0,16\n"))
-
-    def test_the_band_of_each_request(self, elvis, micado, tmp_path):
-        path = text_file(tmp_path, "x,y,Jmag,Kmag\n0,0,19,20\n")
-        for band, mag in (("J", 19), ("K", 20)):
-            document = micado({"target": {"brightness": {"magband": band}}})
-            done = elvis(*WINDOW, "--catalogue", str(path), stdin=json.dumps(document))
-            assert done.code == 0, done.err
-            assert f"magnitudes are those of column {band}mag" in done.err
-            with fits.open(io.BytesIO(done.out)) as hdus:
-                assert hdus["TRUTH"].data["MAG"].tolist() == [mag]
 
 
 @pytest.mark.parametrize("texts", [["mag"], ["=K"], ["magg=K"], ["mag=K", "mag=J"]])

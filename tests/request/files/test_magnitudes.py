@@ -94,8 +94,9 @@ def test_a_band_of_its_own_comes_before_the_nearest(tmp_path):
 
 @pytest.mark.parametrize(("name", "band"), [("Ks_2MASS", "K"), ("phot_g_mean_mag", "gaia_G"), ("kAperMag3", "K")])
 def test_the_system_of_a_survey(tmp_path, name, band):
-    with pytest.raises(RequestError, match="is in vega magnitudes"):
-        both(text_file(tmp_path, f"x,y,{name}\n0,0,16\n"), Brightness(band=band, system="AB"))
+    block, notes = both(text_file(tmp_path, f"x,y,{name}\n0,0,16\n"), Brightness(band=band, system="AB"))
+    assert (block["magband"], block["magsys"]) == (band, "vega")
+    assert f"in {band} (vega); not those of /target/brightness, {band} (AB)" in notes
 
 
 class TestRepeatedNames:
