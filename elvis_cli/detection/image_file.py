@@ -15,6 +15,7 @@ from elvis_cli.base.arrays import Image
 from elvis_cli.detection.apertures import INDEPENDENT, Correlation
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.request.files import guard
+from elvis_cli.request.files.coordinate_cards import readable
 from elvis_cli.request.files.errors import one_line
 
 UNSEEN = 32
@@ -44,7 +45,7 @@ class MeasuredImage:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = WCS(self.header, naxis=2)
+                found = WCS(readable(self.header), naxis=2)
         except Exception as error:  # astropy meets damaged cards with any exception there is
             raise RequestError("", f"damaged coordinates: {one_line(error)}") from None
         return found if found.has_celestial else None

@@ -12,6 +12,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.request.files.coordinate_cards import readable
 
 NODE = 32
 """Pixels between the nodes at which coordinates are computed; 2e-4 pixels is the error of HAWK-I's distortion."""
@@ -51,7 +52,7 @@ def wcs_of(header: Any) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return WCS(header, naxis=2)
+        return WCS(readable(header), naxis=2)
 
 
 def make(headers: Sequence[Any], north_up: bool = False) -> Grid:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
+from elvis_cli.request.files.coordinate_cards import readable
 from elvis_cli.request.files.errors import one_line
 
 SCALE_KEYS = {
@@ -94,7 +95,7 @@ def read(header: fits.Header, name: str, pointer: str) -> Axes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         try:
-            wcs = WCS(header)
+            wcs = WCS(readable(header))
             sky = wcs.sub(["longitude", "latitude"]) if wcs.has_celestial else None
             linear = np.asarray(wcs.pixel_scale_matrix)
         except Exception as error:  # whatever wcslib finds wrong

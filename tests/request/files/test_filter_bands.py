@@ -130,7 +130,8 @@ def test_the_setting_of_a_spectrograph(tmp_path, instrument, setting, mag):
 
 
 def test_each_request_of_a_batch_has_its_own_filter(elvis, tmp_path):
-    lines = "\n".join(seen(name, "V", elvis={"seed": seed, "date": f"2026-01-01T0{seed + 3}:00:00"}) for seed, name in enumerate(("J", "H", "Ks")))
+    dated = [(name, {"date": f"2026-01-01T0{hour}:00:00"}) for hour, name in enumerate(("J", "H", "Ks"), 3)]
+    lines = "\n".join(seen(name, "V", elvis=block) for name, block in dated)
     done = elvis("batch", *WINDOW, "-j", "1", "--catalogue", str(votable(tmp_path)), "--outdir", str(tmp_path / "raw"),
                  stdin=lines)  # fmt: skip
     assert done.code == 0, done.err
