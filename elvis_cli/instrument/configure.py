@@ -123,7 +123,14 @@ def build(
         atmosphere=Atmosphere(site, turbulence, seeing, request.sky.airmass),
         psf=psf,
         detector=detector,
-        exposure=Exposure(dit, count, timing.text("count_key"), request.elvis.exposure, detector.kind == "ir"),
+        exposure=Exposure(
+            dit,
+            count,
+            timing.text("count_key"),
+            request.elvis.exposure,
+            infrared=detector.kind == "ir",
+            dit_key=timing.text("dit_key"),
+        ),
         frame=Frame(window, chips),
         goal=goal,
         header={

@@ -18,6 +18,8 @@ class Exposure:
     number: int = 1
     """Which exposure of a series this is, from 1 (EXPNO)."""
     infrared: bool = True
+    dit_key: str = ""
+    """The ETC's name of ``dit``, e.g. DET.DIT."""
 
     @property
     def integrations(self) -> int:

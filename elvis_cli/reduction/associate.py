@@ -15,8 +15,8 @@ from typing import Any
 from elvis_cli.errors import ResourceError
 from elvis_cli.reduction.raw import RawFile, instrument_setup
 
-LINEARITY = ("DETLIN", "FLAT,LINEARITY,DETCHAR", "FLAT,LAMP,DETCHECK")
-FLATS = ("FLAT,LAMP", "FLAT", "FLAT,SKY", "FLAT,TWILIGHT", "FLAT,SCREEN")
+LINEARITY = {"DETLIN", "LINEARITY", "DETCHAR", "DETCHECK"}
+"""Words of DPR TYPE of frames of the detector's linearity, flats otherwise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,14 +95,14 @@ def associate(files: Sequence[RawFile]) -> list[FileSet]:
     """
     groups: dict[tuple[Any, ...], list[RawFile]] = {}
     for one in files:
-        if one.get("ESO DPR CATG") == "SCIENCE" and one.type == "OBJECT":
+        if one.get("ESO DPR CATG") == "SCIENCE" and kind(one) == "object":
             groups.setdefault(_set_key(one), []).append(one)
     if not groups:
         types = sorted({f"{one.get('ESO DPR CATG')} {one.type}" for one in files})
         raise ResourceError(f"no science frame: looked for DPR CATG = SCIENCE, DPR TYPE = OBJECT; there is {types}")
     standards: dict[tuple[Any, ...], list[RawFile]] = {}
     for one in files:
-        if one.type == "STD":
+        if kind(one) == "standard":
             standards.setdefault(_set_key(one), []).append(one)
     made = []
     for group in groups.values():
@@ -110,6 +110,23 @@ def associate(files: Sequence[RawFile]) -> list[FileSet]:
         each.standard = _standard(group[0], list(standards.values()), files)
         made.append(each)
     return made
+
+
+def kind(file: RawFile) -> str:
+    """Return what a raw file is, by the words of its DPR TYPE, whose order differs from instrument to instrument.
+
+    HARPS's tungsten lamp is TUN (HARPS User Manual 2.1), X-shooter's flat LAMP,FLAT and METIS's WCUOFF no dark.
+    """
+    words = file.type.split(",")
+    if LINEARITY & set(words):
+        return "linearity"
+    if set(words) <= {"BIAS", "DARK", "SKY"}:
+        return words[0].lower()
+    if "FLAT" in words or "TUN" in words:
+        return "flat"
+    if "WAVE" in words:
+        return "arc"
+    return {"STD": "standard", "OBJECT": "object", "STAR": "object"}.get(words[0], "")
 
 
 def check(files: FileSet) -> None:
@@ -160,16 +177,16 @@ def _with_calibrations(own: FileSet, files: Sequence[RawFile]) -> FileSet:
     def take(accept: Callable[[RawFile], bool]) -> list[RawFile]:
         return _nearest((one for one in files if _detector(one) == how and accept(one)), when)
 
-    own.bias = take(lambda one: one.type == "BIAS") if own.ccd else []
-    own.dark = take(lambda one: one.type == "DARK" and math.isclose(one.dit, first.dit))
-    own.flat = _same_time(take(lambda one: one.type in FLATS and setting(one) == light), first.dit)
-    own.linearity = take(lambda one: one.type in LINEARITY)
-    own.arc = take(lambda one: "WAVE" in one.type and setting(one) == light)
+    own.bias = take(lambda one: kind(one) == "bias") if own.ccd else []
+    own.dark = take(lambda one: kind(one) == "dark" and math.isclose(one.dit, first.dit))
+    own.flat = _same_time(take(lambda one: kind(one) == "flat" and setting(one) == light), first.dit)
+    own.linearity = take(lambda one: kind(one) == "linearity")
+    own.arc = take(lambda one: kind(one) == "arc" and setting(one) == light)
     if own.arc:
-        own.arc_dark = take(lambda one: one.type == "DARK" and math.isclose(one.dit, own.arc[0].dit))
-    own.sky = take(lambda one: one.type == "SKY" and setting(one) == light and math.isclose(one.dit, first.dit))
+        own.arc_dark = take(lambda one: kind(one) == "dark" and math.isclose(one.dit, own.arc[0].dit))
+    own.sky = take(lambda one: kind(one) == "sky" and setting(one) == light and math.isclose(one.dit, first.dit))
     if own.flat:
-        own.flat_dark = take(lambda one: one.type == "DARK" and math.isclose(one.dit, own.flat[0].dit))
+        own.flat_dark = take(lambda one: kind(one) == "dark" and math.isclose(one.dit, own.flat[0].dit))
     own.missing = list(_missing(own, files))
     return own
 
@@ -185,16 +202,16 @@ def _same_time(flats: Sequence[RawFile], dit: float) -> list[RawFile]:
 def _missing(own: FileSet, files: Sequence[RawFile]) -> Iterable[Missing]:
     first = own.science[0]
     if own.ccd and not own.bias:
-        yield Missing("bias", {"DPR TYPE": "BIAS", **_shape(first)}, _present(files, ("BIAS",)))
+        yield Missing("bias", {"DPR TYPE": "BIAS", **_shape(first)}, _present(files, "bias"))
     if not own.ccd and not own.dark:
         wanted = {"DPR TYPE": "DARK", "DET DIT": first.dit, **_shape(first)}
-        yield Missing("dark", wanted, _present(files, ("DARK",)))
+        yield Missing("dark", wanted, _present(files, "dark"))
     if not own.flat:
         wanted = {"DPR TYPE": "FLAT", **{key: value for key, value in setting(first) if "FILT" in key or "NX" in key}}
-        yield Missing("flat", {**wanted, **_shape(first)}, _present(files, FLATS))
+        yield Missing("flat", {**wanted, **_shape(first)}, _present(files, "flat"))
     elif not own.ccd and not own.flat_dark:
         wanted = {"DPR TYPE": "DARK", "DET DIT": own.flat[0].dit, **_shape(first)}
-        yield Missing("dark of the flats", wanted, _present(files, ("DARK",)))
+        yield Missing("dark of the flats", wanted, _present(files, "dark"))
 
 
 def _shape(file: RawFile) -> dict[str, Any]:
@@ -202,10 +219,10 @@ def _shape(file: RawFile) -> dict[str, Any]:
     return {"window": f"{x0},{y0},{nx},{ny}"}
 
 
-def _present(files: Sequence[RawFile], types: Sequence[str]) -> tuple[str, ...]:
+def _present(files: Sequence[RawFile], wanted: str) -> tuple[str, ...]:
     found: dict[str, int] = {}
     for one in files:
-        if one.type in types:
+        if kind(one) == wanted:
             filters = " ".join(value for key, value in setting(one) if "FILT" in key or "NXFW" in key)
             words = f"{one.get('INSTRUME')} {one.type}, DIT {one.dit:g} s, {filters}, window {_shape(one)['window']}"
             found[words] = found.get(words, 0) + 1

@@ -47,7 +47,9 @@ class Strip:
     s: Floats
     """arcsec along the aperture, of each pixel."""
     scale: float
-    """arcsec on a pixel, along the aperture."""
+    """arcsec of a row's pixel, along the aperture."""
+    pixel: float
+    """arcsec on the length of a pixel along the aperture, which may be tilted against the rows."""
     line_width: float
     """Pixels: FWHM of a line."""
     on_chip: NDArray[np.bool_]
@@ -189,7 +191,8 @@ def _strip(
     s = _through(place, np.broadcast_to(nodes[:, None], place.shape), across)
     light = _through(place, waves, across)
     scale = float(np.median(slit.length / np.abs(place[2] - place[0])))
-    return Strip(trace.order, trace.aperture + 1, slit, row, column, light, s, scale, 0.0, ~outside)
+    pixel = float(np.median(slit.length / np.hypot(columns[2] - columns[0], rows[2] - rows[0])))
+    return Strip(trace.order, trace.aperture + 1, slit, row, column, light, s, scale, pixel, 0.0, ~outside)
 
 
 def _through(x: Floats, y: Floats, at: NDArray[Any]) -> Floats:

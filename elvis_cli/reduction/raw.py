@@ -26,7 +26,7 @@ class RawFile:
     chips: tuple[str, ...]
     """EXTNAME of the extensions with pixels."""
     windows: tuple[tuple[int, ...], ...] = field(repr=False)
-    """Columns, rows, first column and row of each of them."""
+    """Columns and rows with light, first column and row of each of them."""
 
     def get(self, keyword: str, default: Any = None) -> Any:
         """Return a value of the primary header; ``keyword`` is without HIERARCH ("ESO DET DIT")."""
@@ -53,10 +53,15 @@ class RawFile:
         return int(self.get("ESO DET NDIT", 1))
 
     def read(self, chip: str) -> tuple[Image, Any]:
-        """Return the pixels (ADU, float32) and the header of one chip."""
+        """Return the pixels with light (ADU, float32) and the header of one chip, pre- and overscans cut."""
         with guard.opened(self.source) as hdus:
             hdu = hdus[chip]
-            return np.ascontiguousarray(hdu.data, dtype=np.float32), hdu.header.copy()
+            header = hdu.header.copy()
+            rows, columns = _light(header, self.header)
+            if "CRPIX1" in header:
+                header["CRPIX1"] -= columns.start
+                header["CRPIX2"] -= rows.start
+            return np.ascontiguousarray(hdu.data[rows, columns], dtype=np.float32), header
 
 
 def open_all(sources: Sequence[Path | bytes]) -> list[RawFile]:
@@ -82,7 +87,7 @@ def _open(source: Path | bytes) -> RawFile:
         primary = hdus[0].header.copy()
         frames = [hdu for hdu in hdus if _is_frame(hdu)]
         chips = tuple(str(hdu.name) for hdu in frames)
-        windows = tuple(_window(hdu.header) for hdu in frames)
+        windows = tuple(_window(hdu.header, primary) for hdu in frames)
     if not chips:
         raise ResourceError(f"{shown} has no raw frame: no image extension with BUNIT adu", path=shown)
     name = primary.get("ARCFILE") or (source.name if isinstance(source, Path) else "")
@@ -95,11 +100,37 @@ def _is_frame(hdu: Any) -> bool:
     return hdu.is_image and header.get("NAXIS") == 2 and "ESO DET WIN1 NX" in header and "BUNIT" in header
 
 
-def _window(header: Any) -> tuple[int, ...]:
+def _window(header: Any, primary: Any) -> tuple[int, ...]:
+    rows, columns = _light(header, primary)
     return (
-        *(int(header[key]) for key in ("NAXIS1", "NAXIS2")),
+        columns.stop - columns.start,
+        rows.stop - rows.start,
         *(int(header[f"ESO DET WIN1 {key}"]) for key in ("STRX", "STRY")),
     )
+
+
+def _light(header: Any, primary: Any) -> tuple[slice, slice]:
+    """Return the rows and columns of a frame that see light: what is beyond the window are pre- and overscans.
+
+    Raises
+    ------
+    ResourceError
+        The frame is larger than its window, by other numbers than those of the scans in ESO DET OUT1.
+    """
+    slices = []
+    for axis, name in ((2, "Y"), (1, "X")):
+        size, lit = int(header[f"NAXIS{axis}"]), int(header[f"ESO DET WIN1 N{name}"])
+        card = f"ESO DET OUT1 PRSC{name}", f"ESO DET OUT1 OVSC{name}"
+        before, after = (int(header.get(key, primary.get(key, 0))) for key in card)
+        if before + after == 0 or size == lit:
+            before, lit = 0, size
+        elif size != before + lit + after:
+            raise ResourceError(
+                f"{header.get('EXTNAME', 'a frame')}: {size} pixels along {name} are not the {lit} of DET WIN1 N{name}, "
+                f"{before} of DET OUT1 PRSC{name} and {after} of OVSC{name}",
+            )
+        slices.append(slice(before, before + lit))
+    return slices[0], slices[1]
 
 
 def instrument_setup(file: RawFile) -> Iterator[tuple[str, str]]:

@@ -97,19 +97,11 @@ class _Clock:
         return start.isoformat(timespec="milliseconds")
 
 
-def _keys(ready: pipeline.PreparedExposure) -> tuple[str, str]:
-    """Return the keys of ``timesnr`` of integration time and number."""
-    from elvis_cli.instrument import registry
-
-    example = registry.load(ready.request.instrument).example(ready.setup.mode)
-    time, count = example["timesnr"]
-    return time, count
-
-
 def _timed(document: Document, ready: pipeline.PreparedExposure, dit: float, count: int) -> Document:
     """Return a document with a number of integrations; keys of a requested signal-to-noise ratio go."""
     made = copy.deepcopy(document)
-    made["timesnr"] = dict(zip(_keys(ready), (dit, count), strict=True))
+    exposure = ready.setup.exposure
+    made["timesnr"] = {exposure.dit_key: dit, exposure.count_key: count}
     return made
 
 

@@ -78,21 +78,13 @@ def is_spectrum(file: RawFile) -> bool:
 
 
 def check_kind(setup: Setup) -> None:
-    """Raise ResourceError for spectrographs that are not reduced: without one slit, or read out with scans beside it.
-
-    Pre- and overscans move the spectra on the raw frame, which the layout does not know.
-    """
+    """Raise ResourceError for spectrographs that are not reduced: those without one slit."""
     graph = setup.spectrograph
     assert graph is not None
     if len(graph.apertures) > 1 or graph.apertures[0].fibre:
         raise ResourceError(
             f"{setup.instrument} {setup.mode}: one slit is reduced; cubes, masks, slicers and fibres not yet",
             allowed="modes with one slit",
-        )
-    if any(one.prescan or one.overscan for one in setup.detector.quadrants):
-        raise ResourceError(
-            f"{setup.instrument} {setup.mode}: spectra with pre- and overscans are not reduced yet",
-            allowed="detectors without scans",
         )
 
 
@@ -218,7 +210,7 @@ def _extracted(
                 pixels = replace(pixels, sci=pixels.sci - sky, var=_without_own(pixels, sky))
         else:
             way = "exposures"
-        radius = strip.scale * options.aperture / 2 if options.aperture else RADIUS * place.fwhm
+        radius = strip.pixel * options.aperture / 2 if options.aperture else RADIUS * place.fwhm
         one = extract.extract(strip, pixels, sky, place, radius)
         if chip.lamps:
             one.blaze = chip.lamps[number]
