@@ -20,6 +20,8 @@ BLOCKS = 16
 """Parts of a strip in which the object's place is measured."""
 PROFILE_ROWS = 128
 """Rows over which the profile is taken to be the same."""
+FLUX_ROWS = 15
+"""Rows of the running median of the light from which the profile is measured first."""
 REJECT = 5.0
 """Sigma beyond which a pixel is not of the object."""
 PASSES = 6
@@ -35,7 +37,7 @@ LOST = 0.5
 
 @dataclass(slots=True, eq=False)
 class Pixels:
-    """A strip's pixels: electron/s, their variance without the object, and which are good, each (n, m)."""
+    """A strip's pixels: electron/s, their variance without the light in ``sci``, and which are good, each (n, m)."""
 
     sci: Floats
     var: Floats
@@ -209,7 +211,8 @@ def sky_beside(strip: Strip, pixels: Pixels, object_: Mask) -> Floats | None:
 
 def _row_means(strip: Strip, pixels: Pixels, usable: Mask) -> Floats:
     """Return the sky of each row: a straight line along the slit, without what is 5 sigma off."""
-    keep = usable.copy()
+    rows = np.broadcast_to(np.arange(strip.row.size)[:, None], usable.shape)
+    keep = _near_median(pixels, usable, rows, slopes=False)
     x = (strip.s - strip.slit.offset) / strip.slit.length
     x = np.where(np.abs(x) < 10, x, 0.0)
     model = np.zeros_like(pixels.sci)
@@ -237,19 +240,36 @@ def _spline_sky(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
 
 
 def _near_sky(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
-    keep, model = usable.copy(), np.zeros_like(pixels.sci)
+    model = np.zeros_like(pixels.sci)
     low = float(position[usable].min())
     x = np.clip(position - low, 0.0, position[usable].max() - low)
     knot = np.floor(x).astype(np.int64)
     t = x - knot
     basis = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6.0
     count = int(knot.max()) + 4
+    keep = _near_median(pixels, usable, knot, slopes=True)
     for _ in range(3):
         w = 1.0 / (pixels.var[keep] + np.abs(model[keep]) / pixels.seconds + 1e-30)
         coefficients = _least_squares(basis[:, keep], knot[keep], pixels.sci[keep], w, count)
         model = sum(b * coefficients[knot + n] for n, b in enumerate(basis))
         keep = usable & (np.abs(pixels.sci - model) <= REJECT * np.sqrt(pixels.var + np.abs(model) / pixels.seconds))
     return np.asarray(model)
+
+
+def _near_median(pixels: Pixels, usable: Mask, group: NDArray[np.int64], *, slopes: bool) -> Mask:
+    """Return which usable pixels (n, m) are near the median of their ``group``: cosmic rays would pull a mean of all.
+
+    With ``slopes`` the light changes within a group as it does between its neighbours.
+    """
+    which, values = group[usable], pixels.sci[usable]
+    middle = group_medians(values, which, int(group.max()) + 1)
+    spread = np.zeros(middle.size)
+    if slopes and middle.size > 2:
+        spread[1:-1] = np.maximum(np.abs(np.diff(middle)[1:]), np.abs(np.diff(middle)[:-1]))
+    noise = np.sqrt(pixels.var[usable] + np.maximum(middle, 0.0)[which] / pixels.seconds)
+    keep = np.zeros_like(usable)
+    keep[usable] = np.abs(values - middle[which]) <= REJECT * noise + spread[which]
+    return keep
 
 
 def _least_squares(basis: Floats, knot: NDArray[np.int64], y: Floats, w: Floats, count: int) -> Floats:
@@ -277,10 +297,18 @@ def box_weights(strip: Strip, s: Floats, radius: float) -> Floats:
 
 def profile(strip: Strip, pixels: Pixels, s: Floats, radius: float) -> Floats:
     """Return the share (n, m) of each pixel in the object's light within ``radius``: smooth along the dispersion."""
+    from scipy.ndimage import median_filter
+
     x = (strip.s - s[:, None]) / strip.scale
     window = np.abs(x) <= radius / strip.scale + 0.5
     total = np.where(window & pixels.good, pixels.sci, 0.0).sum(axis=1)
-    n = strip.row.size
+    shares = _shares(x, pixels, window, median_filter(total, FLUX_ROWS, mode="nearest"))
+    return _shares(x, pixels, window, optimal(pixels, shares)[0])
+
+
+def _shares(x: Floats, pixels: Pixels, window: Mask, total: Floats) -> Floats:
+    """Return the shares (n, m) of pixels at ``x`` from the object in the light ``total`` (n,) of their rows."""
+    n = total.size
     shares = np.zeros_like(pixels.sci)
     step = PROFILE_ROWS
     for start in range(0, n, step):
@@ -292,35 +320,44 @@ def profile(strip: Strip, pixels: Pixels, s: Floats, radius: float) -> Floats:
             continue
         phase = (x[rows] - np.round(x[rows]))[use]
         fine = np.mean(np.histogram(phase, 4, (-0.5, 0.5))[0] > 0.1 * phase.size / 4) > 0.8
-        shares[own] = _smooth_profile(x[rows], pixels.sci[rows], total[rows], use, x[own], 0.5 if fine else 1.0)
+        light = np.broadcast_to(total[rows, None], use.shape)[use]
+        part = Pixels(pixels.sci[rows][use], pixels.var[rows][use], use, pixels.seconds)
+        shares[own] = _smooth_profile(x[rows][use], part, light, x[own], 0.5 if fine else 1.0)
     shares = np.where(window, np.maximum(shares, 0.0), 0.0)
     norm = shares.sum(axis=1)
     return np.asarray(shares / np.where(norm > 0, norm, 1.0)[:, None])
 
 
-def _smooth_profile(x: Floats, sci: Floats, total: Floats, use: Mask, at: Floats, step: float) -> Floats:
-    """Return the mean of light over the row's light against ``x`` (pixels), at other places."""
+def _smooth_profile(x: Floats, pixels: Pixels, total: Floats, at: Floats, step: float) -> Floats:
+    """Return the mean of light over the row's light ``total`` against ``x`` (pixels), at other places."""
     from scipy.interpolate import PchipInterpolator
 
-    flat, share = x[use], (sci / np.where(total > 0, total, np.inf)[:, None])[use]
-    weight = np.broadcast_to(np.maximum(total, 0.0)[:, None], x.shape)[use] ** 2
-    low = np.floor(flat.min() / step)
-    which = np.floor(flat / step - low + (0.5 if step == 1.0 else 0.0)).astype(int)
+    share, weight = pixels.sci / total, np.square(total)
+    which = np.floor(x / step - np.floor(x.min() / step) + (0.5 if step == 1.0 else 0.0)).astype(int)
     count = int(which.max()) + 1
-    keep = np.ones(flat.size, bool)
-    mean = np.zeros(count)
+    bright = total >= 0.5 * np.percentile(total, 90)
+    mean = group_medians(share[bright], which[bright], count)
+    keep = np.ones(x.size, bool)
     for _ in range(4):
+        # what a cosmic ray adds is no share of the object's light
+        model = np.maximum(mean[which], 0.0) * total
+        keep = np.abs(pixels.sci - model) <= REJECT * np.sqrt(pixels.var + model / pixels.seconds) + 0.1 * model
         norm = np.bincount(which, weight * keep, count)
-        safe = np.where(norm > 0, norm, 1.0)
-        mean = np.bincount(which, weight * share * keep, count) / safe
-        spread = np.sqrt(np.bincount(which, weight * (share - mean[which]) ** 2 * keep, count) / safe)
-        keep = np.abs(share - mean[which]) <= 4.0 * spread[which] + 1e-12
-    seen = np.bincount(which, weight * keep, count) > 0
-    place = np.bincount(which, weight * flat * keep, count)[seen] / np.bincount(which, weight * keep, count)[seen]
+        mean = np.bincount(which, weight * share * keep, count) / np.where(norm > 0, norm, 1.0)
+    seen = norm > 0
+    place = np.bincount(which, weight * x * keep, count)[seen] / norm[seen]
     if place.size < 2:
         return np.zeros_like(at)
     smooth = PchipInterpolator(place, mean[seen], extrapolate=False)
     return np.nan_to_num(smooth(np.clip(at, place[0], place[-1])))
+
+
+def group_medians(values: Floats, which: NDArray[np.int64], count: int) -> Floats:
+    """Return the medians (count,) of the values of each group, the upper of two middle ones; 0 of none."""
+    order = np.lexsort((values, which))
+    size = np.bincount(which, minlength=count)
+    first = np.cumsum(size) - size
+    return np.where(size > 0, values[order][np.minimum(first + size // 2, values.size - 1)], 0.0)
 
 
 def optimal(pixels: Pixels, shares: Floats) -> tuple[Floats, Floats, Mask, int]:

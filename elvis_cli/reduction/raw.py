@@ -126,7 +126,7 @@ def _light(header: Any, primary: Any) -> tuple[slice, slice]:
             before, lit = 0, size
         elif size != before + lit + after:
             raise ResourceError(
-                f"{header.get('EXTNAME', 'a frame')}: {size} pixels along {name} are not the {lit} of DET WIN1 N{name}, "
+                f"{header.get('EXTNAME', 'a frame')}: {size} pixels along {name} are not {lit} of DET WIN1 N{name}, "
                 f"{before} of DET OUT1 PRSC{name} and {after} of OVSC{name}",
             )
         slices.append(slice(before, before + lit))

@@ -207,7 +207,7 @@ def _extracted(
                 beside = extract.sky_beside(strip, pixels, masked)
             if beside is not None:
                 sky, way = beside, "slit"
-                pixels = replace(pixels, sci=pixels.sci - sky, var=_without_own(pixels, sky))
+                pixels = replace(pixels, sci=pixels.sci - sky, var=pixels.var + np.maximum(sky, 0.0) / pixels.seconds)
         else:
             way = "exposures"
         radius = strip.pixel * options.aperture / 2 if options.aperture else RADIUS * place.fwhm
@@ -239,20 +239,17 @@ def _check_nods(files: FileSet, strip: Strip, frames: Sequence[Frame], backgroun
 
 
 def _pixels(strip: Strip, stack: Frame, background: Frame | None, seconds: float) -> tuple[Pixels, Floats]:
-    """Return a strip's pixels with the sky of sky exposures taken away, and that sky (n, m)."""
+    """Return a strip's pixels with the sky of sky exposures taken away, and that sky (n, m).
+
+    Their variance is that of the dark pixels: what noise adds to a pixel is no guess of the light there, and weights
+    that follow it favour the faint.
+    """
     sci, var, good = (np.asarray(strip.cut(each)) for each in (stack.sci, stack.var, stack.good))
     sci, var = sci.astype(float), var.astype(float)
+    var = np.maximum(var - np.maximum(sci, 0.0) / seconds, 0.0)
     sky = np.zeros_like(sci)
     if background is not None:
         sky = strip.cut(background.sci).astype(float)
-        sci, var = sci - sky, var + strip.cut(background.var)
+        sci, var = sci - sky, var + np.maximum(sky, 0.0) / seconds + strip.cut(background.var)
         good = good & strip.cut(background.good)
     return Pixels(sci, var, good & strip.inside, seconds), sky
-
-
-def _without_own(pixels: Pixels, sky: Floats) -> Floats:
-    """Return the variance of the pixels had they the sky alone: what they have of their own flux is no guess of it."""
-    return np.asarray(
-        np.maximum(pixels.var - np.maximum(pixels.sci, 0.0) / pixels.seconds, 0.0)
-        + np.maximum(sky, 0.0) / pixels.seconds
-    )

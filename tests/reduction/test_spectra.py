@@ -140,9 +140,7 @@ def test_the_order_of_the_files_does_not_matter(night, product):
     np.testing.assert_array_equal(again.merged.flux, product.merged.flux)
 
 
-@pytest.mark.parametrize(
-    ("instrument", "mode"), [("eris", "ifs_noao"), ("harps", "unique"), ("fors", "mxu"), ("xshooter", "slit")]
-)
+@pytest.mark.parametrize(("instrument", "mode"), [("eris", "ifs_noao"), ("harps", "unique"), ("fors", "mxu")])
 def test_what_is_not_reduced_yet_is_refused(instrument, mode):
     result = run("--product", "reduced", stdin=json.dumps(registry.load(instrument).example(mode)))
     assert (result.code, result.out) == (69, b"")
@@ -182,3 +180,21 @@ def test_nods_are_not_averaged(night):
     assert len(files.science) == 2
     with pytest.raises(ResourceError, match="nod along the slit"):
         spectra.reduce(files, spectra.SpectrumOptions())
+
+
+def test_scans_are_cut():
+    """A flat of X-shooter's UVB arm has 48 columns of prescan and overscan; a map has none."""
+    document = registry.load("xshooter").example("slit")
+    document["elvis"] = {"arm": "uvb", "calibration": "flat", "window": {"x0": 600, "y0": 1000, "nx": 400, "ny": 300}}
+    (file,) = raw.open_all([run("--seed", "1", stdin=json.dumps(document)).out])
+    assert file.windows == ((400, 300, 601, 1001),)
+    image = file.read("UVB")[0] - 1000.0
+    assert image.shape == (300, 400)
+    chip = layout.of_chip(layout.configure(file), "UVB", file.windows[0])
+    assert chip.strips
+    turned = chip.turn(image)
+    lit = np.zeros(turned.shape, bool)
+    for strip in chip.strips:
+        rows = np.broadcast_to(strip.row[:, None], strip.column.shape)
+        lit[rows[strip.inside], strip.column[strip.inside]] = True
+    assert np.median(turned[~lit]) < 0.05 * np.median(turned[lit])
