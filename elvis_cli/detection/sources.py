@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.parallel import gather
 from elvis_cli.detection.apertures import INDEPENDENT, Correlation
 
 FWHM = 2.0 * (2.0 * np.log(2.0)) ** 0.5
@@ -47,13 +48,11 @@ def find(
     is a local maximum within one FWHM. ``correlation`` is taken at the circle that has as many pixels as the filter.
     """
     sigma = filter_sigma(fwhm)
-    weight = good.astype(np.float32)
-    clean = np.where(good, image, np.float32(0.0))
-    smooth = filtered(clean, fwhm)
+    clean, var = (np.where(good, each, np.float32(0.0)) for each in (image, np.square(err)))
+    smooth, noise, weight = gather(lambda each: filtered(each, fwhm), (clean, var, good.astype(np.float32)))
     # sum of the kernel's squares: 1 / (4 pi sigma2)
-    noise = np.sqrt(ndimage.gaussian_filter(np.where(good, np.square(err), np.float32(0.0)), sigma, truncate=4.0))
-    noise = noise * np.float32(correlation.at(2.0 * sigma) / (2.0 * sigma * np.sqrt(np.pi)))
-    covered = ndimage.gaussian_filter(weight, sigma, truncate=4.0) > 0.5
+    noise = np.sqrt(noise) * np.float32(correlation.at(2.0 * sigma) / (2.0 * sigma * np.sqrt(np.pi)))
+    covered = weight > 0.5
     ratio = np.divide(smooth, noise, out=np.zeros_like(smooth), where=(noise > 0) & covered)
     size = 2 * max(round(fwhm / 2), 1) + 1
     peak = (ratio >= threshold) & (smooth == ndimage.maximum_filter(smooth, size=size, mode="nearest"))

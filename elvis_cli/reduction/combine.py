@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.parallel import for_rows, gather
 from elvis_cli.reduction.frame import COSMIC_RAY, NO_DATA, Flags, Frame
 from elvis_cli.reduction.grid import Grid, PixelMap
 
@@ -21,6 +22,8 @@ MIN_DITHERS = 3
 """Exposures from which on cosmic rays are told by the median of the others."""
 UNSEEN = NO_DATA
 """Flags of a combination whose pixels have no value; the others say what was left out of it."""
+BAND = 256
+"""Rows of a grid that one thread fills at once."""
 CR_SIGMA = 5.0
 CR_GRADIENT = 1.2
 """Times the local gradient of the median that a pixel may differ from it."""
@@ -56,29 +59,51 @@ class Drizzled:
 def drizzle(
     exposures: Sequence[Drizzled], shape: tuple[int, int], kernel: str, pixfrac: float
 ) -> tuple[Image, Image, Image]:
-    """Return mean, variance and weight (of the heaviest exposure's) of exposures on a grid of ``shape`` (ny, nx)."""
+    """Return mean, variance and weight (of the heaviest exposure's) of exposures on a grid of ``shape`` (ny, nx).
+
+    Surface brightness is what is kept: flux a pixel becomes flux a pixel of the grid.
+    """
+    if kernel == "lanczos3":
+        return _lanczos(exposures, shape, pixfrac)
     from drizzle.resample import Drizzle
 
     most = max(each.weight for each in exposures)
     out = Drizzle(kernel=kernel, out_shape=shape, fillval="0.0", disable_ctx=True)
     for each in exposures:
-        sci, var, place = each.sci, each.var, each.place
-        if place.area is not None:  # drizzle keeps surface brightness: flux a pixel becomes flux a pixel of the grid
-            sci, var = sci / place.area, var / place.area**2
+        places, area = each.place.all()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that lanczos3 does not conserve flux: normalised by its weights it does
+            warnings.simplefilter("ignore")  # that lanczos2 does not conserve flux: normalised by its weights it does
             out.add_image(
-                data=sci,
+                data=each.sci / area,
                 exptime=1.0,
-                pixmap=place.pixels,
-                data2=var,
+                pixmap=places,
+                data2=each.var / area**2,
                 weight_map=np.where(each.good, np.float32(each.weight / most), np.float32(0.0)),
-                pixel_scale_ratio=place.ratio,
+                pixel_scale_ratio=each.place.ratio,
                 pixfrac=pixfrac,
                 in_units="cps",
             )
     var2 = out.out_img2[0] if isinstance(out.out_img2, list) else out.out_img2
     return np.asarray(out.out_img), np.asarray(var2), np.asarray(out.out_wht, np.float32)
+
+
+def _lanczos(exposures: Sequence[Drizzled], shape: tuple[int, int], pixfrac: float) -> tuple[Image, Image, Image]:
+    """Return what `drizzle` returns, by a kernel of ours: a tenth of the time, on all threads."""
+    from elvis_cli.kernels import drizzle as kernels
+
+    most, kernel = max(each.weight for each in exposures), kernels.table()
+    sums = np.zeros((3, *shape), np.float32)
+    lines = [each.place.rows() for each in exposures]
+
+    def add(_: int, rows: slice) -> None:
+        for each, line in zip(exposures, lines, strict=True):
+            weight, stretch = each.weight / most, each.place.ratio / pixfrac
+            own = each.sci, each.var, each.good, weight, *each.place.nodes, line, stretch, kernel
+            kernels.lanczos(*own, rows.start, rows.stop, sums)
+
+    for_rows(shape[0], add, BAND)
+    total = np.where(sums[2] > 1e-6, sums[2], np.float32(np.inf))
+    return sums[0] / total, sums[1] / total**2, sums[2]
 
 
 def combine(
@@ -97,12 +122,13 @@ def combine(
     flags, lost = np.zeros(grid.shape, np.uint32), np.zeros(grid.shape, np.float32)
     exposures = []
     for n, (frame, place) in enumerate(zip(frames, maps, strict=True)):
-        bad = np.flatnonzero(frame.dq)
-        _flag(flags, place.pixels.reshape(-1, 2)[bad], frame.dq.reshape(-1)[bad])
+        y, x = np.nonzero(frame.dq)
+        _flag(flags, place.at(x, y), frame.dq[y, x])
         good = frame.good
         if filled is not None:
             good |= filled[n]
-            x, y, inside = _nearest(place.pixels[filled[n]], grid.shape)
+            y, x = np.nonzero(filled[n])
+            x, y, inside = _nearest(place.at(x, y), grid.shape)
             np.add.at(lost, (y[inside], x[inside]), frame.weight / most)
         exposures.append(Drizzled(frame.sci, frame.var, good, frame.weight, place))
     image, var, weight = drizzle(exposures, grid.shape, kernel, pixfrac)
@@ -136,43 +162,41 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap], grid: Gr
     """
     if len(frames) < MIN_DITHERS:
         return 0
-    from drizzle.resample import Drizzle, blot_image
+    from elvis_cli.kernels import drizzle as kernels
 
-    singles = []
-    for frame, place in zip(frames, maps, strict=True):
-        one = Drizzle(kernel="turbo", out_shape=grid.shape, fillval="NaN", disable_ctx=True)
-        one.add_image(
-            data=frame.sci if place.area is None else frame.sci / place.area,
-            exptime=1.0,
-            pixmap=place.pixels,
-            weight_map=frame.good.astype(np.float32),
-            pixel_scale_ratio=place.ratio,
-            in_units="cps",
-        )
-        singles.append(np.asarray(one.out_img, np.float32))
-    middle = _median(singles)
-    found = 0
-    for frame, place in zip(frames, maps, strict=True):
-        model = blot_image(middle, place.pixels, interp="linear")
-        if place.area is not None:
-            model = model * place.area
+    def single(n: int) -> Image:
+        sums = np.zeros((2, *grid.shape), np.float32)
+        kernels.squares(frames[n].sci, frames[n].good, *maps[n].nodes, 1.0 / maps[n].ratio, sums)
+        alone = np.full(grid.shape, np.nan, np.float32)
+        np.divide(sums[0], sums[1], out=alone, where=sums[1] > 0)
+        return alone
+
+    middle = _median(gather(single, range(len(frames))))
+
+    def flag(n: int) -> int:
+        frame, model = frames[n], np.empty(frames[n].sci.shape, np.float32)
+        kernels.blot(middle, *maps[n].nodes, model)
         gradient = np.maximum(*(np.abs(np.gradient(model, axis=axis)) for axis in (0, 1)))
-        hit = frame.sci - model > CR_SIGMA * np.sqrt(frame.var) + CR_GRADIENT * gradient
+        hit = frame.sci - model > np.float32(CR_SIGMA) * np.sqrt(frame.var) + np.float32(CR_GRADIENT) * gradient
         hit &= frame.good
         frame.dq[hit] |= np.uint32(COSMIC_RAY)
-        found += int(hit.sum())
-    return found
+        return int(hit.sum())
+
+    return sum(gather(flag, range(len(frames))))
 
 
 def _median(images: Sequence[Image]) -> Image:
     """Return the median of the finite values; 0 where there are fewer than two."""
     shape = images[0].shape
     out = np.zeros(shape, np.float32)
-    for y in range(0, shape[0], 256):
-        part = np.stack([image[y : y + 256] for image in images])
+
+    def fill(_: int, rows: slice) -> None:
+        part = np.stack([image[rows] for image in images])
         part.sort(axis=0)  # NaN last
         n = np.isfinite(part).sum(axis=0)
         lower = np.take_along_axis(part, np.maximum((n - 1) // 2, 0)[None], axis=0)[0]
         upper = np.take_along_axis(part, np.minimum(n // 2, len(images) - 1)[None], axis=0)[0]
-        out[y : y + 256] = np.where(n >= 2, (lower + upper) / 2, 0.0)
+        out[rows] = np.where(n >= 2, (lower + upper) / 2, 0.0)
+
+    for_rows(shape[0], fill, BAND)
     return out

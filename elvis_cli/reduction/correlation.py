@@ -80,7 +80,7 @@ def _covariance(frames: Sequence[Frame], maps: Sequence[PixelMap], grid: Grid, k
 
 def _common(maps: Sequence[PixelMap], grid: Grid) -> tuple[Floats, Floats]:
     """Return two corners (x, y) of what all exposures see of a grid; of the whole grid if that is nothing."""
-    corners = [place.pixels[[0, 0, -1, -1], [0, -1, 0, -1]] for place in maps]
+    corners = [place.places[[0, 0, -1, -1], [0, -1, 0, -1]] for place in maps]
     low = np.max([each.min(axis=0) for each in corners], axis=0)
     high = np.min([each.max(axis=0) for each in corners], axis=0)
     return (low, high) if np.all(high - low > SPACING) else (np.zeros(2), np.array(grid.shape[::-1], float))
@@ -99,7 +99,5 @@ def _lit(frame: Frame, place: PixelMap, corner: Floats, at: Floats, side: int) -
     column, row = np.rint(inverse(place, at + corner) - (x0, y0)).astype(int).T
     inside = (column >= 0) & (row >= 0) & (column < x1 - x0) & (row < y1 - y0)
     sci[row[inside], column[inside]] = frame.weight**-0.5
-    cut = (slice(y0, y1), slice(x0, x1))
-    area = None if place.area is None else place.area[cut]
-    pixels = np.ascontiguousarray(place.pixels[cut] - corner)
-    return Drizzled(sci, np.ones_like(sci), np.ones(sci.shape, bool), frame.weight, PixelMap(pixels, place.ratio, area))
+    place = place.cut(x0, y0, sci.shape, corner)
+    return Drizzled(sci, np.ones_like(sci), np.ones(sci.shape, bool), frame.weight, place)

@@ -108,36 +108,74 @@ def _edges(header: Any, target: Any) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PixelMap:
-    """Where the pixels of an exposure fall on a grid: (ny, nx, 2), x and y from 0."""
+    """Where the pixels of an exposure fall on a grid, bilinear between nodes."""
 
-    pixels: NDArray[np.float64]
-    ratio: float
-    """Side of a pixel of the grid in pixels of the exposure, at the middle."""
-    area: NDArray[np.float32] | None
-    """Area of each pixel on the grid; None where it is the same to 1e-6."""
+    x: Floats
+    """Columns of the nodes (k,), pixels from 0, evenly spaced."""
+    y: Floats
+    """Rows of the nodes (l,)."""
+    places: Floats
+    """x and y on the grid of the nodes, (l, k, 2)."""
+    area: Floats
+    """Area of a pixel on the grid at the nodes, (l, k, 1)."""
+    shape: tuple[int, int]
+    """Rows and columns of the exposure."""
+
+    @property
+    def ratio(self) -> float:
+        """Side of a pixel of the grid in pixels of the exposure, at the middle."""
+        return 1.0 / math.sqrt(float(self.area[self.area.shape[0] // 2, self.area.shape[1] // 2, 0]))
+
+    @property
+    def nodes(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Places and areas at the nodes, the first node and the steps to the next (x, y), as the kernels take them."""
+        origin, step = np.array([self.x[0], self.y[0]]), np.array([self.x[1] - self.x[0], self.y[1] - self.y[0]])
+        return self.places, self.area, origin, step
+
+    def at(self, x: NDArray[Any], y: NDArray[Any]) -> Floats:
+        """Return the places (n, 2) on the grid of places in the exposure, pixels from 0."""
+        return self._between(self.places, x, y)
+
+    def area_at(self, x: NDArray[Any], y: NDArray[Any]) -> Floats:
+        """Return the areas (n,) on the grid of pixels of the exposure."""
+        return self._between(self.area, x, y)[:, 0]
+
+    def _between(self, nodes: Floats, x: NDArray[Any], y: NDArray[Any]) -> Floats:
+        u, v = (
+            (np.asarray(x) - self.x[0]) / (self.x[1] - self.x[0]),
+            (np.asarray(y) - self.y[0]) / (self.y[1] - self.y[0]),
+        )
+        k = np.clip(u.astype(np.int64), 0, len(self.x) - 2)
+        m = np.clip(v.astype(np.int64), 0, len(self.y) - 2)
+        s, t = (u - k)[:, None], (v - m)[:, None]
+        low = nodes[m, k] * (1 - s) + nodes[m, k + 1] * s
+        return np.asarray(low * (1 - t) + (nodes[m + 1, k] * (1 - s) + nodes[m + 1, k + 1] * s) * t)
+
+    def all(self) -> tuple[Floats, NDArray[np.float32]]:
+        """Return the places (ny, nx, 2) and areas (ny, nx) of all pixels."""
+        y, x = (each.ravel() for each in np.indices(self.shape))
+        return self.at(x, y).reshape(*self.shape, 2), self.area_at(x, y).reshape(self.shape).astype(np.float32)
+
+    def rows(self) -> Floats:
+        """Return the lowest and highest y on the grid of each row of the exposure, (ny, 2)."""
+        edges = np.stack([np.interp(np.arange(self.shape[0]), self.y, column) for column in self.places[..., 1].T])
+        return np.stack([edges.min(axis=0), edges.max(axis=0)], axis=1)
+
+    def cut(self, x0: int, y0: int, shape: tuple[int, int], corner: Floats) -> PixelMap:
+        """Return the map of a part of the exposure onto a part of the grid whose first pixel is ``corner`` (x, y)."""
+        return PixelMap(self.x - x0, self.y - y0, self.places - corner, self.area, shape)
 
 
-def pixel_map(header: Any, grid: Grid, shift: tuple[float, float] = (0.0, 0.0)) -> PixelMap:
-    """Return the map of an exposure; ``shift`` (pixels of the grid) is added to it."""
+def pixel_map(header: Any, grid: Grid) -> PixelMap:
+    """Return the map of an exposure."""
     nx, ny = int(header["NAXIS1"]), int(header["NAXIS2"])
     x = np.linspace(0, nx - 1, max(nx // NODE, 1) + 1)
     y = np.linspace(0, ny - 1, max(ny // NODE, 1) + 1)
     mesh = np.meshgrid(x, y)
     places = grid.wcs.all_world2pix(*wcs_of(header).all_pix2world(mesh[0].ravel(), mesh[1].ravel(), 0), 0)
-    nodes = [np.asarray(place).reshape(mesh[0].shape) + s for place, s in zip(places, shift, strict=True)]
-    pixels = np.empty((ny, nx, 2))
-    for axis, node in enumerate(nodes):
-        rows = np.stack([np.interp(np.arange(ny), y, column) for column in node.T], axis=1)
-        at = np.arange(nx)
-        index = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
-        part = (at - x[index]) / (x[index + 1] - x[index])
-        pixels[..., axis] = rows[:, index] * (1 - part) + rows[:, index + 1] * part
+    nodes = [np.asarray(place).reshape(mesh[0].shape) for place in places]
     (xx, xy), (yx, yy) = ((np.gradient(node, x, axis=1), np.gradient(node, y, axis=0)) for node in nodes)
     area = np.abs(xx * yy - xy * yx)
-    middle = float(area[area.shape[0] // 2, area.shape[1] // 2])
-    uniform = float(np.ptp(area)) < 1e-6
-    full = None
-    if not uniform or abs(middle - 1.0) > 1e-6:
-        rows = np.stack([np.interp(np.arange(ny), y, column) for column in area.T], axis=1)
-        full = np.stack([np.interp(np.arange(nx), x, row) for row in rows]).astype(np.float32)
-    return PixelMap(pixels, 1.0 / math.sqrt(middle), full)
+    if float(np.ptp(area)) < 1e-6 and abs(float(area.mean()) - 1.0) < 1e-6:
+        area = np.ones_like(area)
+    return PixelMap(x, y, np.stack(nodes, axis=-1), area[..., None], (ny, nx))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.parallel import for_rows
 from elvis_cli.reduction.frame import DEAD, HOT, SATURATED, Flags
 from elvis_cli.reduction.raw import RawFile
 
@@ -80,15 +81,17 @@ def combine(stack: Sequence[Image], sigma: Sequence[Image | float]) -> tuple[Ima
         mean[:] = np.mean(stack, axis=0) if len(stack) == 1 else np.minimum(*stack) / 2 + np.maximum(*stack) / 2
         count[:] = len(stack)
         return mean, count
-    for y in range(0, shape[0], ROWS):
-        rows = slice(y, y + ROWS)
+
+    def fill(_: int, rows: slice) -> None:
         part = np.stack([image[rows] for image in stack])
         middle = np.median(part, axis=0)
         each = np.stack([np.broadcast_to(np.asarray(s, np.float32), shape)[rows] for s in sigma])
         keep = np.abs(part - middle) <= CLIP_SIGMA * each
         keep |= ~keep.any(axis=0)
         count[rows] = keep.sum(axis=0)
-        mean[rows] = np.where(keep, part, 0.0).sum(axis=0) / count[rows]
+        mean[rows] = np.where(keep, part, np.float32(0.0)).sum(axis=0) / count[rows]
+
+    for_rows(shape[0], fill, ROWS)
     return mean, count
 
 

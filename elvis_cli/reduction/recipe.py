@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from elvis_cli.base.parallel import gather
 from elvis_cli.detection import apertures, sources
 from elvis_cli.errors import ResourceError
 from elvis_cli.reduction import calibrate, combine, correlation, cosmics, grid, master, repair, sky, zeropoint
@@ -111,7 +112,7 @@ def reduce(files: FileSet, options: Options, progress: Callable[[int, int], None
 
 
 def _frames(files: Sequence[RawFile], chip: str, masters: master.Masters) -> list[Frame]:
-    return [calibrate.calibrate(file, chip, masters) for file in files]
+    return gather(lambda file: calibrate.calibrate(file, chip, masters), files)
 
 
 def _chip(files: FileSet, chip: str, options: Options) -> ChipImage:
@@ -127,7 +128,7 @@ def _chip(files: FileSet, chip: str, options: Options) -> ChipImage:
         sky.from_exposures(frames, _frames(files.sky, chip, masters))
         way = "exposures"
     else:
-        way = sky.subtract(frames, [sky.objects(frame) for frame in frames], masters.flat_var)
+        way = sky.subtract(frames, gather(sky.objects, frames), masters.flat_var)
     for frame, file in zip(frames, files.science, strict=True):
         frame.weight = combine.weight_of(frame)
         if frame.weight == 0.0:

@@ -42,7 +42,7 @@ def fill(frames: Sequence[Frame], maps: Sequence[PixelMap], well_sampled: bool) 
     values: list[Floats] = []
     for a, (frame, place) in enumerate(zip(frames, maps, strict=True)):
         y, x = np.nonzero(~good[a] & ((frame.dq & np.uint32(NO_LIGHT)) == 0))
-        on_grid = place.pixels[y, x]
+        on_grid, area = place.at(x, y), place.area_at(x, y)
         total, var, count = np.zeros(x.size), np.zeros(x.size), np.zeros(x.size)
         for b, (other, there) in enumerate(zip(frames, maps, strict=True)):
             if a == b:
@@ -50,7 +50,7 @@ def fill(frames: Sequence[Frame], maps: Sequence[PixelMap], well_sampled: bool) 
             at = inverse(there, on_grid)
             value, seen = lanczos(other.sci, good[b], at[:, 0], at[:, 1]).T
             use = seen > MIN_SEEN
-            scale = 1.0 if there.area is None or place.area is None else place.area[y, x] / _sample(there.area, at)
+            scale = area / there.area_at(at[:, 0], at[:, 1])
             total += np.where(use, value * scale, 0.0)
             var += np.where(use, _sample(other.var, at) * scale**2, 0.0)
             count += use
@@ -98,18 +98,13 @@ def _fill_from_neighbours(frame: Frame, good: NDArray[np.bool_], mask: NDArray[n
 
 def inverse(place: PixelMap, on_grid: Floats) -> Floats:
     """Return the pixels (n, 2) of an exposure that fall on places (n, 2) of the grid: Newton's method on its map."""
-    ny, nx = place.pixels.shape[:2]
-    j, i = ny // 2, nx // 2
-    slope = np.stack([place.pixels[j, i] - place.pixels[j, i - 1], place.pixels[j, i] - place.pixels[j - 1, i]], axis=1)
-    back = np.linalg.inv(slope)
-    at = (on_grid - place.pixels[j, i]) @ back.T + np.array([i, j])
-    for _ in range(2):
-        column = np.clip(np.floor(at[:, 0]).astype(np.int64), 0, nx - 2)
-        row = np.clip(np.floor(at[:, 1]).astype(np.int64), 0, ny - 2)
-        base = place.pixels[row, column]
-        part = at - np.stack([column, row], axis=1)
-        right, up = place.pixels[row, column + 1] - base, place.pixels[row + 1, column] - base
-        at = at + (on_grid - base - part[:, :1] * right - part[:, 1:] * up) @ back.T
+    middle = np.array([[place.shape[1] // 2, place.shape[0] // 2]], float)
+    base = place.at(*middle.T)
+    slope = np.concatenate([place.at(*(middle + step).T) - base for step in ((1.0, 0.0), (0.0, 1.0))]).T
+    back = np.linalg.inv(slope).T
+    at = middle + (on_grid - base) @ back
+    for _ in range(3):
+        at = at + (on_grid - place.at(*at.T)) @ back
     return np.asarray(at)
 
 

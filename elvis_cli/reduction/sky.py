@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from elvis_cli.base.arrays import Image
+from elvis_cli.base.parallel import gather
 from elvis_cli.reduction.frame import Frame
 from elvis_cli.reduction.raw import RawFile
 
@@ -97,14 +98,16 @@ def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_v
 
 def from_exposures(frames: Sequence[Frame], skies: Sequence[Frame]) -> None:
     """Subtract the mean of exposures of the sky, clipped, from every frame in place, and a constant."""
-    masks = [objects(sky) for sky in skies]
+    masks = gather(objects, skies)
     total, var, count = _sums(skies, masks, [level(sky, mask)[0] for sky, mask in zip(skies, masks, strict=True)])
     n = np.maximum(count, 1)
     pattern = np.where(count > 0, total / n, 0.0).astype(np.float32)
+    noise = (var / n**2).astype(np.float32)
     for frame in frames:
         frame.sci -= pattern
-        frame.var += (var / n**2).astype(np.float32)
-        frame.sci -= np.float32(level(frame, objects(frame))[0])
+        frame.var += noise
+    for frame, mask in zip(frames, gather(objects, frames), strict=True):
+        frame.sci -= np.float32(level(frame, mask)[0])
 
 
 def partners(files: Sequence[RawFile]) -> list[int] | None:

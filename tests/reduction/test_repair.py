@@ -20,7 +20,8 @@ def filled(fwhm, flag=HOT, well_sampled=True):
     dq[20, 20] = flag
     sci[20, 20] = 50.0
     frame = Frame(sci, np.ones_like(sci), dq, None)
-    place = PixelMap(np.stack(np.indices(sci.shape)[::-1], axis=-1).astype(float), 1.0, None)
+    ends = np.array([0.0, 40.0])
+    place = PixelMap(ends, ends, np.stack(np.meshgrid(ends, ends), axis=-1), np.ones((2, 2, 1)), sci.shape)
     mask = repair.fill([frame], [place], well_sampled)[0]
     return frame, mask
 
