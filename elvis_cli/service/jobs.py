@@ -191,11 +191,13 @@ class Jobs:
             if self._closing or progress.is_cancelled:
                 break
         else:
-            future = self.workers.pool.submit(task, timeout=self.limits.job_deadline, report=report, retries=RETRIES)
-            progress.futures.add(future)
-            future.add_done_callback(lambda _: self._slots.release())
-            future.add_done_callback(progress.futures.discard)
-            return future
+            with suppress(RuntimeError):  # the pool has closed: the server stops
+                pool = self.workers.pool
+                future = pool.submit(task, timeout=self.limits.job_deadline, report=report, retries=RETRIES)
+                progress.futures.add(future)
+                future.add_done_callback(lambda _: self._slots.release())
+                future.add_done_callback(progress.futures.discard)
+                return future
         given_up: Future[Any] = Future()
         given_up.set_result(task.lost(ElvisError("the job was given up")))
         return given_up

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.service.audit import Audit
+
 pytest.importorskip("starlette", reason="needs the extra service")
 pytest.importorskip("uvicorn", reason="needs the extra service")
 
@@ -37,12 +39,14 @@ class Server:
     def __init__(self, folder: Path, *argv: str) -> None:
         self.errors = folder / "stderr"
         self.argv = argv
+        self.audit = Audit(folder)
         self.start()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "elvis_cli.cli", "serve", "-j", "1", "--port", "0", *self.argv]
+        environment = {**os.environ, "ELVIS_THREADS": "1", **self.audit.environment}
         with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen(command, stderr=errors, env={**os.environ, "ELVIS_THREADS": "1"})
+            self.process = subprocess.Popen(command, stderr=errors, env=environment)
         while not (line := self.errors.read_text().partition("\n")[0]):
             assert self.process.poll() is None, "it ended"
             signal.sigtimedwait((), 0.05)

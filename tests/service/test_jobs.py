@@ -83,22 +83,33 @@ def test_a_night_of_blocks(server, elvis, night_blocks):
 
 
 def test_nothing_is_lost_when_processes_and_server_are_killed(start, small, tmp_path, elvis):
-    argv = ("--warm", "none", "--folder", str(tmp_path), "--jobs-per-hour", "1")
+    argv = ("--warm", "none", "--folder", str(tmp_path), "--jobs-per-hour", "2")
     server = start(*argv)
-    url = server.post("/jobs", lines(small, 6)).headers["location"]
+    url = server.post("/jobs", lines(small, 8)).headers["location"]
+    waiting = server.post("/jobs?seed=1", small()).headers["location"]
     refused = server.post("/jobs", small())
-    assert (refused.status, refused.json()["limit"]) == (429, 1)
-    while not server.get(url).json()["files"]:
-        time.sleep(0.02)
+    assert (refused.status, refused.json()["limit"]) == (429, 2)
+
+    def until(count):
+        while len(server.get(url).json()["files"]) < count:
+            time.sleep(0.02)
+
+    until(1)
     os.kill(server.workers()[0], signal.SIGKILL)
-    while len(server.get(url).json()["files"]) < 3:
-        time.sleep(0.02)
+    until(2)
+    assert server.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in server.errors.read_text()
+    server.start()
+    until(4)
     server.stop(signal.SIGKILL)
     server.start()
     job = wait(server, url)
     assert job["state"] == "made"
-    assert [file["line"] for file in job["files"]] == list(range(1, 7))
-    assert server.get(job["files"][4]["url"]).body == elvis(stdin=lines(small, 6).splitlines()[4]).out
+    assert [file["line"] for file in job["files"]] == list(range(1, 9))
+    assert server.get(job["files"][4]["url"]).body == elvis(stdin=lines(small, 8).splitlines()[4]).out
+    assert (
+        server.get(f"{wait(server, waiting)['url']}/file").body == elvis("--seed", "1", stdin=json.dumps(small())).out
+    )
 
 
 @pytest.fixture
