@@ -18,20 +18,21 @@ from elvis_cli.base.overlap import circle_on_pixels
 from elvis_cli.focalplane import imager, slit_plane
 from elvis_cli.focalplane.imager import Imager
 from elvis_cli.focalplane.slit_plane import Drift
-from elvis_cli.light.compose import Scene
+from elvis_cli.light.compose import Extended, Scene
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, Spectrograph
 from elvis_cli.optics.psf_types import Psf
+from elvis_cli.scene.component import Picture
 
 PIXELS = 12
 """Across the smallest fibre."""
 BESIDE = 1.0
 """Diameters between the edges of two fibres up to which one patch has both."""
 REACH = 20.0
-"""arcsec beyond a patch from which a star still shines into it."""
+"""arcsec beyond a patch from which a star or the edge of a picture still shines into it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,9 +182,19 @@ def _near(scene: Scene, patch: Patch, pixel: float, parts: frozenset[str]) -> Sc
     near = np.zeros(0, bool)
     if "stars" in parts and scene.x.size:
         near = np.hypot(scene.x - patch.x, scene.y - patch.y) < half + REACH
-    other = "galaxies" in parts and bool(scene.extended or scene.galaxies or scene.surface)
+    pictures = tuple(one for one in scene.extended if _extent(one, patch) < half + REACH)
+    other = "galaxies" in parts and bool(pictures or scene.galaxies or scene.surface)
     if not near.any() and not other:
         return None
     if not near.any():
         near = np.zeros(scene.x.size, bool)
-    return replace(scene, x=scene.x[near], y=scene.y[near], rate=scene.rate[near])
+    return replace(scene, x=scene.x[near], y=scene.y[near], rate=scene.rate[near], extended=pictures)
+
+
+def _extent(source: Extended, patch: Patch) -> float:
+    """Return how far the edge of a source is from the middle of a patch, arcsec; 0 of one without an edge."""
+    shape = source.shape
+    if not isinstance(shape, Picture):
+        return 0.0
+    radius = math.hypot(*shape.image.shape) * shape.scale / 2
+    return math.hypot(shape.x - patch.x, shape.y - patch.y) - radius

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from elvis_cli.focalplane import fibre_plane
 from elvis_cli.focalplane.trace import to_pixels
+from elvis_cli.light.compose import Extended, Scene, Sources
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.spectrograph import disc_profile
+from elvis_cli.scene.component import Picture
 
 STARS, SKY = frozenset({"stars"}), frozenset({"background"})
 DIAMETER = 1.0
@@ -232,3 +235,13 @@ def test_the_prediction_sums_all_images_of_a_fibre(slit, ready):
     assert np.median(far.inside.target) == pytest.approx(np.median(near.inside.target), rel=0.01)
     assert far.inside.npix[0] > 2.5 * near.inside.npix[0]
     assert far.resolution == pytest.approx(near.resolution)
+
+
+@pytest.mark.parametrize(("x", "shines"), [(0.0, True), (34.0, True), (35.5, False)])
+def test_a_picture_far_from_a_fibre_is_not_drawn(x, shines):
+    """Corners 14.1 arcsec from the middle of a template, whose light ends 20 arcsec beyond them."""
+    source = Extended(Picture(np.ones((20, 20), np.float32), 1.0, x, 0.0), 1.0)
+    none = np.zeros(0)
+    scene = Scene(none, none, none, (source,), 0.0, (x, 0.0), Sources(none, none, none, none, none))
+    near = fibre_plane._near(scene, fibre_plane.Patch(0.0, 0.0, 2, 2, (0,)), 0.1, frozenset({"galaxies"}))
+    assert (near is not None and near.extended == (source,)) == shines
