@@ -56,8 +56,10 @@ class Imager:
         """
         setup, scene = self.setup, self.scene
         image = np.full((window.ny, window.nx), self._level(parts), np.float32)
-        x, y = field_to_pixel(setup, chip, scene.x, scene.y)
-        x, y = x - window.x0, y - window.y0
+        x, y = np.empty(scene.x.size), np.empty(scene.x.size)
+        for part in many_stars.pieces(scene.x.size):
+            px, py = field_to_pixel(setup, chip, scene.x[part], scene.y[part])
+            x[part], y[part] = px - window.x0, py - window.y0
         if "stars" not in parts:
             pass
         elif self.zones is not None:

@@ -33,6 +33,8 @@ PARTS = {"scao": 16}
 USUAL_PARTS = 8
 WIDE = 16
 """Elements of the PSF's coarse grid up to which the cores of stars with the same PSF reach."""
+PIECE = 1 << 18
+"""Stars that are worked out at a time."""
 BATCH = 32
 """PSFs in memory at a time."""
 
@@ -164,6 +166,11 @@ class SplitPsf:
         convolution.add_interpolated(image, nodes, 0.0, 0.0, self.step)
 
 
+def pieces(count: int) -> list[slice]:
+    """Return slices of a crowd of stars, so that what is worked out for one at a time takes little memory."""
+    return [slice(begin, begin + PIECE) for begin in range(0, count, PIECE)]
+
+
 def cores(psf: Psf) -> SplitPsf:
     """Return the first PSF of ``psf`` in two parts that go over into each other within WIDE elements of the halo."""
     step, oversample = psf.step, psf.oversample
@@ -218,11 +225,12 @@ def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf)
         return PsfGrid(target, _Cores(setup, wave, weight, at[first]), 0.0, numbers, cube)
     kind = setup.psf.system.kind if isinstance(setup.psf, AoPsf) else ""
     pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(kind, USUAL_PARTS)
-    u, v = (np.floor(at[near] / pitch).astype(np.int64) for at in (scene.x, scene.y))
-    every = np.concatenate([_place(u + i, v + j) for i in (0, 1) for j in (0, 1)])
-    places, first = np.unique(every, return_index=True)
-    grid = np.stack([np.concatenate([u, u, u + 1, u + 1]), np.concatenate([v, v + 1, v, v + 1])], axis=1)
-    return PsfGrid(target, _Cores(setup, wave, weight, grid[first] * pitch), pitch, places)
+    squares = np.zeros(0, np.int64)
+    for part in pieces(scene.x.size):
+        u, v = (np.floor(at[part][near[part]] / pitch).astype(np.int64) for at in (scene.x, scene.y))
+        squares = np.union1d(squares, _place(u, v))
+    places = np.unique(np.concatenate([squares + i * 2**32 + j for i in (0, 1) for j in (0, 1)]))
+    return PsfGrid(target, _Cores(setup, wave, weight, _grid(places) * pitch), pitch, places)
 
 
 class _Cores:
@@ -258,6 +266,12 @@ def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:
     return u * 2**32 + v
 
 
+def _grid(places: NDArray[np.int64]) -> Floats:
+    """Return the places (u, v) of the grid of zones (n, 2) that `_place` has numbered."""
+    v = (places + 2**31) % 2**32 - 2**31
+    return np.stack([(places - v) // 2**32, v], axis=1).astype(float)
+
+
 def _bank(cores: Image, oversample: int, chip: Chip, phases: int = PHASES) -> Image:
     """Return tapered cores (zones, phases + 1, phases + 1, s, s), the star right of and above the centre by a phase."""
     from elvis_cli.kernels import stamp
@@ -290,7 +304,8 @@ def _add_far(image: Image, x: Floats, y: Floats, rate: Floats, halo: Image, step
 
     def draw(size: tuple[int, int], px: float, py: float) -> list[Image]:
         points = np.zeros(size, np.float32)
-        stamp.deposit(points, (x - x[0]) / step + px, (y - y[0]) / step + py, rate)
+        for part in pieces(x.size):
+            stamp.deposit(points, (x[part] - x[0]) / step + px, (y[part] - y[0]) / step + py, rate[part])
         return [points]
 
     convolution.add_halo(image, float(x[0]), float(y[0]), halo, step, draw)
@@ -313,5 +328,7 @@ def _add_near(image: Image, x: Floats, y: Floats, more: Floats, rate: Floats, re
         return
     ny, nx = image.shape
     points = np.zeros(convolution.padded(image.shape, margin), np.float32)
-    stamp.deposit(points, x + margin, y + margin, np.maximum(rate + more / light, 0.0))
+    for part in pieces(x.size):
+        flux = np.maximum(rate[part] + more[part] / light, 0.0)
+        stamp.deposit(points, x[part] + margin, y[part] + margin, flux)
     image += convolution.convolve([(points, 2, response)])[:ny, :nx]

@@ -103,7 +103,7 @@ def assemble(
     began = -seconds / 2 if tracked else 0.0 if request.elvis.template else (setup.exposure.number - 1) * seconds
     drawn: list[tuple[Floats, ...]] = []  # x, y, rate of the points
     true: list[tuple[Floats, ...]] = []  # x, y, mag, rate of the sources
-    names: list[str] = []
+    names: list[NDArray[np.str_]] = []
     extended: list[Extended] = []
     galaxies: list[tuple[Galaxies, Floats]] = []
     numbers: list[NDArray[np.int64]] = []
@@ -121,8 +121,11 @@ def assemble(
             points += steps * x.size
             request.limits.check_memory(POINT_BYTES * points, "/elvis/motion")
             times = began + seconds * (np.arange(steps) + 0.5) / steps
-            path = np.add.outer(vx * times, x).ravel(), np.add.outer(vy * times, y).ravel()
-            drawn.append((*path, np.tile(rate / steps, steps)))
+            if (vx, vy) == (0.0, 0.0):  # crowds stand still: no copies of them
+                drawn.append((x, y, rate))
+            else:
+                path = np.add.outer(vx * times, x).ravel(), np.add.outer(vy * times, y).ravel()
+                drawn.append((*path, np.tile(rate / steps, steps)))
         elif isinstance(shape, Galaxies):
             x, y, mag = shape.x, shape.y, shape.mag
             rate = rates[shape.sed] * 10.0 ** (-0.4 * (mag - component.brightness.mag))
@@ -134,8 +137,8 @@ def assemble(
                 shape, total = shape.plane(image), float(image.sum(dtype=np.float64))
             x, y, mag, rate = np.array([[shape.x], [shape.y], [component.brightness.mag], [total]])
             extended.append(Extended(replace(shape, x=shape.x + vx * way, y=shape.y + vy * way), total))
-        true.append((x + vx * way, y + vy * way, mag, rate))
-        names += [component.name] * x.size if component.names is None else component.names.tolist()
+        true.append((x + vx * way, y + vy * way, mag, rate) if (vx, vy) != (0.0, 0.0) else (x, y, mag, rate))
+        names.append(np.broadcast_to(component.name, x.size) if component.names is None else component.names)
         numbers.append(np.full(x.size, -1) if component.id is None else component.id)
         numbered |= component.id is not None
     px, py, point_rate = _joined(drawn, 3)
@@ -148,7 +151,7 @@ def assemble(
         surface=surface,
         centre=request.elvis.offset,
         sources=Sources(
-            np.array(names, dtype=np.str_),
+            names[0] if len(names) == 1 else np.concatenate(names or [np.zeros(0, np.str_)]),
             *(sx, sy, source_mag, source_rate),
             np.concatenate(numbers) if numbered else None,
         ),
@@ -175,5 +178,7 @@ def _rates(component: Component, request: SceneRequest, light: Illumination) -> 
 
 
 def _joined(parts: list[tuple[Floats, ...]], columns: int) -> list[Floats]:
-    """Return the columns of all parts, one after another."""
+    """Return the columns of all parts, one after another; those of a single part are not copied."""
+    if len(parts) == 1:
+        return list(parts[0])
     return [np.concatenate([part[n] for part in parts] or [np.zeros(0)]) for n in range(columns)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,27 +28,30 @@ class Pointing:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Stars and galaxies in place of the single target: offsets in arcsec in the field (+x West, +y North at PA 0)."""
+    """Stars and galaxies in place of the single target: offsets in arcsec in the field (+x West, +y North at PA 0).
 
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    mag: tuple[float, ...]
-    temperature: tuple[float, ...] | None = None
+    Long columns are arrays of the standard library, 8 bytes a number in place of 32.
+    """
+
+    x: Sequence[float]
+    y: Sequence[float]
+    mag: Sequence[float]
+    temperature: Sequence[float] | None = None
     """K, of each; 0 = the target's spectrum."""
     sed: tuple[str, ...] | None = None
     """Template of each, ``catalog:id``; "", or with neither, the target's spectrum."""
     celestial: bool = False
     """``x`` and ``y`` are ICRS right ascension and declination, deg."""
-    radius: tuple[float, ...] | None = None
+    radius: Sequence[float] | None = None
     """Half-light radius along the major axis, arcsec: above 0 it is a galaxy, a Sersic profile."""
-    index: tuple[float, ...] | None = None
+    index: Sequence[float] | None = None
     """Sersic index; None = 1."""
-    ellipticity: tuple[float, ...] | None = None
+    ellipticity: Sequence[float] | None = None
     """1 - b/a; None = 0."""
-    angle: tuple[float, ...] | None = None
+    angle: Sequence[float] | None = None
     """Position angle of the major axis, deg, North through East; None = 0."""
-    id: tuple[int, ...] | None = None
-    velocity: tuple[float, ...] | None = None
+    id: Sequence[int] | None = None
+    velocity: Sequence[float] | None = None
     """Radial velocity, km/s, positive away from us; None = 0."""
     name: tuple[str, ...] | None = None
     """Name of each; "" or None = star or galaxy."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-import sys
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
@@ -113,7 +112,7 @@ def catalogue(block: Mapping[str, Any], pointed: bool) -> Catalogue:
             )
     x, y = (columns[name] for name in places[0])
     shape = {name: columns.get(name) for name in _SHAPE_COLUMNS}
-    numbers = tuple(map(int, columns["id"])) if "id" in columns else None
+    numbers = array("q", map(int, columns["id"])) if "id" in columns else None
     return Catalogue(
         x,
         y,
@@ -306,7 +305,7 @@ def previous(block: Mapping[str, Any]) -> Previous:
     return Previous(float(block["dit"]), int(block.get("count") or 1), float(block.get("gap") or 0), tuple(chips))
 
 
-def _column(value: str | Sequence[Any], name: str) -> tuple[Any, ...]:
+def _column(value: str | Sequence[Any], name: str) -> Sequence[Any]:
     """Return a column; a packed one is held to the limits that the schema has checked in a list."""
     if name == "sed":
         return tuple(value)
@@ -318,12 +317,14 @@ def _column(value: str | Sequence[Any], name: str) -> tuple[Any, ...]:
     data = unpack(value, pointer, 8 * MAX_CATALOGUE_ROWS)
     if not data or len(data) % 8:
         raise RequestError(pointer, f"holds {len(data)} bytes", allowed="whole 64-bit floats")
-    column = array("d", data)
-    if sys.byteorder == "big":
-        column.byteswap()
+    import numpy as np
+
+    column = np.frombuffer(data, "<f8")
     limits: Any = elvis_schemas.load()["properties"]["elvis"]["properties"]["catalogue"]["properties"][name]["items"]
     low, high = limits["minimum"], limits["maximum"]
-    for place, number in enumerate(column):
-        if not low <= number <= high:
-            raise RequestError(f"{pointer}/{place}", f"{number} is out of range", allowed=f"{low} to {high}")
-    return tuple(column)
+    wrong = np.flatnonzero(~((column >= low) & (column <= high)))
+    if wrong.size:
+        place = int(wrong[0])
+        reason = f"{float(column[place])} is out of range"
+        raise RequestError(f"{pointer}/{place}", reason, allowed=f"{low} to {high}")
+    return array("d", column.astype(float).tobytes())

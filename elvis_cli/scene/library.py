@@ -183,9 +183,10 @@ def catalogue(request: SceneRequest, stars: Catalogue) -> tuple[Component, ...]:
     radius = np.zeros(x.size) if stars.radius is None else np.asarray(stars.radius)
     names = None if stars.name is None else np.asarray(stars.name)
     parts: list[Component] = []
-    for name, rows in (("star", radius == 0.0), ("galaxy", radius > 0.0)):
-        if not rows.any():
+    for name, members in (("star", radius == 0.0), ("galaxy", radius > 0.0)):
+        if not members.any():
             continue
+        rows = slice(None) if members.all() else members  # a slice copies nothing
         velocity = None if stars.velocity is None else np.asarray(stars.velocity)[rows]
         shape: Points | Galaxies = Points(x[rows], y[rows], mag[rows], which[rows], velocity)
         if name == "galaxy":
@@ -213,7 +214,8 @@ def places(request: SceneRequest, stars: Catalogue) -> tuple[Floats, Floats]:
     x, y = np.asarray(stars.x), np.asarray(stars.y)
     if stars.celestial:
         return _in_field(request, x, y)
-    return x + request.elvis.offset[0], y + request.elvis.offset[1]
+    east, north = request.elvis.offset
+    return (x, y) if (east, north) == (0.0, 0.0) else (x + east, y + north)
 
 
 def _in_field(request: SceneRequest, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
