@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import resource
 import signal
-import sys
-import threading
-import warnings
-from itertools import pairwise
-from typing import NoReturn
 
-_IN_MAIN_THREAD = threading.current_thread() is threading.main_thread()
-_INTERRUPTIBLE = _IN_MAIN_THREAD and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-if _INTERRUPTIBLE:  # while modules are loaded an interrupt ends the process quietly: there is nothing to clean up yet
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+# While modules are loaded an interrupt ends the process quietly: there is nothing to clean up yet.
+_INTERRUPTIBLE = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if _INTERRUPTIBLE:
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    except ValueError:  # this is not the main thread
+        _INTERRUPTIBLE = False
+
+import gc  # noqa: E402
+import os  # noqa: E402
+import resource  # noqa: E402
+import sys  # noqa: E402
+import warnings  # noqa: E402
+from itertools import pairwise  # noqa: E402
+from typing import NoReturn  # noqa: E402
 
 import typer  # noqa: E402
 
@@ -39,9 +42,6 @@ from elvis_cli.commands import (  # noqa: E402
 )
 from elvis_cli.commands.console import begin  # noqa: E402
 from elvis_cli.errors import ElvisError, NotEnoughMemoryError, UsageError, expected  # noqa: E402
-
-if _INTERRUPTIBLE:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GC_THRESHOLD = 100_000
 """Objects between searches for cycles: those of a start are all kept, and looking through them takes 5 % of a frame."""
@@ -76,6 +76,9 @@ for module in (
     warm,
 ):
     module.register(app)
+
+if _INTERRUPTIBLE:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Terminated(BaseException):
@@ -120,6 +123,8 @@ def run(argv: list[str]) -> int:
     console = begin(_wants_json(argv))
     try:
         _check_address_space()
+        if wrong := next((word for word in argv if "\0" in word), None):
+            raise UsageError(f"an argument holds a NUL character: {wrong[:60]!r}")
         return app(args=argv, prog_name="elvis", standalone_mode=False) or console.done()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

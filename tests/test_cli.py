@@ -415,3 +415,14 @@ class TestOutput:
         assert running.poll() is None
         _, complaint = running.communicate(b"{", timeout=30)
         assert running.returncode == 65, complaint
+
+
+@pytest.mark.parametrize("argv", [
+    ("--image=a\0b",), ("--psf", "\0"), ("--catalogue", "x\0"), ("--sed=\0",), ("-o", "out\0.fits"), ("replay", "\0"),
+    ("preview", "a\0.fits"), ("catalog", "\0"), ("batch", "--outdir", "\0"), ("ob", "--request", "\0"),
+    ("detect", "\0"),
+])  # fmt: skip
+def test_a_nul_in_a_path_is_a_wrong_command_line(elvis, fors, argv):
+    done = elvis(*argv, stdin=json.dumps(fors()))
+    assert (done.code, done.out) == (2, b"")
+    assert "holds a NUL character" in done.err

@@ -113,6 +113,8 @@ def signals(folder: Path, moments: int, is_batch: bool) -> Iterator[Case]:
                 process.send_signal(sent)
             _, err = process.communicate(timeout=60)
         code = ended(process.returncode)
+        if sent == signal.SIGINT and b"elvis_cli/" not in err and b"Traceback" in err:
+            code, err = 128 + sent, b""  # Python's own start, before the first line of elvis
         bad = wrong(code, err, (0, 128 + sent))
         if not is_batch and out.read_bytes()[:6] != (b"SIMPLE" if code == 0 else b"before"):
             bad = bad or "the file is not what the exit code says"
