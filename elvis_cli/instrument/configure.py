@@ -202,6 +202,7 @@ def make_goal(facts: SourcedTable, request: Request, *, spectral: bool) -> Goal:
         snr=request.timing.snr,
         wave=request.timing.wave,
         aperture_pix=1 if central else aperture_diameter(facts, request),
+        aperture_inside=facts.text("automatic_aperture", "around") == "inside",
         orders=tuple(str(order).removesuffix(".0") for order in named if order is not None),
         read_noise_once=first,
     )

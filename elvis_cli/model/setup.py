@@ -63,6 +63,8 @@ class Goal:
     """Range over which the ratio of a spectrum is meant, um; None = all of it."""
     aperture_pix: int = 0
     """Diameter (image) or length (slit) of the extraction aperture, pixels; 0 = automatic."""
+    aperture_inside: bool = False
+    """The automatic aperture is the largest odd number of pixels within 2 FWHM, else the smallest that holds them."""
     orders: tuple[str, ...] = ()
     """Orders of which tables are written; () = all."""
     read_noise_once: bool = False

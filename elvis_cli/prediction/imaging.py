@@ -27,10 +27,16 @@ class Aperture:
 
     @classmethod
     def around(cls, fwhm: float, setup: Setup) -> Aperture:
-        """Return the request's aperture, or the smallest odd number of pixels >= 2 FWHM (arcsec) when automatic."""
-        if setup.goal.aperture_pix > 0:
-            return cls(setup.goal.aperture_pix)
-        diameter = math.ceil(2.0 * fwhm / setup.optics.pixel_scale)
+        """Return the request's aperture, or when automatic the smallest odd number of pixels >= 2 FWHM (arcsec).
+
+        With ``aperture_inside`` it is the largest odd number <= 2 FWHM.
+        """
+        goal, across = setup.goal, 2.0 * fwhm / setup.optics.pixel_scale
+        if goal.aperture_pix > 0:
+            return cls(goal.aperture_pix)
+        if goal.aperture_inside:
+            return cls(max(math.floor((across + 1.0) / 2.0) * 2 - 1, 1))
+        diameter = math.ceil(across)
         return cls(diameter + 1 - diameter % 2)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,3 +164,28 @@ def test_binning_along_the_dispersion_conserves_the_electrons():
     assert coarse.sum() == pytest.approx(fine.sum(), rel=1e-3)
     summed = fine.reshape(256, 2, 400).sum(axis=1)
     assert np.abs(coarse - summed).sum() < 0.05 * summed.sum()
+
+
+HALPHA = {"0523m14": 8.37915e-21, "1439p19": 2.124222e-19, "2MASS0314p16": 8.340651974e-19}
+"""W/m2 of the emission lines of the corpus's requests: flux in the line at 656.28 nm, 1000 s, airmass 1.7."""
+PLANCK_C = 1.98644586e-25
+"""J m."""
+
+
+@pytest.mark.parametrize("name", HALPHA)
+def test_signal_and_noise_of_the_requests_for_halpha(name):
+    """The noise is that of the ETC's answers (9 x 3.7^2 e2 a spectral pixel of 0.0053928 nm); the signal is by hand."""
+    text = (Path(__file__).parents[1] / "data" / "etc" / f"uves_v118_Halpha_{name}.json").read_text()
+    ready = pipeline.prepare(parse.read(text))
+    order = max(ready.prediction.orders, key=lambda spectrum: float(spectrum.target.max()))
+    peak = int(order.target.argmax())
+    assert order.wave[peak] == pytest.approx(0.65628, abs=order.dispersion[peak])
+    assert order.dispersion[peak] * 1e3 == pytest.approx(0.0053928, rel=0.005)
+    assert (order.npix[peak], order.ron2[peak]) == (9, pytest.approx(123.21))
+    # photons of the line: on the mirror, through all that transmits, in the slit and in the aperture
+    photons = HALPHA[name] * ready.setup.optics.telescope.area * 1000.0 * 656.28e-9 / PLANCK_C
+    expected = photons * order.total[peak] * order.encircled[peak]
+    assert order.target.sum() == pytest.approx(expected, rel=0.03)
+    assert order.encircled[peak] < order.enslitted[peak] < 0.65
+    noise = np.sqrt(order.target + order.sky + order.dark + order.ron2)
+    assert order.single[peak] == pytest.approx((order.target / noise)[peak])

@@ -9,9 +9,9 @@ from elvis_cli.model.setup import Goal
 from elvis_cli.prediction import imaging, noise
 
 
-def setup(aperture_pix: int) -> SimpleNamespace:
+def setup(aperture_pix: int, inside: bool = False) -> SimpleNamespace:
     """Return what an aperture needs of a Setup."""
-    return SimpleNamespace(goal=Goal(aperture_pix=aperture_pix), optics=SimpleNamespace(pixel_scale=0.125))
+    return SimpleNamespace(goal=Goal(aperture_pix=aperture_pix, aperture_inside=inside), optics=SimpleNamespace(pixel_scale=0.125))
 
 
 def test_ratio_reproduces_an_etc_answer() -> None:
@@ -44,6 +44,11 @@ def test_the_last_goal_that_is_reached() -> None:
 def test_automatic_aperture_is_odd_and_twice_the_image(fwhm: float, pixels: int, npix: int) -> None:
     aperture = imaging.Aperture.around(fwhm, setup(0))
     assert (aperture.diameter, aperture.pixels) == (pixels, npix)
+
+
+@pytest.mark.parametrize(("pixels", "diameter"), [(9.8, 9), (10.2, 9), (11.0, 11), (11.9, 11), (0.7, 1)])
+def test_an_automatic_aperture_may_be_within_twice_the_image(pixels: float, diameter: int) -> None:
+    assert imaging.Aperture.around(pixels * 0.125 / 2, setup(0, inside=True)).diameter == diameter
 
 
 def test_requested_aperture_wins() -> None:
