@@ -108,6 +108,26 @@ def test_a_wider_slit_is_that_of_its_own_arm():
     assert widths == {"uvb": 1.6, "vis": 0.9, "nir": 0.9}
 
 
+def test_k_is_dark_behind_the_slits_that_block_it():
+    seen = {name: configure("nir", **{"INS.OPTI5.NAME": name}) for name in ("0.9x11", "0.9x11JH")}
+    widths = {name: setup.spectrograph.apertures[0].width for name, setup in seen.items()}
+    assert widths == {"0.9x11": 0.9, "0.9x11JH": 0.9}
+    wave = np.array([1.6, 2.2])
+    through = {
+        name: np.prod([surface.throughput.at(wave) for surface in setup.optics.surfaces], axis=0)
+        for name, setup in seen.items()
+    }
+    assert through["0.9x11JH"] / through["0.9x11"] == pytest.approx([0.95, 0.0])
+
+
+@pytest.mark.parametrize(("arms", "edge"), [(("uvb", "vis"), 0.5595), (("vis", "nir"), 1.024)])
+def test_the_arms_share_the_light_where_eso_s_dichroics_part(arms, edge):
+    """Where an arm has half of what it has beside the dichroic's edge (eso.org, overview of X-shooter)."""
+    for arm, far in zip(arms, (edge - 0.03, edge + 0.05), strict=True):
+        curve = configure(arm).optics.surfaces[-1].throughput
+        assert curve.at(np.array([edge]))[0] / curve.at(np.array([far]))[0] == pytest.approx(0.45, abs=0.12)
+
+
 def test_a_request_is_of_the_arm_that_sees_its_wavelength():
     document = registry.load("xshooter").example()
     document["timesnr"] |= {"wavelengthmin": 2100, "wavelengthmax": 2200}
