@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,10 +82,12 @@ class Spectrometer:
         from elvis_cli.kernels import dispersion
 
         image = np.zeros((window.ny, window.nx), np.float32)
+        numbers = range(len(self.apertures.bands))
+        trace_maps = parallel.gather(partial(self._trace_map, chip=chip), numbers)
         maps = {
             number: trace_map
-            for number in range(len(self.apertures.bands))
-            if (trace_map := self._trace_map(number, chip)) is not None
+            for number, trace_map in zip(numbers, trace_maps, strict=True)
+            if trace_map is not None
             and trace_map.x0 < window.x0 + window.nx
             and trace_map.x1 > window.x0
             and trace_map.y0 < window.y0 + window.ny

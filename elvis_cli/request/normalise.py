@@ -47,7 +47,7 @@ from elvis_cli.request.stage_aliases import canonical, stage_of
 
 DIT_KEYS = ("DET.DIT", "DET1.DIT", "DET.WIN1.UIT1", "DET2.WIN1.UIT1", "DET1.WIN1.UIT1", "DET1.UIT1", "dit")
 COUNT_KEYS = ("DET.NDIT", "DET1.NDIT", "SEQ.NEXPO", "SEQ.NEXPORED", "SEQ.NEXPOBLUE", "ndit/ndit", "ndit")
-ARM_KEYS = re.compile(r"DET\d\.WIN1\.UIT1|DET[2-9]\.(UIT1|DIT|NDIT)|SEQ\.NEXPO[A-Z0-9]+")
+ARM_KEYS = re.compile(r"DET\d\.WIN1\.UIT1|DET[2-9]\.(UIT1|DIT|NDIT)|SEQ\.NEXP(O[A-Z0-9]+|\.[A-Z]+)")
 """Keys of one arm of a spectrograph: each arm may have its own value."""
 ARM_GOALS = re.compile(r"(?P<arm>[a-z0-9]+)_snr")
 """Keys of the signal-to-noise ratio that is asked of one arm."""

@@ -145,9 +145,9 @@ def test_calibrations_are_told_as_the_data_flow_knows_them(kind, known):
 
 
 @pytest.mark.parametrize(("arm", "key", "clock", "shape"), [
-    ("uvb", "DET1.READ.CLOCK", "100k/1pt/hg", (3000, 2144)),
-    ("uvb", "DET1.READ.CLOCK", "400k/1pt/lg/2x2", (1500, 1072)),
-    ("vis", "DET2.READ.CLOCK", "100k/1pt/hg/1x2", (2000, 2106)), ("nir", None, None, (1100, 2048)),
+    ("uvb", "DET1.READ.CLKDESCR", "100k/1pt/hg", (3000, 2144)),
+    ("uvb", "DET1.READ.CLKDESCR", "400k/1pt/lg/2x2", (1500, 1072)),
+    ("vis", "DET2.READ.CLKDESCR", "100k/1pt/hg/1x2", (2000, 2106)), ("nir", None, None, (1100, 2048)),
 ])  # fmt: skip
 def test_a_frame_has_the_image_and_scans_of_the_read_out_in_its_primary_hdu(elvis, tmp_path, arm, key, clock, shape):
     document = registry.load("xshooter").example()
@@ -167,7 +167,7 @@ def test_binning_conserves_the_electrons():
     lit = []
     for clock, window in (("100k/1pt/hg", (900, 1400, 240, 200)), ("100k/1pt/hg/2x2", (450, 700, 120, 100))):
         document = registry.load("xshooter").example()
-        document["instrument"]["DET1.READ.CLOCK"] = clock
+        document["instrument"]["DET1.READ.CLKDESCR"] = clock
         document["elvis"] = {"arm": "uvb"}
         ready = pipeline.prepare(parse.read(json.dumps(document)))
         lit.append(float(ready.renderer.illuminate(ready.setup.detector.chip(1), Window(*window)).sum(dtype=float)))
@@ -182,7 +182,7 @@ def test_a_narrow_slit_has_the_resolving_power_of_esos_table(arm, key, slit, pow
 
 
 def test_a_block_has_the_exposures_of_each_arm(elvis):
-    times = {"DET1.WIN1.UIT1": 600, "DET2.WIN1.UIT1": 200, "SEQ.NEXPOVIS": 3, "DET3.DIT": 100, "SEQ.NOD.THROW": 5.0}
+    times = {"DET1.WIN1.UIT1": 600, "DET2.WIN1.UIT1": 200, "SEQ.NEXP.VIS": 3, "DET3.DIT": 100, "SEQ.NOD.THROW": 5.0}
     block = {
         "obId": 3, "name": "star", "target": {"name": "star", "ra": "04:31:38.4", "dec": "-18:13:57.6"},
         "elvis": {"instrumentName": "xshooter"},

@@ -11,7 +11,9 @@ from elvis_cli.prediction import imaging, noise
 
 def setup(aperture_pix: int, inside: bool = False) -> SimpleNamespace:
     """Return what an aperture needs of a Setup."""
-    return SimpleNamespace(goal=Goal(aperture_pix=aperture_pix, aperture_inside=inside), optics=SimpleNamespace(pixel_scale=0.125))
+    return SimpleNamespace(
+        goal=Goal(aperture_pix=aperture_pix, aperture_inside=inside), optics=SimpleNamespace(pixel_scale=0.125)
+    )
 
 
 def test_ratio_reproduces_an_etc_answer() -> None:
