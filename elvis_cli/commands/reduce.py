@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -18,6 +18,7 @@ from elvis_cli.commands.standard_streams import sink, stdin
 from elvis_cli.errors import OutputError, UsageError
 from elvis_cli.instrument.request_options import RequestOptions
 
+RECIPES = ("elvis", "esorex")
 KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
 
 
@@ -47,12 +48,23 @@ def reduce(
         float, typer.Option(min=0.1, max=1.0, help="Side of a pixel's drop, as a fraction of the pixel.")
     ] = 1.0,
     north_up: Annotated[bool, typer.Option("--north-up", help="Turn the products: North up, East left.")] = False,
+    mosaic: Annotated[bool, typer.Option("--mosaic", help="All chips in one image.")] = False,
     standards: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Catalogue of standard stars, CSV, in place of the shipped one.")
     ] = None,
     aperture: Annotated[
         float | None,
         typer.Option(metavar="PIXELS", min=1.0, help="Length of the box of a spectrum; by default 2.5 FWHM."),
+    ] = None,
+    recipes: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(RECIPES), help="Whose recipes: ours, or ESO's by EsoRex where they are installed."
+        ),
+    ] = "elvis",
+    static: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG=FILE", help="A file that ESO's recipes want besides, by its tag (repeatable)."),
     ] = None,
     requests: Annotated[
         bool,
@@ -70,8 +82,8 @@ def reduce(
         return
     if not files:
         raise UsageError("no files: elvis reduce raw/*.fits -o products/")
-    if kernel is not None and kernel not in KERNELS:
-        raise UsageError(f"--kernel: {kernel!r} is not one of {', '.join(KERNELS)}")
+    _check_choice("--kernel", kernel, KERNELS)
+    _check_choice("--recipes", recipes, RECIPES)
     if outdir is None and not plan:
         raise UsageError("-o FOLDER is missing: where the products go")
     from elvis_cli.reduction import installed
@@ -86,7 +98,10 @@ def reduce(
         return
     assert outdir is not None
     _make(outdir)
-    options = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards)
+    if recipes == "esorex":
+        _run_esorex(sets, outdir, static or [])
+        return
+    options = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards, mosaic)
     if not allow_missing:
         for each in sets:
             associate.check(each)
@@ -98,6 +113,11 @@ def reduce(
             _write(recipe.reduce(each, options), product_file.WRITERS, outdir)
 
 
+def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
+    if value is not None and value not in allowed:
+        raise UsageError(f"{option}: {value!r} is not one of {', '.join(allowed)}")
+
+
 def _print_requests(files: list[Path] | None) -> None:
     if files:
         raise UsageError("--requests reads an ETC request on stdin, and no files")
@@ -105,6 +125,21 @@ def _print_requests(files: list[Path] | None) -> None:
 
     for document in documents(read_request(stdin(), RequestOptions({}, strict=False))):
         write(json.dumps(document, separators=(",", ":")))
+
+
+def _run_esorex(sets: Sequence[Any], outdir: Path, static: Sequence[str]) -> None:
+    """Have ESO's recipes reduce each set, and write a line for each of their products."""
+    from elvis_cli.reduction import esorex
+
+    own = []
+    for each in static:
+        tag, equals, name = each.partition("=")
+        if not equals or not Path(name).is_file():
+            raise UsageError(f"--static: {each!r} is not TAG=FILE with a file that exists")
+        own.append((Path(name).absolute(), tag))
+    for each in sets:
+        for path, category in esorex.run(each, outdir, own).items():
+            write(json.dumps({"file": str(path), "kind": category, "raw": len(each.science)}))
 
 
 def _write(product: Any, writers: Mapping[str, Callable[[Any, BinaryIO], None]], outdir: Path) -> None:

@@ -14,8 +14,9 @@ from elvis_cli.product import fits
 from elvis_cli.product.header import Card
 from elvis_cli.reduction import sdp, source_table
 from elvis_cli.reduction.associate import FileSet
+from elvis_cli.reduction.chip_image import ChipImage
 from elvis_cli.reduction.frame import MEANINGS
-from elvis_cli.reduction.recipe import ChipImage, ImageProduct, filter_names
+from elvis_cli.reduction.recipe import ImageProduct, filter_names
 
 DOCUMENT = "SDP"
 UNIT = "electron/s"

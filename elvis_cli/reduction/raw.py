@@ -63,6 +63,11 @@ class RawFile:
                 header["CRPIX2"] -= rows.start
             return np.ascontiguousarray(hdu.data[rows, columns], dtype=np.float32), header
 
+    def chip_header(self, chip: str) -> Any:
+        """Return the header of one chip."""
+        with guard.opened(self.source) as hdus:
+            return hdus[chip].header.copy()
+
 
 def open_all(sources: Sequence[Path | bytes]) -> list[RawFile]:
     """Return the raw files in the order of their exposures, whatever the order of ``sources``.

@@ -5,29 +5,20 @@ Reads headers and pixels; the request that travels in a raw file, and its table 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from elvis_cli.base.parallel import gather
-from elvis_cli.detection import apertures, sources
 from elvis_cli.errors import ResourceError
-from elvis_cli.reduction import calibrate, combine, correlation, cosmics, grid, master, repair, sky, zeropoint
+from elvis_cli.reduction import chip_image, combine, correlation, exposures, grid, zeropoint
 from elvis_cli.reduction.associate import FileSet, check, product_name, setting
-from elvis_cli.reduction.combine import Stack
-from elvis_cli.reduction.frame import BAD, Frame
+from elvis_cli.reduction.chip_image import ChipImage
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.scene import standards
 from elvis_cli.scene.standards import StandardStar
 
 WELL_SAMPLED = 2.2
 """Pixels of FWHM from which the kernel is lanczos3."""
-GUESS_FWHM = 3.0
-EMPTY_RADIUS = 1.0
-"""FWHM: radius of the apertures in which limits and noise are measured."""
-LIMIT_SIGMA = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +32,8 @@ class Options:
     allow_missing: bool = False
     standards: Any = None
     """Path of a catalogue of standards."""
-
-
-@dataclass(slots=True, eq=False)
-class ChipImage:
-    """A combined chip and what was measured on it."""
-
-    name: str
-    stack: Stack
-    grid: grid.Grid
-    header: Any
-    """That of the chip in the first raw file."""
-    fwhm: float
-    """Pixels."""
-    ellipticity: float
-    found: sources.Sources
-    correlation: apertures.Correlation
-    """Noise of apertures over that of independent pixels, by the resampling."""
-    empty: float
-    """Scatter of empty apertures of 1 FWHM over their error; above 1 where faint sources and haloes add to it."""
-    pixel_noise: float
-    """Noise of a pixel of sky that errors of apertures follow from, electron/s."""
-    sky_way: str
-    cosmic_rays: int
-    linearised: bool = False
-    """Corrected for the detector's linearity."""
+    mosaic: bool = False
+    """All chips in one image."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +47,7 @@ class ImageProduct:
     notes: list[str] = field(default_factory=list)
 
 
-def reduce(files: FileSet, options: Options, progress: Callable[[int, int], None] | None = None) -> ImageProduct:
+def reduce(files: FileSet, options: Options) -> ImageProduct:
     """Return the product of a set of raw files.
 
     Raises
@@ -96,12 +64,12 @@ def reduce(files: FileSet, options: Options, progress: Callable[[int, int], None
     if not options.allow_missing:
         check(files)
     notes = [f"went on without: {each}" for each in files.missing]
-    zero = _zero_point(files, options, notes)
-    chips = []
-    for number, chip in enumerate(first.chips):
-        if progress:
-            progress(number, len(first.chips))
-        chips.append(_chip(files, chip, options))
+    scales = exposures.sensitivities(files)
+    zero = _zero_point(files, options, scales, notes)
+    if options.mosaic and len(first.chips) > 1:
+        chips = [_mosaic(files, options, scales)]
+    else:
+        chips = [_chip(files, chip, options, scales[chip]) for chip in first.chips]
     if any(each.sky_way == "constant" for each in chips):
         notes.append("fewer than three exposures: the sky is a constant")
     if not files.linearity:
@@ -111,83 +79,48 @@ def reduce(files: FileSet, options: Options, progress: Callable[[int, int], None
     return ImageProduct(product_name(files), files, chips, zero, notes)
 
 
-def _frames(files: Sequence[RawFile], chip: str, masters: master.Masters) -> list[Frame]:
-    return gather(lambda file: calibrate.calibrate(file, chip, masters), files)
-
-
-def _chip(files: FileSet, chip: str, options: Options) -> ChipImage:
+def _chip(files: FileSet, chip: str, options: Options, scale: float = 1.0) -> ChipImage:
     """Return the combination of one chip."""
-    _, header = files.science[0].read(chip)
-    masters = master.make(chip, files, header)
-    frames = _frames(files.science, chip, masters)
-    paired = sky.partners(files.science)
-    if paired is not None:
-        sky.from_partners(frames, paired)
-        way = "pairs"
-    elif files.sky:
-        sky.from_exposures(frames, _frames(files.sky, chip, masters))
-        way = "exposures"
-    else:
-        way = sky.subtract(frames, gather(sky.objects, frames), masters.flat_var)
-    for frame, file in zip(frames, files.science, strict=True):
-        frame.weight = combine.weight_of(frame)
-        if frame.weight == 0.0:
-            raise ResourceError(f"{file.name}: {chip} has no good pixel: it is saturated, or all are flagged")
+    frames, way, linearised = exposures.prepare(files, chip, scale)
     out = grid.make([frame.header for frame in frames], options.north_up)
-    maps = [grid.pixel_map(frame.header, out) for frame in frames]
-    if len(frames) >= combine.MIN_DITHERS:
-        rays = combine.flag_cosmic_rays(frames, maps, out)
-    else:
-        rays = sum(cosmics.flag_single(frame) for frame in frames)
-    for frame in frames:  # the flat's own noise on the light of the sources
-        frame.var += np.float32(masters.flat_var) * np.square(np.maximum(frame.sci, 0.0))
-    fwhm = _shape(frames[0].sci, np.sqrt(frames[0].var), frames[0].good)[0].fwhm
-    filled = repair.fill(frames, maps, fwhm >= WELL_SAMPLED)
-    kernel = options.kernel or ("lanczos3" if fwhm >= WELL_SAMPLED and options.pixfrac == 1.0 else "square")
+    maps, filled, rays, fwhm = exposures.place(frames, out, WELL_SAMPLED)
+    kernel = kernel_for(fwhm, options)
     stack = combine.combine(frames, maps, out, kernel, options.pixfrac, filled)
     noise = correlation.of_resampling(frames, maps, out, kernel, options.pixfrac)
+    header = frames[0].header
     del frames, maps
-    made = _measured(chip, stack, out, header, noise, way, rays)
-    made.linearised = masters.linearity is not None
-    return made
+    return chip_image.measure(chip, stack, out, header, noise, way, rays, linearised)
 
 
-def _shape(sci: Any, err: Any, good: Any) -> tuple[sources.Shape, sources.Sources]:
-    """Return the shape of the stars and the sources, of an image without sky."""
-    guess = GUESS_FWHM
-    for _ in range(2):
-        found = sources.find(sci, err, good, guess, LIMIT_SIGMA)
-        bright = found.significance > 4 * LIMIT_SIGMA
-        shape = sources.shape(sci, good, found.x[bright], found.y[bright], guess)
-        guess = min(max(shape.fwhm, 1.2), 50.0)
-    return shape, found
+def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> ChipImage:
+    """Return the combination of all chips in one image, one chip after the other."""
+    first = files.science[0]
+    out = grid.make([file.chip_header(chip) for chip in first.chips for file in files.science], options.north_up)
+    total: combine.Combination | None = None
+    rays, ways, linearised = 0, [], True
+    for chip in first.chips:
+        frames, way, linear = exposures.prepare(files, chip, scales[chip])
+        maps, filled, found, fwhm = exposures.place(frames, out, WELL_SAMPLED)
+        if total is None:
+            kernel, header = kernel_for(fwhm, options), frames[0].header
+            total = combine.Combination(out, kernel, options.pixfrac, max(frame.weight for frame in frames))
+            noise = correlation.of_resampling(frames, maps, out, kernel, options.pixfrac)
+        total.add(frames, maps, filled)
+        rays, linearised = rays + found, linearised and linear
+        ways.append(way)
+    assert total is not None
+    way = max(ways, key=ways.count)
+    return chip_image.measure("MOSAIC", total.stack(), out, header, noise, way, rays, linearised)
 
 
-def _measured(
-    chip: str, stack: Stack, out: grid.Grid, header: Any, correlated: apertures.Correlation, way: str, rays: int
-) -> ChipImage:
-    """Return a combined chip with its image quality and noise."""
-    good = (stack.dq & combine.UNSEEN) == 0
-    shape, _ = _shape(stack.sci, stack.err, good)
-    frame = Frame(stack.sci, np.square(stack.err), np.where(good, 0, BAD).astype(np.uint32), header)
-    mask = sky.objects(frame)
-    radius = max(EMPTY_RADIUS * shape.fwhm, 1.0)
-    factor = correlated.at(radius)
-    free = stack.err[good & ~mask]
-    plain = (float(np.median(free)) if free.size else 0.0) * factor
-    independent = apertures.independent_noise(radius)
-    noise = apertures.empty_noise(stack.sci, good, mask, radius)
-    empty = apertures.correlation_factor(stack.sci, stack.err, good, mask, radius) / factor
-    if not np.isfinite(noise):
-        noise, empty = plain * independent, 1.0
-    found = sources.find(stack.sci, stack.err, good, shape.fwhm, LIMIT_SIGMA, correlated)
-    return ChipImage(
-        chip, stack, out, header, shape.fwhm, shape.ellipticity, found, correlated, empty, noise / independent,
-        way, rays,
-    )  # fmt: skip
+def kernel_for(fwhm: float, options: Options) -> str:
+    """Return the kernel of the drizzling for stars of ``fwhm`` pixels."""
+    return options.kernel or ("lanczos3" if fwhm >= WELL_SAMPLED and options.pixfrac == 1.0 else "square")
 
 
-def _zero_point(files: FileSet, options: Options, notes: list[str]) -> zeropoint.ZeroPoint | None:
+def _zero_point(
+    files: FileSet, options: Options, scales: Mapping[str, float], notes: list[str]
+) -> zeropoint.ZeroPoint | None:
     """Return the zero point of the standard star of a set; None, and a note, without one."""
     if files.standard is None:
         notes.append("no standard star (DPR TYPE STD) with this setting: fluxes are not calibrated")
@@ -207,7 +140,7 @@ def _zero_point(files: FileSet, options: Options, notes: list[str]) -> zeropoint
         x, y = _place(star, standard, header)
         if len(standard.chips) > 1 and not (0 <= x < header["NAXIS1"] and 0 <= y < header["NAXIS2"]):
             continue
-        image = _chip(files.standard, chip, options)
+        image = _chip(files.standard, chip, options, scales[chip])
         x, y = _place(star, standard, image.grid)
         break
     if image is None:

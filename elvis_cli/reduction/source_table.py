@@ -8,8 +8,9 @@ import numpy as np
 
 from elvis_cli.detection import apertures
 from elvis_cli.product.fits import ELECTRONS, Table
+from elvis_cli.reduction.chip_image import ChipImage
 from elvis_cli.reduction.combine import UNSEEN
-from elvis_cli.reduction.recipe import ChipImage, ImageProduct
+from elvis_cli.reduction.recipe import ImageProduct
 
 APERTURE_FWHM = 1.5
 """Radius of the aperture of fluxes, FWHM."""

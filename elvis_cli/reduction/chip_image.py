@@ -1,0 +1,85 @@
+"""A combined chip with its image quality, its noise and its sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elvis_cli.detection import apertures, sources
+from elvis_cli.reduction import combine, grid, sky
+from elvis_cli.reduction.combine import Stack
+from elvis_cli.reduction.frame import BAD, Frame
+
+GUESS_FWHM = 3.0
+EMPTY_RADIUS = 1.0
+"""FWHM: radius of the apertures in which limits and noise are measured."""
+LIMIT_SIGMA = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class ChipImage:
+    """A combined chip and what was measured on it."""
+
+    name: str
+    stack: Stack
+    grid: grid.Grid
+    header: Any
+    """That of the chip in the first raw file."""
+    fwhm: float
+    """Pixels."""
+    ellipticity: float
+    found: sources.Sources
+    correlation: apertures.Correlation
+    """Noise of apertures over that of independent pixels, by the resampling."""
+    empty: float
+    """Scatter of empty apertures of 1 FWHM over their error; above 1 where faint sources and haloes add to it."""
+    pixel_noise: float
+    """Noise of a pixel of sky that errors of apertures follow from, electron/s."""
+    sky_way: str
+    cosmic_rays: int
+    linearised: bool = False
+    """Corrected for the detector's linearity."""
+
+
+def shape(sci: Any, err: Any, good: Any) -> tuple[sources.Shape, sources.Sources]:
+    """Return the shape of the stars and the sources, of an image without sky."""
+    guess = GUESS_FWHM
+    for _ in range(2):
+        found = sources.find(sci, err, good, guess, LIMIT_SIGMA)
+        bright = found.significance > 4 * LIMIT_SIGMA
+        stars = sources.shape(sci, good, found.x[bright], found.y[bright], guess)
+        guess = min(max(stars.fwhm, 1.2), 50.0)
+    return stars, found
+
+
+def measure(
+    chip: str,
+    stack: Stack,
+    out: grid.Grid,
+    header: Any,
+    correlated: apertures.Correlation,
+    way: str,
+    rays: int,
+    linearised: bool,
+) -> ChipImage:
+    """Return a combined chip with its image quality and noise."""
+    good = (stack.dq & combine.UNSEEN) == 0
+    stars, _ = shape(stack.sci, stack.err, good)
+    frame = Frame(stack.sci, np.square(stack.err), np.where(good, 0, BAD).astype(np.uint32), header)
+    mask = sky.objects(frame)
+    radius = max(EMPTY_RADIUS * stars.fwhm, 1.0)
+    factor = correlated.at(radius)
+    free = stack.err[good & ~mask]
+    plain = (float(np.median(free)) if free.size else 0.0) * factor
+    independent = apertures.independent_noise(radius)
+    noise = apertures.empty_noise(stack.sci, good, mask, radius)
+    empty = apertures.correlation_factor(stack.sci, stack.err, good, mask, radius) / factor
+    if not np.isfinite(noise):
+        noise, empty = plain * independent, 1.0
+    found = sources.find(stack.sci, stack.err, good, stars.fwhm, LIMIT_SIGMA, correlated)
+    return ChipImage(
+        chip, stack, out, header, stars.fwhm, stars.ellipticity, found, correlated, empty, noise / independent,
+        way, rays, linearised,
+    )  # fmt: skip
