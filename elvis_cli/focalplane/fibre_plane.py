@@ -118,11 +118,13 @@ def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectro
     detector = replace(setup.detector, nx=nx, ny=ny, pixel_mm=1.0, chips=(Chip(1, "", 0, 0, 0.0, 1.0, 0.0, 0.0),))
     optics = replace(setup.optics, pixel_scale=pixel, plate_scale=pixel, distortion=0.0, axis=(0.0, 0.0))
     virtual = replace(setup, optics=optics, detector=detector, spectrograph=None)
-    # what is a trail or a crowd is drawn with one PSF; the places of a few stars have their own
+    # one chip a patch: the PSF of many stars changes over all of them, and is made where there is a fibre
+    chips = tuple(replace(detector.chips[0], x_mm=patch.x / pixel, y_mm=patch.y / pixel) for patch in patches)
+    field = replace(virtual, detector=replace(detector, chips=chips))
 
     def prepare(wave: float) -> Imager:
-        one = replace(virtual, optics=replace(optics, filter_centre=wave))
-        return imager.prepare(replace(light, setup=one), scene, (np.array([wave]), np.ones(1)))
+        one = replace(field, optics=replace(optics, filter_centre=wave))
+        return imager.prepare(replace(light, setup=one), scene, (np.array([wave]), np.ones(1)), over_field=True)
 
     band = setup.optics.band
     psf_wave = np.geomspace(*band, max(1, math.ceil(slit_plane.steps(band))) + 1)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
+from elvis_cli import pipeline
 from elvis_cli.focalplane import fibre_plane
+from elvis_cli.focalplane.slit_plane import Drift
 from elvis_cli.focalplane.trace import to_pixels
-from elvis_cli.light.compose import Extended, Scene, Sources
+from elvis_cli.instrument import registry
+from elvis_cli.light import calibration
+from elvis_cli.light.compose import Extended, Scene, Sources, compose
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.spectrograph import disc_profile
+from elvis_cli.request import parse
 from elvis_cli.scene.component import Picture
 
 STARS, SKY = frozenset({"stars"}), frozenset({"background"})
@@ -245,3 +251,23 @@ def test_a_picture_far_from_a_fibre_is_not_drawn(x, shines):
     scene = Scene(none, none, none, (source,), 0.0, (x, 0.0), Sources(none, none, none, none, none))
     near = fibre_plane._near(scene, fibre_plane.Patch(0.0, 0.0, 2, 2, (0,)), 0.1, frozenset({"galaxies"}))
     assert (near is not None and near.extended == (source,)) == shines
+
+
+def test_many_stars_have_the_psf_of_their_places_behind_adaptive_optics():
+    """Two fibres, 12 arcsec apart, on two of twelve stars: each takes what it takes of one of two."""
+    document = registry.load("andes").example("ifu")
+    document["instrument"]["INS.SCALE.NAME"] = "100"
+    taken = {}
+    for count in (2, 12):
+        x = [0.0, 12.0, *np.linspace(30.0, 60.0, count - 2)]
+        document["elvis"] = {"arm": "j", "catalogue": {"x": x, "y": [0.0] * count, "mag": [12.0] * count}}
+        request = parse.read(json.dumps(document))
+        setup = pipeline.configure(request)
+        _, light = calibration.illuminate(request, setup)
+        first = setup.spectrograph.apertures[0]
+        graph = replace(setup.spectrograph, apertures=tuple(replace(first, x=place, y=0.0) for place in (0.0, 12.0)))
+        drift = Drift(1.25, 0.0, 1.0, 1.0, setup.atmosphere.site, 0.0)
+        plane = fibre_plane.build(light, compose(request, light), drift, graph)
+        taken[count] = plane.light(compose(request, light), STARS).mean(axis=0)
+    assert taken[2][1] < 0.8 * taken[2][0]
+    assert taken[12] == pytest.approx(taken[2], rel=0.03)
