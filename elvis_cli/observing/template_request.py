@@ -25,6 +25,8 @@ BANDS = {"B": ("B", 0.44), "V": ("V", 0.55), "R": ("R", 0.64), "I": ("I", 0.8), 
          "J": ("J", 1.25), "H": ("H", 1.65), "K": ("K", 2.2), "Ks": ("VISTA_Ks", 2.15), "L": ("L", 3.5),
          "M": ("M", 4.8), "N": ("N", 10.0)}  # fmt: skip
 """Band of the ETC and its wavelength (um) for each band of a target's magnitudes."""
+SEQUENCE_COUNT = "SEQ.NEXPO"
+"""The key of a sequence, and of some instruments' ETC forms: the sequence repeats, not the form's default too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +78,7 @@ def make(
     plugin = registry.load(visit.instrument)
     document = plugin.example(run.mode)
     times = list(document["timesnr"])
+    document["timesnr"] |= dict.fromkeys(set(times) & {SEQUENCE_COUNT}, 1)
     document["output"] = {}
     patch = merge(merge({}, patch), visit.request)
     _check_patch(patch.get("elvis"), visit.pointer)

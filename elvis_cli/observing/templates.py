@@ -315,7 +315,7 @@ def _template(name: str, table: Mapping[str, Any]) -> Template:
         table.get("keys", {}),
         table.get("calibration"),
         category,
-        dpr.get("object"),
+        dpr.get("object") or None,  # "" leaves the type of the instrument's header, as that of fibres
         dpr.get("sky"),
         dpr.get("sky_category", category),
         dpr.get("tech"),

@@ -19,6 +19,7 @@ from elvis_cli.model.setup import Setup
 from elvis_cli.prediction.types import Prediction
 from elvis_cli.product import spectrograph_cards, wcs
 from elvis_cli.product.quadrants import Part
+from elvis_cli.scene import templates
 from elvis_cli.sky.pointing import ExposureGeometry, isot
 from elvis_cli.sky.turbulence import coherence_time, fried
 
@@ -43,6 +44,8 @@ _OURS = frozenset(
     )
 )
 """Keywords that a request cannot set."""
+STAR_TYPE = "{star}"
+"""In a card of a plugin: the target's spectral type, as HARPS has it in DPR TYPE."""
 _DOTTED = re.compile(r"(?=.{1,40}$)[A-Z][A-Z0-9]*(\.[A-Z0-9_-]+)+")
 """A request key that is an ESO keyword, such as INS.FILT1.NAME, and fits on a card."""
 
@@ -68,6 +71,8 @@ def primary(request: Request, setup: Setup, prediction: Prediction, observation:
     for name, card in setup.header.items():
         keyword = _full(name) if " " in name else name
         value, comment = card if isinstance(card, tuple) else (card, by_keyword.get(keyword, ("", "", ""))[2])
+        if isinstance(value, str) and STAR_TYPE in value:
+            value = value.replace(STAR_TYPE, _spectral_type(request))
         by_keyword[keyword] = (keyword, value, comment)
     for keyword, source in setup.repeated_cards.items():
         if source in by_keyword:  # some modes are without the key
@@ -77,6 +82,15 @@ def primary(request: Request, setup: Setup, prediction: Prediction, observation:
     instrument = by_keyword["INSTRUME"][1]
     by_keyword["ARCFILE"] = ("ARCFILE", f"{instrument}.{isot(observation.start)}.fits", "archive file name")
     return sorted(by_keyword.values(), key=_order)
+
+
+def _spectral_type(request: Request) -> str:
+    """Return the spectral type of the star that represents the target, UNKNOWN where none does."""
+    sed = request.target.sed
+    if sed.kind != "template":
+        return "UNKNOWN"
+    catalog, _, name = templates.find(sed.catalog, sed.id).key.partition("/")
+    return name if catalog == "Pickles" else "UNKNOWN"
 
 
 def extension(request: Request, setup: Setup, chip: Chip, part: Part, observation: ExposureGeometry) -> list[Card]:

@@ -12,8 +12,12 @@ from elvis_cli.errors import RequestError
 from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.instrument import registry
 from elvis_cli.light import cells
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.product import header
 from elvis_cli.request import parse
+from elvis_cli.sky import pointing
 from tests.conftest import changed
+from tests.frames import StandIn
 
 CORPUS = Path(__file__).parents[1] / "data" / "etc" / "harps_nirps_P112_bb5620_ha.json"
 LINES = [
@@ -152,12 +156,39 @@ class TestArms:
         assert error.value.details["nearest"] == "ham"
 
 
-def test_the_reference_fibre_changes_the_type_of_the_frame():
-    types = {}
-    for name in ("sky", "dark", "thar", "fp", "comb"):
-        document = changed(registry.load("harps").example(), {"instrument/INS.HARPS.REF": name})
-        types[name] = pipeline.configure(parse.read(json.dumps(document))).header["ESO DPR TYPE"]
-    assert len(set(types.values())) == 5
+@pytest.mark.parametrize(
+    ("reference", "calibration", "harps", "nirps"),
+    [
+        ("sky", "", "STAR,SKY,G2V", "OBJECT,SKY"),
+        ("dark", "", "STAR,DARK,G2V", "OBJECT,DARK"),
+        ("fp", "", "STAR,WAVE,G2V", "OBJECT,FP"),
+        ("sky", "flat", "LAMP,LAMP,TUN", "FLAT,LAMP,LAMP"),
+        ("dark", "flat", "LAMP,DARK,TUN", "FLAT,LAMP,DARK"),
+        ("sky", "arc", "WAVE,WAVE,THAR2", "WAVE,UN1,UN1"),
+    ],
+)
+def test_the_type_of_a_frame_is_that_of_the_archive(reference, calibration, harps, nirps):
+    """By ivh/PyReduce and rabrahm/ceres, which reduce HARPS's frames, and njcuk9999/apero-drs, which does NIRPS's."""
+    keys = {"instrument/INS.HARPS.REF": reference, "instrument/INS.NIRPS.REF": reference}
+    for arm, expected in (("harps", harps), ("nirps", nirps)):
+        document = changed(registry.load("harps").example(), keys)
+        document["elvis"] = {"arm": arm} | ({"calibration": calibration} if calibration else {})
+        asked = parse.read(json.dumps(document))
+        setup = pipeline.configure(asked)
+        exposure = pointing.observe(asked.elvis, setup)
+        cards = {keyword: value for keyword, value, _ in header.primary(asked, setup, StandIn(), exposure)}
+        assert cards["ESO DPR TYPE"] == expected
+
+
+def test_a_flat_of_one_fibre_lights_that_one_alone():
+    document = changed(registry.load("harps").example(), {"instrument/INS.HARPS.REF": "dark"})
+    document["elvis"] = {"arm": "harps", "calibration": "flat"}
+    ready = pipeline.prepare(parse.read(json.dumps(document)))
+    chip, window = ready.setup.detector.chip(1), Window(800, 2000, 200, 8)
+    row = ready.renderer.illuminate(chip, window).astype(float).sum(axis=0)
+    seen = ready.renderer.wavelengths(chip, window).aperture
+    lit = [row[(seen == fibre).any(axis=0)].sum() for fibre in (0, 1)]
+    assert lit[1] < 0.02 * lit[0]
 
 
 def test_a_star_behind_the_iodine_cell_has_the_lines_of_the_gas():

@@ -24,7 +24,7 @@ def seen(exposure, chip, window):
     ("template", "chip", "window"),
     [
         ("METIS_spec_lm_obs_AutoNodOnSlit", 1, Window(0, 900, 2048, 8)),
-        ("CRIRES_spec_obs_AutoNodOnSlit", 2, Window(1000, 0, 8, 2048)),
+        ("CRIRES_spec_obs_AutoNodOnSlit", 2, Window(900, 0, 300, 2048)),  # its tilted slit moves A by 2.5 pixels to B
         ("ERIS_nix_lss_obs_AutoNodOnSlit", 1, Window(0, 0, 2048, 2048)),
     ],
 )
