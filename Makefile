@@ -45,9 +45,11 @@ bench: install
 lines: install
 	ELVIS_HIGH_RESOLUTION_TESTS=1 $(BIN)/python -m pytest -q tests/instruments/test_high_resolution.py
 
-# Signal-to-noise ratios of all fibre-fed spectrographs, extracted from 30 frames each, against the prediction.
+# Signal-to-noise ratios of all fibre-fed spectrographs, extracted from 30 frames each, against the prediction; then the
+# products of every imaging mode against noiseless frames.
 closure: install
 	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q tests/test_closure_spectroscopy.py -k fibres
+	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q -s tests/test_closure_images.py
 
 # Programs of others read the frames: ESO's HAWK-I recipes, source-extractor, photutils, STILTS (apt and pip fetch them).
 clients: install

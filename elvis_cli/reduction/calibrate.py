@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from elvis_cli.reduction import master
@@ -24,9 +27,7 @@ def calibrate(file: RawFile, chip: str, masters: Masters) -> Frame:
     image, header = file.read(chip)
     readout, dit = masters.readout, file.dit
     dq = np.zeros(image.shape, np.uint32) if masters.dq is None else masters.dq.copy()
-    limit = masters.range * EXTRAPOLATION
-    if header["BITPIX"] == 16:
-        limit = min(limit, ADC_RANGE)
+    limit = _limit(header, masters)
     dq |= master.saturated(image, limit)
     linear = master.straight(image, masters)
     if masters.dark is not None:
@@ -40,4 +41,13 @@ def calibrate(file: RawFile, chip: str, masters: Masters) -> Frame:
         sci /= response
         var = (var / response**2).astype(np.float32)
         dq |= (masters.flat <= 0.05).astype(np.uint32) * np.uint32(NO_LIGHT)
-    return Frame(np.asarray(sci, np.float32), np.asarray(var, np.float32), dq, header)
+    frame = Frame(np.asarray(sci, np.float32), np.asarray(var, np.float32), dq, header)
+    full = master.straight(np.array([[min(limit, 1e9)]], np.float32), replace(masters, bias=None))
+    frame.saturation = float(full[0, 0] * scale) if limit < 1e9 else float("inf")
+    return frame
+
+
+def _limit(header: Any, masters: Masters) -> float:
+    """Return the level (ADU) up to which a pixel's value is believed."""
+    limit = masters.range * EXTRAPOLATION
+    return min(limit, ADC_RANGE) if header["BITPIX"] == 16 else limit

@@ -41,6 +41,8 @@ class ChipImage:
     cosmic_rays: int
     linearised: bool = False
     """Corrected for the detector's linearity."""
+    saturation: float = float("inf")
+    """Rate above the sky at which a pixel of the exposures saturates, electron/s."""
 
 
 def shape(sci: Any, err: Any, good: Any) -> tuple[sources.Shape, sources.Sources]:

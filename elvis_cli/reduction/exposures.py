@@ -49,6 +49,8 @@ def prepare(files: FileSet, chip: str, scale: float) -> tuple[list[Frame], str, 
     _, header = files.science[0].read(chip)
     masters = master.make(chip, files, header)
     frames = _frames(files.science, chip, masters, scale)
+    for frame in frames:
+        frame.saturation = frame.saturation / scale - sky.level(frame)[0]
     paired = sky.partners(files.science)
     if paired is not None:
         sky.from_partners(frames, paired)

@@ -46,6 +46,8 @@ class Frame:
     """astropy Header of the extension: the WCS is in it."""
     weight: float = 0.0
     """Inverse variance of a pixel of sky, s2/electron2: what the frame is worth in a combination."""
+    saturation: float = float("inf")
+    """Rate at which a pixel saturates, sky and dark included, electron/s."""
     flat_var: float = 0.0
     """Relative variance of the flat that it was divided by."""
 

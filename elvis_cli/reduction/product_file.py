@@ -18,7 +18,6 @@ from elvis_cli.reduction.chip_image import ChipImage
 from elvis_cli.reduction.frame import MEANINGS
 from elvis_cli.reduction.recipe import ImageProduct, filter_names
 
-DOCUMENT = "SDP"
 UNIT = "electron/s"
 FLAG_NAMES = ("DEAD", "HOT", "SATURATED", "COSMIC_RAY", "NO_LIGHT", "NO_DATA")
 _PASSED = re.compile(r"ESO (OBS|TPL|TEL|INS|INS[123]|DRS|AOS|ADA) ")
@@ -73,8 +72,8 @@ def _images(product: ImageProduct) -> Iterator[fits.Image]:
         sci, err, dq = (_name(kind, chip, product) for kind in ("SCI", "ERR", "DQ"))
         both: list[Card] = [
             ("HDUCLASS", "ESO", "class of this scheme"),
-            ("HDUDOC", DOCUMENT, "document that describes it"),
-            ("HDUVERS", "SDP version 6", "its version"),
+            ("HDUDOC", sdp.DOCUMENT, "document that describes it"),
+            ("HDUVERS", sdp.VERSION, "its version"),
             ("HDUCLAS1", "IMAGE", "image"),
         ]
         wcs = chip.grid.cards()
@@ -129,6 +128,9 @@ def limits(product: ImageProduct) -> Iterator[Card]:
     faint = max(sources.limiting_flux(each.pixel_noise, each.fwhm, zero.peak_at(each.fwhm)) for each in product.chips)
     if faint > 0:
         yield "ABMAGLIM", round(float(zero.ab - 2.5 * np.log10(faint)), 3), "[mag] AB, point source of 5 sigma"
+    bright = min(each.saturation / (zero.brightest * (zero.fwhm / each.fwhm) ** 2) for each in product.chips)
+    if 0 < bright < np.inf:
+        yield "ABMAGSAT", round(float(zero.ab - 2.5 * np.log10(bright)), 3), "[mag] AB, point source that saturates"
 
 
 def _primary(product: ImageProduct, category: str) -> list[Card]:
@@ -152,6 +154,9 @@ def _primary(product: ImageProduct, category: str) -> list[Card]:
             ("ELLIPTIC", round(float(np.median([chip.ellipticity for chip in product.chips])), 4), "1 - b/a of stars"),
             *limits(product),
         ]
+        strehl = first.get("ESO SIM IQ STREHL")
+        if strehl is not None:
+            cards.append(("STREHL", float(strehl), "Strehl ratio at the target, of the adaptive optics"))
         if calibrated:
             cards.append(("PHOTSYS", "VEGA", "system of MAGZPT"))
     return [
@@ -188,7 +193,7 @@ def common_cards(files: FileSet, category: str, place: tuple[float, float], cali
         ("OBSTECH", str(first.get("ESO DPR TECH", "IMAGE")), "technique"),
         ("FLUXCAL", "ABSOLUTE" if calibrated else "UNCALIBRATED", "calibration of the flux"),
         ("PROCSOFT", f"ELVIS/{__version__}", "software"),
-        ("REFERENC", "", "publication"),
+        ("REFERENC", "", "publication: none yet"),
         ("PRODCATG", category, "category of the product"),
         ("PRODLVL", 2, "processing level"),
         ("M_EPOCH", False, "more than one epoch"),

@@ -87,9 +87,11 @@ def _chip(files: FileSet, chip: str, options: Options, scale: float = 1.0) -> Ch
     kernel = kernel_for(fwhm, options)
     stack = combine.combine(frames, maps, out, kernel, options.pixfrac, filled)
     noise = correlation.of_resampling(frames, maps, out, kernel, options.pixfrac)
-    header = frames[0].header
+    header, saturation = frames[0].header, min(frame.saturation for frame in frames)
     del frames, maps
-    return chip_image.measure(chip, stack, out, header, noise, way, rays, linearised)
+    made = chip_image.measure(chip, stack, out, header, noise, way, rays, linearised)
+    made.saturation = saturation
+    return made
 
 
 def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> ChipImage:
@@ -97,7 +99,7 @@ def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> Ch
     first = files.science[0]
     out = grid.make([file.chip_header(chip) for chip in first.chips for file in files.science], options.north_up)
     total: combine.Combination | None = None
-    rays, ways, linearised = 0, [], True
+    rays, ways, linearised, saturation = 0, [], True, float("inf")
     for chip in first.chips:
         frames, way, linear = exposures.prepare(files, chip, scales[chip])
         maps, filled, found, fwhm = exposures.place(frames, out, WELL_SAMPLED)
@@ -108,9 +110,12 @@ def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> Ch
         total.add(frames, maps, filled)
         rays, linearised = rays + found, linearised and linear
         ways.append(way)
+        saturation = min(saturation, *(frame.saturation for frame in frames))
     assert total is not None
     way = max(ways, key=ways.count)
-    return chip_image.measure("MOSAIC", total.stack(), out, header, noise, way, rays, linearised)
+    made = chip_image.measure("MOSAIC", total.stack(), out, header, noise, way, rays, linearised)
+    made.saturation = saturation
+    return made
 
 
 def kernel_for(fwhm: float, options: Options) -> str:

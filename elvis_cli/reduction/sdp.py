@@ -1,11 +1,13 @@
 """Keywords of ESO's Science Data Products as one table, and the validator over it.
 
 Source: ESO Science Data Products Standard, ESO-044286 (Retzlaff et al.), issue 6 (2020) for the categories' keywords as
-public guides repeat them; issue 8 (2022) for catalogues. ``where`` is "primary" or "data", the extension with the data.
+public guides repeat them; issue 8 (2022) for catalogues and for images with their errors in one file. ``where`` is
+"primary" or "data", the extension with the data.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,27 @@ WHITE, SLIT_SPECTRUM = "ANCILLARY.IMAGE.WHITELIGHT", "ANCILLARY.2DSPECTRUM"
 CATEGORIES = (IMAGE, MEF, CUBE, SPECTRUM, SOURCES, WEIGHT, WHITE, SLIT_SPECTRUM)
 _SCIENCE = (IMAGE, MEF, CUBE, SPECTRUM, SOURCES)
 _IMAGES = (IMAGE, MEF)
+
+
+DOCUMENT, VERSION = "SDP", "SDP version 8"
+"""HDUDOC and HDUVERS of linked extensions: single images with them are of version 7 (2021) and later."""
+ALLOWED: dict[str, tuple[object, ...]] = {
+    "HDUCLASS": ("ESO",),
+    "HDUDOC": (DOCUMENT,),
+    "HDUVERS": (VERSION,),
+    "HDUCLAS1": ("IMAGE",),
+    "HDUCLAS2": ("DATA", "ERROR", "QUALITY"),
+    "FLUXCAL": ("ABSOLUTE", "UNCALIBRATED"),
+    "RADESYS": ("ICRS", "FK5"),
+    "PHOTSYS": ("VEGA", "AB"),
+    "CUNIT1": ("deg",),
+    "CUNIT2": ("deg",),
+}
+"""Values of keywords that the standard lists."""
+MAX_VALUE = 68
+"""Characters of a value: the archive reads no CONTINUE."""
+REFERENCE = re.compile(r"|10\..+|[12]\d{3}[A-Za-z&.]{5}[\w.]{9}[A-Z.]")
+"""REFERENC: empty until something is published, then a DOI or ADS's code of 19 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +182,7 @@ def validate(hdus: Any) -> list[str]:
         headers = [primary] if row.where == "primary" else [hdu.header for hdu in _data(hdus)]
         faults += [fault for header in headers if (fault := _fault(row, header))]
     faults += _provenance(primary)
+    faults += _values(hdus)
     return list(dict.fromkeys(faults))
 
 
@@ -191,6 +215,35 @@ def _linking(hdus: Any) -> Iterable[str]:
         for link in ("SCIDATA", "ERRDATA", "QUALDATA"):
             if link in hdu.header and hdu.header[link] not in names:
                 yield f"{hdu.name}: {link} names {hdu.header[link]!r}, which is no extension"
+
+
+def _values(hdus: Any) -> Iterable[str]:
+    """Yield what is wrong with values: lists, references, lengths, times, checksums, CDELT beside CD."""
+    primary = hdus[0].header
+    if not REFERENCE.fullmatch(str(primary.get("REFERENC", ""))):
+        yield f"REFERENC is {primary['REFERENC']!r}, neither empty nor a DOI nor a code of ADS"
+    if primary.get("MJD-END", 1.0) < primary.get("MJD-OBS", 0.0):
+        yield "MJD-END is before MJD-OBS"
+    for hdu in hdus:
+        header = hdu.header
+        for name, allowed in ALLOWED.items():
+            if name in header and not (name == "HDUCLAS1" and hdu.name == "SPECTRUM") and header[name] not in allowed:
+                yield f"{hdu.name}: {name} is {header[name]!r}, not one of {', '.join(map(str, allowed))}"
+        if "CD1_1" in header and "CDELT1" in header:
+            yield f"{hdu.name}: CDELT1 beside CD1_1"
+        for name in ("CHECKSUM", "DATASUM"):
+            if name not in header:
+                yield f"{hdu.name}: {name} is missing"
+        for card in header.cards:
+            if (
+                card.keyword not in ("COMMENT", "HISTORY")
+                and isinstance(card.value, str)
+                and len(card.value) > MAX_VALUE
+            ):
+                yield f"{hdu.name}: the value of {card.keyword} has more than {MAX_VALUE} characters"
+    for key in primary:
+        if key.startswith("ASSON") and f"ASSOC{key[5:]}" not in primary:
+            yield f"{key} has no ASSOC{key[5:]}"
 
 
 def _provenance(primary: Any) -> Iterable[str]:

@@ -57,6 +57,8 @@ class ZeroPoint:
     """Pixels, of the star's image."""
     peak: float
     """Peak of the filtered image (`detection.sources`) of a star of light 1."""
+    brightest: float
+    """Light of the brightest pixel of a star of light 1."""
 
     def peak_at(self, fwhm: float) -> float:
         """Return the peak on an image of ``fwhm`` pixels."""
@@ -137,6 +139,8 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
     peak = float(
         sources.filtered(np.where(good, stack.sci, np.float32(0.0)), fwhm)[round(float(y[0])), round(float(x[0]))]
     )
+    i, j = round(float(x[0])), round(float(y[0]))
+    brightest = float(stack.sci[max(j - 1, 0) : j + 2, max(i - 1, 0) : i + 2].max())
     magnitude = star.mag
     offset = ab_offset(filters)
     if star.system.lower() == "ab":
@@ -152,6 +156,7 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
         curve / rate,
         fwhm,
         peak / rate,
+        brightest / rate,
     )
 
 

@@ -109,8 +109,19 @@ def test_the_validator_finds_what_is_missing(product):
         del hdus[0].header["PROG_ID"]
         del hdus["SCI"].header["PIXNOISE"]
         hdus["ERR"].header["HDUCLAS3"] = "MSE"
+        hdus["SCI"].header["HDUVERS"] = "SDP version 1"
+        hdus[0].header["REFERENC"] = "in preparation"
+        hdus[0].header["MJD-END"] = 0.0
+        del hdus["DQ"].header["DATASUM"]
+        hdus["SCI"].header["CDELT1"] = 1.0
         faults = " / ".join(sdp.validate(hdus))
-    assert all(name in faults for name in ("PROG_ID", "PIXNOISE", "HDUCLAS3"))
+    wrong = ("PROG_ID", "PIXNOISE", "HDUCLAS3", "HDUVERS", "REFERENC", "MJD-END", "DQ: DATASUM", "CDELT1")
+    assert all(name in faults for name in wrong)
+
+
+def test_references_are_empty_or_published():
+    assert all(sdp.REFERENCE.fullmatch(text) for text in ("", "2022ApJS..258...10L", "10.3847/1538-4365/ac332a"))
+    assert not sdp.REFERENCE.fullmatch("Smith 2022")
 
 
 def test_provenance_names_every_raw_file(product, raw):
@@ -174,6 +185,8 @@ def test_in_memory_the_bytes_are_those_by_way_of_files(tmp_path):
     with fits.open(product) as hdus:
         assert sdp.validate(hdus) == []
         assert hdus[0].header["FLUXCAL"] == "ABSOLUTE"
+        assert hdus[0].header["ABMAGSAT"] < 20.5 < hdus[0].header["ABMAGLIM"]
+        assert 0.05 < hdus[0].header["STREHL"] < 1.0
         assert hdus[0].header["TEXPTIME"] == 30.0  # the integrations of the request, shared by the dithers
     star = fits.getdata(str(product).replace("_image", "_sources"))[0]
     assert star["MAG"] == pytest.approx(20.0, abs=0.02)

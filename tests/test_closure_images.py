@@ -1,0 +1,132 @@
+"""Products of every imaging mode against the noiseless frame: light, errors, places, magnitudes, keywords.
+
+``make closure`` runs it (some minutes); each row is printed. The request of a mode has nine stars in a window of
+256 x 256 pixels; `elvis --product reduced` renders dithers, standard and calibrations, and reduces them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from elvis_cli import pipeline
+from elvis_cli.detection import apertures, sources
+from elvis_cli.focalplane.geometry import field_to_pixel, nearest_chip, pixel_to_field
+from elvis_cli.instrument import registry
+from elvis_cli.reduction import associate, product_file, raw, recipe, sdp
+from elvis_cli.reduction.grid import wcs_of
+from elvis_cli.reduction.requests import documents, render
+from elvis_cli.request import parse
+
+pytestmark = pytest.mark.skipif(not os.environ.get("ELVIS_CLOSURE"), reason="make closure")
+SIZE = 256
+MODES = {
+    "micado img_4mas_scao": (19.0, 0.0),
+    "micado img_4mas_mcao": (20.0, 0.0),
+    "micado img_1.5mas_scao": (19.0, 180.0),
+    "micado img_1.5mas_mcao": (19.0, 0.0),
+    "hawki img_noao": (15.5, 20.0),
+    "hawki img_glao": (15.5, 180.0),
+    "metis img_lm_scao": (11.0, 20.0),
+    "metis img_n_scao": (5.0, 0.0),
+    "eris img_ngs": (15.0, 20.0),
+    "eris img_lgs": (15.0, 0.0),
+    "fors img_nopol": (19.5, 180.0),
+    "euclid-vis img_long": (20.0, 20.0),
+}
+"""By mode: magnitude of the brightest star, position angle (deg)."""
+
+
+def document(imager: str, mag: float, angle: float) -> dict[str, Any]:
+    """Return the request of a mode: nine stars, each half a magnitude fainter than the one before it."""
+    instrument, mode = imager.split()
+    made = registry.load(instrument).example(mode)
+    setup = pipeline.configure(parse.read(json.dumps(made)))
+    chip = nearest_chip(setup, 0.0, 0.0)
+    middle = field_to_pixel(setup, chip, 0.0, 0.0)
+    limits = setup.detector.nx - SIZE, setup.detector.ny - SIZE
+    corner = [min(max(round(at) - SIZE // 2, 0), limit) for at, limit in zip(middle, limits, strict=True)]
+    line = SIZE / 2 + np.array([-56.0, 0.0, 56.0])
+    x, y = (axis.ravel() + np.random.default_rng(5).uniform(-3, 3, 9) for axis in np.meshgrid(line, line))
+    fx, fy = pixel_to_field(setup, chip, x + corner[0], y + corner[1])
+    made["output"] = {}
+    time, count = made["timesnr"]
+    made["timesnr"] = {time: made["timesnr"][time], count: max(int(made["timesnr"][count]), 10)}
+    made["elvis"] = {
+        "window": {"x0": corner[0], "y0": corner[1], "nx": SIZE, "ny": SIZE},
+        "chips": [chip.id],
+        "pointing": {"ra": 150.0, "dec": -30.0, "position_angle": angle},
+        "catalogue": {"x": fx.tolist(), "y": fy.tolist(), "mag": (mag + 0.25 * np.arange(9)).tolist()},
+    }
+    return made
+
+
+def expected(request: dict[str, Any]) -> Any:
+    """Return the noiseless frame (electron/s) with its header, and the table TRUTH."""
+    out = io.BytesIO()
+    block = {**request["elvis"], "product": "expected", "truth": True}
+    pipeline.render(parse.read(json.dumps({**request, "elvis": block})), out)
+    with fits.open(io.BytesIO(out.getvalue())) as hdus:
+        hdu = next(hdu for hdu in hdus if "ESO DET WIN1 STRX" in hdu.header)
+        return np.ascontiguousarray(hdu.data, dtype=np.float32), hdu.header.copy(), hdus["TRUTH"].data.copy()
+
+
+def verified(path: Path) -> str:
+    """Return what fitsverify says against a file, "" if it has nothing to say or is not installed."""
+    program = shutil.which("fitsverify")
+    if program is None:
+        return ""
+    done = subprocess.run([program, str(path)], capture_output=True, text=True, check=False)
+    return "" if "0 warning(s) and 0 error(s)" in done.stdout else done.stdout
+
+
+@pytest.mark.parametrize("imager", MODES)
+def test_the_product_of_a_mode(imager: str, tmp_path: Path) -> None:
+    request = parse.read(json.dumps(document(imager, *MODES[imager])))
+    lines = documents(request)
+    files = [*render(lines)]
+    product = recipe.reduce(associate.associate(raw.open_all(files))[0], recipe.Options())
+    folder = Path(os.environ.get("ELVIS_CLOSURE_FOLDER", tmp_path))
+    faults = []
+    for kind, writer in product_file.WRITERS.items():
+        path = folder / f"{imager.replace(' ', '_')}_{kind}.fits"
+        with path.open("wb") as file:
+            writer(product, file)
+        with fits.open(path, checksum=True) as hdus:
+            faults += [f"{kind}: {fault}" for fault in sdp.validate(hdus)]
+        faults += [f"{kind}: {verified(path)}"] if verified(path) else []
+    image, header, truth = expected(lines[0])
+    chip = max(product.chips, key=lambda each: each.found.x.size)
+    sci, err, good = chip.stack.sci, chip.stack.err, (chip.stack.dq & 32) == 0
+    there = wcs_of(header).all_world2pix(truth["RA"], truth["DEC"], 0)
+    at = chip.grid.wcs.all_world2pix(truth["RA"], truth["DEC"], 0)
+    radius = max(1.5 * chip.fwhm, 3.0)
+    ring = (min(3.0 * radius, 18.0), min(3.0 * radius, 18.0) + 8.0)
+    want = apertures.measure(image, np.zeros_like(image), np.isfinite(image), *there, radius, ring)
+    got = apertures.measure(sci, err, good, *at, radius, ring, correlation=chip.correlation.at(radius))
+    ratio = got.flux / want.flux
+    pulls = (got.flux / np.median(ratio) - want.flux) / got.error
+    sky = np.float32(np.median(image))
+    moved = sources.centre(sci, *at, chip.fwhm) - np.stack(at, axis=1)
+    moved = moved - (sources.centre(image - sky, *there, chip.fwhm) - np.stack(there, axis=1))
+    rms, systematic = float(np.std(moved[:3])), float(np.abs(np.median(moved, axis=0)).max())
+    row = [f"{imager:24}", f"fwhm {chip.fwhm:.2f}", f"flux {np.median(ratio):.4f}", f"rms {np.std(ratio):.4f}",
+           f"pull {np.mean(np.square(pulls)) ** 0.5:.2f}", f"place {systematic:.4f}", f"bright {rms:.4f}"]  # fmt: skip
+    if product.zero is not None:
+        curve = product.zero.correction(radius, chip.fwhm)
+        mags = product.zero.vega - 2.5 * np.log10(got.flux) + curve - truth["MAG"]
+        row.append(f"mag {np.median(mags):+.4f} +- {product.zero.error:.4f} ({product.zero.star})")
+    print("\n" + "  ".join(row), *product.notes, *faults, sep="\n    ")
+    assert faults == []
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.01)
+    assert systematic < 0.02
+    assert product.zero is not None
