@@ -46,7 +46,7 @@ def _rows(product: ImageProduct, chip: ChipImage) -> dict[str, Any]:
     zero = product.zero
     magnitudes = np.full(found.x.size, np.nan)
     if zero is not None:
-        magnitudes = zero.vega - 2.5 * np.log10(positive) + zero.correction(radius, chip.fwhm)
+        magnitudes = zero.vega - 2.5 * np.log10(positive) + zero.correction(radius, chip.fwhm, ring)
     return {
         "CHIP": np.full(found.x.size, product.chips.index(chip) + 1, np.int32),
         "X": found.x + 1.0,

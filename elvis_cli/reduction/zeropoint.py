@@ -64,12 +64,16 @@ class ZeroPoint:
         """Return the peak on an image of ``fwhm`` pixels."""
         return self.peak * (self.fwhm / fwhm) ** 2
 
-    def correction(self, radius: float, fwhm: float) -> float:
+    def correction(self, radius: float, fwhm: float, ring: tuple[float, float]) -> float:
         """Return the magnitudes to add to a magnitude in a circle of ``radius`` pixels on an image of ``fwhm`` pixels.
 
-        The curve of growth of the standard star is taken at the same number of FWHM: its airmass is another.
+        ``ring`` is where the sky was taken, inner and outer radius (pixels): the star's light there was subtracted. The
+        curve of growth of the standard star is taken at the same number of FWHM: its airmass is another.
         """
-        return 2.5 * math.log10(float(np.interp(radius * self.fwhm / fwhm, self.radii, self.encircled)))
+        circle, inner, outer = (
+            float(np.interp(each * self.fwhm / fwhm, self.radii, self.encircled)) for each in (radius, *ring)
+        )
+        return 2.5 * math.log10(circle - (outer - inner) * radius**2 / (ring[1] ** 2 - ring[0] ** 2))
 
 
 def band_of(filters: str) -> str | None:

@@ -1,5 +1,7 @@
 """Raw frames of a small window to a product: photometry, astrometry, errors, provenance, identities."""
 
+import hashlib
+import io
 import json
 import shutil
 from pathlib import Path
@@ -9,8 +11,10 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from elvis_cli import pipeline
 from elvis_cli.detection import apertures, sources
 from elvis_cli.reduction import sdp
+from elvis_cli.request import parse
 from tests.conftest import MICADO, changed, run
 
 RA, DEC = 67.91, -18.2
@@ -138,6 +142,64 @@ def test_the_order_of_the_files_and_their_names_do_not_matter(product, raw, tmp_
         shutil.copy(path, tmp_path / f"copy{number}.fits")
     again = reduce(tmp_path)
     assert again.read_bytes() == product.read_bytes()
+
+
+def test_two_halves_are_the_whole_within_their_noise(product, raw, tmp_path):
+    calibrations = [path for path in sorted(raw.glob("*.fits")) if int(path.stem) > 3]
+    fluxes, errors = [], []
+    stars = document()["elvis"]["catalogue"]
+    for n, science in enumerate((range(4), (0, 2), (1, 3))):
+        files = [raw / f"{number:02d}.fits" for number in science] + calibrations
+        result = run("reduce", *map(str, files), "-o", str(tmp_path / str(n)))
+        assert result.code == 0, result.err
+        with fits.open(json.loads(result.out.splitlines()[0])["file"]) as hdus:
+            sci, err = (np.ascontiguousarray(hdus[name].data, dtype=np.float32) for name in ("SCI", "ERR"))
+            places = WCS(hdus["SCI"].header).all_world2pix(stars["ra"], stars["dec"], 0)
+            factor = hdus["ERR"].header["ESO QC CORRFAC"]
+        each = apertures.measure(sci, err, err > 0, *places, 4.0, (15, 25), correlation=factor)
+        fluxes.append(each.flux)
+        errors.append(each.error)
+    (whole, one, other), (_, a, b) = fluxes, errors
+    assert np.median((one + other) / 2 / whole) == pytest.approx(1.0, abs=0.005)
+    assert np.sqrt(np.mean(((one - other) / np.hypot(a, b)) ** 2)) < 1.6  # nine stars: 1 +- 0.24, and sub-percent terms
+
+
+def test_the_raw_files_stay_as_they_are(raw, tmp_path):
+    files = sorted(raw.glob("*.fits"))
+    before = [hashlib.sha256(path.read_bytes()).digest() for path in files]
+    assert run("reduce", *map(str, files), "-o", str(tmp_path)).code == 0
+    assert [hashlib.sha256(path.read_bytes()).digest() for path in files] == before
+
+
+@pytest.mark.parametrize("angle", [0.0, 180.0])
+def test_frames_without_noise_give_the_expected_image(angle, tmp_path):
+    """No noise, no flaws of the detector: the product is the noiseless frame to a per mille, places to 0.01 pixel."""
+    setup = pipeline.configure(parse.read(json.dumps(document())))
+    requests = []
+    for n, offset in enumerate(BOX, 1):
+        each = document(offset, n)
+        each["elvis"]["pointing"]["position_angle"] = angle
+        requests.append(each)
+    requests += [document(number=11, calibration="dark"), document(number=21, calibration="flat")]
+    keep = ("stars", "thermal", "background", "gain", "adc")
+    for number, request in enumerate(requests):
+        request["elvis"]["skip"] = [stage for stage in setup.detector.stages if stage not in keep]
+        (tmp_path / f"{number:02d}.fits").write_bytes(run(stdin=json.dumps(request)).out)
+    product = reduce(tmp_path)
+    out = run("--product", "expected", stdin=json.dumps(requests[0])).out
+    with fits.open(io.BytesIO(out)) as hdus, fits.open(product) as reduced:
+        truth, image = hdus["TRUTH"].data, np.ascontiguousarray(hdus[1].data, dtype=np.float32)
+        sci = np.ascontiguousarray(reduced["SCI"].data, dtype=np.float32)
+        at = WCS(reduced["SCI"].header).all_world2pix(truth["RA"], truth["DEC"], 0)
+    there = truth["X"] - 1.0, truth["Y"] - 1.0
+    good = np.ones(sci.shape, bool), np.ones(image.shape, bool)
+    got = apertures.measure(sci, np.zeros_like(sci), good[0], *at, 6.0, (15, 25))
+    want = apertures.measure(image, np.zeros_like(image), good[1], *there, 6.0, (15, 25))
+    assert np.median(got.flux / want.flux) == pytest.approx(1.0, abs=0.001)
+    assert got.flux / want.flux == pytest.approx(1.0, abs=0.006)  # the faintest has the rounding to whole ADU
+    moved = sources.centre(sci, *at, 3.0) - np.stack(at, axis=1)
+    moved -= sources.centre(image - np.median(image), *there, 3.0) - np.stack(there, axis=1)
+    assert np.abs(moved).max() < 0.01
 
 
 def test_threads_do_not_change_the_bytes(product, raw, tmp_path):
