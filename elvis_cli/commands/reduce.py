@@ -108,7 +108,7 @@ def reduce(
     for each in sets:
         if spectra.is_spectrum(each.science[0]):
             spectrum = spectra.reduce(each, spectra.SpectrumOptions(aperture, standards))
-            _write(spectrum, spectrum_file.WRITERS, outdir)
+            _write(spectrum, spectrum_file.writers(spectrum), outdir)
         else:
             _write(recipe.reduce(each, options), product_file.WRITERS, outdir)
 

@@ -39,11 +39,11 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
     known = [one.name for one in files.dark]
     solution, response, lamps = None, np.ones((1, 1), np.float32), []
     if files.flat:
-        flat = _mean(files.flat, files.flat_dark, name, masters, strips, known)[0]
+        flat = mean(files.flat, files.flat_dark, name, masters, strips, known)[0]
         for strip in strips.strips:
             flat_response.find_aperture(strip, flat)
     if files.arc:
-        arc, sigma = _mean(files.arc, files.arc_dark, name, masters, strips, known)
+        arc, sigma = mean(files.arc, files.arc_dark, name, masters, strips, known)
         lines = setup.calibration.lamps if setup.calibration else ()
         solution = wavelength.solve(arc, sigma, strips, lines)
     if solution is None:
@@ -58,7 +58,7 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
     return ChipCalibration(name, strips, masters, response, lamps, solution)
 
 
-def _mean(
+def mean(
     files: Sequence[RawFile],
     dark: Sequence[RawFile],
     name: str,

@@ -6,6 +6,7 @@ by pixel (Horne 1986, PASP 98, 609).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -242,10 +243,7 @@ def _spline_sky(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
 def _near_sky(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
     model = np.zeros_like(pixels.sci)
     low = float(position[usable].min())
-    x = np.clip(position - low, 0.0, position[usable].max() - low)
-    knot = np.floor(x).astype(np.int64)
-    t = x - knot
-    basis = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6.0
+    knot, basis = _basis(np.clip(position - low, 0.0, position[usable].max() - low))
     count = int(knot.max()) + 4
     keep = _near_median(pixels, usable, knot, slopes=True)
     for _ in range(3):
@@ -254,6 +252,38 @@ def _near_sky(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
         model = sum(b * coefficients[knot + n] for n, b in enumerate(basis))
         keep = usable & (np.abs(pixels.sci - model) <= REJECT * np.sqrt(pixels.var + np.abs(model) / pixels.seconds))
     return np.asarray(model)
+
+
+def _basis(x: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Return the first of the four cubic B-splines that are not 0 at ``x`` (knots at whole numbers), and all four."""
+    knot = np.floor(x).astype(np.int64)
+    t = x - knot
+    return knot, np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6.0
+
+
+def spline(
+    at: Floats, value: Floats, var: Floats, good: Mask
+) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
+    """Return the cubic spline with a knot at each whole number through values at ``at`` (n,), and its error."""
+    low, high = float(at[good].min()), float(at[good].max())
+    knot, basis = _basis(np.clip(at - low, 0.0, high - low))
+    count = int(knot.max()) + 4
+    keep = _near_median(Pixels(value, var, good, np.inf), good, knot, slopes=True)
+    coefficients = np.zeros(count)
+    for _ in range(3):
+        coefficients = _least_squares(basis[:, keep], knot[keep], value[keep], 1.0 / (var[keep] + 1e-30), count)
+        model = sum(b * coefficients[knot + n] for n, b in enumerate(basis))
+        keep = good & (np.abs(value - model) <= REJECT * np.sqrt(var))
+    weight = np.bincount(knot[keep], 1.0 / (var[keep] + 1e-30), count)
+
+    def curve(place: Floats) -> Floats:
+        first, parts = _basis(np.clip(place - low, 0.0, high - low))
+        return np.asarray(sum(b * coefficients[first + n] for n, b in enumerate(parts)))
+
+    def error(place: Floats) -> Floats:
+        return 1.0 / np.sqrt(np.maximum(np.interp(place - low - 0.5, np.arange(count), weight), 1e-30))
+
+    return curve, error
 
 
 def _near_median(pixels: Pixels, usable: Mask, group: NDArray[np.int64], *, slopes: bool) -> Mask:

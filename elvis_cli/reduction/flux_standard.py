@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,21 @@ class Response:
     """Relative error of the star's flux."""
     curves: dict[tuple[int, int], tuple[Floats, Floats]]
     """Wavelengths (um, ascending) and the response."""
+    lamps: dict[tuple[int, int], tuple[Floats, Floats]] = field(default_factory=dict)
+    """Wavelengths and the flat's light, electron/s/um, of the star's fibre: that of another tells its response."""
 
     def at(self, one: Spectrum) -> Floats | None:
         """Return the response (n,) of a spectrum, NaN where it is not known, None of an order that is not in it."""
-        curve = self.curves.get((one.order, one.aperture))
-        return None if curve is None else np.interp(one.wave, *curve, left=np.nan, right=np.nan)
+        key = one.order, one.aperture
+        curve = self.curves.get(key)
+        if curve is not None:
+            return np.interp(one.wave, *curve, left=np.nan, right=np.nan)
+        key = next((key for key in self.lamps if key[0] == one.order), key)
+        if key not in self.curves or one.blaze is None:
+            return None
+        own = np.where(one.blaze > 0, one.blaze / one.width, np.nan)
+        ratio = np.interp(one.wave, *self.lamps[key]) / own
+        return np.interp(one.wave, *self.curves[key], left=np.nan, right=np.nan) * ratio
 
 
 def flux_density(star: StandardStar, wave: Floats) -> Floats:
@@ -59,11 +69,12 @@ def flux_density(star: StandardStar, wave: Floats) -> Floats:
     return np.asarray(photons * 1e-4 * PLANCK * LIGHT * 1e7 / (wave * 1e-6))
 
 
-def measure(spectra: Sequence[Spectrum], star: StandardStar) -> Response:
-    """Return the response from the spectra of a standard star."""
+def measure(spectra: Sequence[Spectrum], star: StandardStar, *, fibres: bool = False) -> Response:
+    """Return the response from the spectra of a standard star; that of one of ``fibres`` tells those of all."""
     from scipy.ndimage import median_filter
 
     curves: dict[tuple[int, int], list[tuple[Floats, Floats]]] = {}
+    lamps: dict[tuple[int, int], tuple[Floats, Floats]] = {}
     for one in spectra:
         order = np.argsort(one.wave, kind="stable")
         wave, counts = one.wave[order], (one.flux / one.width)[order]
@@ -73,10 +84,12 @@ def measure(spectra: Sequence[Spectrum], star: StandardStar) -> Response:
             continue
         ratio = flux_density(star, wave)[good] / counts[good]
         smooth = median_filter(ratio, SMOOTH, mode="nearest")
+        if fibres and one.blaze is not None:
+            lamps[one.order, one.aperture] = wave, (one.blaze / one.width)[order]
         curves.setdefault((one.order, one.aperture), []).append((wave[good], smooth))
     joined = {}
     for key, parts in curves.items():
         wave, ratio = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.argsort(wave, kind="stable")
         joined[key] = wave[order], ratio[order]
-    return Response(star.name, star.error * np.log(10) / 2.5, joined)
+    return Response(star.name, star.error * np.log(10) / 2.5, joined, lamps)

@@ -54,6 +54,8 @@ class Strip:
     """Pixels: FWHM of a line."""
     on_chip: NDArray[np.bool_]
     """Pixels (n, m) that the window has; ``column`` of the others is that of the nearest."""
+    centre: Floats
+    """(n,): where the middle of the aperture is across, pixels."""
 
     @property
     def inside(self) -> NDArray[np.bool_]:
@@ -182,17 +184,37 @@ def _strip(
     width = int(np.ceil(np.abs(place[2] - place[0]).max())) + 2 * MARGIN + 1
     start = np.round(place[1]).astype(int) - width // 2
     on = (start + width > MARGIN) & (start < size[1] - MARGIN)
+    if slit.fibre:
+        on = (place[1] >= 0) & (place[1] <= size[1] - 1)
     if np.count_nonzero(on) < 16:
         return None
     row, place, waves, start = row[on], place[:, on], waves[:, on], start[on]
+    scale = float(np.median(slit.length / np.abs(place[2] - place[0])))
+    pixel = float(np.median(slit.length / np.hypot(columns[2] - columns[0], rows[2] - rows[0])))
+    if slit.fibre:  # one light across: pixels (n, 1)
+        column, s = np.round(place[1]).astype(int)[:, None], np.full((row.size, 1), slit.offset)
+        inside = (column >= 0) & (column < size[1])
+        column = np.clip(column, 0, size[1] - 1)
+        return Strip(
+            trace.order,
+            trace.aperture + 1,
+            slit,
+            row,
+            column,
+            waves[1][:, None],
+            s,
+            scale,
+            pixel,
+            0.0,
+            inside,
+            place[1],
+        )
     column = np.clip(start[:, None] + np.arange(width), 0, size[1] - 1)
     outside = (start[:, None] + np.arange(width) < 0) | (start[:, None] + np.arange(width) > size[1] - 1)
     across = start[:, None] + np.arange(width)
     s = _through(place, np.broadcast_to(nodes[:, None], place.shape), across)
     light = _through(place, waves, across)
-    scale = float(np.median(slit.length / np.abs(place[2] - place[0])))
-    pixel = float(np.median(slit.length / np.hypot(columns[2] - columns[0], rows[2] - rows[0])))
-    return Strip(trace.order, trace.aperture + 1, slit, row, column, light, s, scale, pixel, 0.0, ~outside)
+    return Strip(trace.order, trace.aperture + 1, slit, row, column, light, s, scale, pixel, 0.0, ~outside, place[1])
 
 
 def _through(x: Floats, y: Floats, at: NDArray[Any]) -> Floats:

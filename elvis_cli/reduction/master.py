@@ -20,6 +20,10 @@ from elvis_cli.reduction.raw import RawFile
 ROWS = 256
 """Rows that are combined at once."""
 HOT_SIGMA = 5.0
+BRIGHT = 0.8
+"""Of the light of the brightest percent: the pixels of which the linearity is measured."""
+WARM_SIGMA = 3.0
+"""From which the dark of a pixel is its own, not noise."""
 MAX_FLAT_DEVIATION = 0.2
 CLIP_SIGMA = 5.0
 
@@ -117,6 +121,7 @@ def make(chip: str, files: Any, header: Any) -> Masters:
     if files.dark:
         masters.dark, masters.dark_var = _mean(files.dark, chip, masters)
         dq = hot_pixels(masters.dark, masters.dark_var)
+        masters.dark, masters.dark_var = _without_noise(masters.dark, masters.dark_var)
     if files.flat:
         masters.flat, masters.flat_var = flat(files, chip, masters)
         dead = (np.abs(masters.flat - 1.0) > MAX_FLAT_DEVIATION).astype(np.uint32) * np.uint32(DEAD)
@@ -139,7 +144,24 @@ def _mean(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Image,
 
 def dark_of(files: Sequence[RawFile], chip: str, masters: Masters) -> Image:
     """Return the master (linear ADU) of dark frames."""
-    return _mean(files, chip, masters)[0]
+    return _without_noise(*_mean(files, chip, masters))[0]
+
+
+def _without_noise(dark: Image, var: float) -> tuple[Image, float]:
+    """Return a dark whose pixels are drawn to their median as far as their scatter is noise, and its variance.
+
+    The best guess of a pixel is the median plus its distance times s2 / (s2 + var), s2 being the variance of pixels
+    beyond that of the noise ``var`` (Efron & Morris 1975, JASA 70, 311). Pixels more than 3 sigma off stay.
+    """
+    middle = float(np.median(dark))
+    scatter = (1.4826 * float(np.median(np.abs(dark - middle)))) ** 2
+    own = max(scatter - var, 0.0)
+    if not scatter > 0:
+        return dark, var
+    factor = own / (own + var)
+    near = np.abs(dark - middle) <= WARM_SIGMA * scatter**0.5
+    drawn = np.where(near, middle + np.float32(factor) * (dark - middle), dark)
+    return np.asarray(drawn, np.float32), var * factor
 
 
 def hot_pixels(dark: Image, var: float) -> Flags:
@@ -154,7 +176,7 @@ def flat(files: Any, chip: str, masters: Masters) -> tuple[Image, float]:
     dark = None
     if files.flat_dark:
         same = files.dark and [one.name for one in files.dark] == [one.name for one in files.flat_dark]
-        dark = masters.dark if same else _mean(files.flat_dark, chip, masters)[0]
+        dark = masters.dark if same else dark_of(files.flat_dark, chip, masters)
     stack, sigma, levels = [], [], []
     for file in files.flat:
         image = straight(file.read(chip)[0], masters)
@@ -174,13 +196,19 @@ def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Fl
 
     The lamp is constant, so that the corrected level is proportional to the integration time: least squares of
     r t = x + a x2 + b x3 in the medians x of the frames, relative errors alike; b is 0 with three levels. Pairs with
-    the lamp off are left out.
+    the lamp off are left out. The medians are those of the pixels that the lamp lights most, which in frames of a
+    spectrograph are few.
     """
+    middle = sorted(files, key=lambda file: file.dit)[len(files) // 2].read(chip)[0]
+    if masters.bias is not None:
+        middle = middle - masters.bias
+    bright = middle >= BRIGHT * np.percentile(middle, 99)
     rows = []
     for file in files:
         image = file.read(chip)[0]
         if masters.bias is not None:
             image = image - masters.bias
+        image = image[bright]
         level = float(np.median(image))
         rows.append((file.dit, level, float(np.median(np.abs(image - level))) / max(level, 1e-30)))
     t, x, spread = np.array(rows).T

@@ -210,7 +210,8 @@ def _calibrations(document: Document, ready: pipeline.PreparedExposure, clock: _
         made["elvis"]["calibration"] = "arc"
         if _offered(made):
             yield _dated(made, clock, dit)
-        return  # the lamp of the linearity frames lights the traces alone, whose pixels have all levels
+        if ready.setup.detector.kind != "ir":
+            return
     usual = _usual_time(ready)
     for level in LEVELS:
         made = _timed(plain, ready, float(f"{usual * level:.6g}"), 1)
@@ -233,4 +234,4 @@ def _usual_time(ready: pipeline.PreparedExposure) -> float:
     from elvis_cli.instrument import registry
 
     example: Mapping[str, Any] = registry.load(ready.request.instrument).example(ready.setup.mode)
-    return float(next(iter(example["timesnr"].values())))
+    return float(example["timesnr"][ready.setup.exposure.dit_key])

@@ -17,6 +17,7 @@ from elvis_cli.model.setup import Setup
 from elvis_cli.reduction import (
     chip_calibration,
     extract,
+    fibres,
     flux_standard,
     layout,
     merge,
@@ -68,6 +69,9 @@ class SpectrumProduct:
     sky_way: str
     seconds: float
     merged: Merged
+    """Of the brightest target."""
+    targets: dict[int, Merged]
+    """By the number of its aperture, from 1."""
     response: Response | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -78,13 +82,13 @@ def is_spectrum(file: RawFile) -> bool:
 
 
 def check_kind(setup: Setup) -> None:
-    """Raise ResourceError for spectrographs that are not reduced: those without one slit."""
+    """Raise ResourceError for spectrographs that are not reduced: masks and slicers."""
     graph = setup.spectrograph
     assert graph is not None
-    if len(graph.apertures) > 1 or graph.apertures[0].fibre:
+    if len(graph.apertures) > 1 and not graph.apertures[0].fibre:
         raise ResourceError(
-            f"{setup.instrument} {setup.mode}: one slit is reduced; cubes, masks, slicers and fibres not yet",
-            allowed="modes with one slit",
+            f"{setup.instrument} {setup.mode}: one slit, or fibres, are reduced; cubes, masks and slicers not yet",
+            allowed="modes with one slit or with fibres",
         )
 
 
@@ -102,14 +106,20 @@ def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
     if not spectra:
         raise ResourceError(f"{product_name(files)}: no object stands out on its spectra")
     response = _response(files, options, notes, known)
-    factors = [response.at(one) for one in spectra] if response else merge.blaze_factors(spectra)
-    if all(factor is None for factor in factors):
+    if response and all(response.at(one) is None for one in spectra):
         notes.append("the standard star has none of the orders: fluxes are not calibrated")
-        response, factors = None, merge.blaze_factors(spectra)
+        response = None
+    targets = {}
+    for aperture in dict.fromkeys(one.aperture for one in spectra):
+        own = [one for one in spectra if one.aperture == aperture]
+        factors = [response.at(one) for one in own] if response else merge.blaze_factors(own)
+        if any(factor is not None for factor in factors):
+            targets[aperture] = merge.merge(own, factors)
     seconds = sum(one.dit * one.ndit for one in files.science)
+    brightest = max(targets, key=lambda aperture: sum(one.signal for one in spectra if one.aperture == aperture))
     return SpectrumProduct(
-        product_name(files), files, spectra, solutions, float(np.median(widths)), width, " ".join(sorted(ways)),
-        seconds, merge.merge(spectra, factors), response, list(dict.fromkeys(notes)),
+        product_name(files), files, spectra, solutions, float(np.median(widths)) if widths else 0.0, width,
+        " ".join(sorted(ways)), seconds, targets[brightest], targets, response, list(dict.fromkeys(notes)),
     )  # fmt: skip
 
 
@@ -123,6 +133,9 @@ def _all_chips(
     first = files.science[0]
     setup = layout.configure(first, "arc" if files.arc else None)
     check_kind(setup)
+    assert setup.spectrograph is not None
+    if setup.spectrograph.apertures[0].fibre:
+        return _all_fibres(files, setup, notes, known)
     spectra: list[Spectrum] = []
     solutions: list[wavelength.Solution] = []
     widths: list[float] = []
@@ -142,6 +155,33 @@ def _all_chips(
         widths += fwhm
         ways.add(way)
     return _brightest(spectra), solutions, widths, width, ways - {"none"} or ways
+
+
+def _all_fibres(
+    files: FileSet, setup: Setup, notes: list[str], known: dict[Any, Any]
+) -> tuple[list[Spectrum], list[wavelength.Solution], list[float], float, set[str]]:
+    """Return the spectra of all fibres' targets, a bundle's as one, in the form of `_all_chips`."""
+    first, graph = files.science[0], setup.spectrograph
+    assert graph is not None
+    seen, bundle = fibres.roles(first, setup), fibres.bundles(graph.apertures)
+    spectra: list[Spectrum] = []
+    solutions: list[wavelength.Solution] = []
+    ways: set[str] = set()
+    calibrations = tuple(tuple(one.name for one in getattr(files, kind)) for kind in CALIBRATIONS)
+    for name, window in zip(first.chips, first.windows, strict=True):
+        key = name, window, calibrations
+        if key not in known:
+            known[key] = fibres.measure(files, name, setup, notes)
+        chip = known[key]
+        if chip.solution is not None:
+            solutions.append(chip.solution)
+        found, way = fibres.spectra(files, chip, seen)
+        groups: dict[tuple[int, int], list[Spectrum]] = {}
+        for one in found:
+            groups.setdefault((one.order, bundle[one.aperture - 1]), []).append(one)
+        spectra += [replace(fibres.together(some), aperture=target + 1) for (_, target), some in groups.items()]
+        ways.add(way)
+    return spectra, solutions, [], 0.0, ways - {"none"} or ways
 
 
 def _response(
@@ -164,7 +204,13 @@ def _response(
     if not spectra:
         notes.append(f"the standard star {star.name} is not on its spectra: fluxes are not calibrated")
         return None
-    return flux_standard.measure(spectra, star)
+    setup = layout.configure(files.science[0])
+    assert setup.spectrograph is not None
+    of_fibres = setup.spectrograph.apertures[0].fibre
+    if of_fibres:
+        signal = {one.aperture: one.signal for one in spectra}
+        spectra = [one for one in spectra if one.aperture == max(signal, key=lambda aperture: signal[aperture])]
+    return flux_standard.measure(spectra, star, fibres=of_fibres)
 
 
 def _brightest(spectra: list[Spectrum]) -> list[Spectrum]:

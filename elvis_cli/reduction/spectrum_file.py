@@ -5,7 +5,7 @@ Names, UCDs and utypes of the columns: ESO-044286, section on SCIENCE.SPECTRUM; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -46,8 +46,16 @@ def write_orders(product: SpectrumProduct, out: BinaryIO) -> None:
     fits.write_file(out, _primary(product, "ANCILLARY.ORDERS"), _remarks(product), [_orders(product)])
 
 
-WRITERS = {"spectrum": write_spectrum, "orders": write_orders}
-"""The files of a product, by the last part of their names."""
+def write_targets(product: SpectrumProduct, out: BinaryIO) -> None:
+    """Write a row for each target of slitlets or fibres, its orders merged, in the unit of the spectrum."""
+    fits.write_file(out, _primary(product, "ANCILLARY.TARGETS"), _remarks(product), [_targets(product)])
+
+
+def writers(product: SpectrumProduct) -> dict[str, Callable[[SpectrumProduct, BinaryIO], None]]:
+    """Return what writes the files of a product, by the last part of their names."""
+    made: dict[str, Callable[[SpectrumProduct, BinaryIO], None]]
+    made = {"spectrum": write_spectrum, "orders": write_orders}
+    return made | {"targets": write_targets} if len(product.targets) > 1 else made
 
 
 def unit(product: SpectrumProduct) -> tuple[str, float]:
@@ -101,13 +109,31 @@ def _spectrum(product: SpectrumProduct) -> fits.Table:
     return fits.Table("SPECTRUM", {name: column[None, :] for name, column in columns.items()}, units, cards)
 
 
+def _padded(values: Iterable[Floats]) -> Floats:
+    """Return arrays of different lengths as the rows of one, NaN behind their ends."""
+    arrays = list(values)
+    most = max(array.size for array in arrays)
+    return np.stack([np.pad(v.astype(float), (0, most - v.size), constant_values=np.nan) for v in arrays])
+
+
+def _targets(product: SpectrumProduct) -> fits.Table:
+    flux_unit, scale = unit(product)
+    parts = list(product.targets.values())
+    columns: dict[str, NDArray[Any]] = {
+        "APERTURE": np.array(list(product.targets), np.int32),
+        "WAVE": _padded(one.wave * 1e3 for one in parts),
+        "FLUX": _padded(one.flux * scale for one in parts),
+        "ERR": _padded(one.err * scale for one in parts),
+        "QUAL": _padded(one.quality for one in parts),
+        "SNR": _padded(one.snr for one in parts),
+        "SKY": _padded(one.sky * scale for one in parts),
+    }
+    return fits.Table("TARGETS", columns, {"WAVE": "nm", **dict.fromkeys(("FLUX", "ERR", "SKY"), flux_unit)})
+
+
 def _orders(product: SpectrumProduct) -> fits.Table:
     spectra = product.spectra
-    most = max(one.wave.size for one in spectra)
-
-    def column(values: Iterator[Floats]) -> Floats:
-        return np.stack([np.pad(v.astype(float), (0, most - v.size), constant_values=np.nan) for v in values])
-
+    column = _padded
     columns: dict[str, NDArray[Any]] = {
         "ORDER": np.array([one.order for one in spectra], np.int32),
         "APERTURE": np.array([one.aperture for one in spectra], np.int32),

@@ -60,16 +60,24 @@ class _Measured:
     """um of a pixel there."""
 
 
+Cut = list[tuple[float, Floats, Floats, Floats]]
+"""Spectra of an arc along a strip: place (arcsec), its spectrum (n,), the noise of that, the layout's wavelengths."""
+
+
 def solve(arc: Image, sigma: Image, layout: ChipLayout, lamps: Sequence[Lamp]) -> Solution | None:
     """Correct the wavelengths of the strips in place by an arc (ny, nx), turned, whose noise is ``sigma``.
 
     Returns None where too few lines are seen.
     """
+    return solve_cuts([_spectra(strip, arc, sigma) for strip in layout.strips], layout, lamps)
+
+
+def solve_cuts(cuts: Sequence[Cut], layout: ChipLayout, lamps: Sequence[Lamp]) -> Solution | None:
+    """Correct the wavelengths of the strips in place by the spectra of an arc along each of them."""
     strength = np.concatenate([lamp.strength for lamp in lamps]) if lamps else np.empty(0)
     wave = np.concatenate([lamp.wave for lamp in lamps]) if lamps else np.empty(0)
     order = np.argsort(wave)
     wave, strength = wave[order], strength[order]
-    cuts = [_spectra(strip, arc, sigma) for strip in layout.strips]
     shift = _common_shift(layout.strips, cuts, wave, strength)
     parts = [
         _lines(number, strip, cut, wave, strength, shift)
@@ -118,8 +126,8 @@ def _move(strip: Strip, away: Floats) -> None:
     strip.wave = strip.wave - away * slope
 
 
-def _spectra(strip: Strip, arc: Image, sigma: Image) -> list[tuple[float, Floats, Floats, Floats]]:
-    """Return the arc at places along a strip: s, its spectrum (n,), the noise of that, the layout's wavelengths."""
+def _spectra(strip: Strip, arc: Image, sigma: Image) -> Cut:
+    """Return the arc at places along a strip."""
     values, noise = strip.cut(arc), strip.cut(sigma)
     slit = strip.slit
     seen = strip.s[strip.inside]
@@ -141,9 +149,7 @@ def _spectra(strip: Strip, arc: Image, sigma: Image) -> list[tuple[float, Floats
     return spectra
 
 
-def _common_shift(
-    strips: Sequence[Strip], cuts: Sequence[list[tuple[float, Floats, Floats, Floats]]], wave: Floats, strength: Floats
-) -> int:
+def _common_shift(strips: Sequence[Strip], cuts: Sequence[Cut], wave: Floats, strength: Floats) -> int:
     """Return the pixels by which all lines are shifted: the maximum of the correlation with the lines expected."""
     shifts = np.arange(-SEARCH, SEARCH + 1)
     score = np.zeros(shifts.size)
@@ -175,7 +181,7 @@ def _expected(strip: Strip, at: Floats, wave: Floats, strength: Floats) -> tuple
 def _lines(
     number: int,
     strip: Strip,
-    spectra: list[tuple[float, Floats, Floats, Floats]],
+    spectra: Cut,
     wave: Floats,
     strength: Floats,
     shift: int,
@@ -251,6 +257,10 @@ def _fit(
         for c in range(3 if orders and high > low else 1)
         if a + b + c <= 4 and b * a <= 2
     ]
+    # a term for each four lines at most, the lowest first: a polynomial with more runs away between them
+    several = np.unique(np.round(order * 1e3 + u, 2)).size
+    powers = sorted(powers, key=lambda power: (power[0] + power[2], power[1]))
+    powers = [one for n, one in enumerate(powers) if n < max(several // 4, 1) or one[0] + one[2] == 0]
 
     def design(u: Floats, w: Floats, order: Floats) -> Floats:
         m = (2 * order - low - high) / max(high - low, 1.0)

@@ -140,7 +140,7 @@ def test_the_order_of_the_files_does_not_matter(night, product):
     np.testing.assert_array_equal(again.merged.flux, product.merged.flux)
 
 
-@pytest.mark.parametrize(("instrument", "mode"), [("eris", "ifs_noao"), ("harps", "unique"), ("fors", "mxu")])
+@pytest.mark.parametrize(("instrument", "mode"), [("eris", "ifs_noao"), ("fors", "mxu")])
 def test_what_is_not_reduced_yet_is_refused(instrument, mode):
     result = run("--product", "reduced", stdin=json.dumps(registry.load(instrument).example(mode)))
     assert (result.code, result.out) == (69, b"")

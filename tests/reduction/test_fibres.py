@@ -1,0 +1,146 @@
+"""Spectra of fibres: all of a row at once, the sky by those that see nothing else, HARPS's from raw frames."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from elvis_cli.instrument import registry
+from elvis_cli.kernels import fibre_extraction as kernel
+from elvis_cli.reduction import associate, fibres, raw, spectra, spectrum_file
+from elvis_cli.reduction.extract import Spectrum
+from tests.conftest import run
+
+STEP, HALF, BLOCK = 0.25, 6, 256
+
+
+def crowded(seconds=1.0):
+    """Twelve fibres 5.4 pixels apart whose images are 3.3 pixels wide, and their light."""
+    ny, nx, count = 200, 80, 12
+    centre = (8 + 5.4 * np.arange(count)[:, None] + 0.004 * np.arange(ny)).astype(np.float32)
+    x = STEP * np.arange(-28, 29)
+    profile = np.exp(-0.5 * (x / 1.4) ** 2)[None, None].repeat(count, 0).astype(np.float32)
+    flux = np.random.default_rng(1).uniform(50, 500, (count, ny)) / seconds
+    image = np.zeros((ny, nx), np.float32)
+    kernel.render(image, centre, profile, BLOCK, STEP, HALF, flux)
+    return image, centre, profile, flux
+
+
+def extracted(image, var, centre, profile):
+    flux, err = np.zeros((2, *centre.shape))
+    lost, good = np.zeros(centre.shape, np.float32), np.ones(image.shape, bool)
+    rejected = kernel.extract(
+        image.astype(np.float32), np.full(image.shape, var, np.float32), good, centre, profile, BLOCK, STEP, HALF, 1.0,
+        flux, err, lost,
+    )  # fmt: skip
+    return flux, err, lost, rejected
+
+
+def test_cross_talk_is_solved():
+    image, centre, profile, true = crowded()
+    flux, *_ = extracted(image, 9.0, centre, profile)
+    assert flux == pytest.approx(true, rel=1e-4)
+
+
+def test_errors_of_crowded_fibres_are_right():
+    image, centre, profile, true = crowded()
+    rng, pulls = np.random.default_rng(2), []
+    for _ in range(10):
+        noisy = rng.poisson(image) + rng.normal(0, 3, image.shape)
+        flux, err, *_ = extracted(noisy, 9.0, centre, profile)
+        pulls.append((flux - true) / err)
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.03)
+    assert abs(np.mean(pulls)) < 0.1
+
+
+def test_cosmic_rays_are_rejected():
+    image, centre, profile, true = crowded()
+    image[50, 30] += 5000.0
+    flux, _, lost, rejected = extracted(image, 9.0, centre, profile)
+    assert rejected >= 1
+    assert lost[:, 50].max() > 0.05
+    assert flux == pytest.approx(true, rel=0.02)
+
+
+def test_the_sky_is_that_of_the_faintest_fibres():
+    """A hundred fibres, a tenth with stars; one is half as transparent: the lamp says so."""
+    rng = np.random.default_rng(3)
+    n, level = 300, 40.0
+    made = []
+    for number in range(100):
+        lamp = np.full(n, 500.0 if number == 50 else 1000.0)
+        star = 200.0 if number % 10 == 0 else 0.0
+        err = np.full(n, 3.0)
+        wave = 1.0 + 1e-4 * (np.arange(n) + 0.01 * number)
+        flux = (level + star) * lamp / 1000.0 + rng.normal(0, err)
+        made.append(
+            Spectrum(1, number + 1, wave, np.full(n, 1e-4), flux, err, flux, err, 0 * err, err < 0, 0, lamp)
+        )  # fmt: skip
+    assert fibres._without_sky(made, ["object"] * 100) == "90 fibres"
+    assert np.mean(made[50].flux) == pytest.approx(100.0, abs=0.7)  # a star behind the half of the light
+    assert np.mean(made[1].flux) == pytest.approx(0.0, abs=0.7)
+
+
+@pytest.fixture(scope="module")
+def night():
+    """A part of a chip of HARPS: a star in fibre A, the sky in B."""
+    document = registry.load("harps").example("unique")
+    kinds = [None, *["bias"] * 3, *["flat"] * 2, "arc"]
+    made = []
+    for number, kind in enumerate(kinds):
+        block = {
+            "arm": "harps", "chips": [1], "window": {"x0": 900, "y0": 1850, "nx": 220, "ny": 320},
+            "date": f"2026-01-01T04:{number:02d}:00", "exposure": number + 1,
+        }  # fmt: skip
+        if kind:
+            block["calibration"] = kind
+        made.append(run("--seed", str(number), stdin=json.dumps({**document, "elvis": block})))
+    assert all(one.code == 0 for one in made), [one.err for one in made]
+    return [one.out for one in made]
+
+
+@pytest.fixture(scope="module")
+def product(night):
+    (files,) = associate.associate(raw.open_all(night))
+    assert [len(each) for each in (files.bias, files.flat, files.arc)] == [3, 2, 1]
+    return spectra.reduce(files, spectra.SpectrumOptions())
+
+
+def predicted(night, table, column):
+    import io
+
+    found = {}
+    with fits.open(io.BytesIO(night[0])) as hdus:
+        for hdu in hdus:
+            if hdu.name == table:
+                order = np.argsort(hdu.data["WAVELENGTH"])
+                found[hdu.header["EXTVER"]] = [np.array(hdu.data[name])[order] for name in ("WAVELENGTH", column)]
+    return found
+
+
+def test_harps_has_the_predicted_signal_to_noise_ratio(night, product):
+    """The sky of fibre B adds its own noise: a percent."""
+    ratios, fluxes = predicted(night, "SNR", "SNR_OPT"), predicted(night, "NOISE_COMPONENTS", "TARGET")
+    dit = product.files.science[0].dit
+    assert len(product.spectra) > 3
+    assert product.sky_way == "1 fibres"
+    light = []
+    for one in product.spectra[1:-1]:  # the window may cut the first and the last
+        good = ~one.bad
+        expected = np.interp(one.wave, *ratios[one.order])
+        assert np.median((one.flux / one.err / expected)[good]) == pytest.approx(1.0, abs=0.03)
+        electrons = np.interp(one.wave, *fluxes[one.order]) ** 2
+        light.append(np.median((one.flux * dit / electrons)[good]))
+    assert np.median(light) == pytest.approx(1.0, abs=0.01)
+
+
+def test_products_of_fibres_are_written(product):
+    import io
+
+    writers = spectrum_file.writers(product)
+    assert set(writers) == {"spectrum", "orders"}
+    out = io.BytesIO()
+    writers["orders"](product, out)
+    with fits.open(io.BytesIO(out.getvalue())) as hdus:
+        assert set(hdus["ORDERS"].data["APERTURE"]) == {1}
