@@ -118,15 +118,16 @@ def kind(file: RawFile) -> str:
     HARPS's tungsten lamp is TUN (HARPS User Manual 2.1), X-shooter's flat LAMP,FLAT and METIS's WCUOFF no dark.
     """
     words = file.type.split(",")
+    known = {"STD": "standard", "OBJECT": "object", "STAR": "object"}
+    if words[0] in known:  # the other words are what other fibres see: STAR,WAVE
+        return known[words[0]]
     if LINEARITY & set(words):
         return "linearity"
     if set(words) <= {"BIAS", "DARK", "SKY"}:
         return words[0].lower()
     if "FLAT" in words or "TUN" in words:
         return "flat"
-    if "WAVE" in words:
-        return "arc"
-    return {"STD": "standard", "OBJECT": "object", "STAR": "object"}.get(words[0], "")
+    return "arc" if "WAVE" in words else ""
 
 
 def check(files: FileSet) -> None:

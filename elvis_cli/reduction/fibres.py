@@ -68,13 +68,14 @@ class FibreCalibration:
 def roles(file: RawFile, setup: Setup) -> list[str]:
     """Return what each aperture sees: object, sky or off. DPR TYPE has a word for each where there are a few.
 
-    STAR,SKY of HARPS: fibre A and fibre B (HARPS User Manual 2.1).
+    STAR,SKY,G2V of HARPS: fibre A, fibre B and the star's type (HARPS User Manual 2.1).
     """
     assert setup.spectrograph is not None
     count, words = len(setup.spectrograph.apertures), file.type.split(",")
-    if not 1 < count == len(words):
+    if not 1 < count <= len(words):
         return ["object"] * count
-    return ["sky" if word == "SKY" else "object" if word in ("OBJECT", "STAR", "STD") else "off" for word in words]
+    known = {"SKY": "sky", "OBJECT": "object", "STAR": "object", "STD": "object"}
+    return [known.get(word, "off") for word in words[:count]]
 
 
 def bundles(apertures: Sequence[Aperture]) -> list[int]:
