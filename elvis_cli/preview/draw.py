@@ -155,4 +155,5 @@ def _save(picture: Picture, out: BinaryIO) -> None:
     chunks = PngInfo()
     for key, words in {"Software": f"ELVIS {__version__}", **picture.meaning}.items():
         chunks.add_text(key, words)
-    picture.image.save(out, format="PNG", pnginfo=chunks, compress_level=1)  # noise: level 4 takes twice as long, for more bytes
+    # level 4 takes twice as long for noise, and makes more bytes of it
+    picture.image.save(out, format="PNG", pnginfo=chunks, compress_level=1)

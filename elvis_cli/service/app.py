@@ -21,7 +21,16 @@ from starlette.routing import Route
 
 from elvis_cli.errors import ElvisError, UsageError
 from elvis_cli.model.limits import Limits
-from elvis_cli.service import http, information, job_endpoints, p2_endpoints, page_files, problems, rendering
+from elvis_cli.service import (
+    http,
+    information,
+    job_endpoints,
+    p2_answers,
+    p2_endpoints,
+    page_files,
+    problems,
+    rendering,
+)
 from elvis_cli.service.blocks import Blocks
 from elvis_cli.service.endpoint import Endpoint
 from elvis_cli.service.jobs import Jobs
@@ -184,7 +193,9 @@ async def _http_problem(request: Request, error: HTTPException) -> Response:
     """Answer for a path or a method that does not exist."""
     reason = {404: f"there is no {request.url.path[:200]!r}: GET /openapi.json lists all paths",
               405: f"{request.method} is not a method of this path"}.get(error.status_code, error.detail)  # fmt: skip
-    answer = http.problem_answer(problems.of(ServiceError(error.status_code, reason)))
+    is_p2 = request.url.path.startswith(f"{p2_endpoints.ROOT}/")
+    make = p2_answers.error_answer if is_p2 else http.problem_answer
+    answer = make(problems.of(ServiceError(error.status_code, reason)))
     answer.headers.update(error.headers or {})
     return answer
 

@@ -66,6 +66,12 @@ def test_what_is_refused(server, path, body, status, word):
     assert word in problem(answer)["detail"]
 
 
+def test_the_p2_interface_answers_as_its_client_reads(server):
+    for answer in (server.get("/p2/api/v1/obsBlocks/null"), server.post("/p2/api/v1/obsRuns", b"{}")):
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json()["error"] == answer.json()["detail"]
+
+
 def test_another_instrument_than_that_of_the_path(server, small):
     answer = server.post("/etcapi/Fors/", small())
     assert (answer.status, problem(answer)["pointer"]) == (422, "/instrumentName")

@@ -1,19 +1,25 @@
 // The form: 15 to 20 fields of a request, made from the schema of its mode.
 
 import { get, join, set } from "./pointer.js";
+import * as upload from "./upload.js";
 
 const TARGET = ["target"];
 const SED = ["target", "sed", "spectrum"];
 const BRIGHTNESS = ["target", "brightness"];
 
+const UPLOADS = { catalogue: "A catalogue of yours", image: "An image of yours" };
+
 let number = 0;
+let isOpen = false; // the fields that few need
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 export function input(schema, value, change, label) {
   // Return a label with the input for a value; change is called with the new one, undefined if it is empty.
   const id = `field-${number++}`;
   const box = document.createElement("label");
   box.htmlFor = id;
-  box.append(schema.unit ? `${label}, ${schema.unit}` : label);
+  box.append(label.startsWith("/") ? label : capital(schema.unit ? `${label}, ${schema.unit}` : label));
   if (schema.description) box.title = schema.description;
   let field;
   const types = [schema.type ?? "string"].flat();
@@ -75,6 +81,18 @@ export function build(panel, { request, schema, scenes, templates, change, rebui
     panel.append(box);
     return fields;
   };
+  const folded = (title) => {
+    const box = document.createElement("details");
+    const summary = document.createElement("summary");
+    const fields = document.createElement("div");
+    summary.textContent = title;
+    fields.className = "fields";
+    box.open = isOpen;
+    box.addEventListener("toggle", () => (isOpen = box.open));
+    box.append(summary, fields);
+    panel.append(box);
+    return fields;
+  };
   const field = (fields, path, label, more = {}, after = () => {}) => {
     const own = { ...at(path), ...more };
     const box = input(own, get(request, path), (value) => {
@@ -92,12 +110,23 @@ export function build(panel, { request, schema, scenes, templates, change, rebui
   }
   const target = group("Target");
   const scene = get(request, ["elvis", "scene", "name"]);
-  const kind = scene ?? get(request, [...TARGET, "morphology", "extendedtype"]) ?? "point";
-  target.append(input({ enum: ["point", "sersic", "infinite", ...Object.keys(scenes)] }, kind, (value) => {
+  const own = Object.keys(UPLOADS).find((name) => get(request, ["elvis", name]) !== undefined);
+  const kind = own ?? scene ?? get(request, [...TARGET, "morphology", "extendedtype"]) ?? "point";
+  const kinds = ["point", "sersic", "infinite", ...Object.keys(scenes), ...Object.keys(UPLOADS)];
+  target.append(input({ enum: kinds }, kind, (value) => {
     choose(request, value, scenes);
+    if (value in UPLOADS) set(request, ["elvis", value], {}); // until a file is read
     rebuild();
-    change();
+    if (!(value in UPLOADS)) change();
   }, "Kind"));
+  if (own) {
+    target.append(upload.field(own, UPLOADS[own], (value) => {
+      set(request, ["elvis", own], value);
+      rebuild();
+      change();
+    }, get(request, ["elvis", own])));
+    if (own === "image") field(target, ["elvis", "image", "scale"], "Scale, arcsec per pixel");
+  }
   if (kind === "sersic") {
     field(target, [...TARGET, "morphology", "radius"], "Radius, arcsec");
     field(target, [...TARGET, "morphology", "index"], "Sersic index");
@@ -138,17 +167,22 @@ export function build(panel, { request, schema, scenes, templates, change, rebui
   for (const [name, own] of Object.entries(schema.properties.timesnr.properties)) {
     if (own.default !== undefined || name === "snr") field(exposure, ["timesnr", name], own.title ?? name, {}, () => alternate(panel, request, schema, name));
   }
-  for (const [name, label] of [["product", "Pixels"], ["calibration", "Calibration"], ["seed", "Seed"], ["date", "Date, UTC"]]) {
-    field(exposure, ["elvis", name], label);
-  }
-  const pointing = group("Pointing");
+  for (const [name, label] of [["product", "Pixels"], ["calibration", "Calibration"]]) field(exposure, ["elvis", name], label);
+  const more = folded("Pointing, date, window, seed");
   for (const [name, label] of [["ra", "RA, deg"], ["dec", "Dec, deg"], ["position_angle", "Position angle, deg"]]) {
-    field(pointing, ["elvis", "pointing", name], label);
+    field(more, ["elvis", "pointing", name], label);
   }
+  field(more, ["elvis", "date"], "Date, UTC");
+  field(more, ["elvis", "seed"], "Seed");
+  for (const [name, label] of [["x0", "First column"], ["y0", "First row"], ["nx", "Columns"], ["ny", "Rows"]]) {
+    field(more, ["elvis", "window", name], label);
+  }
+  field(more, ["elvis", "chips"], "Chips", { type: ["array", "string"] });
 }
 
 function choose(request, kind, scenes) {
-  // Make the target a point, a profile or a scene.
+  // Make the target a point, a profile, a scene or what is uploaded.
+  for (const name of Object.keys(UPLOADS)) set(request, ["elvis", name], undefined);
   set(request, ["elvis", "scene"], kind in scenes ? { name: kind } : undefined);
   const extended = kind === "sersic" || kind === "infinite";
   const shape = extended ? { morphologytype: "extended", extendedtype: kind } : { morphologytype: "point" };
@@ -167,6 +201,7 @@ export function mark(panel, pointer, message) {
   text.className = "error";
   text.id = `${field.id}-error`;
   text.textContent = message;
+  if (field.closest("details")) field.closest("details").open = true;
   field.setAttribute("aria-invalid", "true");
   field.setAttribute("aria-describedby", text.id);
   field.after(text);

@@ -4,11 +4,13 @@ import { Problem, call, json } from "./api.js";
 import * as form from "./form.js";
 import * as keys from "./keys.js";
 import * as night from "./night.js";
+import * as share from "./share.js";
+import * as show from "./show.js";
 
-const PAUSE = 300; // ms between the last edit and the preview
-const MOST_KEPT = 30; // requests of the history
+const PAUSE = 150; // ms between the last edit and the preview
+const LIVE_PIXELS = 6e6; // a larger frame is previewed in part, unless all of it is wanted
 const at = (id) => document.getElementById(id);
-const state = { request: null, schema: null, scenes: {}, templates: {}, modes: [], timer: 0, running: null, picture: null };
+const state = { request: null, schema: null, scenes: {}, templates: {}, modes: [], timer: 0, running: null, frame: null, isReduced: false };
 
 function tabs() {
   const all = [...document.querySelectorAll('[role="tab"]')];
@@ -40,7 +42,7 @@ function views() {
   if (!at("panel-form").hidden) form.build(at("panel-form"), own);
   if (!at("panel-keys").hidden) keys.build(at("keys"), { ...own, find: at("find").value });
   if (!at("panel-json").hidden) at("json").value = JSON.stringify(state.request, null, 1);
-  if (!at("panel-history").hidden) listHistory();
+  if (!at("panel-history").hidden) share.list(guarded(open));
 }
 
 function edited() {
@@ -50,52 +52,70 @@ function edited() {
   state.timer = setTimeout(update, PAUSE);
 }
 
-async function update() {
-  // Ask for the picture and the prediction of the request.
+async function update({ isReduced = false } = {}) {
+  // Ask for the prediction and the picture of the request; what was asked for before is given up.
   state.running?.abort();
+  clearTimeout(state.timer);
   const mine = (state.running = new AbortController());
   const body = JSON.stringify(state.request);
+  const options = { body, signal: mine.signal };
   const begin = performance.now();
-  at("status").textContent = "Rendering";
-  lines(body);
-  history.replaceState(null, "", `#${encode(body)}`);
+  state.isReduced = isReduced;
+  at("result").classList.add("stale");
+  at("status").textContent = isReduced ? "Rendering dithers and calibrations, reducing them" : "Rendering";
+  share.lines(body, isReduced);
+  share.hold(body);
+  const isLike = state.frame?.mode === modeOf(state.request) && !state.frame.isLarge;
   try {
-    const options = { body, signal: mine.signal };
+    const validated = call("validate", options).then((answer) => answer.json()).then(predicted);
+    if (!isLike) await validated; // the size of the frame is not known
+    const query = isReduced ? "&product=reduced" : part();
     const [picture, told] = await Promise.all([
-      call("preview?size=900", options).then((answer) => answer.blob()),
-      call("validate", options).then((answer) => answer.json()),
+      call(`preview?size=${width()}${query}`, options).then((answer) => answer.blob()), validated,
     ]);
-    show(picture, told);
-    at("status").textContent = `${told.summary}; ${((performance.now() - begin) / 1000).toFixed(2)} s`;
-    remember(body, told.summary);
+    show.picture(picture, told.summary);
+    const what = isReduced ? "reduced, " : query ? "a part, " : "";
+    at("status").textContent = `${told.summary}; ${what}${((performance.now() - begin) / 1000).toFixed(2)} s`;
+    share.remember(body, told.summary);
   } catch (error) {
-    if (error.name !== "AbortError") refuse(error);
+    if (mine.signal.aborted) return;
+    mine.abort();
+    if (isLike && error.members?.pixels) { // it has become larger
+      state.frame = null;
+      await update({ isReduced });
+    } else refuse(error);
   }
 }
 
-function show(picture, told) {
-  const old = state.picture;
-  state.picture = URL.createObjectURL(picture);
-  at("picture").src = at("png").href = state.picture;
-  at("picture").alt = `The frame: ${told.summary}`;
-  at("picture").hidden = at("png").hidden = false;
-  if (old) URL.revokeObjectURL(old);
-  at("result").classList.remove("stale");
+function predicted(told) {
+  // Show the prediction, which comes before the picture.
+  const { nx, ny } = told.window;
+  const isLarge = told.chips.length * nx * ny > LIVE_PIXELS;
+  state.frame = { mode: modeOf(state.request), chips: told.chips, ...told.window, isLarge };
+  at("whole-label").hidden = !isLarge;
+  at("whole-text").textContent = `Show all ${told.chips.length} chips of ${nx} x ${ny} pixels, which takes longer`;
   at("problem").textContent = "";
   form.clear(at("request"));
-  const rows = told.prediction.map((card) => {
-    const row = document.createElement("tr");
-    const name = document.createElement("th");
-    const value = document.createElement("td");
-    name.scope = "row";
-    name.textContent = card.comment || card.keyword;
-    name.title = card.keyword;
-    value.textContent = typeof card.value === "number" ? Number(card.value.toPrecision(6)).toString() : String(card.value);
-    row.append(name, value);
-    return row;
-  });
-  at("prediction").tBodies[0].replaceChildren(...rows);
-  at("notes").replaceChildren(...told.notes.map((note) => Object.assign(document.createElement("li"), { textContent: note })));
+  show.prediction(told);
+  return told;
+}
+
+const modeOf = (request) => `${request.instrumentName} ${request.instrument?.ins_configuration}`.toLowerCase();
+
+function width() {
+  // The width of the picture, so that its labels can be read on a narrow screen too.
+  const pixels = Math.round(at("result").clientWidth * devicePixelRatio) - 24;
+  return Math.min(1200, Math.max(320, pixels));
+}
+
+function part() {
+  // The query for the part of a large frame that is shown while one types: the first chip, or its middle.
+  const { chips, x0, y0, nx, ny, isLarge } = state.frame;
+  if (!isLarge || at("whole").checked) return "";
+  if (nx * ny <= LIVE_PIXELS) return `&chips=${chips[0]}`;
+  const [width, height] = [Math.min(nx, 2048), Math.min(ny, 2048)];
+  const corner = [x0 + Math.floor((nx - width) / 2), y0 + Math.floor((ny - height) / 2)];
+  return `&chips=${chips[0]}&window=${[...corner, width, height]}`;
 }
 
 function refuse(error) {
@@ -106,41 +126,6 @@ function refuse(error) {
   if (pointer === undefined || !form.mark(panel, pointer, error.message)) form.clear(at("request"));
 }
 
-function lines(body) {
-  const quoted = `'${body.replaceAll("'", "'\\''")}'`;
-  at("elvis-line").value = `echo ${quoted} | elvis > elvis.fits`;
-  at("curl-line").value = `curl --data-binary ${quoted} -o elvis.fits ${new URL("etc", location.href.split("#")[0])}`;
-}
-
-const encode = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text))).replaceAll("+", "-").replaceAll("/", "_");
-
-function decode(text) {
-  const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-  return JSON.parse(new TextDecoder().decode(bytes));
-}
-
-function remember(body, summary) {
-  const kept = JSON.parse(localStorage.getItem("elvis-history") ?? "[]").filter((one) => one.body !== body);
-  kept.unshift({ body, summary, time: new Date().toISOString() });
-  try {
-    localStorage.setItem("elvis-history", JSON.stringify(kept.slice(0, MOST_KEPT)));
-  } catch {
-    localStorage.removeItem("elvis-history"); // it is full
-  }
-}
-
-function listHistory() {
-  const kept = JSON.parse(localStorage.getItem("elvis-history") ?? "[]");
-  at("history").replaceChildren(...kept.map((one) => {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    button.textContent = `${one.time.slice(0, 16).replace("T", " ")} ${one.summary}`;
-    button.addEventListener("click", () => open(JSON.parse(one.body)));
-    item.append(button);
-    return item;
-  }));
-}
-
 async function open(request) {
   // Make a request the page's own.
   const name = String(request.instrumentName ?? "").toLowerCase();
@@ -149,6 +134,7 @@ async function open(request) {
   if (!known.some((one) => one.mode === mode)) throw new Error(`the page knows no ${name} ${mode}`);
   state.schema = await json(`schema/${name}/${encodeURIComponent(mode)}`);
   state.request = request;
+  at("whole").checked = false;
   at("instrument").value = name;
   at("mode").replaceChildren(...known.map((one) => new Option(`${one.mode}: ${one.title}`, one.mode, false, one.mode === mode)));
   views();
@@ -162,15 +148,30 @@ async function openExample(instrument, mode) {
 async function download() {
   at("fits").disabled = true;
   try {
-    const frame = await (await call("etc", { body: JSON.stringify(state.request) })).blob();
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(frame), download: "elvis.fits" });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    show.save(await file(JSON.stringify(state.request)));
   } catch (error) {
     refuse(error);
   } finally {
     at("fits").disabled = false;
   }
+}
+
+async function file(body) {
+  // The frame as FITS; one that is too large for an answer is made by a job.
+  try {
+    return await (await call(state.isReduced ? "reduce" : "etc", { body })).blob();
+  } catch (error) {
+    if (!(error instanceof Problem) || error.members.status !== 413 || !error.members.pixels) throw error;
+  }
+  let job = await (await call("jobs", { body })).json();
+  while (job.state === "queued" || job.state === "running") {
+    at("status").textContent = `The frame is large: its job is ${job.state}`;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    job = await (await call(`jobs/${job.id}`)).json();
+  }
+  if (job.state !== "made") throw new Error(job.files[0]?.message ?? "the job failed");
+  at("status").textContent = "The frame is made";
+  return (await call(`jobs/${job.id}/file`)).blob();
 }
 
 function guarded(step) {
@@ -190,14 +191,16 @@ async function start() {
   at("mode").addEventListener("change", guarded(() => openExample(at("instrument").value, at("mode").value)));
   at("find").addEventListener("input", views);
   at("fits").addEventListener("click", download);
+  at("reduce").addEventListener("click", () => update({ isReduced: true }));
+  at("whole").addEventListener("change", () => update());
   at("reset").addEventListener("click", guarded(() => openExample(at("instrument").value, at("mode").value)));
   at("link").addEventListener("click", async () => {
-    await navigator.clipboard?.writeText(location.href);
-    at("status").textContent = "The link is in the clipboard, and in the address";
+    if (location.hash) await navigator.clipboard?.writeText(location.href);
+    at("status").textContent = location.hash ? "The link is in the clipboard, and in the address" : "The request is too long for a link: it is in the tab JSON";
   });
   at("forget").addEventListener("click", () => {
-    localStorage.removeItem("elvis-history");
-    listHistory();
+    share.forget();
+    share.list(guarded(open));
   });
   at("json").addEventListener("input", () => {
     try {
@@ -212,9 +215,9 @@ async function start() {
   const names = [...new Set(state.modes.map((mode) => mode.instrument))];
   at("instrument").replaceChildren(...names.map((name) => new Option(name)));
   const shared = location.hash.slice(1);
-  if (shared) await open(decode(shared));
+  if (shared) await open(share.decode(shared));
   else await openExample(names.includes("micado") ? "micado" : names[0]);
 }
 
-window.addEventListener("hashchange", guarded(async () => open(decode(location.hash.slice(1)))));
+window.addEventListener("hashchange", guarded(async () => location.hash && open(share.decode(location.hash.slice(1)))));
 guarded(start)();
