@@ -8,7 +8,7 @@ import * as share from "./share.js";
 import * as show from "./show.js";
 
 const PAUSE = 150; // ms between the last edit and the preview
-const LIVE_PIXELS = 6e6; // a larger frame is previewed in part, unless all of it is wanted
+let livePixels = 6e6; // a larger frame is previewed in part, unless all of it is wanted; the server may allow fewer
 const at = (id) => document.getElementById(id);
 const state = { request: null, schema: null, scenes: {}, templates: {}, modes: [], timer: 0, running: null, frame: null, isReduced: false };
 
@@ -80,17 +80,21 @@ async function update({ isReduced = false } = {}) {
   } catch (error) {
     if (mine.signal.aborted) return;
     mine.abort();
-    if (isLike && error.members?.pixels) { // it has become larger
-      state.frame = null;
-      await update({ isReduced });
-    } else refuse(error);
+    const isWhole = at("whole").checked;
+    const isTooLarge = error.members?.pixels && (isWhole || error.members.limit < livePixels);
+    if (isReduced || !isTooLarge) return refuse(error);
+    livePixels = Math.min(livePixels, error.members.limit);
+    state.frame = null;
+    at("whole").checked = false;
+    await update();
+    if (isWhole) at("problem").textContent = "The server renders all of it only as a job, which the button FITS begins.";
   }
 }
 
 function predicted(told) {
   // Show the prediction, which comes before the picture.
   const { nx, ny } = told.window;
-  const isLarge = told.chips.length * nx * ny > LIVE_PIXELS;
+  const isLarge = told.chips.length * nx * ny > livePixels;
   state.frame = { mode: modeOf(state.request), chips: told.chips, ...told.window, isLarge };
   at("whole-label").hidden = !isLarge;
   at("whole-text").textContent = `Show all ${told.chips.length} chips of ${nx} x ${ny} pixels, which takes longer`;
@@ -112,8 +116,8 @@ function part() {
   // The query for the part of a large frame that is shown while one types: the first chip, or its middle.
   const { chips, x0, y0, nx, ny, isLarge } = state.frame;
   if (!isLarge || at("whole").checked) return "";
-  if (nx * ny <= LIVE_PIXELS) return `&chips=${chips[0]}`;
-  const [width, height] = [Math.min(nx, 2048), Math.min(ny, 2048)];
+  if (nx * ny <= livePixels) return `&chips=${chips[0]}`;
+  const [width, height] = [nx, ny].map((side) => Math.min(side, Math.floor(Math.sqrt(livePixels))));
   const corner = [x0 + Math.floor((nx - width) / 2), y0 + Math.floor((ny - height) / 2)];
   return `&chips=${chips[0]}&window=${[...corner, width, height]}`;
 }

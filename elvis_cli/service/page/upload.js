@@ -23,6 +23,7 @@ export function field(kind, title, take, present) {
     } catch (fault) {
       error.textContent = `${input.files[0].name}: ${fault.message}`;
     }
+    input.value = ""; // the same file may be chosen again when it is right
   });
   return box;
 }
