@@ -27,11 +27,13 @@ from elvis_cli.service import (
     job_endpoints,
     p2_answers,
     p2_endpoints,
+    p2_items,
     page_files,
     problems,
     rendering,
 )
 from elvis_cli.service.blocks import Blocks
+from elvis_cli.service.charts import Charts
 from elvis_cli.service.endpoint import Endpoint
 from elvis_cli.service.jobs import Jobs
 from elvis_cli.service.limits import ServiceLimits
@@ -80,12 +82,14 @@ class Service:
         self.jobs = Jobs(self.workers, options.limits, folder / "jobs")
         self.jobs.render_limits = self.render_limits({})
         self.blocks = Blocks(folder / "jobs" / "blocks.sqlite")
+        self.charts = Charts(self.blocks)
         self.is_stopping = False
         self.endpoints: tuple[Endpoint, ...] = (
             *rendering.ENDPOINTS,
             *information.ENDPOINTS,
             *job_endpoints.ENDPOINTS,
             *p2_endpoints.ENDPOINTS,
+            *p2_items.ENDPOINTS,
             *page_files.ENDPOINTS,
         )
 

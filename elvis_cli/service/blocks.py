@@ -21,6 +21,8 @@ CREATE INDEX IF NOT EXISTS children_of ON nodes (parent);
 """
 CONTAINERS = ("Folder", "Group", "Concatenation", "TimeLink")
 BLOCKS = ("OB", "CB")
+MAX_IDENTITY = 2**63
+"""SQLite's integers are smaller."""
 MAX_NODES = 10_000
 """Items of an owner."""
 READ_ONLY = ("obId", "itemType", "obStatus", "ipVersion", "exposureTime", "executionTime", "runId",
@@ -71,14 +73,25 @@ class Blocks(Database):
         ServiceError
             There is none of these kinds.
         """
-        node = next(iter(self._nodes("WHERE id = ? AND owner = ?", identity, owner)), None)
+        known = identity < MAX_IDENTITY
+        node = next(iter(self._nodes("WHERE id = ? AND owner = ?", identity, owner)), None) if known else None
         if node is None or node.kind not in kinds:
             raise ServiceError(404, f"there is no {' or '.join(kinds)} {identity}")
         return node
 
     def children(self, node: Node) -> list[Node]:
-        """Return the items of a container in their order."""
-        return self._nodes("WHERE parent = ? ORDER BY id", node.id)
+        """Return the items of a container in their order: new ones are last."""
+        order = {identity: place for place, identity in enumerate(node.document.get("order", ()))}
+        found = self._nodes("WHERE parent = ? ORDER BY id", node.id)
+        return sorted(found, key=lambda child: order.get(child.id, len(order)))
+
+    def move(self, node: Node, container: Node) -> None:
+        """Put a block or container at the end of another container."""
+        container.document["order"] = [child.id for child in self.children(container) if child.id != node.id] + [
+            node.id
+        ]
+        self.execute("UPDATE nodes SET parent = ? WHERE id = ?", container.id, node.id)
+        self.save(container)
 
     def add(self, parent: int | None, kind: str, owner: str, document: Mapping[str, Any]) -> Node:
         """Return a new node.

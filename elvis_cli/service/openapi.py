@@ -31,6 +31,7 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "blocks": ("text/plain", {"type": "string", "description": "Whatever `elvis ob` takes."}),
     "lines": ("application/json", {"type": "object", "description": "An ETC request, or several, one in a line."}),
     "object": ("application/json", {"type": "object"}),
+    "jpeg": ("image/jpeg", {"type": "string", "contentMediaType": "image/jpeg"}),
     "array": ("application/json", {"type": "array"}),
 }
 """Media type and schema of bodies by name; that of an ETC request is shipped."""

@@ -80,6 +80,23 @@ def check_tag(request: Request, present: Any) -> None:
         raise ServiceError(412, "it has changed meanwhile: the ETag in If-Match is stale")
 
 
+def new_order(wanted: list[Any], present: list[int], keys: tuple[str, ...]) -> list[int]:
+    """Return the numbers of items in their new order, from their documents, which have them at one of ``keys``.
+
+    Raises
+    ------
+    RequestError
+        They are not those that are ``present``.
+    """
+    named = [
+        next((one[key] for key in keys if key in one), None) if isinstance(one, Mapping) else None for one in wanted
+    ]
+    order = [number for number in named if type(number) is int]
+    if len(order) != len(wanted) or sorted(order) != sorted(present):
+        raise RequestError("", "these are not the items that are there", allowed=present)
+    return order
+
+
 def nothing() -> Response:
     """Return the answer without a body."""
     return Response(status_code=204, media_type="text/plain")  # the client wants a type, and reads JSON if it is that
@@ -97,8 +114,9 @@ def run(node: Node) -> dict[str, Any]:
 
 def container(service: Service, node: Node) -> dict[str, Any]:
     """Return a container as the client sees it."""
+    shown = {name: value for name, value in node.document.items() if name != "order"}
     return {"containerId": node.id, "itemType": node.kind, "itemCount": len(service.blocks.children(node)),
-            "parentContainerId": node.parent, **node.document}  # fmt: skip
+            "parentContainerId": node.parent, **shown}  # fmt: skip
 
 
 def item(service: Service, node: Node) -> dict[str, Any]:

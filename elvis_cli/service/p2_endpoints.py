@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = "/p2/api/v1"
 WINDOWS = ("absolute", "sidereal")
+REFUSALS = (400, 401, 403, 404, 408, 409, 412, 413, 422, 424, 428, 429, 503, 504, 507)
 
 
 async def user(service: Service, request: Request) -> Response:
@@ -63,19 +64,6 @@ async def container(service: Service, request: Request) -> Response:
     return p2_answers.tagged(request, p2_answers.container(service, node))
 
 
-async def items(service: Service, request: Request) -> Response:
-    """Answer with the items of a container, or add one."""
-    node = _node(service, request, CONTAINERS)
-    if request.method == "POST":
-        wanted = await p2_answers.body(service, request, dict)
-        kind = wanted.get("itemType")
-        if kind not in (*BLOCKS, *CONTAINERS):
-            raise choice_error("/itemType", kind, (*BLOCKS, *CONTAINERS))
-        new = service.blocks.add_item(node, kind, p2_answers.text(wanted, "name", "No name"))
-        return p2_answers.tagged(request, p2_answers.item(service, new), 201)
-    return p2_answers.tagged(request, [p2_answers.item(service, child) for child in service.blocks.children(node)])
-
-
 async def block(service: Service, request: Request) -> Response:
     """Answer with a block; or change or delete it."""
     node = _node(service, request, BLOCKS)
@@ -84,6 +72,7 @@ async def block(service: Service, request: Request) -> Response:
     wanted = await p2_answers.body(service, request, dict) if request.method == "PUT" else None
     p2_answers.check_tag(request, blocks.block(node))
     if wanted is None:
+        service.charts.delete_all(node)
         service.blocks.delete(node)
         return p2_answers.nothing()
     blocks.change(node, wanted)
@@ -103,9 +92,7 @@ async def templates(service: Service, request: Request) -> Response:
         wanted = await p2_answers.body(service, request, list)
         p2_answers.check_tag(request, node.document["templates"])
         present = {one["templateId"]: one for one in node.document["templates"]}
-        order = [one.get("templateId") if isinstance(one, Mapping) else None for one in wanted]
-        if sorted(order, key=str) != sorted(present, key=str):
-            raise RequestError("", "these are not the templates of the block", allowed=list(present))
+        order = p2_answers.new_order(wanted, list(present), ("templateId",))
         node.document["templates"] = [present[identity] for identity in order]
         service.blocks.save(node)
     return p2_answers.tagged(request, node.document["templates"])
@@ -267,7 +254,6 @@ def _endpoints() -> tuple[Endpoint, ...]:
         (f"{ROOT}/obsRuns", "GET", runs, "Runs, one for each instrument", ""),
         (f"{ROOT}/obsRuns/{{id:int}}", "GET", run, "A run", ""),
         (node, "GET PUT DELETE", container, "A container", "object"),
-        (f"{node}/items", "GET POST", items, "Items of a container", "object"),
         (blocks_path, "GET PUT DELETE", block, "A block", "object"),
         (f"{blocks_path}/templates", "GET POST", templates, "Templates of a block", "object"),
         (f"{blocks_path}/templates", "PUT", templates, "Order of the templates of a block", "array"),
@@ -281,10 +267,9 @@ def _endpoints() -> tuple[Endpoint, ...]:
         (f"{instrument}/{{version}}/templateSignatures", "GET", signatures, "Templates of an instrument", ""),
         (f"{instrument}/{{version}}/templateSignatures/{{name}}", "GET", signatures, "Parameters of a template", ""),
     ]
-    refusals = (400, 401, 403, 404, 408, 409, 412, 413, 422, 424, 428, 429, 503, 504, 507)
     return tuple(
         Endpoint(method, path, handler, title, scope="ob", body=body if body and method in ("PUT", "POST") else None,
-                 status=_status(method, path), refusals=refusals, errors=p2_answers.error_answer)
+                 status=_status(method, path), refusals=REFUSALS, errors=p2_answers.error_answer)
         for path, methods, handler, title, body in paths for method in methods.split()
     )  # fmt: skip
 

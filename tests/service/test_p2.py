@@ -116,6 +116,56 @@ def test_items_times_and_deleting(api):
     assert refusal(api.getOB, ob["obId"])[0] == 404
 
 
+def test_blocks_and_templates_are_moved_reordered_and_duplicated(api):
+    run = next(run for run in api.getRuns()[0] if run["instrument"] == "micado")
+    folder, _ = api.createFolder(run["containerId"], "night")
+    blocks = [api.createOB(folder["containerId"], name)[0] for name in ("a", "b", "c")]
+    items, version = api.getItems(folder["containerId"])
+    items, _ = api.reorderItems(folder["containerId"], items[::-1], version)
+    assert [item["name"] for item in items] == ["c", "b", "a"]
+    assert refusal(api.reorderItems, folder["containerId"], items, version)[0] == 412
+    items, version = api.getItems(folder["containerId"])
+    assert refusal(api.reorderItems, folder["containerId"], items[:2], version)[0] == 422
+
+    api.createTemplate(blocks[0]["obId"], "MICADO_img_obs_AutoJitter")
+    api.createTemplate(blocks[0]["obId"], "MICADO_img_obs_GenericOffset")
+    listed, version = api.getTemplates(blocks[0]["obId"])
+    listed, _ = api.reorderTemplates(blocks[0]["obId"], listed[::-1], version)
+    assert [one["templateName"] for one in listed] == ["MICADO_img_obs_GenericOffset", "MICADO_img_obs_AutoJitter"]
+    new, _ = api.duplicateOB(blocks[0]["obId"])
+    assert api.getTemplates(new["obId"])[0] == listed
+
+    inner, _ = api.createFolder(folder["containerId"], "inner")
+    api.moveOB(blocks[2]["obId"], inner["containerId"])
+    assert [item["name"] for item in api.getItems(folder["containerId"])[0]] == ["b", "a", "a", "inner"]
+    assert [item["name"] for item in api.getItems(inner["containerId"])[0]] == ["c"]
+    assert refusal(api.moveFolder, folder["containerId"], inner["containerId"])[0] == 409
+    other = next(run for run in api.getRuns()[0] if run["instrument"] == "fors")
+    assert refusal(api.moveOB, new["obId"], other["containerId"])[0] == 422
+    assert refusal(api.duplicateOB, new["obId"], other["containerId"])[0] == 422
+
+
+def test_finding_charts(api, tmp_path):
+    run = next(run for run in api.getRuns()[0] if run["instrument"] == "micado")
+    first, second = (api.createOB(run["containerId"], name)[0]["obId"] for name in ("a", "b"))
+    assert api.getFindingChartNames(first)[0] == []
+    for name in ("field.jpg", "slit.jpg"):
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0 " + name.encode())
+        assert api.addFindingChart(first, str(tmp_path / name))[0] == name
+    assert api.getFindingChartNames(first)[0] == ["field.jpg", "slit.jpg"]
+    api.getFindingChart(first, 2, str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "slit.jpg").read_bytes()
+    api.duplicateFindingChart(first, 2, second)
+    api.deleteFindingChart(first, 1)
+    assert api.getFindingChartNames(first)[0] == api.getFindingChartNames(second)[0] == ["slit.jpg"]
+    assert refusal(api.deleteFindingChart, first, 2)[0] == 404
+    (tmp_path / "chart.pdf").write_bytes(b"%PDF")
+    assert refusal(api.addFindingChart, first, str(tmp_path / "chart.pdf"))[0] == 422
+    (tmp_path / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(1 << 20))
+    assert refusal(api.addFindingChart, first, str(tmp_path / "large.jpg"))[0] == 413
+    assert refusal(api.getOB, 2**70)[0] == 404
+
+
 def test_signatures(api):
     (version,), _ = api.getInstrumentPackageVersions("MICADO")
     listed, _ = api.getTemplateSignatures("MICADO", version)

@@ -219,7 +219,9 @@ def test_scenes_files_and_calibrations(open_page, small, tmp_path):
     Image.fromarray(pixels[::-1].astype(np.uint8) * 20).convert("RGB").save(tmp_path / "image.png")
     for name, scale, factor in (("image.fits", 0.0072, 1), ("image.png", 0.01, 20)):
         page.set_input_files("#upload-image", tmp_path / name)
-        page.wait_for_url(lambda _, scale=scale: held(page)["elvis"]["image"].get("scale") == pytest.approx(scale))
+        page.wait_for_url(
+            lambda _, scale=scale: held(page)["elvis"].get("image", {}).get("scale") == pytest.approx(scale)
+        )
         image = held(page)["elvis"]["image"]
         assert image["shape"] == [3, 4]
         data = np.frombuffer(zlib.decompress(base64.b64decode(image["data"])), "<f4")
