@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.arrays import Floats, Image, pieces
 from elvis_cli.base.overlap import aperture_sum
 from elvis_cli.focalplane import convolution, many_galaxies, many_stars
 from elvis_cli.focalplane.convolution import add_star
@@ -57,7 +57,7 @@ class Imager:
         setup, scene = self.setup, self.scene
         image = np.full((window.ny, window.nx), self._level(parts), np.float32)
         x, y = np.empty(scene.x.size), np.empty(scene.x.size)
-        for part in many_stars.pieces(scene.x.size):
+        for part in pieces(scene.x.size):
             px, py = field_to_pixel(setup, chip, scene.x[part], scene.y[part])
             x[part], y[part] = px - window.x0, py - window.y0
         if "stars" not in parts:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
-from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.arrays import Floats, Image, pieces
 from elvis_cli.base.taper import taper
 from elvis_cli.focalplane import convolution
 from elvis_cli.focalplane.convolution import REACH
@@ -33,8 +33,6 @@ PARTS = {"scao": 16}
 USUAL_PARTS = 8
 WIDE = 16
 """Elements of the PSF's coarse grid up to which the cores of stars with the same PSF reach."""
-PIECE = 1 << 18
-"""Stars that are worked out at a time."""
 BATCH = 32
 """PSFs in memory at a time."""
 
@@ -164,11 +162,6 @@ class SplitPsf:
         for n in np.flatnonzero(rate > 0):
             stamp.add_star(nodes, 0, x[n] / self.step, y[n] / self.step, rate[n], nothing, 1, halo, 1.0, -1.0)
         convolution.add_interpolated(image, nodes, 0.0, 0.0, self.step)
-
-
-def pieces(count: int) -> list[slice]:
-    """Return slices of a crowd of stars, so that what is worked out for one at a time takes little memory."""
-    return [slice(begin, begin + PIECE) for begin in range(0, count, PIECE)]
 
 
 def cores(psf: Psf) -> SplitPsf:

@@ -28,6 +28,7 @@ from astropy.io.fits.verify import VerifyWarning
 from numpy.typing import NDArray
 
 from elvis_cli import __version__
+from elvis_cli.base.arrays import pieces
 from elvis_cli.errors import ResourceError
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.request import Request
@@ -321,35 +322,55 @@ def _write_extension(out: BinaryIO, extension: Table | Image | Copy) -> None:
 
 
 def _write_table(out: BinaryIO, table: Table) -> None:
-    parts = [_column(column) for column in table.columns.values()]
+    columns = [_column(values) for values in table.columns.values()]
+    kinds = [(f"f{n}", column.dtype.newbyteorder(">"), column.shape[1:]) for n, column in enumerate(columns)]
+    rows = np.empty(len(columns[0]), np.dtype(kinds))
+    for n, column in enumerate(columns):
+        rows[f"f{n}"] = column
     cards: list[header.Card] = [
         ("XTENSION", "BINTABLE", "binary table extension"),
         ("BITPIX", 8, "bits per value"),
         ("NAXIS", 2, "number of axes"),
-        ("NAXIS1", sum(data.shape[1] for _, data in parts), "bytes in a row"),
-        ("NAXIS2", len(parts[0][1]), "rows"),
+        ("NAXIS1", rows.dtype.itemsize, "bytes in a row"),
+        ("NAXIS2", len(rows), "rows"),
         ("PCOUNT", 0, "no heap"),
         ("GCOUNT", 1, "one group"),
-        ("TFIELDS", len(parts), "columns"),
+        ("TFIELDS", len(columns), "columns"),
         ("EXTNAME", table.name, "name of this extension"),
     ]
-    for number, (column, (form, _)) in enumerate(zip(table.columns, parts, strict=True), start=1):
-        cards += [(f"TTYPE{number}", column, "name of the column"), (f"TFORM{number}", form, "its format")]
-        if column in table.units:
-            cards.append((f"TUNIT{number}", table.units[column], "its unit"))
-    _write_hdu(out, [*cards, *table.cards], np.hstack([data for _, data in parts]).reshape(-1))
+    for number, (name, column) in enumerate(zip(table.columns, columns, strict=True), start=1):
+        cards += [(f"TTYPE{number}", name, "name of the column"), (f"TFORM{number}", _form(column), "its format")]
+        if name in table.units:
+            cards.append((f"TUNIT{number}", table.units[name], "its unit"))
+    _write_hdu(out, [*cards, *table.cards], rows.view(np.uint8).reshape(-1))
 
 
-def _column(values: Sequence[str] | NDArray[Any]) -> tuple[str, NDArray[np.uint8]]:
-    """Return TFORM and the bytes (rows, width) of one column."""
+def _column(values: Sequence[str] | NDArray[Any]) -> NDArray[Any]:
+    """Return a column as numbers or as bytes, as wide as its longest text."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fi":
-        kind = f"{values.dtype.kind}{values.dtype.itemsize}"
-        form = f"{values.shape[1]}{_TFORMS[kind][-1]}" if values.ndim == 2 else _TFORMS[kind]
-        width = values.dtype.itemsize * (values.shape[1] if values.ndim == 2 else 1)
-        return form, np.ascontiguousarray(values, dtype=f">{kind}").view(np.uint8).reshape(len(values), width)
+        return values
+    if isinstance(values, np.ndarray) and values.size and _is_plain(values):  # names of a crowd: no object for each
+        width = max(1, int(max(np.char.str_len(values[part]).max() for part in pieces(values.size))))
+        return values.astype(f"S{width}")
     texts = np.array([plain(text).encode() for text in values] or [b""], dtype=bytes)
-    width = texts.dtype.itemsize
-    return f"{width}A", texts[: len(values)].view(np.uint8).reshape(len(values), width)
+    return texts[: len(values)]
+
+
+def _is_plain(texts: NDArray[np.str_]) -> bool:
+    """Return whether all characters are those of `plain`; numpy fills texts up with zeros."""
+    for part in pieces(texts.size):
+        codes = np.ascontiguousarray(texts[part]).view(np.uint32)
+        if np.any((codes > ord("~")) | ((codes < ord(" ")) & (codes != 0))):
+            return False
+    return True
+
+
+def _form(column: NDArray[Any]) -> str:
+    """Return TFORM of a column."""
+    kind = f"{column.dtype.kind}{column.dtype.itemsize}"
+    if column.dtype.kind == "S":
+        return f"{column.dtype.itemsize}A"
+    return f"{column.shape[1]}{_TFORMS[kind][-1]}" if column.ndim == 2 else _TFORMS[kind]
 
 
 def _write_hdu(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import pieces
 from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.focalplane.geometry import field_to_pixel
 from elvis_cli.light.compose import Sources
@@ -35,8 +36,10 @@ def extensions(request: SceneRequest, setup: Setup, sources: Sources) -> Iterato
     graph = setup.spectrograph
     row, places, units = _on_chips(setup, sources) if graph is None else _in_apertures(graph, sources)
     observation = observe(request.elvis, setup)
-    sky = field_to_sky(sources.x[row], sources.y[row], observation.position_angle)
-    ra, dec = deproject(*sky, observation.ra, observation.dec)
+    ra, dec = np.empty(row.size), np.empty(row.size)
+    for part in pieces(row.size):
+        sky = field_to_sky(sources.x[row[part]], sources.y[row[part]], observation.position_angle)
+        ra[part], dec[part] = deproject(*sky, observation.ra, observation.dec)
     brightness = catalogue_magnitude(request) if request.elvis.catalogue else request.target.brightness
     band = brightness.band
     if request.elvis.motion and band != request.target.brightness.band:
@@ -44,7 +47,7 @@ def extensions(request: SceneRequest, setup: Setup, sources: Sources) -> Iterato
     yield Table(
         EXTENSION,
         {
-            "NAME": sources.name[row].tolist(),
+            "NAME": sources.name[row],
             **places,
             "RA": ra,
             "DEC": dec,
@@ -69,13 +72,14 @@ def _on_chips(setup: Setup, sources: Sources) -> Places:
     window = setup.frame.window
     rows, chips, columns, lines = [], [], [], []
     for number in setup.frame.chips:
-        x, y = field_to_pixel(setup, setup.detector.chip(number), sources.x, sources.y)
-        x, y = x - window.x0, y - window.y0
-        here = np.flatnonzero((x >= -0.5) & (x < window.nx - 0.5) & (y >= -0.5) & (y < window.ny - 0.5))
-        rows.append(here)
-        chips.append(np.full(here.size, number, np.int32))
-        columns.append(x[here] + 1.0)
-        lines.append(y[here] + 1.0)
+        for part in pieces(sources.x.size):
+            x, y = field_to_pixel(setup, setup.detector.chip(number), sources.x[part], sources.y[part])
+            x, y = x - window.x0, y - window.y0
+            here = np.flatnonzero((x >= -0.5) & (x < window.nx - 0.5) & (y >= -0.5) & (y < window.ny - 0.5))
+            rows.append(here + part.start)
+            chips.append(np.full(here.size, number, np.int32))
+            columns.append(x[here] + 1.0)
+            lines.append(y[here] + 1.0)
     places = {name: np.concatenate(found) for name, found in (("CHIP", chips), ("X", columns), ("Y", lines))}
     return np.concatenate(rows), places, {"X": "pixel", "Y": "pixel"}
 
