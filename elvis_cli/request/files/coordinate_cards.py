@@ -18,7 +18,8 @@ _WORDS = re.compile(r"(CTYPE|CUNIT|CNAME)\d+[A-Z]?|PS\d+_\d+[A-Z]?|(WCSNAME|RADE
 def readable(header: fits.Header) -> fits.Header:
     """Return a header with each keyword once, its first card, without coordinates of the wrong type.
 
-    wcslib keeps a list of the cards that it rejects and overwrites memory beyond it when some hundred are wrong.
+    wcslib keeps a list of the cards that it rejects and overwrites memory beyond it when some hundred are wrong. Of a
+    number such as 3.0D-05 it reads the 3.0 alone, so that such numbers are written anew.
     """
     from astropy.io import fits
 
@@ -31,10 +32,10 @@ def readable(header: fits.Header) -> fits.Header:
             value = card.value
         except (fits.VerifyError, ValueError):
             continue
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if (_NUMBERS.fullmatch(keyword) and not is_number) or (
-            _WORDS.fullmatch(keyword) and not isinstance(value, str)
-        ):
+        if _NUMBERS.fullmatch(keyword) and (isinstance(value, bool) or not isinstance(value, int | float)):
             continue
-        cards[keyword] = card
+        if _WORDS.fullmatch(keyword) and not isinstance(value, str):
+            continue
+        has_d = isinstance(value, float) and "D" in card.image[8:].partition("/")[0].upper()
+        cards[keyword] = fits.Card(keyword, value) if has_d else card
     return fits.Header(cards.values())

@@ -228,3 +228,15 @@ def test_hundreds_of_wrong_coordinates_do_no_harm(elvis, fors, tmp_path, card):
     command = [sys.executable, "-c", "from elvis_cli.cli import main; main()", "validate", f"--image={path}"]
     done = subprocess.run(command, input=json.dumps(fors()).encode(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", ["2D-06", "2.0D-6", "0.2D-05", "2.000000E-06"])
+def test_exponents_of_fortran(tmp_path, number):
+    hdu = fits.PrimaryHDU(np.eye(8, dtype="f4"))
+    hdu.header.update({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CD1_1": -1.5, "CD2_2": 1.5})
+    hdu.writeto(tmp_path / "plain.fits")
+    data = (tmp_path / "plain.fits").read_bytes()
+    for sign in ("-", " "):
+        data = data.replace(f"{sign + '1.5':>20}".encode(), f"{sign + number:>20}".encode())
+    (tmp_path / "fortran.fits").write_bytes(data)
+    assert read_image(tmp_path / "fortran.fits")[0]["scale"] == pytest.approx(0.0072)
