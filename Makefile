@@ -39,6 +39,7 @@ bench: install
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/stars.py
 	$(BIN)/python tests/bench/echelle.py
+	$(BIN)/python tests/bench/worst.py
 	$(BIN)/python -m pytest -q tests/bench/timings.py
 
 # Lines of sky and star in frames of CRIRES2, METIS LMS and HARMONI, extracted.

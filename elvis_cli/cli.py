@@ -95,6 +95,8 @@ def main() -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # else nohup would be in vain
                 signal.signal(number, _terminate)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _terminate)
         if not os.environ.get("ELVIS_DEBUG"):
             warnings.simplefilter("ignore")
             sys.unraisablehook = _unraisable
@@ -109,7 +111,9 @@ def main() -> NoReturn:
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:
-    raise _Terminated(number)
+    """Unwind the stack; objects that are half made may complain, unheard."""
+    sys.unraisablehook = lambda _: None
+    raise KeyboardInterrupt if number == signal.SIGINT else _Terminated(number)
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:

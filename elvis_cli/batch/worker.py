@@ -64,7 +64,8 @@ def _limit_cpu(seconds: int) -> None:
 
 
 def _end(number: int, _frame: object) -> NoReturn:
-    """Unwind the stack, so that an unfinished file goes."""
+    """Unwind the stack, so that an unfinished file goes; objects that are half made may complain, unheard."""
+    sys.unraisablehook = lambda _: None
     raise SystemExit(128 + number)
 
 

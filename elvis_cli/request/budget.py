@@ -13,12 +13,18 @@ from typing import Any
 from elvis_cli.errors import RequestError
 from elvis_cli.model.limits import Limits, offline_by_environment
 
-_ARRAY_BYTES = 8
-"""Bytes of memory for a number of an image: a 32-bit float and a copy of it."""
-_COLUMN_BYTES = 40
-"""Bytes of memory for a number of a column: a float of Python, its place in a tuple and in an array."""
-_PIXEL_BYTES = 6
-"""Bytes of memory for a pixel of an earlier exposure: a byte, and the 32-bit float that it becomes."""
+PROGRAM_BYTES = 250_000_000
+"""Bytes of memory of the program, its libraries and a small frame."""
+_ARRAY_BYTES = {"image": 20, "cube": 16, "psf": 16, "model": 4.5}
+"""Bytes of memory for an element, as measured: 4 of the array itself and those of what is made of it."""
+_SOURCE_BYTES = dict.fromkeys(("x", "y", "ra", "dec", "mag"), 60)
+"""Bytes of memory for a number of a source's place and light: as it is read, drawn and listed in TRUTH."""
+_COLUMN_BYTES = 24
+"""Bytes of memory for a number of another column."""
+_LIST_BYTES = 20
+"""Bytes of memory that a number in a list takes beyond one that is packed."""
+_PIXEL_BYTES = 1.5
+"""Bytes of memory for a pixel of an earlier exposure: a byte, and what a chip at a time makes of it."""
 _CHUNK = 1 << 20
 _QUANTITY = re.compile(r"(?P<number>\d{1,15}(\.\d{1,9})?)\s*(?P<unit>[kMGT]i?)?B?")
 
@@ -55,21 +61,24 @@ def check(block: Mapping[str, Any], limits: Limits) -> None:
         for key, value in (("sky", "skycalc"), ("psf", "tiptop")):
             if block.get(key) == value:
                 raise RequestError(f"/elvis/{key}", f"{value!r} is forbidden by the limit offline", found=value)
-    total = 0
+    total = float(PROGRAM_BYTES)
     for pointer, size in _sizes(block):
         total += size
         limits.check_memory(total, pointer)
 
 
-def _sizes(block: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _sizes(block: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yield the pointer to each array and the bytes of memory that it takes."""
     for name in ("image", "cube", "psf"):
         picture = block.get(name)
         if isinstance(picture, Mapping):
-            yield f"/elvis/{name}/shape", _ARRAY_BYTES * math.prod(map(int, picture["shape"]))
+            yield f"/elvis/{name}/shape", _ARRAY_BYTES[name] * math.prod(map(int, picture["shape"]))
     for name, model in (block.get("models") or {}).items():
         for chip, array in ((model or {}).get("arrays") or {}).items():
-            yield f"/elvis/models/{name}/arrays/{chip}/shape", _ARRAY_BYTES * math.prod(map(int, array["shape"]))
+            yield (
+                f"/elvis/models/{name}/arrays/{chip}/shape",
+                _ARRAY_BYTES["model"] * math.prod(map(int, array["shape"])),
+            )
     for place, exposed in enumerate((block.get("previous") or {}).get("chips", ())):
         window = exposed["window"]
         yield f"/elvis/previous/chips/{place}/window", _PIXEL_BYTES * int(window["nx"]) * int(window["ny"])
@@ -77,10 +86,11 @@ def _sizes(block: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     for name, column in catalogue.items():
         if name in ("magband", "magsys"):
             continue
+        each = _SOURCE_BYTES.get(name, _COLUMN_BYTES)
         if isinstance(column, str):
-            yield f"/elvis/catalogue/{name}", _COLUMN_BYTES // 8 * _unpacked_size(column)
+            yield f"/elvis/catalogue/{name}", each / 8 * _unpacked_size(column)
         elif isinstance(column, list):
-            yield f"/elvis/catalogue/{name}", _COLUMN_BYTES * len(column)
+            yield f"/elvis/catalogue/{name}", (each + _LIST_BYTES) * len(column)
 
 
 def _unpacked_size(text: str) -> int:

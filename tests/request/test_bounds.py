@@ -13,7 +13,7 @@ import pytest
 
 from elvis_cli.errors import RequestError
 from elvis_cli.model.limits import Limits
-from elvis_cli.request.budget import parse_limits
+from elvis_cli.request.budget import PROGRAM_BYTES, parse_limits
 from elvis_cli.request.parse import MAX_UNKNOWN_KEYS, read
 from tests.conftest import FORS, changed
 from tests.request.test_normalise import V3
@@ -107,22 +107,22 @@ def test_other_keywords_are(keyword: str) -> None:
 class TestMemory:
     def test_arrays_together(self) -> None:
         array = {"data": packed(b""), "shape": [8192, 8192]}
-        arrays = {str(n): array for n in range(1, 5)}
+        arrays = {str(n): array for n in range(1, 7)}
         error = refused(block(models={"flat_field": {"arrays": arrays}}))
-        assert error.details["pointer"] == "/elvis/models/flat_field/arrays/4/shape"
+        assert error.details["pointer"] == "/elvis/models/flat_field/arrays/6/shape"
         assert "limit memory" in error.message
 
     def test_columns_together(self) -> None:
         column = packed(struct.pack("<d", 1.0) * 100_000)
         request = block(catalogue={"x": column, "y": column, "mag": column})
         assert len(read(request).elvis.catalogue.x) == 100_000
-        error = refused(request, limits=Limits(memory=10_000_000))
+        error = refused(request, limits=Limits(memory=PROGRAM_BYTES + 15_000_000))
         assert error.details["pointer"] == "/elvis/catalogue/mag"
 
     def test_previous(self) -> None:
         chip = {"chip": 1, "window": {"x0": 0, "y0": 0, "nx": 16384, "ny": 16384}, "data": packed(b"")}
-        error = refused(block(previous={"dit": 60, "chips": [chip] * 2}))
-        assert error.details["pointer"] == "/elvis/previous/chips/1/window"
+        error = refused(block(previous={"dit": 60, "chips": [chip] * 5}))
+        assert error.details["pointer"] == "/elvis/previous/chips/4/window"
 
     @pytest.mark.parametrize(("key", "value"), [("sky", "skycalc"), ("psf", "tiptop")])
     def test_offline(self, key: str, value: str) -> None:

@@ -21,6 +21,8 @@ from elvis_cli.request.files.magnitudes import (
 )
 from elvis_cli.request.payload import MAX_CATALOGUE_ROWS, pack_column, pack_names
 
+BRIGHTEST, FAINTEST = -30.0, 60.0
+"""Numbers beyond are no magnitudes."""
 Units = dict[str, Any]
 """Band and system of the magnitudes as the block has them, where they are not the target's."""
 
@@ -73,7 +75,7 @@ class SourceTable:
         columns = {**self.columns, "mag": mag}
         place = ("x", "y") if "x" in columns else ("ra", "dec")
         placed = np.isfinite(columns[place[0]]) & np.isfinite(columns[place[1]])
-        bright = np.isfinite(mag)
+        bright = np.isfinite(mag) & (mag >= BRIGHTEST) & (mag <= FAINTEST)
         for what, bad in (("place", ~placed), ("magnitude", placed & ~bright)):
             if count := int(bad.sum()):
                 self.notes.append(f"{self.name}: {rows_text(count)} of {mag.size} without a {what}: left out")

@@ -14,6 +14,7 @@ from astropy.table import Table
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError, UsageError
 from elvis_cli.request.files import flux_units, spectrum_image
+from elvis_cli.request.files.bin_edges import with_middles
 from elvis_cli.request.files.hdu import split_choice
 from elvis_cli.request.files.table import numbers_of, read_table
 from elvis_cli.request.files.unit_words import unit_of
@@ -118,6 +119,8 @@ def _columns(path: Path) -> tuple[Floats, Floats, tuple[Any, Any], tuple[str, st
     if image is not None:
         return image
     table, notes = read_table(path, "--sed", lambda names: _named(names, _WAVELENGTHS) is not None)
+    table, edges = with_middles(table)
+    notes += [f"{path.name}: {note}" for note in edges]
     if len(table.colnames) < 2:
         raise RequestError(_POINTER, f"{path.name} has fewer than two columns", allowed="wavelength and flux")
     where, light = _chosen(path, table, notes)

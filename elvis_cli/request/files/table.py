@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 from astropy.io.votable import parse as parse_votable
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import ElvisError, RequestError, UsageError
@@ -71,12 +71,15 @@ def _read(
             if extension[0]:
                 name, version = extension
                 named = int(name) if name.isdecimal() else (name, version) if version else name
-                return Table.read(hdus, hdu=named, format="fits"), []
+                table = Table.read(hdus, hdu=named, format="fits")
+                _mask_scaled(table, hdus[named])
+                return table, []
             names = {n: h.columns.names for n, h in enumerate(hdus) if isinstance(h, fits.BinTableHDU | fits.TableHDU)}
             which, notes = _chosen(path, names, suits)
             if twice := repeated(names[which]):
                 raise ValueError(f"several of its columns are named {', '.join(twice)}: give them names of their own")
             table = Table.read(hdus, hdu=which, format="fits")
+            _mask_scaled(table, hdus[which])
             if "BUNIT" in hdus[0].header:
                 table.meta.setdefault("BUNIT", hdus[0].header["BUNIT"])
             return table, notes
@@ -146,6 +149,15 @@ def texts_of(column: Any) -> list[str]:
         "" if gap or (text := value.strip()).casefold() in GAPS else text
         for value, gap in zip(values, mask, strict=True)
     ]
+
+
+def _mask_scaled(table: Table, hdu: Any) -> None:
+    """Mask what TNULL says is no value where TSCAL or TZERO scale a column: astropy compares scaled values with it."""
+    for column in hdu.columns:
+        scaled = column.bscale not in (None, "", 1) or column.bzero not in (None, "", 0)
+        if column.null not in (None, "") and scaled and column.name in table.colnames and table[column.name].ndim == 1:
+            stored = np.asarray(hdu.data.view(np.ndarray)[column.name])
+            table[column.name] = MaskedColumn(table[column.name], mask=stored == column.null)
 
 
 def numbers_of(path: Path, column: Any, name: str, pointer: str) -> Floats:

@@ -546,3 +546,23 @@ def test_commas_between_thousands_are_not_decimal_commas(tmp_path):
 def test_temperatures_in_another_unit_are_refused(tmp_path, temperature):
     with pytest.raises(RequestError, match="in kK"):
         both(text_file(tmp_path, f"x,y,mag,Teff\n0,0,16,{temperature}\n"))
+
+
+@pytest.mark.parametrize(("scale", "zero"), [(0.01, 0.0), (0.001, 10.0), (1.0, 32768.0)])
+def test_nulls_of_scaled_columns(tmp_path, scale, zero):
+    stored = np.array([(19.0 - zero) / scale, -99.0, (18.0 - zero) / scale])
+    columns = [fits.Column("X", "D", array=[1.0, 2, 3]), fits.Column("Y", "D", array=[1.0, 2, 3])]
+    columns.append(fits.Column("MAG", "J", array=np.round(stored).astype("i4"), null=-99))
+    hdu = fits.BinTableHDU.from_columns(columns)
+    hdu.header["TSCAL3"], hdu.header["TZERO3"] = scale, zero
+    hdu.writeto(tmp_path / "scaled.fits")
+    block, notes = both(tmp_path / "scaled.fits")
+    assert block["mag"] == pytest.approx([19.0, 18.0])
+    assert "1 row of 3 without a magnitude" in notes
+
+
+@pytest.mark.parametrize("mag", ["1e300", "-31", "61"])
+def test_numbers_that_are_no_magnitudes(tmp_path, mag):
+    block, notes = both(text_file(tmp_path, f"x,y,mag\n0,0,{mag}\n1,1,19\n"))
+    assert block["mag"] == [19]
+    assert "1 row of 2 without a magnitude" in notes

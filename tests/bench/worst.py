@@ -1,0 +1,132 @@
+"""The worst requests that are accepted: peak of memory and processor time of a process, beside the estimate.
+
+Usage: python tests/bench/worst.py [NAME...]
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elvis_cli.instrument import registry
+from elvis_cli.model.limits import DEFAULT
+from elvis_cli.request.budget import PROGRAM_BYTES, _sizes
+
+ELVIS = str(Path(sys.executable).with_name("elvis"))
+MEASURE = """
+import resource, subprocess, sys
+with open(sys.argv[2], "rb") as text:
+    done = subprocess.run([sys.argv[1]], stdin=text, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(done.returncode, used.ru_maxrss * 1024, used.ru_utime + used.ru_stime)
+"""
+WINDOW = {"x0": 500, "y0": 500, "nx": 64, "ny": 64}
+RANDOM = np.random.default_rng(1)
+Document = dict[str, Any]
+
+
+def packed(numbers: Any, kind: str = "<f8") -> str:
+    """Return numbers as a request has them."""
+    return base64.b64encode(zlib.compress(np.asarray(numbers, kind).tobytes(), 1)).decode()
+
+
+def of(name: str, mode: str | None = None, **block: Any) -> Document:
+    """Return an instrument's example with a block ``elvis``."""
+    document = registry.load(name).example(mode)
+    document["elvis"] = {**document.get("elvis", {}), **block}
+    return document
+
+
+def stars(count: int, half: float, **more: Any) -> Document:
+    """Return a catalogue of ``count`` stars up to ``half`` arcsec from the middle in x and y."""
+    places = {name: packed(RANDOM.uniform(-half, half, count).round(3)) for name in ("x", "y")}
+    return {**places, "mag": packed(RANDOM.uniform(18, 28, count).round(2)), **more}
+
+
+def cube(instrument: str, scale: float, **more: Any) -> Document:
+    """Return a request for a data cube of 256^3 elements."""
+    data = packed(RANDOM.uniform(0, 1, (256, 256, 256)).round(2), "<f4")
+    wave = np.linspace(1.9, 2.5, 256).tolist()
+    return of(instrument, cube={"data": data, "shape": [256] * 3, "scale": scale, "wavelength_um": wave}, **more)
+
+
+def trails(points: int) -> Document:
+    """Return a request for ten thousand stars that leave trails while the telescope follows its target."""
+    document = of("hawki", window=WINDOW, chips=[1], catalogue=stars(10_000, 200))
+    seconds = document["timesnr"]["DET.DIT"] * document["timesnr"]["DET.NDIT"]
+    document["elvis"]["motion"] = {"rate": points * 0.05 * 3600 / seconds, "angle": 30, "tracked": True}
+    return document
+
+
+def models() -> Document:
+    """Return a request with a model of the flat field of every chip."""
+    array = {"data": packed(np.ones((4096, 4096)), "<f4"), "shape": [4096, 4096]}
+    return of("micado", window=WINDOW, models={"flat_field": {"arrays": {str(n): array for n in range(1, 10)}}})
+
+
+def previous() -> Document:
+    """Return a request with an earlier exposure of every chip."""
+    window = {"x0": 0, "y0": 0, "nx": 4096, "ny": 4096}
+    chip = {"window": window, "data": packed(np.ones((4096, 4096)), "u1")}
+    return of("micado", window=WINDOW, previous={"dit": 10, "chips": [{"chip": n, **chip} for n in range(1, 10)]})
+
+
+CASES: dict[str, Callable[[], Document]] = {
+    "no arrays, a window of MICADO": lambda: of("micado", window=WINDOW),
+    "5e6 stars, one chip of MICADO": lambda: of("micado", catalogue=stars(5_000_000, 7)),
+    "5e6 stars, four chips of HAWK-I": lambda: of("hawki", catalogue=stars(5_000_000, 200)),
+    "1e6 galaxies, a window of HAWK-I": lambda: of(
+        "hawki", window=WINDOW, chips=[1],
+        catalogue=stars(1_000_000, 200, radius=packed(RANDOM.uniform(0.1, 1, 1_000_000))),
+    ),
+    "image of 4096^2, a chip of HAWK-I": lambda: of(
+        "hawki", chips=[1],
+        image={"data": packed(RANDOM.uniform(0, 1, 4096**2).round(2), "<f4"), "shape": [4096, 4096], "scale": 0.02},
+    ),
+    "cube of 256^3, a window of MICADO": lambda: cube("micado", 0.004, window=WINDOW),
+    "PSF of 4 x 2048^2, a window of MICADO": lambda: of(
+        "micado", window=WINDOW,
+        psf={"data": packed(np.exp(-np.hypot(*np.ogrid[-1024:1024, -1024:1024]) / 9)[None].repeat(4, 0), "<f4"),
+             "shape": [4, 2048, 2048], "scale": 0.002, "wavelength_um": [1.9, 2.1, 2.3, 2.5]},
+    ),
+    "models of nine chips of MICADO": models,
+    "an earlier exposure of nine chips of MICADO": previous,
+    "1e4 trails, a window of HAWK-I": lambda: trails(4000),
+    "globular cluster of 2e6 stars, MICADO": lambda: of(
+        "micado", scene={"name": "globular-cluster", "stars": 2_000_000, "core_radius": 3, "tidal_radius": 60}
+    ),
+}  # fmt: skip
+
+
+def main(names: list[str]) -> int:
+    """Print the table; 1 if a request takes more than 1.3 times its estimate."""
+    print("request | estimate MB | peak MB | CPU s | exit code\n---|---|---|---|---")
+    above = 0
+    for name, make in CASES.items():
+        if names and name not in names:
+            continue
+        document = make()
+        estimate = PROGRAM_BYTES + sum(size for _, size in _sizes(document["elvis"]))
+        with tempfile.NamedTemporaryFile("w") as file:
+            json.dump(document, file)
+            file.flush()
+            del document  # a process of its own measures: this one's arrays would be counted with a child's
+            done = subprocess.run([sys.executable, "-c", MEASURE, ELVIS, file.name], capture_output=True, check=True)
+        code, peak, seconds = map(float, done.stdout.split())
+        print(f"{name} | {estimate / 1e6:.0f} | {peak / 1e6:.0f} | {seconds:.1f} | {code:.0f}", flush=True)
+        above += code == 0 and peak > 1.3 * max(estimate, PROGRAM_BYTES)
+    print(f"the limit is {DEFAULT.memory / 1e6:.0f} MB")
+    return int(above > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
