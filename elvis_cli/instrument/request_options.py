@@ -39,11 +39,12 @@ class RequestOptions:
         ResourceError
             Its instrument is not installed.
         """
-        from elvis_cli.instrument import registry
         from elvis_cli.request import parse
 
         overrides = self._seen_by_filter(text)
         request = parse.read(text, overrides, strict=self.strict, limits=self.limits)
+        from elvis_cli.instrument import registry
+
         plugin = registry.load(request.instrument)
         if self.strict:
             for key in plugin.unknown_keys(request):
