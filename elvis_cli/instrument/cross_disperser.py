@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,23 @@ def traces(facts: SourcedTable, folder: Path) -> tuple[Trace, ...]:
     """
     file = folder / facts.text("camera")
     centre, grooves = facts.number("centre", "nm") * 1e-3, facts.number("grooves", "1/mm") * 1e-3
+    scale = facts.number("slit_scale", "mm/arcsec")
     try:
-        model: Mapping[str, Any] = json.loads(file.read_bytes())
-        source, assumed = str(model["source"]), bool(model.get("assumed", False))
-        found = tuple(_orders(model, centre, grooves, facts.number("slit_scale", "mm/arcsec")))
+        orders, source, assumed = _camera(file.read_bytes(), centre, grooves, scale)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResourceError(f"cannot read {file}: {error!r}", file=str(file)) from error
-    facts.ledger.append(SourcedValue(f"{facts.path}.camera.{file.stem}", f"{len(found)} traces", "mm", source, assumed))
-    return found
+    facts.ledger.append(
+        SourcedValue(f"{facts.path}.camera.{file.stem}", f"{len(orders)} traces", "mm", source, assumed)
+    )
+    return orders
+
+
+@lru_cache(maxsize=8)
+def _camera(content: bytes, centre: float, grooves: float, scale: float) -> tuple[tuple[Trace, ...], str, bool]:
+    """Return the traces of a camera's file, their source and whether it is assumed; kept, requests are often alike."""
+    model: Mapping[str, Any] = json.loads(content)
+    orders = tuple(_orders(model, centre, grooves, scale))
+    return orders, str(model["source"]), bool(model.get("assumed", False))
 
 
 def _orders(model: Mapping[str, Any], centre: float, grooves: float, scale: float) -> Iterator[Trace]:
