@@ -24,9 +24,24 @@ if _BLAS not in sys.modules:
         del sys.modules[_BLAS]
 
 import numba  # noqa: E402 - after the above
-from numba.core.caching import IndexDataCacheFile  # noqa: E402
+from numba.core.caching import FunctionCache, IndexDataCacheFile  # noqa: E402
+from numba.core.runtime.nrt import rtsys  # noqa: E402
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+class _Cache(FunctionCache):
+    """Numba's cache of a kernel, read without getting ready to compile.
+
+    Before it looks at the disk Numba registers every function that it could compile, which takes longer than a small
+    frame; compiling does so too (`CompilerBase`). Code that is compiled already needs the runtime alone.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        return None  # the file could not be read
 
 
 class _CheckedFiles(IndexDataCacheFile):
@@ -94,6 +109,7 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         kernel = numba.njit(**options)(function)
         if options.get("cache"):
+            kernel._cache.__class__ = _Cache
             kernel._cache._cache_file.__class__ = _CheckedFiles
         return kernel
 

@@ -5,10 +5,13 @@ import stat
 from collections.abc import Iterator
 
 import numba
+import numpy as np
 import pytest
+from numba.core.base import BaseContext
 
 from elvis_cli.errors import ResourceError
 from elvis_cli.kernels import compile as kernel_compile
+from elvis_cli.kernels import dispersion
 
 
 def nowhere(**_: object) -> object:
@@ -56,3 +59,18 @@ def test_a_folder_that_others_can_write_to_is_refused(tmp_path) -> None:
     folder.symlink_to(tmp_path)
     with pytest.raises(PermissionError):
         kernel_compile.private_folder(str(tmp_path))
+
+
+def test_a_compiled_kernel_is_read_without_getting_ready_to_compile(monkeypatch) -> None:
+    """Numba would first register all that it can compile, in every process."""
+    profiles, spectra = np.array([[1.0, 2.0]], np.float32), np.array([[3.0, 4.0, 5.0]], np.float32)
+    dispersion.outer(np.zeros((2, 3), np.float32), profiles, spectra)  # is on the disk from now on
+
+    def refuse(_: object) -> None:
+        raise AssertionError("getting ready to compile")
+
+    monkeypatch.setattr(BaseContext, "refresh", refuse)
+    again = kernel_compile.njit(cache=True, nogil=True)(dispersion.outer.py_func)
+    out = np.zeros((2, 3), np.float32)
+    again(out, profiles, spectra)
+    assert out.tolist() == [[3.0, 4.0, 5.0], [6.0, 8.0, 10.0]]
