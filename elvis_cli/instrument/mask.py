@@ -102,6 +102,27 @@ def cards(facts: SourcedTable, apertures: Sequence[Aperture]) -> dict[str, tuple
     return found
 
 
+def of_header(facts: SourcedTable, header: Mapping[str, Any]) -> dict[str, list[float]] | None:
+    """Return the block ``elvis.mask`` of the slits whose `cards` a header has, None without any: the other way round.
+
+    Slits are not tilted, which no card tells; columns that a mode has fixed are left out.
+    """
+    if "cards" not in facts:
+        return None
+    table = facts.part("cards")
+    prefix, first, scale = table.text("prefix"), int(table.number("first", "1")), table.number("scale", "mm/arcsec")
+    units = {"x": scale, "y": scale, "length": 1.0, "width": 1.0}
+    columns = {column: keyword for keyword, column in table.tree["columns"].items()}
+    found: dict[str, list[float]] = {}
+    number = first
+    while any(f"{prefix}{number} {keyword}" in header for keyword in columns.values()):
+        for column, keyword in columns.items():
+            if column not in facts.tree.get("fixed", ()):
+                found.setdefault(column, []).append(float(header[f"{prefix}{number} {keyword}"]) / units[column])
+        number += 1
+    return found or None
+
+
 def _check_apart(apertures: Sequence[Aperture]) -> None:
     """Raise if two slits are cut into each other."""
     for n, one in enumerate(apertures):

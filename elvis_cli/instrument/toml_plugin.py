@@ -95,6 +95,13 @@ class TomlInstrument:
         request = overlay(request, self.document.get("example", {}))
         return overlay(request, self._patch(mode).get("example", {}))
 
+    def mask_of(self, mode: str, header: Mapping[str, Any]) -> dict[str, list[float]] | None:
+        """Return the block ``elvis.mask`` that the header of a raw frame tells, None without slits in it."""
+        facts = self._facts(self._known_mode(mode), self._defaults(mode))
+        if "spectrograph" not in facts or "aperture" not in facts.part("spectrograph"):
+            return None
+        return masks.of_header(facts.part("spectrograph", "aperture"), header)
+
     def mask(self, mode: str, places: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
         """Return the block ``elvis.mask`` of a mode for sources at ``places``: x, y (arcsec in the field), magnitude.
 

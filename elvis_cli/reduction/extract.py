@@ -120,7 +120,7 @@ def find(strip: Strip, pixels: Pixels, near: float | None = None) -> Place | Non
     if centres.size < 5:
         return None
     inside = strip.inside & pixels.good
-    level = np.array([np.median(row[ok]) if ok.any() else 0.0 for row, ok in zip(pixels.sci, inside, strict=True)])
+    level = row_medians(pixels.sci, inside)
     away = pixels.sci - level[:, None]
     profile = np.nan_to_num(_binned(strip.s, away, inside, edges))
     profile -= np.median(profile)
@@ -380,6 +380,14 @@ def _smooth_profile(x: Floats, pixels: Pixels, total: Floats, at: Floats, step: 
         return np.zeros_like(at)
     smooth = PchipInterpolator(place, mean[seen], extrapolate=False)
     return np.nan_to_num(smooth(np.clip(at, place[0], place[-1])))
+
+
+def row_medians(values: Floats, use: Mask) -> Floats:
+    """Return the median (n,) of the used values of each row (n, m), the upper of two middle ones; 0 of none."""
+    count = use.sum(axis=1)
+    ordered = np.sort(np.where(use, values, np.inf), axis=1)
+    middle = ordered[np.arange(count.size), np.minimum(count // 2, values.shape[1] - 1)]
+    return np.where(count > 0, middle, 0.0)
 
 
 def group_medians(values: Floats, which: NDArray[np.int64], count: int) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.reduction.extract import group_medians, row_medians
 from elvis_cli.reduction.layout import Strip
 
 PARTS = 16
@@ -51,14 +52,12 @@ def _profile(strip: Strip, values: Floats, part: NDArray[np.int64]) -> tuple[Flo
 
 def _medians(values: Floats, which: NDArray[np.int64], count: int) -> Floats:
     """Return the medians (count,) of the values that belong to 1, 2, ... count; NaN of none."""
-    from scipy.ndimage import median
-
-    numbers = np.arange(1, count + 1)
-    present = np.isin(numbers, which)
-    found = np.full(count, np.nan)
-    if present.any():
-        found[present] = median(values, which, numbers[present])
-    return found
+    use = (which >= 1) & (which <= count)
+    numbers = which[use]
+    if not numbers.size:
+        return np.full(count, np.nan)
+    medians = group_medians(values[use], numbers - 1, count)
+    return np.where(np.bincount(numbers - 1, minlength=count) > 0, medians, np.nan)
 
 
 def _edge_shift(strip: Strip, values: Floats, part: NDArray[np.int64]) -> float | None:
@@ -90,7 +89,7 @@ def response(strip: Strip, flat: Image) -> tuple[Floats, Floats]:
     inside = strip.on_chip & (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2 - strip.scale)
     if not inside.any():
         inside = strip.inside
-    rows = np.array([np.median(v[ok]) if ok.any() else 0.0 for v, ok in zip(values, inside, strict=True)])
+    rows = row_medians(values, inside)
     lamp = uniform_filter1d(median_filter(rows, SMOOTH, mode="nearest"), SMOOTH // 2, mode="nearest")
     lit = lamp > LEAST_LIGHT * lamp.max()
     relative = values / np.where(lit, lamp, 1.0)[:, None]

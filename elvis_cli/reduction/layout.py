@@ -18,6 +18,7 @@ from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.errors import ElvisError, ResourceError
 from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.instrument import registry
+from elvis_cli.instrument.toml_plugin import TomlInstrument
 from elvis_cli.model.detector import Chip, Detector
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, Trace
@@ -112,7 +113,8 @@ def configure(file: RawFile, calibration: str | None = None) -> Setup:
     if name is None or mode is None:
         raise ResourceError(f"{file.name}: no ESO SIM INSTR and SIM MODE, from which the layout of spectra is known")
     try:
-        document = registry.load(str(name)).example(str(mode))
+        instrument = registry.load(str(name))
+        document = instrument.example(str(mode))
         known = document["instrument"]
         for key in known:
             value = file.get(f"ESO {key.replace('.', ' ')}")
@@ -121,6 +123,8 @@ def configure(file: RawFile, calibration: str | None = None) -> Setup:
         block: dict[str, Any] = {"arm": file.get("ESO SIM ARM")} if file.get("ESO SIM ARM") else {}
         if calibration is not None:
             block["calibration"] = calibration
+        if isinstance(instrument, TomlInstrument) and (mask := instrument.mask_of(str(mode), file.header)):
+            block["mask"] = mask
         document["elvis"] = block
         return pipeline.configure(parse.read(json.dumps(document)))
     except ElvisError as error:

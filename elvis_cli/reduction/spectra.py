@@ -36,6 +36,10 @@ from elvis_cli.scene import standards
 
 RADIUS = 1.25
 """FWHM: half of the box, unless the user says otherwise."""
+SEEN = 10.0
+"""Least signal-to-noise ratio of a slitlet's whole spectrum."""
+NOD_STRIPS = 6
+"""Strips on which nods are looked for."""
 NOD = 3.0
 """FWHM between two exposures' places of the object from which they are nods, not repetitions."""
 
@@ -82,13 +86,13 @@ def is_spectrum(file: RawFile) -> bool:
 
 
 def check_kind(setup: Setup) -> None:
-    """Raise ResourceError for spectrographs that are not reduced: masks and slicers."""
+    """Raise ResourceError for spectrographs that are not reduced: slicers."""
     graph = setup.spectrograph
     assert graph is not None
-    if len(graph.apertures) > 1 and not graph.apertures[0].fibre:
+    if len(graph.apertures) > 1 and not graph.apertures[0].fibre and graph.kind != "mos":
         raise ResourceError(
-            f"{setup.instrument} {setup.mode}: one slit, or fibres, are reduced; cubes, masks and slicers not yet",
-            allowed="modes with one slit or with fibres",
+            f"{setup.instrument} {setup.mode}: slits, masks of slits and fibres are reduced; image slicers not yet",
+            allowed="modes with slits or with fibres",
         )
 
 
@@ -98,7 +102,7 @@ def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
     Raises
     ------
     ResourceError
-        There is no layout for the setting, no object on the slit, or the exposures nod along it.
+        There is no layout for the setting, or no object on the slit.
     """
     notes: list[str] = []
     known: dict[Any, ChipCalibration] = {}
@@ -150,6 +154,8 @@ def _all_chips(
         if chip.solution is not None:
             solutions.append(chip.solution)
         made, fwhm, length, way = _extracted(files, chip, options)
+        if len(setup.spectrograph.apertures) > 1:  # many slits of a mask have the sky alone
+            made = [one for one in made if one.signal > SEEN]
         width = length or width
         spectra += made
         widths += fwhm
@@ -226,62 +232,84 @@ def _brightest(spectra: list[Spectrum]) -> list[Spectrum]:
 def _extracted(
     files: FileSet, chip: ChipCalibration, options: SpectrumOptions
 ) -> tuple[list[Spectrum], list[float], float, str]:
-    """Return the spectra on a chip, the widths of the object, the length of the box, and how the sky was taken."""
+    """Return the spectra on a chip, the widths of the object, the length of the box, and how the sky was taken.
+
+    Exposures that nod give a spectrum for each place on the slit, less the mean of those of the other places.
+    """
     seconds = [one.dit * one.ndit for one in files.science]
     frames = chip_calibration.frames(files.science, chip)
-    stack = chip_calibration.stack(frames, seconds)
     background = None
     if files.sky:
         background = chip_calibration.stack(
             chip_calibration.frames(files.sky, chip), [one.dit * one.ndit for one in files.sky]
         )
+    places = _places(files, chip.layout.strips, frames) if background is None else [list(range(len(frames)))]
     spectra: list[Spectrum] = []
     widths: list[float] = []
     length, way = 0.0, "none"
-    for number, strip in enumerate(chip.layout.strips):
-        pixels, sky = _pixels(strip, stack, background, sum(seconds))
-        place = extract.find(strip, pixels)
-        if place is None:
-            continue
-        if not spectra:
-            _check_nods(files, strip, frames, background)
-        if background is None:
-            masked = np.abs(strip.s - place.s[:, None]) < max(extract.OBJECT * place.fwhm, 4 * strip.scale)
-            beside = extract.sky_beside(strip, pixels, masked)
-            if beside is None:
-                masked = np.abs(strip.s - place.s[:, None]) < 1.5 * place.fwhm
-                beside = extract.sky_beside(strip, pixels, masked)
-            if beside is not None:
-                sky, way = beside, "slit"
-                pixels = replace(pixels, sci=pixels.sci - sky, var=pixels.var + np.maximum(sky, 0.0) / pixels.seconds)
-        else:
-            way = "exposures"
-        radius = strip.pixel * options.aperture / 2 if options.aperture else RADIUS * place.fwhm
-        one = extract.extract(strip, pixels, sky, place, radius)
-        if chip.lamps:
-            one.blaze = chip.lamps[number]
-        spectra.append(one)
-        widths.append(place.fwhm)
-        length = 2 * radius
+    for own in places:
+        other = [n for n in range(len(frames)) if n not in own]
+        stack = chip_calibration.stack([frames[n] for n in own], [seconds[n] for n in own])
+        if other:
+            background = chip_calibration.stack([frames[n] for n in other], [seconds[n] for n in other])
+        for number, strip in enumerate(chip.layout.strips):
+            pixels, sky = _pixels(strip, stack, background, sum(seconds[n] for n in own))
+            place = extract.find(strip, pixels)
+            if place is None:
+                continue
+            if background is None:
+                pixels, sky, found = _less_slit_sky(strip, pixels, sky, place)
+                way = "slit" if found else way
+            else:
+                way = "nods" if other else "exposures"
+            radius = strip.pixel * options.aperture / 2 if options.aperture else RADIUS * place.fwhm
+            one = extract.extract(strip, pixels, sky, place, radius)
+            if chip.lamps:
+                one.blaze = chip.lamps[number]
+            spectra.append(one)
+            widths.append(place.fwhm)
+            length = 2 * radius
     return spectra, widths, length, way
 
 
-def _check_nods(files: FileSet, strip: Strip, frames: Sequence[Frame], background: Frame | None) -> None:
-    """Raise ResourceError if the object is not at the same place in all exposures: their mean would lose it."""
+def _less_slit_sky(strip: Strip, pixels: Pixels, sky: Floats, place: extract.Place) -> tuple[Pixels, Floats, bool]:
+    """Return the pixels less the sky beside the object, that sky, and whether there was any."""
+    for reach in (max(extract.OBJECT * place.fwhm, 4 * strip.scale), 1.5 * place.fwhm):
+        beside = extract.sky_beside(strip, pixels, np.abs(strip.s - place.s[:, None]) < reach)
+        if beside is not None:
+            var = pixels.var + np.maximum(beside, 0.0) / pixels.seconds
+            return replace(pixels, sci=pixels.sci - beside, var=var), beside, True
+    return pixels, sky, False
+
+
+def _places(files: FileSet, strips: Sequence[Strip], frames: Sequence[Frame]) -> list[list[int]]:
+    """Return the exposures of each place of the object on the slit, by index: several places are nods.
+
+    The median of some strips tells how far an exposure is from the first: on faint strips noise is found.
+    """
+    everything = [list(range(len(frames)))]
     if len(frames) < 2:
-        return
-    found = [
-        extract.find(strip, _pixels(strip, frame, background, one.dit * one.ndit)[0])
-        for frame, one in zip(frames, files.science, strict=True)
-    ]
-    places = [place for place in found if place is not None]
-    middles = [float(np.median(place.s)) for place in places]
-    if places and max(middles) - min(middles) > NOD * max(place.fwhm for place in places):
-        raise ResourceError(
-            f"{product_name(files)}: its exposures nod along the slit, by {max(middles) - min(middles):.3g} arcsec: "
-            "nods are not reduced yet",
-            allowed="exposures of one place",
-        )
+        return everything
+    shifts, widths = [], []
+    for strip in strips[:: max(len(strips) // NOD_STRIPS, 1)]:
+        found = [
+            extract.find(strip, _pixels(strip, frame, None, one.dit * one.ndit)[0])
+            for frame, one in zip(frames, files.science, strict=True)
+        ]
+        seen = [place for place in found if place is not None]
+        if len(seen) == len(frames):
+            shifts.append([float(np.median(place.s - seen[0].s)) for place in seen])
+            widths.append(max(place.fwhm for place in seen))
+    if not shifts:
+        return everything
+    middle = np.median(shifts, axis=0)
+    places: list[list[int]] = []
+    for n in np.argsort(middle, kind="stable"):
+        if places and middle[n] - middle[places[-1][-1]] < NOD * float(np.median(widths)):
+            places[-1].append(int(n))
+        else:
+            places.append([int(n)])
+    return sorted(sorted(place) for place in places)
 
 
 def _pixels(strip: Strip, stack: Frame, background: Frame | None, seconds: float) -> tuple[Pixels, Floats]:

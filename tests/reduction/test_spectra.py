@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli.errors import ResourceError
 from elvis_cli.instrument import registry
 from elvis_cli.reduction import associate, layout, raw, sdp, spectra, spectrum_file, wavelength
 from elvis_cli.scene.standards import StandardStar
@@ -140,7 +139,7 @@ def test_the_order_of_the_files_does_not_matter(night, product):
     np.testing.assert_array_equal(again.merged.flux, product.merged.flux)
 
 
-@pytest.mark.parametrize(("instrument", "mode"), [("eris", "ifs_noao"), ("fors", "mxu")])
+@pytest.mark.parametrize(("instrument", "mode"), [("eris", "ifs_noao"), ("uves", "red_imsl_std")])
 def test_what_is_not_reduced_yet_is_refused(instrument, mode):
     result = run("--product", "reduced", stdin=json.dumps(registry.load(instrument).example(mode)))
     assert (result.code, result.out) == (69, b"")
@@ -171,15 +170,22 @@ def test_a_star_at_the_end_of_a_tilted_slit_has_its_own_wavelengths():
     assert (one.wave[column] - at_star) / pixel == pytest.approx(0.0, abs=0.1)
 
 
-def test_nods_are_not_averaged(night):
-    """The mean of exposures that nod would have half of the star in two places: it is refused."""
+def test_nods_are_subtracted(night, product):
+    """Two exposures that nod: a spectrum for each place on the slit, less the other's sky; twice the light."""
     document = next(requests())
     document["elvis"] |= {"offset": [0.0, 0.3], "date": "2026-01-01T04:30:00", "exposure": 30}
-    other = run(stdin=json.dumps(document)).out
+    other = run("--seed", "30", stdin=json.dumps(document)).out
     (files,) = associate.associate(raw.open_all([*night, other]))
     assert len(files.science) == 2
-    with pytest.raises(ResourceError, match="nod along the slit"):
-        spectra.reduce(files, spectra.SpectrumOptions())
+    nods = spectra.reduce(files, spectra.SpectrumOptions(aperture=APERTURE))
+    assert nods.sky_way == "nods"
+    assert len(nods.spectra) == 2
+    (alone,) = product.spectra
+    for one in nods.spectra:
+        flux = np.interp(alone.wave, one.wave[::-1], one.box[::-1])
+        assert np.median(flux / alone.box) == pytest.approx(1.0, abs=0.02)
+    pull = (nods.spectra[0].flux - nods.spectra[1].flux) / np.hypot(nods.spectra[0].err, nods.spectra[1].err)
+    assert 1.4826 * np.median(np.abs(pull)) == pytest.approx(1.0, abs=0.1)
 
 
 def test_scans_are_cut():
