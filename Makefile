@@ -65,10 +65,11 @@ fuzz: install
 faults: install
 	$(BIN)/python tests/faults/run.py
 
-# The service: figures beside what is asked, abuse, the interface tried at random (schemathesis), all of its tests.
+# The service: figures beside what is asked, abuse, the interface tried at random (schemathesis), all of its tests. With
+# CORPUS=FOLDER the frames of 50 ETC requests (JSON files) there are compared too; ELVIS_QUICK=1 compares small windows.
 service: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check schemathesis
-	$(BIN)/python -m tests.load.measure
+	$(BIN)/python -m tests.load.measure $(if $(CORPUS),--corpus $(CORPUS)) $(if $(ELVIS_QUICK),--window)
 	$(BIN)/python -m tests.load.abuse
 	$(BIN)/python -m tests.load.schema
 	ELVIS_SERVICE_TESTS=1 $(BIN)/python -m pytest -q tests/service

@@ -133,7 +133,8 @@ export function build(panel, { request, schema, scenes, templates, change, rebui
   }
   if (scene) {
     for (const [name, own] of Object.entries(scenes[scene])) {
-      field(target, ["elvis", "scene", name], name.replaceAll("_", " "), own);
+      const [, unit] = /, (arcsec|deg|kpc|pc|km\/s|mag|K)\.$/.exec(own.description ?? "") ?? [];
+      field(target, ["elvis", "scene", name], name.replaceAll("_", " "), { unit, ...own });
     }
   }
   field(target, [...SED, "spectrumtype"], "Spectrum", { enum: ["template", "blackbody", "powerlaw"] }, rebuild);
@@ -200,7 +201,7 @@ export function mark(panel, pointer, message) {
   const text = document.createElement("span");
   text.className = "error";
   text.id = `${field.id}-error`;
-  text.textContent = message;
+  text.textContent = message.replace(`${pointer}: `, ""); // it stands at its place
   if (field.closest("details")) field.closest("details").open = true;
   field.setAttribute("aria-invalid", "true");
   field.setAttribute("aria-describedby", text.id);

@@ -15,7 +15,7 @@ let url = null;
 function brief(keyword, value, unit) {
   if (keyword === "ESO SIM APER ENCIRC") return `${digits(100 * value, 3)} %`;
   if (unit === "arcsec" && value < 0.1) return `${digits(1000 * value, 3)} mas`;
-  return `${digits(value, 4)} ${unit}`;
+  return `${digits(value, unit === "arcsec" ? 3 : 4)} ${unit}`;
 }
 
 const digits = (value, count) => (typeof value === "number" ? Number(value.toPrecision(count)).toString() : String(value));
@@ -34,7 +34,7 @@ export function prediction(answer) {
     const value = Object.assign(document.createElement("dd"), { textContent: brief(keyword, card.value, parted(card).unit) });
     if (keyword === "ESO SIM PEAK ELEC" && cards.get("ESO SIM PEAK SATUR")?.value === true) {
       value.className = "warning";
-      value.textContent += ", saturated";
+      term.textContent = "Saturated";
     }
     const box = document.createElement("div");
     box.append(term, value);
