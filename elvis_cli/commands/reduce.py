@@ -66,6 +66,9 @@ def reduce(
         list[str] | None,
         typer.Option(metavar="TAG=FILE", help="A file that ESO's recipes want besides, by its tag (repeatable)."),
     ] = None,
+    barycentric: Annotated[
+        bool, typer.Option("--barycentric", help="Wavelengths of spectra at rest with the Solar System's barycentre.")
+    ] = False,
     requests: Annotated[
         bool,
         typer.Option(
@@ -107,7 +110,7 @@ def reduce(
             associate.check(each)
     for each in sets:
         if spectra.is_spectrum(each.science[0]):
-            spectrum = spectra.reduce(each, spectra.SpectrumOptions(aperture, standards))
+            spectrum = spectra.reduce(each, spectra.SpectrumOptions(aperture, standards, barycentric))
             _write(spectrum, spectrum_file.writers(spectrum), outdir)
         else:
             _write(recipe.reduce(each, options), product_file.WRITERS, outdir)

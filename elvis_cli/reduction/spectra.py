@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import LIGHT
 from elvis_cli.errors import ResourceError
 from elvis_cli.model.setup import Setup
 from elvis_cli.reduction import (
@@ -33,6 +35,7 @@ from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.merge import Merged
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.scene import standards
+from elvis_cli.sky.pointing import barycentric_correction
 
 RADIUS = 1.25
 """FWHM: half of the box, unless the user says otherwise."""
@@ -55,6 +58,8 @@ class SpectrumOptions:
     aperture: float | None = None
     """Pixels along the slit of the box; None = 2.5 FWHM."""
     standards: Any = None
+    barycentric: bool = False
+    """Wavelengths in the rest frame of the Solar System's barycentre."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +82,8 @@ class SpectrumProduct:
     targets: dict[int, Merged]
     """By the number of its aperture, from 1."""
     response: Response | None = None
+    velocity: float | None = None
+    """km/s about the Solar System's barycentre that the wavelengths are corrected for; None = as observed."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -120,11 +127,26 @@ def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
         if any(factor is not None for factor in factors):
             targets[aperture] = merge.merge(own, factors)
     seconds = sum(one.dit * one.ndit for one in files.science)
+    velocity = _to_barycentre(files.science, [*spectra, *targets.values()]) if options.barycentric else None
     brightest = max(targets, key=lambda aperture: sum(one.signal for one in spectra if one.aperture == aperture))
     return SpectrumProduct(
         product_name(files), files, spectra, solutions, float(np.median(widths)) if widths else 0.0, width,
-        " ".join(sorted(ways)), seconds, targets[brightest], targets, response, list(dict.fromkeys(notes)),
+        " ".join(sorted(ways)), seconds, targets[brightest], targets, response, velocity,
+        list(dict.fromkeys(notes)),
     )  # fmt: skip
+
+
+def _to_barycentre(science: Sequence[RawFile], spectra: Sequence[Spectrum | Merged]) -> float:
+    """Shift spectra in place to the Solar System's barycentre; return the velocity, km/s, in the middle of them."""
+    first, last = science[0], science[-1]
+    middle = (first.mjd + last.mjd + last.dit * last.ndit / 86400.0) / 2
+    site = layout.configure(first).atmosphere.site
+    time = datetime(1858, 11, 17) + timedelta(days=middle)
+    place = float(first.get("RA", 0.0)), float(first.get("DEC", 0.0))
+    velocity = barycentric_correction(*place, time, site)
+    for one in spectra:
+        one.wave = one.wave * (1.0 + velocity * 1e3 / LIGHT)
+    return velocity
 
 
 def _all_chips(

@@ -165,7 +165,7 @@ def _primary(product: SpectrumProduct, category: str) -> list[Card]:
         ("SPEC_BIN", float(np.median(np.diff(merged.wave)) * 1e3), "[nm] bin"),
         ("SPEC_RES", float(first.get("SPEC_RES", 0.0)), "resolving power"),
         ("SNR", round(float(np.median(merged.snr[good])) if good.any() else 0.0, 4), "median signal-to-noise ratio"),
-        ("SPECSYS", str(first.get("SPECSYS", "TOPOCENT")), "frame of the wavelengths"),
+        ("SPECSYS", "TOPOCENT" if product.velocity is None else "BARYCENT", "frame of the wavelengths"),
         ("CONTNORM", False, "not normalised to the continuum"),
         ("TOT_FLUX", False, "what the slit loses is not made up for"),
         ("EXT_OBJ", False, "extended source"),
@@ -179,6 +179,7 @@ def _primary(product: SpectrumProduct, category: str) -> list[Card]:
         ("ESO QC FWHM", round(product.fwhm, 6), "[arcsec] width of the object along the slit"),
         ("ESO QC BOX", round(product.width, 6), "[arcsec] length of the box"),
         ("ESO QC SKY METHOD", product.sky_way, "how the sky was taken"),
+        ("ESO QC BERV", round(product.velocity or 0.0, 6), "[km/s] about the barycentre, taken out of WAVE"),
         ("ESO QC COSMICS", sum(one.rejected for one in product.spectra), "pixels that are not of the profile"),
     ]
     return [

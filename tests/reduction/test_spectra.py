@@ -58,7 +58,7 @@ def test_the_signal_to_noise_ratio_is_the_predicted_one(night, product):
     one = product.spectra[0]
     for column, flux, err, tolerance in (
         ("SNR", one.box, one.box_err, 0.03),
-        ("SNR_OPT", one.flux, one.err, 0.04),
+        ("SNR_OPT", one.flux, one.err, 0.03),
     ):
         expected = np.interp(one.wave, *predicted(night, "SNR", column))
         assert np.median(flux / err / expected) == pytest.approx(1.0, abs=tolerance)
@@ -186,6 +186,29 @@ def test_nods_are_subtracted(night, product):
         assert np.median(flux / alone.box) == pytest.approx(1.0, abs=0.02)
     pull = (nods.spectra[0].flux - nods.spectra[1].flux) / np.hypot(nods.spectra[0].err, nods.spectra[1].err)
     assert 1.4826 * np.median(np.abs(pull)) == pytest.approx(1.0, abs=0.1)
+
+
+def test_wavelengths_of_the_barycentre(night, product):
+    """As astropy's correction, to 20 m/s."""
+    from astropy import units as u
+    from astropy.coordinates import EarthLocation, SkyCoord
+    from astropy.time import Time
+
+    (files,) = associate.associate(raw.open_all(night))
+    moved = spectra.reduce(files, spectra.SpectrumOptions(aperture=APERTURE, barycentric=True))
+    header = files.science[0].header
+    place = EarthLocation.from_geodetic(*(header[f"ESO TEL GEO{key}"] for key in ("LON", "LAT", "ELEV")))
+    middle = Time(files.science[0].mjd + files.science[0].dit * files.science[0].ndit / 2 / 86400, format="mjd")
+    star = SkyCoord(header["RA"] * u.deg, header["DEC"] * u.deg)
+    expected = star.radial_velocity_correction("barycentric", middle, place).to_value("km/s")
+    assert moved.velocity == pytest.approx(expected, abs=0.02)
+    shift = (moved.merged.wave / product.merged.wave - 1) * 299792.458
+    assert shift == pytest.approx(np.full(shift.size, expected), abs=0.02)
+    out = io.BytesIO()
+    spectrum_file.write_spectrum(moved, out)
+    with fits.open(io.BytesIO(out.getvalue())) as hdus:
+        assert hdus[0].header["SPECSYS"] == "BARYCENT"
+        assert sdp.validate(hdus) == []
 
 
 def test_scans_are_cut():
