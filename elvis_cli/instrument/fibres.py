@@ -38,8 +38,9 @@ def make(facts: SourcedTable, scales: tuple[float, float], targets: Places | Non
     one = Aperture(0.0, 0.0, float(image[1]) * scales[1], float(image[0]) * scales[0], angle, 0.0, True, width)
     x, y = _on_sky(facts, targets)
     slit = _in_slit(facts, x.size, scales[1])
-    feeds = list(facts.tree.get("feeds", ["sky"] * x.size))
-    feeds += ["sky"] * (x.size - len(feeds))
+    feeds = list(facts.tree.get("feeds", ()))
+    science = ["sky"] * (x.size - len(feeds))
+    feeds = science + feeds if "positioner" in facts else feeds + science
     low, high = facts.value("transmission", "1") if "transmission" in facts else (1.0, 1.0)
     spread = (np.arange(x.size) * GOLDEN) % 1.0
     try:
@@ -95,7 +96,8 @@ def _on_sky(facts: SourcedTable, targets: Places | None) -> tuple[Floats, Floats
     count = int(table.number("count", "1"))
     cx, cy, _ = allocate(table, targets)
     if "rings" not in table:
-        return cx[:count], cy[:count]
+        others = [np.array(facts.value(axis, "arcsec") if axis in facts else (), float) for axis in ("x", "y")]
+        return np.concatenate([cx[:count], others[0]]), np.concatenate([cy[:count], others[1]])
     bx, by = hexagon(int(table.number("rings", "1")), table.number("pitch", "arcsec"))
     return (cx[:, None] + bx).ravel(), (cy[:, None] + by).ravel()
 
@@ -176,9 +178,13 @@ def home(count: int, field: float) -> tuple[Floats, Floats]:
 
 
 def _in_slit(facts: SourcedTable, count: int, scale: float) -> list[list[float]]:
-    """Return the places of each fibre's images in the slit, arcsec of the slit (``scale`` a pixel)."""
-    if "slit" in facts:
-        return [[float(p) * scale for p in images] for images in facts.value("slit", "pixel")]
+    """Return the places of each fibre's images in the slit, arcsec of the slit (``scale`` a pixel).
+
+    Beside fibres that can be moved ``slit`` has those of the others, which come last.
+    """
+    fixed = [[float(p) * scale for p in images] for images in facts.value("slit", "pixel")] if "slit" in facts else []
+    if fixed and "positioner" not in facts:
+        return fixed
     if "numbers" in facts:  # of the places in the slit, which are a pitch apart
         middle, pitch = facts.number("middle", "1"), facts.number("pitch", "pixel")
         return [[(float(n) - middle) * pitch * scale for n in images] for images in facts.value("numbers", "1")]
@@ -187,8 +193,8 @@ def _in_slit(facts: SourcedTable, count: int, scale: float) -> list[list[float]]
     bundle = int(facts.number("count", "1"))
     pitch = facts.number("pitch", "pixel")
     period = facts.number("period", "pixel") if "period" in facts else pitch * bundle
-    k = np.arange(count, dtype=float)
+    k = np.arange(count - len(fixed), dtype=float)
     s = (k // bundle) * period + (k % bundle) * pitch
     if "gap" in facts:  # between the two halves of a slit
-        s[k // bundle >= count // bundle // 2] += facts.number("gap", "pixel")
-    return [[float(p)] for p in (s - (s[0] + s[-1]) / 2) * scale]
+        s[k // bundle >= k.size // bundle // 2] += facts.number("gap", "pixel")
+    return [*([float(p)] for p in (s - (s[0] + s[-1]) / 2) * scale), *fixed]

@@ -71,9 +71,17 @@ def arrange(request: Request, setup: Setup) -> tuple[Request, Setup]:
 def _prepared(graph: Spectrograph, calibration: Calibration) -> Spectrograph:
     """Return a spectrograph whose fibres all see the light of the calibration, but for those that see nothing.
 
-    Only the sky is seen through the absorption cell of the science: a calibration through a cell has a lamp behind one.
+    The calibration unit lights each image of a calibration fibre as it does those of the object's, however many share
+    the object's light. Only the sky is seen through the absorption cell of the science: a calibration through a cell
+    has a lamp behind one.
     """
-    apertures = tuple(replace(one, feed="sky") if one.feed == "lamp" else one for one in graph.apertures)
+    shared = max((len(one.images) for one in graph.apertures if one.feed == "sky"), default=1)
+    apertures = tuple(
+        replace(one, feed="sky", transmission=one.transmission * len(one.images) / shared)
+        if one.feed == "lamp"
+        else one
+        for one in graph.apertures
+    )
     return replace(graph, apertures=apertures, lamps=(), cell=graph.cell if calibration.light == "sky" else "")
 
 

@@ -59,23 +59,29 @@ def lines(lamps: tuple[Lamp, ...], light: PhotonBudget) -> tuple[Floats, Floats]
     return wave, strength * np.interp(wave, light.wave, light.total, left=0.0, right=0.0)
 
 
-def brightest(density: Floats, light: PhotonBudget, setup: Setup) -> float:
-    """Return the most that a pixel gets of a uniform source: electrons/s, for electrons/s/um/arcsec2 (n,)."""
+def brightest(density: Floats, light: PhotonBudget, setup: Setup, feed: str = "") -> float:
+    """Return the most that a pixel gets of a uniform source: electrons/s, for electrons/s/um/arcsec2 (n,).
+
+    The source is in front of the apertures with this ``feed`` alone, of all if none is given.
+    """
     if setup.spectrograph is None:
         return float(np.sum(density * light.width)) * setup.optics.pixel_scale**2
     return max(
         float(np.max(np.interp(wave, light.wave, density) * efficiency * dispersion)) * width
-        for _, width, wave, dispersion, efficiency in _traces(setup)
+        for _, width, wave, dispersion, efficiency in _traces(setup, feed)
     ) * setup.optics.pixel_scale  # fmt: skip
 
 
-def brightest_line(wave: Floats, strength: Floats, setup: Setup) -> float:
-    """Return the most electrons/s that a pixel gets of a uniform source of lines of electrons/s/arcsec2."""
+def brightest_line(wave: Floats, strength: Floats, setup: Setup, feed: str = "") -> float:
+    """Return the most electrons/s that a pixel gets of a uniform source of lines of electrons/s/arcsec2.
+
+    ``feed`` is as in `brightest`.
+    """
     graph, most = setup.spectrograph, 0.0
     if graph is None:
         return most
     widths = {one: max(graph.line_width(one), 1.0) for one in set(graph.apertures)}
-    for trace, width, _, _, _ in _traces(setup):
+    for trace, width, _, _, _ in _traces(setup, feed):
         inside = (wave >= trace.wave[0]) & (wave <= trace.wave[1])
         detected = float((strength[inside] * trace.efficiency.at(wave[inside])).max(initial=0.0))
         share = 1.0 / widths[graph.apertures[trace.aperture]]
@@ -111,16 +117,18 @@ def filtered(lamps: Sequence[Lamp], density: Callable[[Floats], Floats], edges: 
     return found
 
 
-def _traces(setup: Setup) -> Iterator[tuple[Trace, float, Floats, Floats, Floats]]:
+def _traces(setup: Setup, feed: str = "") -> Iterator[tuple[Trace, float, Floats, Floats, Floats]]:
     """Yield each trace, the width (arcsec) that a pixel sees, wavelengths (um) with um per pixel, and efficiency.
 
-    Of fibres that lie in one slit it is the brightest.
+    Of fibres that lie in one slit it is the brightest. With a ``feed`` those of its apertures alone.
     """
     graph = setup.spectrograph
     assert graph is not None
     seen: dict[tuple[int, int], tuple[Trace, float]] = {}
     widths = {one: _width_of_row(one, graph.blur, setup.optics.pixel_scale) for one in set(graph.apertures)}
     for trace in graph.traces:
+        if feed and graph.apertures[trace.aperture].feed != feed:
+            continue
         width = widths[graph.apertures[trace.aperture]]
         course = (id(trace.x), id(trace.y)) if graph.apertures[trace.aperture].fibre else (id(trace), 0)
         if course not in seen or seen[course][1] < width:
@@ -153,10 +161,10 @@ def reference(light: PhotonBudget, setup: Setup) -> tuple[UniformSource, ...]:
     level = graph.fill * capacity(setup) / setup.exposure.dit if setup.exposure.dit > 0 else 0.0
     sources = []
     wave, strength = lines(graph.lamps, behind) if any(lamp.wave.size for lamp in graph.lamps) else (np.zeros(0),) * 2
-    if (most := brightest_line(wave, strength, setup)) > 0.0:
+    if (most := brightest_line(wave, strength, setup, "lamp")) > 0.0:
         sources.append(UniformSource("background", partial(in_bins, wave, strength * (level / most)), "lamp"))
     shine = continuum(graph.lamps, behind)
-    if (most := brightest(shine, behind, setup)) > 0.0:
+    if (most := brightest(shine, behind, setup, "lamp")) > 0.0:
         scaled = shine * (level / most)
         through = partial(filtered, graph.lamps, partial(_between, light.wave, scaled))
         sources.append(UniformSource("background", through, "lamp"))

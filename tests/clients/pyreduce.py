@@ -1,5 +1,7 @@
 """PyReduce combines CRIRES2's darks and flats, finds the orders where the headers have them, extracts arc and star.
 
+It does the same with HARPS's frames: biases, flats of both fibres, orders of the object's, arc and star.
+
 It runs in an environment of its own: it asks for other versions of packages than ELVIS. Its table of CRIRES+ calls
 science STAR, which the observatory's frames of targets have as little as ours: it is told OBJECT.
 """
@@ -103,3 +105,34 @@ def test_pyreduce_traces_the_orders_and_extracts_arc_and_star(tmp_path):
     lines = [(*places, ratio) for places, ratio in zip(matched, flux, strict=True)]
     table("PyReduce, CRIRES2 J1228, detector 2", ("order at row", "the header's", "star over put in"), lines)
     assert flux == pytest.approx([1.0] * len(flux), abs=0.03)
+
+
+def harps(path: Path, number: int, reference: str = "sky", **block: object) -> None:
+    """Write a frame of HARPS's blue chip."""
+    document = registry.load("harps").example()
+    document["instrument"]["INS.HARPS.REF"] = reference
+    document["elvis"] = {"arm": "harps", "chips": [1], "seed": number, "date": f"2026-01-01T05:{number:02d}:00", **block}
+    made = run("-o", str(path), stdin=json.dumps(document))
+    assert made.code == 0, made.err
+
+
+def test_pyreduce_reduces_harps(tmp_path):
+    """All 46 orders of the blue chip; fibre A alone is traced on the flats that light it alone."""
+    python = environment(tmp_path)
+    (tmp_path / "raw").mkdir()
+    kinds = [("bias", "sky")] * 2 + [("flat", "sky")] * 2 + [("flat", "dark")] * 2 + [("arc", "sky")]
+    for n, (kind, reference) in enumerate(kinds):
+        harps(tmp_path / "raw" / f"{n}.fits", n, reference, calibration=kind)
+    harps(tmp_path / "raw" / "7.fits", 7)
+    harps(tmp_path / "expected.fits", 7, product="expected")
+    script = tmp_path / "reduce.py"
+    script.write_text(HARPS_SCRIPT)
+    done = subprocess.run([str(python), str(script), str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    with np.load(next((tmp_path / "out").glob("*.ord_default.npz")), allow_pickle=True) as file:
+        orders = list(file["orders"])
+    assert len(orders) == 46
+    arc = fits.getdata(next((tmp_path / "out").glob("*.thar_master.fits")))
+    assert len(arc) == 46
+    table("PyReduce, HARPS, blue chip", ("orders traced", "spectra of the arc"), [(len(orders), len(arc))])
+    assert np.isfinite(fits.getdata(next((tmp_path / "out").glob("7*.ech")), 1)["SPEC"][0]).any()

@@ -17,10 +17,12 @@ from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.instrument import registry
 from elvis_cli.light import calibration
 from elvis_cli.light.compose import Extended, Scene, Sources, compose
-from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.elvis_block import PsfCube, Window
 from elvis_cli.model.spectrograph import disc_profile
+from elvis_cli.optics import user_psf
 from elvis_cli.request import parse
 from elvis_cli.scene.component import Picture
+from tests import setups
 
 STARS, SKY = frozenset({"stars"}), frozenset({"background"})
 DIAMETER = 1.0
@@ -271,3 +273,42 @@ def test_many_stars_have_the_psf_of_their_places_behind_adaptive_optics():
         taken[count] = plane.light(compose(request, light), STARS).mean(axis=0)
     assert taken[2][1] < 0.8 * taken[2][0]
     assert taken[12] == pytest.approx(taken[2], rel=0.03)
+
+
+ACCEPTANCE = {
+    ("kolmogorov", 0.8): {(0.9, 0.0): 0.4933, (0.9, 0.2): 0.4449, (1.0, 0.0): 0.5599, (1.4, 0.4): 0.6194},
+    ("kolmogorov", 1.3): {(0.4, 0.0): 0.0538, (0.4, 0.2): 0.0504, (0.9, 0.4): 0.1915, (1.45, 0.0): 0.4880},
+    ("moffat", 0.8): {(0.4, 0.0): 0.1089, (0.9, 0.2): 0.3635, (1.0, 0.4): 0.3259, (1.45, 0.0): 0.6592},
+}
+"""Fraction of a star of a FWHM (arcsec) in a fibre by diameter and offset (arcsec): GalSim 2.8.5. Beta is 2.5."""
+
+
+def moffat(fwhm):
+    """Return the PSF of a user: elements of 0.02 arcsec."""
+    x = (np.arange(1501) - 750) * 0.02
+    core = fwhm / 2 / np.sqrt(2 ** (1 / 2.5) - 1)
+    image = (1 + (x**2 + x[:, None] ** 2) / core**2) ** -2.5
+    return PsfCube((image / image.sum()).astype("<f4").tobytes(), (1, *image.shape), 0.02)
+
+
+@pytest.mark.parametrize(("profile", "fwhm"), ACCEPTANCE)
+def test_the_loss_at_a_fibre_is_that_of_turbulence_and_of_a_moffat_profile(profile, fwhm):
+    """HARPS at 0.5 um, without an outer scale, on a telescope so large that nothing is lost by diffraction (3 % is)."""
+    document = registry.load("harps").example()
+    document["elvis"] = {"arm": "harps"}
+    document["sky"]["airmass"] = 1.0
+    request = parse.read(json.dumps(document))
+    setup = setups.change(pipeline.configure(request), seeing=fwhm, airmass=1.0, band=(0.4995, 0.5005))
+    still = replace(setup.atmosphere.turbulence, outer_scale=1e6)
+    large = replace(setup.optics.telescope, diameter=40.0, inner=0.0, spider_width=0.0)
+    setup = setups.change(setup, turbulence=still, telescope=large)
+    if profile == "moffat":
+        setup = user_psf.adopt(setup, moffat(fwhm), (0.0, 0.0))
+    _, light = calibration.illuminate(request, setup)
+    first = setup.spectrograph.apertures[0]
+    fibres = tuple(replace(first, x=x, y=0.0, diameter=size, transmission=1.0) for size, x in ACCEPTANCE[profile, fwhm])
+    graph = replace(setup.spectrograph, apertures=fibres)
+    scene = compose(request, light)
+    plane = fibre_plane.build(light, scene, Drift(0.5, 0.0, 1.0, 1.0, setup.atmosphere.site, 0.0), graph)
+    fractions = plane.light(scene, STARS).mean(axis=0) / scene.rate.sum()
+    assert fractions == pytest.approx(list(ACCEPTANCE[profile, fwhm].values()), rel=0.02)

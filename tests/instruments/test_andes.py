@@ -94,6 +94,7 @@ def drawn(order, changes=None, parts=steps.PARTS, **elvis):
     setup = pipeline.configure(wanted)
     traces = tuple(one for one in setup.spectrograph.traces if one.order == order)
     setup = replace(setup, spectrograph=replace(setup.spectrograph, traces=traces))
+    wanted, setup = calibration.arrange(wanted, setup)
     lit, light = calibration.illuminate(wanted, setup)
     spectrometer = pipeline._spectrometer(lit, light, setup.spectrograph)
     return spectrometer.illuminate(setup.detector.chip(1), Window(2000, 1400, 64, 600), parts).astype(float)
@@ -115,6 +116,14 @@ def test_a_lamp_shines_into_the_calibration_fibres_alone():
     groups = np.split(lit, np.flatnonzero(np.diff(lit) > 1) + 1)
     assert [group.size for group in groups] == pytest.approx([6, 10, 6], abs=3)  # 1, 37 to 39, 75 of 75 fibres
     assert groups[2].mean() - groups[0].mean() == pytest.approx(74 * 2.25, abs=0.5)
+
+
+def test_a_flat_is_as_bright_in_calibration_fibres_as_in_those_that_share_the_object():
+    lit = drawn(118, {"instrument/INS.CAL.NAME": "fp"}, calibration="flat")[:, 32]
+    rows = np.flatnonzero(lit > 0.4 * lit.max())
+    groups = [lit[group] for group in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)]
+    assert len(groups) == 5  # 1; 4 to 34; 37 to 39; 42 to 72; 75 of 75 fibres
+    assert [group.max() / lit.max() for group in groups] == pytest.approx([0.85, 1.0, 0.95, 1.0, 0.85], abs=0.15)
 
 
 def test_a_request_is_an_exposure_of_all_bands():

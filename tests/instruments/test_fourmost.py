@@ -17,6 +17,12 @@ BINS = {
     ("hrs", "blue"): (392.80, 414.96), ("hrs", "green"): (516.27, 545.69), ("hrs", "red"): (610.32, 645.32),
 }  # fmt: skip
 """Wavelengths (nm) of the bins 25 and 2950, from 0: 4MOST ETC documentation, escience.aip.de."""
+RESOLUTIONS = {
+    ("lrs", "blue"): ((370, 554), (4000, 6000)), ("lrs", "green"): ((524, 721), (4300, 6200)),
+    ("lrs", "red"): ((691, 950), (5000, 7800)), ("hrs", "blue"): ((392.6, 435.5), (18500, 21000)),
+    ("hrs", "green"): ((516, 573), (18500, 21000)), ("hrs", "red"): ((610, 679), (18500, 21000)),
+}  # fmt: skip
+"""Wavelengths (nm) and R at the ends of the arms: eso.org, and SPIE 10.1117/12.2561487."""
 A0V = {
     "target/sed/spectrum/params": {"catalog": "Pickles", "id": "A0V"},
     "target/brightness": {"magband": "V", "mag": 16, "magsys": "AB"},
@@ -39,9 +45,20 @@ def test_bins_have_the_documented_wavelengths(resolution, arm):
     wave = np.array(BINS[resolution, arm]) / 1000
     x, _ = to_pixels(*trace.place(wave, np.zeros(2)), detector.chip(1), detector)
     assert x == pytest.approx([25, 2950], abs=0.65)  # to 0.01 nm
-    assert setup.spectrograph.resolving_power(setup.optics.band, 0.015) == pytest.approx(
-        20e3 if resolution == "hrs" else {"blue": 6100, "green": 7200, "red": 7700}[arm], rel=0.15
-    )
+
+
+@pytest.mark.parametrize(("resolution", "arm"), BINS)
+def test_resolving_powers_are_those_of_the_tables(resolution, arm):
+    """To 5 % at both ends of the LRS's arms; in the HRS's, whose dispersions change by 1.4, half way along them."""
+    setup = pipeline.configure(request({"instrument/RESOLUTION": resolution}, arm=arm))
+    graph = setup.spectrograph
+    width = graph.line_width(graph.apertures[0])
+    wave, power = (np.array(each) for each in RESOLUTIONS[resolution, arm])
+    here = wave / 1000 / (graph.traces[0].dispersion(wave / 1000, 0.0, 0.015) * width)
+    if resolution == "lrs":
+        assert here == pytest.approx(power, rel=0.05)
+    else:
+        assert power[0] < np.sqrt(np.prod(here)) < power[1]
 
 
 def test_the_documented_signal_to_noise_ratio():
@@ -60,7 +77,7 @@ def test_each_source_of_a_catalogue_has_a_fibre_and_the_rest_see_the_sky():
     assert "1 targets without a fibre: outside of the field" in notes
     assert "1 targets without a fibre: 17 arcsec or less" in notes
     apertures = ready.setup.spectrograph.apertures
-    assert len(apertures) == 812
+    assert [one.feed for one in apertures] == ["sky"] * 812 + ["dark"]
     on_target = {(a.x, a.y): n for n, a in enumerate(apertures)}
     numbers = [on_target[place] for place in zip(x[:4], y[:4], strict=True)]
     assert max(abs(n - 405.5) for n in numbers) < 3
@@ -70,6 +87,23 @@ def test_each_source_of_a_catalogue_has_a_fibre_and_the_rest_see_the_sky():
     expected = [apertures[n].transmission for n in numbers]
     assert np.array(lit) / lit[0] == pytest.approx(np.array(expected) / expected[0], rel=0.02)
     assert sum(lit) > 0.99 * image.sum()
+
+
+def test_ten_calibration_fibres_at_the_ends_of_the_slit_see_their_lamp_alone():
+    light = {}
+    for name in ("dark", "fp"):
+        ready = pipeline.prepare(request({"instrument/INS.CAL.NAME": name}, arm="green"))
+        for row in (10, 3000):
+            window = Window(3000, row, 200, 100)
+            light[name, row] = ready.renderer.illuminate(ready.setup.detector.chip(1), window).astype(float)
+    assert light["fp", 3000] == pytest.approx(light["dark", 3000], rel=1e-5)
+    assert 0.02 * 65535 < light["fp", 10].max() * 1800 < 0.11 * 65535  # filled by a tenth, less what blurs the maxima
+    lit = np.flatnonzero(light["fp", 10].sum(axis=1) > 0.3 * light["fp", 10].sum(axis=1).max())
+    middles = [group.mean() for group in np.split(lit, np.flatnonzero(np.diff(lit) > 1) + 1)]
+    assert np.diff(middles) == pytest.approx([7.4] * 4, abs=1.1)
+    assert ready.setup.spectrograph.apertures[-1].images[0] == pytest.approx(
+        -ready.setup.spectrograph.apertures[-1].images[-1]
+    )
 
 
 def test_all_arms_take_the_same_exposure():
