@@ -111,7 +111,13 @@ def harps(path: Path, number: int, reference: str = "sky", **block: object) -> N
     """Write a frame of HARPS's blue chip."""
     document = registry.load("harps").example()
     document["instrument"]["INS.HARPS.REF"] = reference
-    document["elvis"] = {"arm": "harps", "chips": [1], "seed": number, "date": f"2026-01-01T05:{number:02d}:00", **block}
+    document["elvis"] = {
+        "arm": "harps",
+        "chips": [1],
+        "seed": number,
+        "date": f"2026-01-01T05:{number:02d}:00",
+        **block,
+    }
     made = run("-o", str(path), stdin=json.dumps(document))
     assert made.code == 0, made.err
 
