@@ -107,12 +107,14 @@ def allocate(table: SourcedTable, targets: Places | None) -> tuple[Floats, Float
 
     Each target in turn gets the next one, from the middle of the slit to both ends, unless it is outside of the
     ``field`` or ``closest`` arcsec or less from one that has got its own. The rest see the sky on a hexagonal grid.
+    The first ``skip`` of several have a fibre of another spectrograph.
     """
     count, field = int(table.number("count", "1")), table.number("field", "arcsec")
     closest = table.number("closest", "arcsec")
     x, y = home(count, field)
     order = np.argsort(np.abs(np.arange(count) - (count - 1) / 2), kind="stable")
     wanted = ((0.0,), (0.0,)) if targets is None else targets
+    skip = int(table.number("skip", "1")) if "skip" in table and len(wanted[0]) > 1 else 0
     taken: list[tuple[float, float]] = []
     outside = close = late = 0
     for place in zip(*wanted, strict=True):
@@ -120,17 +122,18 @@ def allocate(table: SourcedTable, targets: Places | None) -> tuple[Floats, Float
             outside += 1
         elif taken and np.hypot(*(np.array(taken) - place).T).min() <= closest:
             close += 1
-        elif len(taken) == count:
+        elif len(taken) == count + skip:
             late += 1
         else:
             taken.append(place)
-    for number, place in zip(order, taken, strict=False):
+    for number, place in zip(order, taken[skip:], strict=False):
         x[number], y[number] = place
     reasons = (
         (outside, f"outside of the field of {field:g} arcsec"),
         (close, f"{closest:g} arcsec or less from another"),
     )
-    notes = [f"{n} targets without a fibre: {why}" for n, why in (*reasons, (late, f"there are {count}")) if n]
+    reasons += ((late, f"there are {count + skip}"), (min(skip, len(taken)), "the other spectrograph has them"))
+    notes = [f"{n} targets without a fibre: {why}" for n, why in reasons if n]
     return x, y, tuple(notes)
 
 

@@ -35,6 +35,16 @@ main(instrument=instrument, target=None, night=None, modes="J1228_Open_det2", ba
      steps=("bias", "flat", "orders", "norm_flat", "wavecal_master", "science"), input_dir="raw", output_dir="out",
      configuration=configuration, allow_calibration_only=True)
 """
+HARPS_SCRIPT = """
+import sys
+from pyreduce.configuration import get_configuration_for_instrument
+from pyreduce.reduce import main
+configuration = get_configuration_for_instrument("HARPS", plot=0)
+configuration["science"] |= {"swath_width": 1000, "oversampling": 2}  # a tenth of the time
+main(instrument="HARPS", target=None, night=None, modes="BLUE", base_dir=sys.argv[1],
+     steps=("bias", "flat", "orders", "wavecal_master", "science"), input_dir="raw", output_dir="out",
+     configuration=configuration)
+"""
 CHIP = 2
 TRIM = 5
 """Rows and columns that it cuts off at each side."""

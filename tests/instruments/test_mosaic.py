@@ -77,3 +77,16 @@ def test_each_source_gets_a_bundle(mode):
         assert distance[fibres] > 2.0
     if mode == "mos_nir":
         assert distance[1:7] == pytest.approx([0.187] * 6)
+
+
+def test_the_second_spectrograph_has_the_targets_that_the_first_has_not():
+    x, y = ([10.0 * place(n) - 45 for n in range(95)] for place in (lambda n: n % 10, lambda n: n // 10))
+    catalogue = {"x": x, "y": y, "mag": [20.0] * 95}
+    served = []
+    for number in ("1", "2"):
+        setup = configured({"instrument/INS.SPEC.NUMBER": number}, catalogue=catalogue)
+        middles = {(round(a.x, 6), round(a.y, 6)) for a in setup.spectrograph.apertures}
+        served.append([place in middles for place in zip(x, y, strict=True)])
+        assert setup.header["ESO INS SPEC NUMBER"] == number
+    assert served == [[True] * 90 + [False] * 5, [False] * 90 + [True] * 5]
+    assert any("the other spectrograph has them" in note for note in setup.notes)
