@@ -96,8 +96,8 @@ def _on_sky(facts: SourcedTable, targets: Places | None) -> tuple[Floats, Floats
     count = int(table.number("count", "1"))
     cx, cy, _ = allocate(table, targets)
     if "rings" not in table:
-        others = [np.array(facts.value(axis, "arcsec") if axis in facts else (), float) for axis in ("x", "y")]
-        return np.concatenate([cx[:count], others[0]]), np.concatenate([cy[:count], others[1]])
+        ox, oy = (np.array(facts.value(axis, "arcsec") if axis in facts else (), float) for axis in ("x", "y"))
+        return np.concatenate([cx[:count], ox]), np.concatenate([cy[:count], oy])
     bx, by = hexagon(int(table.number("rings", "1")), table.number("pitch", "arcsec"))
     return (cx[:, None] + bx).ravel(), (cy[:, None] + by).ravel()
 
@@ -132,8 +132,8 @@ def allocate(table: SourcedTable, targets: Places | None) -> tuple[Floats, Float
         (outside, f"outside of the field of {field:g} arcsec"),
         (close, f"{closest:g} arcsec or less from another"),
     )
-    reasons += ((late, f"there are {count + skip}"), (min(skip, len(taken)), "the other spectrograph has them"))
-    notes = [f"{n} targets without a fibre: {why}" for n, why in reasons if n]
+    more = (late, f"there are {count + skip}"), (min(skip, len(taken)), "the other spectrograph has them")
+    notes = [f"{n} targets without a fibre: {why}" for n, why in (*reasons, *more) if n]
     return x, y, tuple(notes)
 
 
