@@ -299,6 +299,8 @@ def _curves(top: fits.Header, hdus: list[Any]) -> Curves:
 
 def _pieces(hdu: Any) -> list[list[Column]]:
     """Return the columns of numbers of a table; if they tell of several chips, for each of these."""
+    if rows := _rows(hdu):
+        return rows
     columns = [column for column in map(_numbers(hdu), hdu.columns) if column is not None]
     name = printable(hdu.name)
     columns = [column for column in columns if column.values.size == columns[0].values.size]
@@ -319,6 +321,29 @@ def _pieces(hdu: Any) -> list[list[Column]]:
             )
     if chip is not None and (chip > 0).any():
         found = [piece for piece, first in zip(found, [0, *cuts], strict=True) if chip[first] > 0]
+    return found
+
+
+def _rows(hdu: Any) -> list[list[Column]]:
+    """Return the arrays of each row of a table of orders or targets, whose other columns are one number each.
+
+    Rows are sorted by their first array and end where it does: NaN fills those that are shorter.
+    """
+    names = [column.name for column in hdu.columns]
+    arrays = [name for name in names if hdu.data[name].dtype.kind == "f" and hdu.data[name].ndim == 2]
+    if len(arrays) < 2 or len(arrays) == len(names) or not len(hdu.data):
+        return []
+    found = []
+    for row in hdu.data:
+        x = np.asarray(row[arrays[0]], np.float64)
+        order = np.argsort(x, kind="stable")[: np.count_nonzero(np.isfinite(x))]
+        values = [np.asarray(row[name], np.float64) for name in arrays]
+        if order.size and all(each.size == x.size for each in values):
+            units = [printable(str(hdu.columns[name].unit or "")) for name in arrays]
+            words = [printable(name.lower() if name.isupper() else name) for name in arrays]
+            found.append(
+                [Column(word, unit, each[order]) for word, unit, each in zip(words, units, values, strict=True)]
+            )
     return found
 
 

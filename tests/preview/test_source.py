@@ -411,3 +411,17 @@ def test_damaged_headers_never_show_a_fault_of_ours(seed):
             value = junk[rng.integers(len(junk))]
             data[place + 10 : place + 30] = value.rjust(20)
         _try(bytes(data))
+
+
+def test_rows_of_orders_are_curves():
+    """A row for each order: its number and arrays, the shorter filled by NaN."""
+    wave = np.array([[3.0, 2.0, 1.0, 0.5], [6.0, 5.0, 4.0, np.nan]])
+    columns = [
+        fits.Column("ORDER", "J", array=np.array([2, 1])),
+        fits.Column("WAVE", "4D", "nm", array=wave),
+        fits.Column("FLUX", "4D", "electron/s", array=10 * wave),
+    ]
+    curves = found(written(fits.BinTableHDU.from_columns(columns, name="ORDERS")))
+    assert curves.x.label == "wave (nm)"
+    np.testing.assert_array_equal(curves.x.values, [0.5, 1, 2, 3, np.nan, 4, 5, 6])
+    np.testing.assert_array_equal(curves.columns[0].values, [5, 10, 20, 30, np.nan, 40, 50, 60])
