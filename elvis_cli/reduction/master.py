@@ -234,7 +234,7 @@ def _before_saturation(t: Floats, x: Floats, spread: Floats) -> tuple[Floats, Fl
     t, x, spread = t[order], x[order], spread[order]
     slopes = np.gradient(x, t) if len(np.unique(t)) == len(t) and len(t) > 2 else x / t
     clipped = np.concatenate([[False], spread[1:] < 0.5 * np.minimum.accumulate(spread)[:-1]])
-    bad = np.flatnonzero((slopes < 0.5 * slopes[0]) | clipped)
+    bad = np.flatnonzero((slopes < 0.5 * max(slopes[0], x[0] / t[0])) | clipped)  # all may be saturated
     return (t[: bad[0]], x[: bad[0]]) if bad.size else (t, x)
 
 

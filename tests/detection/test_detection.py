@@ -158,3 +158,14 @@ def test_faults_are_named(image, tmp_path):
     assert result.code == 69
     assert "RA, DEC" in result.err
     assert json.dumps(run("detect", str(tmp_path / "none.fits")).code) == "69"
+
+
+def test_centroids_of_two_stars_that_overlap_are_apart():
+    fwhm = 8.0
+    for flux in (1.0, 0.85):
+        one, two = (star(x, 100.3, f, sigma=fwhm / 2.3548, size=200) for x, f in ((95.0, 1e5), (105.2, flux * 1e5)))
+        image = (one + two).astype(np.float32)
+        err, good = np.ones(image.shape, np.float32), np.ones(image.shape, bool)
+        found = sources.find(image, err, good, fwhm, 10.0)
+        assert np.sort(found.x) == pytest.approx([95.0, 105.2], abs=0.05)
+        assert found.y == pytest.approx([100.3, 100.3], abs=0.02)

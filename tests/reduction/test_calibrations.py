@@ -51,3 +51,9 @@ def test_a_ramp_ends_where_its_pixels_clip():
     times, levels = _before_saturation(t, x, spread)
     assert times[-1] == 16
     assert levels[-1] == pytest.approx(2769 * 16)
+
+
+def test_a_ramp_that_is_saturated_from_the_start_tells_nothing():
+    t = np.array([10.0, 30, 50, 80, 100])
+    times, _ = _before_saturation(t, np.full(5, 64320.0), np.full(5, 4e-5))
+    assert times.size == 0
