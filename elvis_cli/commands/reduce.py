@@ -92,7 +92,7 @@ def reduce(
     from elvis_cli.reduction import installed
 
     installed.check()
-    from elvis_cli.reduction import associate, product_file, raw, recipe, spectra, spectrum_file
+    from elvis_cli.reduction import associate, products, raw, recipe, spectra
 
     sets = associate.associate(raw.open_all(files))
     if plan:
@@ -104,16 +104,13 @@ def reduce(
     if recipes == "esorex":
         _run_esorex(sets, outdir, static or [])
         return
-    options = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards, mosaic)
+    image = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards, mosaic)
+    options = products.Options(image, spectra.SpectrumOptions(aperture, standards, barycentric))
     if not allow_missing:
         for each in sets:
             associate.check(each)
     for each in sets:
-        if spectra.is_spectrum(each.science[0]):
-            spectrum = spectra.reduce(each, spectra.SpectrumOptions(aperture, standards, barycentric))
-            _write(spectrum, spectrum_file.writers(spectrum), outdir)
-        else:
-            _write(recipe.reduce(each, options), product_file.WRITERS, outdir)
+        _write(*products.make(each, options), outdir)
 
 
 def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -40,6 +40,10 @@ _MAX_CHIPS_IN_ROW = 4
 _CHIP_GAP = 0.03
 """Between them, of a chip."""
 _MAX_VALUE = 1e100
+_SPECTRAL = re.compile(r"(WAVE|AWAV|FREQ|VELO|VRAD|VOPT|ENER)")
+"""CTYPE3 of cubes whose planes are wavelengths."""
+_PLANES = 256
+"""Read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,9 @@ def _plane(
     hdu: Any, frame: _Frame, offset: tuple[float, float], gain: float, notes: list[str], *, speckled: bool
 ) -> Plane:
     *deep, ny, nx = hdu.shape
+    if len(deep) == 1 and deep[0] > 1 and _SPECTRAL.match(str(hdu.header.get("CTYPE3", "")).upper()):
+        notes.append(f"a cube: the picture shows the mean of its {deep[0]} planes")
+        return Plane((ny, nx), _white_light(hdu, gain), frame.matrix, frame.origin, offset, speckled)
     middle = tuple(length // 2 for length in deep)
     if math.prod(deep) > 1:
         which = ", ".join(f"{at + 1} of {length}" for at, length in zip(middle[::-1], deep[::-1], strict=True))
@@ -213,6 +220,22 @@ def _plane(
         return strip.reshape(last - first, nx) * np.float32(gain)
 
     return Plane((ny, nx), rows, frame.matrix, frame.origin, offset, speckled)
+
+
+def _white_light(hdu: Any, gain: float) -> Callable[[int, int], Float32]:
+    """Return the reader of rows of a cube's mean over wavelength; empty voxels do not count."""
+
+    def rows(first: int, last: int) -> Float32:
+        total = np.zeros((last - first, hdu.shape[2]))
+        count = np.zeros_like(total)
+        for start in range(0, hdu.shape[0], _PLANES):
+            part = np.asarray(hdu.section[start : start + _PLANES, first:last], np.float64)
+            seen = np.isfinite(part) & (part != 0.0)
+            total += np.where(seen, part, 0.0).sum(axis=0)
+            count += seen.sum(axis=0)
+        return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan) * gain, np.float32)
+
+    return rows
 
 
 def _frame(header: fits.Header) -> _Frame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,27 @@ class ChipCalibration:
     lamps: list[Floats]
     """Light of the flat along each strip; empty without flats."""
     solution: wavelength.Solution | None
+
+
+CALIBRATIONS = ("dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_dark")
+"""Kinds of a set's files that make the calibrations of a chip."""
+
+
+def calibration_key(files: FileSet, name: str) -> tuple[Any, ...]:
+    """Return what tells the calibrations of one chip from others': its window and their files."""
+    first = files.science[0]
+    frames = tuple(tuple(one.name for one in getattr(files, kind)) for kind in CALIBRATIONS)
+    return name, first.windows[first.chips.index(name)], frames
+
+
+def cached(
+    files: FileSet, name: str, setup: Setup, notes: list[str], known: dict[Any, ChipCalibration]
+) -> ChipCalibration:
+    """Return the calibrations of one chip; ``known`` keeps them, as target and standard star share theirs as a rule."""
+    key = calibration_key(files, name)
+    if key not in known:
+        known[key] = measure(files, name, setup, notes)
+    return known[key]
 
 
 def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCalibration:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.kernels import spline as kernel
 from elvis_cli.reduction.layout import Strip, along
 
 Mask = NDArray[np.bool_]
@@ -236,29 +237,23 @@ def _spline_sky(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
     columns = np.flatnonzero(usable.any(axis=0))
     near = slice(int(columns[0]), int(columns[-1]) + 1)
     whole = np.zeros_like(pixels.sci)
-    whole[:, near] = _near_sky(position[:, near], pixels.part(near), usable[:, near])
+    whole[:, near] = sky_spline(position[:, near], pixels.part(near), usable[:, near])
     return whole
 
 
-def _near_sky(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
-    model = np.zeros_like(pixels.sci)
-    low = float(position[usable].min())
-    knot, basis = _basis(np.clip(position - low, 0.0, position[usable].max() - low))
-    count = int(knot.max()) + 4
-    keep = _near_median(pixels, usable, knot, slopes=True)
+def sky_spline(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
+    """Return the sky of pixels of any shape: a cubic spline of ``position`` with a knot a unit, without outliers."""
+    low, high = (float(each) for each in (position[usable].min(), position[usable].max()))
+    x = np.clip(position.ravel() - low, 0.0, high - low)
+    keep = _near_median(pixels, usable, np.floor(x).astype(np.int64).reshape(position.shape), slopes=True)
+    y, dark = (np.asarray(each, float).ravel() for each in (pixels.sci, pixels.var))
+    model = np.zeros(y.size)
     for _ in range(3):
-        w = 1.0 / (pixels.var[keep] + np.abs(model[keep]) / pixels.seconds + 1e-30)
-        coefficients = _least_squares(basis[:, keep], knot[keep], pixels.sci[keep], w, count)
-        model = sum(b * coefficients[knot + n] for n, b in enumerate(basis))
-        keep = usable & (np.abs(pixels.sci - model) <= REJECT * np.sqrt(pixels.var + np.abs(model) / pixels.seconds))
-    return np.asarray(model)
-
-
-def _basis(x: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Return the first of the four cubic B-splines that are not 0 at ``x`` (knots at whole numbers), and all four."""
-    knot = np.floor(x).astype(np.int64)
-    t = x - knot
-    return knot, np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6.0
+        variance = dark + np.abs(model) / pixels.seconds + 1e-30
+        model = np.asarray(kernel.evaluate(x, _coefficients(x, y, 1.0 / variance, keep.ravel())))
+        near = np.abs(y - model) <= REJECT * np.sqrt(dark + np.abs(model) / pixels.seconds)
+        keep = usable & near.reshape(usable.shape)
+    return model.reshape(position.shape)
 
 
 def spline(
@@ -266,24 +261,34 @@ def spline(
 ) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
     """Return the cubic spline with a knot at each whole number through values at ``at`` (n,), and its error."""
     low, high = float(at[good].min()), float(at[good].max())
-    knot, basis = _basis(np.clip(at - low, 0.0, high - low))
-    count = int(knot.max()) + 4
+    x = np.clip(at - low, 0.0, high - low)
+    knot = np.floor(x).astype(np.int64)
     keep = _near_median(Pixels(value, var, good, np.inf), good, knot, slopes=True)
-    coefficients = np.zeros(count)
+    coefficients = np.zeros(int(high - low) + 4)
     for _ in range(3):
-        coefficients = _least_squares(basis[:, keep], knot[keep], value[keep], 1.0 / (var[keep] + 1e-30), count)
-        model = sum(b * coefficients[knot + n] for n, b in enumerate(basis))
-        keep = good & (np.abs(value - model) <= REJECT * np.sqrt(var))
-    weight = np.bincount(knot[keep], 1.0 / (var[keep] + 1e-30), count)
+        coefficients = _coefficients(x, value, 1.0 / (var + 1e-30), keep)
+        keep = good & (np.abs(value - kernel.evaluate(x, coefficients)) <= REJECT * np.sqrt(var))
+    weight = np.bincount(knot[keep], 1.0 / (var[keep] + 1e-30), coefficients.size)
 
     def curve(place: Floats) -> Floats:
-        first, parts = _basis(np.clip(place - low, 0.0, high - low))
-        return np.asarray(sum(b * coefficients[first + n] for n, b in enumerate(parts)))
+        return np.asarray(kernel.evaluate(np.clip(place - low, 0.0, high - low), coefficients))
 
     def error(place: Floats) -> Floats:
-        return 1.0 / np.sqrt(np.maximum(np.interp(place - low - 0.5, np.arange(count), weight), 1e-30))
+        return 1.0 / np.sqrt(np.maximum(np.interp(place - low - 0.5, np.arange(weight.size), weight), 1e-30))
 
     return curve, error
+
+
+def _coefficients(x: Floats, y: Floats, weight: Floats, use: Mask) -> Floats:
+    """Return the coefficients of uniform cubic B-splines through points from 0 on: banded normal equations.
+
+    scipy's `make_lsq_spline` takes a hundred times as long for the pixels of a long slit.
+    """
+    from scipy.linalg import solveh_banded
+
+    band, right = kernel.normal_equations(x, y, weight, use, int(x.max()) + 4)
+    band[3] += 1e-9 * band[3].max()  # a knot without pixels
+    return np.asarray(solveh_banded(band, right), float)
 
 
 def _near_median(pixels: Pixels, usable: Mask, group: NDArray[np.int64], *, slopes: bool) -> Mask:
@@ -300,22 +305,6 @@ def _near_median(pixels: Pixels, usable: Mask, group: NDArray[np.int64], *, slop
     keep = np.zeros_like(usable)
     keep[usable] = np.abs(values - middle[which]) <= REJECT * noise + spread[which]
     return keep
-
-
-def _least_squares(basis: Floats, knot: NDArray[np.int64], y: Floats, w: Floats, count: int) -> Floats:
-    """Return the coefficients of uniform cubic B-splines: banded normal equations, as millions of pixels need.
-
-    scipy's `make_lsq_spline` takes a hundred times as long for the pixels of a long slit.
-    """
-    from scipy.linalg import solveh_banded
-
-    banded = np.zeros((4, count))
-    for a in range(4):
-        for b in range(a, 4):
-            banded[3 - (b - a), b - a :] += np.bincount(knot + a, w * basis[a] * basis[b], count)[: count - (b - a)]
-    right = np.sum([np.bincount(knot + a, w * basis[a] * y, count) for a in range(4)], axis=0)
-    banded[3] += 1e-9 * banded[3].max()  # a knot without pixels
-    return np.asarray(solveh_banded(banded, right))
 
 
 def box_weights(strip: Strip, s: Floats, radius: float) -> Floats:

@@ -11,9 +11,11 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.constants import LIGHT, PLANCK
+from elvis_cli.reduction import zeropoint
+from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.extract import Spectrum
 from elvis_cli.request import parse
-from elvis_cli.scene import spectrum
+from elvis_cli.scene import spectrum, standards
 from elvis_cli.scene.standards import StandardStar
 
 SMOOTH = 51
@@ -46,6 +48,21 @@ class Response:
         own = np.where(one.blaze > 0, one.blaze / one.width, np.nan)
         ratio = np.interp(one.wave, *self.lamps[key]) / own
         return np.interp(one.wave, *self.curves[key], left=np.nan, right=np.nan) * ratio
+
+
+def star_of(files: FileSet, path: Any, notes: list[str]) -> StandardStar | None:
+    """Return the standard star of a set as a catalogue (the shipped one, or that at ``path``) has it, else None."""
+    if files.standard is None:
+        notes.append("no standard star (DPR TYPE STD) with this setting: fluxes are not calibrated")
+        return None
+    names = zeropoint.star_names(files.standard.science[0].header)
+    star = next((row for row in standards.named(names, standards.read(path)) if row.sed), None)
+    if star is None:
+        notes.append(
+            f"the standard star {names[0]!r} is not in the catalogue (--standards), or without a spectrum: "
+            "fluxes are not calibrated"
+        )
+    return star
 
 
 def flux_density(star: StandardStar, wave: Floats) -> Floats:

@@ -70,32 +70,44 @@ def _name(kind: str, chip: ChipImage, product: ImageProduct) -> str:
 def _images(product: ImageProduct) -> Iterator[fits.Image]:
     for chip in product.chips:
         sci, err, dq = (_name(kind, chip, product) for kind in ("SCI", "ERR", "DQ"))
-        both: list[Card] = [
-            ("HDUCLASS", "ESO", "class of this scheme"),
-            ("HDUDOC", sdp.DOCUMENT, "document that describes it"),
-            ("HDUVERS", sdp.VERSION, "its version"),
-            ("HDUCLAS1", "IMAGE", "image"),
-        ]
         wcs = chip.grid.cards()
         yield fits.Image(sci, chip.stack.sci, [
-            *both, ("HDUCLAS2", "DATA", "signal"), ("ERRDATA", err, "its errors"), ("QUALDATA", dq, "its flags"),
-            ("BUNIT", UNIT, "signal"), *wcs, *_data_cards(chip, product),
+            *hdu_cards(sci, err, dq), ("BUNIT", UNIT, "signal"), *wcs, *_data_cards(chip, product),
         ])  # fmt: skip
         yield fits.Image(err, chip.stack.err, [
-            *both, ("HDUCLAS2", "ERROR", "errors"), ("HDUCLAS3", "RMSE", "one standard deviation of a pixel"),
-            ("SCIDATA", sci, "signal"), ("QUALDATA", dq, "flags"), ("BUNIT", UNIT, "of the signal"), *wcs,
-            *_correlation(chip),
+            *hdu_cards(err, sci, dq), ("BUNIT", UNIT, "of the signal"), *wcs, *_correlation(chip),
         ])  # fmt: skip
-        mask = sum(MEANINGS)
-        flags: list[Card] = [
-            (f"ESO QC FLAG{n}", f"{bit}: {what}", FLAG_NAMES[n - 1])
-            for n, (bit, what) in enumerate(MEANINGS.items(), 1)
-        ]
-        yield fits.Image(dq, chip.stack.dq.astype(np.int32), [
-            *both, ("HDUCLAS2", "QUALITY", "flags"), ("HDUCLAS3", "FLAG32BIT", "one bit each, 0 is good"),
-            ("SCIDATA", sci, "signal"), ("ERRDATA", err, "errors"),
-            ("QUALMASK", mask, "bits that cost data"), *wcs, *flags,
-        ])  # fmt: skip
+        yield fits.Image(dq, chip.stack.dq.astype(np.int32), [*hdu_cards(dq, sci, err), *wcs, *flag_cards()])
+
+
+def hdu_cards(name: str, *others: str) -> list[Card]:
+    """Return the cards that say what the extension ``name`` (it ends with SCI, ERR or DQ) is, and name the others."""
+    kinds: dict[str, list[Card]] = {
+        "SCI": [("HDUCLAS2", "DATA", "signal")],
+        "ERR": [("HDUCLAS2", "ERROR", "errors"), ("HDUCLAS3", "RMSE", "one standard deviation of a pixel")],
+        "DQ": [("HDUCLAS2", "QUALITY", "flags"), ("HDUCLAS3", "FLAG32BIT", "one bit each, 0 is good")],
+    }
+    links = {"SCI": ("SCIDATA", "signal"), "ERR": ("ERRDATA", "its errors"), "DQ": ("QUALDATA", "its flags")}
+
+    def kind(of: str) -> str:
+        return of.rsplit(".", 1)[-1]
+
+    return [
+        ("HDUCLASS", "ESO", "class of this scheme"),
+        ("HDUDOC", sdp.DOCUMENT, "document that describes it"),
+        ("HDUVERS", sdp.VERSION, "its version"),
+        ("HDUCLAS1", "IMAGE", "image"),
+        *kinds[kind(name)],
+        *((links[kind(other)][0], other, links[kind(other)][1]) for other in others),
+    ]
+
+
+def flag_cards() -> list[Card]:
+    """Return the cards of the flags: which cost data, and what each means."""
+    flags: list[Card] = [
+        (f"ESO QC FLAG{n}", f"{bit}: {what}", FLAG_NAMES[n - 1]) for n, (bit, what) in enumerate(MEANINGS.items(), 1)
+    ]
+    return [("QUALMASK", sum(MEANINGS), "bits that cost data"), *flags]
 
 
 def _correlation(chip: ChipImage) -> Iterator[Card]:

@@ -18,6 +18,7 @@ from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.errors import RequestError
 from elvis_cli.model.request import Request
 from elvis_cli.product.fits import request_json
+from elvis_cli.reduction.cube import is_cube
 from elvis_cli.reduction.spectra import check_kind
 from elvis_cli.request import parse
 from elvis_cli.scene import standards
@@ -32,6 +33,8 @@ STEP = 40
 """Pixels of a step, at most a twelfth of the window."""
 CALIBRATIONS = 5
 """Darks, biases and flats of each kind."""
+DARK_DEPTH = 10
+"""Integrations of each dark of a spectrum for each of the target: the five add a hundredth to the noise."""
 LEVELS = (0.1, 0.3, 0.5, 0.8, 1.0, 1.3, 1.6, 1.8)
 """Integration times of the linearity frames, in units of that of the mode: half the full well at 1."""
 OVERHEAD = 20.0
@@ -64,12 +67,15 @@ def documents(request: Request) -> list[Document]:
     observation = observe(request.elvis, ready.setup)
     clock = _Clock(observation.start)
     spectra = ready.setup.spectrograph is not None
-    if spectra:
+    cube = is_cube(ready.setup)
+    if spectra and not cube:
         check_kind(ready.setup)
     made = list((_stares if spectra else _dithers)(base, ready, observation, clock))
     standard = _standard(made[0], ready)
     if standard is not None:
         made.append(_dated(standard, clock, ready.setup.exposure.dit))
+    if cube:
+        made += list(_skies(made[0], len(made) - (standard is not None), ready, clock))
     made += _calibrations(made[0], ready, clock)
     for number, each in enumerate(made, 1):
         each["elvis"]["exposure"] = number
@@ -132,7 +138,7 @@ def _dithers(base: Document, ready: pipeline.PreparedExposure, observation: Any,
             yield _dated(made, clock, setup.exposure.dit)
 
 
-def _stares(base: Document, ready: pipeline.PreparedExposure, _: Any, clock: _Clock) -> Iterator[Document]:
+def _stares(base: Document, ready: pipeline.PreparedExposure, observation: Any, clock: _Clock) -> Iterator[Document]:
     """Yield exposures of one place: all integrations shared by up to three, so that cosmic rays stand out."""
     setup = ready.setup
     ccd = setup.detector.kind != "ir"
@@ -140,7 +146,20 @@ def _stares(base: Document, ready: pipeline.PreparedExposure, _: Any, clock: _Cl
     number = total if ccd else min(STARES, total)
     for n in range(number):
         share = 1 if ccd else total // number + (n < total % number)
-        yield _dated(_timed(base, ready, setup.exposure.dit, share), clock, setup.exposure.dit * share)
+        made = _timed(base, ready, setup.exposure.dit, share)
+        place = {"ra": observation.ra, "dec": observation.dec, "position_angle": observation.position_angle}
+        made["elvis"]["pointing"] = place
+        yield _dated(made, clock, setup.exposure.dit * share)
+
+
+def _skies(document: Document, number: int, ready: pipeline.PreparedExposure, clock: _Clock) -> Iterator[Document]:
+    """Yield exposures of the sky, as many and as long as those of the target, if the instrument takes such."""
+    made = _plain(document)
+    made["elvis"]["calibration"] = "sky"
+    if not _offered(made):
+        return
+    for _ in range(number):
+        yield _dated(copy.deepcopy(made), clock, ready.setup.exposure.dit)
 
 
 def _dated(document: Document, clock: _Clock, seconds: float) -> Document:
@@ -201,8 +220,9 @@ def _calibrations(document: Document, ready: pipeline.PreparedExposure, clock: _
     """Yield biases or darks, flats, arcs of spectra, linearity frames of images, as far as there are any."""
     plain, dit = _plain(document), ready.setup.exposure.dit
     for kind in ("dark" if ready.setup.detector.kind == "ir" else "bias", "flat"):
+        deep = kind == "dark" and ready.setup.spectrograph is not None
         for _ in range(CALIBRATIONS):
-            made = _timed(plain, ready, dit, 1)
+            made = _timed(plain, ready, dit, DARK_DEPTH * ready.setup.exposure.integrations if deep else 1)
             made["elvis"]["calibration"] = kind
             yield _dated(made, clock, dit)
     if ready.setup.spectrograph is not None:

@@ -24,7 +24,6 @@ from elvis_cli.reduction import (
     layout,
     merge,
     wavelength,
-    zeropoint,
 )
 from elvis_cli.reduction.associate import FileSet, product_name
 from elvis_cli.reduction.chip_calibration import ChipCalibration
@@ -34,7 +33,6 @@ from elvis_cli.reduction.frame import Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.merge import Merged
 from elvis_cli.reduction.raw import RawFile
-from elvis_cli.scene import standards
 from elvis_cli.sky.pointing import barycentric_correction
 
 RADIUS = 1.25
@@ -45,10 +43,6 @@ NOD_STRIPS = 6
 """Strips on which nods are looked for."""
 NOD = 3.0
 """FWHM between two exposures' places of the object from which they are nods, not repetitions."""
-
-
-CALIBRATIONS = ("dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_dark")
-"""Kinds of a set's files that make the calibrations of a chip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +161,8 @@ def _all_chips(
     widths: list[float] = []
     ways: set[str] = set()
     width = 0.0
-    calibrations = tuple(tuple(one.name for one in getattr(files, kind)) for kind in CALIBRATIONS)
-    for name, window in zip(first.chips, first.windows, strict=True):
-        key = name, window, calibrations
-        if key not in known:
-            known[key] = chip_calibration.measure(files, name, setup, notes)
-        chip = known[key]
+    for name in first.chips:
+        chip = chip_calibration.cached(files, name, setup, notes, known)
         if chip.solution is not None:
             solutions.append(chip.solution)
         made, fwhm, length, way = _extracted(files, chip, options)
@@ -195,9 +185,8 @@ def _all_fibres(
     spectra: list[Spectrum] = []
     solutions: list[wavelength.Solution] = []
     ways: set[str] = set()
-    calibrations = tuple(tuple(one.name for one in getattr(files, kind)) for kind in CALIBRATIONS)
-    for name, window in zip(first.chips, first.windows, strict=True):
-        key = name, window, calibrations
+    for name in first.chips:
+        key = chip_calibration.calibration_key(files, name)
         if key not in known:
             known[key] = fibres.measure(files, name, setup, notes)
         chip = known[key]
@@ -216,17 +205,8 @@ def _response(
     files: FileSet, options: SpectrumOptions, notes: list[str], known: dict[Any, ChipCalibration]
 ) -> Response | None:
     """Return the response that the standard star of a set gives, None and a note without one."""
-    if files.standard is None:
-        notes.append("no standard star (DPR TYPE STD) with this setting: fluxes are not calibrated")
-        return None
-    names = zeropoint.star_names(files.standard.science[0].header)
-    rows = standards.named(names, standards.read(options.standards))
-    star = next((row for row in rows if row.sed), None)
-    if star is None:
-        notes.append(
-            f"the standard star {names[0]!r} is not in the catalogue (--standards), or without a spectrum: "
-            "fluxes are not calibrated"
-        )
+    star = flux_standard.star_of(files, options.standards, notes)
+    if star is None or files.standard is None:
         return None
     spectra = _all_chips(files.standard, replace(options, aperture=None), notes, known)[0]
     if not spectra:

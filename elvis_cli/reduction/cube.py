@@ -1,0 +1,293 @@
+"""The reduction of integral fields: slices to a cube, by one resampling of all exposures (pixel to voxel).
+
+The sky is taken away on the raw pixels, at the wavelength that each sees (Kelson 2003, PASP 115, 688), from exposures
+of the sky or from spaxels without light. What refraction does is undone as each pixel is placed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.geometry import project, rotate, sky_to_field
+from elvis_cli.errors import ResourceError
+from elvis_cli.focalplane import slit_plane
+from elvis_cli.focalplane.slit_plane import Drift
+from elvis_cli.kernels import voxels
+from elvis_cli.model.setup import Setup
+from elvis_cli.reduction import chip_calibration, cosmics, cube_grid, cube_spectrum, extract, flux_standard, wavelength
+from elvis_cli.reduction.associate import FileSet, product_name
+from elvis_cli.reduction.chip_calibration import ChipCalibration
+from elvis_cli.reduction.cube_grid import CubeGrid
+from elvis_cli.reduction.extract import Pixels
+from elvis_cli.reduction.flux_standard import Response
+from elvis_cli.reduction.frame import NO_DATA, Flags, Frame
+from elvis_cli.reduction.layout import Strip
+from elvis_cli.reduction.raw import RawFile
+
+LEAST_COVERED = 0.2
+"""Part of a voxel that good pixels must cover."""
+EMPTY = 30.0
+"""Per cent of the spaxels of a slice that are taken as sky where no exposure of the sky is there."""
+SAMPLE = 17
+"""One pixel in so many is looked at for the noise of sums."""
+SAME_PLACE = 0.1
+"""Pixels within which exposures are of one pointing."""
+
+
+@dataclass(slots=True, eq=False)
+class Cube:
+    """Electron/s of each voxel, its error and its flags: (wavelength, y, x)."""
+
+    grid: CubeGrid
+    sci: Image
+    err: Image
+    dq: Flags
+    correlation: float
+    """Noise of a sum of many voxels over that of independent ones."""
+
+
+@dataclass(slots=True, eq=False)
+class CubeProduct:
+    """The cube of one set of raw files before it is written."""
+
+    name: str
+    files: FileSet
+    cube: Cube
+    solutions: list[wavelength.Solution]
+    sky_way: str
+    pointing: tuple[float, float, float]
+    """RA, Dec and position angle of the field's middle, deg."""
+    response: Response | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """Exposures of one pointing, which share their pixels."""
+
+    files: list[RawFile]
+    x: float
+    y: float
+    """Place of the field's middle in the field of the first exposure, arcsec."""
+    drift: Drift
+
+    @property
+    def seconds(self) -> float:
+        return sum(one.dit * one.ndit for one in self.files)
+
+
+def is_cube(setup: Setup) -> bool:
+    """Return whether a setting has slices that make a cube."""
+    graph = setup.spectrograph
+    return graph is not None and graph.kind == "ifu" and not graph.apertures[0].fibre
+
+
+def reduce(files: FileSet, setup: Setup, standards_file: Any = None) -> CubeProduct:
+    """Return the cube of a set; ``setup`` is that of its first raw file.
+
+    Raises
+    ------
+    ResourceError
+        No pixel of the frames sees the field.
+    """
+    notes: list[str] = []
+    known: dict[Any, ChipCalibration] = {}
+    skies: dict[Any, list[Floats]] = {}
+    cube, solutions, way = _make(files, setup, notes, known, skies)
+    first = files.science[0]
+    response = None
+    star = flux_standard.star_of(files, standards_file, notes)
+    if star is not None and files.standard is not None:
+        other = _make(files.standard, setup, notes, known, skies)[0]
+        response = cube_spectrum.response(other, star, notes)
+    return CubeProduct(
+        product_name(files), files, cube, solutions, way, _pointing(first), response, list(dict.fromkeys(notes))
+    )
+
+
+def _make(
+    files: FileSet,
+    setup: Setup,
+    notes: list[str],
+    known: dict[Any, ChipCalibration],
+    skies: dict[Any, list[Floats]],
+) -> tuple[Cube, list[wavelength.Solution], str]:
+    """Return the cube of exposures without flux calibration, how well its wavelengths are known, how sky was taken."""
+    groups = _groups(files.science, setup)
+    first = files.science[0]
+    chips = [chip_calibration.cached(files, name, setup, notes, known) for name in first.chips]
+    graph = setup.spectrograph
+    assert graph is not None
+    grid = cube_grid.make(graph.apertures, [one for chip in chips for one in chip.layout.strips], [
+        (group.x, group.y) for group in groups
+    ])  # fmt: skip
+    total, weight, square = (np.zeros(grid.shape, np.float32) for _ in range(3))
+    bad = np.zeros(grid.shape, np.uint32)
+    placed = []
+    for chip in chips:
+        for boxes, pixels, flags in _placed(files, chip, groups, grid, skies):
+            args = pixels.sci.astype(np.float32), pixels.var.astype(np.float32), flags
+            voxels.deposit(boxes, *args, pixels.seconds, total, weight, square, bad)
+            some = np.flatnonzero(flags == 0)[::SAMPLE]
+            placed.append((boxes[some], pixels.seconds, args[1][some]))
+    if not weight.any():
+        raise ResourceError(f"{product_name(files)}: no good pixel of its frames sees the field")
+    enough = weight > LEAST_COVERED * weight.max()
+    safe = np.where(enough, weight, 1.0)
+    sci = np.where(enough, total / safe, 0.0)
+    err = np.where(enough, np.sqrt(square) / safe, 0.0)
+    dq = np.where(enough, 0, bad | np.uint32(NO_DATA)).astype(np.uint32)
+    sums = sum(float((np.square(voxels.share(b, s, weight)) * v).sum()) for b, s, v in placed)
+    correlation = math.sqrt(SAMPLE * sums / float(np.square(np.sqrt(square) / np.where(weight > 0, weight, 1.0)).sum()))
+    if all(len(group.files) < 3 for group in groups):
+        notes.append("fewer than three exposures of a pointing: only cosmic rays of single pixels are found")
+    way = "exposures" if files.sky else "slices"
+    if way == "slices":
+        notes.append("no exposures of the sky (DPR TYPE SKY): the faintest spaxels of the field are taken as sky")
+    return Cube(grid, sci, err, dq, correlation), [c.solution for c in chips if c.solution is not None], way
+
+
+def _pointing(file: RawFile) -> tuple[float, float, float]:
+    return float(file.get("RA", 0.0)), float(file.get("DEC", 0.0)), float(file.get("ESO ADA POSANG", 0.0))
+
+
+def _groups(files: Sequence[RawFile], setup: Setup) -> list[_Group]:
+    """Return the exposures by pointing."""
+    ra, dec, angle = _pointing(files[0])
+    groups: list[_Group] = []
+    for file in files:
+        its_ra, its_dec, its_angle = _pointing(file)
+        if abs((its_angle - angle + 180.0) % 360.0 - 180.0) > 0.01:
+            raise ResourceError(f"{file.name}: its position angle is not that of the first exposure", found=its_angle)
+        east, north = project(its_ra, its_dec, ra, dec)  # type: ignore[arg-type]
+        x, y = (float(each) for each in sky_to_field(float(east), float(north), angle))
+        near = SAME_PLACE * setup.optics.pixel_scale
+        group = next((one for one in groups if math.dist((one.x, one.y), (x, y)) < near), None)
+        if group is None:
+            groups.append(_Group([file], x, y, _drift(file, setup, angle)))
+        else:
+            group.files.append(file)
+    return groups
+
+
+def _drift(file: RawFile, setup: Setup, angle: float) -> Drift:
+    """Return the refraction of an exposure, at its airmass and parallactic angle."""
+    airmass, parallactic = (
+        (float(file.get(f"{key} START", value)) + float(file.get(f"{key} END", file.get(f"{key} START", value)))) / 2
+        for key, value in (("ESO TEL AIRM", 1.0), ("ESO TEL PARANG", 0.0))
+    )
+    assert setup.spectrograph is not None
+    there = replace(setup, atmosphere=replace(setup.atmosphere, airmass=airmass))
+    return slit_plane.refraction_drift(setup.spectrograph, there, parallactic, angle)
+
+
+def _placed(
+    files: FileSet,
+    chip: ChipCalibration,
+    groups: Sequence[_Group],
+    grid: CubeGrid,
+    skies: dict[Any, list[Floats]],
+) -> Iterator[tuple[voxels.Boxes, Pixels, Flags]]:
+    """Yield the pixels of each slice and pointing, without sky, and where they are in the cube.
+
+    ``skies`` keeps the sky of the strips by chip and exposures of the sky.
+    """
+    strips = chip.layout.strips
+    relative = _throughputs(chip)
+
+    def cut(exposures: Sequence[RawFile]) -> tuple[Frame, list[Pixels]]:
+        seconds = [one.dit * one.ndit for one in exposures]
+        frames = chip_calibration.frames(exposures, chip)
+        if len(frames) < 3:
+            for each in frames:
+                cosmics.flag_single(each)
+        frame = chip_calibration.stack(frames, seconds)
+        return frame, [_pixels(strip, frame, sum(seconds), f) for strip, f in zip(strips, relative, strict=True)]
+
+    key = chip.name, tuple(one.name for one in files.sky)
+    if files.sky and key not in skies:
+        skies[key] = _skies(strips, cut(files.sky)[1], [strip.inside for strip in strips])
+    for group in groups:
+        frame, pixels = cut(group.files)
+        sky = skies[key] if files.sky else _skies(strips, pixels, list(map(_faint, strips, pixels)))
+        for strip, own, its_sky in zip(strips, pixels, sky, strict=True):
+            yield _boxes(strip, own, its_sky, frame, group, grid)
+
+
+def _throughputs(chip: ChipCalibration) -> list[float]:
+    """Return the light of the flat in each slice over the median of all, order by order; 1 without flats."""
+    strips = chip.layout.strips
+    if not chip.lamps:
+        return [1.0] * len(strips)
+    levels = np.array([float(np.median(lamp)) for lamp in chip.lamps])
+    middle = {
+        order: float(np.median(levels[[strip.order == order for strip in strips]]))
+        for order in {strip.order for strip in strips}
+    }
+    return [level / middle[strip.order] for level, strip in zip(levels, strips, strict=True)]
+
+
+def _pixels(strip: Strip, frame: Frame, seconds: float, throughput: float) -> Pixels:
+    """Return a strip's pixels, with the variance of dark ones: weights by their own photons favour the faint."""
+    sci, var, good = (np.asarray(strip.cut(each)) for each in (frame.sci, frame.var, frame.good))
+    var = np.maximum(var - np.maximum(sci, 0.0) / seconds, 0.0)
+    return Pixels(sci / throughput, var / throughput**2, good & strip.inside, seconds)
+
+
+def _faint(strip: Strip, pixels: Pixels) -> extract.Mask:
+    """Return the pixels (n, m) of the places along a slice that are faintest over all wavelengths."""
+    m = pixels.sci.shape[1]
+    level = np.array([
+        np.median(pixels.sci[:, k][pixels.good[:, k]]) if pixels.good[:, k].any() else np.inf for k in range(m)
+    ])  # fmt: skip
+    seen = np.isfinite(level)
+    limit = np.percentile(level[seen], EMPTY) if seen.any() else -np.inf
+    return np.asarray(pixels.good & (level <= limit))
+
+
+def _skies(strips: Sequence[Strip], pixels: Sequence[Pixels], masks: Sequence[extract.Mask]) -> list[Floats]:
+    """Return the sky (n, m) of each strip: a spline of the wavelength through the sky's pixels of all slices."""
+    skies: list[Floats] = [np.zeros(strip.wave.shape) for strip in strips]
+    for order in {strip.order for strip in strips}:
+        own = [n for n, strip in enumerate(strips) if strip.order == order]
+        step = float(np.median([np.median(np.abs(np.gradient(strips[n].wave, axis=0))) for n in own]))
+        place = np.concatenate([strips[n].wave.ravel() for n in own]) / step
+        sci, var, good = (
+            np.concatenate([getattr(pixels[n], name).ravel() for n in own]) for name in ("sci", "var", "good")
+        )
+        sky = Pixels(sci, var, good, pixels[own[0]].seconds)
+        use = np.concatenate([(masks[n] & pixels[n].good).ravel() for n in own])
+        if use.sum() < 100:
+            continue
+        model = extract.sky_spline(place, sky, use)
+        ends = np.cumsum([strips[n].wave.size for n in own])[:-1]
+        for n, part in zip(own, np.split(model, ends), strict=True):
+            skies[n] = part.reshape(strips[n].wave.shape)
+    return skies
+
+
+def _boxes(
+    strip: Strip, pixels: Pixels, sky: Floats, frame: Frame, group: _Group, grid: CubeGrid
+) -> tuple[voxels.Boxes, Pixels, Flags]:
+    """Return where the pixels of a strip are in the cube, what they hold there without sky, and their flags."""
+    own = strip.inside
+    wave, along = strip.wave[own], strip.s[own] - strip.slit.offset
+    thick = np.abs(np.gradient(strip.wave, axis=0))[own]
+    dx, dy = rotate(np.zeros_like(along), along, -strip.slit.angle)
+    nodes = np.linspace(wave.min(), wave.max(), 33)
+    away = np.array([group.drift.at(float(one)) for one in nodes]).T
+    x = group.x + strip.slit.x + dx - np.interp(wave, nodes, away[0])
+    y = group.y + strip.slit.y + dy - np.interp(wave, nodes, away[1])
+    boxes = grid.boxes(wave, x, y, thick, strip.slit, strip.scale)
+    volume = 8.0 * np.prod(boxes[:, 3:], axis=1)
+    # unclipped, so that the errors of sums are right where a pixel has few photons
+    var = np.maximum(pixels.var + pixels.sci / pixels.seconds, pixels.var / 4)[own]
+    left = Pixels((pixels.sci - sky)[own] / volume, var / volume**2, pixels.good[own], pixels.seconds)
+    flags = strip.cut(frame.dq)[own].astype(np.uint32)
+    return boxes, left, np.where(left.good, 0, np.maximum(flags, NO_DATA)).astype(np.uint32)

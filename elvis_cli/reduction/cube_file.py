@@ -1,0 +1,167 @@
+"""Cubes as FITS files: signal, errors and flags as ESO's archive takes them, and the white light.
+
+Keywords: ESO-044286, section on SCIENCE.CUBE.IFS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from elvis_cli.base.arrays import Image
+from elvis_cli.base.constants import LIGHT
+from elvis_cli.product import fits
+from elvis_cli.product.header import Card
+from elvis_cli.reduction import cube_spectrum, sdp
+from elvis_cli.reduction.cube import CubeProduct
+from elvis_cli.reduction.frame import NO_DATA
+from elvis_cli.reduction.product_file import (
+    common_cards,
+    flag_cards,
+    hdu_cards,
+    passed_cards,
+    pipeline_cards,
+    provenance_cards,
+)
+
+RECIPE = "elvis_reduce_cube"
+FLUX_UNIT = "10**(-20)erg/s/cm**2/Angstrom"
+COUNT_UNIT = "electron/s"
+LIMIT_SIGMA = 5.0
+WITHIN = 1.0 - 2.0**-4
+"""Part of a Gaussian's light within its FWHM of the centre."""
+
+
+def write_cube(product: CubeProduct, out: BinaryIO) -> None:
+    """Write the cube: SCI, ERR, DQ, each (wavelength, y, x)."""
+    cards = _primary(product, sdp.CUBE)
+    cards += [
+        ("ASSON1", f"{product.name}_white.fits", "belongs to this file"),
+        ("ASSOC1", sdp.WHITE, "category of ASSON1"),
+    ]
+    fits.write_file(out, cards, _remarks(product), _hdus(product))
+
+
+def write_white(product: CubeProduct, out: BinaryIO) -> None:
+    """Write the white light, the mean of all planes, its error (y, x), and the spectrum of its brightest source."""
+    white, err = cube_spectrum.white_light(product.cube)
+    wcs = list(product.cube.grid.cards(*product.pointing, flat=True))
+    images = [
+        fits.Image(name, each, [("BUNIT", COUNT_UNIT, "of a voxel, mean of all planes"), *wcs])
+        for name, each in (("SCI", white), ("ERR", err))
+    ]
+    fits.write_file(out, _primary(product, sdp.WHITE), _remarks(product), [*images, _source(product)])
+
+
+def _source(product: CubeProduct) -> fits.Table:
+    """Return the table of the light within one FWHM of the brightest source."""
+    cube = product.cube
+    x, y = cube_spectrum.brightest(cube)
+    radius = cube_spectrum.image_quality(cube)[0]
+    one = cube_spectrum.spectrum(cube, cube_spectrum.circle(cube, x, y, radius))
+    factor = np.where(one.bad, np.nan, scale(product))
+    columns = {"WAVELENGTH": one.wave * 1e3, "FLUX": one.flux * factor, "ERR": one.err * factor}
+    units = {"WAVELENGTH": "nm", "FLUX": unit(product), "ERR": unit(product)}
+    place = {"X": x, "Y": y, "RADIUS": radius}
+    cards: list[Card] = [
+        (f"ESO QC SPEC {name}", round(value, 6), "[arcsec] circle of the spectrum, from the field's middle")
+        for name, value in place.items()
+    ]
+    return fits.Table("SPECTRUM", columns, units, cards)
+
+
+WRITERS = {"cube": write_cube, "white": write_white}
+"""The files of a product, by the last part of their names."""
+
+
+def unit(product: CubeProduct) -> str:
+    """Return the unit of the cube."""
+    return FLUX_UNIT if product.response else COUNT_UNIT
+
+
+def scale(product: CubeProduct) -> Image:
+    """Return what each plane (n,) is multiplied by for the unit, NaN where the response is not known."""
+    grid = product.cube.grid
+    if product.response is None:
+        return np.ones(grid.shape[0], np.float32)
+    curve = product.response.curves[1, 1]
+    factor = np.interp(grid.wave, *curve, left=np.nan, right=np.nan) / grid.step[0]  # erg/s/cm2/um
+    return np.asarray(factor * 1e-4 * 1e20, np.float32)
+
+
+def _remarks(product: CubeProduct) -> list[str]:
+    return [
+        "SIMULATED DATA, reduced by ELVIS: no telescope took these exposures.",
+        *(f"Note: {n}" for n in product.notes),
+    ]
+
+
+def _hdus(product: CubeProduct) -> Iterator[fits.Image]:
+    cube = product.cube
+    factor = scale(product)
+    unknown = ~np.isfinite(factor)
+    factor = np.where(unknown, np.float32(0.0), factor)[:, None, None]
+    wcs = list(cube.grid.cards(*product.pointing))
+    err = cube.err * factor
+    good = cube.dq == 0
+    noise: list[Card] = [
+        ("PIXNOISE", float(np.median(err[good])) if good.any() else 0.0, f"[{unit(product)}] noise of a voxel"),
+        ("ESO QC CORRFAC", round(cube.correlation, 5), "noise of sums of many voxels over that of free ones"),
+    ]
+    yield fits.Image(
+        "SCI", cube.sci * factor, [*hdu_cards("SCI", "ERR", "DQ"), ("BUNIT", unit(product), "signal"), *wcs, *noise]
+    )
+    yield fits.Image("ERR", err, [*hdu_cards("ERR", "SCI", "DQ"), ("BUNIT", unit(product), "of the signal"), *wcs])
+    dq = cube.dq.copy()
+    dq[unknown] |= np.uint32(NO_DATA)
+    yield fits.Image("DQ", dq.astype(np.int32), [*hdu_cards("DQ", "SCI", "ERR"), *wcs, *flag_cards()])
+
+
+def _primary(product: CubeProduct, category: str) -> list[Card]:
+    """Return the primary header, with the provenance of all raw files."""
+    files, grid = product.files, product.cube.grid
+    first = files.science[0]
+    wave = grid.wave * 1e3
+    solutions = product.solutions
+    width, error = cube_spectrum.image_quality(product.cube)
+    cards: list[Card] = [
+        *common_cards(files, category, product.pointing[:2], product.response is not None),
+        ("FLUXERR", round(100 * product.response.error, 3) if product.response else -1.0, "[%] error of the flux"),
+        ("WAVELMIN", float(wave[0]), "[nm] shortest wavelength, vacuum"),
+        ("WAVELMAX", float(wave[-1]), "[nm] longest wavelength, vacuum"),
+        ("SPEC_RES", float(first.get("SPEC_RES", 0.0)), "resolving power"),
+        ("SPECSYS", str(first.get("SPECSYS", "TOPOCENT")), "frame of the wavelengths"),
+        ("SKY_RES", round(width, 5), "[arcsec] FWHM of the brightest source"),
+        ("SKY_RERR", round(error, 5), "[arcsec] its error, from parts of the wavelengths"),
+        *_limit(product, width),
+        (
+            "LAMRMS",
+            float(np.median([s.rms_nm for s in solutions])) if solutions else -1.0,
+            "[nm] rms of the wavelengths",
+        ),
+        ("LAMNLIN", sum(s.lines for s in solutions), "lines of the wavelength solution, times places on the slices"),
+        ("ESO QC SKY METHOD", product.sky_way, "how the sky was taken"),
+    ]
+    return [
+        *cards,
+        *provenance_cards(files),
+        *passed_cards(first),
+        *pipeline_cards(files, category, bool(files.linearity), RECIPE),
+    ]
+
+
+def _limit(product: CubeProduct, width: float) -> Iterator[Card]:
+    """Yield the limiting magnitude of a point source in the white light, within its FWHM of the centre."""
+    if product.response is None:
+        return
+    cube = product.cube
+    factor = scale(product)
+    err = float(np.nanmedian(cube_spectrum.white_light(cube)[1])) * cube.correlation
+    spaxels = np.pi * width**2 / (cube.grid.step[1] * cube.grid.step[2])
+    flux = LIMIT_SIGMA * err * np.sqrt(spaxels) / WITHIN * float(np.nanmedian(factor)) * 1e-20  # erg/s/cm2/A
+    wave = float(np.median(cube.grid.wave)) * 1e4
+    if flux > 0:
+        density = flux * wave**2 / (LIGHT * 1e10)
+        yield "ABMAGLIM", round(float(-2.5 * np.log10(density) - 48.6), 3), "[mag] AB, point source of 5 sigma, white"

@@ -1,0 +1,116 @@
+"""The voxels of a cube: their places in wavelength and on the sky, and the WCS that says so.
+
+Spaxels are as wide as a slice and as long as a pixel along it: with slices at rest nothing is resampled across them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.base.geometry import field_to_sky, rotate
+from elvis_cli.kernels.voxels import Boxes
+from elvis_cli.model.spectrograph import Aperture
+from elvis_cli.product.header import Card
+from elvis_cli.reduction.layout import Strip
+
+
+@dataclass(frozen=True, slots=True)
+class CubeGrid:
+    """First voxel's centre and the steps of each axis: wavelength (um), y and x of the field (arcsec)."""
+
+    shape: tuple[int, int, int]
+    """(wavelength, y, x)."""
+    first: tuple[float, float, float]
+    step: tuple[float, float, float]
+    angle: float
+    """deg from the field's y to the cube's, towards +x: that of slices that are neither upright nor flat."""
+    upright: bool
+    """Slices lie along y."""
+
+    def boxes(self, wave: Floats, x: Floats, y: Floats, thick: Floats, slit: Aperture, scale: float) -> Boxes:
+        """Return the boxes (n, 6) of pixels at ``wave`` (um), x and y (arcsec in the field).
+
+        ``thick`` (n,) is their length in wavelength, that of the slice across, ``scale`` that along it.
+        """
+        gx, gy = rotate(x, y, self.angle)
+        half = (slit.width / 2, scale / 2) if self.upright else (scale / 2, slit.width / 2)
+        made = np.empty((wave.size, 6), np.float32)
+        for n, values in enumerate((wave, gy, gx)):
+            made[:, n] = (np.asarray(values) - self.first[n]) / self.step[n]
+        made[:, 3] = thick / 2 / self.step[0]
+        made[:, 4], made[:, 5] = half[1] / self.step[1], half[0] / self.step[2]
+        return made
+
+    @property
+    def wave(self) -> Floats:
+        """Wavelengths of the planes, um."""
+        return np.asarray(self.first[0] + self.step[0] * np.arange(self.shape[0]), float)
+
+    @property
+    def x(self) -> Floats:
+        """Places of the columns, arcsec along the cube's x."""
+        return np.asarray(self.first[2] + self.step[2] * np.arange(self.shape[2]), float)
+
+    @property
+    def y(self) -> Floats:
+        """Places of the rows, arcsec along the cube's y."""
+        return np.asarray(self.first[1] + self.step[1] * np.arange(self.shape[1]), float)
+
+    def cards(self, ra: float, dec: float, position_angle: float, *, flat: bool = False) -> Iterator[Card]:
+        """Yield the WCS about the field's middle at ``ra`` and ``dec`` (deg); ``flat`` leaves the wavelengths out."""
+        yield "WCSAXES", 2 if flat else 3, "number of axes of the WCS"
+        yield "CTYPE1", "RA---TAN", "right ascension, gnomonic"
+        yield "CTYPE2", "DEC--TAN", "declination, gnomonic"
+        yield "CUNIT1", "deg", "unit"
+        yield "CUNIT2", "deg", "unit"
+        yield "CRVAL1", ra, "[deg] middle of the field"
+        yield "CRVAL2", dec, "[deg] middle of the field"
+        yield "CRPIX1", 1.0 - self.first[2] / self.step[2], "[pixel] middle of the field"
+        yield "CRPIX2", 1.0 - self.first[1] / self.step[1], "[pixel] middle of the field"
+        for axis, unit in ((1, (self.step[2], 0.0)), (2, (0.0, self.step[1]))):
+            x, y = rotate(*unit, -self.angle)
+            east, north = field_to_sky(x, y, position_angle)
+            yield f"CD1_{axis}", float(east) / 3600.0, "[deg/pixel]"
+            yield f"CD2_{axis}", float(north) / 3600.0, "[deg/pixel]"
+        yield "RADESYS", "ICRS", "celestial reference frame"
+        if flat:
+            return
+        yield "CTYPE3", "WAVE", "wavelength in vacuum"
+        yield "CUNIT3", "nm", "unit"
+        yield "CRVAL3", self.first[0] * 1e3, "[nm] first plane"
+        yield "CRPIX3", 1.0, "[pixel] first plane"
+        for name in ("CD1_3", "CD2_3", "CD3_1", "CD3_2"):
+            yield name, 0.0, "axes are independent"
+        yield "CD3_3", self.step[0] * 1e3, "[nm/pixel]"
+
+
+def make(apertures: Sequence[Aperture], strips: Sequence[Strip], places: Sequence[tuple[float, float]]) -> CubeGrid:
+    """Return the grid that holds the slices seen by ``strips``, pointed at ``places`` (arcsec in the field)."""
+    turned = (apertures[0].angle + 45.0) % 90.0 - 45.0
+    upright = abs(math.cos(math.radians(apertures[0].angle - turned))) > 0.5
+    seen = {strip.aperture - 1 for strip in strips}
+    ends: list[tuple[float, float]] = []
+    for number in seen:
+        one = apertures[number]
+        length = (one.length - float(np.median([s.scale for s in strips]))) / 2
+        for along in (-length, length):
+            dx, dy = rotate(0.0, along, -one.angle)
+            ends += [(one.x + float(dx) + x, one.y + float(dy) + y) for x, y in places]
+    x, y = np.array(ends).T
+    gx, gy = rotate(x, y, turned)
+    width = float(np.median([apertures[number].width for number in seen]))
+    scale = float(np.median([strip.scale for strip in strips]))
+    step_x, step_y = (width, scale) if upright else (scale, width)
+    step = float(np.median([np.median(np.abs(np.gradient(strip.wave, axis=0))) for strip in strips]))
+    low, high = min(float(s.wave.min()) for s in strips), max(float(s.wave.max()) for s in strips)
+
+    def count(values: Floats, size: float) -> int:
+        return round(float(np.ptp(values)) / size) + 1
+
+    shape = int((high - low) / step) + 1, count(np.asarray(gy), step_y), count(np.asarray(gx), step_x)
+    return CubeGrid(shape, (low, float(np.min(gy)), float(np.min(gx))), (step, step_y, step_x), turned, upright)

@@ -1,0 +1,137 @@
+"""Spectra and images out of a cube: the light inside a circle, the white light, the response by a standard star."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.reduction import flux_standard
+from elvis_cli.reduction.extract import Spectrum
+from elvis_cli.reduction.flux_standard import Response
+from elvis_cli.reduction.frame import BAD
+from elvis_cli.scene.standards import StandardStar
+
+if TYPE_CHECKING:
+    from elvis_cli.reduction.cube import Cube
+
+SEEN = 3.0
+"""Scatter of the spaxels above which the brightest of a median is a source."""
+BOXES = (1, 3, 5, 9)
+"""Spaxels over which an image is smoothed to find its brightest source."""
+PARTS = 8
+"""Into how many parts a spaxel's side is cut where the edge of a circle crosses it."""
+
+
+def white_light(cube: Cube) -> tuple[Image, Image]:
+    """Return the mean of all planes (y, x) and its error, electron/s of a voxel; NaN of spaxels without data."""
+    good = (cube.dq & BAD) == 0
+    count = good.sum(axis=0)
+    err = np.sqrt(np.where(good, np.square(cube.err), 0.0).sum(axis=0)) / np.where(count > 0, count, 1)
+    return _mean(cube.sci, good), np.where(count > 0, err, np.nan).astype(np.float32)
+
+
+def circle(cube: Cube, x: float, y: float, radius: float) -> Floats:
+    """Return the part (y, x) of each spaxel within ``radius`` arcsec of a place along the cube's axes."""
+    grid = cube.grid
+    fine = (np.arange(PARTS) + 0.5) / PARTS - 0.5
+    gx = (grid.x[:, None] + fine * grid.step[2]).ravel() - x
+    gy = (grid.y[:, None] + fine * grid.step[1]).ravel() - y
+    inside = gx[None, :] ** 2 + gy[:, None] ** 2 <= radius**2
+    return np.asarray(inside.reshape(grid.y.size, PARTS, grid.x.size, PARTS).mean(axis=(1, 3)))
+
+
+def spectrum(cube: Cube, weights: Floats) -> Spectrum:
+    """Return the sum over spaxels by ``weights`` (y, x): electron/s of a plane.
+
+    Voxels without data have the light of their neighbours along the wavelength. The error counts what voxels share.
+    """
+    use = weights > 0
+    w = weights[use]
+    sci, err = cube.sci[:, use], cube.err[:, use]
+    good = (cube.dq[:, use] & BAD) == 0
+    planes = np.arange(cube.grid.shape[0])
+    for n in np.flatnonzero(~good.all(axis=0) & good.any(axis=0)):
+        sci[:, n] = np.interp(planes, planes[good[:, n]], sci[good[:, n], n])
+    flux = sci @ w
+    errors = np.sqrt(np.square(err * good) @ np.square(w)) * cube.correlation
+    lost = (~good) @ w / w.sum()
+    wave = cube.grid.wave
+    zeros = np.zeros_like(wave)
+    bad = (lost > 0.5) | (errors <= 0)
+    width = np.full(wave.size, cube.grid.step[0])
+    return Spectrum(1, 1, wave, width, flux, errors, flux, errors, zeros, bad, 0)
+
+
+def brightest(cube: Cube) -> tuple[float, float]:
+    """Return the place of the brightest source along the cube's axes, arcsec: the centroid of its upper half."""
+    light = _above_half(_continuum(cube, slice(None)))
+    total = light.sum()
+    return float((light.sum(axis=0) * cube.grid.x).sum() / total), float(
+        (light.sum(axis=1) * cube.grid.y).sum() / total
+    )
+
+
+def image_quality(cube: Cube) -> tuple[float, float]:
+    """Return the FWHM of the brightest source and its error, arcsec: half of what blue and red differ.
+
+    It is the diameter of the circle as large as the spaxels above half of the maximum, at least one spaxel.
+    """
+    middle = cube.grid.shape[0] // 2
+    whole, blue, red = (_width(cube, part) for part in (slice(None), slice(0, middle), slice(middle, None)))
+    return whole, abs(red - blue) / 2
+
+
+def _width(cube: Cube, part: slice) -> float:
+    area = np.count_nonzero(_above_half(_continuum(cube, part))) * cube.grid.step[1] * cube.grid.step[2]
+    return 2.0 * math.sqrt(max(area, cube.grid.step[1] * cube.grid.step[2]) / math.pi)
+
+
+def _mean(values: Image, good: NDArray[np.bool_]) -> Image:
+    """Return the mean of the good planes (y, x), NaN where none is."""
+    count = good.sum(axis=0)
+    mean = np.where(good, values, 0.0).sum(axis=0) / np.where(count > 0, count, 1)
+    return np.where(count > 0, mean, np.nan).astype(np.float32)
+
+
+def _continuum(cube: Cube, part: slice) -> Image:
+    """Return the median of some planes (y, x), which cosmic rays leave alone, or their mean if nothing is in it."""
+    good = (cube.dq[part] & BAD) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # spaxels without data
+        image = np.nanmedian(np.where(good, cube.sci[part], np.nan), axis=0)
+        away = image - np.nanmedian(image)
+        if np.nanmax(away) > SEEN * 1.4826 * np.nanmedian(np.abs(away)):
+            return np.asarray(image, np.float32)
+    return _mean(cube.sci[part], good)
+
+
+def _above_half(image: Image) -> Image:
+    """Return the light (y, x) around the maximum that is above half of it, 0 elsewhere."""
+    from scipy.ndimage import label, uniform_filter
+
+    image = np.nan_to_num(image)
+    # a source of many faint spaxels stands out when they are smoothed
+    seen = max((uniform_filter(image, size, mode="nearest") for size in BOXES), key=_significance)
+    regions, _ = label(seen > seen.max() / 2)
+    own = regions == regions.flat[int(np.argmax(seen))]
+    return np.where(own, np.maximum(image, 0.0), 0.0).astype(np.float32)
+
+
+def _significance(image: Image) -> float:
+    """Return the maximum over the scatter of neighbours."""
+    scatter = 1.4826 / math.sqrt(2.0) * float(np.median(np.abs(np.diff(image, axis=1))))
+    return float(image.max()) / max(float(scatter), 1e-30)
+
+
+def response(cube: Cube, star: StandardStar, notes: list[str]) -> Response | None:
+    """Return the response by all light of a standard star in the field, None and a note if it cannot be seen."""
+    made = flux_standard.measure([spectrum(cube, np.ones(cube.grid.shape[1:]))], star)
+    if (1, 1) in made.curves:
+        return made
+    notes.append(f"the standard star {star.name} is not in its cube: fluxes are not calibrated")
+    return None

@@ -1,0 +1,33 @@
+"""What is made of a set of raw files: images, spectra or a cube, and the files of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from elvis_cli.reduction import cube, cube_file, layout, product_file, recipe, spectra, spectrum_file
+from elvis_cli.reduction.associate import FileSet
+
+Writers = Mapping[str, Callable[[Any, BinaryIO], None]]
+"""The files of a product, by the last part of their names; the first is the product itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Choices of the user for products of each kind."""
+
+    image: recipe.Options
+    spectrum: spectra.SpectrumOptions
+
+
+def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
+    """Return the product of a set of raw files, and what writes it."""
+    first = files.science[0]
+    if not spectra.is_spectrum(first):
+        return recipe.reduce(files, options.image), product_file.WRITERS
+    setup = layout.configure(first, "arc" if files.arc else None)
+    if cube.is_cube(setup):
+        return cube.reduce(files, setup, options.spectrum.standards), cube_file.WRITERS
+    spectrum = spectra.reduce(files, options.spectrum)
+    return spectrum, spectrum_file.writers(spectrum)

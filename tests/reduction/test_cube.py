@@ -1,0 +1,185 @@
+"""Cubes reduced from raw slices: against the prediction, the sky's coordinates, and each other."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from elvis_cli import pipeline
+from elvis_cli.instrument import registry
+from elvis_cli.reduction import associate, cube, cube_file, cube_spectrum, layout, raw, requests, sdp
+from elvis_cli.request import parse
+
+GAIN, NOISE = 2.0, 10.0
+"""electron/ADU, and electron of a pixel in 60 s."""
+WINDOW = {"x0": 0, "y0": 1100, "nx": 2048, "ny": 128}
+
+
+def document(**block):
+    """A star of SPIFFIER in K, on some rows of its chip."""
+    made = registry.load("eris").example("ifs_noao")
+    made["output"] = {"snr": {"snr": True, "noise_components": True}}
+    made["timesnr"] = {"DET.DIT": 60, "DET.NDIT": 3}
+    made["elvis"] = {"window": WINDOW, **block}
+    return made
+
+
+def rendered(request):
+    out = io.BytesIO()
+    pipeline.render(parse.read(json.dumps(request)), out)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def night():
+    """The raw files behind the product, the three of the target first."""
+    return list(requests.render(requests.documents(parse.read(json.dumps(document())))))
+
+
+def reduce(files):
+    (own,) = associate.associate(raw.open_all(files))
+    return cube.reduce(own, layout.configure(own.science[0], "arc"))
+
+
+@pytest.fixture(scope="module")
+def product(night):
+    return reduce(night)
+
+
+@pytest.fixture(scope="module")
+def predicted():
+    """The tables of the prediction and the map of wavelengths."""
+    return rendered(document(wavemap=True))
+
+
+def in_circle(made, x=0.0, y=0.0, spaxels=31.82):
+    grid = made.cube.grid
+    weights = cube_spectrum.circle(made.cube, x, y, np.sqrt(spaxels * grid.step[1] * grid.step[2] / np.pi))
+    return cube_spectrum.spectrum(made.cube, weights), weights
+
+
+def test_signal_and_noise_are_the_predicted_ones(product, predicted):
+    """The prediction has no noise of the darks, 1 %; the median of 120 planes scatters by another."""
+    one, weights = in_circle(product)
+    with fits.open(io.BytesIO(predicted)) as hdus:
+        rows = hdus["SNR"].data
+        order = np.argsort(rows["WAVELENGTH"])
+        ratio = np.interp(one.wave, rows["WAVELENGTH"][order], rows["SNR"][order])
+        electrons = np.interp(one.wave, rows["WAVELENGTH"][order], hdus["NOISE_COMPONENTS"].data["TARGET"][order]) ** 2
+    inside = slice(3, -3)
+    dit = product.files.science[0].dit
+    assert (one.flux * dit)[inside].sum() / electrons[inside].sum() == pytest.approx(1.0, abs=0.01)
+    edge = np.sqrt(np.square(weights).sum() / weights.sum())  # the prediction counts parts of spaxels as whole noise
+    snr = np.median((one.flux / one.err / ratio)[inside]) * edge
+    assert snr == pytest.approx(1.0, abs=0.045)
+
+
+def test_electrons_are_kept(night, product, predicted):
+    """The sum over the cube is that of the raw pixels in the slices, without sky, to the noise of the sky's model."""
+    files = raw.open_all(night)
+    light, sky = (
+        np.median([one.read("SPIFFIER")[0] for one in files if one.type == kind], axis=0) for kind in ("OBJECT", "SKY")
+    )
+    with fits.open(io.BytesIO(predicted)) as hdus:
+        slices = hdus["APERTURE"].data > 0
+    expected = (light - sky)[slices].sum(dtype=float) * GAIN / files[0].dit
+    noise = np.sqrt(2.0 * slices.sum() / 3) * NOISE / files[0].dit
+    assert product.cube.sci.sum(dtype=float) == pytest.approx(expected, abs=4 * noise + 0.005 * expected)
+
+
+def test_scatter_is_the_error(night, product):
+    """Two exposures with the same calibrations differ by their errors, in circles at many places."""
+    again = requests.documents(parse.read(json.dumps(document())))[:3]
+    for each in again:
+        each["elvis"]["seed"] = 5
+    other = reduce([*map(rendered, again), *night[3:]])
+    for planes, tolerance in (
+        (1, 0.15),
+        (8, 0.15),
+    ):  # neighbours along the wavelength share pixels, sums of many do not
+        pulls = []
+        for x in (-0.25, 0.0, 0.25):
+            for y in (-0.25, 0.0, 0.25):
+                one, two = in_circle(product, x, y)[0], in_circle(other, x, y)[0]
+                most = one.flux.size // planes * planes
+                difference = (one.flux - two.flux)[:most].reshape(-1, planes).sum(axis=1)
+                variance = (np.square(one.err) + np.square(two.err))[:most].reshape(-1, planes).sum(axis=1)
+                pulls += list(difference / np.sqrt(variance))
+        assert 1.4826 * np.median(np.abs(pulls)) == pytest.approx(1.0, abs=tolerance)
+
+
+def test_wavelengths_are_those_of_the_pixels(night, predicted):
+    """To 0.012 pixel rms on the whole chip; the lines of a window are few, and its ends outside them."""
+    (own,) = associate.associate(raw.open_all(night))
+    setup = layout.configure(own.science[0], "arc")
+    chip = cube.chip_calibration.cached(own, "SPIFFIER", setup, [], {})
+    with fits.open(io.BytesIO(predicted)) as hdus:
+        wave = chip.layout.turn(hdus["WAVE"].data)
+    away = []
+    for strip in chip.layout.strips:
+        true = strip.cut(wave)
+        seen = strip.inside & (true > 0)
+        away.append(((strip.wave - true) / np.abs(np.gradient(strip.wave, axis=0)))[seen])
+    assert np.sqrt(np.mean(np.square(np.concatenate(away)))) < 0.12
+
+
+def test_a_star_keeps_its_place_when_the_telescope_moves(night, product):
+    """A fourth exposure two slices away: one star in the cube, at its place on the sky, with all of its light."""
+    first = requests.documents(parse.read(json.dumps(document())))[0]
+    second = json.loads(json.dumps(first))
+    step = 2 * product.cube.grid.step[1]
+    second["elvis"]["pointing"]["dec"] += step / 3600.0
+    second["elvis"]["offset"] = [0.0, -step]
+    second["elvis"]["date"] = "2026-01-01T05:30:00"
+    both = reduce([*night, rendered(second)])
+    assert both.cube.grid.shape[1] == product.cube.grid.shape[1] + 2
+    here, there = cube_spectrum.brightest(product.cube), cube_spectrum.brightest(both.cube)
+    assert there == pytest.approx(here, abs=product.cube.grid.step[1])
+    alone, together = in_circle(product)[0], in_circle(both)[0]
+    assert together.flux.sum() == pytest.approx(alone.flux.sum(), rel=0.03)
+    assert np.median(together.err) == pytest.approx(np.median(alone.err) * np.sqrt(3 / 4), rel=0.05)
+
+
+def test_refraction_moves_pixels_back(product):
+    """Pixels stand where their light would without refraction."""
+    own = product.files
+    setup = layout.configure(own.science[0], "arc")
+    (group,) = cube._groups(own.science, setup)
+    high = replace(group.drift, airmass=1.0)
+    blue, red = 1.2, 2.4
+    low = np.subtract(group.drift.at(blue), group.drift.at(red))
+    assert np.hypot(*low) > 0.01
+    assert np.allclose(np.subtract(high.at(blue), high.at(red)), 0.0)
+
+
+def test_the_file_is_a_product_of_the_archive(product):
+    out = io.BytesIO()
+    cube_file.write_cube(product, out)
+    with fits.open(io.BytesIO(out.getvalue())) as hdus:
+        assert sdp.validate(hdus) == []
+        assert [hdu.name for hdu in hdus[1:]] == ["SCI", "ERR", "DQ"]
+        wcs = WCS(hdus["SCI"].header)
+        x, y = product.cube.grid.x, product.cube.grid.y
+        place = (-x[0] / product.cube.grid.step[2], -y[0] / product.cube.grid.step[1], 0)
+        ra, dec, wave = wcs.wcs_pix2world(*place, 0)
+        assert (ra, dec) == pytest.approx(product.pointing[:2], abs=1e-9)
+        assert wave * 1e6 == pytest.approx(product.cube.grid.wave[0], rel=1e-9)
+        assert hdus["SCI"].header["BUNIT"] == cube_file.FLUX_UNIT
+        spaxels = np.abs(np.linalg.det(wcs.celestial.pixel_scale_matrix)) * 3600.0**2
+        assert spaxels == pytest.approx(product.cube.grid.step[1] * product.cube.grid.step[2], rel=1e-6)
+    white = io.BytesIO()
+    cube_file.write_white(product, white)
+    with fits.open(io.BytesIO(white.getvalue())) as hdus:
+        assert sdp.validate(hdus) == []
+        rows, header = hdus["SPECTRUM"].data, hdus["SPECTRUM"].header
+        place = (header[f"ESO QC SPEC {name}"] for name in ("X", "Y", "RADIUS"))
+        one = cube_spectrum.spectrum(product.cube, cube_spectrum.circle(product.cube, *place))
+        seen = np.isfinite(rows["FLUX"])  # the star's response ends where its light is too faint
+        assert seen.mean() > 0.7
+        assert (rows["FLUX"] / rows["ERR"])[seen] == pytest.approx((one.flux / one.err)[seen], rel=1e-4)
+        density = 10 ** (-0.4 * 12) * 4.14e-10 * 1e-1  # K = 12 (Vega), erg/s/cm2/A: Cohen et al. 2003, K
+        assert 0.1 * density < np.nanmedian(rows["FLUX"]) * 1e-20 < 1.3 * density
