@@ -426,3 +426,9 @@ def test_a_nul_in_a_path_is_a_wrong_command_line(elvis, fors, argv):
     done = elvis(*argv, stdin=json.dumps(fors()))
     assert (done.code, done.out) == (2, b"")
     assert "holds a NUL character" in done.err
+
+
+def test_bare_has_the_frames_alone(elvis, fors):
+    done = elvis("--bare", "--window=0,0,32,32", "--calibration", "bias", stdin=json.dumps(fors()))
+    with fits.open(io.BytesIO(done.out)) as hdus:
+        assert [hdu.name for hdu in hdus] == ["PRIMARY", "CHIP1", "CHIP2"]

@@ -21,6 +21,7 @@ ORDER = (
     "calibration",
     "lamp",
     "wavemap",
+    "bare",
     "arm",
     "exposure",
     "stages",
