@@ -31,6 +31,10 @@ OBJECT = 4.0
 """FWHM to either side of the object that are not sky."""
 SKY_REACH = 150
 """Pixels to either side of the object from which the sky is taken: more of a long slit adds nothing."""
+SKY_ERROR = 0.1
+"""Relative error of the light of bright lines, by the response and the wavelengths, that is no cosmic ray."""
+STIFF = 1e-4
+"""Weight of a spline's second differences against that of the pixels of a knot."""
 STRAIGHT = 0.02
 """Pixels by which lines may bend before the sky is a spline of the wavelength."""
 LOST = 0.5
@@ -251,7 +255,8 @@ def sky_spline(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
     for _ in range(3):
         variance = dark + np.abs(model) / pixels.seconds + 1e-30
         model = np.asarray(kernel.evaluate(x, _coefficients(x, y, 1.0 / variance, keep.ravel())))
-        near = np.abs(y - model) <= REJECT * np.sqrt(dark + np.abs(model) / pixels.seconds)
+        noise = np.sqrt(dark + np.abs(model) / pixels.seconds)
+        near = np.abs(y - model) <= REJECT * noise + SKY_ERROR * np.abs(model)
         keep = usable & near.reshape(usable.shape)
     return model.reshape(position.shape)
 
@@ -286,8 +291,15 @@ def _coefficients(x: Floats, y: Floats, weight: Floats, use: Mask) -> Floats:
     """
     from scipy.linalg import solveh_banded
 
-    band, right = kernel.normal_equations(x, y, weight, use, int(x.max()) + 4)
-    band[3] += 1e-9 * band[3].max()  # a knot without pixels
+    count = int(x.max()) + 4
+    band, right = kernel.normal_equations(x, y, weight, use, count)
+    # over knots without pixels it is straight (Eilers & Marx 1996, Stat. Sci. 11, 89): a penalty on second differences
+    lit = band[3][band[3] > 0]
+    stiff = STIFF * float(np.median(lit)) if lit.size else 1.0
+    for first, factors in ((3, (1.0, 4.0, 1.0)), (2, (-2.0, -2.0)), (1, (1.0,))):
+        for n, factor in enumerate(factors):
+            band[first, 3 - first + n : count - len(factors) + n + 1] += stiff * factor
+    band[3] += 1e-9 * band[3].max()
     return np.asarray(solveh_banded(band, right), float)
 
 
@@ -303,7 +315,7 @@ def _near_median(pixels: Pixels, usable: Mask, group: NDArray[np.int64], *, slop
         spread[1:-1] = np.maximum(np.abs(np.diff(middle)[1:]), np.abs(np.diff(middle)[:-1]))
     noise = np.sqrt(pixels.var[usable] + np.maximum(middle, 0.0)[which] / pixels.seconds)
     keep = np.zeros_like(usable)
-    keep[usable] = np.abs(values - middle[which]) <= REJECT * noise + spread[which]
+    keep[usable] = np.abs(values - middle[which]) <= REJECT * noise + spread[which] + SKY_ERROR * np.abs(middle[which])
     return keep
 
 

@@ -52,3 +52,14 @@ def test_what_the_standard_does_not_tell_is_left_out():
     assert merged.wave[0] >= 1.05
     assert np.isfinite(merged.flux).all()
     assert merged.flux[100] == pytest.approx(2.0 * np.interp(merged.wave[100], one.wave, one.flux / one.width))
+
+
+def test_the_sky_is_straight_where_no_pixel_is_good():
+    """A cosmic ray on all sky pixels of some knots: the spline goes on from its neighbours, it does not run away."""
+    from elvis_cli.reduction.extract import spline
+
+    at = np.repeat(np.arange(100.0), 20) + np.tile(np.linspace(0.0, 0.95, 20), 100)
+    good = (at < 40) | (at > 44)
+    curve, _ = spline(at, 5.0 + 0.1 * at, np.ones(at.size), good)
+    place = np.arange(2.0, 98.0, 0.5)
+    assert curve(place) == pytest.approx(5.0 + 0.1 * place, abs=0.05)
