@@ -19,6 +19,10 @@ from elvis_cli.scene.standards import StandardStar
 if TYPE_CHECKING:
     from elvis_cli.reduction.cube import Cube
 
+MAX_LOST = 0.1
+"""Part of the spaxels without data from which a plane is flagged: slices end at different wavelengths."""
+FAINT = 0.03
+"""Of the star's median light: below, the response is not known."""
 SEEN = 3.0
 """Scatter of the spaxels above which the brightest of a median is a source."""
 BOXES = (1, 3, 5, 9)
@@ -60,9 +64,10 @@ def spectrum(cube: Cube, weights: Floats) -> Spectrum:
     flux = sci @ w
     errors = np.sqrt(np.square(err * good) @ np.square(w)) * cube.correlation
     lost = (~good) @ w / w.sum()
+    lost -= lost.min()  # what no plane has is the field's edge
     wave = cube.grid.wave
     zeros = np.zeros_like(wave)
-    bad = (lost > 0.5) | (errors <= 0)
+    bad = (lost > MAX_LOST) | (errors <= 0)
     width = np.full(wave.size, cube.grid.step[0])
     return Spectrum(1, 1, wave, width, flux, errors, flux, errors, zeros, bad, 0)
 
@@ -130,7 +135,9 @@ def _significance(image: Image) -> float:
 
 def response(cube: Cube, star: StandardStar, notes: list[str]) -> Response | None:
     """Return the response by all light of a standard star in the field, None and a note if it cannot be seen."""
-    made = flux_standard.measure([spectrum(cube, np.ones(cube.grid.shape[1:]))], star)
+    one = spectrum(cube, np.ones(cube.grid.shape[1:]))
+    one.bad |= one.flux < FAINT * np.median(one.flux[~one.bad])
+    made = flux_standard.measure([one], star)
     if (1, 1) in made.curves:
         return made
     notes.append(f"the standard star {star.name} is not in its cube: fluxes are not calibrated")
