@@ -221,16 +221,27 @@ def _placed(
 
 
 def _throughputs(chip: ChipCalibration) -> list[float]:
-    """Return the light of the flat in each slice over the median of all, order by order; 1 without flats."""
+    """Return the light of the flat in each slice over the median of all, order by order; 1 without flats.
+
+    It is the light of a wavelength and of an arcsec, not of a pixel: slices differ in dispersion and in scale too.
+    """
     strips = chip.layout.strips
     if not chip.lamps:
         return [1.0] * len(strips)
-    levels = np.array([float(np.median(lamp)) for lamp in chip.lamps])
+    levels = np.array([
+        float(np.median(lamp / np.median(_size(strip), axis=1)))
+        for lamp, strip in zip(chip.lamps, strips, strict=True)
+    ])  # fmt: skip
     middle = {
         order: float(np.median(levels[[strip.order == order for strip in strips]]))
         for order in {strip.order for strip in strips}
     }
     return [level / middle[strip.order] for level, strip in zip(levels, strips, strict=True)]
+
+
+def _size(strip: Strip) -> Floats:
+    """Return what (n, m) each pixel sees of the light: its length in wavelength by that along the slice, um arcsec."""
+    return np.asarray(np.abs(np.gradient(strip.wave, axis=0)) * strip.scale)
 
 
 def _pixels(strip: Strip, frame: Frame, seconds: float, throughput: float) -> Pixels:
@@ -257,15 +268,17 @@ def _skies(strips: Sequence[Strip], pixels: Sequence[Pixels], masks: Sequence[ex
     for order in {strip.order for strip in strips}:
         own = [n for n, strip in enumerate(strips) if strip.order == order]
         step = float(np.median([np.median(np.abs(np.gradient(strips[n].wave, axis=0))) for n in own]))
+        size = np.concatenate([_size(strips[n]).ravel() for n in own])
+        size /= np.median(size)
         place = np.concatenate([strips[n].wave.ravel() for n in own]) / step
         sci, var, good = (
             np.concatenate([getattr(pixels[n], name).ravel() for n in own]) for name in ("sci", "var", "good")
         )
-        sky = Pixels(sci, var, good, pixels[own[0]].seconds)
+        sky = Pixels(sci / size, var / size**2, good, pixels[own[0]].seconds)
         use = np.concatenate([(masks[n] & pixels[n].good).ravel() for n in own])
         if use.sum() < 100:
             continue
-        model = extract.sky_spline(place, sky, use)
+        model = extract.sky_spline(place, sky, use) * size
         ends = np.cumsum([strips[n].wave.size for n in own])[:-1]
         for n, part in zip(own, np.split(model, ends), strict=True):
             skies[n] = part.reshape(strips[n].wave.shape)
