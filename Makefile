@@ -50,7 +50,7 @@ lines: install
 # products of every imaging mode against noiseless frames.
 closure: install
 	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q tests/test_closure_spectroscopy.py -k fibres
-	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q -s tests/test_closure_images.py tests/test_stories_products.py
+	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q -s tests/test_closure_images.py tests/test_stories_products.py tests/reduction/test_mosaic.py
 
 # Programs of others read the frames: ESO's HAWK-I recipes, source-extractor, photutils, STILTS (apt and pip fetch them).
 clients: install

@@ -1,6 +1,7 @@
 """Two chips and the gap between them in one image, and unmerged."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -52,6 +53,7 @@ def reduced(raw, folder, *options):
     return json.loads(result.out.splitlines()[0])["file"]
 
 
+@pytest.mark.skipif(not os.environ.get("ELVIS_CLOSURE"), reason="make closure")
 def test_chips_make_one_image_without_seams(raw, tmp_path):
     path = reduced(raw, tmp_path, "--mosaic")
     with fits.open(path) as hdus:

@@ -95,7 +95,7 @@ def test_every_text_has_a_limit() -> None:
 
 def test_null_means_not_given() -> None:
     needed = (
-        *("/elvis/window/", "/elvis/pointing/ra", "/elvis/pointing/dec", "/elvis/catalogue/"),
+        *("/elvis/window/", "/elvis/pointing/ra", "/elvis/pointing/dec", "/elvis/place/", "/elvis/catalogue/"),
         *("/elvis/sed/wavelength_um", "/elvis/sed/flux"),
         *("/elvis/scene/", "/elvis/motion/", "/elvis/image/data", "/elvis/image/shape", "/elvis/image/scale"),
         *("/elvis/ao/guide_star/x", "/elvis/ao/guide_star/y"),
