@@ -223,14 +223,14 @@ def _plane(
 
 
 def _white_light(hdu: Any, gain: float) -> Callable[[int, int], Float32]:
-    """Return the reader of rows of a cube's mean over wavelength; empty voxels do not count."""
+    """Return the reader of rows of a cube's mean over wavelength; voxels that are NaN do not count."""
 
     def rows(first: int, last: int) -> Float32:
         total = np.zeros((last - first, hdu.shape[2]))
         count = np.zeros_like(total)
         for start in range(0, hdu.shape[0], _PLANES):
             part = np.asarray(hdu.section[start : start + _PLANES, first:last], np.float64)
-            seen = np.isfinite(part) & (part != 0.0)
+            seen = np.isfinite(part)
             total += np.where(seen, part, 0.0).sum(axis=0)
             count += seen.sum(axis=0)
         return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan) * gain, np.float32)

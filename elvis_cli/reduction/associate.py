@@ -113,9 +113,10 @@ def associate(files: Sequence[RawFile]) -> list[FileSet]:
 
 
 def kind(file: RawFile) -> str:
-    """Return what a raw file is, by the words of its DPR TYPE, whose order differs from instrument to instrument.
+    """Return the kind of a raw file (object, flat, arc ...) by the words of its DPR TYPE, in any order.
 
-    HARPS's tungsten lamp is TUN (HARPS User Manual 2.1), X-shooter's flat LAMP,FLAT and METIS's WCUOFF no dark.
+    A tungsten lamp is TUN (HARPS User Manual 2.1), a continuum lamp behind slices RSRF (METIS), a flat also LAMP,FLAT.
+    WCUOFF is no dark.
     """
     words = file.type.split(",")
     known = {"STD": "standard", "OBJECT": "object", "STAR": "object"}
@@ -125,7 +126,7 @@ def kind(file: RawFile) -> str:
         return "linearity"
     if set(words) <= {"BIAS", "DARK", "SKY"}:
         return words[0].lower()
-    if "FLAT" in words or "TUN" in words:
+    if {"FLAT", "TUN", "RSRF"} & set(words):
         return "flat"
     return "arc" if "WAVE" in words else ""
 

@@ -36,7 +36,7 @@ CALIBRATIONS = ("dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_da
 
 
 def calibration_key(files: FileSet, name: str) -> tuple[Any, ...]:
-    """Return what tells the calibrations of one chip from others': its window and their files."""
+    """Return the key of one chip's calibrations: its name, its window and their files."""
     first = files.science[0]
     frames = tuple(tuple(one.name for one in getattr(files, kind)) for kind in CALIBRATIONS)
     return name, first.windows[first.chips.index(name)], frames

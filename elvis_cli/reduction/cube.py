@@ -63,6 +63,10 @@ class CubeProduct:
     sky_way: str
     pointing: tuple[float, float, float]
     """RA, Dec and position angle of the field's middle, deg."""
+    place: tuple[float, float]
+    """Of the brightest source along the cube's axes, arcsec."""
+    quality: tuple[float, float]
+    """FWHM of the brightest source and its error, arcsec."""
     response: Response | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -107,8 +111,9 @@ def reduce(files: FileSet, setup: Setup, standards_file: Any = None) -> CubeProd
         other = _make(files.standard, setup, notes, known, skies)[0]
         response = cube_spectrum.response(other, star, notes)
     return CubeProduct(
-        product_name(files), files, cube, solutions, way, _pointing(first), response, list(dict.fromkeys(notes))
-    )
+        product_name(files), files, cube, solutions, way, _pointing(first), cube_spectrum.brightest(cube),
+        cube_spectrum.image_quality(cube), response, list(dict.fromkeys(notes)),
+    )  # fmt: skip
 
 
 def _make(
@@ -145,7 +150,7 @@ def _make(
     dq = np.where(enough, 0, bad | np.uint32(NO_DATA)).astype(np.uint32)
     sums = sum(float((np.square(voxels.share(b, s, weight)) * v).sum()) for b, s, v in placed)
     correlation = math.sqrt(SAMPLE * sums / float(np.square(np.sqrt(square) / np.where(weight > 0, weight, 1.0)).sum()))
-    if all(len(group.files) < 3 for group in groups):
+    if any(len(group.files) < 3 for group in groups):
         notes.append("fewer than three exposures of a pointing: only cosmic rays of single pixels are found")
     way = "exposures" if files.sky else "slices"
     if way == "slices":
@@ -240,7 +245,7 @@ def _throughputs(chip: ChipCalibration) -> list[float]:
 
 
 def _size(strip: Strip) -> Floats:
-    """Return what (n, m) each pixel sees of the light: its length in wavelength by that along the slice, um arcsec."""
+    """Return the extent (n, m) of each pixel, in wavelength times along the slice: um arcsec."""
     return np.asarray(np.abs(np.gradient(strip.wave, axis=0)) * strip.scale)
 
 

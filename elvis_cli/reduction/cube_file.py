@@ -35,7 +35,7 @@ WITHIN = 1.0 - 2.0**-4
 
 
 def write_cube(product: CubeProduct, out: BinaryIO) -> None:
-    """Write the cube: SCI, ERR, DQ, each (wavelength, y, x)."""
+    """Write the cube: SCI, ERR, DQ, each (wavelength, y, x); SCI and ERR are NaN where DQ is not 0."""
     cards = _primary(product, sdp.CUBE)
     cards += [
         ("ASSON1", f"{product.name}_white.fits", "belongs to this file"),
@@ -58,8 +58,7 @@ def write_white(product: CubeProduct, out: BinaryIO) -> None:
 def _source(product: CubeProduct) -> fits.Table:
     """Return the table of the light within one FWHM of the brightest source."""
     cube = product.cube
-    x, y = cube_spectrum.brightest(cube)
-    radius = cube_spectrum.image_quality(cube)[0]
+    (x, y), radius = product.place, product.quality[0]
     one = cube_spectrum.spectrum(cube, cube_spectrum.circle(cube, x, y, radius))
     factor = np.where(one.bad, np.nan, scale(product))
     columns = {"WAVELENGTH": one.wave * 1e3, "FLUX": one.flux * factor, "ERR": one.err * factor}
@@ -82,7 +81,7 @@ def unit(product: CubeProduct) -> str:
 
 
 def scale(product: CubeProduct) -> Image:
-    """Return what each plane (n,) is multiplied by for the unit, NaN where the response is not known."""
+    """Return the factor (n,) of each plane from electron/s to the unit, NaN where the response is not known."""
     grid = product.cube.grid
     if product.response is None:
         return np.ones(grid.shape[0], np.float32)
@@ -101,21 +100,17 @@ def _remarks(product: CubeProduct) -> list[str]:
 def _hdus(product: CubeProduct) -> Iterator[fits.Image]:
     cube = product.cube
     factor = scale(product)
-    unknown = ~np.isfinite(factor)
-    factor = np.where(unknown, np.float32(0.0), factor)[:, None, None]
+    dq = cube.dq.copy()
+    dq[~np.isfinite(factor)] |= np.uint32(NO_DATA)
+    sci, err = (np.where(dq == 0, each * factor[:, None, None], np.float32(np.nan)) for each in (cube.sci, cube.err))
     wcs = list(cube.grid.cards(*product.pointing))
-    err = cube.err * factor
-    good = cube.dq == 0
+    good = dq == 0
     noise: list[Card] = [
         ("PIXNOISE", float(np.median(err[good])) if good.any() else 0.0, f"[{unit(product)}] noise of a voxel"),
         ("ESO QC CORRFAC", round(cube.correlation, 5), "noise of sums of many voxels over that of free ones"),
     ]
-    yield fits.Image(
-        "SCI", cube.sci * factor, [*hdu_cards("SCI", "ERR", "DQ"), ("BUNIT", unit(product), "signal"), *wcs, *noise]
-    )
+    yield fits.Image("SCI", sci, [*hdu_cards("SCI", "ERR", "DQ"), ("BUNIT", unit(product), "signal"), *wcs, *noise])
     yield fits.Image("ERR", err, [*hdu_cards("ERR", "SCI", "DQ"), ("BUNIT", unit(product), "of the signal"), *wcs])
-    dq = cube.dq.copy()
-    dq[unknown] |= np.uint32(NO_DATA)
     yield fits.Image("DQ", dq.astype(np.int32), [*hdu_cards("DQ", "SCI", "ERR"), *wcs, *flag_cards()])
 
 
@@ -125,7 +120,7 @@ def _primary(product: CubeProduct, category: str) -> list[Card]:
     first = files.science[0]
     wave = grid.wave * 1e3
     solutions = product.solutions
-    width, error = cube_spectrum.image_quality(product.cube)
+    width, error = product.quality
     cards: list[Card] = [
         *common_cards(files, category, product.pointing[:2], product.response is not None),
         ("FLUXERR", round(100 * product.response.error, 3) if product.response else -1.0, "[%] error of the flux"),

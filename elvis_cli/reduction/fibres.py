@@ -66,7 +66,7 @@ class FibreCalibration:
 
 
 def roles(file: RawFile, setup: Setup) -> list[str]:
-    """Return what each aperture sees: object, sky or off. DPR TYPE has a word for each where there are a few.
+    """Return the role of each aperture: object, sky or off. DPR TYPE has a word for each where there are a few.
 
     STAR,SKY,G2V of HARPS: fibre A, fibre B and the star's type (HARPS User Manual 2.1).
     """
@@ -232,7 +232,7 @@ def _without_sky(fibres: Sequence[Spectrum], seen: Sequence[str]) -> str:
     grid = np.sort(reference.wave)
 
     def scale(one: Spectrum) -> Floats:
-        """Return what turns flux into a density that all fibres have in common."""
+        """Return the flux (n,) for a density of 1, which all fibres have in common."""
         assert one.blaze is not None
         return one.width * np.maximum(one.blaze / one.width, 1e-6 * float(np.max(one.blaze / one.width)))
 

@@ -16,8 +16,11 @@ def reduce(request: Request, out: BinaryIO) -> tuple[str, ...]:
     ------
     RequestError
         The request is one of a calibration.
+    ResourceError
+        The instrument takes no frame that the reduction cannot do without.
     """
     (files, *_) = associate.associate(raw.open_all(list(render(documents(request)))))
+    associate.check(files)
     product, writers = products.make(files, products.Options(recipe.Options(), spectra.SpectrumOptions()))
     next(iter(writers.values()))(product, out)
     return tuple(product.notes)

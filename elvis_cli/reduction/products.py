@@ -1,4 +1,4 @@
-"""What is made of a set of raw files: images, spectra or a cube, and the files of each."""
+"""The product of a set of raw files, an image, spectra or a cube, and the writers of its files."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def write_targets(product: SpectrumProduct, out: BinaryIO) -> None:
 
 
 def writers(product: SpectrumProduct) -> dict[str, Callable[[SpectrumProduct, BinaryIO], None]]:
-    """Return what writes the files of a product, by the last part of their names."""
+    """Return the writers of a product's files, by the last part of their names."""
     made: dict[str, Callable[[SpectrumProduct, BinaryIO], None]]
     made = {"spectrum": write_spectrum, "orders": write_orders}
     return made | {"targets": write_targets} if len(product.targets) > 1 else made

@@ -162,6 +162,9 @@ def test_the_file_is_a_product_of_the_archive(product):
     with fits.open(io.BytesIO(out.getvalue())) as hdus:
         assert sdp.validate(hdus) == []
         assert [hdu.name for hdu in hdus[1:]] == ["SCI", "ERR", "DQ"]
+        empty = hdus["DQ"].data != 0
+        for name in ("SCI", "ERR"):
+            np.testing.assert_array_equal(np.isnan(hdus[name].data), empty)
         wcs = WCS(hdus["SCI"].header)
         x, y = product.cube.grid.x, product.cube.grid.y
         place = (-x[0] / product.cube.grid.step[2], -y[0] / product.cube.grid.step[1], 0)
@@ -183,3 +186,11 @@ def test_the_file_is_a_product_of_the_archive(product):
         assert (rows["FLUX"] / rows["ERR"])[seen] == pytest.approx((one.flux / one.err)[seen], rel=1e-4)
         density = 10 ** (-0.4 * 12) * 4.14e-10 * 1e-1  # K = 12 (Vega), erg/s/cm2/A: Cohen et al. 2003, K
         assert 0.1 * density < np.nanmedian(rows["FLUX"]) * 1e-20 < 1.3 * density
+
+
+@pytest.mark.parametrize(("mode", "words"), [("lms_scao", "RSRF"), ("lss_l_scao", "FLAT,LAMP")])
+def test_a_continuum_lamp_is_a_flat_by_any_name(mode, words):
+    made = registry.load("metis").example(mode)
+    made["elvis"] = {"calibration": "flat", "chips": [1], "window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}}
+    (file,) = raw.open_all([rendered(made)])
+    assert (file.type, associate.kind(file)) == (words, "flat")
