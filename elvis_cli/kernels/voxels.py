@@ -21,18 +21,22 @@ def deposit(
     total: NDArray[np.float32],
     weight: NDArray[np.float32],
     square: NDArray[np.float32],
+    shared: NDArray[np.float32],
     bad: NDArray[np.uint32],
 ) -> None:
     """Add pixels to a cube in place.
 
     The weight of a pixel in a voxel is the part of the voxel that it covers, times its ``exposure``. ``total`` gets
     the weighted values, ``weight`` the weights and ``square`` the variances by the squares of the weights, each
-    (wavelength, y, x). Pixels with flags add theirs to ``bad``, and nothing else.
+    (wavelength, y, x); ``shared`` the variances by the weight and by the sum of the pixel's weights in all voxels, so
+    that the sum of ``shared`` over ``weight`` squared is the variance of a sum of many voxels, whatever they share.
+    Pixels with flags add theirs to ``bad``, and nothing else.
     """
     nz, ny, nx = total.shape
     for p in range(value.size):
         z, y, x = boxes[p, 0], boxes[p, 1], boxes[p, 2]
         dz, dy, dx = boxes[p, 3], boxes[p, 4], boxes[p, 5]
+        whole = 8.0 * dz * dy * dx * exposure * variance[p]
         for k in range(max(int(np.floor(z - dz + 0.5)), 0), min(int(np.ceil(z + dz + 0.5)), nz)):
             a = min(z + dz, k + 0.5) - max(z - dz, k - 0.5)
             if a <= 0.0:
@@ -52,22 +56,4 @@ def deposit(
                     total[k, j, i] += w * value[p]
                     weight[k, j, i] += w
                     square[k, j, i] += w * w * variance[p]
-
-
-@njit(nogil=True, cache=True)
-def share(boxes: Boxes, exposure: float, weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much (n,) each pixel counts in the sum of all voxels: the sum of its weights over the voxels'."""
-    nz, ny, nx = weight.shape
-    out = np.zeros(len(boxes), np.float32)
-    for p in range(len(boxes)):
-        z, y, x = boxes[p, 0], boxes[p, 1], boxes[p, 2]
-        dz, dy, dx = boxes[p, 3], boxes[p, 4], boxes[p, 5]
-        for k in range(max(int(np.floor(z - dz + 0.5)), 0), min(int(np.ceil(z + dz + 0.5)), nz)):
-            a = min(z + dz, k + 0.5) - max(z - dz, k - 0.5)
-            for j in range(max(int(np.floor(y - dy + 0.5)), 0), min(int(np.ceil(y + dy + 0.5)), ny)):
-                b = min(y + dy, j + 0.5) - max(y - dy, j - 0.5)
-                for i in range(max(int(np.floor(x - dx + 0.5)), 0), min(int(np.ceil(x + dx + 0.5)), nx)):
-                    c = min(x + dx, i + 0.5) - max(x - dx, i - 0.5)
-                    if a > 0.0 and b > 0.0 and c > 0.0 and weight[k, j, i] > 0.0:
-                        out[p] += a * b * c * exposure / weight[k, j, i]
-    return out
+                    shared[k, j, i] += w * whole

@@ -12,9 +12,12 @@ from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.model.setup import Setup
 from elvis_cli.reduction import calibrate, flat_response, layout, master, wavelength
 from elvis_cli.reduction.associate import FileSet
-from elvis_cli.reduction.frame import Frame
+from elvis_cli.reduction.frame import DEAD, Frame
 from elvis_cli.reduction.layout import ChipLayout
 from elvis_cli.reduction.raw import RawFile
+
+DEAD_SIGMA = 5.0
+"""Times the flat's noise that the response of a dead pixel is off."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,7 +64,7 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
     known = [one.name for one in files.dark]
     solution, response, lamps = None, np.ones((1, 1), np.float32), []
     if files.flat:
-        flat = mean(files.flat, files.flat_dark, name, masters, strips, known)[0]
+        flat, noise = mean(files.flat, files.flat_dark, name, masters, strips, known)
         for strip in strips.strips:
             flat_response.find_aperture(strip, flat)
     if files.arc:
@@ -77,7 +80,19 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
             lamps.append(lamp)
             rows, own = np.broadcast_to(strip.row[:, None], strip.column.shape), strip.inside
             response[rows[own], strip.column[own]] = pixels[own]
+        flag_dead(masters, strips, response, noise / np.maximum(flat, 1e-30))
     return ChipCalibration(name, strips, masters, response, lamps, solution)
+
+
+def flag_dead(masters: master.Masters, strips: ChipLayout, response: Image, noise: Image) -> None:
+    """Flag pixels whose ``response`` (turned) is off by more than 20 % and 5 times its relative ``noise``, in place.
+
+    A dead pixel that is divided by its response has a hundred times the noise of its neighbours.
+    """
+    away = np.abs(response - 1.0)
+    dead = strips.turn((away > master.MAX_FLAT_DEVIATION) & (away > DEAD_SIGMA * noise))
+    flags = dead.astype(np.uint32) * np.uint32(DEAD)
+    masters.dq = flags if masters.dq is None else masters.dq | flags
 
 
 def mean(

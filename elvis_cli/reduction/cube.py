@@ -34,8 +34,6 @@ LEAST_COVERED = 0.2
 """Part of a voxel that good pixels must cover."""
 EMPTY = 30.0
 """Per cent of the spaxels of a slice that are taken as sky where no exposure of the sky is there."""
-SAMPLE = 17
-"""One pixel in so many is looked at for the noise of sums."""
 SAME_PLACE = 0.1
 """Pixels within which exposures are of one pointing."""
 
@@ -48,8 +46,13 @@ class Cube:
     sci: Image
     err: Image
     dq: Flags
-    correlation: float
-    """Noise of a sum of many voxels over that of independent ones."""
+    sum_err: Image
+    """Root of the part that each voxel adds to the variance of a sum of many: neighbours share noise."""
+
+    @property
+    def correlation(self) -> float:
+        """Noise of a sum of many voxels over that of independent ones."""
+        return math.sqrt(float(np.square(self.sum_err).sum()) / float(np.square(self.err).sum()))
 
 
 @dataclass(slots=True, eq=False)
@@ -132,30 +135,25 @@ def _make(
     grid = cube_grid.make(graph.apertures, [one for chip in chips for one in chip.layout.strips], [
         (group.x, group.y) for group in groups
     ])  # fmt: skip
-    total, weight, square = (np.zeros(grid.shape, np.float32) for _ in range(3))
+    total, weight, square, shared = (np.zeros(grid.shape, np.float32) for _ in range(4))
     bad = np.zeros(grid.shape, np.uint32)
-    placed = []
     for chip in chips:
         for boxes, pixels, flags in _placed(files, chip, groups, grid, skies):
             args = pixels.sci.astype(np.float32), pixels.var.astype(np.float32), flags
-            voxels.deposit(boxes, *args, pixels.seconds, total, weight, square, bad)
-            some = np.flatnonzero(flags == 0)[::SAMPLE]
-            placed.append((boxes[some], pixels.seconds, args[1][some]))
+            voxels.deposit(boxes, *args, pixels.seconds, total, weight, square, shared, bad)
     if not weight.any():
         raise ResourceError(f"{product_name(files)}: no good pixel of its frames sees the field")
     enough = weight > LEAST_COVERED * weight.max()
     safe = np.where(enough, weight, 1.0)
     sci = np.where(enough, total / safe, 0.0)
-    err = np.where(enough, np.sqrt(square) / safe, 0.0)
+    err, sum_err = (np.where(enough, np.sqrt(each) / safe, 0.0) for each in (square, shared))
     dq = np.where(enough, 0, bad | np.uint32(NO_DATA)).astype(np.uint32)
-    sums = sum(float((np.square(voxels.share(b, s, weight)) * v).sum()) for b, s, v in placed)
-    correlation = math.sqrt(SAMPLE * sums / float(np.square(np.sqrt(square) / np.where(weight > 0, weight, 1.0)).sum()))
     if any(len(group.files) < 3 for group in groups):
         notes.append("fewer than three exposures of a pointing: only cosmic rays of single pixels are found")
     way = "exposures" if files.sky else "slices"
     if way == "slices":
         notes.append("no exposures of the sky (DPR TYPE SKY): the faintest spaxels of the field are taken as sky")
-    return Cube(grid, sci, err, dq, correlation), [c.solution for c in chips if c.solution is not None], way
+    return Cube(grid, sci, err, dq, sum_err), [c.solution for c in chips if c.solution is not None], way
 
 
 def _pointing(file: RawFile) -> tuple[float, float, float]:

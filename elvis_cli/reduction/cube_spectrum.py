@@ -56,13 +56,13 @@ def spectrum(cube: Cube, weights: Floats) -> Spectrum:
     """
     use = weights > 0
     w = weights[use]
-    sci, err = cube.sci[:, use], cube.err[:, use]
+    sci, err = cube.sci[:, use], cube.sum_err[:, use]
     good = (cube.dq[:, use] & BAD) == 0
     planes = np.arange(cube.grid.shape[0])
     for n in np.flatnonzero(~good.all(axis=0) & good.any(axis=0)):
         sci[:, n] = np.interp(planes, planes[good[:, n]], sci[good[:, n], n])
     flux = sci @ w
-    errors = np.sqrt(np.square(err * good) @ np.square(w)) * cube.correlation
+    errors = np.sqrt(np.square(err * good) @ np.square(w))
     lost = (~good) @ w / w.sum()
     lost -= lost.min()  # what no plane has is the field's edge
     wave = cube.grid.wave

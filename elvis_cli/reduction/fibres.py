@@ -176,6 +176,7 @@ def _measure_profiles(chip: FibreCalibration, flat: Image, sigma: Image) -> None
     for part, each in zip(parts, common, strict=True):
         ratio[part] /= each
     chip.response = np.asarray(np.clip(ratio, 0.05, 20.0), np.float32)
+    chip_calibration.flag_dead(chip.masters, chip.layout, chip.response, sigma / np.maximum(flat, 1e-30))
 
 
 def _solved(

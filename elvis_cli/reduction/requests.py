@@ -243,7 +243,7 @@ def _calibrations(document: Document, ready: pipeline.PreparedExposure, clock: _
 def _offered(document: Document) -> bool:
     """Return whether an instrument takes such a frame, and its detector this time."""
     try:
-        pipeline.configure(parse.read(json.dumps(document)))
+        pipeline.prepare(parse.read(json.dumps(document)))
     except RequestError:
         return False
     return True
