@@ -19,6 +19,7 @@ from elvis_cli.errors import OutputError, UsageError
 from elvis_cli.instrument.request_options import RequestOptions
 
 RECIPES = ("elvis", "esorex")
+TELLURIC = ("none", "standard", "sky")
 KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
 
 
@@ -69,6 +70,13 @@ def reduce(
     barycentric: Annotated[
         bool, typer.Option("--barycentric", help="Wavelengths of spectra at rest with the Solar System's barycentre.")
     ] = False,
+    telluric: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(TELLURIC),
+            help="Take the air's lines out by the standard star or the model of the sky.",
+        ),
+    ] = "none",
     requests: Annotated[
         bool,
         typer.Option(
@@ -87,6 +95,7 @@ def reduce(
         raise UsageError("no files: elvis reduce raw/*.fits -o products/")
     _check_choice("--kernel", kernel, KERNELS)
     _check_choice("--recipes", recipes, RECIPES)
+    _check_choice("--telluric", telluric, TELLURIC)
     if outdir is None and not plan:
         raise UsageError("-o FOLDER is missing: where the products go")
     from elvis_cli.reduction import installed
@@ -105,7 +114,7 @@ def reduce(
         _run_esorex(sets, outdir, static or [])
         return
     image = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards, mosaic)
-    options = products.Options(image, spectra.SpectrumOptions(aperture, standards, barycentric))
+    options = products.Options(image, spectra.SpectrumOptions(aperture, standards, barycentric, telluric))
     if not allow_missing:
         for each in sets:
             associate.check(each)

@@ -80,11 +80,11 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
             lamps.append(lamp)
             rows, own = np.broadcast_to(strip.row[:, None], strip.column.shape), strip.inside
             response[rows[own], strip.column[own]] = pixels[own]
-        flag_dead(masters, strips, response, noise / np.maximum(flat, 1e-30))
+        flag_dead(masters, strips, response, noise / np.maximum(flat, np.float32(1e-30)))
     return ChipCalibration(name, strips, masters, response, lamps, solution)
 
 
-def flag_dead(masters: master.Masters, strips: ChipLayout, response: Image, noise: Image) -> None:
+def flag_dead(masters: master.Masters, strips: ChipLayout, response: Image, noise: Floats | Image) -> None:
     """Flag pixels whose ``response`` (turned) is off by more than 20 % and 5 times its relative ``noise``, in place.
 
     A dead pixel that is divided by its response has a hundred times the noise of its neighbours.

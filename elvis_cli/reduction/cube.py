@@ -20,7 +20,16 @@ from elvis_cli.focalplane import slit_plane
 from elvis_cli.focalplane.slit_plane import Drift
 from elvis_cli.kernels import voxels
 from elvis_cli.model.setup import Setup
-from elvis_cli.reduction import chip_calibration, cosmics, cube_grid, cube_spectrum, extract, flux_standard, wavelength
+from elvis_cli.reduction import (
+    chip_calibration,
+    cosmics,
+    cube_grid,
+    cube_spectrum,
+    extract,
+    flux_standard,
+    telluric,
+    wavelength,
+)
 from elvis_cli.reduction.associate import FileSet, product_name
 from elvis_cli.reduction.chip_calibration import ChipCalibration
 from elvis_cli.reduction.cube_grid import CubeGrid
@@ -95,8 +104,8 @@ def is_cube(setup: Setup) -> bool:
     return graph is not None and graph.kind == "ifu" and not graph.apertures[0].fibre
 
 
-def reduce(files: FileSet, setup: Setup, standards_file: Any = None) -> CubeProduct:
-    """Return the cube of a set; ``setup`` is that of its first raw file.
+def reduce(files: FileSet, setup: Setup, standards_file: Any = None, method: str = "none") -> CubeProduct:
+    """Return the cube of a set; ``setup`` is that of its first raw file, ``method`` how the air's lines are taken out.
 
     Raises
     ------
@@ -112,7 +121,7 @@ def reduce(files: FileSet, setup: Setup, standards_file: Any = None) -> CubeProd
     star = flux_standard.star_of(files, standards_file, notes)
     if star is not None and files.standard is not None:
         other = _make(files.standard, setup, notes, known, skies)[0]
-        response = cube_spectrum.response(other, star, notes)
+        response = cube_spectrum.response(other, star, notes, **telluric.correction(files, setup, method))
     return CubeProduct(
         product_name(files), files, cube, solutions, way, _pointing(first), cube_spectrum.brightest(cube),
         cube_spectrum.image_quality(cube), response, list(dict.fromkeys(notes)),

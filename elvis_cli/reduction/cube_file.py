@@ -85,8 +85,7 @@ def scale(product: CubeProduct) -> Image:
     grid = product.cube.grid
     if product.response is None:
         return np.ones(grid.shape[0], np.float32)
-    curve = product.response.curves[1, 1]
-    factor = np.interp(grid.wave, *curve, left=np.nan, right=np.nan) / grid.step[0]  # erg/s/cm2/um
+    factor = product.response.curve((1, 1), grid.wave) / grid.step[0]  # erg/s/cm2/um
     return np.asarray(factor * 1e-4 * 1e20, np.float32)
 
 

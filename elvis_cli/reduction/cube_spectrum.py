@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,11 +133,14 @@ def _significance(image: Image) -> float:
     return float(image.max()) / max(float(scatter), 1e-30)
 
 
-def response(cube: Cube, star: StandardStar, notes: list[str]) -> Response | None:
-    """Return the response by all light of a standard star in the field, None and a note if it cannot be seen."""
+def response(cube: Cube, star: StandardStar, notes: list[str], **telluric: Any) -> Response | None:
+    """Return the response by all light of a standard star in the field, None and a note if it cannot be seen.
+
+    ``telluric`` is what `flux_standard.measure` needs to take the air's lines out.
+    """
     one = spectrum(cube, np.ones(cube.grid.shape[1:]))
     one.bad |= one.flux < FAINT * np.median(one.flux[~one.bad])
-    made = flux_standard.measure([one], star)
+    made = flux_standard.measure([one], star, **telluric)
     if (1, 1) in made.curves:
         return made
     notes.append(f"the standard star {star.name} is not in its cube: fluxes are not calibrated")

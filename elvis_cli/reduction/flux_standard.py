@@ -14,6 +14,7 @@ from elvis_cli.base.constants import LIGHT, PLANCK
 from elvis_cli.reduction import zeropoint
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.extract import Spectrum
+from elvis_cli.reduction.telluric import OPAQUE, Air
 from elvis_cli.request import parse
 from elvis_cli.scene import spectrum, standards
 from elvis_cli.scene.standards import StandardStar
@@ -35,19 +36,36 @@ class Response:
     """Wavelengths (um, ascending) and the response."""
     lamps: dict[tuple[int, int], tuple[Floats, Floats]] = field(default_factory=dict)
     """Wavelengths and the flat's light, electron/s/um, of the star's fibre: that of another tells its response."""
+    noise: dict[tuple[int, int], tuple[Floats, Floats]] = field(default_factory=dict)
+    """Wavelengths and the relative noise of the star's pixels, where the response is theirs one by one."""
+    air: Air | None = None
+    """In front of the target, whose lines are taken out."""
 
     def at(self, one: Spectrum) -> Floats | None:
         """Return the response (n,) of a spectrum, NaN where it is not known, None of an order that is not in it."""
         key = one.order, one.aperture
-        curve = self.curves.get(key)
-        if curve is not None:
-            return np.interp(one.wave, *curve, left=np.nan, right=np.nan)
+        if key in self.curves:
+            return self.curve(key, one.wave)
         key = next((key for key in self.lamps if key[0] == one.order), key)
         if key not in self.curves or one.blaze is None:
             return None
         own = np.where(one.blaze > 0, one.blaze / one.width, np.nan)
         ratio = np.interp(one.wave, *self.lamps[key]) / own
-        return np.interp(one.wave, *self.curves[key], left=np.nan, right=np.nan) * ratio
+        return self.curve(key, one.wave) * ratio
+
+    def curve(self, key: tuple[int, int], wave: Floats) -> Floats:
+        """Return the response (n,) of an (order, aperture) at ``wave`` (um), NaN where it is not known."""
+        known = np.interp(wave, *self.curves[key], left=np.nan, right=np.nan)
+        if self.air is None:
+            return known
+        passed = self.air.transmission(key[1], wave)
+        return np.where(passed > OPAQUE, known / np.maximum(passed, OPAQUE), np.nan)
+
+    def noise_at(self, one: Spectrum) -> Floats | float:
+        """Return the relative noise (n,) that the star's pixels add to a spectrum; 0 of a smooth response."""
+        key = one.order, one.aperture
+        key = key if key in self.noise else next((key for key in self.noise if key[0] == one.order), key)
+        return np.interp(one.wave, *self.noise[key]) if key in self.noise else 0.0
 
 
 def star_of(files: FileSet, path: Any, notes: list[str]) -> StandardStar | None:
@@ -86,27 +104,46 @@ def flux_density(star: StandardStar, wave: Floats) -> Floats:
     return np.asarray(photons * 1e-4 * PLANCK * LIGHT * 1e7 / (wave * 1e-6))
 
 
-def measure(spectra: Sequence[Spectrum], star: StandardStar, *, fibres: bool = False) -> Response:
-    """Return the response from the spectra of a standard star; that of one of ``fibres`` tells those of all."""
+def measure(
+    spectra: Sequence[Spectrum],
+    star: StandardStar,
+    *,
+    fibres: bool = False,
+    air: tuple[Air, Air] | None = None,
+    power: float | None = None,
+) -> Response:
+    """Return the response from the spectra of a standard star; that of one of ``fibres`` tells those of all.
+
+    It is smooth, so that the lines of the air stay in the spectra, unless they are taken out: by the model of the
+    ``air`` in front of star and target, or with the star's own, to the ``power`` of the ratio of the airmasses.
+    """
     from scipy.ndimage import median_filter
 
-    curves: dict[tuple[int, int], list[tuple[Floats, Floats]]] = {}
+    curves: dict[tuple[int, int], list[tuple[Floats, Floats, Floats]]] = {}
     lamps: dict[tuple[int, int], tuple[Floats, Floats]] = {}
     for one in spectra:
         order = np.argsort(one.wave, kind="stable")
         wave, counts = one.wave[order], (one.flux / one.width)[order]
-        ratio = np.divide(one.flux, one.err, out=np.zeros_like(one.flux), where=one.err > 0)[order]
-        good = ~one.bad[order] & (counts > 0) & (median_filter(ratio, SMOOTH, mode="nearest") > SEEN)
+        signal = np.divide(one.flux, one.err, out=np.zeros_like(one.flux), where=one.err > 0)[order]
+        good = ~one.bad[order] & (counts > 0) & (median_filter(signal, SMOOTH, mode="nearest") > SEEN)
+        passed = np.ones_like(wave)
+        if air is not None:
+            passed = air[0].transmission(one.aperture, wave)
+            good &= passed > OPAQUE
         if good.sum() < SMOOTH:
             continue
-        ratio = flux_density(star, wave)[good] / counts[good]
+        ratio = flux_density(star, wave)[good] / counts[good] * passed[good]
         smooth = median_filter(ratio, SMOOTH, mode="nearest")
+        if power is not None:
+            smooth = smooth * (ratio / smooth) ** power
         if fibres and one.blaze is not None:
             lamps[one.order, one.aperture] = wave, (one.blaze / one.width)[order]
-        curves.setdefault((one.order, one.aperture), []).append((wave[good], smooth))
-    joined = {}
+        curves.setdefault((one.order, one.aperture), []).append((wave[good], smooth, 1.0 / signal[good]))
+    joined, noise = {}, {}
     for key, parts in curves.items():
-        wave, ratio = (np.concatenate(column) for column in zip(*parts, strict=True))
+        wave, ratio, error = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.argsort(wave, kind="stable")
         joined[key] = wave[order], ratio[order]
-    return Response(star.name, star.error * np.log(10) / 2.5, joined, lamps)
+        if power is not None:
+            noise[key] = wave[order], error[order]
+    return Response(star.name, star.error * np.log(10) / 2.5, joined, lamps, noise, None if air is None else air[1])

@@ -34,9 +34,16 @@ class Merged:
     """0 good; 1 bad pixels under the profile; 2 no data."""
 
 
-def merge(spectra: Sequence[Spectrum], responses: Sequence[Floats | None]) -> Merged:
-    """Return the spectra of one object as one; ``responses`` turn electron/s/um into flux, None leaves an order out."""
-    parts = [_density(one, factor) for one, factor in zip(spectra, responses, strict=True) if factor is not None]
+def merge(
+    spectra: Sequence[Spectrum], responses: Sequence[Floats | None], noise: Sequence[Floats | float] | None = None
+) -> Merged:
+    """Return the spectra of one object as one; ``responses`` turn electron/s/um into flux, None leaves an order out.
+
+    ``noise`` is the relative noise of the responses.
+    """
+    more = [0.0] * len(spectra) if noise is None else noise
+    triples = zip(spectra, responses, more, strict=True)
+    parts = [_density(one, factor, each) for one, factor, each in triples if factor is not None]
     if len(parts) == 1:
         return parts[0]
     step = min(float(np.median(np.diff(np.log(part.wave)))) for part in parts)
@@ -61,7 +68,7 @@ def merge(spectra: Sequence[Spectrum], responses: Sequence[Floats | None]) -> Me
     )
 
 
-def _density(one: Spectrum, factor: Floats) -> Merged:
+def _density(one: Spectrum, factor: Floats, noise: Floats | float) -> Merged:
     """Return a spectrum as flux density, ascending, without ends that have no light."""
     order = np.argsort(one.wave, kind="stable")
     scale = factor / one.width
@@ -70,8 +77,9 @@ def _density(one: Spectrum, factor: Floats) -> Merged:
     quality[unknown], scale = 2, np.where(unknown, 0.0, scale)
     if one.blaze is not None:
         quality = np.where(one.blaze < FAINT * one.blaze.max(), 2, quality)
-    err = np.abs(one.err * scale)
-    snr = np.divide(one.flux, one.err, out=np.zeros_like(one.flux), where=one.err > 0)
+    counts_err = np.where(one.err > 0, np.hypot(one.err, one.flux * noise), 0.0)
+    err = np.abs(counts_err * scale)
+    snr = np.divide(one.flux, counts_err, out=np.zeros_like(one.flux), where=counts_err > 0)
     columns = (one.wave, one.flux * scale, err, one.sky * scale, snr, quality)
     arrays = [np.asarray(column)[order] for column in columns]
     lit = np.flatnonzero(arrays[-1] != 2)

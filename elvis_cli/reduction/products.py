@@ -28,6 +28,6 @@ def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
         return recipe.reduce(files, options.image), product_file.WRITERS
     setup = layout.configure(first, "arc" if files.arc else None)
     if cube.is_cube(setup):
-        return cube.reduce(files, setup, options.spectrum.standards), cube_file.WRITERS
+        return cube.reduce(files, setup, options.spectrum.standards, options.spectrum.telluric), cube_file.WRITERS
     spectrum = spectra.reduce(files, options.spectrum)
     return spectrum, spectrum_file.writers(spectrum)

@@ -5,6 +5,7 @@ Reads headers and pixels; the request that travels in a raw file is never opened
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from elvis_cli.reduction import (
     flux_standard,
     layout,
     merge,
+    telluric,
     wavelength,
 )
 from elvis_cli.reduction.associate import FileSet, product_name
@@ -54,6 +56,8 @@ class SpectrumOptions:
     standards: Any = None
     barycentric: bool = False
     """Wavelengths in the rest frame of the Solar System's barycentre."""
+    telluric: str = "none"
+    """How the air's lines are taken out: none, standard or sky."""
 
 
 @dataclass(slots=True, eq=False)
@@ -110,7 +114,9 @@ def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
     spectra, solutions, widths, width, ways = _all_chips(files, options, notes, known)
     if not spectra:
         raise ResourceError(f"{product_name(files)}: no object stands out on its spectra")
-    response = _response(files, options, notes, known)
+    response = _response(files, options, notes, known, _width(widths))
+    if response is None and options.telluric != "none":
+        notes.append(f"--telluric {options.telluric}: not corrected, there is no standard star")
     if response and all(response.at(one) is None for one in spectra):
         notes.append("the standard star has none of the orders: fluxes are not calibrated")
         response = None
@@ -119,7 +125,7 @@ def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
         own = [one for one in spectra if one.aperture == aperture]
         factors = [response.at(one) for one in own] if response else merge.blaze_factors(own)
         if any(factor is not None for factor in factors):
-            targets[aperture] = merge.merge(own, factors)
+            targets[aperture] = merge.merge(own, factors, [response.noise_at(one) for one in own] if response else None)
     seconds = sum(one.dit * one.ndit for one in files.science)
     velocity = _to_barycentre(files.science, [*spectra, *targets.values()]) if options.barycentric else None
     brightest = max(targets, key=lambda aperture: sum(one.signal for one in spectra if one.aperture == aperture))
@@ -202,13 +208,16 @@ def _all_fibres(
 
 
 def _response(
-    files: FileSet, options: SpectrumOptions, notes: list[str], known: dict[Any, ChipCalibration]
+    files: FileSet, options: SpectrumOptions, notes: list[str], known: dict[Any, ChipCalibration], fwhm: float
 ) -> Response | None:
-    """Return the response that the standard star of a set gives, None and a note without one."""
+    """Return the response that the standard star of a set gives, None and a note without one.
+
+    ``fwhm`` (arcsec) is that of the target.
+    """
     star = flux_standard.star_of(files, options.standards, notes)
     if star is None or files.standard is None:
         return None
-    spectra = _all_chips(files.standard, replace(options, aperture=None), notes, known)[0]
+    spectra, _, widths, *_ = _all_chips(files.standard, replace(options, aperture=None), notes, known)
     if not spectra:
         notes.append(f"the standard star {star.name} is not on its spectra: fluxes are not calibrated")
         return None
@@ -218,7 +227,13 @@ def _response(
     if of_fibres:
         signal = {one.aperture: one.signal for one in spectra}
         spectra = [one for one in spectra if one.aperture == max(signal, key=lambda aperture: signal[aperture])]
-    return flux_standard.measure(spectra, star, fibres=of_fibres)
+    lines = telluric.correction(files, setup, options.telluric, (_width(widths), fwhm))
+    return flux_standard.measure(spectra, star, fibres=of_fibres, **lines)
+
+
+def _width(widths: Sequence[float]) -> float:
+    """Return the FWHM of an object, infinite of fibres, which tell none."""
+    return float(np.median(widths)) if widths else math.inf
 
 
 def _brightest(spectra: list[Spectrum]) -> list[Spectrum]:

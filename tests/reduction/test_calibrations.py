@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from elvis_cli.reduction import zeropoint
-from elvis_cli.reduction.master import _before_saturation
+from elvis_cli.reduction import chip_calibration, zeropoint
+from elvis_cli.reduction.frame import DEAD
+from elvis_cli.reduction.layout import ChipLayout
+from elvis_cli.reduction.master import Masters, Readout, _before_saturation
 from elvis_cli.scene import standards
 from tests.conftest import changed, run
 
@@ -57,3 +59,14 @@ def test_a_ramp_that_is_saturated_from_the_start_tells_nothing():
     t = np.array([10.0, 30, 50, 80, 100])
     times, _ = _before_saturation(t, np.full(5, 64320.0), np.full(5, 4e-5))
     assert times.size == 0
+
+
+def test_dead_pixels_of_spectra_are_flagged():
+    """By their response; what is within the flat's noise is not, in frames that are turned."""
+    response, noise = np.ones((40, 30), np.float32), np.full((40, 30), 0.01, np.float32)
+    response[5, 7], response[6, 7], response[7, 7] = 0.05, 0.7, 0.7
+    noise[7, 7] = 0.1
+    masters = Masters(Readout(1.0, 1.0, 0.0))
+    chip_calibration.flag_dead(masters, ChipLayout([], transposed=True), response, noise)
+    assert masters.dq.shape == (30, 40)
+    assert np.argwhere(masters.dq == DEAD).tolist() == [[7, 5], [7, 6]]
