@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.detector import chain, steps
 from elvis_cli.errors import RequestError, ResourceError
-from elvis_cli.focalplane import imager
+from elvis_cli.focalplane import behind_mask, imager
 from elvis_cli.focalplane.renderer import PARTS, Renderer
 from elvis_cli.instrument import registry
 from elvis_cli.light import calibration
@@ -112,7 +112,8 @@ def _prepare(request: Request) -> PreparedExposure:
         setup = replace(setup, exposure=replace(setup.exposure, count=ready.prediction.count))
         ready = replace(ready, setup=setup)
         # what moves leaves a trail over all the integrations that were found; a later exposure begins after them
-        if ready.renderer.scene.moving or request.elvis.exposure > 1:
+        moves = ready.renderer.scene.moving or setup.optics.coronagraph is not None
+        if moves or request.elvis.exposure > 1:
             ready = replace(ready, renderer=_renderer(request, replace(light, setup=setup)))
     geometry = pointing.observe(request.elvis, setup)
     # a calibration unit shines below the sky and the scene, whose notes do not matter then
@@ -154,7 +155,7 @@ def _predicted(request: Request, setup: Setup, lit: Request, light: Illumination
         spectra = spectroscopy.predict(spectrometer, request.target, line)
         tables = partial(order_tables.tables, series, light, spectra)
         return PreparedExposure(request, setup, spectrometer, spectra, series, tables, (*notes, *spectra.notes))
-    camera = imager.prepare(light, compose(request, light))
+    camera = _imager(request, light)
     if isinstance(setup.psf, CubePsf):
         from elvis_cli.optics import user_psf
 
@@ -174,8 +175,21 @@ def _no_tables(_: Rates) -> Iterator[fits.Table | fits.Image]:
 def _renderer(request: Request, light: Illumination) -> Renderer:
     """Return the renderer of a mode: an Imager, or a Spectrometer where the Setup has a spectrograph."""
     if light.setup.spectrograph is None:
-        return imager.prepare(light, compose(request, light))
+        return _imager(request, light)
     return _spectrometer(request, light, light.setup.spectrograph)
+
+
+def _imager(request: Request, light: Illumination) -> imager.Imager:
+    """Return the renderer of an image."""
+    scene = compose(request, light)
+    if light.setup.optics.coronagraph is None:
+        return imager.prepare(light, scene)
+    geometry = pointing.observe(request.elvis, light.setup)
+    turn = (geometry.parallactic_end - geometry.parallactic + 180.0) % 360.0 - 180.0
+    middle = (light.setup.exposure.number - 0.5) * light.setup.exposure.duration
+    expected = request.elvis.product == "expected"
+    state = behind_mask.ExposureState(request.elvis.seed, request.elvis.exposure, middle, turn, expected)
+    return imager.prepare_behind_mask(light, scene, state)
 
 
 def _spectrometer(request: Request, light: Illumination, spectrograph: Spectrograph) -> Spectrometer:

@@ -18,6 +18,7 @@ TOPICS = (
     "calibrations",
     "detector",
     "ao",
+    "coronagraphs",
     "sky",
     "observing",
     "batch",

@@ -9,7 +9,8 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats, Image, pieces
 from elvis_cli.base.overlap import aperture_sum
-from elvis_cli.focalplane import convolution, many_galaxies, many_stars
+from elvis_cli.focalplane import behind_mask, convolution, many_galaxies, many_stars
+from elvis_cli.focalplane.behind_mask import BehindMask, ExposureState
 from elvis_cli.focalplane.convolution import add_star
 from elvis_cli.focalplane.geometry import field_to_pixel, rotation
 from elvis_cli.focalplane.renderer import PARTS
@@ -25,6 +26,8 @@ from elvis_cli.scene.image_template import on_pixels
 
 MAX_STARS_DRAWN_SINGLY = 8
 """Up to this many stars, each is drawn with its own PSF over the whole frame."""
+MAX_STARS_BEHIND_MASK = 64
+"""Up to so many points off the axis of a coronagraph are drawn singly: a few companions along their arcs."""
 MAX_STARS_WITH_SPLIT_PSF = 50_000
 """Up to so many stars with the same PSF are drawn one by one."""
 
@@ -39,12 +42,19 @@ class Imager:
     """At the target, or at each of a few stars."""
     zones: many_stars.PsfGrid | many_stars.SplitPsf | None
     """PSFs over the field, or one of them for all, for many stars."""
+    mask: BehindMask | None = None
+    """What is imaged behind a coronagraph; the scene is then what is off the mask."""
     notes: tuple[str, ...] = ()
 
     @property
     def setup(self) -> Setup:
         """The Setup as the light meets it."""
         return self.light.setup
+
+    @property
+    def _drawn(self) -> Psf:
+        """Return the PSF of what is drawn singly."""
+        return self.psf if self.mask is None else self.mask.field
 
     def wavelengths(self, chip: Chip, window: Window) -> None:
         """An image has no wavelengths."""
@@ -55,6 +65,7 @@ class Imager:
         ``parts`` of the light are drawn; an infinite target counts as a galaxy, warm optics are thermal.
         """
         setup, scene = self.setup, self.scene
+        psf = self._drawn
         image = np.full((window.ny, window.nx), self._level(parts), np.float32)
         x, y = np.empty(scene.x.size), np.empty(scene.x.size)
         for part in pieces(scene.x.size):
@@ -66,12 +77,14 @@ class Imager:
             self.zones.draw(image, chip, x, y, scene)
         else:
             for n, rate in enumerate(scene.rate):
-                add_star(image, float(x[n]), float(y[n]), float(rate), self.psf, chip, n)
+                add_star(image, float(x[n]), float(y[n]), float(rate), psf, chip, n if self.mask is None else 0)
+        if "stars" in parts and self.mask is not None:
+            self.mask.draw(image, setup, chip, window)
         for source in scene.extended if "galaxies" in parts else ():
             sx, sy = field_to_pixel(setup, chip, source.shape.x, source.shape.y)
-            add_extended(image, sx - window.x0, sy - window.y0, source, setup, self.psf, chip)
+            add_extended(image, sx - window.x0, sy - window.y0, source, setup, psf, chip)
         for shapes, rates in scene.galaxies if "galaxies" in parts else ():
-            many_galaxies.draw(image, many_galaxies.on_chip(shapes, rates, setup, chip, window), self.psf, chip)
+            many_galaxies.draw(image, many_galaxies.on_chip(shapes, rates, setup, chip, window), psf, chip)
         return image
 
     def _level(self, parts: frozenset[str]) -> float:
@@ -98,8 +111,9 @@ class Imager:
 
     def brightest(self) -> float:
         """Return the electrons/s of the brightest source in its best pixel: off centre behind a phase plate."""
-        peak = float(self.psf.fine[0].max())
-        stars = float(self.scene.rate.max(initial=0.0)) * peak
+        stars = float(self.scene.rate.max(initial=0.0)) * float(self._drawn.fine[0].max())
+        if self.mask is not None and self.mask.star is not None:
+            stars = max(stars, float(self.mask.rate.max(initial=0.0)) * float(self.mask.star.fine[0].max()))
         if len(self.scene.extended) == 1:
             stars = max(stars, self.scene.extended[0].rate * float(self._target(16).max()))
         return max(stars, self.scene.surface * self.setup.optics.pixel_scale**2)
@@ -109,8 +123,21 @@ class Imager:
         image = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
         chip = replace(self.setup.detector.chips[0], rotation=0.0)
         source = replace(self.scene.extended[0], rate=1.0)
-        add_extended(image, half, half, source, self.setup, self.psf, chip)
+        add_extended(image, half, half, source, self.setup, self._drawn, chip)
         return image
+
+
+def prepare_behind_mask(light: Illumination, scene: Scene, state: ExposureState) -> Imager:
+    """Return the Imager of an observation with a coronagraph.
+
+    Raises
+    ------
+    RequestError
+        The user gives a point-spread function.
+    """
+    off, mask = behind_mask.prepare(light, scene, state)
+    zones = many_stars.cores(mask.field) if off.x.size > MAX_STARS_BEHIND_MASK else None
+    return Imager(off, light, mask.target, zones, mask=mask)
 
 
 def prepare(

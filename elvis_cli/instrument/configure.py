@@ -12,7 +12,7 @@ import numpy as np
 
 from elvis_cli.base.curve import Curve
 from elvis_cli.errors import RequestError, ResourceError, choice_error
-from elvis_cli.instrument import conditions, fibres, filters, optical_models, readout
+from elvis_cli.instrument import conditions, coronagraphs, fibres, filters, optical_models, readout
 from elvis_cli.instrument import mask as masks
 from elvis_cli.instrument.filters import Filter
 from elvis_cli.instrument.sourced_table import SourcedTable
@@ -58,7 +58,9 @@ def build(
     dit = integration_time(timing, facts.part("detectors", facts.text("detector")), request)
     detector = make_detector(facts.part("detectors", facts.text("detector")), binning, row_binning, dit)
     in_beam = [filters.load(facts, name, options) for name in facts.tree["filters_in_beam"]]
-    surfaces = make_surfaces(facts, shared["telescope"], in_beam)
+    telescope = make_telescope(shared["telescope"])
+    coronagraph, stops = coronagraphs.make(facts, telescope)
+    surfaces = (*make_surfaces(facts, shared["telescope"], in_beam), *stops)
     band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
     scale = facts.number("pixel_scale", "arcsec")
     spectrograph, unreached = make_spectrograph(
@@ -84,7 +86,6 @@ def build(
     turbulence = conditions.NONE
     if air:
         turbulence = conditions.turbulence(shared["turbulence"], profile, category, seeing, request)
-    telescope = make_telescope(shared["telescope"])
     detector_table = facts.part("detectors", facts.text("detector"))
     detector = readout.completed(detector, shared.get("family"), window, request.elvis)
     detector = readout.sampled(detector, detector_table, dit, window, request.elvis)
@@ -115,6 +116,7 @@ def build(
             pixel_scale=scale * binning,
             plate_scale=scale * binning / detector.pixel_mm,
             pupil_mask=mask,
+            coronagraph=coronagraph,
             axis=axis,
             distortion=optical_models.distortion(request.elvis.models, design_distortion),
             design_distortion=design_distortion,

@@ -151,7 +151,7 @@ def _with(light: Illumination, budget: PhotonBudget) -> Illumination:
 def _behind_telescope(request: Request, setup: Setup, calibration: Calibration) -> tuple[Request, Setup]:
     """Return request and Setup without atmosphere and telescope, for light from the calibration unit; else unchanged.
 
-    Pinholes are seen by a perfect pupil of the telescope's shape.
+    Pinholes are seen by a perfect pupil of the telescope's shape, beside the mask of a coronagraph.
     """
     if calibration.light not in (*UNIT, "none"):
         return request, setup
@@ -160,7 +160,7 @@ def _behind_telescope(request: Request, setup: Setup, calibration: Calibration) 
     request = replace(request, sky=SkyConditions(airmass=1.0), elvis=replace(request.elvis, sky="local"))
     return request, replace(
         setup,
-        optics=replace(setup.optics, surfaces=behind),
+        optics=replace(setup.optics, surfaces=behind, coronagraph=None),
         atmosphere=replace(setup.atmosphere, site=site, airmass=1.0),
         psf=setup.psf if isinstance(setup.psf, DiffractionPsf) else DiffractionPsf(),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from elvis_cli.model.atmosphere import Atmosphere
 from elvis_cli.model.calibration import Calibration
+from elvis_cli.model.coronagraph import Coronagraph
 from elvis_cli.model.detector import Detector
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.exposure import Exposure
@@ -34,6 +35,8 @@ class Optics:
     plate_scale: float
     """arcsec per mm in the focal plane."""
     pupil_mask: PupilMask | None = None
+    coronagraph: Coronagraph | None = None
+    """Its mask is centred on the telescope's axis, and its pupil stands still on the detector."""
     axis: tuple[float, float] = (0.0, 0.0)
     """Field coordinates (arcsec) of the telescope's axis: centre of the distortion, reference point of the WCS."""
     distortion: float = 0.0

@@ -14,7 +14,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.model.atmosphere import Atmosphere
 from elvis_cli.model.psf_model import AoPsf, CubePsf, DiffractionPsf, GaussianPsf, PsfModel, SeeingPsf
 from elvis_cli.model.setup import Optics
-from elvis_cli.optics import gaussian_psf, otf, pupil
+from elvis_cli.optics import gaussian_psf, occulted_star, otf, pupil
 from elvis_cli.optics.ao.corrected import Corrected
 from elvis_cli.optics.ao.wavefront import seeing_limited, uniform_motion
 from elvis_cli.optics.psf_types import Psf
@@ -47,7 +47,7 @@ def build(
 
             return user_psf.build(psf.cube, optics, extent, wave, weight, positions)
         case SeeingPsf() | AoPsf() | DiffractionPsf():
-            parts = psf, optics.telescope, optics.pupil_mask, optics.pixel_scale, atmosphere
+            parts = psf, optics.telescope, optics.pupil_mask, optics.coronagraph, optics.pixel_scale, atmosphere
             key = hashlib.sha256(pickle.dumps((parts, extent, wave, weight, positions))).digest()
             if (result := RECENT.find(key)) is None:
                 result = _from_otf(psf, optics, atmosphere, extent, wave, weight, positions)
@@ -97,7 +97,10 @@ def _from_otf(
     positions: Floats,
 ) -> Psf:
     """Return the PSF of a wavefront behind the pupil, as `build` does."""
-    aperture = pupil.transfer(optics.telescope, optics.pupil_mask)
+    if optics.coronagraph is None:
+        aperture = pupil.transfer(optics.telescope, optics.pupil_mask)
+    else:
+        aperture = occulted_star.aperture(optics.telescope, optics.coronagraph)
     seeing = None
     match psf:
         case SeeingPsf():

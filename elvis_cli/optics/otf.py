@@ -155,12 +155,12 @@ class _Maker:
             cut = slice(len(rho)), slice(len(rho))
             even, odd = wavefront.structure(rho)
             if odd is None:
-                even = np.float32(weight) * np.exp(np.float32(scale) * even)
+                even = np.float32(weight) * wavefront.factor(scale, even)
                 plus[cut] += right * even
                 minus[cut] += left * even
             else:
-                plus[cut] += np.float32(weight) * right * np.exp(np.float32(scale) * (even + odd))
-                minus[cut] += np.float32(weight) * left * np.exp(np.float32(scale) * (even - odd))
+                plus[cut] += np.float32(weight) * right * wavefront.factor(scale, even + odd)
+                minus[cut] += np.float32(weight) * left * wavefront.factor(scale, even - odd)
         motion = _motion(wavefront, self.df, size)
         return plus * motion * motion[:, None], minus * motion * motion[:, None]
 
@@ -172,7 +172,7 @@ class _Maker:
         for scale, weight, rho, telescope in zip(
             self.scale, self.weight, self.shifts_coarse, self.telescope_coarse, strict=True
         ):
-            otf[: len(rho), : len(rho)] += weight * telescope * np.exp(np.float32(scale) * wavefront.even(rho))
+            otf[: len(rho), : len(rho)] += weight * telescope * wavefront.factor(scale, wavefront.even(rho))
         k = np.arange(size)
         # falls smoothly to 1e-6 where the grid ends: rings of the core would show in the wings
         otf *= np.exp(-14.0 * (np.hypot(k, k[:, None]) / (grid.nc / 2)) ** 4)

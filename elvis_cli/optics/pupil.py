@@ -94,21 +94,24 @@ def transfer(telescope: Telescope, mask: PupilMask | None = None) -> Pupil:
     grows with the wavelength, as the OTF is a function of the shift in the pupil.
     """
     shape, step = raster(telescope, mask)
-    plain = _correlate(shape)
-    middle = SIZE // 2
-    rays = np.array(
-        [[plain[middle, middle + n], plain[middle + n, middle + n], plain[middle + n, middle]] for n in (1, 3)]
-    )
-    fall = (rays[0] - rays[1]) / (2.0 * step)  # within the width of an arm, past the rounding by the samples
-    slope = (fall[0] + fall[2]) / 4.0 + fall[1] / math.sqrt(8.0)
+    plain = correlate(shape)
+    slope = initial_slope(plain, step)
     otf = plain
     if mask is not None and mask.sines:
-        bent = _correlate(shape * np.exp(1j * phase(mask, extent(telescope), step)))
+        bent = correlate(shape * np.exp(1j * phase(mask, extent(telescope), step)))
         otf = (mask.leak * plain + (1.0 - mask.leak) * bent).astype(np.float32)
-    return Pupil(extent(telescope), step, otf, float(slope))
+    return Pupil(extent(telescope), step, otf, slope)
 
 
-def _correlate(field: NDArray[np.floating[Any] | np.complexfloating[Any]]) -> NDArray[np.float32]:
+def initial_slope(otf: NDArray[np.float32], step: float) -> float:
+    """Return -d OTF / d shift at the origin, averaged over directions, 1/m."""
+    middle = SIZE // 2
+    rays = np.array([[otf[middle, middle + n], otf[middle + n, middle + n], otf[middle + n, middle]] for n in (1, 3)])
+    fall = (rays[0] - rays[1]) / (2.0 * step)  # within the width of an arm, past the rounding by the samples
+    return float((fall[0] + fall[2]) / 4.0 + fall[1] / math.sqrt(8.0))
+
+
+def correlate(field: NDArray[np.floating[Any] | np.complexfloating[Any]]) -> NDArray[np.float32]:
     """Return the real part of the autocorrelation (SIZE, SIZE) of a field in the pupil, 1 at the origin."""
     # the raster is the pupil averaged over each sample: undo it, or the wings fade
     blur = np.sinc(np.fft.fftfreq(SIZE))[:, None]

@@ -32,6 +32,16 @@ class Wavefront:
     """All that is left of the wavefront error, nm2."""
     jitter: float = 0.0
     """Image motion on top of it, arcsec rms per axis."""
+    halo: bool = False
+    """Whether only the light that it scatters out of the coherent image is meant."""
+
+    def factor(self, scale: float, structure: Real) -> Real:
+        """Return the factor on the OTF of a pupil, exp(-D/2); of the halo alone that less its limit exp(-variance).
+
+        ``scale`` is the exponent over D, ``structure``, in nm2.
+        """
+        result = np.exp(np.float32(scale) * structure)
+        return np.asarray(result - np.float32(math.exp(2.0 * scale * self.variance)) if self.halo else result)
 
     def structure(self, rho: Floats) -> tuple[Real, Real | None]:
         """Return the parts e, o of D(rho[i], rho[j]) = e + o and D(rho[i], -rho[j]) = e - o, as (j, i) arrays, nm2.

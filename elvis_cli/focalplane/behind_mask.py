@@ -1,0 +1,201 @@
+"""The scene behind a coronagraph: the star on the mask, everything else dimmed by it, and the turn of the field.
+
+The pupil stands still on the detector (pupil tracking), so the sky turns with the parallactic angle: within one
+exposure what is off the axis moves along an arc, which is drawn in steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.random_streams import generator
+from elvis_cli.errors import RequestError
+from elvis_cli.focalplane.convolution import add_star
+from elvis_cli.focalplane.geometry import field_to_pixel
+from elvis_cli.light.compose import Extended, Scene
+from elvis_cli.light.illumination import Illumination
+from elvis_cli.model.detector import Chip
+from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.psf_model import AoPsf
+from elvis_cli.model.setup import Setup
+from elvis_cli.optics import make_psf, occulted_star
+from elvis_cli.optics.coronagraph import Transmission
+from elvis_cli.optics.psf_types import Psf
+from elvis_cli.scene.component import Picture
+
+Flags = NDArray[np.bool_]
+
+ON_AXIS = 0.1
+"""Distance from the axis, lambda / D, up to which a star is on the mask."""
+ARC_STEP = 0.25
+"""Pixels between the points of an arc."""
+MAX_STEPS = 32
+"""Points of an arc at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureState:
+    """What the speckles and the turn of the field in one exposure depend on."""
+
+    seed: int
+    number: int
+    elapsed: float
+    """From the start of the series to the middle of the exposure, s."""
+    turn: float
+    """Of the detector's position angle from start to end, deg: the sky turns the other way on the detector."""
+    mean: bool = False
+    """Whether the mean of all realisations is drawn in place of this exposure's speckles."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BehindMask:
+    """The star on the mask and how everything else is imaged."""
+
+    field: Psf
+    """Of a point far from the mask."""
+    target: Psf
+    """Of the target: what is left of it."""
+    star: Psf | None
+    """Of the star on the mask in this exposure."""
+    x: Floats
+    y: Floats
+    """arcsec (n,) of the stars on the mask."""
+    rate: Floats
+
+    def draw(self, image: Image, setup: Setup, chip: Chip, window: Window) -> None:
+        """Add the stars on the mask to ``image``, a window of a chip."""
+        if self.star is None:
+            return
+        x, y = field_to_pixel(setup, chip, self.x, self.y)
+        for px, py, rate in zip(x, y, self.rate, strict=True):
+            add_star(image, float(px) - window.x0, float(py) - window.y0, float(rate), self.star, chip, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dimming:
+    """The mask's transmission at places in the field."""
+
+    setup: Setup
+    table: Transmission
+    unit: float
+    """lambda / D, arcsec."""
+
+    def peak(self, x: Floats, y: Floats) -> Floats:
+        """Return the transmission of the peak of points at x, y, arcsec."""
+        return self.table.of_peak(_distance(self.setup, x, y) / self.unit)
+
+    def energy(self, x: Floats, y: Floats) -> Floats:
+        """Return the transmission of all light of points at x, y, arcsec."""
+        return self.table.of_energy(_distance(self.setup, x, y) / self.unit)
+
+    def source(self, source: Extended) -> Extended:
+        """Return an extended source behind the mask: a picture element by element, a profile as its middle."""
+        shape = source.shape
+        if not isinstance(shape, Picture):
+            return replace(source, rate=source.rate * float(self.energy(np.array(shape.x), np.array(shape.y))))
+        ny, nx = shape.image.shape
+        u, v = (np.arange(nx) - (nx - 1) / 2) * shape.scale, (np.arange(ny)[:, None] - (ny - 1) / 2) * shape.scale
+        sin, cos = math.sin(math.radians(shape.angle)), math.cos(math.radians(shape.angle))
+        passed = self.energy(shape.x + cos * u - sin * v, shape.y + sin * u + cos * v)
+        image = np.asarray(shape.image * passed, np.float32)
+        left = float(image.sum(dtype=np.float64)) / float(shape.image.sum(dtype=np.float64))
+        return Extended(replace(shape, image=image), source.rate * left)
+
+
+def prepare(light: Illumination, scene: Scene, state: ExposureState) -> tuple[Scene, BehindMask]:
+    """Return the scene off the mask, with the rates that reach the detector, and what images it.
+
+    Raises
+    ------
+    RequestError
+        The user gives a point-spread function.
+    """
+    setup, (wave, weight) = light.setup, light.psf_samples()
+    optics, psf = setup.optics, setup.psf
+    device = optics.coronagraph
+    assert device is not None
+    if not isinstance(psf, AoPsf):
+        raise RequestError("/elvis/psf", "cannot be combined with a coronagraph, whose images depend on the place")
+    extent = max(setup.detector.nx, setup.detector.ny)
+    field = make_psf.build(psf, optics, setup.atmosphere, extent, wave, weight, np.array([optics.axis]))
+    middle = float(weight @ wave)
+    unit = occulted_star.unit(optics, middle)
+    table = occulted_star.transmission(optics.telescope, device, device.radius / unit)
+    on = _distance(setup, scene.x, scene.y) < ON_AXIS * unit
+    on_target = float(_distance(setup, *scene.centre)) < ON_AXIS * unit
+    mean, star = field, None
+    if on.any() or on_target:
+        light_of_star = occulted_star.build(
+            psf, optics, setup.atmosphere, extent, (wave, weight), (state.elapsed, state.seed)
+        )
+        mean = star = replace(light_of_star.mean(), fwhm=field.fwhm, strehl=field.strehl)
+        if not state.mean:
+            lifetimes = setup.exposure.duration / device.speckle_time
+            rng = generator(state.seed, state.number, 0, "speckles", 0)
+            star = light_of_star.exposed(optics, middle, lifetimes, rng)
+    if not on_target:
+        seen = float(table.of_peak(_distance(setup, *scene.centre) / unit))
+        mean = replace(field, fine=field.fine * np.float32(seen), coarse=field.coarse * np.float32(seen))
+    mask = BehindMask(field, mean, star, scene.x[on], scene.y[on], scene.rate[on])
+    return _off_axis(scene, ~on, setup, Dimming(setup, table, unit), state.turn), mask
+
+
+def _distance(setup: Setup, x: Floats | float, y: Floats | float) -> Floats:
+    """Return the distance from the axis, arcsec."""
+    return np.asarray(np.hypot(x - setup.optics.axis[0], y - setup.optics.axis[1]))
+
+
+def _off_axis(scene: Scene, off: Flags, setup: Setup, dim: Dimming, turn: float) -> Scene:
+    """Return a scene with the points ``off`` the axis alone, all dimmed by the mask and drawn along their arcs.
+
+    ``turn`` (deg) is as in ExposureState.
+    """
+    x, y = scene.x[off], scene.y[off]
+    rate = scene.rate[off] * dim.peak(x, y)
+    reach = max([float(_distance(setup, x, y).max(initial=0.0)), *(_reach(one, setup) for one in scene.extended)])
+    steps = arc_steps(reach, turn, setup.optics.pixel_scale)
+    angles = -turn * (np.arange(steps) + 0.5) / steps
+    px, py = zip(*(_turned(x, y, setup, angle) for angle in angles), strict=True)
+    extended = [dim.source(one) for one in scene.extended]
+    return replace(
+        scene,
+        x=np.concatenate(px),
+        y=np.concatenate(py),
+        rate=np.tile(rate / steps, steps),
+        extended=tuple(_arc(one, setup, angle, steps) for one in extended for angle in angles),
+        galaxies=tuple((shapes, rates * dim.energy(shapes.x, shapes.y)) for shapes, rates in scene.galaxies),
+    )
+
+
+def arc_steps(reach: float, turn: float, pixel_scale: float) -> int:
+    """Return in how many steps a ``turn`` (deg) is drawn for what reaches ``reach`` arcsec from the axis."""
+    return min(MAX_STEPS, max(1, math.ceil(reach * abs(math.radians(turn)) / (ARC_STEP * pixel_scale))))
+
+
+def _turned(x: Floats, y: Floats, setup: Setup, angle: float) -> tuple[Floats, Floats]:
+    """Return places in the field turned about the axis by ``angle`` deg, from +y through -x."""
+    sin, cos = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    ax, ay = setup.optics.axis
+    u, v = x - ax, y - ay
+    return ax + cos * u - sin * v, ay + sin * u + cos * v
+
+
+def _reach(source: Extended, setup: Setup) -> float:
+    """Return the distance of an extended source's far side from the axis, arcsec; a profile's is that of its middle."""
+    shape = source.shape
+    away = float(_distance(setup, shape.x, shape.y))
+    return away + (math.hypot(*shape.image.shape) * shape.scale / 2 if isinstance(shape, Picture) else 0.0)
+
+
+def _arc(source: Extended, setup: Setup, angle: float, steps: int) -> Extended:
+    """Return an extended source at one of the ``steps`` of its arc, turned by ``angle`` deg."""
+    shape = source.shape
+    x, y = (float(one) for one in _turned(np.array(shape.x), np.array(shape.y), setup, angle))
+    if isinstance(shape, Picture):
+        return Extended(replace(shape, x=x, y=y, angle=shape.angle + angle), source.rate / steps)
+    return Extended(replace(shape, x=x, y=y), source.rate / steps)

@@ -1,0 +1,244 @@
+"""The image of the star behind a coronagraph: what leaks coherently, the halo of the residual turbulence, speckles.
+
+For stationary Gaussian residuals the mean image is I = exp(-s2) |F E|^2 + T H: E the field behind the stop without
+them, s2 their phase variance, H the light that they scatter, as without a mask, and T the mask's transmission of light
+at that distance. Static and slow aberrations are in E. Image motion on the mask is the mean of four tilts of
+sqrt(2) times its standard deviation. The image is symmetric about the star: behind a vortex, as unpolarised light sees
+both handednesses; behind a disc this leaves out how static and diffracted light interfere.
+
+One exposure's speckles are a modified Rician (Aime & Soummer 2004, ApJ 612, L85), of which it averages as many as
+there are speckle lifetimes in it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.base.constants import ARCSEC
+from elvis_cli.base.random_streams import generator, pattern_key
+from elvis_cli.model.atmosphere import Atmosphere
+from elvis_cli.model.coronagraph import Coronagraph
+from elvis_cli.model.psf_model import AoPsf
+from elvis_cli.model.setup import Optics
+from elvis_cli.model.telescope import Telescope
+from elvis_cli.optics import otf, pupil
+from elvis_cli.optics.ao.corrected import Corrected
+from elvis_cli.optics.ao.wavefront import Wavefront, uniform_motion
+from elvis_cli.optics.coronagraph import Operator, Transmission
+from elvis_cli.optics.otf import Grid
+from elvis_cli.optics.psf_types import Psf, Stack
+from elvis_cli.sky.turbulence import NO_AIR, Air
+
+COARSER = 2
+"""Samples of the pupil taken together for the table of transmissions."""
+KNEE = 2.0
+"""Cycles across the pupil below which the spectrum of slow aberrations is flat; beyond it falls as f^-2."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OccultedStar:
+    """The light of a star on the mask, in units of what would pass the stop without one, on the grids of a PSF."""
+
+    coherent: Psf
+    """(1, ...)."""
+    halo: Psf
+    leak: float
+    """All light of the coherent image without turbulence."""
+
+    def mean(self) -> Psf:
+        """Return the mean image, as a PSF whose sum is what is left of the star."""
+        return replace(
+            self.coherent,
+            fine=self.coherent.fine + self.halo.fine,
+            coarse=self.coherent.coarse + self.halo.coarse,
+        )
+
+    def exposed(self, optics: Optics, wave: float, lifetimes: float, rng: Generator) -> Psf:
+        """Return the image of one exposure, which averages 1 + ``lifetimes`` patterns of speckles; ``wave`` in um."""
+        psf = self.coherent
+        c, h = self.coherent.fine[0], self.halo.fine[0]
+        u = _speckles(psf, optics, wave, rng)
+        patterns = 1.0 + lifetimes
+        fine = c + h * (1.0 + (np.abs(u) ** 2 - 1.0) / math.sqrt(patterns)) + 2.0 * np.sqrt(c * h / patterns) * u.real
+        fine = np.maximum(fine, 0.0).astype(np.float32)
+        return replace(psf, fine=fine[None], coarse=psf.coarse + self.halo.coarse)
+
+
+def unit(optics: Optics, wave: float) -> float:
+    """Return lambda / D at ``wave`` (um), arcsec; D is the telescope's diameter for diffraction."""
+    return wave * 1e-6 / optics.telescope.diameter / ARCSEC
+
+
+@lru_cache(maxsize=4)
+def operator(telescope: Telescope, coronagraph: Coronagraph, coarser: int = 1) -> Operator:
+    """Return the operator of a coronagraph, with the telescope's diameter as that of lambda / D."""
+    return Operator(telescope, coronagraph, telescope.diameter, coarser)
+
+
+@lru_cache(maxsize=4)
+def transmission(telescope: Telescope, coronagraph: Coronagraph, radius: float) -> Transmission:
+    """Return the transmissions of a mask over the distance from its centre; ``radius`` (lambda / D) is a disc's."""
+    return operator(telescope, coronagraph, COARSER).transmission(radius)
+
+
+def throughput(telescope: Telescope, coronagraph: Coronagraph) -> float:
+    """Return the fraction of the light from the telescope that passes apodiser and stop."""
+    return operator(telescope, coronagraph).throughput
+
+
+@lru_cache(maxsize=4)
+def aperture(telescope: Telescope, coronagraph: Coronagraph) -> pupil.Pupil:
+    """Return the OTF of the pupil with apodiser and stop, as a point far from the mask sees it."""
+    parts = operator(telescope, coronagraph)
+    plain = pupil.correlate(parts.plain)
+    return pupil.Pupil(pupil.extent(telescope), parts.step, plain, pupil.initial_slope(plain, parts.step))
+
+
+def build(
+    psf: AoPsf,
+    optics: Optics,
+    atmosphere: Atmosphere,
+    extent: int,
+    samples: tuple[Floats, Floats],
+    slow: tuple[float, int],
+) -> OccultedStar:
+    """Return the star on the mask; ``extent`` and ``samples`` (wave and weight) are as in `make_psf.build`.
+
+    ``slow`` is the time since the start of the series, s, and the seed of the aberrations that grow in it.
+    """
+    device = optics.coronagraph
+    assert device is not None
+    slowly = device.static**2 + device.drift**2
+    fast = replace(psf.system, residual=math.sqrt(max(psf.system.residual**2 - slowly, 0.0)))
+    budget = Corrected(replace(psf, system=fast), optics.telescope, atmosphere, pupil.extent(optics.telescope))
+    grid = otf.grid(optics, extent, float(np.min(samples[0])), 1, None)
+    opd = slow_aberrations(device, optics.telescope, *slow)
+    return image(optics, grid, samples, budget.towards(np.zeros(2)), budget.air, opd)
+
+
+def image(
+    optics: Optics,
+    grid: Grid,
+    samples: tuple[Floats, Floats],
+    wavefront: Wavefront,
+    air: Air,
+    opd: Floats | None = None,
+) -> OccultedStar:
+    """Return the star on the mask behind a residual ``wavefront`` and slow aberrations ``opd`` (ACROSS, ACROSS), nm."""
+    device, telescope = optics.coronagraph, optics.telescope
+    assert device is not None
+    wave, weight = samples
+    middle = float(weight @ wave)
+    radius = device.radius / unit(optics, middle)
+    held = np.exp(-wavefront.variance * (2 * math.pi / (wave * 1e3)) ** 2)  # exp(-s2)
+    leaked, leak = leaking(optics, middle, radius, opd)
+    still = uniform_motion(2.0 * pupil.extent(telescope), 0.0)
+    coherent = otf.build(grid, leaked, wave, weight * held, NO_AIR, [still], 1)
+    whole = replace(aperture(telescope, device), slope=0.0)
+    halo = otf.build(grid, whole, wave, weight, air, [replace(wavefront, halo=True)], 1)
+    scattered = float(weight @ (1.0 - held))
+    table = transmission(telescope, device, radius)
+    return OccultedStar(
+        _scaled(coherent, leak * float(weight @ held)),
+        replace(
+            halo,
+            fine=_dimmed(halo.fine, scattered, table, grid.pixel / grid.oversample / unit(optics, middle)),
+            coarse=_dimmed(halo.coarse, scattered, table, grid.pixel * grid.step / unit(optics, middle)),
+        ),
+        leak,
+    )
+
+
+def leaking(optics: Optics, wave: float, radius: float, opd: Floats | None = None) -> tuple[pupil.Pupil, float]:
+    """Return the OTF of the star's coherent light behind the stop, and its energy over that without a mask.
+
+    ``wave`` is in um, ``radius`` (lambda / D) is a disc's, ``opd`` (ACROSS, ACROSS) the slow aberrations, nm.
+    """
+    device = optics.coronagraph
+    assert device is not None
+    parts = operator(optics.telescope, device)
+    phase = 1.0 if opd is None else np.exp(2j * math.pi / (wave * 1e3) * opd)
+    away = math.sqrt(2.0) * device.jitter * 1e-3 / unit(optics, wave)
+    # of an unsymmetric pupil opposite tilts differ behind one handedness; its image mirrored is that of the other
+    tilts = [(away, 0.0), (-away, 0.0), (0.0, away), (0.0, -away)] if away else [(0.0, 0.0)]
+    passed = (parts.plain**2).sum()
+    total, sum_of = 0.0, np.zeros((pupil.SIZE, pupil.SIZE), np.float32)
+    for x, y in tilts:
+        field = parts.behind(parts.tilt(x, y) * phase, radius)
+        energy = (1.0 - device.leak) / len(tilts) * float((np.abs(field) ** 2).sum() / passed)
+        sum_of += np.float32(energy) * pupil.correlate(field)
+        total += energy
+    if device.leak:
+        sum_of += np.float32(device.leak) * pupil.correlate(parts.plain * phase)
+        total += device.leak
+    result = sum_of / np.float32(total)
+    slope = pupil.initial_slope(result, parts.step)
+    return pupil.Pupil(pupil.extent(optics.telescope), parts.step, result, slope), total
+
+
+def _scaled(psf: Psf, factor: float) -> Psf:
+    """Return a PSF times a factor."""
+    return replace(psf, fine=psf.fine * np.float32(factor), coarse=psf.coarse * np.float32(factor))
+
+
+def _dimmed(stack: Stack, factor: float, table: Transmission, step: float) -> Stack:
+    """Return a PSF's grid (1, n, n) times a factor and the transmission; ``step`` is in lambda / D."""
+    offset = (np.arange(stack.shape[1]) - stack.shape[1] // 2) * step
+    distance = np.hypot(offset, offset[:, None])
+    return np.asarray(stack * (factor * table.of_energy(distance)).astype(np.float32)[None])
+
+
+def slow_aberrations(device: Coronagraph, telescope: Telescope, elapsed: float, seed: int) -> Floats | None:
+    """Return the static and the slowly growing path difference (ACROSS, ACROSS), nm; None if there is none."""
+    if not device.static and not device.drift:
+        return None
+    parts = operator(telescope, device)
+    always = generator(pattern_key(telescope.name, device.name, 0, "static aberrations"), 0, 0, "static aberrations", 0)
+    opd = device.static * _aberration(parts, always)
+    if device.drift and elapsed:
+        later = generator(seed, 0, 0, "slow aberrations", 0)
+        opd += device.drift * elapsed / device.drift_time * _aberration(parts, later)
+    return opd
+
+
+def _aberration(parts: Operator, rng: Generator) -> Floats:
+    """Return a random map (ACROSS, ACROSS) of mean 0 and rms 1 over the pupil; spectrum 1 / (f^2 + KNEE^2)."""
+    from scipy import fft
+
+    n = 2 * len(parts.x)
+    f = fft.fftfreq(n, parts.step / parts.diameter)  # cycles across the pupil
+    squared = f[: n // 2 + 1] ** 2 + f[:, None] ** 2
+    inside = squared < (parts.diameter / 1.0) ** 2  # what a deformable mirror of 0.5 m between actuators shapes
+    spectrum = fft.rfft2(rng.standard_normal((n, n))) * np.where(inside, (squared + KNEE**2) ** -0.5, 0.0)
+    values = fft.irfft2(spectrum, s=(n, n))[: n // 2, : n // 2]
+    weight = parts.pupil**2 / (parts.pupil**2).sum()
+    values -= (values * weight).sum()
+    return np.asarray(values / math.sqrt((values**2 * weight).sum()))
+
+
+def _speckles(psf: Psf, optics: Optics, wave: float, rng: Generator) -> NDArray[np.complex64]:
+    """Return a complex Gaussian field (nf, nf) on the fine grid, mean |u|^2 = 1, correlated as the pupil makes it."""
+    from scipy import fft
+
+    device = optics.coronagraph
+    assert device is not None
+    parts = operator(optics.telescope, device)
+    n = psf.fine.shape[1]
+    pitch = wave * 1e-6 / ARCSEC / (n * psf.pixel_scale / psf.oversample)  # m in the pupil between samples
+    half = min(n // 2, math.ceil(pupil.extent(optics.telescope) / 2 / pitch))
+    at = np.rint(np.arange(-half, half) * pitch / parts.step + (len(parts.x) - 1) / 2).astype(int)
+    inside = (at >= 0) & (at < len(parts.x))
+    amplitude = parts.plain[np.ix_(np.clip(at, 0, len(parts.x) - 1), np.clip(at, 0, len(parts.x) - 1))]
+    amplitude = amplitude * inside * inside[:, None]
+    noise = rng.standard_normal((2, 2 * half, 2 * half), np.float32)
+    field = np.zeros((n, n), np.complex64)
+    field[: 2 * half, : 2 * half] = (noise[0] + 1j * noise[1]) * amplitude
+    result = fft.fft2(field, overwrite_x=True) / math.sqrt(2.0 * float((amplitude**2).sum()))
+    return np.asarray(result)
