@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench clients closure lines fuzz faults service bytes bytes-check gallery data clean
+.PHONY: all install example test lint format bench clients closure deviates lines fuzz faults service bytes bytes-check gallery data clean
 
 all: lint test
 
@@ -51,6 +51,10 @@ lines: install
 closure: install
 	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q tests/test_closure_spectroscopy.py -k fibres
 	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q -s tests/test_closure_images.py tests/test_stories_products.py tests/reduction/test_mosaic.py
+
+# Deviates of the noise: tails, moments and correlations of 1e9 normal ones, Anderson-Darling on 1e8, Poisson ones one by one.
+deviates: install
+	ELVIS_DEVIATES=1 $(BIN)/python -m pytest -q -s tests/kernels/test_deviates.py
 
 # Programs of others read the frames: ESO's HAWK-I recipes, source-extractor, photutils, STILTS (apt and pip fetch them).
 clients: install

@@ -20,5 +20,13 @@ def generator(seed: int, exposure: int, chip: int, stage: str, block: int) -> Ge
 
 def pattern_key(instrument: str, detector: str, chip: int, stage: str) -> int:
     """Return the 64-bit key of a fixed pattern, e.g. the flat field of one chip: the same in every exposure."""
-    text = f"{instrument}/{detector}/{chip}/{stage}"
+    return _hash(f"{instrument}/{detector}/{chip}/{stage}")
+
+
+def noise_key(seed: int, exposure: int, chip: int, stage: str) -> int:
+    """Return the 64-bit key of the noise of one stage, exposure and chip, of which pixels make their deviates."""
+    return _hash(f"{seed}/{exposure}/{chip}/{stage}")
+
+
+def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

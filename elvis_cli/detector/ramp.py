@@ -34,7 +34,7 @@ def charges(mean: Image, noisy: bool, context: StageContext) -> Iterator[tuple[I
         each, step = replace(context, read=number), mean * np.float32(time - before)
 
         def work(_: int, rows: slice, step: Image = step, each: StageContext = each) -> None:
-            shot_noise.draw(step[rows], each.count, each.read_generator(shot_noise.STAGE.name, rows.start))
+            shot_noise.draw(step[rows], rows.start, each)
 
         if noisy:
             for_rows(len(step), work)

@@ -24,7 +24,7 @@ class Parameters:
 
 def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) -> None:
     """Add the noise of the mean of ``count`` integrations, rms / sqrt(count)."""
-    noise = context.read_generator(STAGE.name, y).standard_normal(rows.shape, dtype=np.float32)
+    noise = context.normal(context.read_name(STAGE.name), rows.shape, y)
     for part, rms in context.amplifiers(noise, y, parameters.rms):
         np.multiply(part, np.float32(rms / context.count**0.5), out=part)
     if context.read is not None:

@@ -23,7 +23,7 @@ def apply(rows: Image, y: int, parameters: Parameters, context: StageContext) ->
     """Add the level of the mean of ``count`` resets, where no read is subtracted from another."""
     if context.read is None and context.sampling.reads > 1:
         return
-    noise = context.generator(STAGE.name, y).standard_normal(rows.shape, dtype=np.float32)
+    noise = context.normal(STAGE.name, rows.shape, y)
     noise *= np.float32(parameters.ktc / context.count**0.5)
     noise += np.float32(parameters.level)
     rows += noise

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from elvis_cli.base import random_streams
 from elvis_cli.base.arrays import Image
-from elvis_cli.base.parallel import ROWS
 from elvis_cli.base.parameters import read
 from elvis_cli.detector.layout import Area, areas, quadrants, with_scans
 from elvis_cli.errors import RequestError, ResourceError
@@ -110,14 +109,36 @@ class StageContext:
         own = [getattr(quadrant, key) for quadrant in self.detector.quadrants]
         return tuple(usual if value is None else value for value in own) if set(own) - {None} else (usual,)
 
-    def generator(self, stage: str, y: int = 0) -> Generator:
-        """Return the random stream of ``stage`` for the block of rows that begins at row ``y`` of the window."""
-        name = f"{self.arm} {stage}" if self.arm else stage  # chips of two arms may have the same number
-        return random_streams.generator(self.seed, self.exposure, self.chip.id, name, y // ROWS)
+    def generator(self, stage: str) -> Generator:
+        """Return the random stream of ``stage``, for what is not drawn pixel by pixel."""
+        return random_streams.generator(self.seed, self.exposure, self.chip.id, self._of_arm(stage), 0)
 
-    def read_generator(self, stage: str, y: int = 0) -> Generator:
+    def read_generator(self, stage: str) -> Generator:
         """Return the same for what differs from read to read."""
-        return self.generator(stage if self.read is None else f"{stage}/{self.read}", y)
+        return self.generator(self.read_name(stage))
+
+    def read_name(self, stage: str) -> str:
+        """Return the name of the stream of ``stage`` for what differs from read to read."""
+        return stage if self.read is None else f"{stage}/{self.read}"
+
+    def noise_key(self, stage: str) -> np.uint64:
+        """Return the key of the deviates of ``stage`` (`elvis_cli.kernels.deviates`) in this exposure of the chip."""
+        return np.uint64(random_streams.noise_key(self.seed, self.exposure, self.chip.id, self._of_arm(stage)))
+
+    def _of_arm(self, stage: str) -> str:
+        return f"{self.arm} {stage}" if self.arm else stage  # chips of two arms may have the same number
+
+    def place(self, y: int) -> tuple[int, int]:
+        """Return the row and the column, on the chip, of the first pixel of row ``y``: a window cuts the noise too."""
+        return self.window.y0 + y, self.window.x0
+
+    def normal(self, stage: str, shape: tuple[int, ...], y: int) -> Image:
+        """Return normal deviates of ``stage`` for rows from ``y`` of the image."""
+        from elvis_cli.kernels.deviates import fill_normal
+
+        deviates = np.empty(shape, np.float32)
+        fill_normal(deviates, self.noise_key(stage), *self.place(y))
+        return deviates
 
     def key(self, stage: str) -> int:
         """Return the 64-bit key of the fixed pattern of ``stage`` on this chip."""

@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 
-from elvis_cli.detector.shot_noise import EXACT, draw
+from elvis_cli.kernels.deviates import poisson
 from tests.each import each
 
 N = 400_000
 
 
-def drawn(mean, count=1, shape=(N,)):
+def drawn(mean, count=1, shape=(400, N // 400)):
     image = np.full(shape, mean, np.float32)
-    draw(image, count, np.random.default_rng(3))
+    poisson(image, count, np.uint64(3), 0, 0)
     return image.astype(float)
 
 
-@each("mean", [0.02, 3, 50, 0.99 * EXACT, 1.01 * EXACT, 1e5])
+@each("mean", [0.02, 3, 29.7, 30.3, 1000, 1e5])
 def test_mean_equals_variance(mean):
     image = drawn(mean)
     assert image.mean() == pytest.approx(mean, abs=4.5 * (mean / N) ** 0.5)
@@ -38,7 +38,7 @@ def test_mean_of_many_integrations():
 
 def test_bright_and_faint_pixels_side_by_side():
     image = np.tile(np.array([0, 5, 4e4], np.float32), (100_000, 1))
-    draw(image, 1, np.random.default_rng(3))
+    poisson(image, 1, np.uint64(3), 0, 0)
     np.testing.assert_allclose(image.mean(axis=0, dtype=float), [0, 5, 4e4], rtol=5e-3)
     np.testing.assert_allclose(image.var(axis=0, dtype=float), [0, 5, 4e4], rtol=0.03)
 
