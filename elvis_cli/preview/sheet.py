@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Colour = tuple[int, int, int]
+Floats = NDArray[np.float64]
 
 PAPER: Colour = (20, 22, 28)
 PANEL: Colour = (28, 31, 38)
@@ -45,11 +46,27 @@ _ANCHORS = (
     (252, 255, 200),
 )
 """From the sky to the stars: dark blue, violet, orange, pale yellow."""
-_STEPS = np.linspace(0, 255, len(_ANCHORS))
-COLOURS: NDArray[np.uint8] = np.stack(
-    [(np.interp(np.arange(256), _STEPS, inks) + 0.5).astype(np.uint8) for inks in zip(*_ANCHORS, strict=True)], axis=1
-)
-"""(256, 3): colour of each level."""
+
+
+def _between(places: Floats, anchors: Sequence[Colour], at: Floats) -> NDArray[np.uint8]:
+    """Return (n, 3), the colours at ``places`` between the anchors that lie ``at`` theirs."""
+    inks = [np.interp(places, at, one) for one in zip(*anchors, strict=True)]
+    return (np.stack(inks, axis=1) + 0.5).astype(np.uint8)
+
+
+LEVELS = 192
+"""Colours of an image: those of the words beside it fit into the palette of 256 too."""
+COLOURS = _between(np.linspace(0, 1, LEVELS), _ANCHORS, np.linspace(0, 1, len(_ANCHORS)))
+"""(LEVELS, 3): colour of each level."""
+_GREYS = (PAPER, PANEL, GAP, LINE, FAINT, INK)
+_GREENS = np.array([grey[1] for grey in _GREYS], float)
+_SHADES = np.unique(np.append(np.linspace(_GREENS[0], _GREENS[-1], 256 - LEVELS - len(_GREYS)).round(), _GREENS))
+"""Greens of the words and lines, whose smooth edges are between the greys."""
+PALETTE = np.concatenate([COLOURS, _between(_SHADES, _GREYS, _GREENS), [RING]]).astype(np.uint8)
+"""(at most 256, 3): colours of an image with its words."""
+RING_INDEX = len(PALETTE) - 1
+_INDICES = (LEVELS + np.abs(np.arange(256)[:, None] - _SHADES).argmin(axis=1)).astype(np.uint8)
+GAP_INDEX = int(_INDICES[GAP[1]])
 
 SMALL, NORMAL, LARGE = 12, 14, 18
 """Heights of text, pixels."""
@@ -62,6 +79,12 @@ class Picture:
 
     image: Image.Image
     meaning: dict[str, str]
+
+
+def indices(picture: Image.Image) -> NDArray[np.uint8]:
+    """Return the places in PALETTE, (height, width), of a picture that holds words and lines in greys alone."""
+    found: NDArray[np.uint8] = _INDICES[np.asarray(picture.getchannel("G"))]
+    return found
 
 
 @cache

@@ -141,5 +141,5 @@ def _bar(colour: bool) -> str:
     levels = np.linspace(0.0, 1.0, _BAR_LENGTH)
     if not colour:
         return "".join(RAMP[round(level * (len(RAMP) - 1))] for level in levels)
-    inks = sheet.COLOURS[(levels * 255.0).astype(np.uint8)].tolist()
+    inks = sheet.COLOURS[(levels * (sheet.LEVELS - 1)).astype(np.uint8)].tolist()
     return "".join(f"\033[48;2;{r};{g};{b}m " for r, g, b in inks) + "\033[0m"

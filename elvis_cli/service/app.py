@@ -133,11 +133,13 @@ def build(options: ServiceOptions) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         service.workers.warm(options.warm)
+        warmed = asyncio.create_task(asyncio.to_thread(information.warm))
         running = asyncio.create_task(service.jobs.run())
         try:
             yield
         finally:
             running.cancel()
+            await warmed
             service.jobs.stop()
             await asyncio.to_thread(service.workers.close)
             await service.jobs.close()
@@ -147,7 +149,7 @@ def build(options: ServiceOptions) -> Starlette:
     if options.origins:
         from starlette.middleware.cors import CORSMiddleware
 
-        exposed = ("ETag", "Elvis-Notes", "Location", "Retry-After")
+        exposed = ("ETag", "Elvis-Notes", "Elvis-Part", "Location", "Retry-After")
         cors: Any = CORSMiddleware
         middleware.append(
             Middleware(cors, allow_origins=options.origins, allow_methods=("GET", "POST", "PUT", "DELETE"),

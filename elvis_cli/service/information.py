@@ -92,6 +92,14 @@ async def openapi(service: Service, request: Request) -> Response:
     return _cacheable(request, document(service.endpoints, request.scope.get("root_path", "")))
 
 
+def warm() -> None:
+    """Load what the first client of the page asks for."""
+    from elvis_cli.instrument import mode_schema, registry
+
+    _modes()
+    mode_schema.narrowed(registry.names()[0])
+
+
 @cache
 def _modes() -> list[dict[str, Any]]:
     from elvis_cli.instrument import registry

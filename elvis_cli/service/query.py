@@ -90,10 +90,12 @@ REQUEST = (
 )
 PICTURE = (
     Parameter("size", "integer", "Largest width of the picture, pixels.", low=64, high=4096),
+    Parameter("pixels", "integer", "Most pixels to render: of a larger frame a part is shown, which Elvis-Part names.",
+              low=4096, high=2**31),
     Parameter("stretch", "string", "Scale of the brightness.", ("asinh", "linear", "log", "sqrt")),
     Parameter("limits", "string", "Values of black and white: LOW,HIGH or zscale."),
     Parameter("ext", "string", "Extension to draw: NAME or NAME,VERSION."),
-)
+)  # fmt: skip
 
 
 def values(pairs: Iterable[tuple[str, str]], allowed: Iterable[Parameter]) -> dict[str, Any]:

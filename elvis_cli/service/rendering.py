@@ -40,7 +40,7 @@ async def preview(service: Service, request: Request) -> Response:
         picture["kind"] = StretchKind(found["stretch"])
     if "ext" in found:
         picture["extension"] = found["ext"]
-    return await _file(service, request, partial(tasks.Picture, picture=picture), PNG)
+    return await _file(service, request, partial(tasks.Preview, picture=picture, most=found.get("pixels")), PNG)
 
 
 async def validate(service: Service, request: Request) -> Response:
@@ -70,6 +70,8 @@ async def _file(service: Service, request: Request, task: Any, media_type: str, 
     request.scope["elvis"]["instrument"] = answer.instrument
     service.metrics.bytes.labels(request.scope["elvis"]["route"]).inc(answer.size)
     headers = {"etag": tag, "cache-control": "private, no-cache", **http.notes_header(answer.notes)}
+    if answer.value is not None:
+        headers["elvis-part"] = answer.value
     return http.FileAnswer(descriptor, answer.size, media_type, headers, service.limits.answer_seconds)
 
 

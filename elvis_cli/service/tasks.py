@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from elvis_cli.batch.work import Report, Settings
 from elvis_cli.errors import ElvisError, RequestError, UsageError
 from elvis_cli.instrument.request_options import RequestOptions
+from elvis_cli.request.option_values import block_keys
 from elvis_cli.service import problems
 from elvis_cli.service.limits import ServiceLimits
 from elvis_cli.service.problems import Problem, ServiceError
@@ -96,20 +98,47 @@ class Render(Asked):
             return Answer(None, out.tell(), notes, request.instrument)
 
 
+@dataclass(frozen=True, slots=True)
 class Preview(Asked):
     """The frame as a picture."""
 
-    __slots__ = ()
+    picture: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of `preview.draw.png`."""
+    most: int | None = None
+    """Pixels; of a larger frame a part is shown."""
 
     def answer(self, report: Report) -> Answer:
-        """Write the PNG that `elvis preview` makes of the frame."""
+        """Write the PNG that `elvis preview` makes of the frame; the value is the query of the part, or None."""
         from elvis_cli.preview import draw
 
         frame = io.BytesIO()
-        request, notes = write_frame(self, frame, report)
+        part = None if self.most is None else self._part(min(self.most, self.limits.pixels))
+        asked = self if part is None else self._of(part)
+        request, notes = write_frame(asked, frame, report)
         with open(self.path, "wb") as out:
-            more = draw.png(frame.getvalue(), out, **self.picture)  # type: ignore[attr-defined]
-            return Answer(None, out.tell(), (*notes, *more), request.instrument)
+            more = draw.png(frame.getvalue(), out, **self.picture)
+            query = None if part is None else "&".join(f"{key}={value}" for key, value in part.items())
+            return Answer(query, out.tell(), (*notes, *more), request.instrument)
+
+    def _part(self, most: int) -> dict[str, str] | None:
+        """Return the options of the part: the first chip, or its middle; None if the frame is not larger."""
+        from elvis_cli import pipeline
+
+        if self.options.overrides.get("product") == "reduced":
+            raise UsageError("pixels: a product is reduced from whole frames")
+        frame = pipeline.configure(self.read()).frame
+        x0, y0, nx, ny = astuple(frame.window)
+        if len(frame.chips) * nx * ny <= most:
+            return None
+        part = {"chips": str(frame.chips[0])}
+        if nx * ny > most:
+            width, height = (min(side, math.isqrt(most)) for side in (nx, ny))
+            part["window"] = f"{x0 + (nx - width) // 2},{y0 + (ny - height) // 2},{width},{height}"
+        return part
+
+    def _of(self, part: dict[str, str]) -> Preview:
+        keys = {**self.options.overrides, **block_keys(part)}
+        return replace(self, options=replace(self.options, overrides=keys))
 
 
 class Validate(Asked):
@@ -153,14 +182,6 @@ class Explain(Asked):
 
         request = self.read()
         return Answer([asdict(value) for value in pipeline.explain(request)], instrument=request.instrument)
-
-
-@dataclass(frozen=True, slots=True)
-class Picture(Preview):
-    """A preview with its options."""
-
-    picture: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of `preview.draw.png`."""
 
 
 class Check(Asked):

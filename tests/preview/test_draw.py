@@ -36,7 +36,7 @@ class Picture:
         self.bytes = out.getvalue()
         self.image = Image.open(io.BytesIO(self.bytes))
         self.image.load()
-        self.rgb = np.asarray(self.image)
+        self.rgb = np.asarray(self.image.convert("RGB"))
         self.left, self.top, self.width, self.height = map(int, self.image.text["Area"].split(","))
         self.area = self.rgb[self.top : self.top + self.height, self.left : self.left + self.width]
 
@@ -297,7 +297,7 @@ def test_sources_get_rings(tmp_path):
     assert run(*argv, "-o", str(tmp_path / "out.png")).code == 0
     with Image.open(tmp_path / "out.png") as picture:
         left, top, width, height = map(int, picture.info["Area"].split(","))
-        ys, xs = np.nonzero(np.all(np.asarray(picture) == sheet.RING, axis=2))
+        ys, xs = np.nonzero(np.all(np.asarray(picture.convert("RGB")) == sheet.RING, axis=2))
     assert np.mean(xs) - left == pytest.approx(50.5 / 200 * width, abs=1.5)
     assert np.mean(ys) - top == pytest.approx((1 - 150.5 / 200) * height, abs=1.5)
     assert run(*argv, "--terminal").code == 2

@@ -7,7 +7,7 @@ import pytest
 
 from elvis_cli.preview import image
 from elvis_cli.preview.mosaic import Mosaic, Ruler
-from elvis_cli.preview.sheet import COLOURS, GAP, LINE
+from elvis_cli.preview.sheet import COLOURS, GAP, LEVELS, LINE
 from elvis_cli.preview.stretch import Stretch
 from elvis_cli.preview.stretch_kind import StretchKind
 
@@ -58,7 +58,7 @@ def test_scale_bar_in_pixels():
 def test_colours_go_from_dark_to_bright_and_gaps_are_grey():
     canvas = np.array([[0.0, 0.5, 1.0, np.nan]], dtype=np.float32)
     rgb = image.colours(canvas, Stretch(StretchKind.LINEAR, 0.0, 1.0, 1.0))
-    assert rgb[0].tolist() == [COLOURS[0].tolist(), COLOURS[128].tolist(), COLOURS[255].tolist(), list(GAP)]
+    assert rgb[0].tolist() == [COLOURS[0].tolist(), COLOURS[LEVELS // 2].tolist(), COLOURS[-1].tolist(), list(GAP)]
     light = COLOURS.astype(float) @ (0.299, 0.587, 0.114)
     assert (np.diff(light) > -0.5).all()
 
@@ -73,7 +73,7 @@ def test_every_shape_gets_its_picture(shape, celestial, angular):
     made = image.draw(mosaic, stretch, caption)
     left, top, width, height = map(int, made.meaning["Area"].split(","))
     assert (height, width) == shape
-    seen = np.asarray(made.image)[top : top + height, left : left + width]
+    seen = np.asarray(made.image.convert("RGB"))[top : top + height, left : left + width]
     assert (seen == image.colours(canvas, stretch)).all()
 
 
@@ -87,7 +87,7 @@ def test_a_ruler_takes_room_beside_the_pixels():
         made = image.draw(mosaic, stretch, caption, Ruler("mm", x, (0.0, 6.0)))
         left, top, width, height = map(int, made.meaning["Area"].split(","))
         assert (width, height) == (500, 300)
-        seen = np.asarray(made.image)
+        seen = np.asarray(made.image.convert("RGB"))
         assert (seen[top : top + height, left : left + width] == image.colours(canvas, stretch)).all()
         assert made.image.height > without.image.height
         at = left + round(499 * ((0.0 if x[0] < 0.0 else 200.0) - x[0]) / (x[1] - x[0]))

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import threading
 
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 from elvis_cli.model.limits import DEFAULT
 from elvis_cli.reduction import in_memory
 from elvis_cli.service import query, tasks
+from elvis_cli.service.run import _listen
 
 
 def test_a_frame_has_the_bytes_of_the_filter(server, elvis, small):
@@ -50,6 +52,22 @@ def test_a_preview_is_that_of_the_command(server, elvis, small):
         assert picture.text["Area"]
     frame = elvis("--window", "0,0,64,64", stdin=json.dumps(small())).out
     assert answer.body == elvis("preview", "--size", "300", "--stretch", "linear", stdin=frame).out
+
+
+def test_a_preview_of_a_large_frame_is_that_of_the_part_it_names(server, small):
+    document = small({"elvis/window": {"x0": 10, "y0": 20, "nx": 100, "ny": 81}, "elvis/chips": [5, 6]})
+    whole = server.post("/preview?pixels=16200", document)
+    assert "elvis-part" not in whole.headers
+    for pixels, part in ((8100, "chips=5"), (4096, "chips=5&window=28,28,64,64")):
+        answer = server.post(f"/preview?pixels={pixels}", document)
+        assert answer.headers["elvis-part"] == part
+        assert answer.body == server.post(f"/preview?{part}", document).body != whole.body
+    assert server.post("/preview?pixels=4096&product=reduced", document).status == 400
+
+
+def test_answers_on_a_kept_connection_wait_for_no_acknowledgement():
+    with _listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # else asyncio leaves Nagle's algorithm on: 40 ms an answer
 
 
 def test_validate_and_explain_say_what_the_commands_print(server, elvis, small):

@@ -8,9 +8,9 @@ import * as share from "./share.js";
 import * as show from "./show.js";
 
 const PAUSE = 150; // ms between the last edit and the preview
-let livePixels = 6e6; // a larger frame is previewed in part, unless all of it is wanted; the server may allow fewer
+const LIVE_PIXELS = 6e6; // a larger frame is previewed in part, unless all of it is wanted
 const at = (id) => document.getElementById(id);
-const state = { request: null, schema: null, scenes: {}, templates: {}, modes: [], timer: 0, running: null, frame: null, isReduced: false };
+const state = { request: null, schema: null, scenes: {}, templates: {}, modes: [], timer: 0, running: null, isReduced: false };
 
 function tabs() {
   const all = [...document.querySelectorAll('[role="tab"]')];
@@ -65,61 +65,43 @@ async function update({ isReduced = false } = {}) {
   at("status").textContent = isReduced ? "Rendering dithers and calibrations, reducing them" : "Rendering";
   share.lines(body, isReduced);
   share.hold(body);
-  const isLike = state.frame?.mode === modeOf(state.request) && !state.frame.isLarge;
+  const isWhole = at("whole").checked;
+  const query = isReduced ? "&product=reduced" : isWhole ? "" : `&pixels=${LIVE_PIXELS}`;
   try {
-    const validated = call("validate", options).then((answer) => answer.json()).then(predicted);
-    if (!isLike) await validated; // the size of the frame is not known
-    const query = isReduced ? "&product=reduced" : part();
-    const [picture, told] = await Promise.all([
-      call(`preview?size=${width()}${query}`, options).then((answer) => answer.blob()), validated,
-    ]);
-    show.picture(picture, told.summary);
-    const what = isReduced ? "reduced, " : query ? "a part, " : "";
+    const asked = call(`preview?size=${width()}${query}`, options);
+    asked.catch(() => {}); // it is awaited below
+    const told = await call("validate", options).then((answer) => answer.json());
+    predicted(told);
+    const answer = await asked;
+    show.picture(await answer.blob(), told.summary);
+    const isPart = answer.headers.has("Elvis-Part");
+    at("whole-label").hidden = !isPart && !isWhole;
+    const what = isReduced ? "reduced, " : isPart ? "a part, " : "";
     at("status").textContent = `${told.summary}; ${what}${((performance.now() - begin) / 1000).toFixed(2)} s`;
     share.remember(body, told.summary);
   } catch (error) {
     if (mine.signal.aborted) return;
     mine.abort();
-    const isWhole = at("whole").checked;
-    const isTooLarge = error.members?.pixels && (isWhole || error.members.limit < livePixels);
-    if (isReduced || !isTooLarge) return refuse(error);
-    livePixels = Math.min(livePixels, error.members.limit);
-    state.frame = null;
+    if (!isWhole || isReduced || !error.members?.pixels) return refuse(error);
     at("whole").checked = false;
     await update();
-    if (isWhole) at("problem").textContent = "The server renders all of it only as a job, which the button FITS begins.";
+    at("problem").textContent = "The server renders all of it only as a job, which the button FITS begins.";
   }
 }
 
 function predicted(told) {
   // Show the prediction, which comes before the picture.
   const { nx, ny } = told.window;
-  const isLarge = told.chips.length * nx * ny > livePixels;
-  state.frame = { mode: modeOf(state.request), chips: told.chips, ...told.window, isLarge };
-  at("whole-label").hidden = !isLarge;
   at("whole-text").textContent = `Show all ${told.chips.length} chips of ${nx} x ${ny} pixels, which takes longer`;
   at("problem").textContent = "";
   form.clear(at("request"));
   show.prediction(told);
-  return told;
 }
-
-const modeOf = (request) => `${request.instrumentName} ${request.instrument?.ins_configuration}`.toLowerCase();
 
 function width() {
   // The width of the picture, so that its labels can be read on a narrow screen too.
   const pixels = Math.round(at("result").clientWidth * devicePixelRatio) - 24;
   return Math.min(1200, Math.max(320, pixels));
-}
-
-function part() {
-  // The query for the part of a large frame that is shown while one types: the first chip, or its middle.
-  const { chips, x0, y0, nx, ny, isLarge } = state.frame;
-  if (!isLarge || at("whole").checked) return "";
-  if (nx * ny <= livePixels) return `&chips=${chips[0]}`;
-  const [width, height] = [nx, ny].map((side) => Math.min(side, Math.floor(Math.sqrt(livePixels))));
-  const corner = [x0 + Math.floor((nx - width) / 2), y0 + Math.floor((ny - height) / 2)];
-  return `&chips=${chips[0]}&window=${[...corner, width, height]}`;
 }
 
 function refuse(error) {
@@ -146,6 +128,8 @@ async function open(request) {
 }
 
 async function openExample(instrument, mode) {
+  const opened = mode ?? state.modes.find((one) => one.instrument === instrument).mode;
+  json(`schema/${instrument}/${encodeURIComponent(opened)}`).catch(() => {}); // asked for at once: open() waits for it
   await open(structuredClone(await json(`examples/${instrument}${mode ? `?mode=${encodeURIComponent(mode)}` : ""}`)));
 }
 
