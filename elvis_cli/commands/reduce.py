@@ -101,7 +101,8 @@ def reduce(
     from elvis_cli.reduction import installed
 
     installed.check()
-    from elvis_cli.reduction import associate, products, raw, recipe, spectra
+    from elvis_cli.reduction import associate, products, raw, recipe
+    from elvis_cli.reduction.spectrum_options import SpectrumOptions
 
     sets = associate.associate(raw.open_all(files))
     if plan:
@@ -114,7 +115,7 @@ def reduce(
         _run_esorex(sets, outdir, static or [])
         return
     image = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards, mosaic)
-    options = products.Options(image, spectra.SpectrumOptions(aperture, standards, barycentric, telluric))
+    options = products.Options(image, SpectrumOptions(aperture, standards, barycentric, telluric))
     if not allow_missing:
         for each in sets:
             associate.check(each)

@@ -180,8 +180,13 @@ def _fit(stamp: Image, u: Floats, v: Floats, good: NDArray[np.bool_]) -> tuple[f
             stamp.shape[0] // 2 - 1 : stamp.shape[0] // 2 + 2, stamp.shape[1] // 2 - 1 : stamp.shape[1] // 2 + 2
         ].max()
     )
-    use = (stamp > 0.3 * peak) & good
-    if peak <= 0 or use.sum() < 7:
+    if peak <= 0:
+        return None
+    levels = (
+        stamp > part * peak for part in (0.3, 0.1, 0.03)
+    )  # undersampled stars have few pixels in their upper half
+    use = next((above & good for above in levels if (above & good).sum() >= 7), None)
+    if use is None:
         return None
     value, a, b = stamp[use].astype(np.float64), u[use], v[use]
     design = np.stack([np.ones(a.size), a, b, a * a, a * b, b * b], axis=1) * value[:, None]

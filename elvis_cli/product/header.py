@@ -281,8 +281,9 @@ def _keys(request: Request) -> Iterable[Card]:
 def _telescope(request: Request, setup: Setup, observation: ExposureGeometry) -> Iterable[Card]:
     if not setup.atmosphere.site.space:
         yield from _ground(request, setup, observation)
-    yield "ESO TEL TARG ALPHA", float(_sexagesimal(observation.ra / 15.0)), "hhmmss.sss right ascension"
-    yield "ESO TEL TARG DELTA", float(_sexagesimal(observation.dec)), "ddmmss.sss declination"
+    ra, dec = request.elvis.place or (observation.ra, observation.dec)  # the target's, wherever offsets point
+    yield "ESO TEL TARG ALPHA", float(_sexagesimal(ra / 15.0)), "hhmmss.sss right ascension"
+    yield "ESO TEL TARG DELTA", float(_sexagesimal(dec)), "ddmmss.sss declination"
     yield "ESO ADA POSANG", observation.position_angle, "[deg] position angle of +y, North through East"
 
 

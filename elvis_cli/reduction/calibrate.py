@@ -12,8 +12,6 @@ from elvis_cli.reduction.frame import NO_LIGHT, Frame
 from elvis_cli.reduction.master import Masters
 from elvis_cli.reduction.raw import RawFile
 
-EXTRAPOLATION = 1.1
-"""Levels up to this many times the brightest linearity frame are believed."""
 ADC_RANGE = 65534.0
 """ADU that 16 bits hold."""
 
@@ -49,5 +47,4 @@ def calibrate(file: RawFile, chip: str, masters: Masters) -> Frame:
 
 def _limit(header: Any, masters: Masters) -> float:
     """Return the level (ADU) up to which a pixel's value is believed."""
-    limit = masters.range * EXTRAPOLATION
-    return min(limit, ADC_RANGE) if header["BITPIX"] == 16 else limit
+    return min(masters.range, ADC_RANGE) if header["BITPIX"] == 16 else masters.range

@@ -13,6 +13,8 @@ from elvis_cli.reduction.combine import Stack
 from elvis_cli.reduction.frame import BAD, Frame
 
 GUESS_FWHM = 3.0
+SAME_FWHM = 0.05
+"""Relative change of the FWHM below which the sources are not looked for again."""
 EMPTY_RADIUS = 1.0
 """FWHM: radius of the apertures in which limits and noise are measured."""
 LIMIT_SIGMA = 5.0
@@ -45,15 +47,16 @@ class ChipImage:
     """Rate above the sky at which a pixel of the exposures saturates, electron/s."""
 
 
-def shape(sci: Any, err: Any, good: Any) -> tuple[sources.Shape, sources.Sources]:
-    """Return the shape of the stars and the sources, of an image without sky."""
-    guess = GUESS_FWHM
+def shape(sci: Any, err: Any, good: Any, guess: float = GUESS_FWHM) -> sources.Shape:
+    """Return the shape of the stars of an image without sky; ``guess`` is their FWHM (pixels)."""
     for _ in range(2):
         found = sources.find(sci, err, good, guess, LIMIT_SIGMA)
         bright = found.significance > 4 * LIMIT_SIGMA
         stars = sources.shape(sci, good, found.x[bright], found.y[bright], guess)
-        guess = min(max(stars.fwhm, 1.2), 50.0)
-    return stars, found
+        before, guess = guess, min(max(stars.fwhm, 1.2), 50.0)
+        if abs(guess / before - 1.0) < SAME_FWHM:
+            break
+    return stars
 
 
 def measure(
@@ -65,10 +68,11 @@ def measure(
     way: str,
     rays: int,
     linearised: bool,
+    fwhm: float,
 ) -> ChipImage:
-    """Return a combined chip with its image quality and noise."""
+    """Return a combined chip with its image quality and noise; ``fwhm`` is that of an exposure's stars (pixels)."""
     good = (stack.dq & combine.UNSEEN) == 0
-    stars, _ = shape(stack.sci, stack.err, good)
+    stars = shape(stack.sci, stack.err, good, fwhm)
     frame = Frame(stack.sci, np.square(stack.err), np.where(good, 0, BAD).astype(np.uint32), header)
     mask = sky.objects(frame)
     radius = max(EMPTY_RADIUS * stars.fwhm, 1.0)

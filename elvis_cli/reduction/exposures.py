@@ -92,5 +92,5 @@ def place(
         rays = sum(cosmics.flag_single(frame) for frame in frames)
     for frame in frames:
         frame.var += np.float32(frame.flat_var) * np.square(np.maximum(frame.sci, 0.0))
-    fwhm = chip_image.shape(frames[0].sci, np.sqrt(frames[0].var), frames[0].good)[0].fwhm
+    fwhm = chip_image.shape(frames[0].sci, np.sqrt(frames[0].var), frames[0].good).fwhm
     return maps, repair.fill(frames, maps, fwhm >= well_sampled), rays, fwhm

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from elvis_cli.model.request import Request
-from elvis_cli.reduction import associate, products, raw, recipe, spectra
+from elvis_cli.reduction import associate, products, raw, recipe
 from elvis_cli.reduction.requests import documents, render
+from elvis_cli.reduction.spectrum_options import SpectrumOptions
 
 
 def reduce(request: Request, out: BinaryIO) -> tuple[str, ...]:
@@ -21,6 +22,6 @@ def reduce(request: Request, out: BinaryIO) -> tuple[str, ...]:
     """
     (files, *_) = associate.associate(raw.open_all(list(render(documents(request)))))
     associate.check(files)
-    product, writers = products.make(files, products.Options(recipe.Options(), spectra.SpectrumOptions()))
+    product, writers = products.make(files, products.Options(recipe.Options(), SpectrumOptions()))
     next(iter(writers.values()))(product, out)
     return tuple(product.notes)

@@ -25,6 +25,7 @@ BRIGHT = 0.8
 WARM_SIGMA = 3.0
 """From which the dark of a pixel is its own, not noise."""
 MAX_FLAT_DEVIATION = 0.2
+LEVEL_STEP = 3
 CLIP_SIGMA = 5.0
 
 
@@ -172,7 +173,7 @@ def hot_pixels(dark: Image, var: float) -> Flags:
 
 
 def flat(files: Any, chip: str, masters: Masters) -> tuple[Image, float]:
-    """Return the response of the chip, median 1, and its relative variance."""
+    """Return the response of the chip, median 1 where there is light, and its relative variance."""
     dark = None
     if files.flat_dark:
         same = files.dark and [one.name for one in files.dark] == [one.name for one in files.flat_dark]
@@ -182,13 +183,22 @@ def flat(files: Any, chip: str, masters: Masters) -> tuple[Image, float]:
         image = straight(file.read(chip)[0], masters)
         if dark is not None:
             image = image - dark
-        level = float(np.median(image))
+        level = lit_level(image)
         sigma.append(float(noise(level, masters.readout, file.ndit, file.dit)) ** 0.5 / level)
         levels.append(level)
         stack.append(image / np.float32(level))
     mean, _ = combine(stack, [np.maximum(each, 0.02) for each in sigma])
-    mean /= np.float32(np.median(mean))
+    mean /= np.float32(lit_level(mean))
     return mean, float(np.mean(np.square(sigma))) / len(stack)
+
+
+def lit_level(image: Image) -> float:
+    """Return the median of the pixels that a lamp lights; scans and masked borders may be a third of a chip.
+
+    Of every third row and column: the error of such a median is a thousandth of the pixels' scatter.
+    """
+    part = image[::LEVEL_STEP, ::LEVEL_STEP]
+    return float(np.median(part[part > 0.5 * np.percentile(part, 90)]))
 
 
 def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Floats | None, float]:

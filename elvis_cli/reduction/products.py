@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from elvis_cli.reduction import cube, cube_file, layout, product_file, recipe, spectra, spectrum_file
+from elvis_cli.reduction import product_file, recipe
 from elvis_cli.reduction.associate import FileSet
+from elvis_cli.reduction.spectrum_options import SpectrumOptions
 
 Writers = Mapping[str, Callable[[Any, BinaryIO], None]]
 """The files of a product, by the last part of their names; the first is the product itself."""
@@ -18,14 +19,17 @@ class Options:
     """Choices of the user for products of each kind."""
 
     image: recipe.Options
-    spectrum: spectra.SpectrumOptions
+    spectrum: SpectrumOptions
 
 
 def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
     """Return the product of a set of raw files, and what writes it."""
     first = files.science[0]
-    if not spectra.is_spectrum(first):
+    if "ESO SIM SPEC TRACES" not in first.header:
         return recipe.reduce(files, options.image), product_file.WRITERS
+    # images need not wait for these
+    from elvis_cli.reduction import cube, cube_file, layout, spectra, spectrum_file
+
     setup = layout.configure(first, "arc" if files.arc else None)
     if cube.is_cube(setup):
         return cube.reduce(files, setup, options.spectrum.standards, options.spectrum.telluric), cube_file.WRITERS

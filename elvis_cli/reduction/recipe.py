@@ -17,9 +17,6 @@ from elvis_cli.reduction.raw import RawFile
 from elvis_cli.scene import standards
 from elvis_cli.scene.standards import StandardStar
 
-WELL_SAMPLED = 2.2
-"""Pixels of FWHM from which the kernel is lanczos3."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -83,13 +80,13 @@ def _chip(files: FileSet, chip: str, options: Options, scale: float = 1.0) -> Ch
     """Return the combination of one chip."""
     frames, way, linearised = exposures.prepare(files, chip, scale)
     out = grid.make([frame.header for frame in frames], options.north_up)
-    maps, filled, rays, fwhm = exposures.place(frames, out, WELL_SAMPLED)
+    maps, filled, rays, fwhm = exposures.place(frames, out, zeropoint.WELL_SAMPLED)
     kernel = kernel_for(fwhm, options)
     stack = combine.combine(frames, maps, out, kernel, options.pixfrac, filled)
     noise = correlation.of_resampling(frames, maps, out, kernel, options.pixfrac)
     header, saturation = frames[0].header, min(frame.saturation for frame in frames)
     del frames, maps
-    made = chip_image.measure(chip, stack, out, header, noise, way, rays, linearised)
+    made = chip_image.measure(chip, stack, out, header, noise, way, rays, linearised, fwhm)
     made.saturation = saturation
     return made
 
@@ -102,7 +99,7 @@ def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> Ch
     rays, ways, linearised, saturation = 0, [], True, float("inf")
     for chip in first.chips:
         frames, way, linear = exposures.prepare(files, chip, scales[chip])
-        maps, filled, found, fwhm = exposures.place(frames, out, WELL_SAMPLED)
+        maps, filled, found, fwhm = exposures.place(frames, out, zeropoint.WELL_SAMPLED)
         if total is None:
             kernel, header = kernel_for(fwhm, options), frames[0].header
             total = combine.Combination(out, kernel, options.pixfrac, max(frame.weight for frame in frames))
@@ -113,14 +110,14 @@ def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> Ch
         saturation = min(saturation, *(frame.saturation for frame in frames))
     assert total is not None
     way = max(ways, key=ways.count)
-    made = chip_image.measure("MOSAIC", total.stack(), out, header, noise, way, rays, linearised)
+    made = chip_image.measure("MOSAIC", total.stack(), out, header, noise, way, rays, linearised, fwhm)
     made.saturation = saturation
     return made
 
 
 def kernel_for(fwhm: float, options: Options) -> str:
     """Return the kernel of the drizzling for stars of ``fwhm`` pixels."""
-    return options.kernel or ("lanczos3" if fwhm >= WELL_SAMPLED and options.pixfrac == 1.0 else "square")
+    return options.kernel or ("lanczos3" if fwhm >= zeropoint.WELL_SAMPLED and options.pixfrac == 1.0 else "square")
 
 
 def _zero_point(

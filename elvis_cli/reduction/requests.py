@@ -9,14 +9,18 @@ from __future__ import annotations
 import copy
 import io
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from elvis_cli import pipeline
 from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.errors import RequestError
+from elvis_cli.focalplane.geometry import field_to_pixel, pixel_to_field
+from elvis_cli.light.lamps import capacity
 from elvis_cli.model.request import Request
+from elvis_cli.model.setup import Setup
 from elvis_cli.product.fits import request_json
 from elvis_cli.reduction.cube import is_cube
 from elvis_cli.reduction.spectra import check_kind
@@ -40,9 +44,11 @@ LEVELS = (0.1, 0.3, 0.5, 0.8, 1.0, 1.3, 1.6, 1.8)
 OVERHEAD = 20.0
 """Seconds between exposures."""
 STANDARD_BANDS = ("V", "R", "I", "J", "H", "K", "L", "M", "N")
+FILL = 0.6
+"""Part of the full well that a standard star may fill in the brightest pixel."""
 MAX_FAINTER = 3.0
-"""Magnitudes that a real standard star may be fainter than the brightest that does not saturate."""
-FAINTEST = 20
+"""Magnitudes that a real standard star may be fainter than the brightest that fits."""
+FAINTEST = 20.0
 """Magnitude of the faintest made-up standard star."""
 
 Document = dict[str, Any]
@@ -71,11 +77,10 @@ def documents(request: Request) -> list[Document]:
     if spectra and not cube:
         check_kind(ready.setup)
     made = list((_stares if spectra else _dithers)(base, ready, observation, clock))
-    standard = _standard(made[0], ready)
-    if standard is not None:
-        made.append(_dated(standard, clock, ready.setup.exposure.dit))
+    exposures = len(made)
+    made += _standards(made[0], ready, clock)
     if cube:
-        made += list(_skies(made[0], len(made) - (standard is not None), ready, clock))
+        made += _skies(made[0], exposures, ready, clock)
     made += _calibrations(made[0], ready, clock)
     for number, each in enumerate(made, 1):
         each["elvis"]["exposure"] = number
@@ -113,18 +118,17 @@ def _timed(document: Document, ready: pipeline.PreparedExposure, dit: float, cou
 
 def _dithers(base: Document, ready: pipeline.PreparedExposure, observation: Any, clock: _Clock) -> Iterator[Document]:
     setup, total = ready.setup, ready.setup.exposure.integrations
-    if setup.detector.kind != "ir":
+    infrared = setup.detector.kind == "ir"
+    if not infrared:
         total = ready.prediction.count
     number = min(len(DITHERS), total)
-    window = setup.frame.window
-    step = min(STEP, window.nx // 12, window.ny // 12) * setup.optics.pixel_scale
-    angle = observation.position_angle
+    step, angle = _step(setup), observation.position_angle
     east, north = field_to_sky(*ready.request.elvis.offset, angle)
     target = deproject(east, north, observation.ra, observation.dec)  # type: ignore[arg-type]
     place = dict(zip(("ra", "dec"), (round(float(value), 9) for value in target), strict=True))
-    for n in range(number):
-        share = total // number + (n < total % number) if setup.detector.kind == "ir" else 1
-        dx, dy = (step * part for part in DITHERS[n])
+    for n in range(number if infrared else total):
+        share = total // number + (n < total % number) if infrared else 1
+        dx, dy = (step * part for part in DITHERS[n % len(DITHERS)])
         made = _timed(base, ready, setup.exposure.dit, share)
         east, north = field_to_sky(dx, dy, angle)
         ra, dec = deproject(east, north, observation.ra, observation.dec)  # type: ignore[arg-type]
@@ -132,10 +136,6 @@ def _dithers(base: Document, ready: pipeline.PreparedExposure, observation: Any,
         made["elvis"].pop("offset", None)
         made["elvis"]["place"] = made["elvis"].get("place") or place
         yield _dated(made, clock, setup.exposure.dit * share)
-    if setup.detector.kind != "ir":
-        for _ in range(total - number):
-            made = copy.deepcopy(made)
-            yield _dated(made, clock, setup.exposure.dit)
 
 
 def _stares(base: Document, ready: pipeline.PreparedExposure, observation: Any, clock: _Clock) -> Iterator[Document]:
@@ -175,45 +175,96 @@ def _plain(document: Document) -> Document:
     return made
 
 
+def _standards(document: Document, ready: pipeline.PreparedExposure, clock: _Clock) -> Iterator[Document]:
+    """Yield the requests of a standard star: of images three dithers, of spectra one exposure."""
+    made = _standard(document, ready)
+    if made is None:
+        return
+    setup = ready.setup
+    if setup.spectrograph is not None:
+        yield _dated(made, clock, setup.exposure.dit)
+        return
+    star, x, y = made["elvis"]["pointing"], *_middle(setup)
+    angle, step = star.get("position_angle", 0.0), _step(setup)
+    for dx, dy in DITHERS[:STARES]:
+        each = copy.deepcopy(made)
+        ra, dec = deproject(*field_to_sky(step * dx - x, step * dy - y, angle), star["ra"], star["dec"])  # type: ignore[arg-type]
+        each["elvis"]["place"] = {"ra": star["ra"], "dec": star["dec"]}
+        each["elvis"]["pointing"] = {"ra": round(float(ra), 9), "dec": round(float(dec), 9), "position_angle": angle}
+        yield _dated(each, clock, setup.exposure.dit)
+
+
+def _step(setup: Setup) -> float:
+    """Return the step of the dithers, arcsec."""
+    window = setup.frame.window
+    return min(STEP, window.nx // 12, window.ny // 12) * setup.optics.pixel_scale
+
+
+def _middle(setup: Setup) -> tuple[float, float]:
+    """Return a place in the field (arcsec) that is well inside a chip's window: 0, 0 or the middle of the window."""
+    window = setup.frame.window
+    chips = [setup.detector.chip(number) for number in setup.frame.chips]
+    for chip in chips:
+        x, y = field_to_pixel(setup, chip, 0.0, 0.0)
+        if 0.25 <= (x - window.x0) / window.nx <= 0.75 and 0.25 <= (y - window.y0) / window.ny <= 0.75:
+            return 0.0, 0.0
+    fx, fy = pixel_to_field(setup, chips[0], window.x0 + window.nx / 2, window.y0 + window.ny / 2)
+    return float(fx), float(fy)
+
+
 def _standard(document: Document, ready: pipeline.PreparedExposure) -> Document | None:
     """Return the request of a standard star in the middle of the field, as long as the first exposure of the target.
 
-    It is the brightest star of the catalogue that does not saturate, in the band of the target's magnitude; if all do,
-    a made-up A0V star one magnitude fainter than the brightest that does not. None if the instrument takes no such
-    frame, or none fits.
+    It is the brightest star of the catalogue that fills no pixel to more than `FILL`, in the band of the target's
+    magnitude; if all do, a made-up A0V star. None if the instrument takes no such frame, or none fits.
     """
     made = _plain(document)
     asked = ready.request
     brightness = catalogue_magnitude(asked) if asked.elvis.catalogue else asked.target.brightness
     band = brightness.band if brightness.kind == "mag" and brightness.band in STANDARD_BANDS else "K"
     made["elvis"]["calibration"] = "std"
-    centre = ready.request.elvis.pointing
-    if centre is not None:
-        made["elvis"]["pointing"] = {"ra": centre.ra, "dec": centre.dec, "position_angle": centre.position_angle}
-    bright, faint = -1, FAINTEST + 1
-    while faint - bright > 1:  # bright saturates, faint does not
-        middle = (bright + faint) // 2
-        made["elvis"]["standard"] = {"mag": middle, "band": band, "system": "vega", "sed": "Pickles:A0V"}
-        try:
-            star = pipeline.prepare(parse.read(json.dumps(made)))
-        except RequestError:
-            return None
-        bright, faint = (middle, faint) if _saturates(star.prediction.cards()) else (bright, middle)
-    if faint > FAINTEST:
+    centre = observe(asked.elvis, ready.setup)
+    made["elvis"]["pointing"] = {"ra": centre.ra, "dec": centre.dec, "position_angle": centre.position_angle}
+    brightest = _brightest(made, band)
+    if brightest is None or brightest > FAINTEST:
         return None
     known = [star for star in standards.read() if star.sed or ready.setup.spectrograph is None]
-    real = [star for star in known if star.band == band and faint <= star.mag <= faint + MAX_FAINTER]
+    real = [star for star in known if star.band == band and brightest <= star.mag <= brightest + MAX_FAINTER]
     if real:
         chosen = min(real, key=lambda star: star.mag)
         made["elvis"]["standard"] = {"name": chosen.name, "band": band}
-        made["elvis"]["pointing"] = {**made["elvis"].get("pointing", {}), "ra": chosen.ra, "dec": chosen.dec}
-        return made
-    made["elvis"]["standard"]["mag"] = min(faint + 1, FAINTEST)
+        made["elvis"]["pointing"] = {**made["elvis"]["pointing"], "ra": chosen.ra, "dec": chosen.dec}
+    else:
+        made["elvis"]["standard"] = _made_up(brightest, band)
     return made
 
 
-def _saturates(cards: Any) -> bool:
-    return any(name.endswith("PEAK SATUR") and value for name, value, _ in cards)
+def _made_up(mag: float, band: str) -> dict[str, Any]:
+    return {"mag": mag, "band": band, "system": "vega", "sed": "Pickles:A0V"}
+
+
+def _brightest(document: Document, band: str) -> float | None:
+    """Return the magnitude (to 0.1) of an A0V star that fills the brightest pixel to `FILL` of the full well.
+
+    None if the instrument takes no such frame; above `FAINTEST` if the sky alone does.
+    """
+    mag = 12.0
+    for _ in range(3):
+        document["elvis"]["standard"] = _made_up(mag, band)
+        try:
+            star = pipeline.prepare(parse.read(json.dumps(document)))
+        except RequestError:
+            return None
+        cards: dict[str, Any] = {name.rsplit("SIM ", 1)[-1]: value for name, value, _ in star.prediction.cards()}
+        empty = float(cards["SKY ELEC"]) + float(cards["DARK ELEC"])
+        room = FILL * capacity(star.setup) - empty
+        if room <= 0:
+            return FAINTEST + 1.0
+        step = 2.5 * math.log10(max(float(cards["PEAK ELEC"]) - empty, 1e-9) / room)
+        if abs(step) < 0.1:  # adaptive optics may depend on the star, so that one step is not enough
+            break
+        mag = max(math.ceil(10.0 * (mag + step)) / 10.0, 0.0)
+    return mag
 
 
 def _calibrations(document: Document, ready: pipeline.PreparedExposure, clock: _Clock) -> Iterator[Document]:
@@ -232,8 +283,8 @@ def _calibrations(document: Document, ready: pipeline.PreparedExposure, clock: _
             yield _dated(made, clock, dit)
         if ready.setup.detector.kind != "ir":
             return
-    usual = _usual_time(ready)
-    for level in LEVELS:
+    usual = _usual_time(plain | {"elvis": plain["elvis"] | {"calibration": "detlin"}})
+    for level in LEVELS if usual else ():
         made = _timed(plain, ready, float(f"{usual * level:.6g}"), 1)
         made["elvis"]["calibration"] = "detlin"
         if _offered(made):
@@ -249,9 +300,10 @@ def _offered(document: Document) -> bool:
     return True
 
 
-def _usual_time(ready: pipeline.PreparedExposure) -> float:
-    """Return the integration time at which a linearity frame fills half of the full well."""
-    from elvis_cli.instrument import registry
-
-    example: Mapping[str, Any] = registry.load(ready.request.instrument).example(ready.setup.mode)
-    return float(example["timesnr"][ready.setup.exposure.dit_key])
+def _usual_time(document: Document) -> float:
+    """Return the integration time at which a linearity frame fills half of the full well; 0 without such frames."""
+    try:
+        calibration = pipeline.configure(parse.read(json.dumps(document))).calibration
+    except RequestError:
+        return 0.0
+    return calibration.time if calibration else 0.0

@@ -27,6 +27,8 @@ GROW = 5
 """Pixels around one that belong to it too."""
 HALO_WIDTH = 10.0
 """Pixels of sigma at which haloes of stars and galaxies are looked for."""
+BLOCK = 4
+"""Side of the blocks in which an image is smoothed for haloes, pixels."""
 BOX = 256
 """Side of the boxes of a smooth sky, pixels: above that of haloes, which a finer surface would take for sky."""
 MAX_SAMPLE = 262_144
@@ -62,8 +64,18 @@ def objects(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
     found = np.asarray(ndimage.binary_dilation(found, iterations=GROW), np.bool_)
     middle, sigma = level(frame, found)
     clean = np.clip(np.where(good, frame.sci - np.float32(middle), np.float32(0.0)), -5 * sigma, 5 * sigma)
-    haloes = found | _above(clean, HALO_WIDTH, sigma)
+    haloes = found | _haloes(clean, sigma)
     return haloes if haloes.mean() < MAX_MASKED else found
+
+
+def _haloes(clean: Image, sigma: float) -> NDArray[np.bool_]:
+    """Return where an image of noise ``sigma`` has haloes, smoothed in blocks of `BLOCK` pixels."""
+    ny, nx = (-(-size // BLOCK) for size in clean.shape)
+    padded = np.zeros((ny * BLOCK, nx * BLOCK), np.float32)
+    padded[: clean.shape[0], : clean.shape[1]] = clean
+    means = padded.reshape(ny, BLOCK, nx, BLOCK).mean(axis=(1, 3))
+    above = _above(means, HALO_WIDTH / BLOCK, sigma / BLOCK)
+    return np.repeat(np.repeat(above, BLOCK, axis=0), BLOCK, axis=1)[: clean.shape[0], : clean.shape[1]]
 
 
 def _above(clean: Image, width: float, sigma: float) -> NDArray[np.bool_]:
@@ -81,6 +93,7 @@ def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_v
     if len(frames) < 3:
         for frame, (middle, _) in zip(frames, middles, strict=True):
             frame.sci -= np.float32(middle)
+            frame.var += np.float32(flat_var * middle**2)
         return "constant"
     noisy = any(flat_var**0.5 * abs(middle) > FLAT_SHARE * sigma for middle, sigma in middles)
     for frame, (middle, _) in zip(frames, middles, strict=True):

@@ -35,6 +35,7 @@ from elvis_cli.reduction.frame import Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.merge import Merged
 from elvis_cli.reduction.raw import RawFile
+from elvis_cli.reduction.spectrum_options import SpectrumOptions
 from elvis_cli.sky.pointing import barycentric_correction
 
 RADIUS = 1.25
@@ -45,19 +46,6 @@ NOD_STRIPS = 6
 """Strips on which nods are looked for."""
 NOD = 3.0
 """FWHM between two exposures' places of the object from which they are nods, not repetitions."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpectrumOptions:
-    """Choices of the user."""
-
-    aperture: float | None = None
-    """Pixels along the slit of the box; None = 2.5 FWHM."""
-    standards: Any = None
-    barycentric: bool = False
-    """Wavelengths in the rest frame of the Solar System's barycentre."""
-    telluric: str = "none"
-    """How the air's lines are taken out: none, standard or sky."""
 
 
 @dataclass(slots=True, eq=False)
@@ -83,11 +71,6 @@ class SpectrumProduct:
     velocity: float | None = None
     """km/s about the Solar System's barycentre that the wavelengths are corrected for; None = as observed."""
     notes: list[str] = field(default_factory=list)
-
-
-def is_spectrum(file: RawFile) -> bool:
-    """Return whether a raw frame has spectra."""
-    return "ESO SIM SPEC TRACES" in file.header
 
 
 def check_kind(setup: Setup) -> None:

@@ -25,6 +25,8 @@ AB_MINUS_VEGA = {
 Hewett et al. 2006, MNRAS 367, 454 (z, Y); L, M, N from the flux of Vega, 3631 Jy over 285, 158 and 30 Jy."""
 PRECISION = 0.003
 """Relative error of a star's light that is good enough to go on outwards."""
+WELL_SAMPLED = 2.2
+"""Pixels of FWHM from which an image is well sampled."""
 MIN_FWHM = 3.0
 """FWHM: radius of the smallest circle that counts as all light."""
 ALIASES = {
@@ -68,10 +70,12 @@ class ZeroPoint:
         """Return the magnitudes to add to a magnitude in a circle of ``radius`` pixels on an image of ``fwhm`` pixels.
 
         ``ring`` is where the sky was taken, inner and outer radius (pixels): the star's light there was subtracted. The
-        curve of growth of the standard star is taken at the same number of FWHM: its airmass is another.
+        curve of growth of the standard star is taken at the same number of FWHM: its airmass is another. That of an
+        undersampled image is taken as it is: its FWHM differs by where in a pixel the stars lie.
         """
+        stretch = self.fwhm / fwhm if min(self.fwhm, fwhm) >= WELL_SAMPLED else 1.0
         circle, inner, outer = (
-            float(np.interp(each * self.fwhm / fwhm, self.radii, self.encircled)) for each in (radius, *ring)
+            float(np.interp(each * stretch, self.radii, self.encircled)) for each in (radius, *ring)
         )
         return 2.5 * math.log10(circle - (outer - inner) * radius**2 / (ring[1] ** 2 - ring[0] ** 2))
 
@@ -138,7 +142,7 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
     relative = errors / np.maximum(curve, 1e-30)
     precise = np.flatnonzero(relative < max(PRECISION, 2.0 * float(relative.min())))
     last = min(max(int(precise[-1]), int(np.searchsorted(radii, MIN_FWHM * fwhm))), radii.size - 1)
-    curve = np.maximum.accumulate(curve[: last + 1])
+    curve = curve[: last + 1]
     rate, error = float(curve[-1]), float(errors[last])
     peak = float(
         sources.filtered(np.where(good, stack.sci, np.float32(0.0)), fwhm)[round(float(y[0])), round(float(x[0]))]
