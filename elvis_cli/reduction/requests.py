@@ -34,7 +34,7 @@ DITHERS = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
 STARES = 3
 """Exposures of a spectrum."""
 STEP = 40
-"""Pixels of a step, at most a twelfth of the window."""
+"""Pixels of a step, at most an eighth of the window."""
 CALIBRATIONS = 5
 """Darks, biases and flats of each kind."""
 DARK_DEPTH = 10
@@ -197,7 +197,7 @@ def _standards(document: Document, ready: pipeline.PreparedExposure, clock: _Clo
 def _step(setup: Setup) -> float:
     """Return the step of the dithers, arcsec."""
     window = setup.frame.window
-    return min(STEP, window.nx // 12, window.ny // 12) * setup.optics.pixel_scale
+    return min(STEP, window.nx // 8, window.ny // 8) * setup.optics.pixel_scale
 
 
 def _middle(setup: Setup) -> tuple[float, float]:

@@ -49,23 +49,32 @@ def level(frame: Frame, mask: NDArray[np.bool_] | None = None) -> tuple[float, f
 
 
 def objects(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
-    """Return the pixels of objects and of their haloes, grown.
+    """Return the pixels of objects (`bodies`) and of their haloes.
 
-    An object is 3 sigma of the smoothed noise above the sky when smoothed by a Gaussian of ``width`` pixels; a halo is
-    it when smoothed by HALO_WIDTH, unless most of the image is, which then is sky with a slope.
+    A halo is 3 sigma above the sky when smoothed by HALO_WIDTH, unless most of the image is, which then is sky with a
+    slope.
+    """
+    found = bodies(frame, width)
+    middle, sigma = level(frame, found)
+    if sigma == 0.0:
+        return found
+    good = frame.good
+    clean = np.clip(np.where(good, frame.sci - np.float32(middle), np.float32(0.0)), -5 * sigma, 5 * sigma)
+    haloes = found | _haloes(clean, sigma)
+    return haloes if haloes.mean() < MAX_MASKED else found
+
+
+def bodies(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
+    """Return the pixels of objects without their haloes, grown.
+
+    An object is 3 sigma of the smoothed noise above the sky when smoothed by a Gaussian of ``width`` pixels.
     """
     middle, sigma = level(frame)
     if sigma == 0.0:
         return np.zeros(frame.sci.shape, np.bool_)
-    good = frame.good
-    clean = np.where(good, frame.sci - np.float32(middle), np.float32(0.0))
-    found = _above(clean, width, sigma)
-    found = ndimage.binary_opening(found, iterations=1)
-    found = np.asarray(ndimage.binary_dilation(found, iterations=GROW), np.bool_)
-    middle, sigma = level(frame, found)
-    clean = np.clip(np.where(good, frame.sci - np.float32(middle), np.float32(0.0)), -5 * sigma, 5 * sigma)
-    haloes = found | _haloes(clean, sigma)
-    return haloes if haloes.mean() < MAX_MASKED else found
+    clean = np.where(frame.good, frame.sci - np.float32(middle), np.float32(0.0))
+    found = ndimage.binary_opening(_above(clean, width, sigma), iterations=1)
+    return np.asarray(ndimage.binary_dilation(found, iterations=GROW), np.bool_)
 
 
 def _haloes(clean: Image, sigma: float) -> NDArray[np.bool_]:
@@ -99,7 +108,7 @@ def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_v
     for frame, (middle, _) in zip(frames, middles, strict=True):
         frame.sci -= np.float32(middle)
     if noisy:
-        _by_pixel(frames, masks)
+        _by_pixel(frames, masks, [flat_var * middle**2 for middle, _ in middles])
     else:
         _smooth(frames, masks)
         for frame, (middle, _) in zip(frames, middles, strict=True):
@@ -174,17 +183,28 @@ def _sums(
     return total, var, count
 
 
-def _by_pixel(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]]) -> None:
-    """Subtract the mean of the other exposures pixel by pixel; their cosmic rays are flagged before."""
-    total, var, count = _sums(frames, masks, [0.0] * len(frames))
+def _by_pixel(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], patterns: Sequence[float]) -> None:
+    """Subtract the mean of the other exposures pixel by pixel; their cosmic rays are flagged before.
+
+    Where haloes cover a pixel in all others, these are taken for sky: they are fainter than what the flat prints on it.
+    Where objects do, the frame keeps that pattern, whose variance in each frame is ``patterns``.
+    """
+    levels = [0.0] * len(frames)
+    ways = [(inner, _sums(frames, inner, levels)) for inner in (masks, gather(bodies, frames))]
     own = [frame.sci.copy() for frame in frames]
-    for frame, mask, image in zip(frames, masks, own, strict=True):
-        keep = ~mask & ((frame.dq & ~np.uint32(3)) == 0)
-        n = np.maximum(count - keep, 1)
-        others = total - np.where(keep, image, np.float32(0.0))
-        frame_var = np.where(keep, frame.var, np.float32(0.0))
-        frame.sci -= others / n
-        frame.var = frame.var + np.maximum(var - frame_var, 0.0) / n**2
+    variances = [frame.var.copy() for frame in frames]
+    for k, frame in enumerate(frames):
+        frame.var += np.float32(patterns[k])
+        left = np.ones(frame.sci.shape, np.bool_)
+        for inner, (total, var, count) in ways:
+            keep = ~inner[k] & ((frame.dq & ~np.uint32(3)) == 0)
+            n = count - keep
+            now = left & (n > 0)
+            others = total[now] - np.where(keep[now], own[k][now], np.float32(0.0))
+            noise = var[now] - np.where(keep[now], variances[k][now], np.float32(0.0))
+            frame.sci[now] -= others / n[now]
+            frame.var[now] = variances[k][now] + np.maximum(noise, 0.0) / n[now] ** 2
+            left &= ~now
 
 
 def _smooth(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]]) -> None:

@@ -166,3 +166,14 @@ def test_centroids_of_two_stars_that_overlap_are_apart():
     found = sources.find(image, np.ones_like(image), np.ones(image.shape, bool), fwhm, 10.0)
     assert np.sort(found.x) == pytest.approx([95.0, 105.2], abs=0.05)
     assert found.y == pytest.approx([100.3, 100.3], abs=0.02)
+
+
+@pytest.mark.parametrize("fwhm", [1.5, 1.8, 3.3])
+def test_the_fwhm_of_undersampled_stars_is_found(fwhm):
+    """Gaussians in pixels: sampling one at points and averaging it over pixels differ by 1/12 pixel2 of variance."""
+    places = [(40.0 + 60 * i + 0.17 * k, 40.0 + 60 * k - 0.23 * i) for i in range(4) for k in range(4)]
+    image = sum(star(x, y, 1e5, fwhm / sources.FWHM) for x, y in places).astype(np.float32)
+    x, y = np.array(places).T
+    shape = sources.shape(image, np.ones(image.shape, bool), x, y, 3.0)
+    assert shape.count == 16
+    assert shape.fwhm == pytest.approx(fwhm, rel=0.02)

@@ -1,14 +1,17 @@
-"""Standard stars by name and band, linearity up to saturation, flats of one integration time."""
+"""Standard stars by name, band and place, linearity up to saturation, levels of flats, errors of the sky."""
 
+import io
 import json
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
-from elvis_cli.reduction import chip_calibration, zeropoint
-from elvis_cli.reduction.frame import DEAD
+from elvis_cli.reduction import chip_calibration, requests, sky, zeropoint
+from elvis_cli.reduction.frame import DEAD, Frame
 from elvis_cli.reduction.layout import ChipLayout
-from elvis_cli.reduction.master import Masters, Readout, _before_saturation
+from elvis_cli.reduction.master import Masters, Readout, _before_saturation, lit_level
+from elvis_cli.request import parse
 from elvis_cli.scene import standards
 from tests.conftest import changed, run
 
@@ -70,3 +73,52 @@ def test_dead_pixels_of_spectra_are_flagged():
     chip_calibration.flag_dead(masters, ChipLayout([], transposed=True), response, noise)
     assert masters.dq.shape == (30, 40)
     assert np.argwhere(masters.dq == DEAD).tolist() == [[7, 5], [7, 6]]
+
+
+def test_the_level_of_a_flat_is_that_of_the_pixels_with_light():
+    flat = np.random.default_rng(1).normal(1000.0, 20.0, (300, 300)).astype(np.float32)
+    flat[:, 200:] = np.random.default_rng(2).normal(0.0, 3.0, (300, 100))
+    assert lit_level(flat) == pytest.approx(1000.0, abs=1.0)
+
+
+def test_fors_takes_its_linearity_at_the_times_of_its_lamp_and_its_dithers_in_turn():
+    request = json.loads(run("example", "fors").out)
+    request["timesnr"]["SEQ.NEXPO"] = 7
+    request["elvis"] = {"window": {"x0": 900, "y0": 100, "nx": 96, "ny": 96}}
+    lines = requests.documents(parse.read(json.dumps(request)))
+    times = [line["timesnr"]["DET.WIN1.UIT1"] for line in lines if line["elvis"].get("calibration") == "detlin"]
+    assert max(times) < 1.0  # the lamp fills half of the full well in 0.25 s
+    places = [line["elvis"]["pointing"]["dec"] for line in lines if "calibration" not in line["elvis"]]
+    assert places[5:] == places[:2]
+    assert len(set(places)) > 2
+
+
+def test_a_standard_star_stands_in_a_chip_where_the_middle_of_the_field_does_not():
+    """HAWK-I's middle is the gap between its chips: three dithers about the middle of the window."""
+    request = changed(HAWKI, {"elvis": {"window": {"x0": 900, "y0": 900, "nx": 96, "ny": 96}, "chips": [1]}})
+    lines = requests.documents(parse.read(json.dumps(request)))
+    stars = [line for line in lines if line["elvis"].get("calibration") == "std"]
+    places = []
+    for star in stars:
+        out = run("--product", "expected", stdin=json.dumps(star | {"elvis": star["elvis"] | {"truth": True}})).out
+        with fits.open(io.BytesIO(out)) as hdus:
+            places.append([hdus["TRUTH"].data["X"][0], hdus["TRUTH"].data["Y"][0]])
+    assert len({tuple(place) for place in places}) == 3
+    assert np.mean(places, axis=0) == pytest.approx([48.5, 48.5], abs=2.0)
+
+
+def test_the_sky_that_stars_cover_in_all_other_frames_has_the_error_of_the_flat():
+    """Sky 1000, flat's noise 0.01: where no other frame sees sky, the pattern stays and ERR has it."""
+    random = np.random.default_rng(3)
+    pattern = random.normal(0.0, 10.0, (64, 64)).astype(np.float32)
+    frames = [Frame(1000 + pattern + random.normal(0, 1, (64, 64)).astype(np.float32),
+                    np.ones((64, 64), np.float32), np.zeros((64, 64), np.uint32), None) for _ in range(3)]  # fmt: skip
+    masks = [np.zeros((64, 64), bool) for _ in frames]
+    for frame in frames[1:]:
+        frame.sci[20:40, 20:40] += 5000.0
+    masks[1][15:45, 15:45] = masks[2][15:45, 15:45] = True
+    assert sky.subtract(frames, masks, 1e-4) == "pixel"
+    pull = frames[0].sci / np.sqrt(frames[0].var)
+    assert np.std(pull[22:38, 22:38]) == pytest.approx(1.0, abs=0.15)
+    assert np.std(pull[:10]) == pytest.approx(1.0, abs=0.15)
+    assert np.sqrt(np.median(frames[0].var[:10])) < 2.0

@@ -144,11 +144,14 @@ def test_half_of_the_stars_at_the_limit_are_found(night):
         psf = np.exp(-4 * np.log(2) * (axis[:, None] ** 2 + axis**2) / each.fwhm**2).astype(np.float32)
         psf /= psf.sum()
         full = each.stack.weight > 0.9 * np.median(each.stack.weight[60:90, 60:90])  # what all dithers see
-        noise = float(np.median(each.stack.err[full])) * each.correlation.at(2 * sources.filter_sigma(each.fwhm))
-        flux = sources.limiting_flux(noise, each.fwhm, float(sources.filtered(psf, each.fwhm).max()))
         places = np.mgrid[22:125:13, 22:125:13].reshape(2, -1).T + np.random.default_rng(seed).uniform(-1, 1, 2)
         places = places[full[tuple(np.rint(places).astype(int).T[::-1])]]
-        sci = photometry.add_stars(image.sci, psf, *places.T, np.full(len(places), flux))
+        factor = each.correlation.at(2 * sources.filter_sigma(each.fwhm))
+        peak = float(sources.filtered(psf, each.fwhm).max())
+        # the sky of pixels that stars cover in other exposures is known less well
+        err = sources.filtered(each.stack.err, each.fwhm)[tuple(np.rint(places).astype(int).T[::-1])]
+        flux = np.array([sources.limiting_flux(factor * value, each.fwhm, peak) for value in err])
+        sci = photometry.add_stars(image.sci, psf, *places.T, flux)
         again = sources.find(sci, image.err, good, each.fwhm, 5.0, each.correlation)
         near = photometry.recovered(np.stack([again.x, again.y], axis=1), places, each.fwhm)
         empty = ~photometry.recovered(np.stack([each.found.x, each.found.y], axis=1), places, 4 * each.fwhm)
