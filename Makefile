@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench clients closure deviates lines fuzz faults service bytes bytes-check gallery data clean
+.PHONY: all install example test lint format bench clients closure deviates lines fuzz faults service observatory bytes bytes-check gallery data clean
 
 all: lint test
 
@@ -77,6 +77,11 @@ service: install
 	$(BIN)/python -m tests.load.abuse
 	$(BIN)/python -m tests.load.schema
 	ELVIS_SERVICE_TESTS=1 $(BIN)/python -m pytest -q tests/service
+
+# The observatory: 20 random kills on each database, ten thousand sources and simulated epochs, with time and memory.
+observatory: install
+	ELVIS_KILLS=20 $(BIN)/python -m pytest -q tests/commands/test_observatory.py -k killed
+	$(BIN)/python -m tests.bench.observatory
 
 # Every frame whose hash is known, not only those of the suite.
 bytes-check: install

@@ -22,6 +22,7 @@ TOPICS = (
     "sky",
     "observing",
     "batch",
+    "observatory",
     "service",
     "output",
     "exit-codes",
