@@ -18,6 +18,8 @@ from elvis_cli.reduction.raw import RawFile
 
 DEAD_SIGMA = 5.0
 """Times the flat's noise that the response of a dead pixel is off."""
+LEAST_DARK = 1e-3
+"""Of a pixel's variance, that is not its light's."""
 
 
 @dataclass(slots=True, eq=False)
@@ -128,6 +130,15 @@ def frames(files: Sequence[RawFile], chip: ChipCalibration) -> list[Frame]:
             sci, var = sci / chip.response, var / np.square(chip.response)
         made.append(Frame(sci, var, dq, frame.header))
     return made
+
+
+def without_light(sci: Floats, var: Floats, seconds: float) -> Floats:
+    """Return the variance that pixels ``sci`` (electron/s) would have in the dark, of ``var`` with all their light.
+
+    The noise of a pixel's own value is no guess of its light's: weights that follow it favour the faint. A part stays
+    where the response makes the light's noise look larger than it is.
+    """
+    return np.asarray(np.maximum(var - np.maximum(sci, 0.0) / seconds, LEAST_DARK * var))
 
 
 def stack(frames: Sequence[Frame], weights: Sequence[float]) -> Frame:

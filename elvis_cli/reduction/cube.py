@@ -259,7 +259,7 @@ def _size(strip: Strip) -> Floats:
 def _pixels(strip: Strip, frame: Frame, seconds: float, throughput: float) -> Pixels:
     """Return a strip's pixels, with the variance of dark ones: weights by their own photons favour the faint."""
     sci, var, good = (np.asarray(strip.cut(each)) for each in (frame.sci, frame.var, frame.good))
-    var = np.maximum(var - np.maximum(sci, 0.0) / seconds, 0.0)
+    var = chip_calibration.without_light(sci, var, seconds)
     return Pixels(sci / throughput, var / throughput**2, good & strip.inside, seconds)
 
 

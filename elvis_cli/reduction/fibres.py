@@ -37,6 +37,8 @@ COMMON = 64
 LIT = 0.2
 """Part of a row's brightest profile below which a pixel tells nothing of its response."""
 LOST = 0.5
+SPREAD = 20.0
+"""Diameters over which the images of a fibre are spread at most: a calibration fibre with one here and there is no trace."""
 FAINT = 0.1
 """Part of a bundle's fibres that tells the level of the sky first."""
 SAME = 0.05
@@ -97,6 +99,7 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> FibreC
     assert graph is not None
     window = first.windows[first.chips.index(name)]
     strips = layout.of_chip(setup, name, window)
+    strips.strips = [one for one in strips.strips if np.ptp(one.slit.images) < SPREAD * one.slit.length]
     strips.strips.sort(key=lambda strip: float(strip.centre[strip.centre.size // 2]))
     masters = master.make(name, replace(files, flat=[], flat_dark=[]), first.read(name)[1])
     known = [one.name for one in files.dark]
@@ -196,7 +199,7 @@ def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tupl
     """Return the spectrum of each fibre on a chip less the sky, and how that was taken; ``seen`` are the `roles`."""
     seconds = [one.dit * one.ndit for one in files.science]
     stack = chip_calibration.stack([_frame(file, chip) for file in files.science], seconds)
-    var = np.maximum(stack.var - np.maximum(stack.sci, 0.0) / sum(seconds), 0.0)
+    var = chip_calibration.without_light(stack.sci, stack.var, sum(seconds))
     flux, err, lost, rejected = _solved(chip, stack.sci, var, stack.good.copy(), sum(seconds))
     found = []
     for t, strip in enumerate(chip.layout.strips):
@@ -224,9 +227,10 @@ def _frame(file: RawFile, chip: FibreCalibration) -> Frame:
 
 def _without_sky(fibres: Sequence[Spectrum], seen: Sequence[str]) -> str:
     """Subtract the sky of the sky fibres from the spectra of one order, in place; return how, "" if there are none."""
-    sky = [one for one in fibres if seen[one.aperture - 1] == "sky"]
-    if not sky and len(fibres) > 2 * ENOUGH:
-        sky = _faintest(fibres)
+    seeing = [one for one in fibres if not one.bad.all()]
+    sky = [one for one in seeing if seen[one.aperture - 1] == "sky"]
+    if not sky and len(seeing) > 2 * ENOUGH:
+        sky = _faintest(seeing)
     if not sky:
         return ""
     reference = sky[len(sky) // 2]

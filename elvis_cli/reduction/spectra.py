@@ -320,7 +320,7 @@ def _pixels(strip: Strip, stack: Frame, background: Frame | None, seconds: float
     """
     sci, var, good = (np.asarray(strip.cut(each)) for each in (stack.sci, stack.var, stack.good))
     sci, var = sci.astype(float), var.astype(float)
-    var = np.maximum(var - np.maximum(sci, 0.0) / seconds, 0.0)
+    var = chip_calibration.without_light(sci, var, seconds)
     sky = np.zeros_like(sci)
     if background is not None:
         sky = strip.cut(background.sci).astype(float)
