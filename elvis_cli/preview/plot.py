@@ -29,6 +29,8 @@ _LOG_RATIO = 30.0
 _ROW_HEIGHT = 34
 _MAX_FRACTION = 1.5
 """Below which numbers without a unit are fractions."""
+BAND = 90
+"""Opacity of an error's band, of 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Column:
     name: str
     unit: str
     values: Floats
+    error: Floats | None = None
+    """1 sigma: drawn as a band about the curve."""
 
     @property
     def label(self) -> str:
@@ -144,6 +148,8 @@ def draw(
         areas.append(f"{left},{top},{right - left},{each}:{x.low:.9g},{x.high:.9g},{y.low:.9g},{y.high:.9g}")
         _grid(pen, area, below, marks[number])
         for column in group:
+            if column.error is not None:
+                _band(picture, area, x, y, curves.x.values, column, _colour(curves, column))
             _curve(picture, area, x, y, curves.x.values, column.values, _colour(curves, column))
         pen.rectangle(area, outline=sheet.LINE)
         label = (
@@ -219,6 +225,35 @@ def _curve(
     sheet.smooth(picture, (left, top, right, bottom), colour, paint)
 
 
+def _band(
+    picture: Image.Image,
+    area: tuple[int, int, int, int],
+    x: Axis,
+    y: Axis,
+    along: Floats,
+    column: Column,
+    colour: sheet.Colour,
+) -> None:
+    """Fill what is within the error of a curve."""
+    left, top, right, bottom = area
+    assert column.error is not None
+    floor = y.low if y.log else -math.inf
+    across = x.place(along)
+    low, high = y.place(np.maximum(column.values - column.error, floor)), y.place(column.values + column.error)
+    good = np.flatnonzero(np.isfinite(across + low + high))
+    runs = np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if good.size else []
+
+    def paint(mask: ImageDraw.ImageDraw, fine: int) -> None:
+        for run in runs:
+            up = np.concatenate([low[run], high[run][::-1]]).clip(-4.0, 5.0)
+            points = np.stack([np.concatenate([across[run], across[run][::-1]]), up], axis=1)
+            points = (points * [right - left, top - bottom] + [0, bottom - top]) * fine
+            if len(run) > 1:
+                mask.polygon(points.ravel().tolist(), fill=BAND)
+
+    sheet.smooth(picture, (left, top, right, bottom), colour, paint)
+
+
 def _thinned(across: Floats, up: Floats, group: int) -> tuple[Floats, Floats]:
     """Return the points; of very many the lowest and highest of each ``group``, so that no line is lost."""
     if group < 4 or across.size < group:
@@ -232,12 +267,13 @@ def _thinned(across: Floats, up: Floats, group: int) -> tuple[Floats, Floats]:
 def _legend(pen: ImageDraw.ImageDraw, curves: Curves, left: int, right: int) -> None:
     x: float = left
     for column in curves.columns:
-        length = 24 + sheet.width(column.name, sheet.NORMAL) + 22
+        name = column.name if column.error is None else f"{column.name} and its error"
+        length = 24 + sheet.width(name, sheet.NORMAL) + 22
         if x + length > right and x > left:
             sheet.write(pen, (x, 46), "...", sheet.NORMAL, "lm")
             return
         pen.line((x, 46, x + 18, 46), fill=_colour(curves, column), width=3)
-        sheet.write(pen, (x + 24, 46), column.name, sheet.NORMAL, "lm")
+        sheet.write(pen, (x + 24, 46), name, sheet.NORMAL, "lm")
         x += length
 
 

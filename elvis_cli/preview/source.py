@@ -6,9 +6,9 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -317,7 +317,22 @@ def _curves(top: fits.Header, hdus: list[Any]) -> Curves:
             rest.remove(column)
             break
     title, _ = _words(top, top, printable(hdus[0].name))
-    return Curves(title, x, tuple(rest))
+    return Curves(title, x, tuple(_with_errors(rest)))
+
+
+def _with_errors(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns; ``flux`` and ``err``, ``flux_box`` and ``err_box`` of one unit are a curve and its error."""
+    known = {(column.name, column.unit): column for column in columns}
+    joined: list[Column] = []
+    used: list[Column] = []
+    for column in columns:
+        error = known.get((column.name.replace("flux", "err", 1), column.unit))
+        if error is None or error is column:
+            joined.append(column)
+        else:
+            joined.append(replace(column, error=error.values))
+            used.append(error)
+    return [column for column in joined if not any(column is error for error in used)]
 
 
 def _pieces(hdu: Any) -> list[list[Column]]:

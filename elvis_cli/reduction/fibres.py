@@ -38,7 +38,7 @@ LIT = 0.2
 """Part of a row's brightest profile below which a pixel tells nothing of its response."""
 LOST = 0.5
 SPREAD = 20.0
-"""Diameters over which the images of a fibre are spread at most: a calibration fibre with one here and there is no trace."""
+"""Diameters over which images of a fibre are spread at most: one of a calibration fibre may be at either end."""
 FAINT = 0.1
 """Part of a bundle's fibres that tells the level of the sky first."""
 SAME = 0.05

@@ -9,6 +9,7 @@ import pytest
 
 from elvis_cli.preview import plot
 from elvis_cli.preview.sheet import CURVES
+from elvis_cli.preview.source import _with_errors
 from elvis_cli.preview.stretch_kind import StretchKind
 
 X = np.linspace(1.0, 2.5, 400)
@@ -133,3 +134,22 @@ def test_one_row_is_bars():
     assert lengths[1] == pytest.approx(2 * lengths[0], abs=3)
     assert lengths[1] > 300
     assert lengths[2] == 0
+
+
+def test_an_error_is_a_band_about_its_curve():
+    """Dimmer than the curve, as high and as low as the error, and nowhere beyond it."""
+    flat = plot.Column("flux", "", np.full_like(X, 1.0), error=np.full_like(X, 0.3))
+    picture = plot.draw(curves(flat, column(2.0 * X, "sky")), 800)
+    ((left, top, width, height), (_, _, y0, y1)) = next(areas(picture))
+    rows = [round(top + (1 - (y - y0) / (y1 - y0)) * height) for y in (1.0, 1.2, 0.8, 1.5, 0.5)]
+    curve, *inside, above, below = np.asarray(picture.image)[rows, left + width // 2 + 7].astype(int).sum(axis=-1)
+    assert curve > max(inside)
+    assert min(inside) > max(above, below) + 60
+
+
+def test_flux_and_err_of_a_table_are_one_curve():
+    columns = [column(X, name, unit) for name, unit in (("flux", "a"), ("err", "a"), ("sky", "a"), ("err_box", "a"))]
+    made = _with_errors(columns)
+    assert [one.name for one in made] == ["flux", "sky", "err_box"]
+    assert made[0].error is columns[1].values
+    assert made[1].error is None
