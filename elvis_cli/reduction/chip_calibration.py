@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.model.setup import Setup
@@ -132,7 +133,7 @@ def frames(files: Sequence[RawFile], chip: ChipCalibration) -> list[Frame]:
     return made
 
 
-def without_light(sci: Floats, var: Floats, seconds: float) -> Floats:
+def without_light(sci: NDArray[Any], var: NDArray[Any], seconds: float) -> NDArray[Any]:
     """Return the variance that pixels ``sci`` (electron/s) would have in the dark, of ``var`` with all their light.
 
     The noise of a pixel's own value is no guess of its light's: weights that follow it favour the faint. A part stays
