@@ -46,6 +46,8 @@ class FileSet:
     linearity: list[RawFile] = field(default_factory=list)
     arc: list[RawFile] = field(default_factory=list)
     arc_dark: list[RawFile] = field(default_factory=list)
+    psf: list[RawFile] = field(default_factory=list)
+    """The star beside the mask of a coronagraph."""
     standard: FileSet | None = None
     missing: list[Missing] = field(default_factory=list)
 
@@ -57,7 +59,7 @@ class FileSet:
     @property
     def calibrations(self) -> list[tuple[str, RawFile]]:
         """Each calibration with its kind."""
-        kinds = ("sky", "dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_dark")
+        kinds = ("sky", "dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_dark", "psf")
         own = [(kind, one) for kind in kinds for one in getattr(self, kind)]
         if self.standard is None:
             return own
@@ -68,7 +70,7 @@ class FileSet:
     def as_dict(self) -> dict[str, Any]:
         """Return the association as `elvis reduce --plan` prints it."""
         first = self.science[0]
-        kinds = ("science", "sky", "dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_dark")
+        kinds = ("science", "sky", "dark", "bias", "flat", "flat_dark", "linearity", "arc", "arc_dark", "psf")
         return {
             "product": product_name(self),
             "instrument": first.get("INSTRUME"),
@@ -119,7 +121,7 @@ def kind(file: RawFile) -> str:
     WCUOFF is no dark.
     """
     words = file.type.split(",")
-    known = {"STD": "standard", "OBJECT": "object", "STAR": "object"}
+    known = {"STD": "standard", "OBJECT": "object", "STAR": "object", "PSF": "psf"}
     if words[0] in known:  # the other words are what other fibres see: STAR,WAVE
         return known[words[0]]
     if LINEARITY & set(words):
@@ -189,6 +191,7 @@ def _with_calibrations(own: FileSet, files: Sequence[RawFile]) -> FileSet:
     own.sky = take(lambda one: kind(one) == "sky" and setting(one) == light and math.isclose(one.dit, first.dit))
     if own.flat:
         own.flat_dark = take(lambda one: kind(one) == "dark" and math.isclose(one.dit, own.flat[0].dit))
+    own.psf = take(lambda one: kind(one) == "psf" and one.get("ESO SIM MODE") == first.get("ESO SIM MODE"))
     own.missing = list(_missing(own, files))
     return own
 

@@ -10,6 +10,8 @@ from elvis_cli.reduction import product_file, recipe
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
 
+PUPIL_TRACKING = "ESO INS DROT MODE"
+"""ELEV where the rotator followed the zenith, so that the pupil stood still."""
 Writers = Mapping[str, Callable[[Any, BinaryIO], None]]
 """The files of a product, by the last part of their names; the first is the product itself."""
 
@@ -26,6 +28,10 @@ def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
     """Return the product of a set of raw files, and what writes it."""
     first = files.science[0]
     if "ESO SIM SPEC TRACES" not in first.header:
+        if first.get(PUPIL_TRACKING) == "ELEV":
+            from elvis_cli.reduction import adi_product
+
+            return adi_product.reduce(files, options.image.allow_missing), adi_product.WRITERS
         return recipe.reduce(files, options.image), product_file.WRITERS
     # images need not wait for these
     from elvis_cli.reduction import cube, cube_file, layout, spectra, spectrum_file
