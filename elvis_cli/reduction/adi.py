@@ -23,6 +23,8 @@ INJECTED = 20.0
 GOLDEN = 137.508
 """deg between the position angles of companions at one distance and the next."""
 LEAST_APERTURES = 5
+ROBUST_APERTURES = 12
+"""Apertures in a ring from which on their scatter is taken from the median."""
 
 
 @dataclass(slots=True, eq=False)
@@ -104,11 +106,16 @@ def aperture_sums(image: Image, x: Floats, y: Floats, diameter: float) -> Floats
 
 
 def ring_noise(image: Image, radius: float, fwhm: float) -> tuple[float, int]:
-    """Return the scatter of apertures of one FWHM side by side at ``radius`` pixels, and their number."""
+    """Return the scatter of apertures of one FWHM side by side at ``radius`` pixels, and their number.
+
+    Of many it is 1.4826 times the median deviation, which companions in the ring do not raise.
+    """
     count = max(int(2 * math.pi * radius / fwhm), 1)
     angle = 2 * math.pi * np.arange(count) / count
     sums = aperture_sums(image, radius * np.cos(angle), radius * np.sin(angle), fwhm)
-    return float(np.std(sums, ddof=1)), count
+    if count < ROBUST_APERTURES:
+        return float(np.std(sums, ddof=1)), count
+    return 1.4826 * float(np.median(np.abs(sums - np.median(sums)))), count
 
 
 def inject(sequence: Sequence, psf: Image, companions: list[tuple[float, float, float]]) -> Sequence:
@@ -165,11 +172,10 @@ def contrast(sequence: Sequence, image: Image, psf: Image, fwhm: float, seen: Ca
 
 def _offset(image: Image, x: float, y: float, fwhm: float) -> float:
     """Return the distance of the light's centre within one FWHM from a place, pixels."""
-    middle, reach = image.shape[0] // 2, math.ceil(fwhm)
+    middle, reach = image.shape[0] // 2, math.ceil(fwhm) + 1
     kx, ky = round(x), round(y)
     part = image[middle + ky - reach : middle + ky + reach + 1, middle + kx - reach : middle + kx + reach + 1]
-    part = np.where(part > 0.3 * part.max(), part, 0.0)
-    offset = np.arange(-reach, reach + 1)
+    u, v = np.arange(-reach, reach + 1) + kx - x, np.arange(-reach, reach + 1)[:, None] + ky - y
+    part = np.maximum(part, 0.0) * np.clip(fwhm + 0.5 - np.hypot(u, v), 0.0, 1.0)
     total = float(part.sum())
-    cx, cy = float((part * offset).sum()) / total, float((part * offset[:, None]).sum()) / total
-    return math.hypot(cx + kx - x, cy + ky - y)
+    return math.hypot(float((part * u).sum()) / total, float((part * v).sum()) / total)
