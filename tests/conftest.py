@@ -6,6 +6,7 @@ import copy
 import functools
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
@@ -33,6 +34,9 @@ iers.conf.iers_degraded_accuracy = "ignore"
 
 # Typer builds all commands anew for every command line, which takes 45 ms.
 typer.main.get_command = functools.cache(typer.main.get_command)
+
+closure_only = pytest.mark.skipif(not os.environ.get("ELVIS_CLOSURE"), reason="make closure")
+"""Marks a test that takes ten seconds or more and repeats what a cheaper one asserts, with more statistics."""
 
 Document = dict[str, Any]
 FORS: Document = {

@@ -12,7 +12,7 @@ from tests.fuzz.case import load
 from tests.fuzz.judge import judge, watch
 
 KEPT = sorted((Path(__file__).parent / "cases").glob("*.json"))
-EACH = 10
+EACH = 6
 """New cases of each reader."""
 SEED = 20301101
 

@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ from elvis_cli.reduction.grid import wcs_of
 from elvis_cli.request import parse
 from tests.conftest import run
 
-SEEDS = 20
+SEEDS = 20 if os.environ.get("ELVIS_CLOSURE") else 8
+"""Eight are enough to see that an error is 10 % off; `make closure` sees 5 %."""
+TOLERANCE, OF_PULLS = (0.05, 0.1) if SEEDS == 20 else (0.1, 0.3)
+"""Pulls are few: of four stars with eight seeds their scatter is known to an eighth."""
 RA, DEC = 150.0, -30.0
 PIXEL = 0.1065 / 3600
 DITHERS = ((0.0, 0.0), (21.3, 12.6), (-12.4, -19.7))
@@ -57,7 +61,7 @@ def stars():
 
 @pytest.fixture(scope="module")
 def night():
-    """Twenty products of the same stars with other noise, calibrations and all, and the noiseless frame."""
+    """Products of the same stars with other noise, calibrations and all, and the noiseless frame."""
     catalogue = stars()
     products = []
     for seed in range(1, SEEDS + 1):
@@ -99,7 +103,7 @@ def test_err_is_the_scatter_over_seeds(night):
     for low, high in ((-9, 1), (3, 20), (20, 1e9)):  # background, faint and bright pixels
         part = ratio[(level > low) & (level < high)]
         assert part.size > 50
-        assert np.mean(part) ** 0.5 == pytest.approx(1.0, abs=0.05), f"above {low} sigma"
+        assert np.mean(part) ** 0.5 == pytest.approx(1.0, abs=TOLERANCE), f"above {low} sigma"
 
 
 @pytest.mark.parametrize("radius", [1.0, 3.0, 6.0])
@@ -128,8 +132,8 @@ def test_stars_are_as_bright_as_expected_within_their_errors(night):
         ratios.append(got.flux / want.flux)
     assert np.median(ratios) == pytest.approx(1.0, abs=0.003)
     faint = np.array(pulls)[:, 2:]  # S/N below 200; of the two others a per mille of systematic error is as much
-    assert np.mean(np.square(faint)) ** 0.5 == pytest.approx(1.0, abs=0.1)
-    assert np.mean(np.var(pulls, axis=0, ddof=1)) ** 0.5 == pytest.approx(1.0, abs=0.1)
+    assert np.mean(np.square(faint)) ** 0.5 == pytest.approx(1.0, abs=OF_PULLS)
+    assert np.mean(np.var(faint, axis=0, ddof=1)) ** 0.5 == pytest.approx(1.0, abs=OF_PULLS)
 
 
 def test_half_of_the_stars_at_the_limit_are_found(night):

@@ -1,7 +1,6 @@
 """Two chips and the gap between them in one image, and unmerged."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from scipy import ndimage
 from elvis_cli.detection import apertures, sources
 from elvis_cli.reduction import sdp
 from elvis_cli.reduction.grid import wcs_of
-from tests.conftest import run
+from tests.conftest import closure_only, run
 
 RA, DEC, PIXEL = 150.0, -30.0, 0.106 / 3600
 DITHERS = ((0, 0), (110, 9), (-105, -7), (60, -4), (-55, 5))
@@ -53,7 +52,7 @@ def reduced(raw, folder, *options):
     return json.loads(result.out.splitlines()[0])["file"]
 
 
-@pytest.mark.skipif(not os.environ.get("ELVIS_CLOSURE"), reason="make closure")
+@closure_only
 def test_chips_make_one_image_without_seams(raw, tmp_path):
     path = reduced(raw, tmp_path, "--mosaic")
     with fits.open(path) as hdus:
