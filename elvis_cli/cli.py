@@ -23,6 +23,7 @@ from typing import NoReturn  # noqa: E402
 import typer  # noqa: E402
 
 from elvis_cli.commands import (  # noqa: E402
+    archive,
     batch,
     detection,
     explain,
@@ -30,6 +31,7 @@ from elvis_cli.commands import (  # noqa: E402
     instruments,
     ob,
     observatory,
+    obscore,
     preview,
     reduce,
     render,
@@ -72,6 +74,8 @@ for module in (
     batch,
     observatory,
     serve,
+    archive,
+    obscore,
     detection,
     reduce,
     help,

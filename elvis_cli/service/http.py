@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -21,8 +21,6 @@ from elvis_cli.service.workers import GoneError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from elvis_cli.service.metrics import Metrics
 
 CHUNK = 1 << 20
 HEADER_SECONDS = 15.0
@@ -137,10 +135,17 @@ def notes_header(notes: tuple[str, ...]) -> dict[str, str]:
     return {"elvis-notes": json.dumps(kept)} if kept else {}
 
 
+class Numbers(Protocol):
+    """Counts requests."""
+
+    def count(self, route: str, status: int, instrument: str, seconds: float) -> None:
+        """Count a request that has ended."""
+
+
 class Wrapper:
     """Around every request: an id, security headers, a line in the log, numbers; no exception leaves it."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Numbers) -> None:
         self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,7 +18,10 @@ from elvis_cli.service import app as application
 from elvis_cli.service.http import Connection
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from elvis_cli.service.app import ServiceOptions
+    from elvis_cli.service.archive_app import ArchiveOptions
 
 MAX_CONNECTIONS = 900
 """Connections at one time; below the usual limit of 1024 open files."""
@@ -33,10 +36,13 @@ def serve(host: str, port: int, options: ServiceOptions, say: Callable[[str], No
         The address is taken, or not of this machine.
     """
     _log_to_stderr()
-    listener = _listen(host, port)
-    address = f"[{host}]" if ":" in host else host
-    say(f"elvis: serving at http://{address}:{listener.getsockname()[1]}{options.root_path}")
-    app = application.build(options)
+    listener, address = listen(host, port)
+    say(f"elvis: serving at {address}{options.root_path}")
+    serve_app(application.build(options), listener, options.root_path, int(options.limits.deadline) + 5)
+
+
+def serve_app(app: Starlette, listener: socket.socket, root_path: str, patience: int) -> None:
+    """Serve an application; at the end, wait ``patience`` seconds for requests that are being answered."""
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -46,10 +52,10 @@ def serve(host: str, port: int, options: ServiceOptions, say: Callable[[str], No
         access_log=False,
         server_header=False,
         proxy_headers=True,
-        root_path=options.root_path,
+        root_path=root_path,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=15,
-        timeout_graceful_shutdown=int(options.limits.deadline) + 5,
+        timeout_graceful_shutdown=patience,
     )
     server = uvicorn.Server(config)
     quiet: Any = nullcontext
@@ -57,7 +63,25 @@ def serve(host: str, port: int, options: ServiceOptions, say: Callable[[str], No
     asyncio.run(_run(server, listener, app.state.service))
 
 
-async def _run(server: uvicorn.Server, listener: socket.socket, service: application.Service) -> None:
+def serve_archive(host: str, port: int, make: Callable[[str], ArchiveOptions], say: Callable[[str], None]) -> None:
+    """Serve an archive, whose options are known when its address is, until SIGTERM or an interrupt.
+
+    Raises
+    ------
+    ResourceError
+        The address is taken, or not of this machine; the store cannot be opened.
+    """
+    from elvis_cli.service import archive_app
+
+    _log_to_stderr()
+    listener, address = listen(host, port)
+    options = make(address)
+    app = archive_app.build(options)
+    say(f"elvis: archive at {options.base}")
+    serve_app(app, listener, options.root_path, 10)
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket, service: Any) -> None:
     def stop() -> None:
         server.force_exit = server.should_exit
         server.should_exit = True
@@ -67,6 +91,19 @@ async def _run(server: uvicorn.Server, listener: socket.socket, service: applica
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     await server.serve([listener])
+
+
+def listen(host: str, port: int) -> tuple[socket.socket, str]:
+    """Return a socket at an address, and that address with its port as a URL.
+
+    Raises
+    ------
+    ResourceError
+        The address is taken, or not of this machine.
+    """
+    listener = _listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    return listener, f"http://{shown}:{listener.getsockname()[1]}"
 
 
 def _listen(host: str, port: int) -> socket.socket:
