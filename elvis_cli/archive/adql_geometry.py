@@ -476,7 +476,7 @@ class _Postgres(_Writer):
         is_small = value is not None and 0.0 <= value <= 90.0  # pg_sphere has no larger circles
         if is_small and not strict:
             return _raw(f"({inside})")
-        exact = f"({where} <-> {self._point(Point(lon, lat))}) {'<' if strict else '<='} radians({self.sql(radius)})"
+        exact = f"({where} <-> {self._point(Point(lon, lat))}) {'<' if strict else '<='} {self._radians(radius)}"
         if is_small or (value is None and not strict):  # the index serves circles alone
             exact = f"{inside} AND {exact}"
         return _raw(f"({exact})")
@@ -510,11 +510,17 @@ class _Postgres(_Writer):
     def _point(self, point: Point) -> str:
         if point.products:
             return f'"{point.products}"."s_point"'
-        return f"spoint(radians({self.sql(point.lon)}), radians({self.sql(point.lat)}))"
+        return f"spoint({self._radians(point.lon)}, {self._radians(point.lat)})"
+
+    def _radians(self, value: Any) -> str:
+        """Return an angle (deg) in radians; PostgreSQL refuses to multiply the smallest numbers."""
+        number = value if isinstance(value, float) else _constant(value)
+        if number is None:
+            return f"radians({self.sql(value)})"
+        return f"({0.0 if abs(number) < 1e-200 else math.radians(number)!r})"
 
     def _circle(self, lon: Any, lat: Any, radius: Any) -> str:
-        size = repr(radius) if isinstance(radius, float) else self.sql(radius)
-        return f"scircle(spoint(radians({self.sql(lon)}), radians({self.sql(lat)})), radians({size}))"
+        return f"scircle({self._point(Point(lon, lat))}, {self._radians(radius)})"
 
     def _region(self, shape: Shape) -> str:
         if shape.products:

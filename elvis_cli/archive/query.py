@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -171,7 +171,10 @@ def _postgres(
 ) -> Iterator[Iterator[Sequence[Any]]]:
     try:
         with store.engine.connect() as connection, connection.begin():
+            from psycopg.types.numeric import FloatLoader
+
             raw: Any = connection.connection.driver_connection
+            raw.adapters.register_loader("numeric", FloatLoader)  # no type of VOTable has a Decimal
             for name, table in uploads.items():
                 _upload_postgres(connection, name, table)
             for statement in (
@@ -185,12 +188,19 @@ def _postgres(
                 raise DeadlineError("the query was cancelled")
             streamed = connection.execution_options(no_parameters=True, stream_results=True, max_row_buffer=FETCH)
             result = streamed.exec_driver_sql(found.sql)
-            yield (tuple(row) for row in result)
+            yield _whole(result, found.columns)
             result.close()
     except sa.exc.DBAPIError as error:
         raise _postgres_error(error, cancel) from None
     finally:
         cancel.action = _nothing
+
+
+def _whole(rows: Iterable[Any], columns: Sequence[Column]) -> Iterator[Sequence[Any]]:
+    """Yield rows whose whole numbers are integers: PostgreSQL's sums of them are not."""
+    kinds = [column.datatype in ("int", "long") for column in columns]
+    for row in rows:
+        yield [int(v) if is_whole and isinstance(v, float) else v for v, is_whole in zip(row, kinds, strict=True)]
 
 
 def _nothing() -> None: ...

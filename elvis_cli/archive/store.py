@@ -215,8 +215,9 @@ def _fill_schema(connection: sa.Connection) -> None:
             schema_name=public.schema, table_name=name, table_type="table", description=public.description,
             utype=public.utype or None, table_index=number))  # fmt: skip
         connection.execute(sa.insert(tables.TAP_SCHEMA["columns"]), [
-            {"table_name": name, "column_name": tables.delimited(c.name), "datatype": c.datatype, "arraysize": c.arraysize or None,
-             "xtype": c.xtype or None, "size": None, "description": c.description, "utype": c.utype or None,
+            {"table_name": name, "column_name": tables.delimited(c.name), "datatype": c.datatype,
+             "arraysize": c.arraysize or None, "xtype": c.xtype or None, "size": None, "description": c.description,
+             "utype": c.utype or None,
              "unit": c.unit or None, "ucd": c.ucd or None, "indexed": int(c.indexed), "principal": int(c.principal),
              "std": int(c.std), "column_index": n}
             for n, c in enumerate(public.columns)])  # fmt: skip

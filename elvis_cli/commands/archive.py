@@ -30,6 +30,8 @@ Place = Annotated[
     ),
 ]
 DEFAULT_PLACE = "elvis-archive.sqlite"
+NEEDED = ("sqlalchemy", "alembic", "sqlglot", "defusedxml")
+"""Modules of the extra."""
 
 
 def register(app: typer.Typer) -> None:
@@ -119,7 +121,7 @@ def serve(
 
     Nothing can be written by these services. `elvis help archive` describes them.
     """
-    _check_installed(("starlette", "uvicorn", "multipart", "mocpy"))
+    check_installed((*NEEDED, "starlette", "uvicorn", "python_multipart", "mocpy"))
     _open(store).close()
     from elvis_cli.service import archive_app, run
     from elvis_cli.service.app import check_address
@@ -163,7 +165,7 @@ def _open(place: str, *, create: bool = True) -> Store:
     ResourceError
         A library is missing, or it cannot be opened.
     """
-    _check_installed(("sqlalchemy", "alembic", "sqlglot", "defusedxml"))
+    check_installed()
     if not create and "://" not in place and not Path(place).is_file():
         raise ResourceError(f"there is no archive {place}: elvis archive add FILES --store {place}")
     from elvis_cli.archive.store import Store
@@ -171,7 +173,7 @@ def _open(place: str, *, create: bool = True) -> Store:
     return Store(place)
 
 
-def _check_installed(names: tuple[str, ...]) -> None:
+def check_installed(names: tuple[str, ...] = NEEDED) -> None:
     """Raise if a library of the extra is missing.
 
     Raises

@@ -24,6 +24,7 @@ TOPICS = (
     "batch",
     "observatory",
     "service",
+    "archive",
     "output",
     "exit-codes",
     "reduction",

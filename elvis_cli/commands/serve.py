@@ -44,6 +44,10 @@ def serve(
         Path | None,
         typer.Option(metavar="FOLDER", help="Keep jobs and blocks here, through restarts; else they end with it."),
     ] = None,
+    archive: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|ADDRESS", help="Put the files of blocks into this archive; needs --folder."),
+    ] = None,
     keep_for: Annotated[str, typer.Option(metavar="TIME", help="Keep ended jobs so long: 1h, 7d, 90s.")] = "1h",
     warm: Annotated[
         str, typer.Option(metavar="all|none|A,B,...", help="Instruments to be rendered once before it is ready.")
@@ -63,6 +67,12 @@ def serve(
     if ctx.invoked_subcommand is not None:
         return
     _check_installed()
+    if archive is not None:
+        from elvis_cli.commands.archive import check_installed
+
+        check_installed()
+        if folder is None:
+            raise UsageError("--archive needs --folder, where the files are kept")
     from elvis_cli.base import parallel
     from elvis_cli.service import app, limits, run
 
@@ -78,7 +88,7 @@ def serve(
     )  # fmt: skip
     options = app.ServiceOptions(
         jobs or cores, cores, bounds, _instruments(warm), tokens, tuple(origin or ()), tuple(allow or ()), folder,
-        root_path.rstrip("/"),
+        root_path.rstrip("/"), archive,
     )  # fmt: skip
     run.serve(host, port, options, say)
 

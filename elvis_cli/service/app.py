@@ -66,6 +66,8 @@ class ServiceOptions:
     folder: Path | None = None
     """Where jobs and blocks are kept; None: as long as the server runs."""
     root_path: str = ""
+    archive: str | None = None
+    """Store of the archive into which the files of blocks go; it needs a folder."""
 
 
 class Service:
@@ -81,6 +83,10 @@ class Service:
         folder = options.folder or self.workers.spool
         self.jobs = Jobs(self.workers, options.limits, folder / "jobs")
         self.jobs.render_limits = self.render_limits({})
+        if options.archive is not None:
+            from elvis_cli.service.archived import ArchivedFiles
+
+            self.jobs.archived = ArchivedFiles(options.archive, folder / "archive")
         self.blocks = Blocks(folder / "jobs" / "blocks.sqlite")
         self.charts = Charts(self.blocks)
         self.is_stopping = False
@@ -144,6 +150,8 @@ def build(options: ServiceOptions) -> Starlette:
             await asyncio.to_thread(service.workers.close)
             await service.jobs.close()
             service.blocks.close()
+            if service.jobs.archived is not None:
+                service.jobs.archived.close()
 
     middleware = [Middleware(_wrapped, metrics=service.metrics)]
     if options.origins:

@@ -12,12 +12,12 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elvis_cli.batch import run
 from elvis_cli.batch.documents import documents
 from elvis_cli.batch.work import FAILED as NOT_MADE
-from elvis_cli.batch.work import Job, Report, Settings, Task
+from elvis_cli.batch.work import Job, Outcome, Report, Settings, Task
 from elvis_cli.errors import ElvisError
 from elvis_cli.model.limits import Limits
 from elvis_cli.service import query, store
@@ -25,6 +25,9 @@ from elvis_cli.service.limits import ServiceLimits
 from elvis_cli.service.problems import ServiceError
 from elvis_cli.service.store import JobRow, Store
 from elvis_cli.service.workers import Workers
+
+if TYPE_CHECKING:
+    from elvis_cli.service.archived import ArchivedFiles
 
 AT_ONCE = 4
 """Jobs that run at the same time; they share the processes that are left to jobs."""
@@ -69,6 +72,7 @@ class Jobs:
         self.store = Store(folder / "jobs.sqlite")
         self.running: dict[str, Progress] = {}
         self.render_limits = Limits(offline=True)
+        self.archived: ArchivedFiles | None = None
         self._closing = False
         self._slots = threading.Semaphore(max(1, workers.pool.processes - 1))  # one process is left to short requests
         self._wake = asyncio.Event()
@@ -182,8 +186,18 @@ class Jobs:
                     break
                 if outcome.status == NOT_MADE:
                     state = store.FAILED
+                elif self.archived is not None and row.kind == "ob" and outcome.file:
+                    state = self._archive(self.archived, row, outcome, state)
                 self.store.add_outcome(row.id, replace(outcome, file=outcome.file and Path(outcome.file).name))
         return state
+
+    def _archive(self, archived: ArchivedFiles, row: JobRow, outcome: Outcome, state: str) -> str:
+        """Put a file into the archive; return the state of the job after it."""
+        kept = archived.add(Path(outcome.file or ""), outcome.sha256)
+        if kept.message is None:
+            return state
+        log.error("a file is not in the archive", extra={"job": row.id, "cause": kept.message})
+        return store.FAILED
 
     def take(self, task: Task, report: Report, progress: Progress) -> Future[Any]:
         """Return the future of a task as soon as a process is free for jobs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 import time
@@ -14,6 +15,7 @@ from elvis_cli.service import tokens
 
 p2api = pytest.importorskip("p2api", reason="needs p2api from the package index")
 requests = pytest.importorskip("requests")
+HAS_ARCHIVE = all(importlib.util.find_spec(name) for name in ("sqlalchemy", "alembic", "sqlglot", "defusedxml"))
 FACILITY = Path(__file__).parents[1] / "tom_facility" / "elvis_facility.py"
 WINDOW = {"elvis": {"window": {"x0": 0, "y0": 0, "nx": 16, "ny": 16}, "chips": [5]}}
 
@@ -23,7 +25,10 @@ def guarded(start, tmp_path_factory):
     """Return a server with a token for blocks and jobs, and the token."""
     folder = tmp_path_factory.mktemp("p2")
     text = tokens.add(folder / "tokens.json", "alice", ["ob", "jobs"])
-    return start("--warm", "none", "--tokens", str(folder / "tokens.json"), "--deadline", "300"), text
+    more = ("--folder", str(folder / "state"), "--archive", str(folder / "archive.sqlite")) if HAS_ARCHIVE else ()
+    server = start("--warm", "none", "--tokens", str(folder / "tokens.json"), "--deadline", "300", *more)
+    server.archive = folder / "archive.sqlite"
+    return server, text
 
 
 @pytest.fixture
@@ -97,6 +102,23 @@ def test_a_block_from_its_creation_to_its_files(api, guarded):
     frame = server.get(executions[0]["files"][1]["url"], Authorization=f"Bearer {text}")
     assert frame.body.startswith(b"SIMPLE  =")
     assert b"'H       '" in frame.body[:60000]
+    if HAS_ARCHIVE:
+        check_archived(server.archive, executions[0]["files"], ob)
+
+
+def check_archived(place, files, ob):
+    """The files of the block are in the archive, whole, under the words of the block."""
+    from elvis_cli.archive import query
+    from elvis_cli.archive.store import Store
+
+    store = Store(str(place))
+    text = f"SELECT * FROM ivoa.obscore WHERE ob_id = {ob['obId']} AND target_name = 'star' ORDER BY t_min"
+    rows = query.rows(store, text)
+    assert [row["sha256"] for row in rows] == [file["sha256"] for file in files]
+    assert {row["tpl_id"] for row in rows} == {"MICADO_img_obs_GenericOffset"}
+    for row in store.find(ob_id=ob["obId"]):
+        assert hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest() == row["sha256"]
+    store.close()
 
 
 def test_items_times_and_deleting(api):

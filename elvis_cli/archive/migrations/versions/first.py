@@ -63,6 +63,13 @@ _SCHEMA = {
     "key_columns": "key_id from_column target_column",
 }
 
+_POLYGON = r"""
+CREATE FUNCTION elvis_poly(region text) RETURNS spoly LANGUAGE sql IMMUTABLE STRICT AS $$
+SELECT CAST('{' || rtrim(regexp_replace(substr(region, 14), '(\S+) (\S+) ?', '(\1d,\2d),', 'g'), ',') || '}' AS spoly)
+$$
+"""
+"""Of a polygon in STC-S, where a query has the text alone."""
+
 
 def upgrade() -> None:
     """Create the tables."""
@@ -106,5 +113,6 @@ def upgrade() -> None:
     op.execute("CREATE EXTENSION IF NOT EXISTS pg_sphere")
     op.execute("ALTER TABLE products ADD COLUMN s_point spoint")
     op.execute("ALTER TABLE products ADD COLUMN s_poly spoly")
+    op.execute(_POLYGON)
     op.execute("CREATE INDEX products_point ON products USING gist (s_point)")
     op.execute("CREATE INDEX products_poly ON products USING gist (s_poly)")
