@@ -53,7 +53,7 @@ def links(store: Store, parameters: Parameters, base: str) -> Reply:
     out = io.BytesIO()
     rows = (row for identity in wanted for row in _rows(store, identity, base))
     infos = (("standardID", "ivo://ivoa.net/std/DataLink#links-1.1"),)
-    chosen.write(Answer(COLUMNS, rows, 100_000, infos, _cutout(base)), out)
+    chosen.write(Answer(COLUMNS, rows, 100_000, infos, descriptor(base)), out)
     return Reply(out.getvalue(), MEDIA_TYPE)
 
 
@@ -99,10 +99,10 @@ def _row(
     return [identity, url, service, error, semantics, about, kind, size, qualifier, None, "false", 1]
 
 
-def _cutout(base: str) -> str:
-    """Return the descriptor of SODA."""
+def descriptor(base: str, column: str = "ID") -> str:
+    """Return the descriptor of SODA for the identifiers in a column."""
     inputs = (
-        ("ID", "char", "*", "meta.id;meta.main", "", "", 'ref="ID"'),
+        ("ID", "char", "*", "meta.id;meta.main", "", "", f'ref="{column}"'),
         ("CIRCLE", "double", "3", "pos.outline;obs", "deg", "circle", ""),
         ("POLYGON", "double", "*", "pos.outline;obs", "deg", "polygon", ""),
         ("BAND", "double", "2", "em.wl;stat.interval", "m", "interval", ""),

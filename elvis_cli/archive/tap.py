@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from elvis_cli.archive import query, upload, votable
+from elvis_cli.archive import datalink, query, upload, votable
 from elvis_cli.archive.dali import DaliError, Parameters, Reply
 from elvis_cli.archive.query import Cancel, Uploaded
 from elvis_cli.archive.votable import Answer, Format
@@ -111,7 +111,7 @@ def sync(store: Store, parameters: Parameters, fetch: Callable[[str], bytes], ba
 
 
 def _datalink(base: str) -> str:
-    """Return the descriptor of the DataLink service for the identifiers in an answer (DataLink 1.1, section 4)."""
+    """Return the descriptors of DataLink and SODA for the identifiers in an answer (DataLink 1.1, section 4)."""
     return (
         '<RESOURCE type="meta" utype="adhoc:service" name="links">\n'
         f'<PARAM name="standardID" datatype="char" arraysize="*" value={votable.quoted(DATALINK)}/>\n'
@@ -119,4 +119,4 @@ def _datalink(base: str) -> str:
         '<GROUP name="inputParams">\n'
         '<PARAM name="ID" datatype="char" arraysize="*" value="" ref="obs_publisher_did"/>\n'
         "</GROUP>\n</RESOURCE>\n"
-    )
+    ) + datalink.descriptor(base, "obs_publisher_did")

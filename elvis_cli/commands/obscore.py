@@ -21,7 +21,7 @@ def obscore(
     file: Annotated[str, typer.Argument(help="FITS file, raw or reduced; - is stdin.")] = "-",
     as_json: AsJson = False,
 ) -> None:
-    """Print the ObsCore row of a frame or product, as the archive has it."""
+    """Print the ObsCore row of a FITS file."""
     from elvis_cli.archive import columns
 
     values = _read(file)
