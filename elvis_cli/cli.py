@@ -1,4 +1,4 @@
-"""The process: argv, signals and exit codes. The only file that exits; the commands are in `elvis_cli.commands`."""
+"""The process: argv, signals and exit codes. The only file that exits; commands: `elvis_cli.commands.command_line`."""
 
 from __future__ import annotations
 
@@ -20,30 +20,9 @@ import warnings  # noqa: E402
 from itertools import pairwise  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
-import typer  # noqa: E402
-
-from elvis_cli.commands import (  # noqa: E402
-    archive,
-    batch,
-    detection,
-    explain,
-    help,
-    instruments,
-    ob,
-    obscore,
-    observatory,
-    preview,
-    reduce,
-    render,
-    scene,
-    schema,
-    serve,
-    stages,
-    survey,
-    validate,
-    warm,
-)
+from elvis_cli.commands import filter  # noqa: E402
 from elvis_cli.commands.console import begin  # noqa: E402
+from elvis_cli.commands.standard_streams import HelpShownError  # noqa: E402
 from elvis_cli.errors import ElvisError, NotEnoughMemoryError, UsageError, expected  # noqa: E402
 
 GC_THRESHOLD = 100_000
@@ -51,37 +30,6 @@ GC_THRESHOLD = 100_000
 
 MIN_ADDRESS_SPACE = 800 * 2**20
 """Bytes of address space that the libraries need; with less they end the process without a word."""
-
-app = typer.Typer(
-    name="elvis",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for module in (
-    render,
-    preview,
-    validate,
-    explain,
-    instruments,
-    scene,
-    schema,
-    serve,
-    stages,
-    survey,
-    ob,
-    batch,
-    observatory,
-    serve,
-    archive,
-    obscore,
-    detection,
-    reduce,
-    help,
-    warm,
-):
-    module.register(app)
 
 if _INTERRUPTIBLE:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -135,21 +83,24 @@ def run(argv: list[str]) -> int:
         _check_address_space()
         if wrong := next((word for word in argv if "\0" in word), None):
             raise UsageError(f"an argument holds a NUL character: {wrong[:60]!r}")
-        return app(args=argv, prog_name="elvis", standalone_mode=False) or console.done()
+        if filter.is_bare(argv):
+            filter.bare()
+            return console.done()
+        from elvis_cli.commands.command_line import run_command
+
+        return run_command(argv) or console.done()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except typer.Abort as stop:  # the command line's parser makes it of an interrupt, and of any EOFError
-        if not isinstance(stop.__cause__, EOFError):
-            return 128 + signal.SIGINT
-        failure = _translate(stop.__cause__)
-    except _Terminated as stop:
+    except (_Terminated, HelpShownError) as stop:
         return stop.exit_code
     except (BrokenPipeError, SystemExit):  # the reader has what it wanted; typer makes a SystemExit of it
         return 128 + signal.SIGPIPE
     except ElvisError as error:
         failure = error
     except Exception as error:
-        failure = _translate(error)
+        if os.environ.get("ELVIS_DEBUG"):
+            raise
+        failure = expected(error)
     return console.fail(failure)
 
 
@@ -159,19 +110,6 @@ def _check_address_space() -> None:
     if most != resource.RLIM_INFINITY and most < MIN_ADDRESS_SPACE:
         least = f"elvis needs {MIN_ADDRESS_SPACE >> 20} (ulimit -v {MIN_ADDRESS_SPACE >> 10})"
         raise NotEnoughMemoryError(f"not enough memory: this process may have {most >> 20} MiB, {least}")
-
-
-def _translate(error: Exception) -> ElvisError:
-    """Return an unexpected exception as an error of ours."""
-    if isinstance(error, _USAGE):
-        return UsageError(error.format_message())  # type: ignore[attr-defined]
-    if os.environ.get("ELVIS_DEBUG"):
-        raise error
-    return expected(error)
-
-
-_USAGE = typer.BadParameter.__mro__[2]
-"""The base of the command line parser's own errors (typer brings its parser along under several names)."""
 
 
 def _wants_json(argv: list[str]) -> bool:

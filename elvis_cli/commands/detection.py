@@ -9,7 +9,8 @@ import typer
 
 from elvis_cli.commands.console import note
 from elvis_cli.commands.help_format import CommandHelp
-from elvis_cli.commands.standard_streams import OutputFile, binary_stdin, check_stdout, sink
+from elvis_cli.commands.options import OutputFile
+from elvis_cli.commands.standard_streams import binary_stdin, check_stdout, sink
 from elvis_cli.errors import ResourceError, UsageError
 from elvis_cli.model.limits import MAX_PIPE_BYTES, read_all
 

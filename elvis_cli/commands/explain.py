@@ -7,8 +7,9 @@ from dataclasses import asdict
 import typer
 
 from elvis_cli.commands.console import cell, print_json, table
+from elvis_cli.commands.filter import read_request
 from elvis_cli.commands.help_format import CommandHelp
-from elvis_cli.commands.options import AsJson, read_request, request_options
+from elvis_cli.commands.options import AsJson, request_options
 from elvis_cli.commands.standard_streams import stdin
 from elvis_cli.instrument.request_options import RequestOptions
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,11 +18,13 @@ from elvis_cli.instrument.request_options import RequestOptions
 from elvis_cli.model.limits import DEFAULT, Limits
 from elvis_cli.request.option_values import block_keys
 
-if TYPE_CHECKING:
-    from elvis_cli.model.request import Request
-
-
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Write to this file, all or nothing, instead of stdout.", rich_help_panel="Output"
+    ),
+]
 Mode = Annotated[str | None, typer.Option(help="Mode of the instrument; without it, the default mode.")]
 
 
@@ -66,14 +68,6 @@ class Errors(enum.StrEnum):
 
     TEXT = "text"
     JSON = "json"
-
-
-def read_request(text: bytes | str, options: RequestOptions) -> Request:
-    """Return the Request in ``text`` and print its warnings."""
-    request = options.read(text)
-    note(options.file_notes())
-    note(request.warnings)
-    return request
 
 
 _POINTING = "Pointing and sky"

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from elvis_cli.commands.console import note
-from elvis_cli.commands.standard_streams import OutputFile, binary_stdin, check_stdout, sink
+from elvis_cli.commands.options import OutputFile
+from elvis_cli.commands.standard_streams import binary_stdin, check_stdout, sink
 from elvis_cli.errors import UsageError
 from elvis_cli.preview.stretch_kind import StretchKind
 from elvis_cli.request.option_values import picture_limits

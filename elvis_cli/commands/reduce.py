@@ -12,8 +12,8 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from elvis_cli.commands.console import note, write
+from elvis_cli.commands.filter import read_request
 from elvis_cli.commands.help_format import CommandHelp
-from elvis_cli.commands.options import read_request
 from elvis_cli.commands.standard_streams import sink, stdin
 from elvis_cli.errors import OutputError, UsageError
 from elvis_cli.instrument.request_options import RequestOptions

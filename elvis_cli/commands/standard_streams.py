@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, BinaryIO
-
-import typer
+from typing import BinaryIO
 
 from elvis_cli.commands.console import say
 from elvis_cli.errors import OutputError, UsageError
@@ -21,12 +19,11 @@ HELP = """elvis renders the detector frames of an ETC request: ETC JSON on stdin
   elvis help
   elvis --help"""
 
-OutputFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--output", "-o", help="Write to this file, all or nothing, instead of stdout.", rich_help_panel="Output"
-    ),
-]
+
+class HelpShownError(Exception):
+    """The short help was printed instead of anything else."""
+
+    exit_code = UsageError.exit_code
 
 
 def sink(output: Path | None) -> AbstractContextManager[BinaryIO]:
@@ -37,11 +34,11 @@ def sink(output: Path | None) -> AbstractContextManager[BinaryIO]:
 
 
 def stdin(help_too: bool = False) -> bytes:
-    """Return all of stdin. If it is a terminal, print the short help or refuse it."""
+    """Return all of stdin. If it is a terminal, print the short help (HelpShownError) or refuse it."""
     if help_too and sys.stdin is not None and sys.stdin.isatty():
         for line in HELP.splitlines():
             say(line)
-        raise typer.Exit(UsageError.exit_code)
+        raise HelpShownError
     return read_all(binary_stdin())
 
 

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from elvis_cli.commands.console import note, say, write
-from elvis_cli.commands.standard_streams import OutputFile, check_stdout, sink, stdin
+from elvis_cli.commands.options import OutputFile
+from elvis_cli.commands.standard_streams import check_stdout, sink, stdin
 from elvis_cli.errors import UsageError
 
 

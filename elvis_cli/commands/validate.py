@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 
 from elvis_cli.commands.console import note
+from elvis_cli.commands.filter import read_request
 from elvis_cli.commands.help_format import CommandHelp
-from elvis_cli.commands.options import read_request, request_options
+from elvis_cli.commands.options import request_options
 from elvis_cli.commands.standard_streams import stdin
 from elvis_cli.instrument.request_options import RequestOptions
 

@@ -20,6 +20,7 @@ from elvis_cli.prediction import series
 from elvis_cli.product import fits, replay
 from elvis_cli.product.integrity import is_whole
 from elvis_cli.request import parse
+from elvis_cli.request.values import brief
 from elvis_cli.survey.split import subset
 
 
@@ -104,7 +105,7 @@ def _document(path: Path) -> dict[str, Any]:
     """Return the request in a file."""
     document = parse.parse_json(replay.read_request(path))
     if not isinstance(document, dict):
-        raise RequestError("", f"{path}: the request in it is {parse.brief(document)}, not an object")
+        raise RequestError("", f"{path}: the request in it is {brief(document)}, not an object")
     return document
 
 

@@ -14,6 +14,7 @@ from elvis_cli.base.geometry import deproject, field_to_sky
 from elvis_cli.base.merge import merge
 from elvis_cli.errors import RequestError, nearest_name
 from elvis_cli.request import parse
+from elvis_cli.request.values import brief
 
 SURVEY_KEYS = {
     "survey": ("pointings", "dithers", "exposures", "start", "overhead"),
@@ -79,7 +80,7 @@ def _read(text: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     _check_exposures(survey)
     for i, dither in enumerate(_list(survey, "dithers")):
         if not isinstance(dither, list) or len(dither) != 2:
-            raise RequestError(f"/survey/dithers/{i}", "must be [x, y], arcsec", found=parse.brief(dither))
+            raise RequestError(f"/survey/dithers/{i}", "must be [x, y], arcsec", found=brief(dither))
         for j, value in enumerate(dither):
             _check_number(value, f"/survey/dithers/{i}/{j}", -36000, 36000)
     if "overhead" in survey:
@@ -116,7 +117,7 @@ def _check_exposures(survey: Mapping[str, Any]) -> None:
 def _check_type(value: Any, kind: type, pointer: str) -> None:
     if not isinstance(value, kind):
         name = "a string" if kind is str else "an object"
-        raise RequestError(pointer, f"must be {name}", found=parse.brief(value))
+        raise RequestError(pointer, f"must be {name}", found=brief(value))
 
 
 def _list(survey: Mapping[str, Any], name: str) -> Sequence[Any]:
@@ -139,7 +140,7 @@ def _check_keys(member: Any, kind: str, pointer: str) -> None:
 
 def _check_number(value: Any, pointer: str, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise RequestError(pointer, "is missing" if value is None else "must be a number", found=parse.brief(value))
+        raise RequestError(pointer, "is missing" if value is None else "must be a number", found=brief(value))
     if not low <= value <= high:
         raise RequestError(pointer, f"{value:g} is out of range", found=value, allowed=f"{low:g} to {high:g}")
 
