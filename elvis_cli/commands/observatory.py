@@ -14,7 +14,8 @@ import typer
 
 from elvis_cli.base import parallel
 from elvis_cli.commands.console import note, table, write
-from elvis_cli.commands.standard_streams import OutputFile, check_stdout, sink
+from elvis_cli.commands.options import OutputFile
+from elvis_cli.commands.standard_streams import check_stdout, sink
 from elvis_cli.errors import IncompleteError, UsageError
 
 if TYPE_CHECKING:
