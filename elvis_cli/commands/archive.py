@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elvis_cli.commands.console import cell, note, say, table, write
-from elvis_cli.commands.standard_streams import OutputFile, binary_stdin, sink
+from elvis_cli.commands.options import OutputFile
+from elvis_cli.commands.standard_streams import binary_stdin, sink
 from elvis_cli.errors import IncompleteError, ResourceError, UsageError
 
 if TYPE_CHECKING:
