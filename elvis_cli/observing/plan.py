@@ -308,7 +308,7 @@ def _template(run: TemplateRun, step: ExposureStep, started: datetime, number: i
         "start": isot(started),
         "nexp": files,
         "expno": number,
-        "category": run.sky_category if step.sky else run.category,
+        "category": step.category or (run.sky_category if step.sky else run.category),
         "type": step.type or (run.sky_type if step.sky else run.object_type),
         "tech": run.tech,
     }

@@ -88,6 +88,15 @@ def _sky(values: Values, rng: Generator) -> Iterator[ExposureStep]:
             yield from _repeat(ExposureStep(move, sky), values["SEQ.NEXPO"])
 
 
+def _masked(values: Values, rng: Generator) -> Iterator[ExposureStep]:
+    """Yield steps with the star on a coronagraph's mask and on the sky, or with the star beside the mask."""
+    if not values["SEQ.PSF.OFFAXIS"]:
+        yield from _sky(values, rng)
+        return
+    move = TelescopeOffset(values["SEQ.PSF.OFFSET"], 0.0, posname="P")
+    yield from _repeat(ExposureStep(move, type="PSF,OFFAXIS", category="CALIB"), values["SEQ.NEXPO"])
+
+
 def _nod(values: Values, rng: Generator) -> Iterator[ExposureStep]:
     """Yield steps at the two ends of a nod along the slit: A B, B A, ...; both have the same jitter."""
     for cycle, name, jitter in _nods(values, rng):
@@ -165,6 +174,7 @@ _SEQUENCES: dict[str, Callable[[Values, Generator], Iterator[ExposureStep]]] = {
     "offset": _offset,
     "jitter": _jitter,
     "sky": _sky,
+    "masked": _masked,
     "nod": _nod,
     "chop_offset": _chop_offset,
     "chop_nod": _chop_nod,

@@ -34,6 +34,8 @@ class ExposureStep:
     """Kind of calibration frame; None = that of the template."""
     type: str | None = None
     """DPR TYPE; None = that of the template or the calibration."""
+    category: str | None = None
+    """DPR CATG; None = that of the template."""
 
     @property
     def has_own_readout(self) -> bool:

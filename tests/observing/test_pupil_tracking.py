@@ -1,0 +1,69 @@
+"""Blocks of METIS's coronagraphs: the field turns with the zenith, the star beside the mask, chops."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from tests.conftest import run
+
+
+def planned(template: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the requests of one template that follows the zenith."""
+    block = {
+        "obId": 7, "itemType": "OB", "name": "planet", "runId": "118.A-0001(B)",
+        "target": {"name": "T", "ra": "05:26:00.000", "dec": "-05:00:00.00", "equinox": "J2000"},
+        "templates": [
+            {"templateName": "METIS_img_lm_acq", "type": "acquisition", "parameters": {"INS.DROT.MODE": "ELEV"}},
+            {"templateName": template, "parameters": parameters},
+        ],
+    }  # fmt: skip
+    made = run("ob", stdin=json.dumps(block))
+    assert made.code == 0, made.err
+    return [json.loads(line) for line in made.out.decode().splitlines()]
+
+
+def test_the_field_turns_with_the_zenith_and_sky_is_off_the_mask() -> None:
+    """Half an hour of exposures about the meridian: position angles grow, the star stays on the axis."""
+    parameters = {
+        "INS.MODE": "IMG_LM_RAVC",
+        "SEQ.NEXPO": 4,
+        "DET.DIT": 0.2,
+        "DET.NDIT": 1500,
+        "SEQ.SKYOFFSET.ALPHA": 15,
+    }
+    requests = planned("METIS_img_lm_vc_obs_FixedSkyOffset", parameters)
+    types = [one["elvis"]["template"]["type"] for one in requests]
+    assert types == ["OBJECT"] * 4 + ["SKY"] * 4
+    angles = [one["elvis"]["pointing"]["position_angle"] for one in requests[:4]]
+    steps = [(b - a + 180.0) % 360.0 - 180.0 for a, b in itertools.pairwise(angles)]
+    assert all(step == pytest.approx(steps[0], rel=0.2) for step in steps)
+    assert abs(steps[0]) > 2.0
+    assert all(one["elvis"].get("offset", [0, 0]) == pytest.approx([0, 0], abs=1e-6) for one in requests[:4])
+    assert all(abs(complex(*one["elvis"]["offset"])) == pytest.approx(15.0, abs=0.01) for one in requests[4:])
+    assert {one["instrument"]["ins_configuration"] for one in requests} == {"img_lm_ravc"}
+
+
+def test_the_star_beside_the_mask() -> None:
+    requests = planned(
+        "METIS_img_lm_vc_obs_FixedSkyOffset",
+        {"INS.MODE": "IMG_LM_CVC", "SEQ.PSF.OFFAXIS": True, "INS.FILT2.NAME": "ND_OD3", "SEQ.NEXPO": 2},
+    )
+    names = [(one["elvis"]["template"]["category"], one["elvis"]["template"]["type"]) for one in requests]
+    assert names == [("CALIB", "PSF,OFFAXIS")] * 2
+    assert abs(complex(*requests[0]["elvis"]["offset"])) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_chop_takes_the_star_off_the_mask() -> None:
+    requests = planned("METIS_img_n_cvc_obs_AutoChop", {"SEQ.CHOP.NCYCLES": 2})
+    away = [abs(complex(*one["elvis"].get("offset", [0.0, 0.0]))) for one in requests]
+    assert away == pytest.approx([0.0, 3.0, 0.0, 3.0], abs=0.01)
+
+
+def test_the_chopper_home_is_a_calibration() -> None:
+    requests = planned("METIS_img_lm_cal_ChopperHome", {})
+    assert [one["elvis"]["template"]["type"] for one in requests] == ["CHOPHOME"] * 3
+    assert all(one["elvis"]["calibration"] == "pinhole" for one in requests)
