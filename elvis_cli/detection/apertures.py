@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,27 @@ class Correlation:
     def at(self, radius: float) -> float:
         """Return the factor of an aperture of ``radius`` pixels; beyond the ends that of the end."""
         return float(np.interp(radius, self.radii, self.factors))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GrowthCurve:
+    """Encircled energy of a star: the part of all its light in circles about it."""
+
+    radii: Floats
+    """Pixels, rising."""
+    encircled: Floats
+
+    def at(self, radius: float) -> float:
+        """Return the part in a circle of ``radius`` pixels; beyond the ends that of the end."""
+        return float(np.interp(radius, self.radii, self.encircled))
+
+    def correction(self, radius: float, ring: tuple[float, float]) -> float:
+        """Return the magnitudes to add to a magnitude in a circle of ``radius`` pixels, the sky taken in ``ring``.
+
+        The star's light in the ring (inner, outer radius, pixels) was subtracted with the sky.
+        """
+        lost = (self.at(ring[1]) - self.at(ring[0])) * radius**2 / (ring[1] ** 2 - ring[0] ** 2)
+        return 2.5 * math.log10(max(self.at(radius) - lost, 1e-6))
 
 
 INDEPENDENT = Correlation(np.array([1.0]), np.array([1.0]))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Image
-from elvis_cli.detection.apertures import INDEPENDENT, Correlation
+from elvis_cli.detection.apertures import INDEPENDENT, Correlation, GrowthCurve
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.request.files import guard
 from elvis_cli.request.files.coordinate_cards import readable
@@ -57,6 +57,12 @@ class MeasuredImage:
         if value is not None and (isinstance(value, str) or not abs(value) <= 100.0):
             raise RequestError("", f"MAGZPT is {value!r:.40}", allowed="-100 to 100 mag")
         return None if value is None else float(value)
+
+    @property
+    def growth(self) -> GrowthCurve | None:
+        """The curve of growth that the zero point belongs to; None where the header tells none."""
+        pairs = _numbered(self.header, "ESO QC GROW RAD", "ESO QC GROW FRA")
+        return GrowthCurve(*np.array(pairs).T) if pairs else None
 
     @property
     def fwhm(self) -> float:
@@ -111,11 +117,16 @@ def _images(hdus: Any) -> Iterator[MeasuredImage]:
 
 def _correlation(header: Any) -> Correlation:
     """Return the correlation that the header of an ERR extension tells."""
-    pairs: list[tuple[float, float]] = []
-    while f"ESO QC CORR RAD{len(pairs) + 1}" in header:
-        n = len(pairs) + 1
-        pairs.append((float(header[f"ESO QC CORR RAD{n}"]), float(header[f"ESO QC CORR FAC{n}"])))
+    pairs = _numbered(header, "ESO QC CORR RAD", "ESO QC CORR FAC")
     return Correlation(*np.array(pairs).T) if pairs else INDEPENDENT
+
+
+def _numbered(header: Any, *names: str) -> list[tuple[float, ...]]:
+    """Return the values of numbered cards, a row for each number."""
+    rows: list[tuple[float, ...]] = []
+    while all(f"{name}{len(rows) + 1}" in header for name in names):
+        rows.append(tuple(float(header[f"{name}{len(rows) + 1}"]) for name in names))
+    return rows
 
 
 def write_table(columns: Mapping[str, Any], units: Mapping[str, str], out: BinaryIO, as_fits: bool) -> None:

@@ -25,7 +25,10 @@ def detect(image: MeasuredImage, threshold: float = 5.0, radius: float | None = 
 
 
 def measure(image: MeasuredImage, places: Floats, radius: float | None = None, psf: bool = False) -> dict[str, Any]:
-    """Return aperture photometry at places (pixels from 0, (n, 2)), or by a fit of the PSF of the image's stars."""
+    """Return aperture photometry at places (pixels from 0, (n, 2)), or by a fit of the PSF of the image's stars.
+
+    MAG is that of all the light of a point source where the header has a curve of growth, else that of FLUX.
+    """
     r = radius or max(APERTURE_FWHM * image.fwhm, 1.5)
     factor = image.correlation.at(r if not psf else image.fwhm)
     x, y = np.asarray(places[:, 0], float), np.asarray(places[:, 1], float)
@@ -35,6 +38,8 @@ def measure(image: MeasuredImage, places: Floats, radius: float | None = None, p
     else:
         each = apertures.measure(image.sci, image.err, image.good, x, y, r, (4 * r, 6 * r), correlation=factor)
         flux, error = each.flux, each.error
+    growth = image.growth
+    correction = growth.correction(r, (4 * r, 6 * r)) if growth is not None and not psf else 0.0
     columns: dict[str, Any] = {"X": x + 1.0, "Y": y + 1.0}
     if image.wcs is not None:
         ra, dec = image.wcs.all_pix2world(x, y, 0) if x.size else (np.zeros(0), np.zeros(0))
@@ -42,12 +47,18 @@ def measure(image: MeasuredImage, places: Floats, radius: float | None = None, p
     columns |= {"FLUX": flux, "FLUX_ERR": error}
     if image.zero is not None:
         positive = np.where(flux > 0, flux, np.nan)
-        columns |= {"MAG": image.zero - 2.5 * np.log10(positive), "MAG_ERR": 2.5 / np.log(10) * error / positive}
+        columns |= {
+            "MAG": image.zero - 2.5 * np.log10(positive) + correction,
+            "MAG_ERR": 2.5 / np.log(10) * error / positive,
+        }
     return columns
 
 
 def empirical_psf(image: MeasuredImage) -> Image:
-    """Return the PSF of the image's bright, lone stars: a stamp of odd side, centred, sum 1.
+    """Return the PSF of the image's bright, lone stars: a stamp of odd side, centred.
+
+    Its light within 1.5 FWHM is that of the header's curve of growth, so that a star of flux 1 has the flux that the
+    zero point belongs to: behind adaptive optics much of it is outside of the stamp. Without a curve its sum is 1.
 
     Raises
     ------
@@ -83,8 +94,13 @@ def empirical_psf(image: MeasuredImage) -> Image:
             break
     if not stamps:
         raise ResourceError("no star of 50 sigma, alone and away from the border, to take the PSF from")
-    psf = np.median(stamps, axis=0)
-    return np.asarray(psf / psf.sum(), np.float32)
+    middle = np.median(stamps, axis=0)
+    psf: Image = np.asarray(middle / middle.sum(), np.float32)
+    if image.growth is None:
+        return psf
+    radius, centre = APERTURE_FWHM * image.fwhm, np.array([float(half)])
+    inside = apertures.measure(psf, np.zeros_like(psf), np.ones(psf.shape, np.bool_), centre, centre, radius).flux[0]
+    return np.asarray(psf * (image.growth.at(radius) / inside), np.float32)
 
 
 def fit_psf(image: MeasuredImage, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats]:

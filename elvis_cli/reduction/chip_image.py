@@ -39,6 +39,8 @@ class ChipImage:
     """Scatter of empty apertures of 1 FWHM over their error; above 1 where faint sources and haloes add to it."""
     pixel_noise: float
     """Noise of a pixel of sky that errors of apertures follow from, electron/s."""
+    limit_noise: float
+    """Error of a pixel that `detect` compares filtered peaks with, correlation included, electron/s."""
     sky_way: str
     cosmic_rays: int
     linearised: bool = False
@@ -85,7 +87,10 @@ def measure(
     if not np.isfinite(noise):
         noise, empty = plain * independent, 1.0
     found = sources.find(stack.sci, stack.err, good, stars.fwhm, LIMIT_SIGMA, correlated)
+    limit = (float(np.median(stack.err[good])) if good.any() else 0.0) * correlated.at(
+        2.0 * sources.filter_sigma(stars.fwhm)
+    )
     return ChipImage(
         chip, stack, out, header, stars.fwhm, stars.ellipticity, found, correlated, empty, noise / independent,
-        way, rays, linearised,
+        limit, way, rays, linearised,
     )  # fmt: skip

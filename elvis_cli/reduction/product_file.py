@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,6 +20,8 @@ from elvis_cli.reduction.recipe import ImageProduct, filter_names
 
 UNIT = "electron/s"
 FLAG_NAMES = ("DEAD", "HOT", "SATURATED", "COSMIC_RAY", "NO_LIGHT", "NO_DATA")
+GROWTH_FWHM = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 9.0, 14.0, 20.0)
+"""Radii (FWHM) at which a product tells the curve of growth."""
 _PASSED = re.compile(r"ESO (OBS|TPL|TEL|INS|INS[123]|DRS|AOS|ADA) ")
 """Cards of the first raw file that a product keeps."""
 
@@ -119,28 +121,36 @@ def _correlation(chip: ChipImage) -> Iterator[Card]:
 
 
 def _data_cards(chip: ChipImage, product: ImageProduct) -> Iterator[Card]:
+    yield "PSF_FWHM", round(chip.fwhm * chip.grid.scale, 6), "[arcsec] image quality"
+    yield from limits(product, [chip])
     yield "PIXNOISE", float(f"{chip.pixel_noise:.6g}"), f"[{UNIT}] noise a pixel, from empty apertures"
     if product.zero is not None:
         yield "PHOTSYS", "VEGA", "system of MAGZPT"
-        yield "MAGZPT", round(product.zero.vega, 5), "[mag] zero point: all light of 1 electron/s"
+        yield "PHOTZP", round(product.zero.vega, 5), "[mag] zero point: all light of 1 electron/s"
+        yield "MAGZPT", round(product.zero.vega, 5), "[mag] the same"
         yield "MAGZPERR", round(product.zero.error, 5), "[mag] its error"
         if product.zero.ab is not None:
             yield "ESO QC MAGZPT AB", round(product.zero.ab, 5), "[mag] the same in AB"
+        growth = product.zero.growth_at(chip.fwhm)
+        for n, times in enumerate(GROWTH_FWHM, 1):
+            radius = round(times * chip.fwhm, 3)
+            yield f"ESO QC GROW RAD{n}", radius, "[pixel] radius of a circle about a star"
+            yield f"ESO QC GROW FRA{n}", round(growth.at(radius), 5), "part of its light there"
     yield "ESO QC EMPTY", round(chip.empty, 4), "scatter of empty apertures of 1 FWHM over their error"
     yield "ESO QC FWHM", round(chip.fwhm, 4), "[pixel] image quality"
     yield "ESO QC SKY METHOD", chip.sky_way, "how the sky was taken"
     yield "ESO QC COSMICS", chip.cosmic_rays, "pixels of cosmic rays in all exposures"
 
 
-def limits(product: ImageProduct) -> Iterator[Card]:
-    """Yield the limiting and saturation magnitudes (AB) of a calibrated product."""
+def limits(product: ImageProduct, chips: Sequence[ChipImage]) -> Iterator[Card]:
+    """Yield the limiting and saturation magnitudes (AB) of chips of a calibrated product: those of the worst."""
     zero = product.zero
     if zero is None or zero.ab is None:
         return
-    faint = max(sources.limiting_flux(each.pixel_noise, each.fwhm, zero.peak_at(each.fwhm)) for each in product.chips)
+    faint = max(sources.limiting_flux(each.limit_noise, each.fwhm, zero.peak_at(each.fwhm)) for each in chips)
     if faint > 0:
         yield "ABMAGLIM", round(float(zero.ab - 2.5 * np.log10(faint)), 3), "[mag] AB, point source of 5 sigma"
-    bright = min(each.saturation / (zero.brightest * (zero.fwhm / each.fwhm) ** 2) for each in product.chips)
+    bright = min(each.saturation / (zero.brightest * (zero.fwhm / each.fwhm) ** 2) for each in chips)
     if 0 < bright < np.inf:
         yield "ABMAGSAT", round(float(zero.ab - 2.5 * np.log10(bright)), 3), "[mag] AB, point source that saturates"
 
@@ -158,13 +168,14 @@ def _primary(product: ImageProduct, category: str) -> list[Card]:
     cards = [
         *common_cards(files, category, (float(ra), float(dec)), calibrated),
         ("FILTER", " ".join(filter_names(first)) or "NONE", "filter"),
+        ("NOESODAT", True, "simulated: not of ESO's telescopes"),
     ]
     if category in (sdp.IMAGE, sdp.MEF, sdp.SOURCES):
         scale = float(np.median([chip.fwhm * chip.grid.scale for chip in product.chips]))
         cards += [
             ("PSF_FWHM", round(scale, 6), "[arcsec] image quality"),
             ("ELLIPTIC", round(float(np.median([chip.ellipticity for chip in product.chips])), 4), "1 - b/a of stars"),
-            *limits(product),
+            *limits(product, product.chips),
         ]
         strehl = first.get("ESO SIM IQ STREHL")
         if strehl is not None:

@@ -1,8 +1,11 @@
 """Keywords of ESO's Science Data Products as one table, and the validator over it.
 
 Source: ESO Science Data Products Standard, ESO-044286 (Retzlaff et al.), issue 6 (2020) for the categories' keywords as
-public guides repeat them; issue 8 (2022) for catalogues and for images with their errors in one file. ``where`` is
-"primary" or "data", the extension with the data.
+public guides repeat them; issue 8 (2022-04-11, eso.org/sci/publications/announcements/sciann17490.html) for catalogues
+and for images with their errors in one file. For such images the archive's list of checks ("phase3", 2025-03-27) wants
+PHOTZP, PHOTSYS, ABMAGLIM, ABMAGSAT and PSF_FWHM in the extension with the data, NOESODAT in files that are not ESO's,
+and HDUDOC and HDUVERS, for which it names no value.
+``where`` is "primary" or "data", the extension with the data.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ _IMAGES = (IMAGE, MEF)
 
 
 DOCUMENT, VERSION = "SDP", "SDP version 8"
-"""HDUDOC and HDUVERS of linked extensions: single images with them are of version 7 (2021) and later."""
+"""HDUDOC and HDUVERS of linked extensions: single images with them are of version 7 (2021) and later; the words
+are ours, after "DICD version 6" in ESO's cubes."""
 ALLOWED: dict[str, tuple[object, ...]] = {
     "HDUCLASS": ("ESO",),
     "HDUDOC": (DOCUMENT,),
@@ -83,6 +87,8 @@ TABLE = (
     Keyword("M_EPOCH", "primary", bool, (*_IMAGES, SPECTRUM), "more than one epoch"),
     Keyword("SINGLEXP", "primary", bool, (*_IMAGES, SPECTRUM), "one exposure"),
     Keyword("FILTER", "primary", str, _IMAGES, "filter"),
+    Keyword("NOESODAT", "primary", bool, _IMAGES, "not of ESO's telescopes"),
+    Keyword("PSF_FWHM", "data", float, _IMAGES, "[arcsec] image quality"),
     Keyword("SIMUL", "primary", bool, CATEGORIES, "simulated data (of this program, not of the standard)"),
     Keyword("PRODCATG", "primary", str, (WEIGHT, WHITE, SLIT_SPECTRUM), "category of the product"),
     *(
@@ -162,6 +168,14 @@ TABLE = (
 CALIBRATED = (
     Keyword("ABMAGLIM", "primary", float, _IMAGES, "[mag] AB, point source of 5 sigma"),
     Keyword("PHOTSYS", "primary", str, _IMAGES, "VEGA or AB"),
+    *(
+        Keyword(name, "data", kind, _IMAGES, about)
+        for name, kind, about in (
+            ("PHOTZP", float, "[mag] zero point of 1 electron/s, in PHOTSYS"),
+            ("PHOTSYS", str, "VEGA or AB"),
+            ("ABMAGLIM", float, "[mag] AB, point source of 5 sigma"),
+        )
+    ),
     Keyword("MAGZPT", "data", float, _IMAGES, "[mag] zero point of 1 electron/s, in PHOTSYS"),
     Keyword("MAGZPERR", "data", float, _IMAGES, "[mag] its error"),
 )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
-from elvis_cli.base.arrays import Floats
 from elvis_cli.detection import apertures, sources
 from elvis_cli.errors import ResourceError
 from elvis_cli.reduction.combine import UNSEEN, Stack
@@ -51,10 +51,8 @@ class ZeroPoint:
     error: float
     ab: float | None
     star: str
-    radii: Floats
-    """Pixels."""
-    encircled: Floats
-    """Fraction of the light in circles of these radii."""
+    growth: apertures.GrowthCurve
+    """Of the star's image."""
     fwhm: float
     """Pixels, of the star's image."""
     peak: float
@@ -66,18 +64,18 @@ class ZeroPoint:
         """Return the peak on an image of ``fwhm`` pixels."""
         return self.peak * (self.fwhm / fwhm) ** 2
 
-    def correction(self, radius: float, fwhm: float, ring: tuple[float, float]) -> float:
-        """Return the magnitudes to add to a magnitude in a circle of ``radius`` pixels on an image of ``fwhm`` pixels.
+    def growth_at(self, fwhm: float) -> apertures.GrowthCurve:
+        """Return the curve of growth on an image of ``fwhm`` pixels: that of the standard star in units of its FWHM.
 
-        ``ring`` is where the sky was taken, inner and outer radius (pixels): the star's light there was subtracted. The
-        curve of growth of the standard star is taken at the same number of FWHM: its airmass is another. That of an
-        undersampled image is taken as it is: its FWHM differs by where in a pixel the stars lie.
+        That of an undersampled image is taken as it is: its FWHM differs by where in a pixel the stars lie.
         """
-        stretch = self.fwhm / fwhm if min(self.fwhm, fwhm) >= WELL_SAMPLED else 1.0
-        circle, inner, outer = (
-            float(np.interp(each * stretch, self.radii, self.encircled)) for each in (radius, *ring)
-        )
-        return 2.5 * math.log10(circle - (outer - inner) * radius**2 / (ring[1] ** 2 - ring[0] ** 2))
+        if min(self.fwhm, fwhm) < WELL_SAMPLED:
+            return self.growth
+        return apertures.GrowthCurve(self.growth.radii * fwhm / self.fwhm, self.growth.encircled)
+
+    def correction(self, radius: float, fwhm: float, ring: tuple[float, float]) -> float:
+        """Return the magnitudes to add to one in a circle of ``radius``, sky in ``ring``; all in pixels."""
+        return self.growth_at(fwhm).correction(radius, ring)
 
 
 def band_of(filters: str) -> str | None:
@@ -144,9 +142,11 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
     last = min(max(int(precise[-1]), int(np.searchsorted(radii, MIN_FWHM * fwhm))), radii.size - 1)
     curve = curve[: last + 1]
     rate, error = float(curve[-1]), float(errors[last])
-    peak = float(
-        sources.filtered(np.where(good, stack.sci, np.float32(0.0)), fwhm)[round(float(y[0])), round(float(x[0]))]
-    )
+    smooth = sources.filtered(np.where(good, stack.sci, np.float32(0.0)), fwhm)
+    peak = float(ndimage.map_coordinates(smooth, [y, x], order=3)[0])
+    peak *= math.exp(
+        -4.0 * math.log(2.0) / 6.0 / (2.0 * fwhm**2)
+    )  # stars lie anywhere between pixels: mean of Gaussians
     i, j = round(float(x[0])), round(float(y[0]))
     brightest = float(stack.sci[max(j - 1, 0) : j + 2, max(i - 1, 0) : i + 2].max())
     magnitude = star.mag
@@ -160,8 +160,7 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
         sigma,
         None if offset is None else zero + offset,
         star.name,
-        radii[: last + 1],
-        curve / rate,
+        apertures.GrowthCurve(radii[: last + 1], curve / rate),
         fwhm,
         peak / rate,
         brightest / rate,

@@ -122,3 +122,17 @@ def test_the_sky_that_stars_cover_in_all_other_frames_has_the_error_of_the_flat(
     assert np.std(pull[22:38, 22:38]) == pytest.approx(1.0, abs=0.15)
     assert np.std(pull[:10]) == pytest.approx(1.0, abs=0.15)
     assert np.sqrt(np.median(frames[0].var[:10])) < 2.0
+
+
+def test_micado_takes_a_real_standard_where_one_fits():
+    """White dwarfs of 17 to 21 mag: MICADO's made-up stars are for bands and exposures that have none."""
+    request = json.loads(run("example", "micado").out)
+    request["timesnr"] = {"DET.DIT": 10, "DET.NDIT": 3}
+    request["elvis"] = {"window": {"x0": 1984, "y0": 1984, "nx": 128, "ny": 128}, "chips": [5]}
+    lines = requests.documents(parse.read(json.dumps(request)))
+    stars = [line["elvis"] for line in lines if line["elvis"].get("calibration") == "std"]
+    (name,) = {star["standard"]["name"] for star in stars}
+    assert name.startswith("SDSS J")
+    (row,) = [star for star in standards.named([name], standards.read()) if star.band == "K"]
+    assert {(star["place"]["ra"], star["place"]["dec"]) for star in stars} == {(row.ra, row.dec)}
+    assert len({star["pointing"]["ra"] for star in stars}) == 3
