@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: all install example test lint format bench clients closure deviates lines fuzz faults service observatory bytes bytes-check gallery data clean
+.PHONY: all install example test lint format bench clients closure deviates slurm lines fuzz faults service observatory bytes bytes-check gallery data clean
 
 all: lint test
 
@@ -56,6 +56,11 @@ closure: install
 # Deviates of the noise: tails, moments and correlations of 1e9 normal ones, Anderson-Darling on 1e8, Poisson ones one by one.
 deviates: install
 	ELVIS_DEVIATES=1 $(BIN)/python -m pytest -q -s tests/kernels/test_deviates.py
+
+# A night on a SLURM of two nodes on this machine, of which one is killed halfway (needs root and Debian's slurm-wlm).
+slurm: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dask]' dask-jobqueue
+	$(BIN)/python tests/slurm/run.py
 
 # Programs of others read the frames: ESO's HAWK-I recipes, source-extractor, photutils, STILTS (apt and pip fetch them).
 clients: install
