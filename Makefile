@@ -89,6 +89,10 @@ observatory: install
 	ELVIS_KILLS=20 $(BIN)/python -m pytest -q tests/commands/test_observatory.py -k killed
 	$(BIN)/python -m tests.bench.observatory
 
+# The archive: STILTS on its services with SQLite and PostgreSQL, 100 000 rows, 1000 files, bad queries and bodies.
+archive: install
+	$(BIN)/python -m tests.archive.measure
+
 # Every frame whose hash is known, not only those of the suite.
 bytes-check: install
 	ELVIS_ALL_BYTES=1 $(BIN)/python -m pytest -q -n 2 tests/test_same_bytes.py

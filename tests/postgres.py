@@ -8,6 +8,7 @@ import socket
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,17 @@ def lacking(extension: str | None = None) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def postgres() -> Iterator[Callable[[], str]]:
     """Return a function that makes an empty database and returns its address."""
     if reason := lacking():
         pytest.skip(reason)
+    with running() as new_database:
+        yield new_database
+
+
+@contextmanager
+def running() -> Iterator[Callable[[], str]]:
+    """Start a server; yield a function that makes an empty database and returns its address."""
     folder = Path(f"/tmp/elvis-postgres-{uuid.uuid4().hex[:12]}")  # the user postgres cannot enter pytest's own folder
     folder.mkdir(mode=0o700)
     if os.getuid() == 0:

@@ -18,7 +18,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from elvis_cli.archive import adql_geometry, tables
+from elvis_cli.archive import adql_geometry, adql_shapes, tables
 from elvis_cli.archive.adql_functions import FUNCTIONS, QueryError, rewrite_function
 from elvis_cli.archive.columns import Column
 from elvis_cli.archive.tables import PublicTable
@@ -136,8 +136,8 @@ def _check_nodes(tree: exp.Expression) -> None:
             raise QueryError(f"{type(node).__name__.upper()} is not part of ADQL here: {str(node)[:60]}")
         if isinstance(node, exp.Anonymous):
             name = str(node.this).upper()
-            if name not in FUNCTIONS and name not in adql_geometry.FUNCTIONS:
-                near = nearest_name(name, (*FUNCTIONS, *adql_geometry.FUNCTIONS, *_KEPT))
+            if name not in FUNCTIONS and name not in adql_shapes.FUNCTIONS:
+                near = nearest_name(name, (*FUNCTIONS, *adql_shapes.FUNCTIONS, *_KEPT))
                 raise QueryError(f"there is no function {name[:60]}" + (f"; did you mean {near}?" if near else ""))
         if isinstance(node, exp.Cast) and node.to.this not in _CASTS:
             raise QueryError(f"CAST to {node.to.sql()[:60]} is not possible")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ORDER = 13
 MAX_POLYGONS = 20_000
-INK, PAPER, GRID = (31, 78, 121), (255, 255, 255), (205, 210, 216)
-MIN_DOT = 2
+INK, PAPER, GRID, LABEL = (11, 92, 171), (255, 255, 255), (205, 210, 216), (83, 96, 111)
+MIN_DOT = 4
 """Pixels: the radius of a field that is smaller on the map."""
 
 
@@ -97,6 +97,12 @@ def picture(outlines: list[list[tuple[float, float]]], width: int = 1000) -> byt
         draw.line(_line([(ra, dec) for dec in range(-90, 91, 2)], size), GRID, scale)
     for dec in range(-60, 61, 30):
         draw.line(_line([(ra, dec) for ra in np.linspace(-179.999, 180, 181)], size), GRID, scale)
+    for hour in range(-10, 12, 2):
+        (x, y) = _line([(15.0 * hour, 0.0)], size)[0]
+        draw.text((x + 4, y + 2), f"{hour % 24}h", LABEL, font_size=11 * scale)
+    for dec in (-60, -30, 30, 60):
+        (x, y) = _line([(0.0, float(dec))], size)[0]
+        draw.text((x + 4, y + 2), f"{dec:+d}", LABEL, font_size=11 * scale)
     for outline in outlines:
         middle = _line([_middle(outline)], size)[0]
         corners = _line(outline, size)

@@ -71,7 +71,7 @@ def file_url(base: str, dp_id: str, prefix: str = "files") -> str:
 def _rows(store: Store, identity: str, base: str) -> Iterator[list[Any]]:
     row = find(store, identity)
     if row is None:
-        yield _row(identity, error=f"NotFoundFault: {identity[:200]}", semantics="#this")
+        yield _row(identity, error=f"NotFoundFault: {' '.join(identity[:200].split())}", semantics="#this")
         return
     yield _file(identity, row, base, "#this", "the file")
     yield _row(identity, url=file_url(base, row["dp_id"], "previews"), semantics="#preview", about="picture",

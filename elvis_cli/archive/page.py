@@ -56,7 +56,7 @@ th, td { text-align: left; padding: 4px 10px 4px 0; border-top: 1px solid var(--
   white-space: nowrap; font-variant-numeric: tabular-nums; }
 th { color: var(--dim); font-weight: 600; border: 0; }
 td small { color: var(--dim); display: block; }
-td img { width: 64px; height: 64px; object-fit: contain; background: #000; border-radius: 4px; display: block; }
+td img { width: 96px; height: 72px; object-fit: cover; background: #000; border-radius: 4px; display: block; }
 .links a { margin-right: 12px; }
 @media (max-width: 760px) { main { grid-template-columns: 1fr; padding: 8px; gap: 8px; } }
 """
@@ -241,7 +241,7 @@ def _row(row: dict[str, Any]) -> str:
     name = quote(row["dp_id"], safe=":")
     place = "" if row["s_ra"] is None else f"{row['s_ra']:.5f} {row['s_dec']:+.5f}"
     cells = (
-        f'<a href="previews/{name}"><img src="previews/{name}?size=128" alt="" loading="lazy"></a>',
+        f'<a href="previews/{name}"><img src="previews/{name}?size=256" alt="" loading="lazy"></a>',
         f'<a href="files/{name}" download>{escape(row["dp_id"])}</a><small>{_size(row["access_estsize"])}, '
         f'<a href="datalink/links?ID={name}">links</a></small>',
         _text(row["target_name"]),

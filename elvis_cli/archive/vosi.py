@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from elvis_cli.archive import adql_functions, adql_geometry, query, tables, upload, uws, votable
+from elvis_cli.archive import adql_functions, adql_shapes, query, tables, upload, uws, votable
 from elvis_cli.archive.columns import Column
 
 _NAMESPACES = (
@@ -73,7 +73,7 @@ VERSION = ' version="1.1"'
 
 
 def _tap(url: str) -> str:
-    geometry = "".join(f"<feature><form>{name}</form></feature>\n" for name in adql_geometry.FUNCTIONS)
+    geometry = "".join(f"<feature><form>{name}</form></feature>\n" for name in adql_shapes.FUNCTIONS)
     strings = "".join(f"<feature><form>{name}</form></feature>\n" for name in ("LOWER", "UPPER", "ILIKE"))
     formats = "".join(
         f"<outputFormat><mime>{f.media_type}</mime><alias>{f.name}</alias></outputFormat>\n" for f in votable.FORMATS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from elvis_cli.archive.obscore import Product
 from elvis_cli.base.geometry import deproject
 
 
+@cache
 def products(count: int, seed: int = 1) -> list[Product]:
     rng = np.random.default_rng(seed)
     places = np.stack([rng.uniform(0, 360, count), np.degrees(np.arcsin(rng.uniform(-1, 1, count)))], axis=1)

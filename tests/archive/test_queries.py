@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from astropy import units
@@ -14,7 +16,7 @@ from elvis_cli.archive.adql_functions import QueryError
 from elvis_cli.archive.columns import Column
 from elvis_cli.archive.footprint import unit
 from elvis_cli.archive.store import outline_of
-from tests.archive import rows
+from tests.archive import measure, rows
 
 CLOSE = 1e-6
 """deg: what is nearer to an edge may be on either side."""
@@ -200,3 +202,10 @@ def test_an_unknown_name_is_told_with_the_nearest(sqlite_store):
         query.rows(sqlite_store, "SELECT target_nam FROM ivoa.obscore")
     with pytest.raises(QueryError, match=r"did you mean ivoa\.obscore"):
         query.rows(sqlite_store, "SELECT * FROM ivoa.obscor")
+
+
+def test_nonsense_is_refused_or_answered(sqlite_store):
+    for text in measure.bad_queries(300):
+        with suppress(QueryError), query.run(sqlite_store, text, "", 10, deadline=2.0) as (_, found):
+            list(found)
+    assert sqlite_store.count() == 600
