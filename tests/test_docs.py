@@ -20,9 +20,10 @@ import typer
 from astropy.io import fits
 from PIL import Image
 
-from elvis_cli import cli, errors
+from elvis_cli import errors
 from elvis_cli.commands import help as guide
 from elvis_cli.commands import help_format, options
+from elvis_cli.commands.command_line import app
 from elvis_cli.instrument import registry
 from elvis_cli.model.elvis_block import ElvisBlock
 from elvis_cli.scene import library
@@ -33,7 +34,7 @@ FOLDER = ROOT / "elvis_cli" / "help"
 PLUGIN = ROOT / "tests" / "plugin_package"
 PAGES = {"README": (ROOT / "README.md").read_text(), **{path.stem: path.read_text() for path in FOLDER.glob("*.md")}}
 TEXT = "\n".join(PAGES.values())
-COMMANDS = typer.main.get_command(cli.app)
+COMMANDS = typer.main.get_command(app)
 SHOWN = {name: command for name, command in COMMANDS.commands.items() if not command.hidden}
 
 
