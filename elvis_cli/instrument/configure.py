@@ -99,7 +99,7 @@ def build(
         notes += own
     goal = make_goal(facts.part("seeing"), request, spectral=spectrograph is not None)
     centre = filters.centre(in_beam, band)
-    mask = make_pupil_mask(facts.part("pupil_masks"), [f.name for f in in_beam], centre)
+    mask = make_pupil_mask(facts, [f.name for f in in_beam], centre)
     values = tuple({value.name: value for value in facts.ledger}.values())
     assumed = sum(value.assumed for value in values)
     if assumed:
@@ -249,10 +249,10 @@ def make_telescope(facts: SourcedTable) -> Telescope:
 
 def make_pupil_mask(facts: SourcedTable, in_beam: list[str], centre: float) -> PupilMask | None:
     """Return the mask that a wheel's element in the beam is, if any; ``centre`` (um) is the filter's wavelength."""
-    name = next((name for name in in_beam if name in facts), None)
+    name = next((name for name in in_beam if name in facts.part("pupil_masks")), None)
     if name is None:
         return None
-    table = facts.part(name)
+    table = facts.part("pupil_masks", name)
     sines = table.value("sines", "rad") if "sines" in table else ()
     return PupilMask(
         name=name,
@@ -263,6 +263,7 @@ def make_pupil_mask(facts: SourcedTable, in_beam: list[str], centre: float) -> P
         sines=tuple(tuple(float(a) for a in row) for row in sines),
         grating=table.number("grating", "1") if "grating" in table else 0.0,
         leak=float(table.curve("leak").at(np.array([centre]))[0]) if "leak" in table else 0.0,
+        stop=coronagraphs.make_stop(facts.part("stops", table.text("stop"))) if "stop" in table else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elvis_cli.base.curve import Curve
+from elvis_cli.model.coronagraph import ColdStop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +63,8 @@ class PupilMask:
     """Phase ramp along y that carries the light of the two handednesses to either side, cycles across D."""
     leak: float = 0.0
     """Fraction of the light that a phase plate leaves alone."""
+    stop: ColdStop | None = None
+    """A stop around it."""
 
 
 @dataclass(frozen=True, slots=True)

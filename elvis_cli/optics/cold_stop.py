@@ -8,15 +8,14 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.model.coronagraph import ColdStop
-from elvis_cli.optics.pupil import ACROSS
 
 
-def stop_amplitude(stop: ColdStop, step: float, angle: float = 0.0) -> Floats:
-    """Return the transmission (ACROSS, ACROSS) of a stop, averaged over each sample of ``step`` m.
+def stop_amplitude(stop: ColdStop, across: int, step: float, angle: float = 0.0) -> Floats:
+    """Return the transmission (across, across) of a stop, averaged over each sample of ``step`` m.
 
     The hexagon has flat sides at 0, 60, 120 deg from +x, the dodecagon every 30 deg; ``angle`` (deg) turns all of it.
     """
-    x, y = _axes(step, angle)
+    x, y = _axes(across, step, angle)
     r = np.hypot(x, y)
     outside = r if stop.round_edge else _across(x, y, 6)
     within = r if stop.round_hole else _across(x, y, 3)
@@ -24,25 +23,25 @@ def stop_amplitude(stop: ColdStop, step: float, angle: float = 0.0) -> Floats:
     shape *= np.clip((within - stop.inner / 2) / step + 0.5, 0.0, 1.0)
     for position_angle, width in stop.arms:
         sin, cos = math.sin(math.radians(position_angle)), math.cos(math.radians(position_angle))
-        along, across = y * cos - x * sin, np.abs(x * cos + y * sin)
-        arm = np.clip((width / 2 - across) / step + 0.5, 0.0, min(1.0, width / step))
+        along, beside = y * cos - x * sin, np.abs(x * cos + y * sin)
+        arm = np.clip((width / 2 - beside) / step + 0.5, 0.0, min(1.0, width / step))
         shape *= 1.0 - np.where(along > 0, arm, 0.0)
     return np.asarray(shape)
 
 
-def ring_amplitude(ring: tuple[float, float] | None, step: float) -> Floats:
-    """Return the amplitude (ACROSS, ACROSS) of a ring apodiser, 1 all over without one."""
+def ring_amplitude(ring: tuple[float, float] | None, across: int, step: float) -> Floats:
+    """Return the amplitude (across, across) of a ring apodiser, 1 all over without one."""
     if ring is None:
-        return np.ones((ACROSS, ACROSS))
-    x, y = _axes(step, 0.0)
+        return np.ones((across, across))
+    x, y = _axes(across, step, 0.0)
     radius, amplitude = ring
     inside = np.clip((radius - np.hypot(x, y)) / step + 0.5, 0.0, 1.0)
     return np.asarray(amplitude + (1.0 - amplitude) * inside)
 
 
-def _axes(step: float, angle: float) -> tuple[Floats, Floats]:
-    """Return the coordinates (ACROSS, ACROSS) of the samples in a pupil that is turned by ``angle`` deg, m."""
-    x = (np.arange(ACROSS) - (ACROSS - 1) / 2) * step
+def _axes(across: int, step: float, angle: float) -> tuple[Floats, Floats]:
+    """Return the coordinates (across, across) of the samples in a pupil that is turned by ``angle`` deg, m."""
+    x = (np.arange(across) - (across - 1) / 2) * step
     sin, cos = math.sin(math.radians(angle)), math.cos(math.radians(angle))
     return cos * x + sin * x[:, None], cos * x[:, None] - sin * x
 

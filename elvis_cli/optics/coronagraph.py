@@ -54,8 +54,8 @@ class Operator:
         """``diameter`` (m) is that of the unit lambda / D; ``coarser`` samples of the raster are taken together."""
         self.coronagraph, self.diameter = coronagraph, diameter
         self.pupil, step = pupil.raster(telescope, PupilMask(coronagraph.name, coronagraph.angle))
-        ring = ring_amplitude(coronagraph.ring, step)
-        stop = stop_amplitude(coronagraph.stop, step, coronagraph.angle)
+        ring = ring_amplitude(coronagraph.ring, pupil.ACROSS, step)
+        stop = stop_amplitude(coronagraph.stop, pupil.ACROSS, step, coronagraph.angle)
         self.entrance, self.stop = (_together(part, coarser) for part in (self.pupil * ring, stop))
         self.pupil = _together(self.pupil, coarser)
         self.step = step * coarser

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.model.telescope import PupilMask, Telescope
+from elvis_cli.optics.cold_stop import stop_amplitude
 
 SIZE = 1024
 """Samples across the autocorrelation."""
@@ -169,6 +170,8 @@ def raster(telescope: Telescope, mask: PupilMask | None = None) -> tuple[Floats,
         shape *= np.max(
             [np.clip((r - np.hypot(u - a, v - b)) / step + 0.5, 0.0, 1.0) for a, b, r in mask.holes], axis=0
         )
+    if mask is not None and mask.stop is not None:
+        shape *= stop_amplitude(mask.stop, ACROSS, step, turn)
     return shape, step
 
 

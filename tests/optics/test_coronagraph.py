@@ -264,8 +264,8 @@ def test_hcipy_agrees() -> None:
 def test_stops_of_a_turned_pupil_turn() -> None:
     """Arms are counted from +y through -x."""
     stop = ColdStop(10.0, 2.0, ((90.0, 1.0),), round_edge=True, round_hole=True)
-    shape = stop_amplitude(stop, 10.0 / (pupil.ACROSS - 4))
+    shape = stop_amplitude(stop, pupil.ACROSS, 10.0 / (pupil.ACROSS - 4))
     assert shape[pupil.ACROSS // 2, pupil.ACROSS // 4] == 0.0
     assert shape[pupil.ACROSS // 2, 3 * pupil.ACROSS // 4] == 1.0
-    turned = stop_amplitude(replace(stop, arms=((0.0, 1.0),)), 10.0 / (pupil.ACROSS - 4), 90.0)
+    turned = stop_amplitude(replace(stop, arms=((0.0, 1.0),)), pupil.ACROSS, 10.0 / (pupil.ACROSS - 4), 90.0)
     assert np.allclose(shape, turned)
