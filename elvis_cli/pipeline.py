@@ -20,6 +20,7 @@ from elvis_cli.light.compose import compose
 from elvis_cli.light.groups import groups
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
+from elvis_cli.model.limits import Cost
 from elvis_cli.model.psf_model import CubePsf
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
@@ -183,7 +184,9 @@ def _imager(request: Request, light: Illumination) -> imager.Imager:
     """Return the renderer of an image."""
     scene = compose(request, light)
     if light.setup.optics.coronagraph is None:
-        return imager.prepare(light, scene)
+        camera = imager.prepare(light, scene)
+        _check_cost(request, camera.cost(light.setup.frame))
+        return camera
     geometry = pointing.observe(request.elvis, light.setup)
     turn = (geometry.parallactic_end - geometry.parallactic + 180.0) % 360.0 - 180.0
     middle = (light.setup.exposure.number - 0.5) * light.setup.exposure.duration
@@ -194,13 +197,24 @@ def _imager(request: Request, light: Illumination) -> imager.Imager:
 
 def _spectrometer(request: Request, light: Illumination, spectrograph: Spectrograph) -> Spectrometer:
     """Return the renderer of a spectrograph."""
-    from elvis_cli.focalplane import spectrometer
+    from elvis_cli.focalplane import cost, spectrometer
 
     scene = compose(request, light)
     traces = spectrometer.sampled_traces(spectrograph, light.setup.detector.pixel_mm)
     parts = groups(request, light.setup, spectrometer.velocity_step(traces))
     geometry = pointing.observe(request.elvis, light.setup)
-    return spectrometer.prepare(light, spectrograph, traces, scene, parts, geometry)
+    prepared = spectrometer.prepare(light, spectrograph, traces, scene, parts, geometry)
+    _check_cost(request, cost.estimate(prepared, light.setup.frame))
+    return prepared
+
+
+def _check_cost(request: Request, expected: Cost) -> None:
+    """Raise if drawing takes more than the limits of the request allow."""
+    block = request.elvis
+    scenes = (("cube", block.cube), ("image", block.image), ("scene", block.scene), ("catalogue", block.catalogue))
+    pointer = next((f"/elvis/{name}" for name, value in scenes if value is not None), "/instrument")
+    request.limits.check_memory(request.memory + expected.memory, pointer)
+    request.limits.check_time(expected.seconds, pointer)
 
 
 def _check_reached(prediction: Prediction, setup: Setup) -> None:

@@ -80,8 +80,8 @@ def collect(
     limit: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="memory|output=BYTES",
-            help="Refuse requests that take more (memory=2GB, output=20GB).",
+            metavar="memory|output|time=AMOUNT",
+            help="Refuse requests that take more (memory=2GB, output=20GB, time=1800 processor seconds).",
             rich_help_panel="Request",
         ),
     ] = None,

@@ -18,8 +18,9 @@ from elvis_cli.light.compose import Extended, Scene
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.limits import Cost
 from elvis_cli.model.psf_model import AoPsf, CubePsf
-from elvis_cli.model.setup import Setup
+from elvis_cli.model.setup import Frame, Setup
 from elvis_cli.optics.psf_types import Psf
 from elvis_cli.scene.component import Picture, Profile
 from elvis_cli.scene.image_template import on_pixels
@@ -30,6 +31,9 @@ MAX_STARS_BEHIND_MASK = 64
 """Up to so many points off the axis of a coronagraph are drawn singly: a few companions along their arcs."""
 MAX_STARS_WITH_SPLIT_PSF = 50_000
 """Up to so many stars with the same PSF are drawn one by one."""
+
+STAR_SECONDS, GALAXY_SECONDS = 3e-6, 5e-5
+"""Processor seconds that a star and a galaxy take on a chip, as measured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +100,11 @@ class Imager:
         level = surface if "galaxies" in parts else 0.0
         level += sky if "background" in parts else 0.0
         return level + (light.background_rate - sky if "thermal" in parts else 0.0)
+
+    def cost(self, frame: Frame) -> Cost:
+        """Return what drawing a frame takes beyond the request's arrays and the program."""
+        galaxies = sum(rates.size for _, rates in self.scene.galaxies)
+        return Cost(0.0, len(frame.chips) * (STAR_SECONDS * self.scene.x.size + GALAXY_SECONDS * galaxies))
 
     def concentration(self, diameter: int) -> float:
         """Return the fraction of the target's rate in an aperture (diameter, pixels) around it.

@@ -125,11 +125,15 @@ class SlitPlane:
         def image(number: int) -> Image:
             return restricted(self.imagers[number], scene).illuminate(self.chips[number], window, parts)
 
-        last = len(self.imagers) - 1
-        low, high = (0, last) if band is None else np.searchsorted(self.wave, band).tolist()
-        low, high = min(max(low - 1, 0), last), min(high, last)
+        low, high = self.neighbours(band)
         images = [image(number) for number in range(low, high + 1)]
-        return [images[min(max(number, low), high) - low] for number in range(last + 1)]
+        return [images[min(max(number, low), high) - low] for number in range(len(self.imagers))]
+
+    def neighbours(self, band: tuple[float, float] | None) -> tuple[int, int]:
+        """Return the first and the last of the wavelengths at which light in a ``band`` (um) is drawn; None = all."""
+        last = len(self.imagers) - 1
+        low, high = (0, last) if band is None else (int(n) for n in np.searchsorted(self.wave, band))
+        return min(max(low - 1, 0), last), min(high, last)
 
     def profiles(
         self, images: Sequence[Image], aperture: Aperture, count: int, s: Floats, spatial_scale: float, window: Window

@@ -118,8 +118,8 @@ def assemble(
             rate = rates[shape.sed] * 10.0 ** (-0.4 * (mag - component.brightness.mag))
             trail = math.hypot(vx, vy) * seconds / setup.optics.pixel_scale
             steps = min(LONGEST, max(1, math.ceil(trail / TRAIL)))
-            points += steps * x.size
-            request.limits.check_memory(POINT_BYTES * points, "/elvis/motion")
+            points += steps * x.size if moving else 0
+            request.limits.check_memory(request.memory + POINT_BYTES * points, "/elvis/motion")
             times = began + seconds * (np.arange(steps) + 0.5) / steps
             if (vx, vy) == (0.0, 0.0):  # crowds stand still: no copies of them
                 drawn.append((x, y, rate))

@@ -11,6 +11,16 @@ from elvis_cli.errors import RequestError
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What an exposure takes, as estimated."""
+
+    memory: float
+    """Bytes."""
+    seconds: float
+    """Of a processor."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of one request; a request that needs more is refused."""
 
@@ -18,6 +28,8 @@ class Limits:
     """Bytes of memory that its arrays, its sources and their trails take."""
     output: int = 20 * 10**9
     """Bytes of the images that it writes."""
+    time: int = 1800
+    """Processor seconds that it takes, as estimated before anything is drawn."""
     offline: bool = False
     """Nothing may be fetched from the network, and no other program be started: no SkyCalc, no TIPTOP."""
 
@@ -40,6 +52,18 @@ class Limits:
             It writes more.
         """
         _check("output", size, self.output, pointer)
+
+    def check_time(self, seconds: float, pointer: str) -> None:
+        """Refuse what takes more than ``time`` processor seconds.
+
+        Raises
+        ------
+        RequestError
+            It takes more.
+        """
+        if seconds > self.time:
+            allowed = f"the limit time, {self.time} s (--limit time=...)"
+            raise RequestError(pointer, f"the request takes about {seconds:.0f} processor seconds", allowed=allowed)
 
 
 MAX_TEXT_BYTES = 256 << 20

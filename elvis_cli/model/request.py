@@ -171,6 +171,10 @@ class SceneRequest(Protocol):
     def limits(self) -> Limits:
         """Limits on the memory of its sources and their trails."""
 
+    @property
+    def memory(self) -> float:
+        """Bytes of memory that the program and the arrays of the request take, as estimated."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -193,6 +197,8 @@ class Request:
     warnings: tuple[str, ...] = ()
     """Lines for stderr, each with a JSON pointer."""
     limits: Limits = DEFAULT
+    memory: float = 0.0
+    """Bytes of memory that the program and its arrays take, as estimated."""
 
     def of_arm(self, arm: str) -> Request:
         """Return the request for one arm of the spectrograph."""

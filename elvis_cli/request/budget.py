@@ -19,6 +19,8 @@ _ARRAY_BYTES = {"image": 20, "cube": 16, "psf": 16, "model": 4.5}
 """Bytes of memory for an element, as measured: 4 of the array itself and those of what is made of it."""
 _SOURCE_BYTES = dict.fromkeys(("x", "y", "ra", "dec", "mag"), 60)
 """Bytes of memory for a number of a source's place and light: as it is read, drawn and listed in TRUTH."""
+_SCENE_STAR_BYTES = 165
+"""Bytes of memory for a star of a scene."""
 _COLUMN_BYTES = 24
 """Bytes of memory for a number of another column."""
 _LIST_BYTES = 20
@@ -41,21 +43,24 @@ def parse_limits(texts: Sequence[str], offline: bool = False) -> Limits:
     for text in texts:
         name, _, value = text.partition("=")
         match = _QUANTITY.fullmatch(value.strip())
+        if name.strip() == "time" and value.strip().isascii() and value.strip().isdigit():
+            given["time"] = int(value[:18])
+            continue
         if name.strip() not in ("memory", "output") or not match:
-            raise ValueError(f"{text!r} is neither memory=BYTES nor output=BYTES, such as memory=2GB")
+            raise ValueError(f"{text!r} is not memory=BYTES, output=BYTES or time=SECONDS, such as memory=2GB")
         unit = match["unit"] or ""
         factor = (1024 if unit.endswith("i") else 1000) ** (" kMGT".index(unit[0]) if unit else 0)
         given[name.strip()] = int(float(match["number"]) * factor)
     return Limits(**given)
 
 
-def check(block: Mapping[str, Any], limits: Limits) -> None:
-    """Refuse a block ``elvis`` that takes more memory than the limits allow, or what they forbid.
+def check(block: Mapping[str, Any], limits: Limits) -> float:
+    """Return the bytes of memory that the program and the arrays of a block ``elvis`` take.
 
     Raises
     ------
     RequestError
-        A limit is exceeded.
+        A limit is exceeded, or the block asks for what the limits forbid.
     """
     if limits.offline or offline_by_environment():
         for key, value in (("sky", "skycalc"), ("psf", "tiptop")):
@@ -65,6 +70,7 @@ def check(block: Mapping[str, Any], limits: Limits) -> None:
     for pointer, size in _sizes(block):
         total += size
         limits.check_memory(total, pointer)
+    return total
 
 
 def _sizes(block: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -79,6 +85,8 @@ def _sizes(block: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
                 f"/elvis/models/{name}/arrays/{chip}/shape",
                 _ARRAY_BYTES["model"] * math.prod(map(int, array["shape"])),
             )
+    if stars := (block.get("scene") or {}).get("stars"):
+        yield "/elvis/scene/stars", _SCENE_STAR_BYTES * stars
     for place, exposed in enumerate((block.get("previous") or {}).get("chips", ())):
         window = exposed["window"]
         yield f"/elvis/previous/chips/{place}/window", _PIXEL_BYTES * int(window["nx"]) * int(window["ny"])

@@ -55,12 +55,12 @@ def read(
         _check(document)
     block = document.get("elvis") or {}
     header_keywords.check(block.get("keywords") or {})
-    budget.check(block, limits)
+    memory = budget.check(block, limits)
     unknown = _unknown(document, elvis_schemas.load(), "")
     if strict and (first := next(unknown, None)):
         pointer, key, known = first
         raise RequestError(pointer, "unknown key", nearest=_nearest_key(key, known))
-    return replace(normalise.normalise(document, _unknown_notes(unknown)), limits=limits)
+    return replace(normalise.normalise(document, _unknown_notes(unknown)), limits=limits, memory=memory)
 
 
 def _unknown_notes(unknown: Iterator[tuple[str, str, Iterable[str]]]) -> list[str]:

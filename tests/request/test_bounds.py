@@ -153,8 +153,12 @@ def test_limits(given: str, memory: float) -> None:
     assert parse_limits([given]) == Limits(memory=int(memory))
 
 
+def test_a_limit_on_time() -> None:
+    assert parse_limits(["time=60", "memory=3k"]) == Limits(time=60, memory=3000)
+
+
 @pytest.mark.parametrize(
-    "given", ["memory", "memory=", "memory=-1", "memory=1e9", "speed=1", "output=nan", "memory=2 XB"]
+    "given", ["memory", "memory=", "memory=-1", "memory=1e9", "speed=1", "output=nan", "memory=2 XB", "time=1s"]
 )
 def test_no_limits(given: str) -> None:
     with pytest.raises(ValueError, match="such as memory=2GB"):
