@@ -185,14 +185,19 @@ def _imager(request: Request, light: Illumination) -> imager.Imager:
     scene = compose(request, light)
     if light.setup.optics.coronagraph is None:
         camera = imager.prepare(light, scene)
-        _check_cost(request, camera.cost(light.setup.frame))
-        return camera
-    geometry = pointing.observe(request.elvis, light.setup)
+    else:
+        camera = imager.prepare_behind_mask(light, scene, _exposure_state(request, light.setup))
+    _check_cost(request, camera.cost(light.setup.frame))
+    return camera
+
+
+def _exposure_state(request: Request, setup: Setup) -> behind_mask.ExposureState:
+    """Return what changes behind a coronagraph from exposure to exposure."""
+    geometry = pointing.observe(request.elvis, setup)
     turn = (geometry.parallactic_end - geometry.parallactic + 180.0) % 360.0 - 180.0
-    middle = (light.setup.exposure.number - 0.5) * light.setup.exposure.duration
+    middle = (setup.exposure.number - 0.5) * setup.exposure.duration
     expected = request.elvis.product == "expected"
-    state = behind_mask.ExposureState(request.elvis.seed, request.elvis.exposure, middle, turn, expected)
-    return imager.prepare_behind_mask(light, scene, state)
+    return behind_mask.ExposureState(request.elvis.seed, request.elvis.exposure, middle, turn, expected)
 
 
 def _spectrometer(request: Request, light: Illumination, spectrograph: Spectrograph) -> Spectrometer:
