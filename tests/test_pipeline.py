@@ -10,6 +10,7 @@ from astropy.io import fits
 from elvis_cli import pipeline
 from elvis_cli.base import parallel
 from elvis_cli.errors import RequestError
+from elvis_cli.focalplane import many_stars
 from elvis_cli.instrument import registry
 from elvis_cli.optics import make_psf
 from elvis_cli.request import parse
@@ -47,9 +48,24 @@ def test_threads_do_not_change_a_byte(threads, elvis_block, micado, render):
         one = render(document)
         parallel.set_threads(threads)
         make_psf.RECENT.clear()
+        many_stars.RECENT.clear()
         assert render(document) == one
     finally:
         parallel.set_threads(0)
+
+
+def test_a_crowd_seen_again_needs_no_psf_but_another_seeing_does(micado, render, monkeypatch):
+    document = micado({"elvis": {"window": WINDOW, "chips": [5], "catalogue": CROWD}})
+    one = render(document)
+    make = make_psf._from_otf
+    made = []
+    monkeypatch.setattr(make_psf, "_from_otf", lambda *parts: made.append(1) or make(*parts))
+    assert render(document) == one
+    assert made == []
+    render(
+        micado({"seeing": {"turbulence_category": 70}, "elvis": {"window": WINDOW, "chips": [5], "catalogue": CROWD}})
+    )
+    assert len(made) >= 2  # the target's and those of the zones
 
 
 @pytest.mark.parametrize("elvis_block", [{}, {"catalogue": CROWD}])

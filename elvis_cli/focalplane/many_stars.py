@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image, pieces
+from elvis_cli.base.recent import Recent
 from elvis_cli.base.taper import taper
 from elvis_cli.focalplane import convolution
 from elvis_cli.focalplane.convolution import REACH
@@ -35,6 +36,8 @@ WIDE = 16
 """Elements of the PSF's coarse grid up to which the cores of stars with the same PSF reach."""
 BATCH = 32
 """PSFs in memory at a time."""
+MAX_KEPT_BYTES = 64 << 20
+"""Cores of zones that a process keeps for its next frames: some dozens."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,6 +235,11 @@ class _Cores:
     def __init__(self, setup: Setup, wave: Floats, weight: Floats, positions: Floats) -> None:
         self.setup, self.samples, self.positions = setup, (wave, weight), positions
         self.known: dict[int, Image] = {}
+        self.digest = b""  # of all that a core depends on but its place; a user's PSFs are only cut out
+        if not isinstance(setup.psf, CubePsf):
+            extent = max(setup.detector.nx, setup.detector.ny)
+            nowhere = np.empty((0, 2))
+            self.digest = make_psf.digest(setup.psf, setup.optics, setup.atmosphere, extent, wave, weight, nowhere)
 
     def __call__(self, zones: NDArray[np.int64]) -> Image:
         """Return the middle of the PSF of each zone, as `PsfGrid.cores` has them."""
@@ -245,13 +253,24 @@ class _Cores:
 
     def _make(self, zones: list[int], least: int) -> None:
         """Make the PSFs of zones, a batch at a time, at ``least`` positions or more: the last again and again."""
+        keys = {zone: self.digest + self.positions[zone].tobytes() + bytes([least]) for zone in zones if self.digest}
+        kept = {zone: core for zone, key in keys.items() if (core := RECENT.find(key)) is not None}
+        self.known |= kept
+        zones = [zone for zone in zones if zone not in kept]
         for begin in range(0, len(zones), BATCH):
             batch = zones[begin : begin + BATCH]
             repeated = batch + batch[-1:] * (least - len(batch))
             psf = psf_at(self.setup, *self.samples, self.positions[repeated])
             half, middle = (HALF + 3) * psf.oversample, psf.fine.shape[1] // 2
             cut = slice(middle - half, middle + half)
-            self.known |= {zone: psf.fine[n, cut, cut].copy() for n, zone in enumerate(batch)}
+            for n, zone in enumerate(batch):
+                self.known[zone] = psf.fine[n, cut, cut].copy()
+                if zone in keys:
+                    RECENT.add(keys[zone], self.known[zone])
+
+
+RECENT: Recent[Image] = Recent(MAX_KEPT_BYTES, lambda core: (core,))
+"""Cores of zones, shared by all threads."""
 
 
 def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections import OrderedDict
-from threading import Lock
 
 import numpy as np
 
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.recent import Recent
 from elvis_cli.model.atmosphere import Atmosphere
 from elvis_cli.model.psf_model import AoPsf, CubePsf, DiffractionPsf, GaussianPsf, PsfModel, SeeingPsf
 from elvis_cli.model.setup import Optics
@@ -47,43 +46,22 @@ def build(
 
             return user_psf.build(psf.cube, optics, extent, wave, weight, positions)
         case SeeingPsf() | AoPsf() | DiffractionPsf():
-            parts = psf, optics.telescope, optics.pupil_mask, optics.coronagraph, optics.pixel_scale, atmosphere
-            key = hashlib.sha256(pickle.dumps((parts, extent, wave, weight, positions))).digest()
+            key = digest(psf, optics, atmosphere, extent, wave, weight, positions)
             if (result := RECENT.find(key)) is None:
                 result = _from_otf(psf, optics, atmosphere, extent, wave, weight, positions)
                 RECENT.add(key, result)
             return result
 
 
-class RecentPsfs:
-    """The PSFs that this process has made last: requests that a warm process gets often differ in other things."""
-
-    def __init__(self) -> None:
-        self._psfs: OrderedDict[bytes, Psf] = OrderedDict()
-        self._lock = Lock()
-
-    def find(self, key: bytes) -> Psf | None:
-        """Return the PSF of a key, None if it is not there."""
-        with self._lock:
-            if key in self._psfs:
-                self._psfs.move_to_end(key)
-            return self._psfs.get(key)
-
-    def add(self, key: bytes, psf: Psf) -> None:
-        """Keep a PSF, whose arrays nobody can change from now on, and forget the oldest beyond MAX_KEPT_BYTES."""
-        psf.fine.flags.writeable = psf.coarse.flags.writeable = False
-        with self._lock:
-            self._psfs[key] = psf
-            while sum(kept.fine.nbytes + kept.coarse.nbytes for kept in self._psfs.values()) > MAX_KEPT_BYTES:
-                self._psfs.popitem(last=False)
-
-    def clear(self) -> None:
-        """Forget all PSFs."""
-        with self._lock:
-            self._psfs.clear()
+def digest(
+    psf: PsfModel, optics: Optics, atmosphere: Atmosphere, extent: int, wave: Floats, weight: Floats, positions: Floats
+) -> bytes:
+    """Return a hash of all that the PSFs of `build` depend on; that of a user's PSF is not among them."""
+    parts = psf, optics.telescope, optics.pupil_mask, optics.coronagraph, optics.pixel_scale, atmosphere
+    return hashlib.sha256(pickle.dumps((parts, extent, wave, weight, positions))).digest()
 
 
-RECENT = RecentPsfs()
+RECENT: Recent[Psf] = Recent(MAX_KEPT_BYTES, lambda psf: (psf.fine, psf.coarse))
 """Shared by all threads."""
 
 
