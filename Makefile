@@ -87,6 +87,7 @@ service: install
 # The observatory: 20 random kills on each database, ten thousand sources and simulated epochs, with time and memory.
 observatory: install
 	ELVIS_KILLS=20 $(BIN)/python -m pytest -q tests/commands/test_observatory.py -k killed
+	ELVIS_EPOCHS=500 $(BIN)/python -m pytest -q -s tests/observatory/test_simulated.py -k close
 	$(BIN)/python -m tests.bench.observatory
 
 # The archive: STILTS on its services with SQLite and PostgreSQL, 100 000 rows, 1000 files, bad queries and bodies.

@@ -24,22 +24,30 @@ def detect(image: MeasuredImage, threshold: float = 5.0, radius: float | None = 
     return {"NUMBER": np.arange(1, found.x.size + 1), **columns, "SNR": found.significance}
 
 
-def measure(image: MeasuredImage, places: Floats, radius: float | None = None, psf: bool = False) -> dict[str, Any]:
+def measure(
+    image: MeasuredImage,
+    places: Floats,
+    radius: float | None = None,
+    psf: bool = False,
+    ring: tuple[float, float] | None = None,
+) -> dict[str, Any]:
     """Return aperture photometry at places (pixels from 0, (n, 2)), or by a fit of the PSF of the image's stars.
 
-    MAG is that of all the light of a point source where the header has a curve of growth, else that of FLUX.
+    The sky of apertures is taken in ``ring`` (inner, outer radius, pixels), by default 4 to 6 radii. MAG is that of all
+    the light of a point source where the header has a curve of growth, else that of FLUX.
     """
     r = radius or max(APERTURE_FWHM * image.fwhm, 1.5)
+    ring = ring or (4 * r, 6 * r)
     factor = image.correlation.at(r if not psf else image.fwhm)
     x, y = np.asarray(places[:, 0], float), np.asarray(places[:, 1], float)
     if psf:
         flux, error, x, y = fit_psf(image, x, y)
         error = error * factor
     else:
-        each = apertures.measure(image.sci, image.err, image.good, x, y, r, (4 * r, 6 * r), correlation=factor)
+        each = apertures.measure(image.sci, image.err, image.good, x, y, r, ring, correlation=factor)
         flux, error = each.flux, each.error
     growth = image.growth
-    correction = growth.correction(r, (4 * r, 6 * r)) if growth is not None and not psf else 0.0
+    correction = growth.correction(r, ring) if growth is not None and not psf else 0.0
     columns: dict[str, Any] = {"X": x + 1.0, "Y": y + 1.0}
     if image.wcs is not None:
         ra, dec = image.wcs.all_pix2world(x, y, 0) if x.size else (np.zeros(0), np.zeros(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import entry_points
 from itertools import pairwise
 from pathlib import Path
@@ -60,7 +60,7 @@ class Observatory(ABC):
     def download_hash(self) -> str:
         """Hash of the parameters that raw data depend on."""
         ours = set(ReductionParameters.__dataclass_fields__)
-        return digest({key: value for key, value in vars(self.parameters).items() if key not in ours})[:16]
+        return digest({key: value for key, value in asdict(self.parameters).items() if key not in ours})[:16]
 
     def observes(self, source: Source) -> bool:
         """Return whether a source is within the limits."""

@@ -182,6 +182,10 @@ class Catalog:
         distance, number = self._tree.query(unit_vectors(np.array(ra), np.array(dec)))
         return int(number) if distance <= chord(radius) else None
 
+    def within(self, ra: float, dec: float, radius: float) -> list[int]:
+        """Return the numbers of the sources within ``radius`` arcsec of a place (deg)."""
+        return sorted(self._tree.query_ball_point(unit_vectors(np.array(ra), np.array(dec)), chord(radius)))
+
     def sources(self, at: float | None = None, merge_radius: float = 2.0) -> list[Source]:
         """Return all sources, at time ``at`` (Julian year), those within ``merge_radius`` arcsec as one.
 

@@ -204,6 +204,9 @@ class PhotometricDataset(_TableDataset):
     extension: ClassVar[str] = "PHOTOMETRY"
     units: ClassVar[Mapping[str, str]] = UNITS
 
+    frames: list[ImageDataset] = field(default_factory=list, repr=False, compare=False)
+    """The frames behind raw data that are to be kept; they are datasets of their own."""
+
     def _set(self, columns: dict[str, NDArray[Any]]) -> None:
         super()._set(columns)
         if self.number:

@@ -30,9 +30,14 @@ def measure(file: bytes, source: Source, radius: float | None = None) -> dict[st
 
 
 def epoch(
-    image: MeasuredImage, place: NDArray[np.float64], radius: float | None = None, correction: float = 0.0
+    image: MeasuredImage,
+    place: NDArray[np.float64],
+    radius: float | None = None,
+    ring: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
-    """Return a row of photometry of one place (pixels from 0, (1, 2)); ``correction`` (mag) is added.
+    """Return a row of photometry of one place (pixels from 0, (1, 2)).
+
+    ``ring`` is where the sky is taken, inner and outer radius (pixels).
 
     Fluxes are microjansky where the image has a zero point, else in its unit.
     """
@@ -40,8 +45,10 @@ def epoch(
     begin = float(head.get("MJD-OBS", np.nan))
     exptime = float(head.get("EXPTIME", np.nan))
     end = float(head.get("MJD-END", begin + (exptime if np.isfinite(exptime) else 0.0) / 86400.0))
-    columns = photometry.measure(image, place, radius)
-    zero = (image.zero if image.zero is not None else ZERO_POINT) + correction
+    columns = photometry.measure(image, place, radius, ring=ring)
+    zero = image.zero if image.zero is not None else ZERO_POINT
+    if image.zero is not None and columns["FLUX"][0] > 0.0:  # with the light outside the aperture, if that is known
+        zero = float(columns["MAG"][0] + 2.5 * np.log10(columns["FLUX"][0]))
     scale = 10.0 ** (-0.4 * (zero - ZERO_POINT))
     flux, error = float(columns["FLUX"][0]) * scale, float(columns["FLUX_ERR"][0]) * scale
     x, y = (round(float(value)) for value in place[0])

@@ -282,6 +282,8 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def _converted(hint: Any, value: object, where: str) -> Any:
+    if hint is Any:
+        return value
     if isinstance(hint, types.UnionType) or get_origin(hint) is Union:
         if value is None:
             return None
@@ -293,10 +295,8 @@ def _converted(hint: Any, value: object, where: str) -> Any:
         if inside[1] is Any:
             return dict(value)
         return {key: _converted(inside[1], each, where + json_pointer(key)) for key, each in value.items()}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind in _WORDS and type(value) is kind:
-        return value
+    if kind in _WORDS and (type(value) is kind or (kind is float and type(value) is int)):
+        return kind(value)
     words = {tuple: "a list", dict: "a mapping"}.get(kind) or _WORDS[kind]
     raise RequestError(where, f"is {value!r:.60}", found=value, allowed=words)
 

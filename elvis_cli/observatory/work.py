@@ -17,7 +17,16 @@ from elvis_cli.observatory import base
 from elvis_cli.observatory.analysis import Analysis
 from elvis_cli.observatory.base import Observatory
 from elvis_cli.observatory.calibration import Calibration
-from elvis_cli.observatory.dataset import INJECTED, PROCESSED, RAW, REDUCED, Dataset, PhotometricDataset, file_name
+from elvis_cli.observatory.dataset import (
+    INJECTED,
+    PROCESSED,
+    RAW,
+    REDUCED,
+    Dataset,
+    ImageDataset,
+    PhotometricDataset,
+    file_name,
+)
 from elvis_cli.observatory.lightcurve import LightCurve
 from elvis_cli.observatory.parameters import Parameters
 from elvis_cli.observatory.simulator import Event, Injection, brightening
@@ -116,7 +125,13 @@ class _Work:
             self.made.done.append(self.at)
 
     def _stored(self, observatory: str, level: str) -> list[Any]:
-        return [each for each in self.stored if (each.observatory, each.level) == (observatory, level)]
+        which = observatory, level, PhotometricDataset.kind
+        return [each for each in self.stored if (each.observatory, each.level, each.kind) == which]
+
+    def _frames(self, observatory: str) -> list[Dataset]:
+        """Return the frames that are stored."""
+        which = observatory, ImageDataset.kind
+        return [each for each in self.stored if (each.observatory, each.kind) == which]
 
     def _fetch(self, one: Observatory) -> PhotometricDataset:
         """Return the raw data: those that are there, or new ones."""
@@ -131,13 +146,17 @@ class _Work:
                 if same or not one.parameters.check_download_pars:
                     there.sha256 = there.checksum()
                     self.made.reused += 1
-                    return self._keep(there, one.name)
-        raw = replace(one.fetch(self.source), folder=self.run.data)
-        raw.save(overwrite=True)
-        return self._keep(raw, one.name)
+                    return self._keep(there, one.name, self._frames(one.name))
+        fetched = one.fetch(self.source)
+        raw = replace(fetched, folder=self.run.data, frames=[])
+        for each in fetched.frames:
+            each.folder = self.run.data
+            each.save(overwrite=True)
+        raw.save(overwrite=True)  # the last: as long as it is not there all is fetched again
+        return self._keep(raw, one.name, fetched.frames)
 
-    def _keep(self, raw: PhotometricDataset, observatory: str) -> PhotometricDataset:
-        self.made.datasets.append(raw)
+    def _keep(self, raw: PhotometricDataset, observatory: str, frames: Sequence[Dataset]) -> PhotometricDataset:
+        self.made.datasets += [raw, *frames]
         self.made.replaced.append((observatory, RAW))
         return raw
 
@@ -182,10 +201,9 @@ class _Work:
         return render
 
     def _raw(self, one: Observatory) -> PhotometricDataset:
-        raws = [
-            each for each in (*self.made.datasets, *self.stored) if (each.observatory, each.level) == (one.name, RAW)
-        ]
-        return raws[0]  # type: ignore[return-value]
+        both = (*self.made.datasets, *self.stored)
+        raws = [each for each in both if isinstance(each, PhotometricDataset) and each.level == RAW]
+        return next(each for each in raws if each.observatory == one.name)
 
     def _series(self, curve: LightCurve) -> tuple[str, str]:
         those = [each for each in (*self.made.datasets, *self.stored) if each.path == curve.dataset]
