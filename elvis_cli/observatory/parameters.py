@@ -296,7 +296,7 @@ def _converted(hint: Any, value: object, where: str) -> Any:
             return dict(value)
         return {key: _converted(inside[1], each, where + json_pointer(key)) for key, each in value.items()}
     if kind in _WORDS and (type(value) is kind or (kind is float and type(value) is int)):
-        return kind(value)
+        return float(value) if kind is float else value  # type: ignore[arg-type]
     words = {tuple: "a list", dict: "a mapping"}.get(kind) or _WORDS[kind]
     raise RequestError(where, f"is {value!r:.60}", found=value, allowed=words)
 
