@@ -30,6 +30,8 @@ from elvis_cli.request import parse
 
 pytestmark = pytest.mark.skipif(not os.environ.get("ELVIS_CLOSURE"), reason="make closure")
 SIZE = 256
+WIDE = 3 * SIZE
+"""Window of modes without adaptive optics on its fine pixels: a FWHM of 45 pixels."""
 STARS = 16
 MIN_PLACES = 40
 """Free of stars and haloes, from which on completeness is asked for."""
@@ -42,8 +44,8 @@ MODES = {
     "hawki img_noao": (15.5, 20.0),
     "hawki img_glao": (15.5, 180.0),
     "metis img_lm_scao": (13.0, 20.0),
-    "metis img_n_scao": (5.0, 0.0),
-    "eris img_noao": (15.0, 0.0),
+    "metis img_n_scao": (7.0, 0.0),
+    "eris img_noao": (11.5, 0.0),
     "eris img_ngs": (15.0, 20.0),
     "eris img_lgs": (15.0, 0.0),
     "fors img_nopol": (19.5, 180.0),
@@ -56,23 +58,25 @@ MODES = {
 def document(imager: str, mag: float, angle: float) -> dict[str, Any]:
     """Return the request of a mode: 16 stars, each 0.15 mag fainter than the one before it."""
     instrument, mode = imager.split()
+    size, stars = (WIDE, 4) if imager == "eris img_noao" else (SIZE, STARS)
     made = registry.load(instrument).example(mode)
     setup = pipeline.configure(parse.read(json.dumps(made)))
     chip = nearest_chip(setup, 0.0, 0.0)
     middle = field_to_pixel(setup, chip, 0.0, 0.0)
-    limits = setup.detector.nx - SIZE, setup.detector.ny - SIZE
-    corner = [min(max(round(at) - SIZE // 2, 0), limit) for at, limit in zip(middle, limits, strict=True)]
-    line = SIZE / 2 + np.linspace(-81.0, 81.0, 4)
-    x, y = (axis.ravel() + np.random.default_rng(5).uniform(-3, 3, STARS) for axis in np.meshgrid(line, line))
+    limits = setup.detector.nx - size, setup.detector.ny - size
+    corner = [min(max(round(at) - size // 2, 0), limit) for at, limit in zip(middle, limits, strict=True)]
+    side = round(stars**0.5)
+    line = size / 2 + size * np.linspace(-0.32, 0.32, side) * (1.0 if side > 2 else 0.6)
+    x, y = (axis.ravel() + np.random.default_rng(5).uniform(-3, 3, stars) for axis in np.meshgrid(line, line))
     fx, fy = pixel_to_field(setup, chip, x + corner[0], y + corner[1])
     made["output"] = {}
     time, count = made["timesnr"]
     made["timesnr"] = {time: made["timesnr"][time], count: max(int(made["timesnr"][count]), 10)}
     made["elvis"] = {
-        "window": {"x0": corner[0], "y0": corner[1], "nx": SIZE, "ny": SIZE},
+        "window": {"x0": corner[0], "y0": corner[1], "nx": size, "ny": size},
         "chips": [chip.id],
         "pointing": {"ra": 150.0, "dec": -30.0, "position_angle": angle},
-        "catalogue": {"x": fx.tolist(), "y": fy.tolist(), "mag": (mag + 0.15 * np.arange(STARS)).tolist()},
+        "catalogue": {"x": fx.tolist(), "y": fy.tolist(), "mag": (mag + 0.15 * np.arange(stars)).tolist()},
     }
     return made
 
@@ -131,7 +135,8 @@ def test_the_product_of_a_mode(imager: str, tmp_path: Path) -> None:
     there = wcs_of(header).all_world2pix(truth["RA"], truth["DEC"], 0)
     at = chip.grid.wcs.all_world2pix(truth["RA"], truth["DEC"], 0)
     radius = max(1.5 * chip.fwhm, 3.0)
-    ring = (min(3.0 * radius, 18.0), min(3.0 * radius, 18.0) + 8.0)
+    inner = max(min(3.0 * radius, 18.0), 1.2 * radius)
+    ring = (inner, inner + max(8.0, 0.4 * radius))
     want = apertures.measure(image, np.zeros_like(image), np.isfinite(image), *there, radius, ring)
     got = apertures.measure(sci, err, good, *at, radius, ring, correlation=chip.correlation.at(radius))
     ratio = got.flux / want.flux

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from elvis_cli.errors import ResourceError
-from elvis_cli.instrument import registry
+from elvis_cli.reduction import instrument_table
 from elvis_cli.reduction.associate import FileSet, product_name
 from elvis_cli.request.files import guard
 
@@ -68,7 +68,7 @@ def recipes(first: Any) -> Sequence[Mapping[str, Any]]:
         It has none.
     """
     name = first.get("ESO SIM INSTR")
-    table = getattr(registry.load(str(name)), "document", {}).get("reduction", {}) if name else {}
+    table = instrument_table.tree(first)
     if not table.get("esorex"):
         raise ResourceError(f"{first.name}: {name or first.get('INSTRUME')} names no recipes of ESO for its frames")
     steps: Sequence[Mapping[str, Any]] = table["esorex"]

@@ -36,10 +36,10 @@ def sensitivities(files: FileSet) -> Mapping[str, float]:
     return {chip: level / mean for chip, level in zip(chips, levels, strict=True)}
 
 
-def prepare(files: FileSet, chip: str, scale: float) -> tuple[list[Frame], str, bool]:
+def prepare(files: FileSet, chip: str, scale: float, sky_way: str = "dithers") -> tuple[list[Frame], str, bool]:
     """Return the exposures of a chip without sky, how it was taken, and whether they were linearised.
 
-    ``scale`` is the chip's sensitivity over the mean of all chips.
+    ``scale`` is the chip's sensitivity over the mean of all chips, ``sky_way`` the way of the instrument's table.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def prepare(files: FileSet, chip: str, scale: float) -> tuple[list[Frame], str, 
         sky.from_exposures(frames, _frames(files.sky, chip, masters, scale))
         way = "exposures"
     else:
-        way = sky.subtract(frames, gather(sky.objects, frames), masters.flat_var)
+        way = sky.subtract(frames, gather(sky.objects, frames), masters.flat_var, sky_way)
     for frame, file in zip(frames, files.science, strict=True):
         frame.weight = combine.weight_of(frame)
         if frame.weight == 0.0:

@@ -6,11 +6,11 @@ Reads headers and pixels; the request that travels in a raw file, and its table 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from elvis_cli.errors import ResourceError
-from elvis_cli.reduction import chip_image, combine, correlation, exposures, grid, zeropoint
+from elvis_cli.reduction import chip_image, combine, correlation, exposures, grid, instrument_table, zeropoint
 from elvis_cli.reduction.associate import FileSet, check, product_name, setting
 from elvis_cli.reduction.chip_image import ChipImage
 from elvis_cli.reduction.raw import RawFile
@@ -31,6 +31,8 @@ class Options:
     """Path of a catalogue of standards."""
     mosaic: bool = False
     """All chips in one image."""
+    sky: str = "dithers"
+    """How the sky is taken (`instrument_table`)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +63,8 @@ def reduce(files: FileSet, options: Options) -> ImageProduct:
     if not options.allow_missing:
         check(files)
     notes = [f"went on without: {each}" for each in files.missing]
+    table = instrument_table.of(first)
+    options = replace(options, sky=table.sky, kernel=options.kernel or table.kernel)
     scales = exposures.sensitivities(files)
     zero = _zero_point(files, options, scales, notes)
     if options.mosaic and len(first.chips) > 1:
@@ -78,7 +82,7 @@ def reduce(files: FileSet, options: Options) -> ImageProduct:
 
 def _chip(files: FileSet, chip: str, options: Options, scale: float = 1.0) -> ChipImage:
     """Return the combination of one chip."""
-    frames, way, linearised = exposures.prepare(files, chip, scale)
+    frames, way, linearised = exposures.prepare(files, chip, scale, options.sky)
     out = grid.make([frame.header for frame in frames], options.north_up)
     maps, filled, rays, fwhm = exposures.place(frames, out, zeropoint.WELL_SAMPLED)
     kernel = kernel_for(fwhm, options)
@@ -98,7 +102,7 @@ def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> Ch
     total: combine.Combination | None = None
     rays, ways, linearised, saturation = 0, [], True, float("inf")
     for chip in first.chips:
-        frames, way, linear = exposures.prepare(files, chip, scales[chip])
+        frames, way, linear = exposures.prepare(files, chip, scales[chip], options.sky)
         maps, filled, found, fwhm = exposures.place(frames, out, zeropoint.WELL_SAMPLED)
         if total is None:
             kernel, header = kernel_for(fwhm, options), frames[0].header

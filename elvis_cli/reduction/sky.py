@@ -33,6 +33,8 @@ BOX = 256
 """Side of the boxes of a smooth sky, pixels: above that of haloes, which a finer surface would take for sky."""
 MAX_SAMPLE = 262_144
 """Pixels of which a median is taken."""
+HIDING = 0.25
+"""Variance that the flat prints on the sky, over an exposure's own, from which on objects are looked for once more."""
 FLAT_SHARE = 0.1
 """Noise of the flat on the sky, as a fraction of the noise of an exposure, above which the sky is taken by pixel."""
 
@@ -93,10 +95,10 @@ def _above(clean: Image, width: float, sigma: float) -> NDArray[np.bool_]:
     return np.asarray(smooth > OBJECT_SIGMA * sigma / (2.0 * width * np.sqrt(np.pi)), np.bool_)
 
 
-def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_var: float) -> str:
+def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_var: float, way: str = "dithers") -> str:
     """Subtract the sky of every frame in place; return the way that was taken: "pixel", "smooth" or "constant".
 
-    ``flat_var`` is the relative variance of the flat.
+    ``flat_var`` is the relative variance of the flat. The ``way`` is taken of three frames and more.
     """
     middles = [level(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
     if len(frames) < 3:
@@ -105,17 +107,25 @@ def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_v
             frame.var += np.float32(flat_var * middle**2)
         return "constant"
     noisy = any(flat_var**0.5 * abs(middle) > FLAT_SHARE * sigma for middle, sigma in middles)
+    by_pixel = way == "pixel" or (way == "dithers" and noisy)
     for frame, (middle, _) in zip(frames, middles, strict=True):
         frame.sci -= np.float32(middle)
-    if noisy:
-        _by_pixel(frames, masks, [flat_var * middle**2 for middle, _ in middles])
+    if by_pixel:
+        patterns = [flat_var * middle**2 for middle, _ in middles]
+        own = [(frame.sci.copy(), frame.var.copy()) for frame in frames]
+        _by_pixel(frames, masks, patterns)
+        if any(p > HIDING * float(np.median(var[::8, ::8])) for p, (_, var) in zip(patterns, own, strict=True)):
+            masks = gather(objects, frames)  # the pattern hid what is fainter
+            for frame, (sci, var) in zip(frames, own, strict=True):
+                frame.sci, frame.var = sci, var
+            _by_pixel(frames, masks, patterns)
     else:
         _smooth(frames, masks)
         for frame, (middle, _) in zip(frames, middles, strict=True):
             frame.var += np.float32(flat_var * middle**2)
     for frame, mask in zip(frames, masks, strict=True):
         frame.sci -= np.float32(level(frame, mask)[0])
-    return "pixel" if noisy else "smooth"
+    return "pixel" if by_pixel else "smooth"
 
 
 def from_exposures(frames: Sequence[Frame], skies: Sequence[Frame]) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from elvis_cli.base.arrays import Floats
 from elvis_cli.detection import apertures, sources
 from elvis_cli.errors import ResourceError
 from elvis_cli.reduction.combine import UNSEEN, Stack
-from elvis_cli.reduction.frame import SATURATED
+from elvis_cli.reduction.frame import DEAD, HOT, SATURATED
 from elvis_cli.scene import standards
 from elvis_cli.scene.standards import StandardStar
 
@@ -130,23 +131,13 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
         raise ResourceError(f"the standard star {star.name} is not in its frame")
     best = candidates[np.argmax(found.significance[candidates])]
     x, y = found.x[best : best + 1], found.y[best : best + 1]
-    ny, nx = stack.sci.shape
-    room = min(float(x[0]), float(y[0]), nx - 1 - float(x[0]), ny - 1 - float(y[0]))
-    most = max(room / 1.35, 3.0 * fwhm)
-    radii = np.geomspace(max(1.0, 0.5 * fwhm), most, 24)
-    ring = (most * 1.05, most * 1.35)
-    fluxes = [apertures.measure(stack.sci, stack.err, good, x, y, float(radius), ring) for radius in radii]
-    curve, errors = (np.array([float(getattr(each, name)[0]) for each in fluxes]) for name in ("flux", "error"))
-    relative = errors / np.maximum(curve, 1e-30)
-    precise = np.flatnonzero(relative < max(PRECISION, 2.0 * float(relative.min())))
-    last = min(max(int(precise[-1]), int(np.searchsorted(radii, MIN_FWHM * fwhm))), radii.size - 1)
-    curve = curve[: last + 1]
-    rate, error = float(curve[-1]), float(errors[last])
+    for _ in range(2):  # of this star alone: the image's may be that of what is left of cosmic rays
+        fwhm = max(sources.shape(stack.sci, good, x, y, fwhm).fwhm, 1.2)
+    growth, rate, error = _growth(stack, x, y, fwhm)
     smooth = sources.filtered(np.where(good, stack.sci, np.float32(0.0)), fwhm)
     peak = float(ndimage.map_coordinates(smooth, [y, x], order=3)[0])
-    peak *= math.exp(
-        -4.0 * math.log(2.0) / 6.0 / (2.0 * fwhm**2)
-    )  # stars lie anywhere between pixels: mean of Gaussians
+    # stars lie anywhere between pixels: the mean of Gaussians
+    peak *= math.exp(-4.0 * math.log(2.0) / 6.0 / (2.0 * fwhm**2))
     i, j = round(float(x[0])), round(float(y[0]))
     brightest = float(stack.sci[max(j - 1, 0) : j + 2, max(i - 1, 0) : i + 2].max())
     magnitude = star.mag
@@ -160,19 +151,37 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
         sigma,
         None if offset is None else zero + offset,
         star.name,
-        apertures.GrowthCurve(radii[: last + 1], curve / rate),
+        growth,
         fwhm,
         peak / rate,
         brightest / rate,
     )
 
 
+def _growth(stack: Stack, x: Floats, y: Floats, fwhm: float) -> tuple[apertures.GrowthCurve, float, float]:
+    """Return the curve of growth of a star, all its light (electron/s) and the error of that."""
+    good = (stack.dq & UNSEEN) == 0
+    ny, nx = stack.sci.shape
+    room = min(float(x[0]), float(y[0]), nx - 1 - float(x[0]), ny - 1 - float(y[0]))
+    most = max(room / 1.35, 3.0 * fwhm)
+    radii = np.geomspace(max(1.0, 0.5 * fwhm), most, 24)
+    ring = (most * 1.05, most * 1.35)
+    fluxes = [apertures.measure(stack.sci, stack.err, good, x, y, float(radius), ring) for radius in radii]
+    curve, errors = (np.array([float(getattr(each, name)[0]) for each in fluxes]) for name in ("flux", "error"))
+    relative = errors / np.maximum(curve, 1e-30)
+    precise = np.flatnonzero(relative < max(PRECISION, 2.0 * float(relative.min())))
+    last = min(max(int(precise[-1]), int(np.searchsorted(radii, MIN_FWHM * fwhm))), radii.size - 1)
+    curve = curve[: last + 1]
+    rate = float(curve[-1])
+    return apertures.GrowthCurve(radii[: last + 1], curve / rate), rate, float(errors[last])
+
+
 def _saturated(stack: Stack, place: tuple[float, float], fwhm: float) -> bool:
-    """Return whether pixels about a place are saturated."""
+    """Return whether pixels about a place are saturated, hot and dead ones left out."""
     reach = max(round(5.0 * fwhm), 10)
     x, y = (round(value) for value in place)
     near = stack.dq[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)]
-    return bool(np.any(near & SATURATED))
+    return bool(np.any((near & (SATURATED | HOT | DEAD)) == SATURATED))
 
 
 def star_names(header: Any) -> list[str]:
