@@ -247,7 +247,7 @@ def _with_neighbours(
 
 
 def _median(images: Sequence[Image]) -> Image:
-    """Return the median of the finite values; 0 where there are fewer than two."""
+    """Return the median of the finite values, of two the lower, which has no cosmic ray; 0 where there are fewer."""
     shape = images[0].shape
     out = np.zeros(shape, np.float32)
 
@@ -257,7 +257,7 @@ def _median(images: Sequence[Image]) -> Image:
         n = np.isfinite(part).sum(axis=0)
         lower = np.take_along_axis(part, np.maximum((n - 1) // 2, 0)[None], axis=0)[0]
         upper = np.take_along_axis(part, np.minimum(n // 2, len(images) - 1)[None], axis=0)[0]
-        out[rows] = np.where(n >= 2, (lower + upper) / 2, 0.0)
+        out[rows] = np.where(n >= 2, np.where(n == 2, lower, (lower + upper) / 2), 0.0)
 
     for_rows(shape[0], fill, BAND)
     return out

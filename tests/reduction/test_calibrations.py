@@ -141,7 +141,7 @@ def test_micado_takes_a_real_standard_where_one_fits():
 
 
 def test_objects_that_the_print_of_the_flat_hides_are_found_in_a_second_pass():
-    """A source of a sixth of the scatter of the print: taken for sky of other exposures, it would lose light to itself."""
+    """A source of a sixth of the print's scatter: taken for sky of other exposures, it would lose light to itself."""
     random = np.random.default_rng(4)
     printed = random.normal(0.0, 30.0, (200, 200)).astype(np.float32)
     y, x = np.indices((200, 200))
