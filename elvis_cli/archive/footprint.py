@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from elvis_cli.archive.regions import vector
 from elvis_cli.base.geometry import deproject, field_to_sky, project, rotate
 
 if TYPE_CHECKING:
@@ -132,9 +133,9 @@ def diameter(polygon: Polygon) -> float:
 
 def box(polygon: Polygon) -> tuple[float, float, float, float, float, float]:
     """Return a box (x0, x1, y0, y1, z0, z1) of unit vectors about the cap that holds a polygon."""
-    vectors = unit(polygon)
-    middle = unit([centre(polygon)])[0]
-    reach = float(np.linalg.norm(vectors - middle, axis=1).max())  # chord of the cap's radius
-    return tuple(  # type: ignore[return-value]
-        float(value) for each in middle for value in (max(each - reach, -1.0), min(each + reach, 1.0))
-    )
+    vectors = [vector(ra, dec) for ra, dec in polygon]
+    total = [sum(axis) for axis in zip(*vectors, strict=True)]
+    middle = [value / math.hypot(*total) for value in total]
+    reach = max(math.dist(middle, each) for each in vectors)  # chord of the cap's radius
+    x, y, z = ((max(each - reach, -1.0), min(each + reach, 1.0)) for each in middle)
+    return (*x, *y, *z)

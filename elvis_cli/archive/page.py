@@ -178,6 +178,7 @@ def _document(store: Store, content: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'
         f"<title>ELVIS archive</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f"<header><h1>ELVIS archive</h1><p>{count} simulated frames and products. For programs: "
         '<a href="tap/examples">TAP</a>, <a href="tap/tables">tables</a>, <a href="capabilities">all services</a>, '

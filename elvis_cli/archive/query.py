@@ -188,7 +188,7 @@ def _postgres(
                 raise DeadlineError("the query was cancelled")
             streamed = connection.execution_options(no_parameters=True, stream_results=True, max_row_buffer=FETCH)
             result = streamed.exec_driver_sql(found.sql)
-            yield _whole(result, found.columns)
+            yield _whole(result, found.columns, time.monotonic() + deadline)
             result.close()
     except sa.exc.DBAPIError as error:
         raise _postgres_error(error, cancel) from None
@@ -196,10 +196,12 @@ def _postgres(
         cancel.action = _nothing
 
 
-def _whole(rows: Iterable[Any], columns: Sequence[Column]) -> Iterator[Sequence[Any]]:
+def _whole(rows: Iterable[Any], columns: Sequence[Column], end: float) -> Iterator[Sequence[Any]]:
     """Yield rows whose whole numbers are integers: PostgreSQL's sums of them are not."""
     kinds = [column.datatype in ("int", "long") for column in columns]
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number % FETCH == 0 and time.monotonic() > end:
+            raise DeadlineError("the query took too long")
         yield [int(v) if is_whole and isinstance(v, float) else v for v, is_whole in zip(row, kinds, strict=True)]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from elvis_cli.archive import footprint, tables
+from elvis_cli.archive import footprint, regions, tables
 from elvis_cli.archive.obscore import Product
 from elvis_cli.errors import ResourceError, UsageError
 
@@ -168,15 +168,16 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _row(rid: int, product: Product, path: str, size: int) -> dict[str, Any]:
     values = {name: value for name, value in product.values.items() if name not in tables.COMPUTED}
-    x, y, z = (None, None, None) if values["s_ra"] is None else footprint.unit([(values["s_ra"], values["s_dec"])])[0]
+    is_placed = values["s_ra"] is not None
+    x, y, z = regions.vector(values["s_ra"], values["s_dec"]) if is_placed else (None, None, None)
     return {
         **values,
         "rid": rid,
         "path": path,
         "size": size,
-        "x": None if x is None else float(x),
-        "y": None if y is None else float(y),
-        "z": None if z is None else float(z),
+        "x": x,
+        "y": y,
+        "z": z,
         "polygons": json.dumps(product.polygons),
         "raw_names": json.dumps(product.raw_names),
         "calibration_names": json.dumps(product.calibration_names),

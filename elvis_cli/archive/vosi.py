@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from elvis_cli.archive import adql_functions, adql_shapes, query, tables, upload, uws, votable
+from elvis_cli.archive import adql_functions, adql_shapes, query, tables, upload, uws, uws_job, votable
 from elvis_cli.archive.columns import Column
 
 _NAMESPACES = (
@@ -126,7 +126,7 @@ def availability(started: float) -> bytes:
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<vosi:availability xmlns:vosi="http://www.ivoa.net/xml/VOSIAvailability/v1.0">\n'
-        f"<vosi:available>true</vosi:available>\n<vosi:upSince>{uws.iso(started)}</vosi:upSince>\n</vosi:availability>\n"
+        f"<vosi:available>true</vosi:available>\n<vosi:upSince>{uws_job.iso(started)}</vosi:upSince>\n</vosi:availability>\n"
     ).encode()
 
 

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -157,9 +158,15 @@ def error(message: str) -> bytes:
     ).encode()
 
 
+_UNPLAIN = re.compile("[&<>\\x00-\\x1f\\ud800-\\udfff]")
+
+
 def plain(value: Any) -> str:
     """Return a text escaped for XML, without characters that XML cannot have."""
-    return escape("".join(c for c in str(value) if c >= " " or c in "\t\n\r").encode("utf-8", "ignore").decode())
+    text = str(value)
+    if _UNPLAIN.search(text) is None:
+        return text
+    return escape("".join(c for c in text if c >= " " or c in "\t\n\r").encode("utf-8", "ignore").decode())
 
 
 def quoted(value: Any) -> str:

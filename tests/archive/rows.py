@@ -12,6 +12,9 @@ from elvis_cli.archive.columns import COLUMNS
 from elvis_cli.archive.obscore import Product
 from elvis_cli.base.geometry import deproject
 
+DRAWN = 2000
+"""Products that are drawn; the others are like them, turned about the pole."""
+
 
 @cache
 def products(count: int, seed: int = 1) -> list[Product]:
@@ -23,7 +26,20 @@ def products(count: int, seed: int = 1) -> list[Product]:
     places[kind == 2, 0] = rng.normal(0, 2.0, count)[kind == 2] % 360
     sizes = 10 ** rng.uniform(-2, 0.3, count)
     angles = rng.uniform(0, 90, count)
-    return [product(n, *places[n], sizes[n], angles[n]) for n in range(count)]
+    made = [product(n, *places[n], sizes[n], angles[n]) for n in range(min(count, DRAWN))]
+    return made + [turned(made[n % DRAWN], n) for n in range(DRAWN, count)]
+
+
+def turned(one: Product, number: int) -> Product:
+    """Return a product like another one, turned about the pole."""
+    angle = 137.507764 * (number // DRAWN) % 360
+    (outline,) = one.polygons
+    outline = tuple(((ra + angle) % 360, dec) for ra, dec in outline)
+    name = f"HAWKI.{number:08d}"
+    more = {"s_ra": (one.values["s_ra"] + angle) % 360, "s_region": obscore.stcs(outline), "dp_id": name,
+            "obs_publisher_did": f"ivo://elvis.local/HAWKI?{name}", "sha256": f"{number:064x}", "ob_id": number // 10,
+            "obs_id": str(number), "t_min": 60000.0 + number / 100, "file_name": f"{name}.fits"}  # fmt: skip
+    return Product(one.values | more, (outline,), (), ())
 
 
 def product(number: int, ra: float, dec: float, size: float = 0.1, angle: float = 0.0, **more: Any) -> Product:

@@ -168,6 +168,23 @@ def test_a_product_leads_to_its_raw_frame_and_to_its_cut(night):
     assert night.get(f"/soda/sync?{gone}")[0] == 204
 
 
+def test_observatories_read_from_it(night):
+    from elvis_cli.observatory import virtual
+    from elvis_cli.observatory.source import Source
+
+    place = SkyCoord(BLOCK["target"]["ra"], BLOCK["target"]["dec"], unit=("hourangle", "deg"))
+    source = Source("M_42", float(place.ra.deg), float(place.dec.deg))
+    text = "SELECT dp_id, s_ra, s_dec FROM ivoa.obscore WHERE ob_id = {ob} AND calib_level = 1"
+    assert len(virtual.query(f"{night.url}/tap", text.replace("{ob}", "4711"))) == 2
+    parameters = virtual.Sia2Parameters(url=f"{night.url}/sia2/query", collection="MICADO", search_radius=1.0)
+    seen = virtual.Sia2("ELT", parameters).fetch(source)
+    assert len(seen.columns["mjd"]) == 3
+    columns = {"ra": "s_ra", "dec": "s_dec", "mjd": "t_min", "mag": "abmaglim", "filter": "filter"}
+    tap = virtual.Tap("TAP", virtual.TapParameters(url=f"{night.url}/tap", table="ivoa.obscore", columns=columns))
+    assert "CIRCLE" in tap._adql(source)
+    assert len(virtual.query(f"{night.url}/tap", tap._adql(source))) == 3
+
+
 def test_tables_are_uploaded_to_sync_and_async_queries(night):
     tap = pyvo.dal.TAPService(f"{night.url}/tap")
     mine = Table({"name": ["a", "b"], "ra": [83.822, 10.0], "dec": [-5.391, 10.0]})
