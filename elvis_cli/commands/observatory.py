@@ -296,9 +296,12 @@ def sql(
     changes: Changes = None,
 ) -> None:
     """Print the rows of an SQL query as JSON lines."""
-    import sqlalchemy as sa
-
+    query = query.strip().removesuffix(";")
+    if ";" in query:  # a second one could end the transaction that only reads
+        raise UsageError("sql: one query, without a semicolon")
     with _store(config, changes) as (_, store), store.database.read() as connection:
+        import sqlalchemy as sa
+
         if store.database.is_sqlite:
             connection.exec_driver_sql("PRAGMA query_only=ON")
         answer = connection.execute(sa.text(query.replace(":", "\\:")))

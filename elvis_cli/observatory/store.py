@@ -215,12 +215,12 @@ class Store:
                 t.task.c.source == source, t.task.c.state == LEASED, t.task.c.worker == self.worker
             )
             mine = {tuple(row) for row in connection.execute(held)}
-            if not mine or not mine >= set(result.done):
+            if not mine:
                 return False
             self._write_datasets(connection, source, result)
             if result.analysis is not None:
                 self._write_analysis(connection, source, result)
-            for pairs, state in ((set(result.done), DONE), (mine - set(result.done), OPEN)):
+            for pairs, state in ((mine & set(result.done), DONE), (mine - set(result.done), OPEN)):
                 for observatory, step in pairs:
                     self._finish(connection, source, observatory, step, state, None)
             if result.failure is not None:

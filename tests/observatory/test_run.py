@@ -14,7 +14,7 @@ from astropy.table import Table
 from elvis_cli.batch import pool as batch_pool
 from elvis_cli.batch import work as batch_work
 from elvis_cli.errors import IncompleteError
-from elvis_cli.observatory import results
+from elvis_cli.observatory import cleaning, results
 from elvis_cli.observatory.curves import of_source
 from elvis_cli.observatory.efficiency import efficiency, injected_seals
 from elvis_cli.observatory.merge import merge
@@ -191,6 +191,42 @@ def test_what_is_not_to_be_saved_is_not(run):
     sizes = {path.stat().st_size for path in more.folder.rglob("*_injected_*.fits")}
     assert len(list(more.folder.rglob("*_injected_*.fits"))) == 10
     assert len(sizes) == 1  # those with events and those without are alike
+
+
+def test_reset_takes_the_analysis_away_but_for_the_histograms(run):
+    one = run(patch={"analysis": {"save_processed": True, "num_injections": 2}})
+    one.go()
+    before = one.export()
+    cleaning.reset_analysis(one.store, one.project)
+    left = {name: one.count(name) for name in ("detection", "properties", "histogram_part", "dataset")}
+    assert left == {"detection": 0, "properties": 0, "histogram_part": 20, "dataset": 20}
+    assert not list(one.folder.rglob("*_processed_*.fits"))
+    assert len(one.go()) == 10
+    assert one.export() == before
+
+
+def test_deleting_a_dataset_deletes_its_file(run):
+    one = run()
+    one.go()
+    dataset = next(each for each in one.store.datasets(1, one.project.settings(()).folders) if each.level == "raw")
+    assert dataset.file.is_file()
+    cleaning.delete_dataset(one.store, 1, dataset)
+    assert not dataset.file.exists()
+    assert one.count("dataset") == 19
+
+
+def test_cleaning_up_leaves_nothing(run):
+    one, other = run(), run(patch={"finder": {"snr_threshold": 6}})
+    one.go()
+    one.export()
+    other.go()
+    cleaning.clean(one.store, one.project)
+    assert one.count("source") == 10  # those with the other parameters
+    assert {path.name for path in one.folder.iterdir()} - {"observatory.sqlite-wal", "observatory.sqlite-shm"} == {
+        "observatory.sqlite",
+        "run.key",
+        other.project.reduced_folder.name,
+    }
 
 
 def test_failures_are_noted_and_the_run_goes_on_up_to_a_limit(run):
