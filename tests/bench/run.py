@@ -1,7 +1,9 @@
 """Whole-process benchmark: `make bench` prints a table and one JSON line.
 
-Each case pipes a request into `elvis` and the FITS into a file, as a user does; wall time and peak memory (of the
-elvis process) are medians of several runs after a warm-up. "cold" empties numba's kernel cache first.
+Each case pipes a request into `elvis` and the FITS into a file, as a user does; wall time, processor time and peak memory
+(of the elvis process) are medians of several runs after a warm-up. "cold" empties numba's kernel cache first. The floor
+of a case is the processor time, before each of its runs, of a process that imports numpy, typer, jsonschema, numba and
+astropy.io.fits, plus that of a normal and a Poisson deviate of numpy for each of its pixels.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from astropy.io import fits
 
 ELVIS = str(Path(sys.executable).with_name("elvis"))
 TRANSFER = ["stars", "background", "shot_noise", "pre_overscan", "parallel_overscan", "cti", "gain", "bias", "adc"]
@@ -126,8 +129,49 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
     }
 
 
-def once(request: Path, environment: dict[str, str], output: Path) -> tuple[float, float, int]:
-    """Return wall seconds, peak MiB and bytes written of one `cat request | elvis > output`."""
+class Run(NamedTuple):
+    """One `cat request | elvis > output`."""
+
+    wall: float
+    cpu: float
+    """Processor seconds, as `imports`."""
+    memory: float
+    """Peak, MiB."""
+    size: int
+    """Bytes written."""
+    imports: float
+    deviates: float
+    """Processor seconds of a pixel's deviates."""
+
+
+def imports() -> float:
+    """Return the processor seconds of a process that loads the libraries."""
+    process = subprocess.Popen([sys.executable, "-c", "import numpy, typer, jsonschema, numba, astropy.io.fits"])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
+def deviates() -> float:
+    """Return the processor seconds of a normal and a Poisson deviate of numpy, of mean 30."""
+    random = np.random.Generator(np.random.SFC64(1))
+    mean = np.full((1024, 1024), 30.0, np.float32)
+    begin = time.process_time()
+    random.standard_normal(mean.shape, dtype=np.float32)
+    random.poisson(mean)
+    return (time.process_time() - begin) / mean.size
+
+
+def pixels(output: Path) -> int:
+    """Return the number of pixels of all frames of a file; maps of the signal-to-noise ratio are none."""
+    with fits.open(output) as file:
+        frames = [hdu for hdu in file if hdu.is_image and len(hdu.shape) > 1 and hdu.name != "SNR_MAP"]
+        return sum(int(np.prod(hdu.shape)) for hdu in frames)
+
+
+def once(request: Path, environment: dict[str, str], output: Path) -> Run:
+    """Return what one `cat request | elvis > output` takes, and the floors just before it."""
+    floors = imports(), deviates()
     with output.open("wb") as out:
         begin = time.perf_counter()
         cat = subprocess.Popen(["cat", str(request)], stdout=subprocess.PIPE)
@@ -142,7 +186,8 @@ def once(request: Path, environment: dict[str, str], output: Path) -> tuple[floa
         cat.wait()
     if elvis.returncode:
         raise SystemExit(f"elvis failed with exit code {elvis.returncode}")
-    return wall, usage.ru_maxrss / 1024, output.stat().st_size
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(wall, cpu, usage.ru_maxrss / 1024, output.stat().st_size, *floors)
 
 
 def batch(lines: list[bytes], folder: str, stop: int = 0) -> dict[str, Any]:
@@ -221,22 +266,27 @@ def main() -> None:
             if not cold:
                 once(request, environment, output)
             runs = [once(request, environment, output) for _ in range(1 if cold else arguments.runs)]
-            walls = [wall for wall, _, _ in runs]
+            walls, count = [run.wall for run in runs], pixels(output)
             rows.append({
                 "case": name,
                 "runs": len(runs),
                 "wall_s": round(statistics.median(walls), 3),
                 "wall_min_s": round(min(walls), 3),
                 "wall_max_s": round(max(walls), 3),
-                "peak_MiB": round(statistics.median(memory for _, memory, _ in runs), 1),
-                "output_MB": round(runs[0][2] / 1e6, 1),
+                "cpu_s": round(statistics.median(run.cpu for run in runs), 3),
+                "cpu_to_floor": round(
+                    statistics.median(run.cpu / (run.imports + count * run.deviates) for run in runs), 2
+                ),
+                "peak_MiB": round(statistics.median(run.memory for run in runs), 1),
+                "output_MB": round(runs[0].size / 1e6, 1),
                 "budget_s": BUDGET.get(name, (None, None))[0],
                 "budget_MiB": BUDGET.get(name, (None, None))[1],
             })  # fmt: skip
             row = rows[-1]
             print(
                 f"{name:52s} {row['wall_s']:8.3f} s  ({row['wall_min_s']:.3f} .. {row['wall_max_s']:.3f})"
-                f" {row['peak_MiB']:8.1f} MiB {row['output_MB']:8.1f} MB{within(name)}",
+                f" {row['cpu_s']:8.3f} s CPU, {row['cpu_to_floor']:5.2f} of the floor, "
+                f"{row['peak_MiB']:8.1f} MiB {row['output_MB']:8.1f} MB{within(name)}",
                 flush=True,
             )
     if not arguments.only or arguments.only in "batch":
