@@ -1,9 +1,9 @@
 """Whole-process benchmark: `make bench` prints a table and one JSON line.
 
-Each case pipes a request into `elvis` and the FITS into a file, as a user does; wall time, processor time and peak memory
-(of the elvis process) are medians of several runs after a warm-up. "cold" empties numba's kernel cache first. The floor
-of a case is the processor time, before each of its runs, of a process that imports numpy, typer, jsonschema, numba and
-astropy.io.fits, plus that of a normal and a Poisson deviate of numpy for each of its pixels.
+Each case pipes a request into `elvis` and the FITS into a file, as a user does; wall time, processor time and peak
+memory (of the elvis process) are medians of several runs after a warm-up. "cold" empties numba's kernel cache first.
+The floor of a case is the processor time, before each of its runs, of a process that imports numpy, typer, jsonschema,
+numba and astropy.io.fits, plus that of a normal and a Poisson deviate of numpy for each of its pixels.
 """
 
 from __future__ import annotations
