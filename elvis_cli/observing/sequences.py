@@ -89,12 +89,16 @@ def _sky(values: Values, rng: Generator) -> Iterator[ExposureStep]:
 
 
 def _masked(values: Values, rng: Generator) -> Iterator[ExposureStep]:
-    """Yield steps with the star on a coronagraph's mask and on the sky, or with the star beside the mask."""
-    if not values["SEQ.PSF.OFFAXIS"]:
-        yield from _sky(values, rng)
+    """Yield steps with the star on a coronagraph's mask, then on the sky, or with the star beside the mask."""
+    if values["SEQ.PSF.OFFAXIS"]:
+        move = TelescopeOffset(values["SEQ.PSF.OFFSET"], 0.0, posname="P")
+        yield from _repeat(ExposureStep(move, type="PSF,OFFAXIS", category="CALIB"), values["SEQ.NEXPO"])
         return
-    move = TelescopeOffset(values["SEQ.PSF.OFFSET"], 0.0, posname="P")
-    yield from _repeat(ExposureStep(move, type="PSF,OFFAXIS", category="CALIB"), values["SEQ.NEXPO"])
+    away = TelescopeOffset(values["SEQ.SKYOFFSET.ALPHA"], values["SEQ.SKYOFFSET.DELTA"], posname="S", guide=False)
+    for _ in range(values["SEQ.NABCYCLES"]):
+        yield from _repeat(ExposureStep(TelescopeOffset(0.0, 0.0, posname="O")), values["SEQ.NEXPO"])
+        if values["SEQ.SKY.NEXPO"]:
+            yield from _repeat(ExposureStep(away, sky=True), values["SEQ.SKY.NEXPO"])
 
 
 def _nod(values: Values, rng: Generator) -> Iterator[ExposureStep]:
