@@ -186,18 +186,10 @@ def _imager(request: Request, light: Illumination) -> imager.Imager:
     if light.setup.optics.coronagraph is None:
         camera = imager.prepare(light, scene)
     else:
-        camera = imager.prepare_behind_mask(light, scene, _exposure_state(request, light.setup))
+        state = behind_mask.state(request.elvis, light.setup, pointing.observe(request.elvis, light.setup))
+        camera = imager.prepare_behind_mask(light, scene, state)
     _check_cost(request, camera.cost(light.setup.frame))
     return camera
-
-
-def _exposure_state(request: Request, setup: Setup) -> behind_mask.ExposureState:
-    """Return what changes behind a coronagraph from exposure to exposure."""
-    geometry = pointing.observe(request.elvis, setup)
-    turn = (geometry.parallactic_end - geometry.parallactic + 180.0) % 360.0 - 180.0
-    middle = (setup.exposure.number - 0.5) * setup.exposure.duration
-    expected = request.elvis.product == "expected"
-    return behind_mask.ExposureState(request.elvis.seed, request.elvis.exposure, middle, turn, expected)
 
 
 def _spectrometer(request: Request, light: Illumination, spectrograph: Spectrograph) -> Spectrometer:
@@ -208,7 +200,9 @@ def _spectrometer(request: Request, light: Illumination, spectrograph: Spectrogr
     traces = spectrometer.sampled_traces(spectrograph, light.setup.detector.pixel_mm)
     parts = groups(request, light.setup, spectrometer.velocity_step(traces))
     geometry = pointing.observe(request.elvis, light.setup)
-    prepared = spectrometer.prepare(light, spectrograph, traces, scene, parts, geometry)
+    masked = light.setup.optics.coronagraph is not None
+    state = behind_mask.state(request.elvis, light.setup, geometry) if masked else None
+    prepared = spectrometer.prepare(light, spectrograph, traces, scene, parts, geometry, state)
     _check_cost(request, cost.estimate(prepared, light.setup.frame))
     return prepared
 

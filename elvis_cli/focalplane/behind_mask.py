@@ -20,13 +20,14 @@ from elvis_cli.focalplane.geometry import field_to_pixel
 from elvis_cli.light.compose import Extended, Scene
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.detector import Chip
-from elvis_cli.model.elvis_block import Window
+from elvis_cli.model.elvis_block import ElvisBlock, Window
 from elvis_cli.model.psf_model import AoPsf
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics import make_psf, occulted_star
 from elvis_cli.optics.coronagraph import Transmission
 from elvis_cli.optics.psf_types import Psf
 from elvis_cli.scene.component import Picture
+from elvis_cli.sky.pointing import ExposureGeometry
 
 Flags = NDArray[np.bool_]
 
@@ -53,30 +54,6 @@ class ExposureState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BehindMask:
-    """The star on the mask and how everything else is imaged."""
-
-    field: Psf
-    """Of a point far from the mask."""
-    target: Psf
-    """Of the target: what is left of it."""
-    star: Psf | None
-    """Of the star on the mask in this exposure."""
-    x: Floats
-    y: Floats
-    """arcsec (n,) of the stars on the mask."""
-    rate: Floats
-
-    def draw(self, image: Image, setup: Setup, chip: Chip, window: Window) -> None:
-        """Add the stars on the mask to ``image``, a window of a chip."""
-        if self.star is None:
-            return
-        x, y = field_to_pixel(setup, chip, self.x, self.y)
-        for px, py, rate in zip(x, y, self.rate, strict=True):
-            add_star(image, float(px) - window.x0, float(py) - window.y0, float(rate), self.star, chip, 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Dimming:
     """The mask's transmission at places in the field."""
 
@@ -85,11 +62,15 @@ class Dimming:
     unit: float
     """lambda / D, arcsec."""
 
-    def peak(self, x: Floats, y: Floats) -> Floats:
+    def on_mask(self, x: Floats | float, y: Floats | float) -> Flags:
+        """Return whether points are on the mask."""
+        return np.asarray(_distance(self.setup, x, y) < ON_AXIS * self.unit)
+
+    def peak(self, x: Floats | float, y: Floats | float) -> Floats:
         """Return the transmission of the peak of points at x, y, arcsec."""
         return self.table.of_peak(_distance(self.setup, x, y) / self.unit)
 
-    def energy(self, x: Floats, y: Floats) -> Floats:
+    def energy(self, x: Floats | float, y: Floats | float) -> Floats:
         """Return the transmission of all light of points at x, y, arcsec."""
         return self.table.of_energy(_distance(self.setup, x, y) / self.unit)
 
@@ -97,7 +78,7 @@ class Dimming:
         """Return an extended source behind the mask: a picture element by element, a profile as its middle."""
         shape = source.shape
         if not isinstance(shape, Picture):
-            return replace(source, rate=source.rate * float(self.energy(np.array(shape.x), np.array(shape.y))))
+            return replace(source, rate=source.rate * float(self.energy(shape.x, shape.y)))
         ny, nx = shape.image.shape
         u, v = (np.arange(nx) - (nx - 1) / 2) * shape.scale, (np.arange(ny)[:, None] - (ny - 1) / 2) * shape.scale
         sin, cos = math.sin(math.radians(shape.angle)), math.cos(math.radians(shape.angle))
@@ -107,15 +88,76 @@ class Dimming:
         return Extended(replace(shape, image=image), source.rate * left)
 
 
-def prepare(light: Illumination, scene: Scene, state: ExposureState) -> tuple[Scene, BehindMask]:
-    """Return the scene off the mask, with the rates that reach the detector, and what images it.
+@dataclass(frozen=True, slots=True, eq=False)
+class BehindMask:
+    """The star on the mask and how everything else is imaged."""
+
+    field: Psf
+    """Of a point far from the mask."""
+    target: Psf
+    """Of the target: what is left of it."""
+    star: Psf | None
+    """Of a star on the mask in this exposure; None where there is none."""
+    dim: Dimming
+    turn: float
+    """deg, as in ExposureState."""
+
+    def off_axis(self, scene: Scene) -> Scene:
+        """Return what is not on the mask of a scene, dimmed by it and drawn along its arcs."""
+        off = ~self.dim.on_mask(scene.x, scene.y)
+        x, y = scene.x[off], scene.y[off]
+        setup = self.dim.setup
+        rate = scene.rate[off] * self.dim.peak(x, y)
+        reach = max([float(_distance(setup, x, y).max(initial=0.0)), *(_reach(one, setup) for one in scene.extended)])
+        steps = arc_steps(reach, self.turn, setup.optics.pixel_scale)
+        angles = -self.turn * (np.arange(steps) + 0.5) / steps
+        px, py = zip(*(_turned(x, y, setup, angle) for angle in angles), strict=True)
+        extended = [self.dim.source(one) for one in scene.extended]
+        return replace(
+            scene,
+            x=np.concatenate(px),
+            y=np.concatenate(py),
+            rate=np.tile(rate / steps, steps),
+            extended=tuple(_arc(one, setup, angle, steps) for one in extended for angle in angles),
+            galaxies=tuple((shapes, rates * self.dim.energy(shapes.x, shapes.y)) for shapes, rates in scene.galaxies),
+        )
+
+    def brightest(self, scene: Scene) -> float:
+        """Return the electrons/s of the brightest point of a scene in its best pixel."""
+        most = float(self.off_axis(scene).rate.max(initial=0.0)) * float(self.field.fine.max())
+        if self.star is None:
+            return most
+        on = scene.rate[self.dim.on_mask(scene.x, scene.y)]
+        return max(most, float(on.max(initial=0.0)) * float(self.star.fine.max()))
+
+    def draw(self, image: Image, scene: Scene, chip: Chip, window: Window) -> None:
+        """Add the stars of a scene that are on the mask to ``image``, a window of a chip."""
+        on = self.dim.on_mask(scene.x, scene.y)
+        if self.star is None or not on.any():
+            return
+        x, y = field_to_pixel(self.dim.setup, chip, scene.x[on], scene.y[on])
+        for px, py, rate in zip(x, y, scene.rate[on], strict=True):
+            add_star(image, float(px) - window.x0, float(py) - window.y0, float(rate), self.star, chip, 0)
+
+
+def state(block: ElvisBlock, setup: Setup, geometry: ExposureGeometry) -> ExposureState:
+    """Return what speckles and turn of the field depend on; the product "expected" has the mean of the speckles."""
+    turn = (geometry.parallactic_end - geometry.parallactic + 180.0) % 360.0 - 180.0
+    middle = (setup.exposure.number - 0.5) * setup.exposure.duration
+    return ExposureState(block.seed, block.exposure, middle, turn, block.product == "expected")
+
+
+def prepare(
+    light: Illumination, scene: Scene, state: ExposureState, samples: tuple[Floats, Floats] | None = None
+) -> BehindMask:
+    """Return what images a scene; ``samples`` are wavelengths (um) and weights to take for the passband.
 
     Raises
     ------
     RequestError
         The user gives a point-spread function.
     """
-    setup, (wave, weight) = light.setup, light.psf_samples()
+    setup, (wave, weight) = light.setup, light.psf_samples() if samples is None else samples
     optics, psf = setup.optics, setup.psf
     device = optics.coronagraph
     assert device is not None
@@ -126,10 +168,10 @@ def prepare(light: Illumination, scene: Scene, state: ExposureState) -> tuple[Sc
     middle = float(weight @ wave)
     unit = occulted_star.unit(optics, middle)
     table = occulted_star.transmission(optics.telescope, device, device.radius / unit)
-    on = _distance(setup, scene.x, scene.y) < ON_AXIS * unit
-    on_target = float(_distance(setup, *scene.centre)) < ON_AXIS * unit
+    dim = Dimming(setup, table, unit)
+    on_target = bool(dim.on_mask(*scene.centre))
     mean, star = field, None
-    if on.any() or on_target:
+    if on_target or dim.on_mask(scene.x, scene.y).any():
         light_of_star = occulted_star.build(
             psf, optics, setup.atmosphere, extent, (wave, weight), (state.elapsed, state.seed)
         )
@@ -139,37 +181,14 @@ def prepare(light: Illumination, scene: Scene, state: ExposureState) -> tuple[Sc
             rng = generator(state.seed, state.number, 0, "speckles", 0)
             star = light_of_star.exposed(optics, middle, lifetimes, rng)
     if not on_target:
-        seen = float(table.of_peak(_distance(setup, *scene.centre) / unit))
-        mean = replace(field, fine=field.fine * np.float32(seen), coarse=field.coarse * np.float32(seen))
-    mask = BehindMask(field, mean, star, scene.x[on], scene.y[on], scene.rate[on])
-    return _off_axis(scene, ~on, setup, Dimming(setup, table, unit), state.turn), mask
+        seen = np.float32(dim.peak(*scene.centre))
+        mean = replace(field, fine=field.fine * seen, coarse=field.coarse * seen)
+    return BehindMask(field, mean, star, dim, state.turn)
 
 
 def _distance(setup: Setup, x: Floats | float, y: Floats | float) -> Floats:
     """Return the distance from the axis, arcsec."""
     return np.asarray(np.hypot(x - setup.optics.axis[0], y - setup.optics.axis[1]))
-
-
-def _off_axis(scene: Scene, off: Flags, setup: Setup, dim: Dimming, turn: float) -> Scene:
-    """Return a scene with the points ``off`` the axis alone, all dimmed by the mask and drawn along their arcs.
-
-    ``turn`` (deg) is as in ExposureState.
-    """
-    x, y = scene.x[off], scene.y[off]
-    rate = scene.rate[off] * dim.peak(x, y)
-    reach = max([float(_distance(setup, x, y).max(initial=0.0)), *(_reach(one, setup) for one in scene.extended)])
-    steps = arc_steps(reach, turn, setup.optics.pixel_scale)
-    angles = -turn * (np.arange(steps) + 0.5) / steps
-    px, py = zip(*(_turned(x, y, setup, angle) for angle in angles), strict=True)
-    extended = [dim.source(one) for one in scene.extended]
-    return replace(
-        scene,
-        x=np.concatenate(px),
-        y=np.concatenate(py),
-        rate=np.tile(rate / steps, steps),
-        extended=tuple(_arc(one, setup, angle, steps) for one in extended for angle in angles),
-        galaxies=tuple((shapes, rates * dim.energy(shapes.x, shapes.y)) for shapes, rates in scene.galaxies),
-    )
 
 
 def arc_steps(reach: float, turn: float, pixel_scale: float) -> int:

@@ -47,7 +47,7 @@ class Imager:
     zones: many_stars.PsfGrid | many_stars.SplitPsf | None
     """PSFs over the field, or one of them for all, for many stars."""
     mask: BehindMask | None = None
-    """What is imaged behind a coronagraph; the scene is then what is off the mask."""
+    """What images the scene behind a coronagraph."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -68,8 +68,10 @@ class Imager:
 
         ``parts`` of the light are drawn; an infinite target counts as a galaxy, warm optics are thermal.
         """
-        setup, scene = self.setup, self.scene
-        psf = self._drawn
+        setup, scene, psf, zones = self.setup, self.scene, self._drawn, self.zones
+        if self.mask is not None:
+            scene = self.mask.off_axis(scene)
+            zones = many_stars.cores(psf) if scene.x.size > MAX_STARS_BEHIND_MASK else None
         image = np.full((window.ny, window.nx), self._level(parts), np.float32)
         x, y = np.empty(scene.x.size), np.empty(scene.x.size)
         for part in pieces(scene.x.size):
@@ -77,13 +79,13 @@ class Imager:
             x[part], y[part] = px - window.x0, py - window.y0
         if "stars" not in parts:
             pass
-        elif self.zones is not None:
-            self.zones.draw(image, chip, x, y, scene)
+        elif zones is not None:
+            zones.draw(image, chip, x, y, scene)
         else:
             for n, rate in enumerate(scene.rate):
                 add_star(image, float(x[n]), float(y[n]), float(rate), psf, chip, n if self.mask is None else 0)
         if "stars" in parts and self.mask is not None:
-            self.mask.draw(image, setup, chip, window)
+            self.mask.draw(image, self.scene, chip, window)
         for source in scene.extended if "galaxies" in parts else ():
             sx, sy = field_to_pixel(setup, chip, source.shape.x, source.shape.y)
             add_extended(image, sx - window.x0, sy - window.y0, source, setup, psf, chip)
@@ -120,9 +122,10 @@ class Imager:
 
     def brightest(self) -> float:
         """Return the electrons/s of the brightest source in its best pixel: off centre behind a phase plate."""
-        stars = float(self.scene.rate.max(initial=0.0)) * float(self._drawn.fine[0].max())
-        if self.mask is not None and self.mask.star is not None:
-            stars = max(stars, float(self.mask.rate.max(initial=0.0)) * float(self.mask.star.fine[0].max()))
+        if self.mask is not None:
+            stars = self.mask.brightest(self.scene)
+        else:
+            stars = float(self.scene.rate.max(initial=0.0)) * float(self.psf.fine[0].max())
         if len(self.scene.extended) == 1:
             stars = max(stars, self.scene.extended[0].rate * float(self._target(16).max()))
         return max(stars, self.scene.surface * self.setup.optics.pixel_scale**2)
@@ -136,17 +139,18 @@ class Imager:
         return image
 
 
-def prepare_behind_mask(light: Illumination, scene: Scene, state: ExposureState) -> Imager:
-    """Return the Imager of an observation with a coronagraph.
+def prepare_behind_mask(
+    light: Illumination, scene: Scene, state: ExposureState, samples: tuple[Floats, Floats] | None = None
+) -> Imager:
+    """Return the Imager of an observation with a coronagraph; ``samples`` are as in `prepare`.
 
     Raises
     ------
     RequestError
         The user gives a point-spread function.
     """
-    off, mask = behind_mask.prepare(light, scene, state)
-    zones = many_stars.cores(mask.field) if off.x.size > MAX_STARS_BEHIND_MASK else None
-    return Imager(off, light, mask.target, zones, mask=mask)
+    mask = behind_mask.prepare(light, scene, state, samples)
+    return Imager(scene, light, mask.target, None, mask=mask)
 
 
 def prepare(

@@ -20,6 +20,7 @@ from elvis_cli.base.geometry import rotate, sky_to_field
 from elvis_cli.base.overlap import circle_below
 from elvis_cli.errors import ResourceError
 from elvis_cli.focalplane import imager
+from elvis_cli.focalplane.behind_mask import ExposureState
 from elvis_cli.light.compose import Scene
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.atmosphere import Site
@@ -189,8 +190,10 @@ def disc(radius: float, edges: Floats, s: Floats, spatial_scale: float) -> Float
     return np.diff(high - low, axis=1).T / (spatial_scale * math.pi * radius**2)
 
 
-def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectrograph) -> SlitPlane:
-    """Return the plane of the apertures for the whole ``scene``.
+def build(
+    light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectrograph, state: ExposureState | None = None
+) -> SlitPlane:
+    """Return the plane of the apertures for the whole ``scene``; ``state`` is as in `spectrometer.prepare`.
 
     Raises
     ------
@@ -221,8 +224,11 @@ def build(light: Illumination, scene: Scene, drift: Drift, spectrograph: Spectro
     virtual = replace(setup, optics=optics, detector=detector, spectrograph=None)
 
     def prepare(wave: float) -> imager.Imager:
-        one = replace(virtual, optics=replace(optics, filter_centre=wave))
-        return imager.prepare(replace(light, setup=one), scene, (np.array([wave]), np.ones(1)), over_field=True)
+        own = replace(light, setup=replace(virtual, optics=replace(optics, filter_centre=wave)))
+        samples = np.array([wave]), np.ones(1)
+        if state is not None and optics.coronagraph is not None:
+            return imager.prepare_behind_mask(own, scene, state, samples)
+        return imager.prepare(own, scene, samples, over_field=True)
 
     psf_wave = np.geomspace(*setup.optics.band, max(1, math.ceil(steps(setup.optics.band))) + 1)
     imagers = parallel.gather(prepare, [float(w) for w in psf_wave])

@@ -16,6 +16,7 @@ from elvis_cli.base.constants import LIGHT
 from elvis_cli.base.spectral_grid import bin_edges
 from elvis_cli.focalplane import fibre_plane, imager, slit_plane, trace
 from elvis_cli.focalplane.aperture_light import EDGE, ApertureLight, Band
+from elvis_cli.focalplane.behind_mask import ExposureState
 from elvis_cli.focalplane.fibre_light import FibreLayers, FibreLight
 from elvis_cli.focalplane.layers import PITCH, Layers
 from elvis_cli.focalplane.renderer import PARTS
@@ -272,8 +273,11 @@ def prepare(
     scene: Scene,
     groups: tuple[Group, ...],
     geometry: ExposureGeometry,
+    state: ExposureState | None = None,
 ) -> Spectrometer:
     """Return the Spectrometer of an observation; ``scene`` is all of it, ``groups`` its parts of one spectrum each.
+
+    ``state`` is that of an exposure with a coronagraph.
 
     Raises
     ------
@@ -298,7 +302,7 @@ def prepare(
         fibres = fibre_plane.build(light, scene, drift, spectrograph)
         apertures = FibreLight(spectrograph, groups, light, fibres, traces)
     else:
-        plane = slit_plane.build(light, scene, drift, spectrograph)
+        plane = slit_plane.build(light, scene, drift, spectrograph, state)
         apertures = ApertureLight(spectrograph, groups, light, plane, traces)
     return Spectrometer(scene, apertures, notes)
 
