@@ -185,7 +185,8 @@ def _results(pool: Pool, store: Any, settings: RunSettings, chunk: int) -> Itera
     try:
         while True:
             while len(pending) < pool.limit and (claimed := store.claim(settings.steps, chunk)):
-                work = tuple((one, tuple(store.datasets(number, settings.folders))) for number, one in claimed)
+                stored = store.datasets_of([number for number, _ in claimed], settings.folders)
+                work = tuple((one, tuple(stored[number])) for number, one in claimed)
                 pending[pool.submit(SourceTask(settings, work))] = claimed
             if not pending:
                 if not store.held_by_others(settings.steps):
@@ -195,9 +196,10 @@ def _results(pool: Pool, store: Any, settings: RunSettings, chunk: int) -> Itera
                 continue
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 claimed = pending.pop(future)
-                for (number, _), result in zip(claimed, _outcome(future, settings, claimed), strict=True):
-                    if store.commit(number, result):
-                        yield result
+                results = _outcome(future, settings, claimed)
+                numbers = [number for number, _ in claimed]
+                written = store.commit(list(zip(numbers, results, strict=True)))
+                yield from (result for result, is_ours in zip(results, written, strict=True) if is_ours)
     finally:
         over.set()
         with suppress(ResourceError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,6 @@ from elvis_cli import __version__
 from elvis_cli.observatory import tables as t
 from elvis_cli.observatory.database import Database, is_alive, now, worker_name
 from elvis_cli.observatory.dataset import RAW, Dataset
-from elvis_cli.observatory.detection import Detection
 from elvis_cli.observatory.parameters import Parameters, canonical
 from elvis_cli.observatory.source import Source, legal
 from elvis_cli.observatory.steps import ANALYSE, DONE, FAILED, FETCH, LEASED, OPEN, REDUCE, STEPS, SourceResult
@@ -152,20 +151,22 @@ class Store:
                 .returning(t.task.c.source)
             )
             mine = set(taken.scalars())
-            return [(row["id"], self._source(connection, row)) for row in rows if row["id"] in mine]
+            return self._sources(connection, [row for row in rows if row["id"] in mine])
 
-    def _source(self, connection: Any, row: Any) -> Source:
-        names = connection.execute(
-            sa.select(t.alias.c.observatory, t.alias.c.name).where(t.alias.c.source == row["id"]).order_by(t.alias.c.id)
-        )
-        aliases, local = [], {}
-        for observatory, name in names:
-            if observatory == "CATALOG":
-                aliases.append(name)
-            else:
-                local[observatory] = name
-        mag, magerr = (float("nan") if row[key] is None else row[key] for key in ("mag", "magerr"))
-        return Source(row["name"], row["ra"], row["dec"], mag, magerr, row["filter"], tuple(aliases), local)
+    def _sources(self, connection: Any, rows: Sequence[Any]) -> list[tuple[int, Source]]:
+        """Return the sources of rows, with their names."""
+        names: dict[int, list[tuple[str, str]]] = {row["id"]: [] for row in rows}
+        query = sa.select(t.alias.c.source, t.alias.c.observatory, t.alias.c.name).where(t.alias.c.source.in_(names))
+        for number, observatory, name in connection.execute(query.order_by(t.alias.c.id)):
+            names[number].append((observatory, name))
+        made = []
+        for row in rows:
+            aliases = tuple(name for observatory, name in names[row["id"]] if observatory == "CATALOG")
+            local = {observatory: name for observatory, name in names[row["id"]] if observatory != "CATALOG"}
+            mag, magerr = (float("nan") if row[key] is None else row[key] for key in ("mag", "magerr"))
+            one = Source(row["name"], row["ra"], row["dec"], mag, magerr, row["filter"], aliases, local)
+            made.append((row["id"], one))
+        return made
 
     def renew(self) -> None:
         """Renew all leases of this process."""
@@ -191,90 +192,105 @@ class Store:
         with self.database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def datasets(self, source: int, folders: dict[str, str]) -> list[Dataset]:
+    def datasets(self, source: int, folders: Mapping[str, str]) -> list[Dataset]:
         """Return the datasets of a source; ``folders`` by level."""
+        return self.datasets_of([source], folders)[source]
+
+    def datasets_of(self, sources: Sequence[int], folders: Mapping[str, str]) -> dict[int, list[Dataset]]:
+        """Return the datasets of sources by their ids."""
         from elvis_cli.observatory import dataset as kinds
 
         classes = {each.kind: each for each in (kinds.PhotometricDataset, kinds.SpectralDataset, kinds.ImageDataset)}
-        query = sa.select(t.dataset).where(t.dataset.c.source == source).order_by(t.dataset.c.path)
-        with self.database.read() as connection:
-            name = connection.execute(sa.select(t.source.c.name).where(t.source.c.id == source)).scalar_one()
-            rows = connection.execute(query).mappings().all()
+        query = sa.select(t.dataset, t.source.c.name).join(t.source, t.source.c.id == t.dataset.c.source)
+        query = query.where(t.dataset.c.source.in_(sources)).order_by(t.dataset.c.path)
+        found: dict[int, list[Dataset]] = {source: [] for source in sources}
         keys = ("observatory", "level", "filter", "series", "path", "sha256", "t_start", "t_end", "calibration")
-        return [
-            classes[row["kind"]](
-                source_name=name, folder=folders[row["level"]], number=row["n"], **{key: row[key] for key in keys}
-            )
-            for row in rows
-        ]
+        with self.database.read() as connection:
+            for row in connection.execute(query).mappings():
+                about = {key: row[key] for key in keys}
+                made = classes[row["kind"]](
+                    source_name=row["name"], folder=folders[row["level"]], number=row["n"], **about
+                )
+                found[row["source"]].append(made)
+        return found
 
-    def commit(self, source: int, result: SourceResult) -> bool:
-        """Write the result of a source in one transaction; False, and nothing, if the lease is another's by now."""
+    def commit(self, results: Sequence[tuple[int, SourceResult]]) -> list[bool]:
+        """Write results of sources, by their ids, in one transaction; return which are written.
+
+        Those are not whose lease is another's by now.
+        """
         with self.database.write() as connection:
-            held = sa.select(t.task.c.observatory, t.task.c.step).where(
-                t.task.c.source == source, t.task.c.state == LEASED, t.task.c.worker == self.worker
+            ids = [source for source, _ in results]
+            held = sa.select(t.task.c.source, t.task.c.observatory, t.task.c.step).where(
+                t.task.c.source.in_(ids), t.task.c.state == LEASED, t.task.c.worker == self.worker
             )
-            mine = {tuple(row) for row in connection.execute(held)}
-            if not mine:
-                return False
-            self._write_datasets(connection, source, result)
-            if result.analysis is not None:
-                self._write_analysis(connection, source, result)
-            for pairs, state in ((mine & set(result.done), DONE), (mine - set(result.done), OPEN)):
-                for observatory, step in pairs:
-                    self._finish(connection, source, observatory, step, state, None)
-            if result.failure is not None:
-                observatory, step, error = result.failure
-                later = [pair for pair in mine - set(result.done) if pair != (observatory, step)]
-                for late, later_step in later:
-                    self._finish(connection, source, late, later_step, FAILED, f"waits for {step}")
-                self._finish(connection, source, observatory, step, FAILED, error)
-        return True
+            mine: dict[int, set[tuple[str, str]]] = {}
+            for source, observatory, step in connection.execute(held):
+                mine.setdefault(source, set()).add((observatory, step))
+            ours = [(source, result) for source, result in results if source in mine]
+            self._write_datasets(connection, ours)
+            self._write_analyses(connection, [(source, each) for source, each in ours if each.analysis is not None])
+            finished: dict[tuple[str, str, str, str | None], list[int]] = {}
+            for source, result in ours:
+                for pair, (state, error) in _states(result, mine[source]).items():
+                    finished.setdefault((*pair, state, error), []).append(source)
+            for (observatory, step, state, error), sources in sorted(finished.items(), key=repr):
+                which = t.task.c.source.in_(sources), t.task.c.observatory == observatory, t.task.c.step == step
+                values = {"state": state, "worker": None, "lease_until": None, "error": error}
+                connection.execute(sa.update(t.task).where(*which).values(**values, tries=t.task.c.tries + 1))
+        return [source in mine for source in ids]
 
-    def _finish(self, connection: Any, source: int, observatory: str, step: str, state: str, error: str | None) -> None:
-        which = (t.task.c.source == source, t.task.c.observatory == observatory, t.task.c.step == step)
-        values = {"state": state, "worker": None, "lease_until": None, "error": error, "tries": t.task.c.tries + 1}
-        connection.execute(sa.update(t.task).where(*which).values(**values))
-
-    def _write_datasets(self, connection: Any, source: int, result: SourceResult) -> None:
-        for observatory, level in result.replaced:
-            which = (t.dataset.c.source == source, t.dataset.c.observatory == observatory, t.dataset.c.level == level)
-            connection.execute(sa.delete(t.dataset).where(*which))
-        rows = [
-            {
-                "source": source,
-                "kind": each.kind,
-                "n": each.number,
-                "state": "empty" if each.is_empty else "saved",
-                **{key: getattr(each, key) for key in ("observatory", "level", "filter", "series", "path", "sha256")},
-                **{key: getattr(each, key) for key in ("t_start", "t_end", "calibration")},
-            }
-            for each in result.datasets
-        ]
+    def _write_datasets(self, connection: Any, results: Sequence[tuple[int, SourceResult]]) -> None:
+        replaced: dict[tuple[str, str], list[int]] = {}
+        names: dict[str, dict[int, str]] = {}
+        rows = []
+        for source, result in results:
+            for pair in result.replaced:
+                replaced.setdefault(pair, []).append(source)
+            for each in result.datasets:
+                rows.append({"source": source, **_dataset(each)})
+                if each.level == RAW and each.meta.get("local_name"):
+                    names.setdefault(each.observatory, {})[source] = str(each.meta["local_name"])
+        for (observatory, level), sources in replaced.items():
+            own = sa.and_(t.dataset.c.observatory == observatory, t.dataset.c.level == level)
+            connection.execute(sa.delete(t.dataset).where(t.dataset.c.source.in_(sources), own))
         if rows:
             connection.execute(sa.insert(t.dataset), rows)
-        for each in result.datasets:
-            name = each.meta.get("local_name")
-            if name and each.level == RAW:
-                own = sa.and_(t.alias.c.source == source, t.alias.c.observatory == each.observatory)
-                connection.execute(sa.delete(t.alias).where(own))
-                row = {"source": source, "observatory": each.observatory, "name": str(name)}
-                connection.execute(sa.insert(t.alias).values(row))
+        for observatory, by_source in names.items():
+            mine = t.alias.c.source.in_(list(by_source))
+            connection.execute(sa.delete(t.alias).where(mine, t.alias.c.observatory == observatory))
+            aliases = [{"source": n, "observatory": observatory, "name": name} for n, name in by_source.items()]
+            connection.execute(sa.insert(t.alias), aliases)
 
-    def _write_analysis(self, connection: Any, source: int, result: SourceResult) -> None:
-        found, name, save = result.analysis, self.analysis, self.parameters.analysis
-        for table in (t.detection, t.properties, t.histogram_part):
-            connection.execute(sa.delete(table).where(table.c.source == source, table.c.analysis == name))
-        row = {"source": source, "analysis": name, "json": canonical(found.properties), "has_data": found.has_data}
-        connection.execute(sa.insert(t.properties).values(row))
-        if save.save_detections and found.detections:
-            connection.execute(sa.insert(t.detection), [self._detection(source, each) for each in found.detections])
-        if save.save_histograms and found.histograms:
-            parts = [
-                {"source": source, "analysis": name, "name": key, "blob": blob}
-                for key, blob in found.histograms.items()
-            ]
-            connection.execute(sa.insert(t.histogram_part), parts)
+    def _write_analyses(self, connection: Any, results: Sequence[tuple[int, SourceResult]]) -> None:
+        name, save, cfg_hash = self.analysis, self.parameters.analysis, self.parameters.cfg_hash
+        ids = [source for source, _ in results]
+        rows: dict[Any, list[dict[str, Any]]] = {t.detection: [], t.properties: [], t.histogram_part: []}
+        for source, result in results:
+            found, own = result.analysis, {"source": source, "analysis": name}
+            rows[t.properties].append({**own, "json": canonical(found.properties), "has_data": found.has_data})
+            if save.save_detections:
+                rows[t.detection] += [{**asdict(each), **own, "cfg_hash": cfg_hash} for each in found.detections]
+            if save.save_histograms:
+                rows[t.histogram_part] += [{**own, "name": key, "blob": blob} for key, blob in found.histograms.items()]
+        for table, values in rows.items():
+            if ids:
+                connection.execute(sa.delete(table).where(table.c.source.in_(ids), table.c.analysis == name))
+            if values:
+                connection.execute(sa.insert(table), values)
 
-    def _detection(self, source: int, each: Detection) -> dict[str, Any]:
-        return {**asdict(each), "source": source, "cfg_hash": self.parameters.cfg_hash}
+
+def _states(result: SourceResult, held: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str | None]]:
+    """Return state and error of the tasks that were held; those after a failure wait for it."""
+    left = (OPEN, None) if result.failure is None else (FAILED, f"waits for {result.failure[1]}")
+    states = {pair: (DONE, None) if pair in result.done else left for pair in held}
+    if result.failure is not None:
+        observatory, step, error = result.failure
+        states[observatory, step] = (FAILED, error)
+    return states
+
+
+def _dataset(each: Dataset) -> dict[str, Any]:
+    keys = ("observatory", "level", "filter", "series", "path", "sha256", "t_start", "t_end", "calibration")
+    state = "empty" if each.is_empty else "saved"
+    return {"kind": each.kind, "n": each.number, "state": state, **{key: getattr(each, key) for key in keys}}

@@ -102,8 +102,8 @@ def test_a_lease_that_is_over_is_taken_over_and_the_late_result_is_refused(addre
     monkeypatch.setattr("elvis_cli.observatory.store.now", lambda: real() + 6)
     assert [each for _, each in other.claim(STEPS, 5)] == [source]
     result = SourceResult(source, done=[("DEMO", FETCH)])
-    assert not store.commit(number, result)
-    assert other.commit(number, result)
+    assert store.commit([(number, result)]) == [False]
+    assert other.commit([(number, result)]) == [True]
     store.database.close()
 
 
@@ -125,7 +125,7 @@ def test_steps_wait_for_the_earlier_ones(address):
     store = filled(address, 1)
     assert store.claim(("reduce",), 5) == []
     ((number, source),) = store.claim(("fetch",), 5)
-    assert store.commit(number, SourceResult(source, done=[("DEMO", FETCH)]))
+    assert store.commit([(number, SourceResult(source, done=[("DEMO", FETCH)]))]) == [True]
     assert len(store.claim(("reduce",), 5)) == 1
     store.database.close()
 

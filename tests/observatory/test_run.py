@@ -247,7 +247,7 @@ def test_failures_are_noted_and_the_run_goes_on_up_to_a_limit(run):
     (many.project.config_folder / "bad.csv").write_text("a,b\n1,2\n")
     with pytest.raises(IncompleteError, match="10 sources in a row failed"):
         many.go()
-    assert results.counts(many.store)["fetch"]["failed"] == 10
+    assert 10 <= results.counts(many.store)["fetch"]["failed"] < 10 + 4  # those that a worker had at once
 
 
 def test_calibration_changes_results_and_no_raw_file(run):
