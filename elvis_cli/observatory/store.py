@@ -282,8 +282,12 @@ class Store:
 
 def _states(result: SourceResult, held: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str | None]]:
     """Return state and error of the tasks that were held; those after a failure wait for it."""
-    left = (OPEN, None) if result.failure is None else (FAILED, f"waits for {result.failure[1]}")
-    states = {pair: (DONE, None) if pair in result.done else left for pair in held}
+    left: tuple[str, str | None] = (OPEN, None)
+    if result.failure is not None:
+        left = FAILED, f"waits for {result.failure[1]}"
+    states: dict[tuple[str, str], tuple[str, str | None]] = {
+        pair: (DONE, None) if pair in result.done else left for pair in held
+    }
     if result.failure is not None:
         observatory, step, error = result.failure
         states[observatory, step] = (FAILED, error)
