@@ -151,7 +151,20 @@ def _polygons(head: Any, images: list[Any], setup: Setup | None) -> tuple[Polygo
         angle = _number(head, "ESO ADA POSANG") or 0.0
         outline = footprint.of_apertures(setup.spectrograph.apertures, ra, dec, angle)
         outlines = [outline] if outline else []
-    return tuple(outlines)
+    return tuple(outlines) or _slit(head)
+
+
+def _slit(head: Any) -> tuple[Polygon, ...]:
+    """Return the outline of the slit that a header describes: that of a product, whose mode has another name."""
+    from elvis_cli.model.spectrograph import Aperture
+
+    width, length = _number(head, "ESO INS SLIT1 WID"), _number(head, "ESO INS SLIT1 LEN")
+    if width is None or length is None or "RA" not in head:
+        return ()
+    outline = footprint.of_apertures(
+        [Aperture(0.0, 0.0, length, width)], *_pointing(head), _number(head, "ESO ADA POSANG") or 0.0
+    )
+    return (outline,) if outline else ()
 
 
 def _pointing(head: Any) -> tuple[float, float]:

@@ -91,3 +91,16 @@ def test_the_command_prints_the_row(elvis, render, tmp_path):
     assert json.loads(elvis("obscore", "--json", stdin=path.read_bytes()).out)["s_ra"] == pytest.approx(
         float(lines["s_ra"]), rel=1e-5
     )
+
+
+def test_a_product_of_a_slit_is_where_its_slit_is(render):
+    raw = frame(render, "fors", "lss")
+    head = fits.getheader(io.BytesIO(raw))
+    for key in ("ESO SIM INSTR", "ESO SIM MODE"):
+        del head[key]
+    head["PRODCATG"], head["ESO INS MODE"], head["PROV1"] = "SCIENCE.SPECTRUM", "LSS", head["ARCFILE"]
+    out = io.BytesIO()
+    fits.PrimaryHDU(None, head).writeto(out)
+    product = row(out.getvalue())
+    assert product.values["s_region"] == row(raw).values["s_region"]
+    assert (product.values["calib_level"], product.raw_names) == (2, (head["ARCFILE"],))
