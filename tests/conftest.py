@@ -24,8 +24,9 @@ from elvis_cli.light import calibration
 from elvis_cli.model.request import Request
 from elvis_cli.request import parse
 from tests.frames import pixels, prediction, request_for, setup, written
+from tests.postgres import postgres
 
-__all__ = ["pixels", "prediction", "request_for", "setup", "written"]  # fixtures
+__all__ = ["pixels", "postgres", "prediction", "request_for", "setup", "written"]  # fixtures
 
 # Some tests compare with astropy, whose tables of UT1 and of leap seconds may be of any age; some do so at import.
 iers.conf.auto_download = False

@@ -12,9 +12,6 @@ pytest.importorskip("sqlalchemy", reason="needs the extra archive")
 from elvis_cli.archive.store import Store
 from tests import postgres as server
 from tests.archive import rows
-from tests.postgres import postgres
-
-__all__ = ["postgres"]  # fixture
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -104,50 +100,10 @@ def curve(
     return replace(made, **changes)
 
 
-SERVER = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-"""Debian's folder of the server's programs."""
-
-
-def _as_server(arguments: list[str], **more: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run a program of the server, which refuses root, as another user."""
-    user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    return subprocess.run(arguments, capture_output=True, check=False, timeout=60, **user, **more)
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """Start a PostgreSQL server that only we can reach, by a socket; return the folder of the socket."""
-    pytest.importorskip("psycopg")
-    if SERVER is None or not (SERVER / "initdb").exists():
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql-15")
-    folder = Path(tempfile.mkdtemp(prefix="elvis-pg-", dir="/tmp"))
-    folder.chmod(0o777)
-    data = folder / "data"
-    try:
-        made = _as_server(
-            [str(SERVER / "initdb"), "-D", str(data), "-A", "trust", "-U", "elvis", "--no-sync"], cwd=folder
-        )
-        if made.returncode:
-            pytest.skip(f"PostgreSQL's initdb does not run here: {made.stderr.decode()[-200:]}")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=40"
-        start = [str(SERVER / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start"]
-        done = _as_server(start, cwd=folder)
-        assert done.returncode == 0, (folder / "log").read_text() if (folder / "log").exists() else done.stderr
-        yield str(folder)
-    finally:
-        _as_server([str(SERVER / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"], cwd=folder)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture
-def postgres(postgres_server: str) -> str:
+def postgres_address(postgres: Callable[[], str]) -> str:
     """Return the address of an empty PostgreSQL database."""
-    import psycopg
-
-    name = f"t{os.urandom(6).hex()}"
-    with psycopg.connect(host=postgres_server, user="elvis", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"postgresql+psycopg://elvis@/{name}?host={postgres_server}"
+    return postgres().replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -155,7 +111,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the address of an empty database, of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'some.sqlite'}"
-    return str(request.getfixturevalue("postgres"))
+    return str(request.getfixturevalue("postgres_address"))
 
 
 def _plain(key: str, value: Any) -> Any:

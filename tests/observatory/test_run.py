@@ -121,11 +121,11 @@ def test_eight_workers_make_the_same_as_one(run):
     assert content(first.store.database) == content(second.store.database)
 
 
-def test_postgresql_makes_the_same_as_sqlite(run, postgres, monkeypatch):
+def test_postgresql_makes_the_same_as_sqlite(run, postgres_address, monkeypatch):
     patch = {"catalog": {"rows": 12}, "observatories": {"demo": {"flares": 0.5}}}
     first = run("a", patch)
     first.go()
-    second = run("b", {**patch, "database": postgres})
+    second = run("b", {**patch, "database": postgres_address})
     second.go()
     assert first.export() == second.export()
     assert content(first.store.database) == content(second.store.database)
