@@ -51,7 +51,7 @@ lines: install
 closure: install
 	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q tests/test_closure_spectroscopy.py -k fibres
 	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q -s tests/test_closure_images.py tests/test_stories_products.py \
-	  tests/reduction tests/faults/test_faults.py
+	  tests/test_stories_spectra.py tests/reduction tests/faults/test_faults.py
 
 # Deviates of the noise: tails, moments and correlations of 1e9 normal ones, Anderson-Darling on 1e8, Poisson ones one by one.
 deviates: install

@@ -43,6 +43,12 @@ FAINT = 0.1
 """Part of a bundle's fibres that tells the level of the sky first."""
 SAME = 0.05
 """Relative difference of fibres that see the same sky."""
+CALM = 101
+"""Pixels over which the sky between lines is the same, where few fibres see it."""
+LINE = 4.0
+"""Sigma above that level of a pixel of a line."""
+WINGS = 4
+"""Pixels to either side that belong to it."""
 ENOUGH = 3
 """Fibres from which the sky is one curve through all of them."""
 
@@ -256,7 +262,7 @@ def _without_sky(fibres: Sequence[Spectrum], seen: Sequence[str]) -> str:
         curve, error = spline(at, value, var, ~bad)
     else:
         order = np.argsort(at, kind="stable")
-        at, value, var = at[order], value[order], var[order]
+        at, value, var = at[order], *_calm(value[order], var[order])
     for one in fibres:
         place, factor = np.interp(one.wave, grid, np.arange(grid.size)), scale(one)
         if several:
@@ -268,6 +274,18 @@ def _without_sky(fibres: Sequence[Spectrum], seen: Sequence[str]) -> str:
         one.err = np.hypot(one.err, noise * factor)
         one.box, one.box_err = one.flux, one.err
     return f"{len(sky)} fibres"
+
+
+def _calm(value: Floats, var: Floats) -> tuple[Floats, Floats]:
+    """Return the sky of few fibres and its variance, (n,): a running median but for the lines that stand out of it.
+
+    The noise of one sky fibre would be as large as that of the object's.
+    """
+    from scipy.ndimage import maximum_filter1d, median_filter
+
+    level = median_filter(value, CALM, mode="reflect")
+    line = maximum_filter1d((value - level > LINE * np.sqrt(var)).astype(np.uint8), 2 * WINGS + 1) > 0
+    return np.where(line, value, level), np.where(line, var, var * np.pi / 2 / CALM)
 
 
 def _faintest(fibres: Sequence[Spectrum]) -> list[Spectrum]:

@@ -144,3 +144,17 @@ def test_products_of_fibres_are_written(product):
     writers["orders"](product, out)
     with fits.open(io.BytesIO(out.getvalue())) as hdus:
         assert set(hdus["ORDERS"].data["APERTURE"]) == {1}
+
+
+def test_the_noise_of_one_sky_fibre_is_not_added_between_its_lines():
+    rng = np.random.default_rng(4)
+    var = np.full(2000, 4.0)
+    value = 10.0 + rng.normal(0.0, 2.0, var.size)
+    value[1000:1003] += [30.0, 60.0, 30.0]
+    level, noise = fibres._calm(value, var)
+    assert level[1000:1003] == pytest.approx(value[1000:1003])
+    assert noise[1001] == 4.0
+    calm = np.r_[0:900, 1100:2000]
+    assert np.std(level[calm]) < 0.4
+    assert level[calm] == pytest.approx(10.0, abs=1.5)
+    assert np.median(noise) < 0.1
