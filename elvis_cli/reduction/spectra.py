@@ -79,7 +79,7 @@ def check_kind(setup: Setup) -> None:
     assert graph is not None
     if len(graph.apertures) > 1 and not graph.apertures[0].fibre and graph.kind != "mos":
         raise ResourceError(
-            f"{setup.instrument} {setup.mode}: image slicers are not reduced: the object fills a slice, there is no sky",
+            f"{setup.instrument} {setup.mode}: image slicers are not reduced: the object fills a slice, without sky",
             allowed="modes with slits or with fibres",
         )
 
