@@ -99,7 +99,9 @@ def completeness(image: Any, flux: float, chip: Any) -> tuple[float, int]:
     for seed in range(4):
         places = photometry.random_places(image, 100, seed)
         places = places[~mask[tuple(np.rint(places).astype(int).T[::-1])]]
-        sci = photometry.add_stars(image.sci, psf, *places.T, np.full(len(places), flux))
+        # as much brighter as the place is seen by fewer dithers than the median of the image
+        local = sources.filtered(image.err, image.fwhm)[tuple(np.rint(places).astype(int).T[::-1])]
+        sci = photometry.add_stars(image.sci, psf, *places.T, flux * local / np.median(image.err[image.good]))
         again = sources.find(sci, image.err, image.good, image.fwhm, 5.0, image.correlation)
         found += photometry.recovered(np.stack([again.x, again.y], axis=1), places, image.fwhm).tolist()
     return float(np.mean(found)) if found else 0.0, len(found)

@@ -17,6 +17,8 @@ from elvis_cli.observing.constraints import OLDER_SKY_KEYS
 from elvis_cli.observing.templates import Overheads
 from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
 from elvis_cli.request import parse
+from elvis_cli.scene import standards
+from elvis_cli.scene.standards import StandardStar
 
 PLANNED_KEYS = ("pointing", "offset", "place", "date", "exposure", "calibration", "obs", "template")
 """CheckedObject of a request's block ``elvis`` that the plan writes."""
@@ -101,7 +103,8 @@ def make(
     if calibration_kind:
         document["elvis"]["calibration"] = calibration_kind
         document["elvis"].pop("catalogue", None)
-    elif "ra" in (document["elvis"].get("catalogue") or {}):  # the plan gives each exposure its own pointing
+    stars = _standard(visit, run, document)
+    if "ra" in (document["elvis"].get("catalogue") or {}):  # the plan gives each exposure its own pointing
         document["elvis"]["pointing"] = {"ra": 0.0, "dec": 0.0}
     document["elvis"] = {"window": "full", "chips": "all", **document["elvis"]}
     try:
@@ -121,7 +124,7 @@ def make(
         document["timesnr"][count_key] = 1  # further exposures are files of their own
     elif setup.exposure.count is None:
         raise RequestError(run.pointer, f"{run.template} needs {count_key}, not a signal-to-noise ratio")
-    _set_brightness(document, patch, visit, setup)
+    _set_brightness(document, patch, visit, setup, stars)
     overheads = templates.load(visit.instrument).overheads(request.keys)
     return TemplateRequest(document, setup, overheads, setup.exposure.count or 1, repeats)
 
@@ -133,8 +136,42 @@ def _check_patch(block: Any, pointer: str) -> None:
             raise RequestError(f"{pointer}/elvis/{key}", "follows from the block and cannot be set by a patch")
 
 
-def _set_brightness(document: dict[str, Any], patch: Mapping[str, Any], visit: Visit, setup: Setup) -> None:
-    """Set the target's brightness to its magnitude in the band nearest to the filter, unless the patch has one."""
+def _standard(visit: Visit, run: TemplateRun, document: dict[str, Any]) -> list[StandardStar]:
+    """Return the rows of the catalogue of standards that a template of a standard star means by its target's name.
+
+    There are none where the block gives magnitudes of its own. The star is alone: the field of the science target goes.
+    """
+    if run.object_type != "STD" or run.calibration or visit.target is None or visit.target.mag:
+        return []
+    found = [star for star in standards.named([visit.target.name], standards.read()) if star.band in BANDS]
+    for name in ("catalogue", "scene", "image", "cube") if found else ():
+        document["elvis"].pop(name, None)
+    return found
+
+
+def _set_standard(document: dict[str, Any], stars: list[StandardStar], setup: Setup) -> None:
+    """Set the target to a standard star, with its magnitude in the band nearest to the filter."""
+    star = min(stars, key=lambda each: abs(math.log(BANDS[each.band][1] / setup.optics.filter_centre)))
+    catalogue, _, template = star.sed.partition(":")
+    spectrum = {"spectrumtype": "template", "params": {"catalog": catalogue, "id": template}}
+    brightness = {"brightnesstype": "mag", "magband": BANDS[star.band][0], "mag": star.mag, "magsys": star.system}
+    document["target"] = {
+        "morphology": {"morphologytype": "point"},
+        "sed": {"sedtype": "spectrum", "spectrum": spectrum},
+        "brightness": brightness,
+    }
+
+
+def _set_brightness(
+    document: dict[str, Any], patch: Mapping[str, Any], visit: Visit, setup: Setup, stars: list[StandardStar]
+) -> None:
+    """Set the target's brightness to its magnitude in the band nearest to the filter, unless the patch has one.
+
+    ``stars`` are the rows of the standard star that the target is.
+    """
+    if stars:
+        _set_standard(document, stars, setup)
+        return
     magnitudes = visit.target.mag if visit.target else {}
     patch_target = patch.get("target")
     if not magnitudes or (isinstance(patch_target, Mapping) and patch_target.get("brightness")):

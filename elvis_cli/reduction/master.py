@@ -26,6 +26,8 @@ WARM_SIGMA = 3.0
 """From which the dark of a pixel is its own, not noise."""
 MAX_FLAT_DEVIATION = 0.2
 LEVEL_STEP = 3
+LARGE = 262_144
+"""Pixels from which on a median is taken of every third row and column."""
 CLIP_SIGMA = 5.0
 
 
@@ -135,7 +137,7 @@ def make(chip: str, files: Any, header: Any) -> Masters:
 def _mean(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Image, float]:
     """Return the master of frames without light, linear ADU, and its variance."""
     stack = [straight(file.read(chip)[0], masters) for file in files]
-    level = float(np.median(stack[0]))
+    level = _median(stack[0])
     first = files[0]
     # hot pixels have more noise than the read-out; their scatter from file to file is not an outlier
     sigma = [np.sqrt(noise(np.maximum(image - level, 0.0), masters.readout, first.ndit, first.dit)) for image in stack]
@@ -154,8 +156,8 @@ def _without_noise(dark: Image, var: float) -> tuple[Image, float]:
     The best guess of a pixel is the median plus its distance times s2 / (s2 + var), s2 being the variance of pixels
     beyond that of the noise ``var`` (Efron & Morris 1975, JASA 70, 311). Pixels more than 3 sigma off stay.
     """
-    middle = float(np.median(dark))
-    scatter = (1.4826 * float(np.median(np.abs(dark - middle)))) ** 2
+    middle = _median(dark)
+    scatter = (1.4826 * _median(np.abs(dark - middle))) ** 2
     own = max(scatter - var, 0.0)
     if not scatter > 0:
         return dark, var
@@ -167,8 +169,8 @@ def _without_noise(dark: Image, var: float) -> tuple[Image, float]:
 
 def hot_pixels(dark: Image, var: float) -> Flags:
     """Return the flag HOT of pixels whose dark is 5 sigma above the chip's median."""
-    middle = float(np.median(dark))
-    spread = max(1.4826 * float(np.median(np.abs(dark - middle))), var**0.5)
+    middle = _median(dark)
+    spread = max(1.4826 * _median(np.abs(dark - middle)), var**0.5)
     return np.where(np.abs(dark - middle) > HOT_SIGMA * spread, np.uint32(HOT), np.uint32(0))
 
 
@@ -190,6 +192,12 @@ def flat(files: Any, chip: str, masters: Masters) -> tuple[Image, float]:
     mean, _ = combine(stack, [np.maximum(each, 0.02) for each in sigma])
     mean /= np.float32(lit_level(mean))
     return mean, float(np.mean(np.square(sigma))) / len(stack)
+
+
+def _median(image: Image) -> float:
+    """Return the median of an image, of a large one that of every third row and column."""
+    step = LEVEL_STEP if image.size > LARGE else 1
+    return float(np.median(image[::step, ::step]))
 
 
 def lit_level(image: Image) -> float:
