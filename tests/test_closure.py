@@ -14,7 +14,7 @@ from elvis_cli.focalplane.geometry import field_to_pixel
 from elvis_cli.instrument import registry
 from elvis_cli.request import parse
 
-SEEDS = 50
+SEEDS = 100
 # the ETC's formula knows nothing of these
 SKIP = ["cosmic_rays", "hot_pixels", "dead_pixels", "nonlinearity"]
 
