@@ -6,6 +6,7 @@ cannot reach the database. Reference: ADQL 2.1 (Mantelet et al. 2023, REC-ADQL-2
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from elvis_cli.archive.columns import Column
 from elvis_cli.archive.tables import PublicTable
 from elvis_cli.errors import nearest_name
 
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of statements, which are refused
 MAX_LENGTH = 20_000
 """Characters of a query."""
 MAX_NODES = 5_000
