@@ -1,5 +1,6 @@
 """`elvis observatory` as a user runs it."""
 
+import contextlib
 import json
 import os
 import random
@@ -166,7 +167,8 @@ def killed(path, jobs, kills, longest, seed=1, environment=None):
                     break
             time.sleep(draw.random() * 0.05)
             hits += child.poll() is None
-            os.killpg(child.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # all is done
+                os.killpg(child.pid, signal.SIGKILL)
     done = subprocess.run(argv, capture_output=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return hits
