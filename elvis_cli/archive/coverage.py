@@ -67,7 +67,8 @@ def polygons(store: Store, parameters: Parameters) -> list[list[tuple[float, flo
     DaliError
         BAND is wrong.
     """
-    wanted = {"obs_collection": parameters.all("COLLECTION")} if parameters.all("COLLECTION") else {}
+    names = [name.replace("\0", "") for name in parameters.all("COLLECTION")]
+    wanted = {"obs_collection": names} if names else {}
     bands = [interval("BAND", value) for value in parameters.all("BAND")]
     seen: dict[str, list[list[tuple[float, float]]]] = {}
     for row in store.find(**wanted):

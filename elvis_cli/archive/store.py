@@ -77,6 +77,8 @@ class Store:
     def find(self, **wanted: Any) -> list[dict[str, Any]]:
         """Return the products whose columns have these values (or one of the values of a list)."""
         table = tables.products
+        if any(isinstance(value, str) and "\0" in value for value in wanted.values()):
+            return []  # PostgreSQL refuses such texts
         conditions = [
             table.c[name].in_(value) if isinstance(value, (list, tuple)) else table.c[name] == value
             for name, value in wanted.items()

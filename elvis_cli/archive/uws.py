@@ -85,7 +85,7 @@ class Jobs:
         DaliError
             There is none.
         """
-        found = self._select(tables.jobs.c.id == identity[:64])
+        found = self._select(tables.jobs.c.id == identity[:64].replace("\0", ""))
         if not found or found[0].destruction < time.time():
             raise DaliError("there is no such job", 404)
         return found[0]

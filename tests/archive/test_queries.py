@@ -209,3 +209,8 @@ def test_nonsense_is_refused_or_answered(sqlite_store):
         with suppress(QueryError), query.run(sqlite_store, text, "", 10, deadline=2.0) as (_, found):
             list(found)
     assert sqlite_store.count() == 600
+
+
+def test_a_name_with_a_nul_is_of_no_product(store):
+    assert store.find(dp_id="HAWKI\0") == []
+    assert len(store.find(dp_id="HAWKI.00000001")) == 1
