@@ -128,6 +128,8 @@ def centre(image: Image, x: Floats, y: Floats, fwhm: float) -> Floats:
     return np.asarray(centroids(np.asarray(image, np.float32), x, y, max(fwhm / FWHM, 0.6), 30))
 
 
+MAX_RATIO = 0.7
+"""Axes b/a of a core below which it is two stars that touch: its width is b."""
 MIN_GOOD = 0.9
 """Part of a star's stamp that must be good pixels."""
 
@@ -164,7 +166,9 @@ def shape(image: Image, good: NDArray[np.bool_], x: Floats, y: Floats, guess: fl
             continue
         fit = _fit(image[part], columns - (cx - i), rows - (cy - j), good[part])
         if fit is not None:
-            widths.append((fit[0] * fit[1]) ** 0.5)
+            narrow, wide = sorted(fit)
+            blend = narrow < MAX_RATIO * wide
+            widths.append(narrow if blend else (narrow * wide) ** 0.5)
             ratios.append(1.0 - fit[1] / fit[0])
         if len(widths) >= most:
             break

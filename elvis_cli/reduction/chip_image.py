@@ -49,8 +49,12 @@ class ChipImage:
     """Rate above the sky at which a pixel of the exposures saturates, electron/s."""
 
 
-def shape(sci: Any, err: Any, good: Any, guess: float = GUESS_FWHM) -> sources.Shape:
-    """Return the shape of the stars of an image without sky; ``guess`` is their FWHM (pixels)."""
+def shape(sci: Any, err: Any, good: Any) -> sources.Shape:
+    """Return the shape of the stars of an image without sky.
+
+    From a small width in two steps: from their own on, two stars that touch would become one that is wide.
+    """
+    guess = GUESS_FWHM
     for _ in range(2):
         found = sources.find(sci, err, good, guess, LIMIT_SIGMA)
         bright = found.significance > 4 * LIMIT_SIGMA
@@ -70,11 +74,10 @@ def measure(
     way: str,
     rays: int,
     linearised: bool,
-    fwhm: float,
 ) -> ChipImage:
-    """Return a combined chip with its image quality and noise; ``fwhm`` is that of an exposure's stars (pixels)."""
+    """Return a combined chip with its image quality and noise."""
     good = (stack.dq & combine.UNSEEN) == 0
-    stars = shape(stack.sci, stack.err, good, fwhm)
+    stars = shape(stack.sci, stack.err, good)
     frame = Frame(stack.sci, np.square(stack.err), np.where(good, 0, BAD).astype(np.uint32), header)
     mask = sky.objects(frame)
     radius = max(EMPTY_RADIUS * stars.fwhm, 1.0)

@@ -90,7 +90,7 @@ def _chip(files: FileSet, chip: str, options: Options, scale: float = 1.0) -> Ch
     noise = correlation.of_resampling(frames, maps, out, kernel, options.pixfrac)
     header, saturation = frames[0].header, min(frame.saturation for frame in frames)
     del frames, maps
-    made = chip_image.measure(chip, stack, out, header, noise, way, rays, linearised, fwhm)
+    made = chip_image.measure(chip, stack, out, header, noise, way, rays, linearised)
     made.saturation = saturation
     return made
 
@@ -114,7 +114,7 @@ def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> Ch
         saturation = min(saturation, *(frame.saturation for frame in frames))
     assert total is not None
     way = max(ways, key=ways.count)
-    made = chip_image.measure("MOSAIC", total.stack(), out, header, noise, way, rays, linearised, fwhm)
+    made = chip_image.measure("MOSAIC", total.stack(), out, header, noise, way, rays, linearised)
     made.saturation = saturation
     return made
 
