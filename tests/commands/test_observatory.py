@@ -18,9 +18,9 @@ from PIL import Image
 pytest.importorskip("sqlalchemy")
 
 from elvis_cli.observatory.export import FILES
-from tests.observatory.conftest import KEY, content, postgres, postgres_server
+from tests.observatory.conftest import KEY, content, postgres_address
 
-__all__ = ["postgres", "postgres_server"]
+__all__ = ["postgres_address"]
 ELVIS = [str(Path(sys.executable).with_name("elvis"))]
 
 
@@ -196,8 +196,8 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path, elvis, jobs):
     assert names[0] == names[1]
 
 
-def test_a_run_on_postgresql_that_is_killed_ends_as_one_that_is_not(tmp_path, elvis, postgres):
-    whole, broken = prepare(tmp_path, "whole"), prepare(tmp_path, "broken", database=postgres)
+def test_a_run_on_postgresql_that_is_killed_ends_as_one_that_is_not(tmp_path, elvis, postgres_address):
+    whole, broken = prepare(tmp_path, "whole"), prepare(tmp_path, "broken", database=postgres_address)
     assert elvis("observatory", "run", str(whole), "-j", "1").code == 0
     killed(broken, 2, KILLS, 6, 5)
     assert products(tmp_path / "broken") == products(tmp_path / "whole")
