@@ -53,6 +53,7 @@ def test_a_row_is_a_spectrum_of_specutils(spectrum):
     assert np.isfinite(made.flux.value).all()
 
 
+@pytest.mark.filterwarnings("ignore")  # ESO's spelling of the unit has several slashes, at which astropy warns
 def test_spectral_cube_opens_a_cube(tmp_path):
     spectral_cube = pytest.importorskip("spectral_cube", reason="extra peers: spectral-cube")
     path = tmp_path / "cube.fits"
