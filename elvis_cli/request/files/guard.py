@@ -30,6 +30,8 @@ _TEXT_BYTES = 8
 """Bytes of memory for a byte of a table in text, while it is read."""
 _BLOCK = 2880
 _MAX_HEADER_BLOCKS = 2000
+_MAX_COMPRESSED_HEADER_BLOCKS = 200
+"""Of a compressed image: the time that astropy takes to restore the image's header is their square, 1.5 s here."""
 _MAX_HDUS = 2000
 """HDUs of a file, each of which a library reads in a millisecond; the largest camera has 189 chips."""
 _SIP_ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
@@ -219,6 +221,8 @@ def _structure(file: IO[bytes], block: bytes) -> tuple[dict[str, int], int]:
         for at in range(0, len(block), 80):
             card = block[at : at + 80]
             if card[:8].rstrip() == b"END":
+                if "ZNAXIS" in cards and blocks > _MAX_COMPRESSED_HEADER_BLOCKS:
+                    raise ValueError(f"a compressed image's header has {blocks} blocks; allowed: up to 200")
                 return cards, blocks * _BLOCK
             if match := _CARD.fullmatch(card):
                 key, value = match[1].decode().upper(), int(match[2])
