@@ -81,11 +81,12 @@ def filtered(image: Image, fwhm: float) -> Image:
 
 
 def limiting_flux(noise: float, fwhm: float, peak: float, threshold: float = 5.0) -> float:
-    """Return the light of a star whose peak in the filtered image is ``threshold`` times the noise.
+    """Return the light of a star whose filtered peak is as often above ``threshold`` times the noise as below.
 
-    ``noise`` is that of a pixel, correlation included; ``peak`` that of a star of light 1 in the filtered image.
+    ``noise`` is that of a pixel, correlation included; ``peak`` that of a star of light 1 in the filtered image. The
+    highest value about a star of S sigma is 1 / S above S, as noise moves it in x and y: 1 / (2 S) for each.
     """
-    return float(threshold * noise / (2.0 * filter_sigma(fwhm) * math.pi**0.5) / peak)
+    return float((threshold - 1.0 / threshold) * noise / (2.0 * filter_sigma(fwhm) * math.pi**0.5) / peak)
 
 
 def diffraction(
