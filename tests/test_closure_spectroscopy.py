@@ -133,7 +133,7 @@ def request(name, mode, changes):
         ("eris", "ifs_ngs", 12, 1, (0, 1000, 2048, 200)),
         ("crires2", "spec_ngs", 8, 2, (900, 0, 120, 2048)),
         ("uves", "red_slit_std", 15, 1, (0, 1000, 2048, 20)),
-        ("uves", "blue_slit_std", 15, 1, (0, 1400, 2048, 20)),
+        ("uves", "blue_slit_std", 10, 1, (0, 1400, 2048, 20)),
         ("xshooter uvb", "slit", 17, 1, (900, 1400, 240, 200)),
         ("xshooter vis", "slit", 17, 1, (900, 2000, 240, 200)),
         ("xshooter nir", "slit", 15, 1, (900, 0, 240, 1100)),
