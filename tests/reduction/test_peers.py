@@ -61,4 +61,4 @@ def test_spectral_cube_opens_a_cube(tmp_path):
     made = spectral_cube.SpectralCube.read(path, hdu=1)
     assert made.spectral_axis.unit == "nm"
     assert made.unit.is_equivalent("erg / (s cm2 AA)")
-    assert made.shape[2] == 32
+    assert 32 in made.shape[1:]
