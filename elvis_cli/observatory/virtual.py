@@ -22,6 +22,8 @@ from elvis_cli.observatory.source import Source
 T = TypeVar("T")
 TOKEN = "ELVIS_VO_TOKEN"
 """Environment variable of a bearer token for archives that want one."""
+DATALINK = "content=datalink"
+"""In the media type of an address that leads to rows of DataLink (DataLink 1.1, section 3.1)."""
 _last: dict[str, float] = {}
 """When each service was asked last, by its address."""
 
@@ -139,8 +141,21 @@ def _query(url: str, adql: str) -> Any:
 
 
 def _content(record: Any, timeout: float) -> bytes:
-    """Return the file of a record."""
-    return bytes(record.getdataset(timeout=timeout).read())
+    """Return the file of a record: that of its address, or where this leads to rows of DataLink, that of `#this`.
+
+    ``getdataset`` of pyvo does the same, but loads the vocabulary of DataLink from ivoa.net for it.
+    """
+    address = record.getdataurl()
+    if DATALINK in str(record.getdataformat() or "").replace(" ", ""):
+        from pyvo.dal.adhoc import DatalinkResults
+
+        links = DatalinkResults.from_result_url(address, session=_session())
+        address = next((row.access_url for row in links if row.semantics == "#this"), None)
+    if not address:
+        raise ResourceError("a row of the service has no address of its file")
+    answer = _session().get(address, timeout=timeout)
+    answer.raise_for_status()
+    return bytes(answer.content)
 
 
 def _check_url(name: str, url: str) -> None:
@@ -154,12 +169,16 @@ def _service(kind: str, url: str) -> Any:
         from pyvo import dal
     except ImportError:
         raise ResourceError("archives need pyvo: pip install 'elvis-cli[vo]'") from None
+    return getattr(dal, kind)(url, session=_session())
+
+
+def _session() -> Any:
     import requests
 
     session = requests.Session()
     if token := os.environ.get(TOKEN):
         session.headers["Authorization"] = f"Bearer {token}"
-    return getattr(dal, kind)(url, session=session)
+    return session
 
 
 def ask(parameters: Any, question: Callable[[], T]) -> T:

@@ -63,8 +63,16 @@ class Archive(BaseHTTPRequestHandler):
         elif path == "/tap/sync":
             self.send(votable(self.rows(fields["QUERY"][0])), "application/x-votable+xml")
         elif path == "/sia/query":
+            links = fields.get("COLLECTION") == ["LINKED"]
+            address = f"http://127.0.0.1:{self.server.server_port}/{'links' if links else 'frame'}/"
+            kind = "application/x-votable+xml;content=datalink" if links else "image/fits"
+            rows = {"access_url": [f"{address}{n}" for n in range(3)], "access_format": [kind] * 3}
+            self.send(votable(Table(rows)), "application/x-votable+xml")
+        elif path.startswith("/links"):
             address = f"http://127.0.0.1:{self.server.server_port}/frame/"
-            rows = {"access_url": [f"{address}{n}" for n in range(3)], "access_format": ["image/fits"] * 3}
+            number = path.rsplit("/", 1)[1]
+            rows = {"ID": [number] * 2, "access_url": [address + "9", address + number]}
+            rows |= {"semantics": ["#preview", "#this"], "content_type": ["image/fits"] * 2}
             self.send(votable(Table(rows)), "application/x-votable+xml")
         elif path == "/sia/capabilities":
             address = f"http://127.0.0.1:{self.server.server_port}/sia/query"
@@ -98,6 +106,8 @@ def votable(table):
     for field in document.resources[0].tables[0].fields:
         if field.name == "access_url":
             field.ucd, field.utype = "meta.ref.url", "obscore:access.reference"
+        if field.name == "access_format":
+            field.ucd, field.utype = "meta.code.mime", "obscore:access.format"
     from astropy.io.votable.tree import Info
 
     document.resources[0].infos.append(Info(name="QUERY_STATUS", value="OK"))
@@ -142,8 +152,16 @@ def test_failures_are_tried_again(archive):
         base.make("tap", {**parameters, "retries": 2}).fetch(STAR)
 
 
-def test_images_are_measured(archive):
-    raw = base.make("sia2", {"url": f"{archive}/sia", "aperture": 5.0}).fetch(STAR)
+@pytest.mark.parametrize("collection", [None, "LINKED"])
+def test_images_are_measured_without_the_network(archive, monkeypatch, collection):
+    """The files are those of the addresses, or of the rows `#this` that they lead to."""
+
+    def unreachable(*_, **__):
+        raise AssertionError("asks ivoa.net for a vocabulary")
+
+    monkeypatch.setattr("pyvo.utils.vocabularies.get_vocabulary", unreachable)
+    parameters = {"url": f"{archive}/sia", "aperture": 5.0, "collection": collection, "retries": 0}
+    raw = base.make("sia2", parameters).fetch(STAR)
     assert raw.number == 3
     assert raw.data["mjd"] == pytest.approx(57000.0 + np.arange(3) + 30 / 86400, abs=1e-6)
     assert raw.data["mag"] == pytest.approx(23.0 - 5.0, abs=0.01)
