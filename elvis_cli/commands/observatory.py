@@ -44,7 +44,7 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print the epochs as CSV in p
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     commands = typer.Typer(help="Observe a catalogue and search it for events.")
-    for command in (init, run, fetch, reduce, analyse, merge, export, status, lightcurve, sql, detections):
+    for command in (init, run, fetch, reduce, analyse, merge, export, status, lightcurve, sql, detections, reset):
         commands.command()(command)
     app.add_typer(commands, name="observatory")
 
@@ -245,17 +245,44 @@ def export(
 
 
 def status(config: Config, changes: Changes = None) -> None:
-    """Print the sources by state, and the failures with their reasons: JSON lines."""
-    from elvis_cli.observatory import results
+    """Print the sources by state, the time left, and the failures with their reasons: JSON lines."""
+    from elvis_cli.observatory import progress, results
 
-    with _store(config, changes) as (_, store):
+    with _store(config, changes) as (project, store):
         counts = results.counts(store)
         for step in ("fetch", "reduce", "analyse"):
             if step in counts:
                 write(json.dumps({"step": step, **{key: counts[step][key] for key in sorted(counts[step])}}))
+        told = progress.running(project.folder)
+        if told:
+            left = store.open_count(sorted({step for each in told for step in each["steps"]}))
+            seconds = progress.seconds_left(told, left)
+            write(json.dumps({"sources_left": left, "seconds_left": seconds and round(seconds, 1)}))
         for row in results.tasks(store):
             if row["state"] == "failed" and not str(row["error"]).startswith("waits for"):
                 write(json.dumps({key: row[key] for key in ("source", "observatory", "step", "error")}))
+
+
+def reset(
+    config: Config,
+    changes: Changes = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Delete raw and reduced data, products and all rows too; the key stays."),
+    ] = False,
+) -> None:
+    """Delete the analysis of a run: detections, properties, processed data. The next run makes them again.
+
+    Histograms stay until then; so do raw data that runs with other parameters use.
+    """
+    from elvis_cli.observatory import cleaning
+
+    with _store(config, changes) as (project, store):
+        cleaning.check_idle(store)
+        if everything:
+            cleaning.clean(store, project)
+        else:
+            cleaning.reset_analysis(store, project)
 
 
 def lightcurve(

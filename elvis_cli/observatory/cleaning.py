@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from pathlib import Path
 
 import sqlalchemy as sa
 
+from elvis_cli.errors import ResourceError
 from elvis_cli.observatory import tables as t
-from elvis_cli.observatory.dataset import INJECTED, PROCESSED, Dataset
+from elvis_cli.observatory.dataset import INJECTED, PROCESSED, RAW, Dataset
 from elvis_cli.observatory.export import FILES
 from elvis_cli.observatory.project import Project
-from elvis_cli.observatory.steps import ANALYSE, OPEN
+from elvis_cli.observatory.steps import ANALYSE, OPEN, STEPS
 from elvis_cli.observatory.store import Store
 
 
@@ -39,11 +41,35 @@ def delete_dataset(store: Store, source: int, dataset: Dataset) -> None:
 
 
 def clean(store: Store, project: Project) -> None:
-    """Take away all of a run with these parameters: rows, raw and reduced data, products; the key stays."""
+    """Take away all of a run with these parameters: rows, raw and reduced data, products; the key stays.
+
+    Raw data that runs with other parameters have in the database stay too, as do files that are not of the run.
+    """
+    named = sa.select(t.dataset.c.path).join(t.source, t.source.c.id == t.dataset.c.source)
+    raw = named.where(t.dataset.c.level == RAW)
     with store.database.write() as connection:
+        mine = set(connection.execute(raw.where(t.source.c.project == store.project)).scalars())
+        others = set(connection.execute(raw.where(t.source.c.project != store.project)).scalars())
         connection.execute(sa.delete(t.project).where(t.project.c.id == store.project))
-    for folder in (project.data_folder, project.reduced_folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    for path in mine - others:
+        (project.data_folder / path).unlink(missing_ok=True)
+    shutil.rmtree(project.reduced_folder, ignore_errors=True)
+    for folder in sorted({parent for path in mine for parent in Path(path).parents}, key=lambda each: -len(each.parts)):
+        with suppress(OSError):  # others have files there
+            (project.data_folder / folder).rmdir()
     for name in (*FILES, f"config_{project.parameters.cfg_hash[:8]}.yaml"):
         with suppress(FileNotFoundError):
             (project.folder / name).unlink()
+
+
+def check_idle(store: Store) -> None:
+    """Raise if processes work on a run.
+
+    Raises
+    ------
+    ResourceError
+        They do.
+    """
+    store.reopen_abandoned(STEPS)
+    if store.held_by_others(STEPS):
+        raise ResourceError("a process works on this run: end it first, or wait for it")

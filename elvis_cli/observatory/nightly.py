@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ class NightCalibration:
     """Pixels."""
     size: int
     """Side of the window, pixels."""
+    files: Any
+    """`associate.FileSet` of the exposure of the standard star and its calibrations."""
     dithered: bool = False
     zero: float = 0.0
     """Magnitude of a star of which the aperture, less the sky of the ring, has 1 electron/s."""
@@ -93,7 +96,7 @@ def calibrate(document: str, date: str, seed: int, dithered: bool = False) -> Ni
         raise ResourceError(f"the standard star gives no zero point: {'; '.join(product.notes)}")
     masters = master.make(chip, files, files.science[0].read(chip)[1])
     size = int(base["elvis"]["window"]["nx"])
-    night = NightCalibration(chip, masters, product.zero.fwhm, size, dithered)
+    night = NightCalibration(chip, masters, product.zero.fwhm, size, files, dithered)
     most = STANDARD_LEVEL * product.chips[0].saturation
     if not math.isfinite(most):
         most = MAX_PEAK / files.science[0].dit
@@ -142,6 +145,16 @@ def reduce_epoch(file: bytes, source: Source, night: NightCalibration, band: str
         row["magerr"] *= error * 10.0 ** (-0.4 * (night.zero - ZERO_POINT)) / row["fluxerr"]
         row["fluxerr"] = error * 10.0 ** (-0.4 * (night.zero - ZERO_POINT))
     return row
+
+
+def product_of(file: bytes, night: NightCalibration) -> bytes:
+    """Return the product of a raw frame alone, as `elvis reduce` makes it with the calibrations of the night."""
+    from elvis_cli.reduction import product_file, raw, recipe
+
+    own = replace(night.files, science=raw.open_all([file]))
+    out = io.BytesIO()
+    product_file.write_image(recipe.reduce(own, recipe.Options(allow_missing=True)), out)
+    return out.getvalue()
 
 
 def _stamp(image: MeasuredImage, x: float, y: float, radius: float) -> Stamp:

@@ -18,6 +18,7 @@ from elvis_cli.observatory import base, detection
 from elvis_cli.observatory.catalog import Catalog
 from elvis_cli.observatory.database import Database, address
 from elvis_cli.observatory.parameters import Parameters
+from elvis_cli.observatory.progress import Progress
 from elvis_cli.observatory.source import Source, legal
 from elvis_cli.observatory.steps import STEPS, SourceResult
 from elvis_cli.observatory.work import RunSettings, SourceTask
@@ -154,8 +155,8 @@ class Project:
     ) -> Iterator[SourceResult]:
         """Yield the result of each source that has something to do in ``steps``, when it is in the database.
 
-        ``part`` (k, n) takes each n-th source of the catalogue from number k on. ``begin`` is told the number of tasks
-        that are open.
+        ``part`` (k, n) takes each n-th source of the catalogue from number k on. ``begin`` is told the number of
+        sources that have something to do.
 
         Raises
         ------
@@ -168,7 +169,8 @@ class Project:
         begin(store.open_count(steps))
         chunk = max(1, min(MAX_CHUNK, len(sources) // (8 * pool.limit)))
         failures = in_row = 0
-        for result in _results(pool, store, self.settings(steps), chunk):
+        progress = Progress(self.folder, store.worker, steps)
+        for result in progress.over(_results(pool, store, self.settings(steps), chunk)):
             yield result
             in_row = in_row + 1 if result.failure else 0
             failures += bool(result.failure)

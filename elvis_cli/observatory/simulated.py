@@ -22,7 +22,7 @@ from elvis_cli.observatory.cadence import CadenceParameters, times
 from elvis_cli.observatory.catalog import Catalog, read_table
 from elvis_cli.observatory.dataset import RAW, ImageDataset, PhotometricDataset, file_name
 from elvis_cli.observatory.measure import table_of
-from elvis_cli.observatory.nightly import NightCalibration, calibrate, flag_by_shape, isotime, reduce_epoch
+from elvis_cli.observatory.nightly import NightCalibration, calibrate, flag_by_shape, isotime, product_of, reduce_epoch
 from elvis_cli.observatory.parameters import canonical, parameter, section
 from elvis_cli.observatory.source import Source
 
@@ -48,7 +48,7 @@ class ElvisParameters(ReductionParameters):
     neighbours: str | None = parameter(None, "catalogue of further stars, which are drawn where they are in the window")
     variability: float = parameter(0.0, "amplitude of a sine that real sources have", "mag", low=0)
     period: float = parameter(10.0, "its period", "d", low=1e-4)
-    keep: str = parameter("none", "frames that are kept", choices=("none", "raw"))
+    keep: str = parameter("none", "frames that are kept: none, raw or reduced", choices=("none", "raw", "product"))
     seed: int = parameter(1, "seed", low=0)
 
 
@@ -63,7 +63,7 @@ class Elvis(Observatory):
         mjd = self.times(source)
         phase = zlib.crc32(source.name.encode()) / 2**32
         change = self.parameters.variability * np.sin(2 * np.pi * (mjd / self.parameters.period + phase))
-        return self._observe(source, mjd, change, np.ones(mjd.size, bool))
+        return self._observe(source, mjd, change, np.ones(mjd.size, bool), keep=self.parameters.keep != "none")
 
     def times(self, source: Source) -> Floats:
         """Return the times (MJD) at which a source is observed."""
@@ -81,7 +81,7 @@ class Elvis(Observatory):
         epochs[nearest] = np.abs(brightening) > UNCHANGED
         phase = zlib.crc32(source.name.encode()) / 2**32
         change += self.parameters.variability * np.sin(2 * np.pi * (mjd / self.parameters.period + phase))
-        again = self._observe(source, mjd, change, epochs)
+        again = self._observe(source, mjd, change, epochs, keep=False)
         if again.number == 0:
             return raw
         columns = {key: values.copy() for key, values in raw.data.items()}
@@ -90,7 +90,7 @@ class Elvis(Observatory):
                 values[epochs[nearest]] = again.data[key]
         return self.raw(source, columns)
 
-    def _observe(self, source: Source, mjd: Floats, change: Floats, epochs: Any) -> PhotometricDataset:
+    def _observe(self, source: Source, mjd: Floats, change: Floats, epochs: Any, keep: bool) -> PhotometricDataset:
         from elvis_cli.reduction import installed
 
         installed.check()
@@ -100,8 +100,9 @@ class Elvis(Observatory):
             night = self._night(document)
             file = _render(document)
             rows.append(reduce_epoch(file, source, night, document["target"]["brightness"]["magband"]))
-            if self.parameters.keep == RAW:
-                frames.append(self._frame(source, n, file, float(mjd[n])))
+            if keep:
+                kept = product_of(file, night) if self.parameters.keep == "product" else file
+                frames.append(self._frame(source, n, kept, float(mjd[n])))
         flag_by_shape(rows)
         made = self.raw(source, table_of(rows))
         made.frames = frames
@@ -168,7 +169,7 @@ class Elvis(Observatory):
             source_name=source.name,
             observatory=self.name,
             series=f"{epoch:05d}",
-            path=f"{name}_{epoch:05d}.fits",
+            path=f"{name}_{epoch:05d}{'_product' * (self.parameters.keep == 'product')}.fits",
             number=1,
             t_start=mjd,
             t_end=mjd,

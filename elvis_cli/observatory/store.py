@@ -187,8 +187,9 @@ class Store:
             )
 
     def open_count(self, steps: Sequence[str]) -> int:
-        """Return the number of tasks of ``steps`` that are not done and have not failed."""
-        query = sa.select(sa.func.count()).where(self._of_steps(steps), t.task.c.state.in_((OPEN, LEASED)))
+        """Return the number of sources that have tasks of ``steps`` which are not done and have not failed."""
+        count = sa.func.count(t.task.c.source.distinct())
+        query = sa.select(count).where(self._of_steps(steps), t.task.c.state.in_((OPEN, LEASED)))
         with self.database.read() as connection:
             return int(connection.execute(query).scalar_one())
 

@@ -107,6 +107,38 @@ def test_status_and_sql(example, elvis):
     assert json.loads(count.out) == {"n": 10}
 
 
+def test_status_tells_the_time_left(tmp_path, elvis):
+    path = prepare(tmp_path, "run", 40)
+    path.write_text(path.read_text().replace("epochs: 60", "epochs: 60\n    delay: 0.5"))
+    with subprocess.Popen([*ELVIS, "observatory", "run", str(path), "-j", "1"], stdout=subprocess.PIPE) as child:
+        for _ in range(6):
+            child.stdout.readline()
+        lines = elvis("observatory", "status", str(path)).out.splitlines()
+        refused = elvis("observatory", "reset", str(path))
+        child.kill()
+    (told,) = [line for line in map(json.loads, lines) if "seconds_left" in line]
+    assert told["sources_left"] in range(20, 35)
+    assert 0.5 <= told["seconds_left"] / told["sources_left"] < 5.0  # a source takes 0.5 s; the machine may be busy
+    assert refused.code == 69
+    assert "a process works on this run" in refused.err
+    assert b"seconds_left" not in elvis("observatory", "status", str(path)).out
+    assert not list(tmp_path.glob("run/progress*"))
+
+
+def test_reset(tmp_path, elvis):
+    path = prepare(tmp_path, "run", 4)
+    assert elvis("observatory", "run", str(path), "-j", "1").code == 0
+    before = products(tmp_path / "run")
+    assert elvis("observatory", "reset", str(path)).code == 0
+    lines = [json.loads(line) for line in elvis("observatory", "status", str(path)).out.splitlines()]
+    assert {"step": "analyse", "open": 4} in lines
+    assert elvis("observatory", "detections", str(path), "--json").out == b""
+    assert elvis("observatory", "run", str(path), "-j", "1").code == 0
+    assert products(tmp_path / "run") == before
+    assert elvis("observatory", "reset", str(path), "--all").code == 0
+    assert {each.name for each in (tmp_path / "run").iterdir()} == {"observatory.sqlite", "run.key"}
+
+
 def test_wrong_command_lines(example, elvis, tmp_path):
     for arguments, code, words in (
         (["run", str(example), "--set", "finder.snr=5"], 65, "/finder/snr"),

@@ -13,6 +13,7 @@ from elvis_cli.observatory import base, results
 from elvis_cli.observatory.cadence import CadenceParameters, times
 from elvis_cli.observatory.efficiency import injected_seals
 from elvis_cli.observatory.lightcurve import LightCurve, robust
+from elvis_cli.observatory.measure import measure
 from elvis_cli.observatory.source import Source
 
 STAR = Source("S1", 150.0, -25.0, 17.0, 0.01, "K")
@@ -51,6 +52,19 @@ def test_fors_closes():
     star = Source("S1", 150.0, -25.0, 21.7, 0.01, "V")
     fors = elvis(instrument="fors")
     check_closure(fors.fetch(star), fors, star)
+
+
+def test_products_that_are_kept_measure_as_the_epochs_do():
+    raw = elvis(n=3, keep="product").fetch(STAR)
+    assert [frame.path[-19:] for frame in raw.frames] == [f"_0000{n}_product.fits" for n in range(3)]
+    measured = [measure(frame.data, STAR) for frame in raw.frames]
+    for n, row in enumerate(measured):
+        assert row["mjd"] == pytest.approx(raw.data["mjd"][n], abs=1e-6)
+        assert row["mag"] == pytest.approx(raw.data["mag"][n], abs=0.1)  # 5 times the error
+        assert row["filter"] == "Ks"
+    again = elvis(n=3).fetch(STAR)
+    assert (again.data["mag"] == raw.data["mag"]).all()
+    assert again.frames == []
 
 
 def test_what_is_measured_follows_from_the_parameters(observed):
