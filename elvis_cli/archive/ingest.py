@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,10 @@ def manifest(lines: Iterable[bytes]) -> Iterator[Entry]:
 
 
 def add(store: Store, entries: Iterable[Entry]) -> Iterator[Outcome]:
-    """Add files, raw ones before the products of the same transaction; yield what became of each in their order."""
+    """Add files; yield what became of each in their order.
+
+    Products have from their raw frame what they lack, whichever of the two is added first.
+    """
     batch: list[Entry] = []
     for entry in entries:
         batch.append(entry)
@@ -106,6 +109,9 @@ def _add(store: Store, entries: list[Entry]) -> list[Outcome]:
     raw = {f"{product.values['dp_id']}.fits": product.values for product, _ in new if not product.raw_names}
     _inherit(store, [product for product, _ in new if product.raw_names], raw)
     with store.writing() as connection:
+        for row in store.lacking(connection, _INHERITED) if raw else ():
+            if parent := raw.get(json.loads(row["raw_names"])[0]):  # the product was added before its raw frame
+                store.change(connection, row["rid"], row | _inheritance(row, parent))
         store.add(connection, [product for product, _ in new], [place for _, place in new])
     return outcomes
 
@@ -115,13 +121,16 @@ def _inherit(store: Store, products: list[Product], raw: dict[str, dict[str, Any
     wanted = [name.removesuffix(".fits") for product in products for name in product.raw_names[:1]]
     raw = {f"{row['dp_id']}.fits": row for row in store.find(dp_id=wanted)} | raw
     for product in products:
-        parent = raw.get(product.raw_names[0])
-        if parent is None:
-            continue
-        has_region = product.values["s_region"] is not None
-        for name in _INHERITED:
-            if product.values[name] is None or (name in ("s_ra", "s_dec") and not has_region):
-                product.values[name] = parent[name]
+        if parent := raw.get(product.raw_names[0]):
+            product.values.update(_inheritance(product.values, parent))
+
+
+def _inheritance(values: Mapping[str, Any], parent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a product has from its raw frame: the values that it lacks."""
+    lacking = {name for name in _INHERITED if values[name] is None}
+    if "s_region" in lacking:
+        lacking |= {"s_ra", "s_dec"}
+    return {name: parent[name] for name in lacking}
 
 
 def _read(entry: Entry) -> tuple[Outcome, Product | None, int]:

@@ -121,11 +121,13 @@ def _kind(head: Any, images: list[Any], reduced: bool) -> dict[str, Any]:
         kind = next((kind for part, kind in _KINDS if part in tech.split(",")), "spectrum")
     absolute = head.get("FLUXCAL") == "ABSOLUTE" and kind in ("spectrum", "cube")
     ucds = {"measurements": "src.catalog"}
+    flux = "phot.flux.density" if absolute else "phot.count"
+    is_weight = reduced and "WEIGHTMAP" in str(head["PRODCATG"])
     return {
         "dataproduct_type": kind,
         "calib_level": REDUCED_LEVEL if reduced else RAW_LEVEL,
         "access_format": FITS,
-        "o_ucd": ucds.get(kind, "phot.flux.density" if absolute else "phot.count"),
+        "o_ucd": "stat.weight" if is_weight else ucds.get(kind, flux),
         "pol_xel": 0,
     }
 

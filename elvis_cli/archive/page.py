@@ -23,7 +23,7 @@ MJD_UNIX = 40587.0
 """MJD of 1970-01-01."""
 COLUMNS = ("dp_id", "target_name", "instrument_name", "ins_mode", "filter", "dp_cat", "dp_type", "calib_level",
            "t_min", "t_exptime", "s_ra", "s_dec", "ob_id", "prog_id", "tpl_id", "access_estsize")  # fmt: skip
-SHOWN = ("file", "target", "instrument", "filter", "category", "start (UTC)", "exposure", "RA, Dec", "block")
+SHOWN = ("preview", "file", "target", "instrument", "filter", "category", "start (UTC)", "exposure", "RA, Dec", "block")
 FIELDS = ("place", "radius", "instrument", "level", "start", "end", "wave", "target", "block")
 _STYLE = """
 :root { color-scheme: light dark; --ground: #f6f7f9; --card: #fff; --ink: #17202b; --dim: #53606f; --line: #cfd6de;
@@ -234,7 +234,7 @@ def _results(found: list[dict[str, Any]], text: str) -> str:
         f'<p class="links">{count} <a href="tap/sync?{escape(table)}">VOTable</a>'
         f'<a href="tap/sync?{escape(table)}&amp;RESPONSEFORMAT=csv">CSV</a></p>'
     )
-    head = "".join(f"<th>{name}</th>" for name in ("", *SHOWN))
+    head = "".join(f"<th>{name}</th>" for name in SHOWN)
     return f'{links}<div class="scroll"><table><tr>{head}</tr>\n{"".join(map(_row, rows))}</table></div>'
 
 
@@ -242,7 +242,8 @@ def _row(row: dict[str, Any]) -> str:
     name = quote(row["dp_id"], safe=":")
     place = "" if row["s_ra"] is None else f"{row['s_ra']:.5f} {row['s_dec']:+.5f}"
     cells = (
-        f'<a href="previews/{name}"><img src="previews/{name}?size=256" alt="" loading="lazy"></a>',
+        f'<a href="previews/{name}"><img src="previews/{name}?size=256" '
+        f'alt="preview of {escape(row["dp_id"])}" loading="lazy"></a>',
         f'<a href="files/{name}" download>{escape(row["dp_id"])}</a><small>{_size(row["access_estsize"])}, '
         f'<a href="datalink/links?ID={name}">links</a></small>',
         _text(row["target_name"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,12 +100,35 @@ class Store:
         rows, boxes = [], []
         for rid, (each, (path, size)) in enumerate(zip(products, places, strict=True), last + 1):
             rows.append(_row(rid, each, path, size))
-            boxes.append(_box(rid, each))
+            boxes.append(_box(rid, each.values))
         connection.execute(sa.insert(tables.products), rows)
         found = [box for box in boxes if box is not None]
         if found:
-            statement = _SQLITE_BOX if self.is_sqlite else _POSTGRES_REGION
-            connection.execute(sa.text(statement), found)
+            connection.execute(sa.text(self._index), found)
+
+    def lacking(self, connection: sa.Connection, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return number, raw frames and the columns ``names`` of the products that lack a value in one of these."""
+        table = tables.products
+        columns = [table.c[name] for name in names]
+        asked = sa.select(table.c.rid, table.c.raw_names, *columns)
+        asked = asked.where(table.c.raw_names != "[]", sa.or_(*(column.is_(None) for column in columns)))
+        return [dict(row) for row in connection.execute(asked).mappings()]
+
+    def change(self, connection: sa.Connection, rid: int, values: dict[str, Any]) -> None:
+        """Change columns of a product, s_ra, s_dec and s_region among them: its place in the index of the sky too."""
+        table = tables.products
+        more = {name: value for name, value in values.items() if name != "rid"} | _vector(values)
+        connection.execute(sa.update(table).where(table.c.rid == rid).values(more))
+        box = _box(rid, values)
+        if self.is_sqlite:
+            connection.execute(sa.text("DELETE FROM sky WHERE rid = :rid"), {"rid": rid})
+        if box is not None:
+            connection.execute(sa.text(self._index), box)
+
+    @property
+    def _index(self) -> str:
+        """The statement that puts a product into the index of the sky."""
+        return _SQLITE_BOX if self.is_sqlite else _POSTGRES_REGION
 
     def _engine_options(self) -> dict[str, Any]:
         if self.is_sqlite:
@@ -170,25 +193,27 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _row(rid: int, product: Product, path: str, size: int) -> dict[str, Any]:
     values = {name: value for name, value in product.values.items() if name not in tables.COMPUTED}
-    is_placed = values["s_ra"] is not None
-    x, y, z = regions.vector(values["s_ra"], values["s_dec"]) if is_placed else (None, None, None)
     return {
         **values,
         "rid": rid,
         "path": path,
         "size": size,
-        "x": x,
-        "y": y,
-        "z": z,
+        **_vector(values),
         "polygons": json.dumps(product.polygons),
         "raw_names": json.dumps(product.raw_names),
         "calibration_names": json.dumps(product.calibration_names),
     }
 
 
-def _box(rid: int, product: Product) -> dict[str, Any] | None:
+def _vector(values: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the columns x, y, z."""
+    if values["s_ra"] is None:
+        return {"x": None, "y": None, "z": None}
+    return dict(zip("xyz", regions.vector(values["s_ra"], values["s_dec"]), strict=True))
+
+
+def _box(rid: int, values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the parameters of _SQLITE_BOX and _POSTGRES_REGION, None for what is not on the sky."""
-    values = product.values
     if values["s_ra"] is None:
         return None
     outline = tuple(outline_of(values["s_region"])) if values["s_region"] else ()

@@ -110,9 +110,9 @@ class Sia2(Observatory):
             more = {} if p.collection is None else {"collection": p.collection}
             radius = p.search_radius / 3600.0
             found = _service("SIA2Service", p.url).search(
-                pos=(source.ra, source.dec, radius), maxrec=p.max_images, **more
+                pos=(source.ra, source.dec, radius), data_type="image", maxrec=p.max_images, **more
             )
-            return list(found)
+            return [record for record in found if not str(record.get("o_ucd")).startswith("stat.")]  # no weight maps
 
         rows = []
         for record in ask(p, records):

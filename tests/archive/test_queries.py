@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 import numpy as np
@@ -62,7 +63,12 @@ def check(stores, condition, wanted, unsure):
         assert not wrong.any(), (condition, store.url.drivername, NAMES[wrong][:5])
 
 
-@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=60 if "ELVIS_CLOSURE" in os.environ else 14,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     kind=st.sampled_from(["point", "outside", "strict", "overlap", "holds", "within", "polygon"]),
     lon=lons,

@@ -1,15 +1,11 @@
-"""From a block to an answer: a night is simulated, archived, and found by clients of others, byte for byte."""
+"""A night is simulated, reduced, archived, and found by clients of others, byte for byte."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -23,23 +19,15 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 
+from elvis_cli.archive import ingest, query
 from elvis_cli.archive.store import Store
-from tests.archive import rows
+from tests import postgres as server
+from tests.archive.conftest import BLOCK
 
 pyvo = pytest.importorskip("pyvo", reason="needs the extra vo")
 pytest.importorskip("python_multipart", reason="needs the extra archive")
 pytest.importorskip("mocpy", reason="needs the extra archive")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of clients
-PARAMETERS = {"SEQ.NEXPO": 2, "INS.FILT2.NAME": "Ks", "DET.DIT": 2.0}
-BLOCK = {
-    "obId": 4711, "itemType": "OB", "name": "cluster", "runId": "0110.A-1234", "instrument": "micado",
-    "target": {"name": "M 42", "ra": "05:35:17.300", "dec": "-05:23:28.00"},
-    "templates": [{
-        "templateName": "MICADO_img_obs_GenericOffset", "type": "science",
-        "parameters": [{"name": name, "value": value} for name, value in PARAMETERS.items()],
-    }],
-    "elvis": {"elvis": {"window": {"x0": 2000, "y0": 2000, "nx": 64, "ny": 64}, "chips": [5]}},
-}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -50,110 +38,78 @@ def _offline(monkeypatch):
     monkeypatch.setattr("pyvo.utils.vocabularies.get_vocabulary", lambda *_, **__: found)
 
 
-class Night:
-    """Files of a night in an archive that is served."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.store = folder, folder / "archive.sqlite"
-        self.manifest: list[dict] = []
-
-    def run(self, *argv: str, stdin: bytes = b"") -> bytes:
-        command = [sys.executable, "-m", "elvis_cli.cli", *argv]
-        environment = {**os.environ, "ELVIS_THREADS": "1", "ELVIS_ARCHIVE": str(self.store)}
-        done = subprocess.run(command, input=stdin, capture_output=True, env=environment, cwd=self.folder, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-    def serve(self) -> None:
-        errors = self.folder / "stderr"
-        command = [sys.executable, "-m", "elvis_cli.cli", "archive", "serve", "--port", "0", "--store", str(self.store)]
-        with open(errors, "wb") as out:
-            self.process = subprocess.Popen(command, stderr=out)
-        while not (found := re.search(r"archive at (\S+)\n", errors.read_text())):
-            assert self.process.poll() is None, errors.read_text()
-            signal.sigtimedwait((), 0.05)
-        self.url = found[1]
-
-    def get(self, path: str, data: bytes | None = None) -> tuple[int, bytes]:
-        try:
-            with urllib.request.urlopen(self.url + path, data, timeout=60) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-
-    def ask(self, text: str, **more: str) -> tuple[int, bytes]:
-        return self.get("/tap/sync", urllib.parse.urlencode({"QUERY": text, **more}).encode())
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory):
-    made = Night(tmp_path_factory.mktemp("night"))
-    requests = made.run("ob", "--start", "2026-11-20T05:00:00", stdin=json.dumps(BLOCK).encode())
-    manifest = made.run("batch", "-j", "1", "--outdir", "raw", stdin=requests)
-    made.manifest = [json.loads(line) for line in manifest.splitlines()]
-    made.run("archive", "add", "-", stdin=manifest)
-    product(made)
-    made.run("archive", "add", "product.fits")
-    store = Store(str(made.store))
-    rows.fill(store, rows.products(50))
-    store.close()
-    made.serve()
-    yield made
-    made.process.send_signal(signal.SIGTERM)
-    assert made.process.wait(30) == 0
-
-
-def product(night):
-    """Write a product of the night's first frame, with the headers that `elvis reduce` writes."""
-    with fits.open(night.folder / night.manifest[0]["file"]) as raw:
-        head = raw[0].header.copy()
-        head["PRODCATG"], head["PROV1"], head["FLUXCAL"] = "SCIENCE.IMAGE", head["ARCFILE"], "ABSOLUTE"
-        data, wcs = raw[1].data, WCS(raw[1].header).to_header()
-        parts = [fits.ImageHDU(data * scale, wcs, name=name) for name, scale in (("SCI", 1), ("ERR", 0.1), ("DQ", 0))]
-        fits.HDUList([fits.PrimaryHDU(None, head), *parts]).writeto(night.folder / "product.fits")
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_every_file_is_found_by_place_time_and_block_and_is_what_was_made(night):
+    assert len(night.products) == 3
     tap = pyvo.dal.TAPService(f"{night.url}/tap")
     place = SkyCoord(BLOCK["target"]["ra"], BLOCK["target"]["dec"], unit=("hourangle", "deg"))
-    start = min(row["t_min"] for row in tap.search("SELECT t_min FROM ivoa.obscore WHERE ob_id = 4711"))
-    conditions = (
-        f"1=CONTAINS(POINT('ICRS', s_ra, s_dec), CIRCLE('ICRS', {place.ra.deg}, {place.dec.deg}, 0.1))",
-        f"t_min BETWEEN {start} AND {start + 1}",
-        "ob_id = 4711",
-    )
-    for condition in conditions:
-        found = tap.search(
-            f"SELECT * FROM ivoa.obscore WHERE calib_level = 1 AND facility_name = 'ESO-ELT' AND {condition}"
-        )
-        assert sorted(row["sha256"] for row in found) == sorted(line["sha256"] for line in night.manifest)
-        for row in found:
-            data = row.getdataset().read()
-            assert hashlib.sha256(data).hexdigest() == row["sha256"]
-            head = fits.getheader(io.BytesIO(data))
-            words = (head["ESO OBS ID"], head["ESO OBS PROG ID"], head["ESO OBS TARG NAME"], head["ESO TPL ID"])
-            assert words == tuple(row[name] for name in ("ob_id", "prog_id", "target_name", "tpl_id"))
+    science = {line["sha256"] for line in night.science} | {digest(path) for path in night.products}
+    every = science | {line["sha256"] for line in night.manifest}
+    assert len(every) == len(night.manifest) + 3
+    conditions = {
+        f"1=CONTAINS(POINT('ICRS', s_ra, s_dec), CIRCLE('ICRS', {place.ra.deg}, {place.dec.deg}, 0.1))": science,
+        "t_min BETWEEN 61364.2 AND 61364.3": every,  # 2026-11-20, five hours UTC
+        "ob_id = 4711": every,
+    }
+    for condition, wanted in conditions.items():
+        found = tap.search(f"SELECT * FROM ivoa.obscore WHERE facility_name = 'ESO-ELT' AND {condition}")
+        assert sorted(row["sha256"] for row in found) == sorted(wanted)
+    for row in found:
+        data = row.getdataset().read()
+        assert hashlib.sha256(data).hexdigest() == row["sha256"]
+        head = fits.getheader(io.BytesIO(data))
+        words = tuple(head[f"ESO {name}"] for name in ("OBS ID", "OBS PROG ID", "OBS TARG NAME", "TPL ID"))
+        if row["sha256"] in science:
             assert words == (4711, "0110.A-1234", "M 42", "MICADO_img_obs_GenericOffset")
-            assert row["obs_id"] == "4711"
+            assert words == tuple(row[name] for name in ("ob_id", "prog_id", "target_name", "tpl_id"))
+        assert (row["ob_id"], row["prog_id"], row["tpl_id"]) == (words[0], words[1], words[3])
+        assert (row["calib_level"], row["obs_id"]) == (2 if "PRODCATG" in head else 1, "4711")
 
 
 def test_a_file_is_added_once(night):
-    lines = night.run("archive", "add", "product.fits").splitlines()
+    lines = night.archive("add", str(night.products[0])).splitlines()
     assert [json.loads(line)["status"] for line in lines] == ["known"]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_a_product_is_the_same_before_and_after_its_raw_frame(night, database, tmp_path, request):
+    if database == "postgres" and (reason := server.lacking("pg_sphere")):
+        pytest.skip(reason)
+    place = str(tmp_path / "late.sqlite") if database == "sqlite" else request.getfixturevalue("postgres")()
+    late, first = Store(place), Store(str(night.store))
+    raw = [Path(line["file"]) for line in night.science]
+    for paths in (night.products, raw):
+        assert {o.status for o in ingest.add(late, [ingest.Entry(str(path)) for path in paths])} == {"added"}
+    found = [
+        {row.pop("dp_id"): row for row in store.find(ob_id=4711, calib_level=2) if row.pop("rid")}
+        for store in (late, first)
+    ]
+    assert found[0] == found[1]
+    (table,) = (row for row in found[0].values() if row["dp_cat"] == "SCIENCE.SRCTBL")
+    assert (table["s_region"], table["em_min"]) == (first.find(sha256=night.science[0]["sha256"])[0]["s_region"],
+                                                    pytest.approx(1.96e-6, rel=1e-2))  # fmt: skip
+    text = (
+        f"SELECT dp_id FROM ivoa.obscore WHERE 1=CONTAINS(POINT('ICRS', {table['s_ra']}, {table['s_dec']}), s_region)"
+    )
+    assert len(query.rows(late, text)) == 5
+    for store in (late, first):
+        store.close()
 
 
 def test_a_product_leads_to_its_raw_frame_and_to_its_cut(night):
     sia = pyvo.dal.SIA2Service(f"{night.url}/sia2/query")
     found = sia.search(pos=(83.822, -5.391, 0.1), calib_level=2, band=(2.0e-6, 2.3e-6))
-    assert [row["dp_cat"] for row in found] == ["SCIENCE.IMAGE"]
-    row = found[0]
+    (row,) = (row for row in found if row["dp_cat"] == "SCIENCE.IMAGE")
     links = row.getdatalink()
     assert {link.semantics for link in links} >= {"#this", "#preview", "#progenitor", "#cutout"}
     raw = next(links.bysemantics("#progenitor"))
-    assert hashlib.sha256(raw.getdataset().read()).hexdigest() == night.manifest[0]["sha256"]
+    assert hashlib.sha256(raw.getdataset().read()).hexdigest() == night.science[0]["sha256"]
     circle = (row["s_ra"] * units.deg, row["s_dec"] * units.deg, 0.05 / 3600 * units.deg)
     cut = fits.open(io.BytesIO(row.processed(circle=circle).read()))
-    whole = fits.open(night.folder / "product.fits")
+    whole = fits.open(image(night))
     assert [hdu.name for hdu in cut[1:]] == ["SCI", "ERR", "DQ"]
     x, y = (round(float(whole["SCI"].header[f"CRPIX{n}"] - cut["SCI"].header[f"CRPIX{n}"])) for n in (1, 2))
     ny, nx = cut["SCI"].shape
@@ -168,21 +124,26 @@ def test_a_product_leads_to_its_raw_frame_and_to_its_cut(night):
     assert night.get(f"/soda/sync?{gone}")[0] == 204
 
 
+def image(night):
+    (path,) = (path for path in night.products if path.name.endswith("_image.fits"))
+    return path
+
+
 def test_observatories_read_from_it(night):
     from elvis_cli.observatory import virtual
     from elvis_cli.observatory.source import Source
 
     place = SkyCoord(BLOCK["target"]["ra"], BLOCK["target"]["dec"], unit=("hourangle", "deg"))
     source = Source("M_42", float(place.ra.deg), float(place.dec.deg))
-    text = "SELECT dp_id, s_ra, s_dec FROM ivoa.obscore WHERE ob_id = {ob} AND calib_level = 1"
+    text = "SELECT dp_id, s_ra, s_dec FROM ivoa.obscore WHERE ob_id = {ob} AND dp_cat = 'SCIENCE'"
     assert len(virtual.query(f"{night.url}/tap", text.replace("{ob}", "4711"))) == 2
     parameters = virtual.Sia2Parameters(url=f"{night.url}/sia2/query", collection="MICADO", search_radius=1.0)
     seen = virtual.Sia2("ELT", parameters).fetch(source)
-    assert seen.number == 3
+    assert seen.number == 3  # neither on the weight map nor on the table of sources
     columns = {"ra": "s_ra", "dec": "s_dec", "mjd": "t_min", "mag": "abmaglim", "filter": "filter"}
     tap = virtual.Tap("TAP", virtual.TapParameters(url=f"{night.url}/tap", table="ivoa.obscore", columns=columns))
     assert "CIRCLE" in tap._adql(source)
-    assert len(virtual.query(f"{night.url}/tap", tap._adql(source))) == 3
+    assert len(virtual.query(f"{night.url}/tap", tap._adql(source))) == 5
 
 
 def test_tables_are_uploaded_to_sync_and_async_queries(night):
@@ -196,11 +157,11 @@ def test_tables_are_uploaded_to_sync_and_async_queries(night):
     job = tap.submit_job(text, uploads={"mine": mine})
     job.run().wait(phases=["COMPLETED", "ERROR"], timeout=60)
     assert job.phase == "COMPLETED"
-    assert len(job.fetch_result()) == 3
+    assert len(job.fetch_result()) == 5
     address = job.url
     job.delete()
     assert night.get(urllib.parse.urlsplit(address).path)[0] == 404
-    assert tap.run_async("SELECT COUNT(*) AS n FROM ivoa.obscore")[0]["n"] == 53
+    assert tap.run_async("SELECT COUNT(*) AS n FROM ivoa.obscore")[0]["n"] == len(night.manifest) + 53
     assert "ivoa.obscore" in tap.tables
 
 
@@ -223,12 +184,12 @@ def test_jobs_outlive_a_restart(night):
             break
         signal.sigtimedwait((), 0.1)
     assert (status, phase, port.isdigit()) == (200, b"COMPLETED", True)
-    assert b"<TD>53</TD>" in night.get(f"{path}/results/result")[1]
+    assert f"<TD>{len(night.manifest) + 53}</TD>".encode() in night.get(f"{path}/results/result")[1]
 
 
 def test_cone_search_moc_and_page(night):
     cone = pyvo.dal.SCSService(f"{night.url}/scs?")
-    assert len(cone.search(pos=(83.822, -5.391), radius=0.1)) == 3
+    assert len(cone.search(pos=(83.822, -5.391), radius=0.1)) == 5
     from mocpy import MOC
 
     moc = MOC.from_fits(io.BytesIO(night.get("/moc?COLLECTION=MICADO")[1]))
@@ -245,8 +206,8 @@ def test_cone_search_moc_and_page(night):
 
 
 def night_name(night):
-    text = "SELECT dp_id FROM ivoa.obscore WHERE calib_level = 1 AND ob_id = 4711"
-    return json.loads(night.run("archive", "query", "--format", "json", text))["data"][0][0]
+    text = "SELECT dp_id FROM ivoa.obscore WHERE dp_cat = 'SCIENCE'"
+    return json.loads(night.archive("query", "--format", "json", text))["data"][0][0]
 
 
 @pytest.mark.parametrize(("form", "start"), [
@@ -293,7 +254,7 @@ def test_entities_in_uploads_are_refused(night):
 
 
 def test_the_registry_record_names_all_services(night):
-    record = night.run("archive", "registry", "--url", "https://archive.example.org/").decode()
+    record = night.archive("registry", "--url", "https://archive.example.org/").decode()
     for path in ("tap", "sia2/query", "scs", "datalink/links", "soda/sync"):
         assert f"https://archive.example.org/{path}" in record
     from defusedxml import ElementTree

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import zlib
 
 import numpy as np
@@ -15,8 +14,11 @@ from astropy.io import fits
 from PIL import Image
 
 from elvis_cli.instrument import registry
+from tests.browser import browser, opener, serious_faults
 
-BROWSER = shutil.which("chromium")
+__all__ = ["browser"]  # a fixture
+
+
 HEAVY = pytest.mark.skipif(
     "ELVIS_SERVICE_TESTS" not in os.environ, reason="takes minutes; ELVIS_SERVICE_TESTS=1 runs it"
 )
@@ -32,47 +34,11 @@ def test_its_files(server):
         assert server.get(f"/page/{name}").status == 404
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Return the browser."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if BROWSER is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(browser, server):
-    """Open the page with a request; its attribute ``elsewhere`` has the requests to other hosts."""
-    contexts = []
-
-    def run(request=None, **options):
-        context = browser.new_context(accept_downloads=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        page.elsewhere, page.faults = [], []
-
-        def check(route):
-            if route.request.url.startswith((server.url, "blob:", "data:")):
-                route.continue_()
-            else:
-                page.elsewhere.append(route.request.url)
-                route.abort()
-
-        page.route("**/*", check)
-        page.on("pageerror", lambda fault: page.faults.append(str(fault)))
-        page.goto(server.url + ("" if request is None else "/#" + encoded(request)))
-        return page
-
-    yield run
-    for context in contexts:
-        for page in context.pages:
-            assert (page.elsewhere, page.faults) == ([], [])
-        context.close()
+    """Open the page with a request."""
+    with opener(browser, server.url) as open_at:
+        yield lambda request=None, **options: open_at("" if request is None else "/#" + encoded(request), **options)
 
 
 def encoded(request):
@@ -175,14 +141,12 @@ def test_a_night_shows_its_exposures(open_page, small):
 
 
 def test_axe_finds_nothing_serious(open_page, small):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     for scheme in ("light", "dark"):
         page = open_page(small(), color_scheme=scheme)
         wait(page, "16 x 16 pixels")
         for tab in ("form", "keys", "json", "night", "history")[: 5 if scheme == "light" else 1]:
             page.click(f"#tab-{tab}")
-            found = axe.Axe().run(page).response["violations"]
-            assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == [], tab
+            assert serious_faults(page) == [], tab
 
 
 def held(page):
