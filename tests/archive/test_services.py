@@ -165,6 +165,15 @@ def test_tables_are_uploaded_to_sync_and_async_queries(night):
     assert "ivoa.obscore" in tap.tables
 
 
+def test_astroquery_asks_at_once_and_by_a_job(night):
+    core = pytest.importorskip("astroquery.utils.tap.core", reason="needs astroquery")
+    tap = core.TapPlus(url=f"{night.url}/tap")
+    text = "SELECT dp_id, calib_level FROM ivoa.obscore WHERE ob_id = 4711"
+    answers = [ask(text).get_results() for ask in (tap.launch_job, tap.launch_job_async)]
+    assert [len(answer) for answer in answers] == [len(night.manifest) + 3] * 2
+    assert list(answers[0]["dp_id"]) == list(answers[1]["dp_id"])
+
+
 def test_jobs_outlive_a_restart(night):
     tap = pyvo.dal.TAPService(f"{night.url}/tap")
     job = tap.submit_job("SELECT COUNT(*) AS n FROM ivoa.obscore")
