@@ -43,6 +43,8 @@ class FibreLayers:
     """Index into the spectra (r,)."""
     shift: Floats
     """Pixels along the dispersion (r,): the strip's place in the image."""
+    stretch: Floats
+    """Factor on ``shift`` at the samples of the trace (n,)."""
     spectra: dict[str, Image]
     """Of each part of the light: (fibres, n) electrons/s/pixel at the samples of the trace, averaged over a pixel and a
     strip."""
@@ -67,13 +69,14 @@ class FibreLayers:
             return out
         used, which = np.unique(self.fibre[near], return_inverse=True)
         profiles, first, shift = self.profiles[near], self.first[near] - s.start, self.shift[near] * FINE
-        reach = math.ceil(float(np.abs(shift).max())) + 1
+        reach = math.ceil(float(np.abs(shift).max() * self.stretch.max())) + 1
         for start in range(0, p.size, BLOCK):
             at = p[start : start + BLOCK]
             low, high = max(math.floor(at[0]) - reach, 0), max(math.ceil(at[-1]) + reach + 2, 0)
             spectra = np.sum([one[used, low:high] for one in wanted], axis=0, dtype=np.float32)
             block = np.zeros((out.shape[0], at.size), np.float32)
-            kernel.add(block, profiles, first, spectra, which, shift, at - low)
+            stretch = np.interp(at, np.arange(self.stretch.size), self.stretch)
+            kernel.add(block, profiles, first, spectra, which, shift, stretch, at - low)
             out[:, start : start + BLOCK] = block
         return out
 
@@ -198,8 +201,10 @@ class FibreLight:
                 shift += centres.tolist()
         wide = max(one.shape[1] for one in profiles)
         padded = np.concatenate([np.pad(one, ((0, 0), (0, wide - one.shape[1]))) for one in profiles])
+        curve = self.aperture(self.traces[band.traces[0]]).stretch
+        stretch = np.ones(sampled.wave.size) if curve is None else curve.at(sampled.wave)
         return FibreLayers(
-            padded.astype(np.float32), np.array(first), np.array(fibre), np.array(shift), self._spectra(band)
+            padded.astype(np.float32), np.array(first), np.array(fibre), np.array(shift), stretch, self._spectra(band)
         )
 
     def _strips(self, aperture: Aperture) -> tuple[int, Floats]:

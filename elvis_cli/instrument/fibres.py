@@ -36,6 +36,8 @@ def make(facts: SourcedTable, scales: tuple[float, float], targets: Places | Non
     angle = facts.number("angle", "deg") if "angle" in facts else 0.0
     image = facts.value("image", "pixel") if "image" in facts else (width / scales[0], width / scales[1])
     one = Aperture(0.0, 0.0, float(image[1]) * scales[1], float(image[0]) * scales[0], angle, 0.0, True, width)
+    if "stretch" in facts:
+        one = replace(one, stretch=facts.curve("stretch"))
     x, y = _on_sky(facts, targets)
     slit = _in_slit(facts, x.size, scales[1])
     feeds = list(facts.tree.get("feeds", ()))

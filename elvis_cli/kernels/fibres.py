@@ -21,10 +21,11 @@ def add(
     spectra: Image,
     which: NDArray[np.int64],
     shift: Floats,
+    stretch: Floats,
     at: Floats,
 ) -> None:
-    """Add profiles[r, i] times spectra[which[r]], moved by ``shift[r]`` samples, at ``at`` to row first[r] + i of
-    ``out`` (ns, np).
+    """Add profiles[r, i] times spectra[which[r]], moved by ``shift[r]`` times ``stretch`` (np,) samples, at ``at`` to
+    row first[r] + i of ``out`` (ns, np).
 
     Linear between the samples of a spectrum, 0 outside. Rows outside of ``out`` are left out.
     """
@@ -36,7 +37,7 @@ def add(
             continue
         row = spectra[which[r]]
         for j in range(at.size):
-            place = at[j] - shift[r]
+            place = at[j] - shift[r] * stretch[j]
             k = math.floor(place)
             line[j] = 0.0
             if 0 <= k < count - 1:

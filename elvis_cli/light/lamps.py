@@ -80,12 +80,14 @@ def brightest_line(wave: Floats, strength: Floats, setup: Setup, feed: str = "")
     graph, most = setup.spectrograph, 0.0
     if graph is None:
         return most
-    widths = {one: max(graph.line_width(one), 1.0) for one in set(graph.apertures)}
     for trace, width, _, _, _ in _traces(setup, feed):
         inside = (wave >= trace.wave[0]) & (wave <= trace.wave[1])
-        detected = float((strength[inside] * trace.efficiency.at(wave[inside])).max(initial=0.0))
-        share = 1.0 / widths[graph.apertures[trace.aperture]]
-        most = max(most, detected * width * share)
+        if not inside.any():
+            continue
+        detected = strength[inside] * trace.efficiency.at(wave[inside])
+        widths = np.maximum(graph.line_widths(graph.apertures[trace.aperture], wave[inside]), 1.0)
+        brightest_one = int(np.argmax(detected / widths))
+        most = max(most, float(detected[brightest_one]) * width * (1.0 / float(widths[brightest_one])))
     return most * setup.optics.pixel_scale
 
 

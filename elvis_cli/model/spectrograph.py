@@ -7,7 +7,7 @@ A plugin describes one in the table ``[spectrograph]`` of its instrument.toml (s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -52,6 +52,8 @@ class Aperture:
     """Of a tilted slit: how far its middle moves across for each unit along; its width is that across."""
     feed: str = "sky"
     """What a fibre sees: the sky, or the spectrograph's reference lamp (lamp), or nothing (dark)."""
+    stretch: Curve | None = None
+    """Of the image of a fibre: its width at a wavelength relative to ``width``; None = 1 everywhere."""
 
     @property
     def images(self) -> tuple[float, ...]:
@@ -181,6 +183,13 @@ class Spectrograph:
             low, high = (middle, high) if light(middle) > light(0.0) / 2 else (low, middle)
         return low + high
 
+    def line_widths(self, aperture: Aperture, wave: Floats) -> Floats:
+        """Return the FWHM (pixels) of lines at ``wave`` (n,) um, linear between the aperture's points of stretch."""
+        if aperture.stretch is None:
+            return np.full(wave.size, self.line_width(aperture))
+        known = [self.line_width(replace(aperture, width=aperture.width * v)) for v in aperture.stretch.value]
+        return Curve(aperture.stretch.wave, np.array(known)).at(wave)
+
     def resolving_power(self, band: tuple[float, float], pixel: float) -> float:
         """Return that of the aperture's own image, median of all traces: a point sharper than the aperture does better.
 
@@ -191,5 +200,5 @@ class Spectrograph:
         for trace in distinct.values() if self.apertures[0].fibre else self.traces:
             wave = np.linspace(max(trace.wave[0], band[0]), min(trace.wave[1], band[1]), PLACES)
             aperture = self.apertures[trace.aperture]
-            powers.append(wave / (trace.dispersion(wave, aperture.offset, pixel) * self.line_width(aperture)))
+            powers.append(wave / (trace.dispersion(wave, aperture.offset, pixel) * self.line_widths(aperture, wave)))
         return float(np.median(powers))

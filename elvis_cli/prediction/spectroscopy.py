@@ -193,7 +193,8 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
         orders = tuple(replace(one, enslitted=one.enslitted + np.interp(one.wave, wave, more)) for one in orders)
     if not orders:
         raise RequestError("/instrument", "no order falls on a chip")
-    width = spectrograph.line_width(spectrograph.apertures[0])
+    at = np.array([gaussian(line)[0] if line is not None else sum(orders[0].wave[[0, -1]]) / 2])
+    width = float(spectrograph.line_widths(spectrograph.apertures[0], at)[0])
     endless = target.morphology.kind == "infinite"
     inside, notes = chosen(orders, goal.wave, line, width)
     if not endless and (most := max(float(one.enslitted.max()) for one in orders)) < LOST:

@@ -58,7 +58,8 @@ class Air:
             coarse = local.load(self.conditions, site, grid(low, high))
             light = np.interp((fine[1:] + fine[:-1]) / 2, coarse.wave, coarse.transmission)
         width = min(
-            graph.line_width(graph.apertures[aperture - 1]), math.hypot(self.fwhm / graph.dispersion_scale, graph.blur)
+            float(np.median(graph.line_widths(graph.apertures[aperture - 1], wave))),
+            math.hypot(self.fwhm / graph.dispersion_scale, graph.blur),
         )
         sigma = width * PARTS / 2.355
         seen = gaussian_filter1d(light, sigma, mode="nearest").reshape(-1, PARTS).mean(axis=1)

@@ -312,3 +312,23 @@ def test_the_loss_at_a_fibre_is_that_of_turbulence_and_of_a_moffat_profile(profi
     plane = fibre_plane.build(light, scene, Drift(0.5, 0.0, 1.0, 1.0, setup.atmosphere.site, 0.0), graph)
     fractions = plane.light(scene, STARS).mean(axis=0) / scene.rate.sum()
     assert fractions == pytest.approx(list(ACCEPTANCE[profile, fwhm].values()), rel=0.02)
+
+
+def test_the_width_of_lines_follows_the_stretch_of_the_image(slit, ready):
+    """A disc's image has a variance of (width / 4)^2, beside those of blur and pixel; no line of neon loses light.
+
+    The lamp fills the brightest pixel alike, so the light of all lines is compared with that of one.
+    """
+    table = {"wave": [0.61, 0.65], "value": [0.7, 1.4], "unit": "1", "source": "test"}
+    images = [draw(ready(slit(feeds=["dark", "lamp", "dark"], **own)), SKY) for own in ({}, {"stretch": table})]
+    even, stretched = (image[140:156].sum(axis=0) for image in images)
+    x = np.arange(512.0)
+    for wave in (0.61448, 0.63848):  # in vacuum: lines without neighbours
+        near = abs(x - 255.5 - (wave - 0.63) / 0.02 * 3.2 / 0.015) < 5
+        assert stretched[near].sum() / stretched.sum() == pytest.approx(even[near].sum() / even.sum(), rel=3e-4)
+        variances = []
+        for light in (even[near], stretched[near]):
+            middle = np.average(x[near], weights=light)
+            variances.append(np.average((x[near] - middle) ** 2, weights=light))
+        width = 4.0 * np.interp(wave, table["wave"], table["value"])
+        assert variances[1] == pytest.approx(variances[0] + (width**2 - 4.0**2) / 16, rel=0.03)
