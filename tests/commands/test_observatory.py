@@ -183,6 +183,10 @@ def products(folder):
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
+START_SECONDS = 3.0
+"""A run that is killed before its first source may be loading modules, making the key or the tables."""
+
+
 def killed(path, jobs, kills, longest, seed=1, environment=None):
     """Run and kill the whole group of processes at random times, then run to the end."""
     draw = random.Random(seed)
@@ -197,7 +201,7 @@ def killed(path, jobs, kills, longest, seed=1, environment=None):
             for _ in range(wanted):
                 if not child.stdout.readline():
                     break
-            time.sleep(draw.random() * 0.05)
+            time.sleep(draw.random() * (0.05 if wanted else START_SECONDS))
             hits += child.poll() is None
             with contextlib.suppress(ProcessLookupError):  # all is done
                 os.killpg(child.pid, signal.SIGKILL)
