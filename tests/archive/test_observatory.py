@@ -16,7 +16,7 @@ from elvis_cli.observatory.dataset import PhotometricDataset
 from elvis_cli.observatory.measure import measure, table_of
 from elvis_cli.observatory.parameters import CalibrationParameters
 from elvis_cli.observatory.source import Source
-from tests.archive.test_services import Night
+from tests.archive.conftest import Night
 
 STAR = Source("S1", 150.0, -25.0, 17.0, 0.01, "K")
 EPOCHS = 3
@@ -31,7 +31,7 @@ def archive(tmp_path_factory):
     names = [f"{n}.fits" for n in range(EPOCHS)]
     for name, content in zip(names, contents, strict=True):
         (night.folder / name).write_bytes(content)
-    night.run("archive", "add", *names)
+    night.archive("add", *(str(night.folder / name) for name in names))
     night.serve()
     yield night.url, contents
     night.process.send_signal(signal.SIGTERM)
