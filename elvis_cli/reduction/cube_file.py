@@ -28,7 +28,8 @@ from elvis_cli.reduction.product_file import (
 
 RECIPE = "elvis_reduce_cube"
 FLUX_UNIT = "10**(-20)erg/s/cm**2/Angstrom"
-COUNT_UNIT = "electron/s"
+COUNT_UNIT = "count/s"
+"""A count is an electron: the FITS standard 4.0, section 4.3, has no electron among its units."""
 LIMIT_SIGMA = 5.0
 WITHIN = 1.0 - 2.0**-4
 """Part of a Gaussian's light within its FWHM of the centre."""
@@ -49,7 +50,7 @@ def write_white(product: CubeProduct, out: BinaryIO) -> None:
     white, err = cube_spectrum.white_light(product.cube)
     wcs = list(product.cube.grid.cards(*product.pointing, flat=True))
     images = [
-        fits.Image(name, each, [("BUNIT", COUNT_UNIT, "of a voxel, mean of all planes"), *wcs])
+        fits.Image(name, each, [("BUNIT", COUNT_UNIT, "electron/s of a voxel, mean of all planes"), *wcs])
         for name, each in (("SCI", white), ("ERR", err))
     ]
     fits.write_file(out, _primary(product, sdp.WHITE), _remarks(product), [*images, _source(product)])

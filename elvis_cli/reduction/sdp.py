@@ -18,7 +18,10 @@ from typing import Any
 IMAGE, MEF, CUBE, SPECTRUM = "SCIENCE.IMAGE", "SCIENCE.MEFIMAGE", "SCIENCE.CUBE.IFS", "SCIENCE.SPECTRUM"
 SOURCES, WEIGHT = "SCIENCE.SRCTBL", "ANCILLARY.WEIGHTMAP"
 WHITE, SLIT_SPECTRUM = "ANCILLARY.IMAGE.WHITELIGHT", "ANCILLARY.2DSPECTRUM"
-CATEGORIES = (IMAGE, MEF, CUBE, SPECTRUM, SOURCES, WEIGHT, WHITE, SLIT_SPECTRUM)
+ORDERS, TARGETS = "ANCILLARY.ORDERS", "ANCILLARY.TARGETS"
+"""Tables beside a merged spectrum: its orders, and the targets of slitlets or fibres. The names are ours, not ESO's."""
+_ANCILLARY = (WEIGHT, WHITE, SLIT_SPECTRUM, ORDERS, TARGETS)
+CATEGORIES = (IMAGE, MEF, CUBE, SPECTRUM, SOURCES, *_ANCILLARY)
 _SCIENCE = (IMAGE, MEF, CUBE, SPECTRUM, SOURCES)
 _IMAGES = (IMAGE, MEF)
 
@@ -90,7 +93,7 @@ TABLE = (
     Keyword("NOESODAT", "primary", bool, _IMAGES, "not of ESO's telescopes"),
     Keyword("PSF_FWHM", "data", float, _IMAGES, "[arcsec] image quality"),
     Keyword("SIMUL", "primary", bool, CATEGORIES, "simulated data (of this program, not of the standard)"),
-    Keyword("PRODCATG", "primary", str, (WEIGHT, WHITE, SLIT_SPECTRUM), "category of the product"),
+    Keyword("PRODCATG", "primary", str, _ANCILLARY, "category of the product"),
     *(
         Keyword(name, "primary", kind, _IMAGES, about)
         for name, kind, about in (

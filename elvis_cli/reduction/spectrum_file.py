@@ -36,19 +36,19 @@ def write_spectrum(product: SpectrumProduct, out: BinaryIO) -> None:
     cards = _primary(product, sdp.SPECTRUM)
     cards += [
         ("ASSON1", f"{product.name}_orders.fits", "belongs to this file"),
-        ("ASSOC1", "ANCILLARY.ORDERS", "category of ASSON1"),
+        ("ASSOC1", sdp.ORDERS, "category of ASSON1"),
     ]
     fits.write_file(out, cards, _remarks(product), [_spectrum(product)])
 
 
 def write_orders(product: SpectrumProduct, out: BinaryIO) -> None:
     """Write a row for each order of each aperture and chip: optimal and box extraction in electron/s a pixel."""
-    fits.write_file(out, _primary(product, "ANCILLARY.ORDERS"), _remarks(product), [_orders(product)])
+    fits.write_file(out, _primary(product, sdp.ORDERS), _remarks(product), [_orders(product)])
 
 
 def write_targets(product: SpectrumProduct, out: BinaryIO) -> None:
     """Write a row for each target of slitlets or fibres, its orders merged, in the unit of the spectrum."""
-    fits.write_file(out, _primary(product, "ANCILLARY.TARGETS"), _remarks(product), [_targets(product)])
+    fits.write_file(out, _primary(product, sdp.TARGETS), _remarks(product), [_targets(product)])
 
 
 def writers(product: SpectrumProduct) -> dict[str, Callable[[SpectrumProduct, BinaryIO], None]]:

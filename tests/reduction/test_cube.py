@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy import units
 from astropy.io import fits
 from astropy.wcs import WCS
 
@@ -187,6 +188,11 @@ def test_the_file_is_a_product_of_the_archive(product):
         assert hdus["SCI"].header["BUNIT"] == cube_file.FLUX_UNIT
         spaxels = np.abs(np.linalg.det(wcs.celestial.pixel_scale_matrix)) * 3600.0**2
         assert spaxels == pytest.approx(product.cube.grid.step[1] * product.cube.grid.step[2], rel=1e-6)
+    bare = io.BytesIO()
+    cube_file.write_cube(replace(product, response=None), bare)
+    with fits.open(io.BytesIO(bare.getvalue())) as hdus:
+        assert sdp.validate(hdus) == ["ABMAGLIM is missing (primary): [mag]"]  # no magnitudes without a standard
+        assert units.Unit(hdus["SCI"].header["BUNIT"], format="fits") == units.count / units.s
     white = io.BytesIO()
     cube_file.write_white(product, white)
     with fits.open(io.BytesIO(white.getvalue())) as hdus:

@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from elvis_cli.instrument import registry
 from elvis_cli.kernels import fibre_extraction as kernel
-from elvis_cli.reduction import associate, fibres, raw, spectra, spectrum_file
+from elvis_cli.reduction import associate, fibres, raw, sdp, spectra, spectrum_file
 from elvis_cli.reduction.extract import Spectrum
 from tests.conftest import run
 
@@ -143,6 +143,7 @@ def test_products_of_fibres_are_written(product):
     out = io.BytesIO()
     writers["orders"](product, out)
     with fits.open(io.BytesIO(out.getvalue())) as hdus:
+        assert sdp.validate(hdus) == []
         assert set(hdus["ORDERS"].data["APERTURE"]) == {1}
 
 

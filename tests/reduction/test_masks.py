@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from elvis_cli.instrument import registry
-from elvis_cli.reduction import associate, layout, raw, spectra, spectrum_file
+from elvis_cli.reduction import associate, layout, raw, sdp, spectra, spectrum_file
 from tests.conftest import run
 
 MASK = {"x": [0.0, -12.0, 8.0], "y": [0.0, 20.0, -24.0], "length": [12.0, 10.0, 10.0], "width": [1.0, 1.3, 1.0]}
@@ -57,6 +57,7 @@ def test_each_slit_with_a_star_has_a_spectrum(night):
     out = io.BytesIO()
     spectrum_file.writers(product)["targets"](product, out)
     with fits.open(io.BytesIO(out.getvalue())) as hdus:
+        assert sdp.validate(hdus) == []
         assert list(hdus["TARGETS"].data["APERTURE"]) == [1, 2]
 
 
