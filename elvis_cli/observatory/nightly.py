@@ -97,7 +97,7 @@ def calibrate(document: str, date: str, seed: int, dithered: bool = False) -> Ni
     masters = master.make(chip, files, files.science[0].read(chip)[1])
     size = int(base["elvis"]["window"]["nx"])
     night = NightCalibration(chip, masters, product.zero.fwhm, size, files, dithered)
-    most = STANDARD_LEVEL * product.chips[0].saturation
+    most = STANDARD_LEVEL * product.chips[0].treatment.saturation
     if not math.isfinite(most):
         most = MAX_PEAK / files.science[0].dit
     mag = round(product.zero.vega - 2.5 * math.log10(most / product.zero.brightest), 2)

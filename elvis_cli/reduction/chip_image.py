@@ -21,6 +21,19 @@ LIMIT_SIGMA = 5.0
 
 
 @dataclass(slots=True, eq=False)
+class Treatment:
+    """What was done to the exposures of a chip before their combination."""
+
+    sky_way: str
+    cosmic_rays: int
+    """Their pixels in all exposures."""
+    linearised: bool
+    """Corrected for the detector's linearity."""
+    saturation: float
+    """Rate above the sky at which a pixel of the exposures saturates, electron/s."""
+
+
+@dataclass(slots=True, eq=False)
 class ChipImage:
     """A combined chip and what was measured on it."""
 
@@ -41,12 +54,7 @@ class ChipImage:
     """Noise of a pixel of sky that errors of apertures follow from, electron/s."""
     limit_noise: float
     """Error of a pixel that `detect` compares filtered peaks with, correlation included, electron/s."""
-    sky_way: str
-    cosmic_rays: int
-    linearised: bool = False
-    """Corrected for the detector's linearity."""
-    saturation: float = float("inf")
-    """Rate above the sky at which a pixel of the exposures saturates, electron/s."""
+    treatment: Treatment
 
 
 def shape(sci: Any, err: Any, good: Any) -> sources.Shape:
@@ -71,9 +79,7 @@ def measure(
     out: grid.Grid,
     header: Any,
     correlated: apertures.Correlation,
-    way: str,
-    rays: int,
-    linearised: bool,
+    treatment: Treatment,
 ) -> ChipImage:
     """Return a combined chip with its image quality and noise."""
     good = (stack.dq & combine.UNSEEN) == 0
@@ -95,5 +101,5 @@ def measure(
     )
     return ChipImage(
         chip, stack, out, header, stars.fwhm, stars.ellipticity, found, correlated, empty, noise / independent,
-        limit, way, rays, linearised,
+        limit, treatment,
     )  # fmt: skip

@@ -138,8 +138,8 @@ def _data_cards(chip: ChipImage, product: ImageProduct) -> Iterator[Card]:
             yield f"ESO QC GROW FRA{n}", round(growth.at(radius), 5), "part of its light there"
     yield "ESO QC EMPTY", round(chip.empty, 4), "scatter of empty apertures of 1 FWHM over their error"
     yield "ESO QC FWHM", round(chip.fwhm, 4), "[pixel] image quality"
-    yield "ESO QC SKY METHOD", chip.sky_way, "how the sky was taken"
-    yield "ESO QC COSMICS", chip.cosmic_rays, "pixels of cosmic rays in all exposures"
+    yield "ESO QC SKY METHOD", chip.treatment.sky_way, "how the sky was taken"
+    yield "ESO QC COSMICS", chip.treatment.cosmic_rays, "pixels of cosmic rays in all exposures"
 
 
 def limits(product: ImageProduct, chips: Sequence[ChipImage]) -> Iterator[Card]:
@@ -150,7 +150,7 @@ def limits(product: ImageProduct, chips: Sequence[ChipImage]) -> Iterator[Card]:
     faint = max(sources.limiting_flux(each.limit_noise, each.fwhm, zero.peak_at(each.fwhm)) for each in chips)
     if faint > 0:
         yield "ABMAGLIM", round(float(zero.ab - 2.5 * np.log10(faint)), 3), "[mag] AB, point source of 5 sigma"
-    bright = min(each.saturation / (zero.brightest * (zero.fwhm / each.fwhm) ** 2) for each in chips)
+    bright = min(each.treatment.saturation / (zero.brightest * (zero.fwhm / each.fwhm) ** 2) for each in chips)
     if 0 < bright < np.inf:
         yield "ABMAGSAT", round(float(zero.ab - 2.5 * np.log10(bright)), 3), "[mag] AB, point source that saturates"
 
@@ -186,7 +186,7 @@ def _primary(product: ImageProduct, category: str) -> list[Card]:
         *cards,
         *provenance_cards(files),
         *passed_cards(first),
-        *pipeline_cards(files, category, all(chip.linearised for chip in product.chips)),
+        *pipeline_cards(files, category, all(chip.treatment.linearised for chip in product.chips)),
     ]
 
 

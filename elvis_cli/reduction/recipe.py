@@ -12,7 +12,7 @@ from typing import Any
 from elvis_cli.errors import ResourceError
 from elvis_cli.reduction import chip_image, combine, correlation, exposures, grid, instrument_table, zeropoint
 from elvis_cli.reduction.associate import FileSet, check, product_name, setting
-from elvis_cli.reduction.chip_image import ChipImage
+from elvis_cli.reduction.chip_image import ChipImage, Treatment
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.scene import standards
 from elvis_cli.scene.standards import StandardStar
@@ -71,11 +71,11 @@ def reduce(files: FileSet, options: Options) -> ImageProduct:
         chips = [_mosaic(files, options, scales)]
     else:
         chips = [_chip(files, chip, options, scales[chip]) for chip in first.chips]
-    if any(each.sky_way == "constant" for each in chips):
+    if any(each.treatment.sky_way == "constant" for each in chips):
         notes.append("fewer than three exposures: the sky is a constant")
     if not files.linearity:
         notes.append("no frames of the detector's linearity (DETLIN): the response is taken as linear")
-    elif not all(each.linearised for each in chips):
+    elif not all(each.treatment.linearised for each in chips):
         notes.append("DETLIN frames at fewer than three unsaturated levels: the response is taken as linear")
     return ImageProduct(product_name(files), files, chips, zero, notes)
 
@@ -88,11 +88,10 @@ def _chip(files: FileSet, chip: str, options: Options, scale: float = 1.0) -> Ch
     kernel = kernel_for(fwhm, options)
     stack = combine.combine(frames, maps, out, kernel, options.pixfrac, filled)
     noise = correlation.of_resampling(frames, maps, out, kernel, options.pixfrac)
-    header, saturation = frames[0].header, min(frame.saturation for frame in frames)
+    header = frames[0].header
+    treatment = Treatment(way, rays, linearised, min(frame.saturation for frame in frames))
     del frames, maps
-    made = chip_image.measure(chip, stack, out, header, noise, way, rays, linearised)
-    made.saturation = saturation
-    return made
+    return chip_image.measure(chip, stack, out, header, noise, treatment)
 
 
 def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> ChipImage:
@@ -113,10 +112,8 @@ def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> Ch
         ways.append(way)
         saturation = min(saturation, *(frame.saturation for frame in frames))
     assert total is not None
-    way = max(ways, key=ways.count)
-    made = chip_image.measure("MOSAIC", total.stack(), out, header, noise, way, rays, linearised)
-    made.saturation = saturation
-    return made
+    treatment = Treatment(max(ways, key=ways.count), rays, linearised, saturation)
+    return chip_image.measure("MOSAIC", total.stack(), out, header, noise, treatment)
 
 
 def kernel_for(fwhm: float, options: Options) -> str:
