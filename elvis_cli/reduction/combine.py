@@ -27,10 +27,12 @@ BAND = 256
 """Rows of a grid that one thread fills at once."""
 CR_SIGMA = 5.0
 CR_GRADIENT = 1.2
-"""Times the local gradient of the median that a pixel may differ from it."""
+"""Times the difference of neighbours in the median that a pixel may differ from it, at most."""
+MIN_FLANKS = 50
+"""Pixels on the flanks of stars from which on they tell how much less that is."""
 NEIGHBOUR_SIGMA = 3.0
-NEIGHBOUR_GRADIENT = 0.7
-"""The same for neighbours of a cosmic ray, as `driz_cr_scale` of AstroDrizzle has it: the ends of its track."""
+NEIGHBOUR_GRADIENT = 0.7 / 1.2
+"""The same for neighbours of a cosmic ray (0.7 to 1.2 in `driz_cr_scale` of AstroDrizzle): the ends of its track."""
 
 
 @dataclass(slots=True, eq=False)
@@ -198,9 +200,10 @@ def _flag(flags: Flags, places: Floats, values: Flags) -> None:
 def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
     """Flag cosmic rays in frames without sky, and return their number.
 
-    Each frame is drizzled alone (kernel turbo), their median is what the sky looks like; interpolated back onto the
-    pixels of a frame it differs from them by less than 5 sigma and 1.2 times its own gradient, or it is a cosmic ray.
-    Its eight neighbours belong to it from 3 sigma and 0.7 times the gradient on.
+    Each frame is drizzled alone (kernel turbo), their median is what the sky looks like, but for what the drizzling
+    blurs: a second pass over it tells how much, which is added back. Interpolated onto the pixels of a frame it differs
+    from them by less than 5 sigma and `_tolerance` times its own steepness, or it is a cosmic ray. Its eight neighbours
+    belong to it from 3 sigma and `NEIGHBOUR_GRADIENT` of that tolerance on.
     """
     if len(frames) < MIN_DITHERS:
         return 0
@@ -212,28 +215,57 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
     maps = [place.cut(0, 0, place.shape, low) for place in maps]  # onto the part of the grid that they see
     shape = int(height), int(width)
 
-    def single(n: int) -> Image:
+    def single(n: int, image: Image) -> Image:
         sums = np.zeros((2, *shape), np.float32)
-        kernels.squares(frames[n].sci, frames[n].good, *maps[n].nodes, 1.0 / maps[n].ratio, sums)
+        kernels.squares(image, frames[n].good, *maps[n].nodes, 1.0 / maps[n].ratio, sums)
         alone = np.full(shape, np.nan, np.float32)
         np.divide(sums[0], sums[1], out=alone, where=sums[1] > 0)
         return alone
 
-    middle = _median(gather(single, range(len(frames))))
+    def seen(n: int) -> Image:
+        model = np.empty(frames[n].sci.shape, np.float32)
+        kernels.blot(middle, *maps[n].nodes, model)
+        return model
+
+    middle = _median(gather(lambda n: single(n, frames[n].sci), range(len(frames))))
+    middle = 2.0 * middle - _median(gather(lambda n: single(n, seen(n)), range(len(frames))))
 
     def flag(n: int) -> int:
-        frame, model = frames[n], np.empty(frames[n].sci.shape, np.float32)
-        kernels.blot(middle, *maps[n].nodes, model)
-        gradient = np.maximum(*(np.abs(np.gradient(model, axis=axis)) for axis in (0, 1)))
-        excess = frame.sci - model - np.float32(CR_SIGMA) * np.sqrt(frame.var) - np.float32(CR_GRADIENT) * gradient
-        good = frame.good
+        frame, model = frames[n], seen(n)
+        good, noise, steep = frame.good, np.sqrt(frame.var), _steepness(model)
+        steep *= np.float32(_tolerance(frame.sci - model, steep, noise, good))
+        excess = frame.sci - model - np.float32(CR_SIGMA) * noise - steep
         y, x = _with_neighbours(np.nonzero((excess > 0) & good), frame.sci.shape)
-        least = NEIGHBOUR_SIGMA * np.sqrt(frame.var[y, x]) + NEIGHBOUR_GRADIENT * gradient[y, x]
+        least = NEIGHBOUR_SIGMA * noise[y, x] + NEIGHBOUR_GRADIENT * steep[y, x]
         hit = good[y, x] & ((excess[y, x] > 0) | (frame.sci[y, x] - model[y, x] > least))
         frame.dq[y[hit], x[hit]] |= np.uint32(COSMIC_RAY)
         return int(hit.sum())
 
     return sum(gather(flag, range(len(frames))))
+
+
+def _steepness(image: Image) -> Image:
+    """Return the largest difference of each pixel to its four neighbours: not 0 on a peak, as the gradient is."""
+    steep = np.zeros_like(image)
+    for axis in (0, 1):
+        step, into = np.abs(np.diff(image, axis=axis)), np.moveaxis(steep, axis, 0)
+        step = np.moveaxis(step, axis, 0)
+        np.maximum(into[1:], step, out=into[1:])
+        np.maximum(into[:-1], step, out=into[:-1])
+    return steep
+
+
+def _tolerance(excess: Image, steep: Image, noise: Image, good: NDArray[np.bool_]) -> float:
+    """Return the part of the steepness that a frame may differ from the median of all.
+
+    Five times the robust spread on the flanks of its own stars, which have less of it the better the median fits; at
+    most `CR_GRADIENT`, which holds where there are no stars. With that value a ray on a star may have its light.
+    """
+    flanks = good & (np.float32(CR_GRADIENT) * steep > np.float32(2.0 * CR_SIGMA) * noise)
+    if np.count_nonzero(flanks) < MIN_FLANKS:
+        return CR_GRADIENT
+    low, high = np.percentile(excess[flanks] / steep[flanks], (15.87, 84.13))
+    return min(CR_SIGMA * float(high - low) / 2.0, CR_GRADIENT)
 
 
 def _with_neighbours(
