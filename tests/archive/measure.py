@@ -35,6 +35,8 @@ from tests import postgres
 from tests.archive import rows
 
 ROWS, FILES, QUERIES, BODIES = 100_000, 1000, 5000, 1000
+REPEATS = 10
+"""Of a search: processor seconds of others are told in steps of 10 ms."""
 
 
 def main() -> None:
@@ -163,18 +165,21 @@ def speed(folder: Path, database: str, place: str, frames: list[Path]) -> None:
     texts = {
         "cone, radius 0.5 deg": ("< 50 ms", _cone(120.0, 30.0, 0.5)),
         "cone at the pole": ("< 50 ms", _cone(0.0, 90.0, 0.02)),
+        "cone at the South Pole": ("< 50 ms", _cone(0.0, -90.0, 0.02)),
         "cone at RA 0": ("< 50 ms", _cone(0.0, 0.0, 0.3)),
         "footprints that overlap a circle": ("", "1=INTERSECTS(CIRCLE('ICRS', 120, 30, 0.5), s_region)"),
         "polygon": ("", "1=CONTAINS(POINT('ICRS', s_ra, s_dec), POLYGON('ICRS', 10, 10, 12, 10, 12, 12))"),
         "outside a circle (= 0)": ("", "0=CONTAINS(POINT('ICRS', s_ra, s_dec), CIRCLE('ICRS', 1, 2, 179.9))"),
     }
     for what, (asked, condition) in texts.items():
-        times = []
-        for _ in range(5):
+        times, spent = [], _spent(store)
+        for _ in range(REPEATS):
             begin = time.perf_counter()
             found = query.rows(store, f"SELECT dp_id, s_ra, s_dec FROM ivoa.obscore WHERE {condition}")
             times.append(time.perf_counter() - begin)
-        report(database, what, asked, f"{1e3 * min(times):.1f} ms, {len(found)} rows")
+        spent = (_spent(store) - spent) / REPEATS
+        figures = f"{1e3 * min(times):.1f} ms at best, {1e3 * spent:.1f} ms of the processor, {len(found)} rows"
+        report(database, what, asked, figures)
     circles = [(float(n), float(n * 7 % 360), float(n % 170 - 85), 0.5) for n in range(200)]
     columns = tuple(query.Column(name, "double", "") for name in ("id", "ra", "dec", "r"))
     text = (
@@ -198,6 +203,15 @@ def speed(folder: Path, database: str, place: str, frames: list[Path]) -> None:
         report(
             database, "memory of the server at its most", "< 300 MiB", f"{int(peak[1]) / 1024:.0f} MiB" if peak else "?"
         )
+
+
+def _spent(store: Store) -> float:
+    """Return the processor seconds of this process and of the database's processes that answer it."""
+    if store.is_sqlite:
+        return time.process_time()
+    with store.engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+        return time.process_time() + sum(_cpu(row[0]) for row in found)
 
 
 def _cpu(pid: int) -> float:
