@@ -48,10 +48,11 @@ def components(target: Number, sky: Number, dark: Number, ron2: Number, shot: fl
     return {name: np.sqrt(np.maximum(value, 0.0)) for name, value in parts.items()}
 
 
-def limiting_flux(background: float, ron2: float, count: int, shot: float = 1.0) -> float:
+def limiting_flux(background: Number, ron2: Number, count: int, shot: float = 1.0) -> Number:
     """Return the electrons of one integration that give DETECTION_SNR after ``count`` integrations."""
     noise, own = shot * background + ron2, shot * DETECTION_SNR**2
-    return (own + math.sqrt(own**2 + 4 * count * DETECTION_SNR**2 * noise)) / (2 * count)
+    electrons: Number = (own + np.sqrt(own**2 + 4 * count * DETECTION_SNR**2 * noise)) / (2 * count)
+    return electrons
 
 
 def solve_count(single: float, goal: float) -> int:

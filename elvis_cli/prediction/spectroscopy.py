@@ -26,6 +26,8 @@ REACH = 32
 """Pixels to either side of the target from which its light is taken, or half the aperture if that is more."""
 LOST = 1e-3
 """Part of the light in the aperture below which the user is told."""
+PRECISION = 1e-10
+"""dex of the brightness at the limit of detection."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -315,9 +317,16 @@ def solve_once(inside: Spectrum, goal: float, highest: int) -> int:
 
 
 def limiting_factor(inside: Spectrum, count: int) -> float:
-    """Return how much brighter the target must be for a median of noise.DETECTION_SNR after ``count`` integrations."""
-    low, high = -40.0, 40.0
-    for _ in range(50):
+    """Return how much brighter the target must be for a median of noise.DETECTION_SNR after ``count`` integrations.
+
+    It lies between the factors at which the two pixels in the middle reach this ratio, which are known at once.
+    """
+    least = noise.limiting_flux(inside.sky + inside.dark, inside.ron2, count, inside.shot)
+    factors = np.divide(least, inside.target, out=np.full(least.size, np.inf), where=inside.target > 0)
+    middles = (factors.size - 1) // 2, factors.size // 2
+    ends = np.clip(np.log10(np.partition(factors, middles)[list(middles)]), -40.0, 40.0)
+    low, high = float(ends[0]) - PRECISION, float(ends[1]) + PRECISION
+    while high - low > PRECISION:
         middle = (low + high) / 2
         reached = float(np.median(inside.scaled(10.0**middle))) * math.sqrt(count) >= noise.DETECTION_SNR
         low, high = (low, middle) if reached else (middle, high)

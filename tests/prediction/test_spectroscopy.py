@@ -207,6 +207,15 @@ def test_the_limit_has_the_ratio_five(ready):
     assert bright - faint == pytest.approx(55.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("few", [1, 2, 5, 8])
+def test_the_limit_holds_for_few_pixels_of_unlike_ratios_some_dark(ready, few):
+    order = spectroscopy.predict(*ready([samples()])).orders[0]
+    some = order.where(np.linspace(0, order.wave.size - 1, few).astype(int))
+    unlike = replace(some, target=some.target * 10.0 ** -np.arange(few) * (np.arange(few) <= few // 2))
+    factor = spectroscopy.limiting_factor(unlike, 9)
+    assert 3 * np.median(unlike.scaled(factor)) == pytest.approx(noise.DETECTION_SNR, rel=1e-8)
+
+
 def test_cards_are_those_of_images_and_more(ready, predict, micado):
     p, image = spectroscopy.predict(*ready([samples()])), predict(micado())
     spectral = {key: value for key, value, _ in p.cards()}
