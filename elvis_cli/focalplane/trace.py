@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -69,12 +70,23 @@ def _slopes(trace: Trace, wave: Floats, s: Floats) -> tuple[tuple[Floats, Floats
     polynomial = np.polynomial.polynomial
     u, w = (wave - trace.l0) / trace.lw, (s - trace.s0) / trace.sw
 
-    def slopes(c: Floats) -> tuple[Floats, Floats]:
-        along = polynomial.polyval2d(u, w, polynomial.polyder(c, axis=0)) / trace.lw if c.shape[0] > 1 else 0.0 * u
-        across = polynomial.polyval2d(u, w, polynomial.polyder(c, axis=1)) / trace.sw if c.shape[1] > 1 else 0.0 * u
+    def slopes(by_u: Floats | None, by_w: Floats | None) -> tuple[Floats, Floats]:
+        along = 0.0 * u if by_u is None else polynomial.polyval2d(u, w, by_u) / trace.lw
+        across = 0.0 * u if by_w is None else polynomial.polyval2d(u, w, by_w) / trace.sw
         return np.asarray(along), np.asarray(across)
 
-    return slopes(trace.x), slopes(trace.y)
+    of_x, of_y = _derivatives(trace)
+    return slopes(*of_x), slopes(*of_y)
+
+
+@lru_cache(maxsize=256)
+def _derivatives(trace: Trace) -> tuple[tuple[Floats | None, Floats | None], ...]:
+    """Return the coefficients of the derivatives of x and of y by u and by w, None where they do not depend on it."""
+
+    def derivative(c: Floats, axis: int) -> Floats | None:
+        return np.asarray(np.polynomial.polynomial.polyder(c, axis=axis), np.float64) if c.shape[axis] > 1 else None
+
+    return tuple((derivative(c, 0), derivative(c, 1)) for c in (trace.x, trace.y))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
