@@ -109,9 +109,9 @@ def _add(store: Store, entries: list[Entry]) -> list[Outcome]:
     raw = {f"{product.values['dp_id']}.fits": product.values for product, _ in new if not product.raw_names}
     _inherit(store, [product for product, _ in new if product.raw_names], raw)
     with store.writing() as connection:
-        for row in store.lacking(connection, _INHERITED) if raw else ():
-            if parent := raw.get(json.loads(row["raw_names"])[0]):  # the product was added before its raw frame
-                store.change(connection, row["rid"], row | _inheritance(row, parent))
+        for row in store.lacking(connection, _INHERITED, raw) if raw else ():  # added before their raw frame
+            parent = raw[json.loads(row["raw_names"])[0]]
+            store.change(connection, row["rid"], row | _inheritance(row, parent))
         store.add(connection, [product for product, _ in new], [place for _, place in new])
     return outcomes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,12 +106,20 @@ class Store:
         if found:
             connection.execute(sa.text(self._index), found)
 
-    def lacking(self, connection: sa.Connection, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return number, raw frames and the columns ``names`` of the products that lack a value in one of these."""
+    def lacking(self, connection: sa.Connection, names: Sequence[str], frames: Iterable[str]) -> list[dict[str, Any]]:
+        """Return number, raw frames and the columns ``names`` of products that lack one of these.
+
+        Their first raw frame is one of ``frames``.
+        """
         table = tables.products
         columns = [table.c[name] for name in names]
+        starts: dict[int, list[str]] = {}
+        for frame in frames:
+            start = json.dumps([frame])[:-1]
+            starts.setdefault(len(start), []).append(start)
+        is_theirs = [sa.func.substr(table.c.raw_names, 1, length).in_(each) for length, each in starts.items()]
         asked = sa.select(table.c.rid, table.c.raw_names, *columns)
-        asked = asked.where(table.c.raw_names != "[]", sa.or_(*(column.is_(None) for column in columns)))
+        asked = asked.where(sa.or_(*is_theirs), sa.or_(*(column.is_(None) for column in columns)))
         return [dict(row) for row in connection.execute(asked).mappings()]
 
     def change(self, connection: sa.Connection, rid: int, values: dict[str, Any]) -> None:
