@@ -7,7 +7,7 @@ of the sky or from spaxels without light. What refraction does is undone as each
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -144,25 +144,35 @@ def _make(
     grid = cube_grid.make(graph.apertures, [one for chip in chips for one in chip.layout.strips], [
         (group.x, group.y) for group in groups
     ])  # fmt: skip
-    total, weight, square, shared = (np.zeros(grid.shape, np.float32) for _ in range(4))
-    bad = np.zeros(grid.shape, np.uint32)
-    for chip in chips:
-        for boxes, pixels, flags in _placed(files, chip, groups, grid, skies):
-            args = pixels.sci.astype(np.float32), pixels.var.astype(np.float32), flags
-            voxels.deposit(boxes, *args, pixels.seconds, total, weight, square, shared, bad)
-    if not weight.any():
+    cube = _voxels(grid, (one for chip in chips for one in _placed(files, chip, groups, grid, skies)))
+    if cube is None:
         raise ResourceError(f"{product_name(files)}: no good pixel of its frames sees the field")
-    enough = weight > LEAST_COVERED * weight.max()
-    safe = np.where(enough, weight, 1.0)
-    sci = np.where(enough, total / safe, 0.0)
-    err, sum_err = (np.where(enough, np.sqrt(each) / safe, 0.0) for each in (square, shared))
-    dq = np.where(enough, 0, bad | np.uint32(NO_DATA)).astype(np.uint32)
     if any(len(group.files) < 3 for group in groups):
         notes.append("fewer than three exposures of a pointing: only cosmic rays of single pixels are found")
     way = "exposures" if files.sky else "slices"
     if way == "slices":
         notes.append("no exposures of the sky (DPR TYPE SKY): the faintest spaxels of the field are taken as sky")
-    return Cube(grid, sci, err, dq, sum_err), [c.solution for c in chips if c.solution is not None], way
+    return cube, [c.solution for c in chips if c.solution is not None], way
+
+
+def _voxels(grid: CubeGrid, placed: Iterable[tuple[voxels.Boxes, Pixels, Flags]]) -> Cube | None:
+    """Return the cube of pixels that `_boxes` placed on a grid, None if none of them is good.
+
+    A voxel has the mean density of the pixels that cover it, so that the sum over the cube is that of the pixels.
+    """
+    total, weight, square, shared = (np.zeros(grid.shape, np.float32) for _ in range(4))
+    bad = np.zeros(grid.shape, np.uint32)
+    for boxes, pixels, flags in placed:
+        args = pixels.sci.astype(np.float32), pixels.var.astype(np.float32), flags
+        voxels.deposit(boxes, *args, pixels.seconds, total, weight, square, shared, bad)
+    if not weight.any():
+        return None
+    enough = weight > LEAST_COVERED * weight.max()
+    safe = np.where(enough, weight, 1.0)
+    sci = np.where(enough, total / safe, 0.0)
+    err, sum_err = (np.where(enough, np.sqrt(each) / safe, 0.0) for each in (square, shared))
+    dq = np.where(enough, 0, bad | np.uint32(NO_DATA)).astype(np.uint32)
+    return Cube(grid, sci, err, dq, sum_err)
 
 
 def _pointing(file: RawFile) -> tuple[float, float, float]:
