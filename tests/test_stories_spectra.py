@@ -89,8 +89,8 @@ def test_the_velocity_of_a_star_near_the_galactic_centre():
     ]
     print("Galactic centre", found)
     values, errors = np.array(found).T
-    assert np.abs(values - STARS["velocity"][1]).max() < 1.0
-    assert 0.02 < errors.mean() < 0.5
+    assert np.abs(values - STARS["velocity"][1]).max() < 0.3
+    assert 0.02 < errors.mean() < 0.1
 
 
 def test_the_velocity_of_a_giant_and_its_error():

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.errors import ResourceError
 from elvis_cli.kernels import fibre_extraction as kernel
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, disc_profile
@@ -106,6 +107,11 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> FibreC
     window = first.windows[first.chips.index(name)]
     strips = layout.of_chip(setup, name, window)
     strips.strips = [one for one in strips.strips if np.ptp(one.slit.images) < SPREAD * one.slit.length]
+    if not strips.strips:
+        raise ResourceError(
+            f"{first.name}: {name} has no traces of fibres, or only those of divided apertures, whose images lie "
+            "apart: they are not reduced yet"
+        )
     strips.strips.sort(key=lambda strip: float(strip.centre[strip.centre.size // 2]))
     masters = master.make(name, replace(files, flat=[], flat_dark=[]), first.read(name)[1])
     known = [one.name for one in files.dark]

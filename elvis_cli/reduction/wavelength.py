@@ -23,6 +23,8 @@ PLACES = 7
 """Along a slit, at which lines are measured."""
 ISOLATED = 0.03
 """Most light of other lines, over a line's own, within its window."""
+LEAST_SEEN = 0.8
+"""Part of a place's pixels that a window holds in a row, from which lines are measured there."""
 SIGNIFICANT = 12.0
 """Least peak of a line over the noise."""
 CLIP = 3.5
@@ -145,7 +147,10 @@ def _spectra(strip: Strip, arc: Image, sigma: Image) -> Cut:
         total = np.where(near, values, 0.0).sum(axis=1)
         error = np.sqrt(np.where(near, noise, 0.0) ** 2 @ np.ones(values.shape[1]))
         per = np.maximum(count, 1)
-        spectra.append((place, total / per, error / per, along(strip.s, strip.wave, place)))
+        # lines lean: where a window cuts the place, its pixels see another wavelength than its middle
+        seen_at = np.where(count > 0, np.where(near, strip.s, 0.0).sum(axis=1) / per, place)
+        error = np.where(count > LEAST_SEEN * count.max(), error / per, np.inf)
+        spectra.append((place, total / per, error, along(strip.s, strip.wave, seen_at)))
     return spectra
 
 

@@ -107,7 +107,7 @@ def test_electrons_are_kept(night, product, predicted):
 
 @pytest.mark.parametrize("what", ["star", "constant"])
 def test_electrons_without_noise_are_kept_to_a_thousandth(night, what):
-    """The sum over the voxels is that of the pixels in the slices: refraction, arc and flat place them, none is lost."""
+    """The sum over the voxels is that of the pixels in the slices, where refraction, arc and flat place them."""
     (own,) = associate.associate(raw.open_all(night))
     setup = layout.configure(own.science[0], "arc")
     chip = cube.chip_calibration.cached(own, "SPIFFIER", setup, [], {})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from elvis_cli.errors import ResourceError
 from elvis_cli.instrument import registry
 from elvis_cli.kernels import fibre_extraction as kernel
 from elvis_cli.reduction import associate, fibres, raw, sdp, spectra, spectrum_file
@@ -159,3 +160,13 @@ def test_the_noise_of_one_sky_fibre_is_not_added_between_its_lines():
     assert np.std(level[calm]) < 0.4
     assert level[calm] == pytest.approx(10.0, abs=1.5)
     assert np.median(noise) < 0.1
+
+
+def test_divided_apertures_are_refused():
+    """ANDES's fibres of one aperture lie apart on the chip: there is no one trace to extract."""
+    document = registry.load("andes").example("seeing")
+    block = {"arm": "j", "chips": [1], "window": {"x0": 2000, "y0": 1600, "nx": 64, "ny": 200}}
+    made = run("--seed", "1", stdin=json.dumps({**document, "elvis": block}))
+    (files,) = associate.associate(raw.open_all([made.out]))
+    with pytest.raises(ResourceError, match="divided apertures"):
+        spectra.reduce(files, spectra.SpectrumOptions())
