@@ -260,9 +260,10 @@ def agree(theirs: Path, ours: Path, catalogue: dict[str, list[float]], dit: floa
     """Compare light (2 %) and places (0.2 pixel) of the stars in both products.
 
     The recipes bring all chips to one gain and leave ADU of one integration. Their single exposures are right to 0.02
-    pixel (medians), before and after the plate fit. Their stack is 0.3 pixel off: the distortion moves stars by up to
-    0.4 pixel against a shift by the dithers. A linear transformation of each chip is taken out, and the distance with
-    it is printed too.
+    pixel (medians), before and after the plate fit. The plate of their stack is 0.3 to 0.4 pixel off: it has no
+    distortion (no PV cards), and
+    one scale for all chips. A linear transformation of each chip is taken out, which leaves 0.01 pixel, and the
+    distance with it is printed too.
     """
     unit = dict.fromkeys(("CHIP1", "CHIP2", "CHIP3", "CHIP4"), float(np.mean(list(GAIN.values()))) / dit)
     eso, own = stars_of(theirs, catalogue, unit), stars_of(ours, catalogue, dict.fromkeys(unit, 1.0))
