@@ -299,7 +299,7 @@ class TestCommands:
             request = elvis("example", name, "--mode", mode.mode)
             assert request.code == 0
             family = mode.mode.partition("_")[0]  # whose modes differ in the adaptive optics or the band
-            if family not in validated and (name, family) != ("andes", "ifu"):  # eight bands more, 8 s
+            if family not in validated and len(validated) < 2 and (name, family) != ("andes", "ifu"):  # 8 s
                 validated.add(family)
                 valid = elvis("validate", "--strict", stdin=request.out)
                 assert (valid.code, valid.out) == (0, b""), valid.err

@@ -10,6 +10,7 @@ from astropy.io import fits
 from scipy import ndimage, special
 
 from elvis_cli.instrument import registry
+from tests.conftest import closure_only
 
 SEPARATIONS = [0, 2, 5, 10, 20]
 
@@ -158,6 +159,7 @@ def velocity(flux, wave, shape, smooth, variance):
     return best, 1 / np.sqrt(np.sum(slope[good] ** 2 / variance[good]))
 
 
+@closure_only
 def test_the_velocity_of_a_star_near_the_galactic_centre(render):
     """Against its spectrum at rest and a star without features, both noiseless: what calibration would give."""
     standard = long_slit(product="expected")
@@ -220,6 +222,7 @@ def gap(image: np.ndarray) -> float:
     return 1.0 - half[bottom] / half[bottom : bottom + 16].max()
 
 
+@closure_only
 def test_the_narrowest_gap_of_a_disc_that_is_resolved(render):
     """Resolved: a fall of 20 % below the ring outside, where the star's own image is taken away."""
     first = render(disc(0.016, product="expected", wavemap=True))

@@ -10,6 +10,7 @@ from scipy.interpolate import CubicSpline
 from elvis_cli import pipeline
 from elvis_cli.instrument import registry
 from elvis_cli.request import parse
+from tests.conftest import closure_only
 
 LIGHT = 299792.458
 LYMAN_ALPHA = 0.121567
@@ -150,6 +151,7 @@ def velocity(flux, variance, model):
     return best, 1 / np.sqrt(np.sum(slope**2 / variance[inside]))
 
 
+@closure_only
 def test_the_radial_velocity_of_a_faint_star_with_andes(render):
     """Against its noiseless spectrum at rest and a star without lines; the sky is in the other aperture."""
     powerlaw = faint_star(product="expected")

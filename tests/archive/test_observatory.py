@@ -17,6 +17,7 @@ from elvis_cli.observatory.measure import measure, table_of
 from elvis_cli.observatory.parameters import CalibrationParameters
 from elvis_cli.observatory.source import Source
 from tests.archive.conftest import Night
+from tests.conftest import closure_only
 
 STAR = Source("S1", 150.0, -25.0, 17.0, 0.01, "K")
 EPOCHS = 3
@@ -43,6 +44,7 @@ def light_curve(observatory, raw):
     return Calibration(CalibrationParameters(zero_points={"Ks": 0.1})).apply(reduced)
 
 
+@closure_only
 def test_images_give_the_light_curve_of_the_files(archive, monkeypatch):
     def unreachable(*_, **__):
         raise AssertionError("asks ivoa.net for a vocabulary")

@@ -16,6 +16,7 @@ import pytest
 from elvis_cli.instrument import registry
 from elvis_cli.product.integrity import examine
 from elvis_cli.product.sinks import sweep
+from tests.conftest import closure_only
 
 ELVIS = [str(Path(sys.executable).with_name("elvis"))]
 
@@ -155,7 +156,9 @@ def test_killed_halfway_and_started_again(tmp_path):
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=closure_only)]
+)
 def test_ended_by_a_signal_it_leaves_whole_files_and_no_process(tmp_path, number, code):
     with start(tmp_path, "-j", "2") as process:
         process.stdin.writelines(request(n, size=1024) for n in range(8))

@@ -18,6 +18,7 @@ from PIL import Image
 pytest.importorskip("sqlalchemy")
 
 from elvis_cli.observatory.export import FILES
+from tests.conftest import closure_only
 from tests.observatory.conftest import KEY, content, postgres_address
 
 __all__ = ["postgres_address"]
@@ -213,7 +214,7 @@ def killed(path, jobs, kills, longest, seed=1, environment=None):
 KILLS = int(os.environ.get("ELVIS_KILLS", "2"))
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=closure_only)])
 def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path, elvis, jobs):
     from elvis_cli.observatory.database import Database
 
@@ -232,6 +233,7 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path, elvis, jobs):
     assert names[0] == names[1]
 
 
+@closure_only
 def test_a_run_on_postgresql_that_is_killed_ends_as_one_that_is_not(tmp_path, elvis, postgres_address):
     whole, broken = prepare(tmp_path, "whole"), prepare(tmp_path, "broken", database=postgres_address)
     assert elvis("observatory", "run", str(whole), "-j", "1").code == 0

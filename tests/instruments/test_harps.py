@@ -17,7 +17,7 @@ from elvis_cli.prediction import spectroscopy
 from elvis_cli.product import header
 from elvis_cli.request import parse
 from elvis_cli.sky import pointing
-from tests.conftest import changed
+from tests.conftest import changed, closure_only
 from tests.frames import StandIn
 
 CORPUS = Path(__file__).parents[1] / "data" / "etc" / "harps_nirps_P112_bb5620_ha.json"
@@ -223,6 +223,7 @@ def test_a_flat_of_one_fibre_lights_that_one_alone():
     assert lit[1] < 0.02 * lit[0]
 
 
+@closure_only
 def test_a_star_behind_the_iodine_cell_has_the_lines_of_the_gas():
     """In order 109, 0.56 um: the losses of the windows, and the gas's lines at rest whatever the star's velocity."""
     document = registry.load("harps").example()

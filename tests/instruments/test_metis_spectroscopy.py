@@ -13,6 +13,7 @@ from elvis_cli.instrument import registry
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
 from elvis_cli.scene import bands
+from tests.conftest import closure_only
 
 LMS = ("lms_scao", "lms_extended_scao")
 
@@ -196,6 +197,7 @@ def test_integral_field_background_is_what_the_coatings_emit():
     assert float(np.median(background[near])) == pytest.approx(warm / 0.94, rel=0.05)
 
 
+@closure_only
 def test_many_stars_in_a_slit_have_the_psfs_of_their_places_as_few_have():
     """One more, faint one makes nine of them: each keeps the image that its distance from the guide star gives it."""
     drawn = []

@@ -11,6 +11,7 @@ from elvis_cli.focalplane import trace
 from elvis_cli.instrument import registry
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
+from tests.conftest import closure_only
 
 PINHOLES = [
     ("uvb", 23, 318.8233, -2.826, 634.336, 1225.619),
@@ -198,6 +199,7 @@ def test_a_block_has_the_exposures_of_each_arm(elvis):
     assert {round(line["elvis"]["offset"][1], 1) for line in lines} == {-2.5, 2.5}
 
 
+@closure_only
 def test_a_batch_has_a_file_of_each_arm(elvis, tmp_path):
     document = registry.load("xshooter").example()
     document["elvis"] = {"window": {"x0": 900, "y0": 900, "nx": 16, "ny": 16}}

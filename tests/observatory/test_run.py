@@ -19,6 +19,7 @@ from elvis_cli.observatory.curves import of_source
 from elvis_cli.observatory.efficiency import efficiency, injected_seals
 from elvis_cli.observatory.merge import merge
 from elvis_cli.observatory.simulator import Event
+from tests.conftest import closure_only
 from tests.observatory.conftest import content
 
 QUIET = {"analysis": {"num_injections": 0}}
@@ -73,6 +74,7 @@ def test_again_adds_nothing_and_what_is_deleted_is_made_again(run):
     assert (one.export(), content(one.store.database)) == (before, rows)
 
 
+@closure_only
 def test_five_workers_fetch_five_sources_at_once(run):
     patch = {"observatories": {"demo": {"delay": 1.0, "epochs": 5}}}
     one = run(patch=patch)
@@ -294,6 +296,7 @@ def test_the_efficiency_is_the_analytic_one(run):
     assert total == pytest.approx(np.mean([phi(a - 5.0) for a in np.linspace(2, 9, 200)]), abs=0.03)
 
 
+@closure_only
 def test_nothing_tells_injected_from_real(run):
     """Logistic regression and nearest neighbours on all columns guess half of 2000 detections right."""
     patch = {

@@ -287,7 +287,7 @@ def test_a_process_keeps_its_last_psfs(make, build, monkeypatch) -> None:
     assert build(make(), *K) is first
     with pytest.raises(ValueError, match="read-only"):
         first.fine += 1
-    monkeypatch.setattr(make_psf, "MAX_KEPT_BYTES", first.fine.nbytes + first.coarse.nbytes)
+    monkeypatch.setattr(make_psf.RECENT, "_most", first.fine.nbytes + first.coarse.nbytes)
     build(make(seeing=0.5), *K)
     again = build(make(), *K)
     assert again is not first

@@ -87,6 +87,7 @@ def test_chips_make_one_image_without_seams(raw, tmp_path):
     assert np.ptp(sky) < 0.1 * sigma, (sky, sigma)
 
 
+@closure_only
 def test_unmerged_chips_are_extensions(raw, tmp_path):
     path = reduced(raw, tmp_path)
     with fits.open(path) as hdus:

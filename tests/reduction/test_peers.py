@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from elvis_cli.instrument import registry
-from tests.conftest import run
+from tests.conftest import closure_only, run
 
 
 def reduced(instrument, mode, window, **block):
@@ -28,6 +28,7 @@ def spectrum():
     return reduced("metis", "lss_l_scao", (924, 900, 200, 200))
 
 
+@closure_only
 @pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
 def test_stilts_takes_the_row_for_a_spectrum(spectrum, tmp_path):
     """A point a row, with units."""

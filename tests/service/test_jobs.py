@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from tests.conftest import closure_only
+
 
 def wait(server, url, seconds=120):
     """Return the job when it has ended."""
@@ -82,6 +84,7 @@ def test_a_night_of_blocks(server, elvis, night_blocks):
     assert server.post("/ob?request=[1]", night_blocks).status == 400
 
 
+@closure_only
 def test_nothing_is_lost_when_processes_and_server_are_killed(start, small, tmp_path, elvis):
     argv = ("--warm", "none", "--folder", str(tmp_path), "--jobs-per-hour", "2")
     server = start(*argv)
