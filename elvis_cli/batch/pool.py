@@ -160,6 +160,8 @@ class Local:
         child: subprocess.Popen[bytes] | None = getattr(self._mine, "child", None)
         is_new = child is None or child.poll() is not None
         if child is None or is_new:
+            if child is not None:
+                _close_pipes(child)
             child = self._mine.child = self._start()
             self._mine.tasks = 0
         self._hand(order, child)
