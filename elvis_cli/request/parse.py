@@ -17,8 +17,7 @@ import elvis_schemas
 from elvis_cli.errors import RequestError, json_pointer
 from elvis_cli.model.limits import DEFAULT, Limits
 from elvis_cli.model.request import Request
-from elvis_cli.request import budget, header_keywords, normalise
-from elvis_cli.request.schema_check import holds
+from elvis_cli.request import budget, header_keywords, normalise, schema_errors
 from elvis_cli.request.values import brief
 
 MAX_DEPTH = 100
@@ -47,12 +46,12 @@ def read(
         or (``strict``) a key is unknown, or the request needs more than ``limits`` allow.
     """
     document = _parse(text)
-    _check(document)
+    schema_errors.check(document)
     if overrides:
         brightness = normalise.brightness(document)
         values = {key: value(brightness) if callable(value) else value for key, value in overrides.items()}
         document = _merge(document, values)
-        _check(document)
+        schema_errors.check(document)
     block = document.get("elvis") or {}
     header_keywords.check(block.get("keywords") or {})
     memory = budget.check(block, limits)
@@ -156,13 +155,6 @@ def _deep(base: Any, over: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         merged[key] = _deep(merged.get(key), value) if isinstance(value, Mapping) else value
     return merged
-
-
-def _check(document: Mapping[str, Any]) -> None:
-    if not holds(document, elvis_schemas.load()):
-        from elvis_cli.request import schema_errors
-
-        schema_errors.check(document)
 
 
 def _unknown(value: Any, schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str, Iterable[str]]]:
