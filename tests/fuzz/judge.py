@@ -27,9 +27,8 @@ from tests.fuzz.case import Case
 from tests.fuzz.damage_text import CANARY
 
 PROMISED = (0, 2, 65, 69)
-SECONDS = 20.0
-"""Of CPU that a case may take: the dearest valid mode, an echelle behind a bundle of fibres, takes 12 to 16 on a busy
-machine."""
+SECONDS = 10.0
+"""Of CPU that a case may take."""
 MEMORY = 1 << 30
 """Bytes of memory that a case may add."""
 ADDRESSES = 6 << 30

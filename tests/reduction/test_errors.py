@@ -134,6 +134,7 @@ def test_stars_are_as_bright_as_expected_within_their_errors(night):
     faint = np.array(pulls)[:, 2:]  # S/N below 200; of the two others a per mille of systematic error is as much
     assert np.mean(np.square(faint)) ** 0.5 == pytest.approx(1.0, abs=OF_PULLS)
     assert np.mean(np.var(faint, axis=0, ddof=1)) ** 0.5 == pytest.approx(1.0, abs=OF_PULLS)
+    assert np.std(np.array(ratios)[:, :2], axis=0).max() < 0.003
 
 
 def test_half_of_the_stars_at_the_limit_are_found(night):
