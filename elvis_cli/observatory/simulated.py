@@ -35,7 +35,7 @@ Document = dict[str, Any]
 class ElvisParameters(ReductionParameters):
     """Of the simulated observatory."""
 
-    instrument: str = parameter("hawki", "instrument; elvis instruments lists them")
+    instrument: str = parameter("", "instrument, which must be named; elvis instruments lists them")
     mode: str | None = parameter(None, "mode of imaging; null is the instrument's own")
     request: dict[str, Any] = parameter({}, "merge patch of the mode's example request")
     chip: int | None = parameter(None, "chip; null is the one that the field centre falls on")
@@ -48,7 +48,9 @@ class ElvisParameters(ReductionParameters):
     neighbours: str | None = parameter(None, "catalogue of further stars, which are drawn where they are in the window")
     variability: float = parameter(0.0, "amplitude of a sine that real sources have", "mag", low=0)
     period: float = parameter(10.0, "its period", "d", low=1e-4)
-    keep: str = parameter("none", "frames that are kept: none, raw or reduced", choices=("none", "raw", "product"))
+    keep: str = parameter(
+        "none", "frames that are kept: none, raw, or the product of `elvis reduce`", choices=("none", "raw", "product")
+    )
     seed: int = parameter(1, "seed", low=0)
 
 
@@ -61,13 +63,19 @@ class Elvis(Observatory):
     def fetch(self, source: Source) -> PhotometricDataset:
         """Return photometry on a frame of each epoch."""
         mjd = self.times(source)
-        phase = zlib.crc32(source.name.encode()) / 2**32
-        change = self.parameters.variability * np.sin(2 * np.pi * (mjd / self.parameters.period + phase))
-        return self._observe(source, mjd, change, np.ones(mjd.size, bool), keep=self.parameters.keep != "none")
+        return self._observe(
+            source, mjd, self._variability(source, mjd), np.ones(mjd.size, bool), keep=self.parameters.keep != "none"
+        )
 
     def times(self, source: Source) -> Floats:
         """Return the times (MJD) at which a source is observed."""
         return times(self.parameters.cadence, [self.parameters.seed, zlib.crc32(source.name.encode())])
+
+    def _variability(self, source: Source, mjd: Floats) -> Floats:
+        """Return the brightening of a source, mag: a sine whose phase is that of its name."""
+        phase = zlib.crc32(source.name.encode()) / 2**32
+        sine: Floats = self.parameters.variability * np.sin(2 * np.pi * (mjd / self.parameters.period + phase))
+        return sine
 
     def render_with(self, source: Source, raw: PhotometricDataset, brightening: Floats) -> PhotometricDataset:
         """Return the photometry with the source brighter by ``brightening`` (mag, (n,)) at the epochs of ``raw``.
@@ -79,8 +87,7 @@ class Elvis(Observatory):
         change, epochs = np.zeros(mjd.size), np.zeros(mjd.size, bool)
         change[nearest] = brightening
         epochs[nearest] = np.abs(brightening) > UNCHANGED
-        phase = zlib.crc32(source.name.encode()) / 2**32
-        change += self.parameters.variability * np.sin(2 * np.pi * (mjd / self.parameters.period + phase))
+        change += self._variability(source, mjd)
         again = self._observe(source, mjd, change, epochs, keep=False)
         if again.number == 0:
             return raw
@@ -138,6 +145,10 @@ class Elvis(Observatory):
 
     def _base(self) -> tuple[Document, Document]:
         p = self.parameters
+        from elvis_cli.instrument import registry
+
+        if not p.instrument:
+            raise RequestError("/observatories/instrument", "is missing", allowed=", ".join(registry.names()))
         where = str((p.instrument, p.mode, p.chip, p.size))
         base, window = _prepared(p.instrument, p.mode, canonical(p.request), p.chip, p.size, where)
         return json.loads(base), json.loads(window)

@@ -118,6 +118,11 @@ def test_times_are_at_night():
     assert times(CadenceParameters(times=(61002.5, 61001.5)), [1]).tolist() == [61001.5, 61002.5]
 
 
+def test_an_observatory_without_an_instrument_is_refused():
+    with pytest.raises(RequestError, match="is missing"):
+        elvis(instrument="").request(STAR, 0, 61000.0)
+
+
 def test_spectrographs_are_refused():
     with pytest.raises(RequestError, match="spectra"):
         elvis(instrument="harps").request(STAR, 0, 61000.0)
