@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,8 +46,7 @@ def postgres() -> Iterator[Callable[[], str]]:
 @contextmanager
 def running() -> Iterator[Callable[[], str]]:
     """Start a server; yield a function that makes an empty database and returns its address."""
-    folder = Path(f"/tmp/elvis-postgres-{uuid.uuid4().hex[:12]}")  # the user postgres cannot enter pytest's own folder
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="elvis-postgres-"))  # the user postgres cannot enter pytest's own folder
     if os.getuid() == 0:
         shutil.chown(folder, USER)
     data, port = folder / "data", _free_port()

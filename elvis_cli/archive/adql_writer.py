@@ -1,4 +1,4 @@
-"""What both databases have in common as writers of geometry."""
+"""Geometry of ADQL as SQL: the part that both databases share."""
 
 from __future__ import annotations
 

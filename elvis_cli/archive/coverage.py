@@ -33,7 +33,7 @@ def moc(store: Store, parameters: Parameters) -> Reply:
     order = parameters.number("MAXORDER")
     if order is not None and (order != int(order) or not 0 <= order <= 18):
         raise DaliError("MAXORDER is a whole number from 0 to 18")
-    found = made(polygons(store, parameters), ORDER if order is None else int(order))
+    found = moc_of(polygons(store, parameters), ORDER if order is None else int(order))
     kind = parameters.get("RESPONSEFORMAT", "fits").lower()
     if kind == "json":
         return Reply(json.dumps(found.serialize(format="json")).encode(), "application/json")
@@ -46,7 +46,7 @@ def moc(store: Store, parameters: Parameters) -> Reply:
     return Reply(out.getvalue(), FITS)
 
 
-def made(outlines: list[list[tuple[float, float]]], order: int) -> Any:
+def moc_of(outlines: list[list[tuple[float, float]]], order: int) -> Any:
     """Return the MOC of polygons (ra, dec; deg): all cells of the order that they touch."""
     from astropy import units
     from mocpy import MOC

@@ -1,4 +1,4 @@
-"""What all protocols share (DALI 1.1): parameters, answers, errors, identifiers in the answers."""
+"""Shared by all protocols (DALI 1.1): parameters, answers, errors, identifiers in the answers."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def interval(name: str, text: str) -> tuple[float, float]:
     return found[0], found[-1]
 
 
-def failed(error: Exception) -> Reply:
+def error_reply(error: Exception) -> Reply:
     """Return the answer for an error, as a VOTable; a fault of ours is one without details."""
     if isinstance(error, DaliError):
         return Reply(votable.error(error.message), votable.VOTABLE, error.status)

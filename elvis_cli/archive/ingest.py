@@ -20,7 +20,7 @@ ADDED, KNOWN, FAILED = "added", "known", "failed"
 AT_ONCE = 200
 """Files of a transaction."""
 _INHERITED = ("em_min", "em_max", "s_ra", "s_dec", "s_fov", "s_region", "filter", "ins_mode", "seed")
-"""What a product without it has from its first raw frame."""
+"""Columns that a product without them takes from its first raw frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a file: a line that `elvis archive add` prints."""
+    """Result of adding a file: a line that `elvis archive add` prints."""
 
     file: str
     status: str
@@ -126,7 +126,7 @@ def _inherit(store: Store, products: list[Product], raw: dict[str, dict[str, Any
 
 
 def _inheritance(values: Mapping[str, Any], parent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a product has from its raw frame: the values that it lacks."""
+    """Return the values that a product lacks and its raw frame has."""
     lacking = {name for name in _INHERITED if values[name] is None}
     if "s_region" in lacking:
         lacking |= {"s_ra", "s_dec"}

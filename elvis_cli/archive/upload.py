@@ -78,7 +78,7 @@ def _check_xml(data: bytes) -> None:
             element.clear()
     except DefusedXmlException:
         raise DaliError("UPLOAD: a VOTable with a document type or entities is refused") from None
-    except Exception as error:
+    except Exception as error:  # the parser raises what it likes on damage
         raise DaliError(f"UPLOAD: no XML: {error}") from None
 
 

@@ -1,4 +1,7 @@
-"""What the service says of itself: capabilities, availability, tables, examples (VOSI 1.1, TAPRegExt 1.0, DALI 1.1)."""
+"""Documents of the service about itself: capabilities, availability, tables, examples.
+
+VOSI 1.1, TAPRegExt 1.0, DALI 1.1.
+"""
 
 from __future__ import annotations
 

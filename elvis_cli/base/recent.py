@@ -1,4 +1,4 @@
-"""What a process has made last, up to a number of bytes."""
+"""Cache of the values that a process has computed last, up to a number of bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Value]):
-    """What this process has made last: requests that a warm process gets often differ in other things."""
+    """Cache of values computed last: requests that a warm process gets often share them."""
 
     def __init__(self, most: int, arrays: Callable[[Value], tuple[NDArray[Any], ...]]) -> None:
         self._values: OrderedDict[bytes, Value] = OrderedDict()

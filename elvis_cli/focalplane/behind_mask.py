@@ -41,7 +41,7 @@ MAX_STEPS = 32
 
 @dataclass(frozen=True, slots=True)
 class ExposureState:
-    """What the speckles and the turn of the field in one exposure depend on."""
+    """Seed, number and rotation of an exposure, on which its speckles and smeared places depend."""
 
     seed: int
     number: int
@@ -103,7 +103,7 @@ class BehindMask:
     """deg, as in ExposureState."""
 
     def off_axis(self, scene: Scene) -> Scene:
-        """Return what is not on the mask of a scene, dimmed by it and drawn along its arcs."""
+        """Return the part of a scene beside the mask, dimmed by it and drawn along its arcs."""
         off = ~self.dim.on_mask(scene.x, scene.y)
         x, y = scene.x[off], scene.y[off]
         setup = self.dim.setup
@@ -141,7 +141,7 @@ class BehindMask:
 
 
 def state(block: ElvisBlock, setup: Setup, geometry: ExposureGeometry) -> ExposureState:
-    """Return what speckles and turn of the field depend on; the product "expected" has the mean of the speckles."""
+    """Return the state of an exposure; the product "expected" has the mean of the speckles."""
     turn = (geometry.parallactic_end - geometry.parallactic + 180.0) % 360.0 - 180.0
     middle = (setup.exposure.number - 0.5) * setup.exposure.duration
     return ExposureState(block.seed, block.exposure, middle, turn, block.product == "expected")
@@ -150,7 +150,7 @@ def state(block: ElvisBlock, setup: Setup, geometry: ExposureGeometry) -> Exposu
 def prepare(
     light: Illumination, scene: Scene, state: ExposureState, samples: tuple[Floats, Floats] | None = None
 ) -> BehindMask:
-    """Return what images a scene; ``samples`` are wavelengths (um) and weights to take for the passband.
+    """Return the renderer of a scene behind the mask; ``samples`` are wavelengths (um) and weights.
 
     Raises
     ------

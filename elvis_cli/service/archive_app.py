@@ -243,10 +243,10 @@ def _handler(archive: Archive, handler: Handler) -> Callable[[Request], Awaitabl
                 reply = await asyncio.to_thread(handler, archive, asked)
             return _answer(reply)
         except DaliError as error:
-            return _answer(dali.failed(error))
+            return _answer(dali.error_reply(error))
         except ElvisError as error:
             if error.exit_code == 65 and not isinstance(error, ServiceError):
-                return _answer(dali.failed(DaliError(error.message)))
+                return _answer(dali.error_reply(DaliError(error.message)))
             return http.problem_answer(problems.of(error))
 
     return handle
