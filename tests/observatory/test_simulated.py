@@ -90,7 +90,7 @@ def test_neighbours_and_weather_are_in_the_request(tmp_path):
         "name,ra,dec,mag\nS1,150.0,-25.0,17\nn,150.0,-24.9995,18.5\nfar,151.0,-25.0,10\n"
     )
     weather = [{"seeing": {"turbulence_category": 10}}, {"seeing": {"turbulence_category": 85}}]
-    one = base.make("elvis", {"neighbours": "stars.csv", "conditions": weather}, tmp_path)
+    one = base.make("elvis", {"instrument": "hawki", "neighbours": "stars.csv", "conditions": weather}, tmp_path)
     documents = [one.request(STAR, n, 61000.0 + n) for n in range(12)]
     stars = documents[0]["elvis"]["catalogue"]
     assert stars["mag"] == [17.0, 18.5]
