@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import threading
 import time
@@ -19,6 +20,8 @@ from elvis_cli.archive.uws_job import ABORTED, ACTIVE, COMPLETED, ERROR, EXECUTI
 
 if TYPE_CHECKING:
     from elvis_cli.archive.store import Store
+
+log = logging.getLogger("elvis.service")
 
 KEPT = 7 * 86400.0
 """Seconds until a job is destroyed."""
@@ -197,7 +200,8 @@ class Jobs:
             self._finish(identity, phase=COMPLETED, media_type=media_type, result=result)
         except (DaliError, QueryError) as error:
             self._finish(identity, phase=ERROR, error=error.message)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the other jobs go on
+            log.exception("job %s", identity)
             self._finish(identity, phase=ERROR, error=f"a fault of the server ({type(error).__name__})")
         finally:
             with self._lock:

@@ -166,7 +166,7 @@ def test_scatter_is_the_error(night, product):
 
 
 def test_wavelengths_are_those_of_the_pixels(night, predicted):
-    """To 0.012 pixel rms on the whole chip; the lines of a window are few, and its ends outside them."""
+    """The lines of a window are few, and its ends outside them."""
     (own,) = associate.associate(raw.open_all(night))
     setup = layout.configure(own.science[0], "arc")
     chip = cube.chip_calibration.cached(own, "SPIFFIER", setup, [], {})
