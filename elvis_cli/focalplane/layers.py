@@ -63,8 +63,10 @@ class Layers:
             moved = np.zeros((chosen.size, at.size), np.float32)
             shift = self.shift[chosen] * FINE
             dispersion.moved(moved, self.spectra, self.which[chosen], self.hats, self.hat[chosen], shift, at)
-            profiles = np.ascontiguousarray(self.profiles[chosen, s])
-            dispersion.outer(out[:, first : first + BLOCK], profiles, moved)
+            # contiguous: a part of ``out`` would take four times as long
+            block = np.zeros((len(out), at.size), np.float32)
+            dispersion.outer(block, np.ascontiguousarray(self.profiles[chosen, s]), moved)
+            out[:, first : first + BLOCK] = block
         return out
 
 

@@ -65,6 +65,27 @@ def _cubic(t):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _places(
+    s: Floats, p: Floats, density: Floats, y: int, x: int, step: int, nodes: tuple[Floats, Floats, Floats]
+) -> None:
+    """Write s, p and density of a row of pixels, the first at (x, y), from ``nodes`` at pixels (step i, step j)."""
+    inverse = 1.0 / step
+    j, i, k = y // step, x // step, x % step
+    tj = (y - j * step) * inverse
+    ps, ss, ds = nodes
+    p0, p1, s0, s1, d0, d1 = ps[j], ps[j + 1], ss[j], ss[j + 1], ds[j], ds[j + 1]
+    for n in range(s.size):
+        ti = k * inverse
+        a, b, c, d = (1.0 - tj) * (1.0 - ti), (1.0 - tj) * ti, tj * (1.0 - ti), tj * ti
+        s[n] = a * s0[i] + b * s0[i + 1] + c * s1[i] + d * s1[i + 1]
+        p[n] = a * p0[i] + b * p0[i + 1] + c * p1[i] + d * p1[i + 1]
+        density[n] = a * d0[i] + b * d0[i + 1] + c * d1[i] + d * d1[i + 1]
+        k += 1
+        if k == step:
+            i, k = i + 1, 0
+
+
+@njit(cache=True, nogil=True)
 def resample(
     image: Image,
     row: int,
@@ -83,35 +104,28 @@ def resample(
     ``first`` = (s, p), one every ``pitch``; cubic between, 0 outside.
     """
     x0, y0, x1, y1 = box
-    ps, ss, ds = nodes
     count_s, count_p = rectified.shape
     ny, nx = image.shape
     low, high = max(x0, column), min(x1, column + nx)
-    inverse = 1.0 / step
+    v, u, density = np.empty(max(high - low, 0)), np.empty(max(high - low, 0)), np.empty(max(high - low, 0))
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)  # unsigned: Numba looks for no negative index
     for y in range(max(y0, row), min(y1, row + ny)):
-        j = (y - y0) // step
-        tj = (y - y0 - j * step) * inverse
+        _places(v, u, density, y - y0, low - x0, step, nodes)
         out = image[y - row]
-        for x in range(low, high):
-            i = (x - x0) // step
-            ti = (x - x0 - i * step) * inverse
-            a, b, c, d = (1.0 - tj) * (1.0 - ti), (1.0 - tj) * ti, tj * (1.0 - ti), tj * ti
-            s = a * ss[j, i] + b * ss[j, i + 1] + c * ss[j + 1, i] + d * ss[j + 1, i + 1]
-            v = (s - first[0]) / pitch[0]
-            p = a * ps[j, i] + b * ps[j, i + 1] + c * ps[j + 1, i] + d * ps[j + 1, i + 1]
-            u = (p - first[1]) / pitch[1]
-            if not (1.0 <= v < count_s - 2.0 and 1.0 <= u < count_p - 2.0):
+        for n in range(v.size):
+            vn, un = (v[n] - first[0]) / pitch[0], (u[n] - first[1]) / pitch[1]
+            if not (1.0 <= vn < count_s - 2.0 and 1.0 <= un < count_p - 2.0):
                 continue
-            iv, iu = int(v), int(u)
-            w0, w1, w2, w3 = _cubic(u - iu)
-            q = _cubic(v - iv)
+            iv, iu = int(vn), int(un)
+            w0, w1, w2, w3 = _cubic(un - iu)
+            q = _cubic(vn - iv)
+            m = np.uint64(iu - 1)
             total = 0.0
             for k in range(4):
                 line = rectified[iv - 1 + k]
-                total += q[k] * (w0 * line[iu - 1] + w1 * line[iu] + w2 * line[iu + 1] + w3 * line[iu + 2])
+                total += q[k] * (w0 * line[m] + w1 * line[m + one] + w2 * line[m + two] + w3 * line[m + three])
             if total > 0.0:
-                density = a * ds[j, i] + b * ds[j, i + 1] + c * ds[j + 1, i] + d * ds[j + 1, i + 1]
-                out[x - column] += np.float32(total * density)
+                out[low - column + n] += np.float32(total * density[n])
 
 
 @njit(cache=True, nogil=True)
