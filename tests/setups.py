@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -13,12 +14,18 @@ from elvis_cli.model.psf_model import AoPsf
 from elvis_cli.model.setup import Frame, Goal, Optics, Setup
 from elvis_cli.optics.ao.corrected import Corrected
 from elvis_cli.optics.psf_types import Psf
+from elvis_cli.request import places
 
 PARTS = {"optics": Optics, "atmosphere": Atmosphere, "exposure": Exposure, "frame": Frame, "goal": Goal}
 HOMES = {item.name: part for part, kind in PARTS.items() for item in fields(kind)}
 """The part of the Setup that a name belongs to."""
 PSF = frozenset(("system", "guide_star_mag", "guide_stars", "guide"))
 """Names in an AoPsf."""
+
+
+def target_in_field(document: Mapping[str, Any]) -> tuple[float, float]:
+    """Return x, y (arcsec) in the field of the target of a request that has its place on the sky."""
+    return places.offset(document["elvis"]["place"], document["elvis"])
 
 
 def make(**values: Any) -> Setup:

@@ -58,7 +58,7 @@ def pointing_section(
     angle: float,
     pointer: str,
 ) -> dict[str, Any]:
-    """Return ``pointing`` and ``offset`` of a request: where the field centre is, and the target in it.
+    """Return ``pointing`` and ``place`` of a request: where on the sky the field centre is, and where the target.
 
     ``at`` is the pointing without offsets, ``angle`` the position angle without them; the chopper looks on from the
     telescope's position.
@@ -84,7 +84,7 @@ def pointing_section(
     position_angle = round((angle + 180.0) % 360.0 - 180.0, 9)
     return {
         "pointing": {"ra": ra, "dec": dec, "position_angle": position_angle},
-        "offset": [round(x, 9), round(y, 9)],
+        "place": {"ra": round(star[0], 9) % 360.0, "dec": round(star[1], 9)},
     }
 
 

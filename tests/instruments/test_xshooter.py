@@ -12,6 +12,7 @@ from elvis_cli.instrument import registry
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
 from tests.conftest import closure_only
+from tests.setups import target_in_field
 
 PINHOLES = [
     ("uvb", 23, 318.8233, -2.826, 634.336, 1225.619),
@@ -196,7 +197,7 @@ def test_a_block_has_the_exposures_of_each_arm(elvis):
     lines = [json.loads(line) for line in elvis("ob", stdin=json.dumps(block)).out.decode().splitlines()]
     counts = {arm: sum(line["elvis"]["arm"] == arm for line in lines) for arm in POWERS}
     assert counts == {"uvb": 2, "vis": 6, "nir": 2}  # two places along the slit
-    assert {round(line["elvis"]["offset"][1], 1) for line in lines} == {-2.5, 2.5}
+    assert {round(target_in_field(line)[1], 1) for line in lines} == {-2.5, 2.5}
 
 
 @closure_only

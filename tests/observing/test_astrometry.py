@@ -12,6 +12,7 @@ from astropy.wcs import WCS
 
 from elvis_cli import pipeline
 from elvis_cli.request import parse
+from tests.setups import target_in_field
 
 SCALE = 0.25  # arcsec, FORS2 binned
 WINDOW = {"x0": 903, "y0": 3, "nx": 241, "ny": 241}
@@ -86,6 +87,9 @@ def test_a_star_is_where_the_offsets_put_it(plan, angle, relative, frame):
         keys = ("RAOFF", "DECOFF") if frame == "SkyFrame" else ("INSTXOFF", "INSTYOFF")
         assert [top[key] for key in keys] == pytest.approx([dx, dy], abs=1e-5)
         assert top["ESO ADA POSANG"] == pytest.approx((angle + 180) % 360 - 180)
+        # the target's, not the pointing's
+        assert exposure.document["elvis"]["place"] == {"ra": 75.0, "dec": -30.0}
+        assert (top["ESO TEL TARG ALPHA"], top["ESO TEL TARG DELTA"]) == (50000.0, -300000.0)
 
 
 def test_commanded_and_cumulative_offsets_are_in_the_header(plan):
@@ -121,7 +125,7 @@ def test_offsets_of_the_coordinates_keep_the_star_off_the_centre(plan):
     assert centroid(image) == pytest.approx(
         np.array(WCS(header).world_to_pixel(SkyCoord(75, -30, unit="deg"))), abs=0.02
     )
-    assert exposure.document["elvis"]["offset"] == pytest.approx([5.0, 3.0], abs=1e-4)
+    assert target_in_field(exposure.document) == pytest.approx([5.0, 3.0], abs=1e-4)
 
 
 def test_near_the_pole_too(plan):
@@ -141,7 +145,7 @@ def test_a_moving_target_moves_between_exposures(plan):
         assert pointing["dec"] - pointings[0]["dec"] == pytest.approx(0.2 * passed, abs=1e-7)
         assert pointing["ra"] - pointings[0]["ra"] == pytest.approx(10 * 15 / 3600 * passed, rel=1e-3, abs=1e-7)
     # The telescope follows it: it stays where it is, and a star of a catalogue moves.
-    assert exposures[0].document["elvis"]["offset"] == pytest.approx([0, 0], abs=1e-4)
+    assert target_in_field(exposures[0].document) == pytest.approx([0, 0], abs=1e-4)
 
 
 def test_proper_motion_is_made(plan):

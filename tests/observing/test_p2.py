@@ -14,6 +14,7 @@ from elvis_cli.observing import templates
 from elvis_cli.product import header
 from elvis_cli.request import parse
 from elvis_cli.sky.pointing import observe
+from tests.setups import target_in_field
 
 RULES = {  # METIS's own classification of raw files (EDPS): (TECH, TYPE) -> CATG and class; None = any category
     ("IMAGE,LM", "OBJECT"): ("SCIENCE", "LM_IMAGE_SCI_RAW"),
@@ -131,7 +132,7 @@ def test_a_file_knows_its_place_in_the_night(make, plan):
 def test_chop_and_nod_put_the_star_where_they_should(make, plan):
     parameters = {"SEQ.CHOP.THROW": 3.0, "SEQ.CHOP.POSANG": 90.0, "SEQ.NABCYCLES": 2}
     exposures = plan(make("METIS_img_n_obs_AutoChopNod", parameters, {}))
-    places = [exposure.document["elvis"]["offset"] for exposure in exposures]
+    places = [target_in_field(exposure.document) for exposure in exposures]
     cards = [exposure.document["elvis"]["keywords"] for exposure in exposures]
     names = ["".join(card[key] for key in ("ESO SEQ NODPOS", "ESO SEQ CHOP POS")) for card in cards]
     assert names == ["AA", "AB", "BA", "BB", "BA", "BB", "AA", "AB"]
@@ -143,18 +144,18 @@ def test_chop_and_nod_put_the_star_where_they_should(make, plan):
 def test_nods_along_the_slit_go_along_y(make, plan):
     parameters = {"SEQ.NOD.THROW": 4.0, "SEQ.NABCYCLES": 2}
     exposures = plan(make("METIS_spec_lm_obs_AutoNodOnSlit", parameters, {"TEL.ROT.OFFANGLE": 37.0}))
-    places = [exposure.document["elvis"]["offset"] for exposure in exposures]
+    places = [target_in_field(exposure.document) for exposure in exposures]
     assert places == [pytest.approx([0, y], abs=1e-4) for y in (-2, 2, 2, -2)]
 
 
 def test_jitter_stays_in_its_box_and_is_the_same_again(make, plan):
     block = make("METIS_img_lm_obs_AutoJitter", {"SEQ.NOFFSET": 20, "SEQ.JITTER.WIDTH": 2.0}, {})
     first, second, other = plan(block, seed=3), plan(block, seed=3), plan(block, seed=4)
-    offsets = [exposure.document["elvis"]["offset"] for exposure in first]
+    offsets = [target_in_field(exposure.document) for exposure in first]
     assert offsets[0] == pytest.approx([0, 0], abs=1e-4)
     assert 0.3 < max(abs(value) for offset in offsets for value in offset) <= 1.0001
     assert [e.document for e in first] == [e.document for e in second]
-    assert [e.document["elvis"]["offset"] for e in other] != offsets
+    assert [target_in_field(e.document) for e in other] != offsets
 
 
 @pytest.mark.parametrize(

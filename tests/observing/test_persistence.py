@@ -12,6 +12,7 @@ from elvis_cli.base.merge import merge
 from elvis_cli.errors import RequestError
 from elvis_cli.observing import persistence
 from elvis_cli.request import parse
+from tests.setups import target_in_field
 
 PATCH = {
     "target": {"brightness": {"magband": "K", "mag": 7}},
@@ -50,7 +51,7 @@ def test_a_ghost_stays_where_the_star_was(pair):
     assert place == pytest.approx((star, star), abs=1.5)
     assert ghost.min() == 0
     assert ghost.max() >= 1
-    assert np.hypot(*second.document["elvis"]["offset"]) == pytest.approx(0.5, abs=1e-4)
+    assert np.hypot(*target_in_field(second.document)) == pytest.approx(0.5, abs=1e-4)
 
 
 def test_it_is_complete_without_the_exposure_before(pair):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import run
+from tests.setups import target_in_field
 
 
 def planned(template: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
@@ -42,8 +43,8 @@ def test_the_field_turns_with_the_zenith_and_sky_is_off_the_mask() -> None:
     steps = [(b - a + 180.0) % 360.0 - 180.0 for a, b in itertools.pairwise(angles)]
     assert all(step == pytest.approx(steps[0], rel=0.2) for step in steps)
     assert abs(steps[0]) > 2.0
-    assert all(one["elvis"].get("offset", [0, 0]) == pytest.approx([0, 0], abs=1e-6) for one in requests[:4])
-    assert all(abs(complex(*one["elvis"]["offset"])) == pytest.approx(15.0, abs=0.01) for one in requests[4:])
+    assert all(target_in_field(one) == pytest.approx([0, 0], abs=1e-6) for one in requests[:4])
+    assert all(abs(complex(*target_in_field(one))) == pytest.approx(15.0, abs=0.01) for one in requests[4:])
     assert {one["instrument"]["ins_configuration"] for one in requests} == {"img_lm_ravc"}
 
 
@@ -54,12 +55,12 @@ def test_the_star_beside_the_mask() -> None:
     )
     names = [(one["elvis"]["template"]["category"], one["elvis"]["template"]["type"]) for one in requests]
     assert names == [("CALIB", "PSF,OFFAXIS")] * 2
-    assert abs(complex(*requests[0]["elvis"]["offset"])) == pytest.approx(1.0, abs=0.01)
+    assert abs(complex(*target_in_field(requests[0]))) == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_chop_takes_the_star_off_the_mask() -> None:
     requests = planned("METIS_img_n_cvc_obs_AutoChop", {"SEQ.CHOP.NCYCLES": 2})
-    away = [abs(complex(*one["elvis"].get("offset", [0.0, 0.0]))) for one in requests]
+    away = [abs(complex(*target_in_field(one))) for one in requests]
     assert away == pytest.approx([0.0, 3.0, 0.0, 3.0], abs=0.01)
 
 
