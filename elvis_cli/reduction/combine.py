@@ -27,12 +27,13 @@ BAND = 256
 """Rows of a grid that one thread fills at once."""
 CR_SIGMA = 5.0
 CR_GRADIENT = 1.2
-"""Times the difference of neighbours in the median that a pixel may differ from it, at most."""
+"""Times the difference of neighbours in the median that a pixel without noise may differ from it, at most."""
 MIN_FLANKS = 50
 """Pixels on the flanks of stars from which on they tell how much less that is."""
-NEIGHBOUR_SIGMA = 3.0
-NEIGHBOUR_GRADIENT = 0.7 / 1.2
-"""The same for neighbours of a cosmic ray (0.7 to 1.2 in `driz_cr_scale` of AstroDrizzle): the ends of its track."""
+HALVINGS = 10
+"""Of the interval in which the error of the median is: to a thousandth of it."""
+NEIGHBOUR = 0.6
+"""Of the limit, for neighbours of a cosmic ray: the ends of its track (AstroDrizzle: 3.5 and 3 sigma, 1.2 and 0.7)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -202,8 +203,8 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
 
     Each frame is drizzled alone (kernel turbo), their median is what the sky looks like, but for what the drizzling
     blurs: a second pass over it tells how much, which is added back. Interpolated onto the pixels of a frame it differs
-    from them by less than 5 sigma and `_tolerance` times its own steepness, or it is a cosmic ray. Its eight neighbours
-    belong to it from 3 sigma and `NEIGHBOUR_GRADIENT` of that tolerance on.
+    from them by less than 5 sigma of noise and 5 `_median_error` of its own steepness, or it is a cosmic ray. Its eight
+    neighbours belong to it from 3/5 of that on.
     """
     if len(frames) < MIN_DITHERS:
         return 0
@@ -233,11 +234,11 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
     def flag(n: int) -> int:
         frame, model = frames[n], seen(n)
         good, noise, steep = frame.good, np.sqrt(frame.var), _steepness(model)
-        steep *= np.float32(_tolerance(frame.sci - model, steep, noise, good))
-        excess = frame.sci - model - np.float32(CR_SIGMA) * noise - steep
-        y, x = _with_neighbours(np.nonzero((excess > 0) & good), frame.sci.shape)
-        least = NEIGHBOUR_SIGMA * noise[y, x] + NEIGHBOUR_GRADIENT * steep[y, x]
-        hit = good[y, x] & ((excess[y, x] > 0) | (frame.sci[y, x] - model[y, x] > least))
+        residual = frame.sci - model
+        error = np.float32(CR_SIGMA * _median_error(residual, steep, noise, good))
+        limit = np.float32(CR_SIGMA) * noise + error * steep
+        y, x = _with_neighbours(np.nonzero((residual > limit) & good), frame.sci.shape)
+        hit = good[y, x] & (residual[y, x] > np.float32(NEIGHBOUR) * limit[y, x])
         frame.dq[y[hit], x[hit]] |= np.uint32(COSMIC_RAY)
         return int(hit.sum())
 
@@ -255,17 +256,23 @@ def _steepness(image: Image) -> Image:
     return steep
 
 
-def _tolerance(excess: Image, steep: Image, noise: Image, good: NDArray[np.bool_]) -> float:
-    """Return the part of the steepness that a frame may differ from the median of all.
+def _median_error(residual: Image, steep: Image, noise: Image, good: NDArray[np.bool_]) -> float:
+    """Return the standard deviation of the error of a median, in units of its steepness.
 
-    Five times the robust spread on the flanks of its own stars, which have less of it the better the median fits; at
-    most `CR_GRADIENT`, which holds where there are no stars. With that value a ray on a star may have its light.
+    With it and the noise the residuals on the flanks of a frame's own stars have a robust spread of 1 sigma. It is at
+    most a fifth of `CR_GRADIENT`, which holds where there are no stars.
     """
+    most = CR_GRADIENT / CR_SIGMA
     flanks = good & (np.float32(CR_GRADIENT) * steep > np.float32(2.0 * CR_SIGMA) * noise)
     if np.count_nonzero(flanks) < MIN_FLANKS:
-        return CR_GRADIENT
-    low, high = np.percentile(excess[flanks] / steep[flanks], (15.87, 84.13))
-    return min(CR_SIGMA * float(high - low) / 2.0, CR_GRADIENT)
+        return most
+    residual, steep, noise = residual[flanks], steep[flanks], noise[flanks]
+    low, high = 0.0, most
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2.0
+        lower, upper = np.percentile(residual / np.hypot(noise, np.float32(middle) * steep), (15.87, 84.13))
+        low, high = (middle, high) if upper - lower > 2.0 else (low, middle)
+    return high
 
 
 def _with_neighbours(

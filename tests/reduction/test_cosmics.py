@@ -49,11 +49,14 @@ def test_no_pixel_of_a_star_is_taken_for_a_ray(fwhm):
 
 
 def test_little_light_of_rays_is_left_on_stars():
-    """A ray on a star counted as its light up to 1.2 times the gradient, half of the peak of an undersampled star."""
+    """A ray on a star counted as its light up to 1.2 times the gradient, half of the peak of an undersampled star.
+
+    When the noise was taken for an error of the median, 0.15 of the rays' light was left.
+    """
     frames, maps, light = night(1.7, 10, 0.02, whole=True)
     combine.flag_cosmic_rays(frames, maps)
     left = [np.where(frame.good, hit, 0.0) for frame, hit in zip(frames, light, strict=True)]
     bright = [frame.sci - hit > 500.0 for frame, hit in zip(frames, light, strict=True)]
     on_stars, fell = (sum(each[mask].sum() for each, mask in zip(kind, bright, strict=True)) for kind in (left, light))
     assert fell > 15000.0
-    assert on_stars < 0.15 * fell
+    assert on_stars < 0.06 * fell
