@@ -11,6 +11,7 @@ import numpy as np
 from elvis_cli.focalplane import convolution, many_stars, slit_plane
 from elvis_cli.focalplane.aperture_light import MAX_KEPT_BYTES, ApertureLight
 from elvis_cli.focalplane.fibre_light import FibreLight
+from elvis_cli.focalplane.samples import MIN_REACH
 from elvis_cli.focalplane.spectrometer import Spectrometer
 from elvis_cli.focalplane.trace import SampledTrace, to_pixels
 from elvis_cli.light.compose import Scene
@@ -21,9 +22,18 @@ from elvis_cli.model.setup import Frame
 
 FLOAT, DOUBLE = 4, 8
 """Bytes of a number of an image, and of a spectrum."""
-SECONDS = {"star": 3e-6, "transform": 2e-7, "zone": 0.03, "fibre": 2e-3, "layer": 4e-8}
-"""Processor seconds for a star, a pixel of a transform, the PSF of a zone, a fibre at a wavelength, and an element of
-the layers of a trace."""
+SECONDS = {
+    "star": 3e-6,
+    "transform": 2e-7,
+    "zone": 0.03,
+    "fibre": 2e-3,
+    "order": 1.5e-6,
+    "spectrum": 2e-7,
+    "extracted": 2e-7,
+    "layer": 4e-8,
+}
+"""Processor seconds for a star, a pixel of a transform, the PSF of a zone, a fibre at a wavelength, a sample of
+an order, one of the spectrum in a fibre, one that the prediction extracts, and an element of the layers of a trace."""
 RESOLVED_BYTES, TRANSFORM_BYTES = 80e6, 40
 """Bytes of memory of the resolved spectrum of the sky, and for a pixel of a transform."""
 BESIDE = 1.3
@@ -35,20 +45,27 @@ SHOWN = 9
 def estimate(spectrometer: Spectrometer, frame: Frame) -> Cost:
     """Return what drawing a frame takes beyond the request's arrays and the program."""
     light = spectrometer.apertures
-    cost = _of_fibres(light) if isinstance(light, FibreLight) else _of_apertures(light, frame)
+    cost = (
+        _of_fibres(light, spectrometer.scene.centre) if isinstance(light, FibreLight) else _of_apertures(light, frame)
+    )
     return cost if light.light.budget.resolved is None else replace(cost, memory=cost.memory + RESOLVED_BYTES)
 
 
-def _of_fibres(light: FibreLight) -> Cost:
-    """Return the cost of the spectra of all fibres in all orders."""
+def _of_fibres(light: FibreLight, target: tuple[float, float]) -> Cost:
+    """Return the cost of the spectra of all fibres in all orders, and of extracting those near the target."""
     scenes = [group.scene for group in light.groups]
     parts = len({one.part for one in light.light.uniform} | {part for scene in scenes for part in _parts(scene)})
     seeing = sum(one.feed == "sky" for one in light.spectrograph.apertures)
     points = sum(scene.x.size for scene in scenes)
-    lit = seeing if any("galaxies" in _parts(scene) for scene in scenes) else min(seeing, points)
+    around = max(len(patch.members) for patch in light.plane.patches)
+    lit = seeing if any("galaxies" in _parts(scene) for scene in scenes) else min(seeing, points * around)
     kept = sum(len(band.traces) * band.sampled.wave.size for band in light.bands) * FLOAT * parts
     most = max(_bins([band.sampled]) + band.sampled.wave.size for band in light.bands) * DOUBLE * lit
-    return Cost(kept + most, SECONDS["fibre"] * lit * light.plane.wave.size + SECONDS["star"] * points)
+    seconds = SECONDS["fibre"] * lit * light.plane.wave.size + SECONDS["star"] * points
+    seconds += (SECONDS["order"] + SECONDS["spectrum"] * lit) * sum(band.sampled.wave.size for band in light.bands)
+    near = light.spectrograph.near(target, MIN_REACH * light.light.setup.optics.pixel_scale)
+    seconds += SECONDS["extracted"] * sum(light.traces[number].wave.size for number in near)
+    return Cost(kept + most, seconds)
 
 
 def _of_apertures(light: ApertureLight, frame: Frame) -> Cost:

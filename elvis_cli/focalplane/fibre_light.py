@@ -54,16 +54,16 @@ class FibreLayers:
         """Bytes in memory."""
         return self.profiles.nbytes + sum(one.nbytes for one in self.spectra.values())
 
-    def straight(self, s: slice, p: Floats, parts: Collection[str], fibres: NDArray[np.int64] | None = None) -> Image:
+    def straight(self, s: slice, p: Floats, parts: Collection[str], fibre: int | None = None) -> Image:
         """Return the sum of some parts, electrons/s/pixel/arcsec, at samples ``s`` of the slit and ``p`` of the trace.
 
-        ``fibres`` are those to be shown, all if not given. ``p`` ascends evenly.
+        ``fibre`` is the only one to be shown, all are if not given. ``p`` ascends evenly.
         """
         from elvis_cli.kernels import fibres as kernel
 
         out = np.zeros((s.stop - s.start, p.size), np.float32)
         near = (self.first + self.profiles.shape[1] > s.start) & (self.first < s.stop)
-        near &= True if fibres is None else np.isin(self.fibre, fibres)
+        near &= True if fibre is None else self.fibre == fibre
         wanted = [one for part, one in self.spectra.items() if part in parts]
         if not wanted or not near.any():
             return out
@@ -141,8 +141,8 @@ class FibreLight:
         order = next(n for n, band in enumerate(self.bands) if number in band.traces)
         band = self.bands[order]
         grid, pitch = self.grid(band)
-        fibre = np.array([band.traces.index(number)])
-        at, result = (rows - grid[0]) / pitch, np.zeros((p.size, rows.size), np.float32)
+        fibre = band.traces.index(number)
+        at, result = (rows - grid[0]) / pitch, np.zeros((rows.size, p.size), np.float32)
         low, part = np.floor(at).astype(np.int64), (at - np.floor(at)).astype(np.float32)
         samples, scale = (p - sampled.p[0]) * FINE, np.float32(sampled.spatial_scale)
         # images that lie apart one by one: what is between them is dark
@@ -150,8 +150,8 @@ class FibreLight:
             lines = self.layers(order).straight(slice(low[run[0]], low[run[-1]] + 2), samples, parts, fibre)
             for n in run:
                 below, above = lines[low[n] - low[run[0]]], lines[low[n] - low[run[0]] + 1]
-                result[:, n] = (below * (1 - part[n]) + above * part[n]) * scale
-        return result
+                result[n] = (below * (1 - part[n]) + above * part[n]) * scale
+        return np.ascontiguousarray(result.T)
 
     @cached_property
     def _kept(self) -> dict[int, FibreLayers]:
@@ -220,19 +220,20 @@ class FibreLight:
         edges = np.linspace(low, high, math.ceil((high - low) / float(np.diff(sampled.wave).min())) + 1)
         middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
         members = [self.spectrograph.apertures[self.traces[n].trace.aperture] for n in band.traces]
+        passed = _passed(sampled)
         indices = [self.traces[n].trace.aperture for n in band.traces]
         result = {
             part: np.zeros((len(members), sampled.wave.size), np.float32)
             for part in sorted({kind for _, kind in self._collected} | {one.part for one in self.light.uniform})
         }
         for source in self.light.uniform:
-            spectrum = self._along(sampled, edges, source.density(edges) * width, members[0])
+            spectrum = self._along(sampled, edges, source.density(edges) * width, passed, members[0])
             for n, one in enumerate(members):
                 if _sees(one, source):
                     area = math.pi / 4 * one.extent[0] ** 2
                     result[source.part][n] += (spectrum * (area * one.transmission)).astype(np.float32)
         budget = self.light.budget
-        passed = budget.electrons_per_photon(edges) * budget.area * width
+        collected = budget.electrons_per_photon(edges) * budget.area * width
         scene: dict[tuple[str, int], Floats] = {}
         for number, group in enumerate(self.groups):
             own = {part: light for (m, part), light in self._collected.items() if m == number}
@@ -244,25 +245,24 @@ class FibreLight:
             }
             if not lit or (group.band is not None and (group.band[1] <= low or group.band[0] >= high)):
                 continue
-            electrons = density(group, edges, budget.resolved is not None) * passed
+            electrons = density(group, edges, budget.resolved is not None) * collected
             for key, light in lit.items():
                 more = electrons * np.interp(middle, self.plane.wave, light)
                 scene[key] = scene[key] + more if key in scene else more
 
         def along(key: tuple[str, int]) -> Floats:
-            return self._along(sampled, edges, scene[key], members[key[1]]) * members[key[1]].transmission
+            return self._along(sampled, edges, scene[key], passed, members[key[1]]) * members[key[1]].transmission
 
         for (part, n), spectrum in zip(scene, parallel.gather(along, list(scene)), strict=True):
             result[part][n] += spectrum.astype(np.float32)
         return result
 
-    def _along(self, sampled: SampledTrace, edges: Floats, electrons: Floats, aperture: Aperture) -> Floats:
+    def _along(
+        self, sampled: SampledTrace, edges: Floats, electrons: Floats, passed: Floats, aperture: Aperture
+    ) -> Floats:
         """Return electrons/s/pixel (n,) along a trace from those between ``edges``, blurred, as a strip sees them."""
-        low, high = sampled.trace.wave
         strips, _ = self._strips(aperture)
-        inside = np.diff(np.clip(sampled.edges, low, high)) / np.diff(sampled.edges)
         counts = np.interp(sampled.edges, edges, np.concatenate([[0.0], np.cumsum(electrons)]))
-        passed = inside * sampled.trace.efficiency.at(sampled.wave)
         width = aperture.width / self.spectrograph.dispersion_scale / strips
         return smoothed(np.diff(counts) * passed * FINE, width, self.spectrograph.blur / SIGMA)
 
@@ -273,6 +273,13 @@ def _image(aperture: Aperture, strips: int, s: Floats, scale: float, blur: float
     edges = np.linspace(-0.5, 0.5, strips + 1) * aperture.length
     profiles = slit_plane.disc(aperture.length / 2, edges, s, scale)
     return gaussian(profiles, blur / SIGMA) if blur else profiles
+
+
+def _passed(sampled: SampledTrace) -> Floats:
+    """Return the efficiency of an order at the samples of its trace (n,), 0 beyond its ends."""
+    edges = sampled.edges
+    inside = np.diff(np.clip(edges, *sampled.trace.wave)) / np.diff(edges)
+    return np.asarray(inside * sampled.trace.efficiency.at(sampled.wave))
 
 
 def _sees(aperture: Aperture, source: UniformSource) -> bool:

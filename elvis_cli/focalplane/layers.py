@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,9 +133,16 @@ def split_wings(profiles: list[Floats], spectra: list[Image]) -> tuple[list[Floa
 def smoothed(density: Floats, width: float, blur: float) -> Floats:
     """Return a density given every 1/FINE pixel, averaged over a pixel and ``width`` pixels, and blurred (sigma)."""
     size = _fast(density.size + math.ceil((width + 1 + 8 * blur) * FINE))
+    return np.asarray(np.fft.irfft(np.fft.rfft(density, size) * _response(size, width, blur), size)[: density.size])
+
+
+@lru_cache(maxsize=8)
+def _response(size: int, width: float, blur: float) -> Floats:
+    """Return the factors on the Fourier transform of ``size`` samples for `smoothed`."""
     f = np.fft.rfftfreq(size, 1 / FINE)
     response = np.sinc(f) * np.sinc(f * width) * np.exp(-2.0 * (math.pi * blur * f) ** 2)
-    return np.asarray(np.fft.irfft(np.fft.rfft(density, size) * response, size)[: density.size])
+    response.flags.writeable = False
+    return np.asarray(response)
 
 
 @cache

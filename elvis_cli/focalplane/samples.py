@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
 
+MIN_REACH = 32
+"""Pixels to either side of the target from which its light is taken, or half the aperture if that is more."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wavelengths:

@@ -44,6 +44,17 @@ SKY_RESOLUTION = 6000
 """Of the sky's table (`elvis_cli.sky.local`)."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pixels:
+    """The pixels along a trace: arrays (n,)."""
+
+    p: Floats
+    wave: Floats
+    dispersion: Floats
+    total: Floats
+    """Throughput from the atmosphere to the detector without the order's efficiency."""
+
+
 @dataclass(frozen=True, eq=False)
 class Spectrometer:
     """One observation's spectra, ready to be drawn on any chip."""
@@ -146,30 +157,43 @@ class Spectrometer:
         """Return the light around the target, ``reach`` pixels to either side, along trace ``number``."""
         sampled = self.apertures.traces[number]
         aperture = self.apertures.aperture(sampled)
+        pixels = self._pixels(sampled)
+        p, wave = pixels.p, pixels.wave
         centre = aperture.offset + (0.0 if aperture.fibre else aperture.within(*self.scene.centre)[1])
         rows = self.apertures.rows(number, centre, reach)
-        p = np.arange(0.5, sampled.length, 1.0)
-        wave = np.interp(p, sampled.p, sampled.wave)
 
         def on_rows(parts: frozenset[str]) -> Image:
             return self.apertures.on_rows(number, rows, p, parts)
 
-        budget, plane = self.light.budget, self.apertures.plane
-        efficiency = sampled.trace.efficiency.at(wave)
-        total = np.interp(wave, budget.wave, budget.total, left=0.0, right=0.0)
-        if budget.resolved is not None:
-            total = budget.electrons_per_photon(bin_edges(wave))
+        plane = self.apertures.plane
         return Samples(
             wave=wave,
-            dispersion=np.gradient(wave, p),
+            dispersion=pixels.dispersion,
             chip=self._chips_under(*sampled.trace.place(wave, np.full(p.size, rows[rows.size // 2]))),
             s=np.asarray(rows, float),
             centre=centre,
             target=on_rows(SCENE),
             background=on_rows(PARTS - SCENE),
             enslitted=np.interp(wave, plane.wave, self.apertures.enslitted(sampled.trace.aperture)),
-            total=total * efficiency,
+            total=pixels.total * sampled.trace.efficiency.at(wave),
         )
+
+    def _pixels(self, sampled: SampledTrace) -> _Pixels:
+        """Return the pixels along a trace; the fibres of an order share theirs."""
+        key = id(sampled.wave)
+        if key not in self._kept_pixels:
+            budget, p = self.light.budget, np.arange(0.5, sampled.length, 1.0)
+            wave = np.interp(p, sampled.p, sampled.wave)
+            if budget.resolved is None:
+                total = np.interp(wave, budget.wave, budget.total, left=0.0, right=0.0)
+            else:
+                total = budget.electrons_per_photon(bin_edges(wave))
+            self._kept_pixels[key] = _Pixels(p, wave, np.gradient(wave, p), total)
+        return self._kept_pixels[key]
+
+    @cached_property
+    def _kept_pixels(self) -> dict[int, _Pixels]:
+        return {}
 
     def beyond(self, near: Collection[int]) -> tuple[Floats, Floats]:
         """Return two wavelengths (um) and the fraction of the scene's light in all apertures but some, by number."""

@@ -190,6 +190,18 @@ class Spectrograph:
         known = [self.line_width(replace(aperture, width=aperture.width * v)) for v in aperture.stretch.value]
         return Curve(aperture.stretch.wave, np.array(known)).at(wave)
 
+    def near(self, place: tuple[float, float], reach: float) -> list[int]:
+        """Return the traces, by index, of the apertures within ``reach`` (arcsec) of a place, or of the nearest."""
+
+        def gap(aperture: Aperture) -> float:
+            across, along = aperture.within(*place)
+            width, length = aperture.extent
+            return max(abs(across) - width / 2, abs(along) - length / 2)
+
+        gaps = [gap(aperture) for aperture in self.apertures]
+        distance = max(reach, min(gaps))
+        return [number for number, trace in enumerate(self.traces) if gaps[trace.aperture] <= distance]
+
     def resolving_power(self, band: tuple[float, float], pixel: float) -> float:
         """Return that of the aperture's own image, median of all traces: a point sharper than the aperture does better.
 

@@ -103,6 +103,8 @@ class Spectrum:
 
     def where(self, use: NDArray[Any]) -> Spectrum:
         """Return some of the spectral pixels, by mask or index."""
+        if use.dtype == bool and use.all():
+            return self
         return replace(self, **{name: getattr(self, name)[use] for name in _ARRAYS})
 
 
@@ -159,8 +161,10 @@ def extract(
     dark = np.array([chips[n].dark if n > 0 else 0.0 for n in numbers])[which] * dit
     ron2 = np.array([chips[n].ron ** 2 if n > 0 else 0.0 for n in numbers])[which]
     shot = detector.sampling.shot
-    target = np.where(lit[:, None], np.maximum(samples.target, 0.0) * dit, 0.0)  # a transform's nought is not quite 0
-    sky = np.where(lit[:, None], samples.background * dit, 0.0)
+    target = np.maximum(samples.target, 0.0) * dit  # a transform's nought is not quite 0
+    sky = samples.background * dit
+    if not lit.all():
+        target, sky = (np.where(lit[:, None], one, 0.0) for one in (target, sky))
     level = target + sky + dark[:, None]
     variance = noise.variance(level, ron2=ron2[:, None], shot=shot)
     ideal = np.divide(target**2, variance, out=np.zeros_like(variance), where=variance > 0).sum(axis=1)
@@ -177,9 +181,9 @@ def extract(
         ron2=npix * ron2,
         npix=npix,
         ideal=ideal,
-        peak_target=target.max(axis=1),
-        peak_sky=sky.max(axis=1),
-        peak=level.max(axis=1),
+        peak_target=_brightest(target),
+        peak_sky=_brightest(sky),
+        peak=_brightest(level),
         enslitted=samples.enslitted,
         encircled=_fraction(inside, everything * dit * lit),
         total=samples.total,
@@ -189,7 +193,12 @@ def extract(
             Profile(int(n), samples.s - samples.centre, _shares(target[numbers[which] == n])) for n in numbers if n > 0
         ),
     )
-    return spectrum.where(np.argsort(samples.wave, kind="stable"))
+    return _ascending(spectrum)
+
+
+def _brightest(image: NDArray[Any]) -> NDArray[Any]:
+    """Return the greatest of each row of (n, m), of which m is small: looked for down the columns, which is quicker."""
+    return np.asarray(np.ascontiguousarray(image.T).max(axis=0))
 
 
 def _fraction(part: Floats, whole: Floats) -> Floats:
@@ -208,9 +217,17 @@ def _shares(target: Floats) -> Floats:
 
 def join(spectra: Sequence[Spectrum]) -> Spectrum:
     """Return the spectral pixels of several spectra as if they were one, ascending in wavelength."""
+    if len(spectra) == 1:
+        return spectra[0]
     arrays: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in spectra]) for name in _ARRAYS}
     joined = replace(spectra[0], profiles=tuple(p for one in spectra for p in one.profiles), **arrays)
-    return joined.where(np.argsort(joined.wave, kind="stable"))
+    return _ascending(joined)
+
+
+def _ascending(spectrum: Spectrum) -> Spectrum:
+    """Return a spectrum in the order of its wavelengths."""
+    sorted_already = np.all(spectrum.wave[1:] >= spectrum.wave[:-1])
+    return spectrum if sorted_already else spectrum.where(np.argsort(spectrum.wave, kind="stable"))
 
 
 def light(spectrum: Spectrum) -> float:
@@ -228,17 +245,23 @@ def add(spectra: Sequence[Spectrum]) -> Spectrum:
     for other in spectra:
         if other is main or other.wave.size < 2:
             continue
+        gaps = _gaps(other, main.wave)
         for name in _SUMS:
-            density = _resampled(getattr(other, name) / other.dispersion, other, main.wave)
+            density = _resampled(getattr(other, name) / other.dispersion, other.wave, main.wave, gaps)
             total[name] = total[name] + density * main.dispersion
         for name in ("enslitted", "encircled"):
-            total[name] = total[name] + _resampled(getattr(other, name), other, main.wave)
+            total[name] = total[name] + _resampled(getattr(other, name), other.wave, main.wave, gaps)
     return replace(main, **total)
 
 
-def _resampled(values: Floats, spectrum: Spectrum, wave: Floats) -> Floats:
-    """Return values between the pixels of a spectrum, 0 outside of it and in its gaps."""
-    values_there = np.interp(wave, spectrum.wave, values, left=0.0, right=0.0)
+def _gaps(spectrum: Spectrum, wave: Floats) -> NDArray[np.bool_]:
+    """Return whether each of ``wave`` (n,) is in a gap between the pixels of a spectrum."""
     after = np.clip(np.searchsorted(spectrum.wave, wave), 1, spectrum.wave.size - 1)
-    gap = spectrum.wave[after] - spectrum.wave[after - 1] > 2.0 * spectrum.dispersion[after]
-    return np.where(gap, 0.0, values_there)
+    return np.asarray(spectrum.wave[after] - spectrum.wave[after - 1] > 2.0 * spectrum.dispersion[after])
+
+
+def _resampled(values: Floats, at: Floats, wave: Floats, gaps: NDArray[np.bool_]) -> Floats:
+    """Return values given ``at`` some wavelengths at others, ``wave``: 0 outside and in the gaps."""
+    # the fibres of an order share their pixels
+    there = values if np.array_equal(at, wave) else np.interp(wave, at, values, left=0.0, right=0.0)
+    return np.where(gaps, 0.0, there)

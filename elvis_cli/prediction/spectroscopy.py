@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from elvis_cli.base import parallel
+from elvis_cli.base.arrays import Floats
 from elvis_cli.errors import RequestError
+from elvis_cli.focalplane.samples import MIN_REACH
 from elvis_cli.instrument import configure
 from elvis_cli.light.budget import PhotonBudget
+from elvis_cli.model.exposure import Exposure
 from elvis_cli.model.request import Sed, Target
-from elvis_cli.model.spectrograph import Aperture, Spectrograph
+from elvis_cli.model.setup import Goal
+from elvis_cli.model.spectrograph import Spectrograph
 from elvis_cli.prediction import extraction, imaging, noise
 from elvis_cli.prediction.extraction import Spectrum
 from elvis_cli.scene.spectrum import gaussian, lines_of
@@ -22,8 +27,6 @@ from elvis_cli.scene.spectrum import gaussian, lines_of
 if TYPE_CHECKING:
     from elvis_cli.focalplane.spectrometer import Spectrometer
 
-REACH = 32
-"""Pixels to either side of the target from which its light is taken, or half the aperture if that is more."""
 LOST = 1e-3
 """Part of the light in the aperture below which the user is told."""
 PRECISION = 1e-10
@@ -160,9 +163,8 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
     offset = spectrometer.scene.centre
     fwhm = spectrometer.psf.fwhm
     diameter = imaging.Aperture.around(fwhm, setup).diameter
-    reach = max(REACH, diameter // 2 + 1)
-    passed = np.prod(list(budget.groups.values()), axis=0)
-    dark = configure.FAINT * passed.max()
+    reach = max(MIN_REACH, diameter // 2 + 1)
+    along = _Pixels(budget, spectrometer.light.target.density)
 
     def follow(number: int) -> tuple[Spectrum, float]:
         """Return the spectrum in a trace, and all electrons/s of the target there."""
@@ -172,24 +174,18 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
         place = aperture.within(*offset)
         weight = extraction.weights(aperture, s, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu")
         efficiency = trace.efficiency.at(samples.wave)
-        everything = (
-            np.interp(samples.wave, budget.wave, spectrometer.light.target.density) * efficiency * samples.dispersion
-        )
+        density, throughput = along.at(samples.wave)
+        everything = density * efficiency * samples.dispersion
         spectrum = extraction.extract(trace.order, samples, weight, efficiency, everything, detector, exposure.dit)
         rate = np.where(samples.chip > 0, np.sum(samples.target, axis=1, dtype=np.float64), 0.0).sum()
-        lit = np.interp(samples.wave, budget.wave, passed) * efficiency >= dark
+        lit = throughput * efficiency >= along.dark
         return spectrum.where((spectrum.chip > 0) & lit), float(rate)
 
-    numbers = near(spectrograph, offset, setup.optics.pixel_scale * reach)
-    # one alone first: it makes what they share
-    spectra = [follow(numbers[0]), *parallel.gather(follow, numbers[1:])]
-    parts: dict[tuple[int, int], list[Spectrum]] = {}
-    for number, (spectrum, _) in zip(numbers, spectra, strict=True):
-        trace = spectrograph.traces[number]
-        if spectrum.wave.size:
-            parts.setdefault((trace.order, trace.aperture), []).append(spectrum)
+    numbers = spectrograph.near(offset, setup.optics.pixel_scale * reach)
     shared = setup.kind == "ifu" or any(aperture.fibre for aperture in spectrograph.apertures)
-    orders = _orders({key: extraction.join(some) for key, some in parts.items()}, shared)
+    lights = _follow_orders(spectrograph, numbers, follow, shared)
+    rates = {number: rate for light in lights for number, rate in light.rates.items()}
+    orders = tuple(light.spectrum for light in lights if light.spectrum is not None)
     if shared:
         wave, more = spectrometer.beyond({spectrograph.traces[number].aperture for number in numbers})
         orders = tuple(replace(one, enslitted=one.enslitted + np.interp(one.wave, wave, more)) for one in orders)
@@ -203,13 +199,7 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
         notes += (f"at most {most:.1g} of the target's light falls into the aperture",)
     tabled, missing = listed(orders, goal.orders)
     single = float(np.median(inside.single))
-    count = exposure.count if exposure.count is not None else noise.solve_count(single, goal.snr or 0.0)
-    if exposure.count is None and count > 0 and goal.read_noise_once:
-        count = solve_once(inside, goal.snr or 0.0, count)
-        text = (
-            f"timesnr: {exposure.count_key} {count} as by the first generation's ETC, which counts the read noise once"
-        )
-        notes += (f"{text}; with that of every integration the S/N is {single * math.sqrt(count):.4g}",)
+    count, counted = _count(inside, single, exposure, goal)
     brightness, limit = target.brightness, None
     if single > 0 and count > 0 and brightness.kind == "mag":
         limit = brightness.mag - 2.5 * math.log10(limiting_factor(inside, count))
@@ -223,15 +213,15 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
         dit=exposure.dit,
         aperture_pix=diameter,
         iq=fwhm,
-        target_rate=sum(rate for _, rate in spectra),
-        brightest=max(float(spectrum.peak.max(initial=0.0)) for spectrum, _ in spectra),
+        target_rate=sum(rates[number] for number in numbers),
+        brightest=max(light.brightest for light in lights),
         full_well=detector.full_well,
         resolution=float(np.median(inside.wave / inside.dispersion)) / width,
         limit=limit,
         sky_model=budget.sky_model,
         lines=_lines(budget, target.sed),
         endless=endless,
-        remarks=(*notes, *missing),
+        remarks=(*notes, *counted, *missing),
     )
 
 
@@ -243,26 +233,65 @@ def _lines(budget: PhotonBudget, sed: Sed) -> tuple[str, str]:
     return "air R 300000, airglow lines, Sun R 150000", star or "as its spectrum is sampled"
 
 
-def near(spectrograph: Spectrograph, target: tuple[float, float], reach: float) -> list[int]:
-    """Return the traces, by index, of the apertures within ``reach`` (arcsec) of the target, or of the nearest."""
+class _Pixels:
+    """The target's light and the throughput at the pixels along traces, which the fibres of an order share."""
 
-    def gap(aperture: Aperture) -> float:
-        across, along = aperture.within(*target)
-        width, length = aperture.extent
-        return max(abs(across) - width / 2, abs(along) - length / 2)
+    def __init__(self, budget: PhotonBudget, density: Floats) -> None:
+        self.wave, self.density = budget.wave, density
+        self.passed = np.prod(list(budget.groups.values()), axis=0)
+        self.dark = configure.FAINT * float(self.passed.max())
+        """Throughput below which a pixel is dark."""
+        self._known: dict[int, tuple[Floats, Floats, Floats]] = {}
 
-    gaps = [gap(aperture) for aperture in spectrograph.apertures]
-    distance = max(reach, min(gaps))
-    return [number for number, trace in enumerate(spectrograph.traces) if gaps[trace.aperture] <= distance]
+    def at(self, wave: Floats) -> tuple[Floats, Floats]:
+        """Return electrons/s/um of the target and the throughput at ``wave`` (n,)."""
+        if id(wave) not in self._known:
+            density, throughput = (np.interp(wave, self.wave, one) for one in (self.density, self.passed))
+            self._known[id(wave)] = wave, density, throughput  # the array is kept, so that no other has its id
+        return self._known[id(wave)][1:]
 
 
-def _orders(parts: Mapping[tuple[int, int], Spectrum], shared: bool) -> tuple[Spectrum, ...]:
-    """Return the spectra by order; of several slits the target is in one, slices and fibres share it."""
-    orders = []
-    for order in sorted({order for order, _ in parts}):
-        several = [part for (number, _), part in parts.items() if number == order]
-        orders.append(extraction.add(several) if shared else max(several, key=extraction.light))
-    return tuple(orders)
+@dataclass(frozen=True, slots=True, eq=False)
+class _OrderLight:
+    """The target's light in the traces of one order."""
+
+    spectrum: Spectrum | None
+    """None where none of it falls on a chip."""
+    rates: dict[int, float]
+    """Electrons/s of the target by the number of the trace."""
+    brightest: float
+    """Electrons in the brightest pixel."""
+
+
+def _follow_orders(
+    spectrograph: Spectrograph, numbers: Sequence[int], follow: Callable[[int], tuple[Spectrum, float]], shared: bool
+) -> list[_OrderLight]:
+    """Return the light of each order, ascending; what ``follow`` returns of a trace is not kept longer than its order.
+
+    Slices and fibres share the target (``shared``), of several slits it is in one.
+    """
+    members: dict[int, list[int]] = {}
+    for number in numbers:
+        members.setdefault(spectrograph.traces[number].order, []).append(number)
+
+    def of_order(order: int) -> _OrderLight:
+        first, *others = members[order]
+        # one alone first: it makes what they share
+        followed = [follow(first), *parallel.gather(follow, others)]
+        parts: dict[int, list[Spectrum]] = {}
+        for number, (spectrum, _) in zip(members[order], followed, strict=True):
+            if spectrum.wave.size:
+                parts.setdefault(spectrograph.traces[number].aperture, []).append(spectrum)
+        several = [extraction.join(some) for some in parts.values()]
+        combine = extraction.add if shared else partial(max, key=extraction.light)
+        return _OrderLight(
+            combine(several) if several else None,
+            dict(zip(members[order], (rate for _, rate in followed), strict=True)),
+            max(float(spectrum.peak.max(initial=0.0)) for spectrum, _ in followed),
+        )
+
+    first, *others = sorted(members)
+    return [of_order(first), *parallel.gather(of_order, others)]
 
 
 def chosen(
@@ -301,6 +330,18 @@ def listed(orders: tuple[Spectrum, ...], names: tuple[str, ...]) -> tuple[tuple[
     missing = [name for name in names if name not in {str(spectrum.order) for spectrum in present}]
     note = (f"orders {', '.join(missing)[:80]} do not fall on the chips: no tables of them",) if missing else ()
     return present if names else orders, note
+
+
+def _count(inside: Spectrum, single: float, exposure: Exposure, goal: Goal) -> tuple[int, tuple[str, ...]]:
+    """Return the number of integrations, solved for the requested S/N unless the request has it, and notes."""
+    if exposure.count is not None:
+        return exposure.count, ()
+    count = noise.solve_count(single, goal.snr or 0.0)
+    if count == 0 or not goal.read_noise_once:
+        return count, ()
+    count = solve_once(inside, goal.snr or 0.0, count)
+    text = f"timesnr: {exposure.count_key} {count} as by the first generation's ETC, which counts the read noise once"
+    return count, (f"{text}; with that of every integration the S/N is {single * math.sqrt(count):.4g}",)
 
 
 def solve_once(inside: Spectrum, goal: float, highest: int) -> int:

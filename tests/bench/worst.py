@@ -108,6 +108,7 @@ CASES: dict[str, Callable[[], Document]] = {
     ),
     "cube of 256^3, a window of HARMONI": lambda: cube("harmoni", 0.01, window=WINDOW),
     "2e4 stars, a window of 4MOST": lambda: of("fourmost", window=WINDOW, catalogue=stars(20_000, 4000)),
+    "61 fibres in 18 orders, a window of ANDES": lambda: of("andes", "ifu", window=WINDOW),
     "1500 stars of all temperatures, a window of CRIRES2": lambda: of(
         "crires2", "spec_ngs", window=WINDOW,
         catalogue=stars(1500, 5, temperature=packed(RANDOM.uniform(2700, 30000, 1500).round())),

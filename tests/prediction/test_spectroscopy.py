@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from elvis_cli.errors import RequestError
 from elvis_cli.instrument import configure, registry
 from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.model.spectrograph import Aperture, Spectrograph, Trace
-from elvis_cli.prediction import noise, spectroscopy
+from elvis_cli.prediction import extraction, noise, spectroscopy
 from elvis_cli.request import parse
 from tests import setups
 from tests.prediction.test_extraction import PIXEL, samples
@@ -190,13 +191,29 @@ def test_of_several_slits_that_with_the_target_counts_of_fibres_all_near(ready):
     assert p.orders[0].npix[0] == 2 * 21
 
 
+def test_no_spectra_are_kept_of_orders_that_are_summed(ready):
+    """An integral field of 61 fibres in 18 orders took 1.4 GB, more than twice all of its spectra."""
+    fibres = [Aperture(0.3 * n, 0.0, 0.3, 0.3, fibre=True) for n in range(12)]
+    orders = [(m, n) for m in range(12) for n in range(12)]
+    made = ready([samples()] * len(orders), fibres, "ifu", orders)
+    single = spectroscopy.predict(*made).orders[0]
+    spectra = len(orders) * sum(getattr(single, name).nbytes for name in extraction._ARRAYS)
+    tracemalloc.start()
+    try:
+        spectroscopy.predict(*made)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < spectra / 2
+
+
 def test_apertures_far_from_the_target_are_left_alone(ready):
     """A slice with 32 pixels between it and the target is the last; of none so near, the nearest is taken."""
     apertures = [Aperture(0.2 * k, 0.0, 2.0, 0.2) for k in range(40)]
     spectrograph = ready([samples()] * 40, apertures, "ifu", [(1, k) for k in range(40)])[0].spectrograph
-    assert spectroscopy.near(spectrograph, (0.0, 0.0), 3.2) == list(range(17))
-    assert spectroscopy.near(spectrograph, (0.0, 4.21), 3.2) == list(range(17))
-    assert spectroscopy.near(spectrograph, (-50.0, 0.0), 3.2) == [0]
+    assert spectrograph.near((0.0, 0.0), 3.2) == list(range(17))
+    assert spectrograph.near((0.0, 4.21), 3.2) == list(range(17))
+    assert spectrograph.near((-50.0, 0.0), 3.2) == [0]
 
 
 def test_the_limit_has_the_ratio_five(ready):
