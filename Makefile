@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# The tests start hundreds of processes; each would compile all modules again, a fifth of its time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: all install example test lint format bench clients closure deviates slurm lines fuzz faults service observatory bytes bytes-check gallery data clean
 
 all: lint test
