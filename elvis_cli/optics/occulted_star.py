@@ -2,9 +2,9 @@
 
 For stationary Gaussian residuals the mean image is I = exp(-s2) |F E|^2 + T H: E the field behind the stop without
 them, s2 their phase variance, H the light that they scatter, as without a mask, and T the mask's transmission of light
-at that distance. Static and slow aberrations are in E. Image motion on the mask is the mean of four tilts of
-sqrt(2) times its standard deviation. The image is symmetric about the star: behind a vortex, as unpolarised light sees
-both handednesses; behind a disc this leaves out how static and diffracted light interfere.
+at that distance. Static and slow aberrations are in E. Image motion on the mask is the mean of the star at rest and
+of four tilts of twice its standard deviation. The image is symmetric about the star: behind a vortex, as unpolarised
+light sees both handednesses; behind a disc this leaves out how static and diffracted light interfere.
 
 One exposure's speckles are a modified Rician (Aime & Soummer 2004, ApJ 612, L85), of which it averages as many as
 there are speckle lifetimes in it.
@@ -31,13 +31,13 @@ from elvis_cli.model.telescope import Telescope
 from elvis_cli.optics import otf, pupil
 from elvis_cli.optics.ao.corrected import Corrected
 from elvis_cli.optics.ao.wavefront import Wavefront, uniform_motion
-from elvis_cli.optics.coronagraph import Operator, Transmission
+from elvis_cli.optics.coronagraph import FAR, NEAR_AXIS, Operator, Transmission, energy
 from elvis_cli.optics.otf import Grid
 from elvis_cli.optics.psf_types import Psf, Stack
 from elvis_cli.sky.turbulence import NO_AIR, Air
 
-COARSER = 2
-"""Samples of the pupil taken together for the table of transmissions."""
+COARSER = (4, 2)
+"""Samples of the pupil taken together for the table of transmissions, near the axis and far from it."""
 KNEE = 2.0
 """Cycles across the pupil below which the spectrum of slow aberrations is flat; beyond it falls as f^-2."""
 
@@ -77,15 +77,19 @@ def unit(optics: Optics, wave: float) -> float:
 
 
 @lru_cache(maxsize=4)
-def operator(telescope: Telescope, coronagraph: Coronagraph, coarser: int = 1) -> Operator:
+def operator(telescope: Telescope, coronagraph: Coronagraph) -> Operator:
     """Return the operator of a coronagraph, with the telescope's diameter as that of lambda / D."""
-    return Operator(telescope, coronagraph, telescope.diameter, coarser)
+    return Operator(telescope, coronagraph, telescope.diameter)
 
 
 @lru_cache(maxsize=4)
 def transmission(telescope: Telescope, coronagraph: Coronagraph, radius: float) -> Transmission:
     """Return the transmissions of a mask over the distance from its centre; ``radius`` (lambda / D) is a disc's."""
-    return operator(telescope, coronagraph, COARSER).transmission(radius)
+    tables = [
+        operator(telescope, coronagraph).coarsened(coarser).transmission(distances, radius)
+        for coarser, distances in zip(COARSER, (NEAR_AXIS, FAR), strict=True)
+    ]
+    return Transmission(np.concatenate([NEAR_AXIS, FAR]), *np.concatenate(tables, axis=1))
 
 
 def throughput(telescope: Telescope, coronagraph: Coronagraph) -> float:
@@ -164,23 +168,31 @@ def leaking(optics: Optics, wave: float, radius: float, opd: Floats | None = Non
     device = optics.coronagraph
     assert device is not None
     parts = operator(optics.telescope, device)
-    phase = 1.0 if opd is None else np.exp(2j * math.pi / (wave * 1e3) * opd)
-    away = math.sqrt(2.0) * device.jitter * 1e-3 / unit(optics, wave)
-    # of an unsymmetric pupil opposite tilts differ behind one handedness; its image mirrored is that of the other
-    tilts = [(away, 0.0), (-away, 0.0), (0.0, away), (0.0, -away)] if away else [(0.0, 0.0)]
-    passed = (parts.plain**2).sum()
-    total, sum_of = 0.0, np.zeros((pupil.SIZE, pupil.SIZE), np.float32)
-    for x, y in tilts:
+    phase = 1.0 if opd is None else np.exp(2j * math.pi / (wave * 1e3) * opd).astype(np.complex64)
+    passed, total = energy(parts.plain), 0.0
+    power = np.zeros((pupil.SIZE, pupil.SIZE), np.float32)
+    for weight, x, y in _motion(device.jitter * 1e-3 / unit(optics, wave)):
         field = parts.behind(parts.tilt(x, y) * phase, radius)
-        energy = (1.0 - device.leak) / len(tilts) * float((np.abs(field) ** 2).sum() / passed)
-        sum_of += np.float32(energy) * pupil.correlate(field)
-        total += energy
+        power += np.float32((1.0 - device.leak) * weight) * pupil.power(field)
+        total += (1.0 - device.leak) * weight * energy(field) / passed
     if device.leak:
-        sum_of += np.float32(device.leak) * pupil.correlate(parts.plain * phase)
+        power += np.float32(device.leak) * pupil.power(parts.plain * phase)
         total += device.leak
-    result = sum_of / np.float32(total)
+    result = pupil.otf_of(power)
     slope = pupil.initial_slope(result, parts.step)
     return pupil.Pupil(pupil.extent(optics.telescope), parts.step, result, slope), total
+
+
+def _motion(sigma: float) -> list[tuple[float, float, float]]:
+    """Return weights and tilts (x, y) whose mean is that over a Gaussian's, ``sigma`` per axis.
+
+    It is exact for what depends on the distance up to its fourth power: <r^2> = 2 sigma^2, <r^4> = 8 sigma^4. Opposite
+    tilts differ behind an unsymmetric pupil and one handedness; the image mirrored is that of the other.
+    """
+    if not sigma:
+        return [(1.0, 0.0, 0.0)]
+    away = 2.0 * sigma
+    return [(0.5, 0.0, 0.0), *((0.125, away * x, away * y) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)))]
 
 
 def _scaled(psf: Psf, factor: float) -> Psf:
@@ -216,7 +228,8 @@ def _aberration(parts: Operator, rng: Generator) -> Floats:
     f = fft.fftfreq(n, parts.step / parts.diameter)  # cycles across the pupil
     squared = f[: n // 2 + 1] ** 2 + f[:, None] ** 2
     inside = squared < (parts.diameter / 1.0) ** 2  # what a deformable mirror of 0.5 m between actuators shapes
-    spectrum = fft.rfft2(rng.standard_normal((n, n))) * np.where(inside, (squared + KNEE**2) ** -0.5, 0.0)
+    noise = rng.standard_normal((n, n)).astype(np.float32)
+    spectrum = fft.rfft2(noise) * np.where(inside, (squared + KNEE**2) ** -0.5, 0.0).astype(np.float32)
     values = fft.irfft2(spectrum, s=(n, n))[: n // 2, : n // 2]
     weight = parts.pupil**2 / (parts.pupil**2).sum()
     values -= (values * weight).sum()

@@ -130,6 +130,23 @@ def correlate(field: NDArray[np.floating[Any] | np.complexfloating[Any]]) -> NDA
     return np.asarray(otf / otf[SIZE // 2, SIZE // 2])
 
 
+def power(field: NDArray[np.floating[Any] | np.complexfloating[Any]]) -> NDArray[np.float32]:
+    """Return the power spectrum (SIZE, SIZE) of a field on the raster, whose samples' averaging is undone."""
+    from scipy import fft
+
+    spectrum = fft.fft2(field.astype(np.complex64), s=(SIZE, SIZE))
+    blur = np.sinc(np.fft.fftfreq(SIZE)).astype(np.float32)
+    return np.asarray((spectrum.real**2 + spectrum.imag**2) / (blur * blur[:, None]) ** 2)
+
+
+def otf_of(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the real part of the autocorrelation (SIZE, SIZE) of fields with this `power`, 1 at the origin."""
+    from scipy import fft
+
+    otf = fft.fftshift(fft.ifft2(power).real)
+    return np.asarray(otf / otf[SIZE // 2, SIZE // 2])
+
+
 def extent(telescope: Telescope) -> float:
     """Return the diameter (m) of the circle about the axis that holds the pupil."""
     if not telescope.segments:

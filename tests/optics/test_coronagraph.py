@@ -55,9 +55,9 @@ def device(name: str) -> Coronagraph:
     return Coronagraph(name, "disc", lyot, radius=0.04)
 
 
-def leak(operator: Operator, x: float = 0.0, phase: Floats | float = 0.0, radius: float = 0.0) -> float:
+def leak(operator: Operator, x: float = 0.0, y: float = 0.0, phase: Floats | float = 0.0, radius: float = 0.0) -> float:
     """Return the energy behind the stop over that of the entrance pupil."""
-    field = operator.behind(operator.tilt(x, 0.0) * np.exp(1j * np.asarray(phase)), radius)
+    field = operator.behind(operator.tilt(x, y) * np.exp(1j * np.asarray(phase)), radius)
     return float((np.abs(field) ** 2).sum() / (operator.pupil**2).sum())
 
 
@@ -97,7 +97,7 @@ def test_throughput_and_leak(name: str, throughput: float, on_axis: float) -> No
     """Those of METIS's stops on the ELT's pupil."""
     operator = Operator(ELT, device(name), D)
     assert operator.throughput == pytest.approx(throughput, abs=0.001)
-    assert leak(operator, radius=1.878) == pytest.approx(on_axis, rel=0.02)
+    assert leak(operator, radius=1.878) == pytest.approx(on_axis, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_throughput_and_leak(name: str, throughput: float, on_axis: float) -> No
 )  # fmt: skip
 def test_off_axis_transmission(name: str, peak: list[float], energy: list[float]) -> None:
     """Behind a vortex half of the light passes at 1.25 lambda / D, nine tenths of the peak at 10."""
-    table = Operator(ELT, device(name), D, occulted_star.COARSER).transmission()
+    table = occulted_star.transmission(replace(ELT, diameter=D), device(name), 0.0)
     at = np.array([0.1, 0.5, 1.0, 1.25, 2.0, 3.0, 5.0, 10.0])
     assert table.of_peak(at) == pytest.approx(peak, abs=0.01)
     assert table.of_energy(at) == pytest.approx(energy, abs=0.01)
@@ -120,26 +120,75 @@ def test_off_axis_transmission(name: str, peak: list[float], energy: list[float]
 
 def test_a_disc_hides_what_is_behind_it() -> None:
     """METIS's Lyot disc of 80 mas: 1.878 lambda / D in radius."""
-    table = Operator(ELT, device("CLC"), D, occulted_star.COARSER).transmission(1.878)
+    table = occulted_star.transmission(replace(ELT, diameter=D), device("CLC"), 1.878)
     assert table.of_peak(np.array([0.5, 2.5, 4.0])) == pytest.approx([0.016, 0.81, 0.99], abs=0.01)
 
 
-@pytest.mark.parametrize(("name", "moved"), [("CVC", 0.0704), ("RAVC", 0.0169)])
-def test_image_motion_leaks(name: str, moved: float) -> None:
-    """0.12 lambda / D rms of motion on the mask: four tilts are within 3.5 % of a Gaussian's mean (Gauss-Hermite)."""
+def test_transmission_is_a_mean_of_directions() -> None:
+    """Behind the VLT's arms a point along x is brighter or fainter as the pupil is turned; its mean is not."""
+    telescope = make_telescope(
+        SourcedTable(tree := read(find_shared("_telescopes", "vlt_ut4.toml")), "vlt", "", tree, [])
+    )
+    eris = load("eris").document
+    stop = make_stop(SourcedTable(eris["stops"]["Lyot"], "eris", "Lyot", eris, []))
+    means, along_x = [], []
+    for angle in (0.0, 135.0):
+        agpm = Coronagraph("AGPM", "vortex", stop, angle=angle)
+        means.append(occulted_star.transmission(telescope, agpm, 0.0).of_peak(np.array([1.0, 2.0, 5.0])))
+        half = Operator(telescope, agpm, telescope.diameter).coarsened(2)
+        along_x.append([half._seen(distance, 0.0, 0.0)[0] for distance in (1.0, 2.0, 5.0)])
+    assert along_x[0] == pytest.approx([0.338, 0.6246, 0.9171], abs=0.002)
+    assert means[0] == pytest.approx(along_x[0], abs=0.01)
+    assert means[1] == pytest.approx(means[0], abs=0.002)
+    assert max(np.subtract(along_x[1], along_x[0])) > 0.01
+
+
+def test_far_from_the_axis_a_vortex_dims_no_direction() -> None:
+    """Means over samples would take a fifth of the light along diagonals at 40 lambda / D and 16 cm a sample."""
+    part = Operator(ELT, device("CVC"), D).coarsened(occulted_star.COARSER[-1])
+    along = [part._seen(40.0, math.radians(angle), 0.0) for angle in (0.0, 45.0)]
+    assert along[1] == pytest.approx(along[0], abs=0.005)
+    assert along[0][1] == pytest.approx(0.994, abs=0.003)
+
+
+def test_a_tilt_behind_an_annulus() -> None:
+    """A hole of radius a, a stop from b to c, a tilt of k = 2 pi t / D, to second order.
+
+    The Beurling transforms of 1, x and x^2 over two discs give the field a^2 / z^2 + i k (conj(z) + a^4 / z^3) / 2
+    - k^2 (2 r^2 - R^2 + conj(z)^2 + a^4 / z^2 + a^6 / z^4) / 8, of which the light is integrated over the stop.
+    """
+    a, b, c, r = 0.3 * 5.0, 0.4 * 5.0, 0.95 * 5.0, 5.0
+    annulus = replace(ROUND, inner=2 * a)
+    stopped = Operator(
+        annulus, Coronagraph("v", "vortex", ColdStop(2 * c, 2 * b, round_edge=True, round_hole=True)), 2 * r
+    )
+    still = a**4 * (1 / b**2 - 1 / c**2)
+    for t in (0.0, 0.1):
+        k = 2 * math.pi * t / (2 * r)
+        tilted = (c**4 - b**4) / 2 + a**8 / 2 * (1 / b**4 - 1 / c**4)
+        tilted -= a**2 * (c**2 - b**2) + a**6 * (1 / b**2 - 1 / c**2)
+        assert leak(stopped, t) == pytest.approx((still + k**2 / 4 * tilted) / (r**2 - a**2), rel=0.01)
+
+
+@pytest.mark.parametrize(("name", "tilted", "moved"), [("CVC", 0.07444, 0.0735), ("RAVC", 0.01774, 0.0173)])
+def test_image_motion_leaks(name: str, tilted: float, moved: float) -> None:
+    """0.12 lambda / D rms of motion on the mask: the mean over a Gaussian (Gauss-Hermite) to a half per cent.
+
+    ``tilted`` is what hcipy's multi-scale vortex lets through on this raster at a tilt of sqrt(2) 0.12 lambda / D.
+    """
     sigma = 0.12
     optics = behind(replace(device(name), jitter=sigma * WAVE * 1e-6 / D * 206264806.2))
     _, total = occulted_star.leaking(optics, WAVE, 0.0)
-    coarse = occulted_star.operator(optics.telescope, device(name), 2)
+    whole = occulted_star.operator(optics.telescope, device(name))
+    assert leak(whole, math.sqrt(2.0) * sigma) == pytest.approx(tilted, rel=0.004)
     node, weight = np.polynomial.hermite_e.hermegauss(3)
     mean = 0.0
     for x, a in zip(node, weight, strict=True):
         for y, b in zip(node, weight, strict=True):
-            field = coarse.behind(coarse.tilt(sigma * x, sigma * y))
-            mean += a * b / (2 * math.pi) * float((np.abs(field) ** 2).sum() / (coarse.pupil**2).sum())
-    leaked = total * occulted_star.throughput(optics.telescope, device(name))
-    assert leaked == pytest.approx(mean, rel=0.035)
-    assert leaked == pytest.approx(moved, rel=0.06)
+            mean += a * b / (2 * math.pi) * leak(whole, sigma * x, sigma * y)
+    leaked = total * whole.throughput
+    assert leaked == pytest.approx(mean, rel=0.005)
+    assert leaked == pytest.approx(moved, rel=0.01)
 
 
 @pytest.mark.parametrize(("name", "mode", "leaks"), [("CVC", "astigmatism", 0.0485), ("RAVC", "coma", 0.00414)])
@@ -184,7 +233,7 @@ def rings(image: Floats, step: float) -> Iterator[float]:
 @pytest.mark.parametrize(
     ("name", "coherent", "all_light"),
     [
-        ("CVC", [4.24e-3, 2.60e-3, None, 1.28e-4, 1.62e-5, None], [4.29e-3, 2.66e-3, None, 1.58e-4, 2.56e-5, 6.7e-6]),
+        ("CVC", [4.24e-3, 2.60e-3, None, 1.28e-4, 1.62e-5, None], [4.29e-3, 2.66e-3, 9.2e-5, 1.58e-4, 2.56e-5, 6.7e-6]),
         ("RAVC", [None, 2.9e-4, None, 1.5e-5, 6.0e-6, None], [9.6e-4, 3.8e-4, 1.9e-4, 5.8e-5, 1.9e-5, 4.3e-6]),
     ],
 )  # fmt: skip
@@ -195,13 +244,13 @@ def test_raw_contrast(name: str, coherent: list[float | None], all_light: list[f
     held = math.exp(-wavefront.variance * (2 * math.pi / (WAVE * 1e3)) ** 2)
     assert held == pytest.approx(0.959, abs=0.003)
     unit = occulted_star.unit(optics, WAVE)
-    grid = otf.Grid(unit / 4, 2, 256, 8, 256)
+    grid = otf.Grid(unit / 8, 1, 512, 16, 256)  # a pixel of lambda / 4 D fills the dark ring at 3 lambda / D
     star = occulted_star.image(optics, grid, ONE, wavefront, air)
     still = uniform_motion(90.0, 0.0)
     beside = otf.build(grid, occulted_star.aperture(optics.telescope, device(name)), *ONE, NO_AIR, [still], 1)
     peak = float(beside.fine.max())
     for image, expected in ((star.coherent, coherent), (star.mean(), all_light)):
-        for found, wanted in zip(rings(image.fine[0] / peak / held, 0.25 / 2), expected, strict=True):
+        for found, wanted in zip(rings(image.fine[0] / peak / held, 0.125), expected, strict=True):
             assert wanted is None or found == pytest.approx(wanted, rel=0.1)
 
 
@@ -248,17 +297,17 @@ def test_slow_aberrations_have_their_size_and_grow() -> None:
 
 
 def test_hcipy_agrees() -> None:
-    """hcipy's vortex on the same raster: off-axis transmission to 0.002, leak to 1 %."""
+    """hcipy's vortex on the same raster: off the axis and on it to 0.4 %."""
     hcipy = pytest.importorskip("hcipy", reason="hcipy is not installed: pip install hcipy")
     operator = Operator(ELT, device("CVC"), D)
     n = len(operator.x)
     grid = hcipy.make_pupil_grid(n, n * operator.step / D)
     vortex = hcipy.VortexCoronagraph(grid, 2)
-    for tilt in (0.0, 2.0, 5.0):
+    for tilt in (0.0, 0.17, 2.0, 5.0):
         entrance = hcipy.Field((operator.entrance * operator.tilt(tilt, 0.0)).ravel(), grid)
         field = np.array(vortex(hcipy.Wavefront(entrance)).electric_field).reshape(n, n) * operator.stop
         theirs = float((np.abs(field) ** 2).sum() / (operator.pupil**2).sum())
-        assert leak(operator, tilt) == pytest.approx(theirs, rel=0.01, abs=1e-4)
+        assert leak(operator, tilt) == pytest.approx(theirs, rel=0.004, abs=1e-5)
 
 
 def test_stops_of_a_turned_pupil_turn() -> None:
