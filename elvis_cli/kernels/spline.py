@@ -47,6 +47,58 @@ def evaluate(x: Floats, coefficients: Floats) -> Floats:
 
 
 @njit(nogil=True, cache=True)
+def refine(
+    x: Floats,
+    y: Floats,
+    dark: Floats,
+    seconds: float,
+    coefficients: Floats,
+    usable: NDArray[np.bool_],
+    clip: float,
+    tolerance: float,
+    weight: Floats,
+    keep: NDArray[np.bool_],
+) -> Floats:
+    """Return the spline (n,) at ``x``; ``weight`` gets the inverse variance that it tells, ``keep`` what is near it.
+
+    The variance of a value is ``dark`` and that of its light, a rate over ``seconds``. Near is within ``clip`` times
+    the noise and ``tolerance`` times the spline.
+    """
+    out: Floats = evaluate(x, coefficients)
+    for p in range(x.size):
+        light = abs(out[p])
+        variance = dark[p] + light / seconds
+        weight[p] = 1.0 / (variance + 1e-30)
+        keep[p] = usable[p] and abs(y[p] - out[p]) <= clip * np.sqrt(variance) + tolerance * light
+    return out
+
+
+@njit(nogil=True, cache=True)
+def near_median(
+    y: Floats,
+    dark: Floats,
+    seconds: float,
+    group: NDArray[np.int64],
+    middle: Floats,
+    spread: Floats,
+    usable: NDArray[np.bool_],
+    clip: float,
+    tolerance: float,
+) -> NDArray[np.bool_]:
+    """Return which usable values ``y`` (n,) are near the ``middle`` of their ``group``, as `refine` has it.
+
+    ``spread`` is what the light changes by within each group.
+    """
+    keep = np.zeros(y.size, np.bool_)
+    for p in range(y.size):
+        if usable[p]:
+            level = middle[group[p]]
+            near = clip * np.sqrt(dark[p] + max(level, 0.0) / seconds) + spread[group[p]] + tolerance * abs(level)
+            keep[p] = abs(y[p] - level) <= near
+    return keep
+
+
+@njit(nogil=True, cache=True)
 def _basis(x: float, b: Floats) -> int:
     """Return the first knot of the four functions that are not 0 at ``x``; ``b`` (4,) gets their values."""
     knot = int(np.floor(x))

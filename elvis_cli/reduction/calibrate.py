@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from elvis_cli.kernels import exposures
 from elvis_cli.reduction import master
 from elvis_cli.reduction.frame import NO_LIGHT, Frame
 from elvis_cli.reduction.master import Masters
@@ -14,6 +15,8 @@ from elvis_cli.reduction.raw import RawFile
 
 ADC_RANGE = 65534.0
 """ADU that 16 bits hold."""
+LEAST_RESPONSE = 0.05
+"""Of the flat, below which a pixel sees no light."""
 
 
 def calibrate(file: RawFile, chip: str, masters: Masters) -> Frame:
@@ -28,20 +31,25 @@ def calibrate(file: RawFile, chip: str, masters: Masters) -> Frame:
     limit = _limit(header, masters)
     dq |= master.saturated(image, limit)
     linear = master.straight(image, masters)
-    if masters.dark is not None:
-        linear = linear - masters.dark
-    var = master.noise(linear, readout, file.ndit, dit) + masters.dark_var
-    scale = np.float32(readout.gain / dit)
-    sci = linear * scale
-    var = np.asarray(var, np.float32) * scale**2
+    response = None
     if masters.flat is not None:
-        response = np.where(masters.flat > 0.05, masters.flat, np.float32(1.0))
-        sci /= response
-        var = (var / response**2).astype(np.float32)
-        dq |= (masters.flat <= 0.05).astype(np.uint32) * np.uint32(NO_LIGHT)
-    frame = Frame(np.asarray(sci, np.float32), np.asarray(var, np.float32), dq, header)
+        lit = masters.flat > LEAST_RESPONSE
+        response = np.where(lit, masters.flat, np.float32(1.0))
+        dq |= (~lit).astype(np.uint32) * np.uint32(NO_LIGHT)
+    sci, var = exposures.rates(
+        linear,
+        masters.dark,
+        response,
+        gain=readout.gain,
+        dark_electrons=readout.dark * dit,
+        read_variance=readout.ron**2,
+        dark_variance=masters.dark_var,
+        count=file.ndit,
+        time=dit,
+    )
+    frame = Frame(sci, var, dq, header)
     full = master.straight(np.array([[min(limit, 1e9)]], np.float32), replace(masters, bias=None))
-    frame.saturation = float(full[0, 0] * scale) if limit < 1e9 else float("inf")
+    frame.saturation = float(full[0, 0]) * readout.gain / dit if limit < 1e9 else float("inf")
     return frame
 
 

@@ -35,7 +35,7 @@ from elvis_cli.reduction.chip_calibration import ChipCalibration
 from elvis_cli.reduction.cube_grid import CubeGrid
 from elvis_cli.reduction.extract import Pixels
 from elvis_cli.reduction.flux_standard import Response
-from elvis_cli.reduction.frame import NO_DATA, Flags, Frame
+from elvis_cli.reduction.frame import BAD, NO_DATA, Flags, Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.raw import RawFile
 
@@ -268,7 +268,8 @@ def _size(strip: Strip) -> Floats:
 
 def _pixels(strip: Strip, frame: Frame, seconds: float, throughput: float) -> Pixels:
     """Return a strip's pixels, with the variance of dark ones: weights by their own photons favour the faint."""
-    sci, var, good = (np.asarray(strip.cut(each)) for each in (frame.sci, frame.var, frame.good))
+    sci, var = (strip.cut(each) for each in (frame.sci, frame.var))
+    good = strip.cut(frame.dq) & BAD == 0
     var = chip_calibration.without_light(sci, var, seconds)
     return Pixels(sci / throughput, var / throughput**2, good & strip.inside, seconds)
 

@@ -65,7 +65,8 @@ class Strip:
 
     def cut(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the strip's pixels (n, m) of a chip's image, which is turned so that rows lie along the dispersion."""
-        return np.asarray(image[self.row[:, None], self.column])
+        place = self.row[:, None] * image.shape[1] + self.column
+        return np.asarray(image.reshape(-1).take(place, mode="clip"))  # a third of the time of two indices
 
     def middle(self, at: Floats | float) -> Floats:
         """Return the wavelengths (n,), um, at ``at`` arcsec along the aperture."""
@@ -222,13 +223,15 @@ def _strip(
 
 
 def _through(x: Floats, y: Floats, at: NDArray[Any]) -> Floats:
-    """Return the parabola through three points (3, n) of each row at ``at`` (n, m)."""
-    (a, b, c), at = (each[:, None] for each in x), np.asarray(at, float)
-    return np.asarray(
-        y[0][:, None] * (at - b) * (at - c) / ((a - b) * (a - c))
-        + y[1][:, None] * (at - a) * (at - c) / ((b - a) * (b - c))
-        + y[2][:, None] * (at - a) * (at - b) / ((c - a) * (c - b))
-    )
+    """Return the parabola through three points (3, n) of each row at ``at`` (n, m): Newton's form."""
+    (a, b, c), (low, middle, high) = x, y
+    first = (middle - low) / (b - a)
+    second = ((high - middle) / (c - b) - first) / (c - a)
+    out = (at - b[:, None]) * second[:, None]
+    out += first[:, None]
+    out *= at - a[:, None]
+    out += low[:, None]
+    return np.asarray(out)
 
 
 def read(file: RawFile, chip: str, layout: ChipLayout) -> Image:

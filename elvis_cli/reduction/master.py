@@ -14,6 +14,7 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.parallel import for_rows
+from elvis_cli.kernels import exposures
 from elvis_cli.reduction.frame import DEAD, HOT, SATURATED, Flags
 from elvis_cli.reduction.raw import RawFile
 
@@ -91,12 +92,8 @@ def combine(stack: Sequence[Image], sigma: Sequence[Image | float]) -> tuple[Ima
 
     def fill(_: int, rows: slice) -> None:
         part = np.stack([image[rows] for image in stack])
-        middle = np.median(part, axis=0)
         each = np.stack([np.broadcast_to(np.asarray(s, np.float32), shape)[rows] for s in sigma])
-        keep = np.abs(part - middle) <= CLIP_SIGMA * each
-        keep |= ~keep.any(axis=0)
-        count[rows] = keep.sum(axis=0)
-        mean[rows] = np.where(keep, part, np.float32(0.0)).sum(axis=0) / count[rows]
+        exposures.clipped_mean(part, each, CLIP_SIGMA, mean[rows], count[rows])
 
     for_rows(shape[0], fill, ROWS)
     return mean, count
@@ -104,12 +101,9 @@ def combine(stack: Sequence[Image], sigma: Sequence[Image | float]) -> tuple[Ima
 
 def straight(image: Image, masters: Masters) -> Image:
     """Return the image (ADU) without bias and non-linearity."""
-    if masters.bias is not None:
-        image = image - masters.bias
     if masters.linearity is None:
-        return image
-    a, b = (np.float32(value) for value in masters.linearity)
-    return np.asarray(image * (1 + image * (a + b * image)), np.float32)
+        return image if masters.bias is None else image - masters.bias
+    return np.asarray(exposures.straight(image, masters.bias, *(np.float32(value) for value in masters.linearity)))
 
 
 def make(chip: str, files: Any, header: Any) -> Masters:
@@ -215,18 +209,20 @@ def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Fl
     The lamp is constant, so that the corrected level is proportional to the integration time: least squares of
     r t = x + a x2 + b x3 in the medians x of the frames, relative errors alike; b is 0 with three levels. Pairs with
     the lamp off are left out. The medians are those of the pixels that the lamp lights most, which in frames of a
-    spectrograph are few.
+    spectrograph are few; of a large chip those of every third row and column.
     """
-    middle = sorted(files, key=lambda file: file.dit)[len(files) // 2].read(chip)[0]
-    if masters.bias is not None:
-        middle = middle - masters.bias
+
+    def pixels(file: RawFile) -> Image:
+        image = file.read(chip)[0]
+        step = LEVEL_STEP if image.size > LARGE else 1
+        image = image[::step, ::step]
+        return image if masters.bias is None else image - masters.bias[::step, ::step]
+
+    middle = pixels(sorted(files, key=lambda file: file.dit)[len(files) // 2])
     bright = middle >= BRIGHT * np.percentile(middle, 99)
     rows = []
     for file in files:
-        image = file.read(chip)[0]
-        if masters.bias is not None:
-            image = image - masters.bias
-        image = image[bright]
+        image = pixels(file)[bright]
         level = float(np.median(image))
         rows.append((file.dit, level, float(np.median(np.abs(image - level))) / max(level, 1e-30)))
     t, x, spread = np.array(rows).T

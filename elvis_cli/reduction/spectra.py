@@ -31,7 +31,7 @@ from elvis_cli.reduction.associate import FileSet, product_name
 from elvis_cli.reduction.chip_calibration import ChipCalibration
 from elvis_cli.reduction.extract import Pixels, Spectrum
 from elvis_cli.reduction.flux_standard import Response
-from elvis_cli.reduction.frame import Frame
+from elvis_cli.reduction.frame import BAD, Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.merge import Merged
 from elvis_cli.reduction.raw import RawFile
@@ -318,12 +318,12 @@ def _pixels(strip: Strip, stack: Frame, background: Frame | None, seconds: float
     Their variance is that of the dark pixels: what noise adds to a pixel is no guess of the light there, and weights
     that follow it favour the faint.
     """
-    sci, var, good = (np.asarray(strip.cut(each)) for each in (stack.sci, stack.var, stack.good))
-    sci, var = sci.astype(float), var.astype(float)
+    sci, var = (strip.cut(each).astype(float) for each in (stack.sci, stack.var))
+    good = strip.cut(stack.dq) & BAD == 0
     var = chip_calibration.without_light(sci, var, seconds)
     sky = np.zeros_like(sci)
     if background is not None:
         sky = strip.cut(background.sci).astype(float)
         sci, var = sci - sky, var + np.maximum(sky, 0.0) / seconds + strip.cut(background.var)
-        good = good & strip.cut(background.good)
+        good &= strip.cut(background.dq) & BAD == 0
     return Pixels(sci, var, good & strip.inside, seconds), sky

@@ -141,14 +141,19 @@ def _spectra(strip: Strip, arc: Image, sigma: Image) -> Cut:
     spectra = []
     for place in places:
         near = (np.abs(strip.s - place) <= half) & strip.on_chip
+        seen_by = np.flatnonzero(near.any(axis=0))
+        if not seen_by.size:
+            continue
+        columns = slice(int(seen_by[0]), int(seen_by[-1]) + 1)
+        near = near[:, columns]
         count = near.sum(axis=1)
         if np.median(count) < 1:
             continue
-        total = np.where(near, values, 0.0).sum(axis=1)
-        error = np.sqrt(np.where(near, noise, 0.0) ** 2 @ np.ones(values.shape[1]))
+        total = np.where(near, values[:, columns], 0.0).sum(axis=1)
+        error = np.sqrt(np.square(np.where(near, noise[:, columns], 0.0)).sum(axis=1))
         per = np.maximum(count, 1)
         # lines lean: where a window cuts the place, its pixels see another wavelength than its middle
-        seen_at = np.where(count > 0, np.where(near, strip.s, 0.0).sum(axis=1) / per, place)
+        seen_at = np.where(count > 0, np.where(near, strip.s[:, columns], 0.0).sum(axis=1) / per, place)
         error = np.where(count > LEAST_SEEN * count.max(), error / per, np.inf)
         spectra.append((place, total / per, error, along(strip.s, strip.wave, seen_at)))
     return spectra
@@ -214,11 +219,9 @@ def _lines(
 
 def _isolated(x: Floats, light: Floats, reach: float) -> Floats:
     """Return which lines have little light of others within ``reach`` pixels."""
-    good = np.empty(x.size, bool)
-    for n in range(x.size):
-        near = slice(np.searchsorted(x, x[n] - reach), np.searchsorted(x, x[n] + reach))
-        good[n] = light[near].sum() - light[n] <= ISOLATED * light[n]
-    return good
+    first, last = np.searchsorted(x, x - reach), np.searchsorted(x, x + reach)
+    total = np.concatenate([[0.0], np.cumsum(light)])
+    return np.asarray(total[last] - total[first] - light <= ISOLATED * light)
 
 
 def _centroids(values: Floats, start: Floats, width: float) -> tuple[Floats, Floats]:

@@ -1,0 +1,145 @@
+"""Exposures of one chip: raw values to electron/s, and their means without outliers, each pixel in one pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.kernels.compile import njit
+
+Image = NDArray[np.float32]
+Flags = NDArray[np.uint32]
+
+
+@njit(nogil=True, cache=True)
+def _median(values: Image) -> Any:
+    """Return the median of a few values, which are sorted in place."""
+    for i in range(1, values.size):
+        value, j = values[i], i - 1
+        while j >= 0 and values[j] > value:
+            values[j + 1] = values[j]
+            j -= 1
+        values[j + 1] = value
+    half = values.size // 2
+    if values.size % 2:
+        return values[half]
+    return (values[half - 1] + values[half]) / np.float32(2.0)
+
+
+@njit(nogil=True, cache=True)
+def clipped_mean(data: Image, sigma: Image, clip: float, mean: Image, count: NDArray[np.uint8]) -> None:
+    """Fill the mean (ny, nx) of images (k, ny, nx) within ``clip`` times ``sigma`` of their median, and their number.
+
+    Where no image is near the median, all are taken.
+    """
+    k, ny, nx = data.shape
+    part = np.empty(k, np.float32)
+    for y in range(ny):
+        for x in range(nx):
+            part[:] = data[:, y, x]
+            middle = _median(part)
+            total, kept = np.float32(0.0), 0
+            for n in range(k):
+                if abs(data[n, y, x] - middle) <= clip * sigma[n, y, x]:
+                    total += data[n, y, x]
+                    kept += 1
+            if kept == 0:
+                kept = k
+                for n in range(k):
+                    total += data[n, y, x]
+            mean[y, x] = total / np.float32(kept)
+            count[y, x] = kept
+
+
+@njit(nogil=True, cache=True)
+def weighted_mean(
+    sci: Image,
+    var: Image,
+    dq: Flags,
+    share: NDArray[np.float64],
+    bad: int,
+    clip: float,
+    tolerance: float,
+    mean: Image,
+    variance: Image,
+    flags: Flags,
+) -> None:
+    """Fill the mean (ny, nx) of images (k, ny, nx) by their ``share``, its variance and its flags.
+
+    Pixels with a flag of ``bad`` count nothing; of three images or more neither do values off the median of all by
+    more than ``clip`` times their noise and ``tolerance`` times the median. Flags are those of pixels of which nothing
+    is left: these have the mean of all.
+    """
+    k, ny, nx = sci.shape
+    part = np.empty(k, np.float32)
+    for y in range(ny):
+        for x in range(nx):
+            part[:] = sci[:, y, x]
+            middle = _median(part)
+            near = tolerance * abs(middle)
+            total, weight, square = 0.0, 0.0, 0.0
+            for n in range(k):
+                if dq[n, y, x] & bad != 0:
+                    continue
+                if k >= 3 and abs(sci[n, y, x] - middle) > clip * np.sqrt(var[n, y, x]) + near:
+                    continue
+                total += share[n] * sci[n, y, x]
+                square += share[n] ** 2 * var[n, y, x]
+                weight += share[n]
+            if weight > 0:
+                mean[y, x], variance[y, x], flags[y, x] = total / weight, square / weight**2, 0
+                continue
+            mean[y, x], variance[y, x], flags[y, x] = 0.0, 0.0, 0
+            for n in range(k):
+                mean[y, x] += sci[n, y, x] / k
+                variance[y, x] += var[n, y, x] / k
+                flags[y, x] |= dq[n, y, x]
+
+
+@njit(nogil=True, cache=True)
+def straight(image: Image, bias: Image | None, a: np.float32, b: np.float32) -> Image:
+    """Return x + a x2 + b x3 (ny, nx), x being an ``image`` less its ``bias``."""
+    out = np.empty_like(image)
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            value = image[y, x]
+            if bias is not None:
+                value -= bias[y, x]
+            out[y, x] = value * (np.float32(1.0) + value * (a + b * value))
+    return out
+
+
+@njit(nogil=True, cache=True)
+def rates(
+    linear: Image,
+    dark: Image | None,
+    response: Image | None,
+    gain: float,
+    dark_electrons: float,
+    read_variance: float,
+    dark_variance: float,
+    count: int,
+    time: float,
+) -> tuple[Image, Image]:
+    """Return electron/s (ny, nx) of ``linear`` values (ADU) and their variance.
+
+    The variance is that of the mean of ``count`` integrations of ``time`` s: light, ``dark_electrons`` and
+    ``read_variance`` (electron2) of each, the rounding to whole ADU, and ``dark_variance`` (ADU2) of the dark taken
+    away. Both are divided by the ``response``.
+    """
+    sci, var = np.empty_like(linear), np.empty_like(linear)
+    scale = gain / time
+    for y in range(linear.shape[0]):
+        for x in range(linear.shape[1]):
+            level = linear[y, x]
+            if dark is not None:
+                level -= dark[y, x]
+            factor = scale
+            if response is not None:
+                factor /= response[y, x]
+            electrons = max(level * gain, 0.0) + dark_electrons + read_variance
+            noise = (electrons / gain**2 + 1.0 / 12.0) / count + dark_variance
+            sci[y, x], var[y, x] = level * factor, noise * factor**2
+    return sci, var

@@ -1,0 +1,72 @@
+"""Exposures of one chip against the same arithmetic by whole arrays."""
+
+import numpy as np
+import pytest
+
+from elvis_cli.kernels import exposures
+
+SHAPE = (5, 40, 30)
+
+
+def images(seed=1):
+    made = np.random.default_rng(seed).normal(100.0, 3.0, SHAPE).astype(np.float32)
+    made[2, 7, 8] += 500.0
+    return made
+
+
+def test_the_mean_leaves_outliers_out():
+    data, sigma = images(), np.full(SHAPE, 3.0, np.float32)
+    mean, count = np.empty(SHAPE[1:], np.float32), np.empty(SHAPE[1:], np.uint8)
+    exposures.clipped_mean(data, sigma, 5.0, mean, count)
+    kept = np.abs(data - np.median(data, axis=0)) <= 5.0 * sigma
+    np.testing.assert_array_equal(count, kept.sum(axis=0))
+    assert count[7, 8] == 4
+    np.testing.assert_allclose(mean, np.where(kept, data, 0).sum(axis=0) / kept.sum(axis=0), rtol=1e-6)
+    exposures.clipped_mean(data, sigma, -1.0, mean, count)  # none is near: all are taken
+    np.testing.assert_allclose(mean, data.mean(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_weighted_mean_has_its_variance_and_flags(number):
+    sci, var = images()[:number], np.full((number, *SHAPE[1:]), 9.0, np.float32)
+    dq = np.zeros(sci.shape, np.uint32)
+    dq[0, 1, 1], dq[:, 2, 2], dq[0, 3, 3] = 8, 2, 64
+    share = np.arange(1.0, number + 1) / np.arange(1.0, number + 1).sum()
+    mean, variance = (np.empty(SHAPE[1:], np.float32) for _ in range(2))
+    flags = np.empty(SHAPE[1:], np.uint32)
+    exposures.weighted_mean(sci, var, dq, share, 15, 6.0, 0.05, mean, variance, flags)
+    used = (dq & 15) == 0
+    if number == 3:
+        used[2, 7, 8] = False
+    weight = used * share[:, None, None]
+    total = weight.sum(axis=0)
+    lit = total > 0
+    np.testing.assert_allclose(mean[lit], ((weight * sci).sum(axis=0)[lit] / total[lit]), rtol=1e-5)
+    np.testing.assert_allclose(variance[lit], (weight**2 * var).sum(axis=0)[lit] / total[lit] ** 2, rtol=1e-5)
+    assert np.argwhere(flags).tolist() == [[2, 2]]
+    assert flags[2, 2] == 2
+    assert mean[2, 2] == pytest.approx(sci[:, 2, 2].mean())
+
+
+def test_rates_have_the_noise_of_their_electrons():
+    """20 ADU of 2 electron, a dark of 5 ADU, a response of 0.5: 4 integrations of 10 s."""
+    one = np.ones((3, 3), np.float32)
+    sci, var = exposures.rates(
+        20 * one, 5 * one, np.float32(0.5) * one, gain=2.0, dark_electrons=4.0, read_variance=9.0, dark_variance=0.25,
+        count=4, time=10.0,
+    )  # fmt: skip
+    assert sci == pytest.approx(np.full((3, 3), 15 * 2 / 10 / 0.5))
+    adu2 = ((30 + 4 + 9) / 4 + 1 / 12) / 4 + 0.25
+    assert var == pytest.approx(np.full((3, 3), adu2 * (2 / 10 / 0.5) ** 2))
+    bare, noise = exposures.rates(
+        20 * one, None, None, gain=2.0, dark_electrons=0.0, read_variance=9.0, dark_variance=0.0, count=1, time=10.0
+    )
+    assert bare == pytest.approx(np.full((3, 3), 4.0))
+    assert noise == pytest.approx(np.full((3, 3), (49 / 4 + 1 / 12) * 0.04))
+
+
+def test_straight_takes_bias_and_curve_out():
+    x = np.linspace(0, 100, 12, dtype=np.float32).reshape(3, 4)
+    a, b = np.float32(1e-3), np.float32(1e-6)
+    np.testing.assert_allclose(exposures.straight(x + 7, np.full_like(x, 7), a, b), x + a * x**2 + b * x**3, rtol=1e-4)
+    np.testing.assert_allclose(exposures.straight(x, None, a, b), x + a * x**2 + b * x**3, rtol=1e-5)
