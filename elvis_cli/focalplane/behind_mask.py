@@ -7,11 +7,13 @@ exposure what is off the axis moves along an arc, which is drawn in steps.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.random_streams import generator
 from elvis_cli.errors import RequestError
@@ -25,6 +27,7 @@ from elvis_cli.model.psf_model import AoPsf
 from elvis_cli.model.setup import Setup
 from elvis_cli.optics import make_psf, occulted_star
 from elvis_cli.optics.coronagraph import Transmission
+from elvis_cli.optics.occulted_star import OccultedStar
 from elvis_cli.optics.psf_types import Psf
 from elvis_cli.scene.component import Picture
 from elvis_cli.sky.pointing import ExposureGeometry
@@ -74,6 +77,13 @@ class Dimming:
         """Return the transmission of all light of points at x, y, arcsec."""
         return self.table.of_energy(_distance(self.setup, x, y) / self.unit)
 
+    def spot(self, star: Psf) -> Psf:
+        """Return the image of a star on the axis behind a spot in the last focus; unchanged without one."""
+        device = self.setup.optics.coronagraph
+        if device is None or device.mask != "spot":
+            return star
+        return occulted_star.behind_spot(star, self.table, self.unit)
+
     def source(self, source: Extended) -> Extended:
         """Return an extended source behind the mask: a picture element by element, a profile as its middle."""
         shape = source.shape
@@ -101,6 +111,12 @@ class BehindMask:
     dim: Dimming
     turn: float
     """deg, as in ExposureState."""
+    wave: float
+    """Middle of the band, um."""
+    on_target: bool
+    """Whether the target is on the mask."""
+    occulted: OccultedStar | None = None
+    """What ``star`` is a realisation of."""
 
     def off_axis(self, scene: Scene) -> Scene:
         """Return the part of a scene beside the mask, dimmed by it and drawn along its arcs."""
@@ -170,20 +186,57 @@ def prepare(
     table = occulted_star.transmission(optics.telescope, device, device.radius / unit)
     dim = Dimming(setup, table, unit)
     on_target = bool(dim.on_mask(*scene.centre))
-    mean, star = field, None
+    mean, star, occulted = field, None, None
     if on_target or dim.on_mask(scene.x, scene.y).any():
-        light_of_star = occulted_star.build(
+        occulted = occulted_star.build(
             psf, optics, setup.atmosphere, extent, (wave, weight), (state.elapsed, state.seed)
         )
-        mean = star = replace(light_of_star.mean(), fwhm=field.fwhm, strehl=field.strehl)
+        mean = star = replace(dim.spot(occulted.mean()), fwhm=field.fwhm, strehl=field.strehl)
         if not state.mean:
-            lifetimes = setup.exposure.duration / device.speckle_time
             rng = generator(state.seed, state.number, 0, "speckles", 0)
-            star = light_of_star.exposed(optics, middle, lifetimes, rng)
+            star = dim.spot(occulted.exposed(optics, middle, lifetimes(setup), rng))
     if not on_target:
         seen = np.float32(dim.peak(*scene.centre))
         mean = replace(field, fine=field.fine * seen, coarse=field.coarse * seen)
-    return BehindMask(field, mean, star, dim, state.turn)
+    return BehindMask(field, mean, star, dim, state.turn, middle, on_target, occulted)
+
+
+def lifetimes(setup: Setup) -> float:
+    """Return how many lifetimes of the speckles an exposure lasts."""
+    device = setup.optics.coronagraph
+    assert device is not None
+    return setup.exposure.duration / device.speckle_time
+
+
+def over_band(nodes: Sequence[BehindMask], wave: Floats, state: ExposureState) -> list[BehindMask]:
+    """Return the scene behind the mask at wavelengths (um) between those of some ``nodes``, ascending.
+
+    The star's images between two nodes are mixed as functions of theta / lambda. One pattern of speckles, drawn at the
+    shortest wavelength, is stretched to all others.
+    """
+    at = np.array([one.wave for one in nodes])
+    nearest = np.argmin(np.abs(np.log(wave[:, None] / at)), axis=1)
+    if nodes[0].occulted is None:
+        return [nodes[n] for n in nearest]
+    optics = nodes[0].dim.setup.optics
+    rng = generator(state.seed, state.number, 0, "speckles", 0)
+    pattern = None if state.mean else occulted_star.speckles(nodes[0].occulted.coherent, optics, float(at[0]), rng)
+
+    def between(number: int) -> BehindMask:
+        here, own = float(wave[number]), nodes[int(nearest[number])]
+        low = min(max(int(np.searchsorted(at, here)) - 1, 0), len(nodes) - 2)
+        first, second = nodes[low].occulted, nodes[low + 1].occulted
+        assert first is not None
+        assert second is not None
+        part = min(max((here - at[low]) / (at[low + 1] - at[low]), 0.0), 1.0)
+        star = occulted_star.mixed(first.stretched(here / at[low]), second.stretched(here / at[low + 1]), part)
+        mean = drawn = replace(own.dim.spot(star.mean()), fwhm=own.field.fwhm, strehl=own.field.strehl)
+        if pattern is not None:
+            real, imaginary = (occulted_star.stretched(each, here / at[0]) for each in (pattern.real, pattern.imag))
+            drawn = own.dim.spot(star.with_speckles(real + 1j * imaginary, lifetimes(own.dim.setup)))
+        return replace(own, target=mean if own.on_target else own.target, star=drawn, wave=here, occulted=None)
+
+    return parallel.gather(between, list(range(len(wave))))
 
 
 def _distance(setup: Setup, x: Floats | float, y: Floats | float) -> Floats:

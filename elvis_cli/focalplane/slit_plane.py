@@ -19,7 +19,7 @@ from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.geometry import rotate, sky_to_field
 from elvis_cli.base.overlap import circle_below
 from elvis_cli.errors import ResourceError
-from elvis_cli.focalplane import imager
+from elvis_cli.focalplane import behind_mask, imager
 from elvis_cli.focalplane.behind_mask import ExposureState
 from elvis_cli.light.compose import Scene
 from elvis_cli.light.illumination import Illumination
@@ -35,6 +35,8 @@ PSF_WAVE_RATIO = 1.12
 """Ratio of neighbouring wavelengths at which PSFs are made: between them the PSF is mixed."""
 MAX_DRIFT = 0.25
 """Of the PSF's FWHM: how far differential refraction may move a star between neighbouring wavelengths."""
+MAX_GROWTH = 0.5
+"""Of the PSF's FWHM: how far a speckle may move between neighbouring wavelengths."""
 MAX_WAVELENGTHS = 24
 """At which the plane is drawn."""
 MIN_STRIPS = 3
@@ -71,10 +73,14 @@ def refraction_drift(spectrograph: Spectrograph, setup: Setup, parallactic: floa
     return Drift(reference, x, y, setup.atmosphere.airmass, setup.atmosphere.site, 1.0 - spectrograph.adc)
 
 
-def wavelengths(band: tuple[float, float], drift: Drift, fwhm: float) -> Floats:
-    """Return the wavelengths (um) at which the plane is drawn; ``fwhm`` (arcsec) is the PSF's."""
-    displacement = math.dist(drift.at(band[0]), drift.at(band[1]))
-    parts = max(steps(band), displacement / (MAX_DRIFT * fwhm))
+def wavelengths(band: tuple[float, float], drift: Drift, fwhm: float, speckled: float = 0.0) -> Floats:
+    """Return the wavelengths (um) at which the plane is drawn; ``fwhm`` (arcsec) is the PSF's.
+
+    Speckles of a star on a mask grow with the wavelength and reach ``speckled`` arcsec from it.
+    """
+    displacement = math.dist(drift.at(band[0]), drift.at(band[1])) / MAX_DRIFT
+    growth = speckled * math.log(band[1] / band[0]) / MAX_GROWTH
+    parts = max(steps(band), max(displacement, growth) / fwhm)
     return np.geomspace(*band, min(max(math.ceil(parts), 1), MAX_WAVELENGTHS - 1) + 1)
 
 
@@ -232,12 +238,18 @@ def build(
 
     psf_wave = np.geomspace(*setup.optics.band, max(1, math.ceil(steps(setup.optics.band))) + 1)
     imagers = parallel.gather(prepare, [float(w) for w in psf_wave])
-    wave = wavelengths(setup.optics.band, drift, min(one.psf.fwhm for one in imagers))
+    masks = [one.mask for one in imagers if one.mask is not None]
+    reach = q * math.hypot(nx, ny) / 2 if masks else 0.0
+    wave = wavelengths(setup.optics.band, drift, min(one.psf.fwhm for one in imagers), reach)
     nearest = np.argmin(np.abs(np.log(wave[:, None] / psf_wave)), axis=1)
     displacements = [drift.at(float(w)) for w in wave]
     chips = tuple(replace(chip, x_mm=chip.x_mm - dx / q, y_mm=chip.y_mm - dy / q) for dx, dy in displacements)
     windows = _windows(spectrograph.apertures, angle, origin, (nx, ny), q)
-    return SlitPlane(virtual, wave, tuple(imagers[n] for n in nearest), chips, origin, windows)
+    drawn = [imagers[n] for n in nearest]
+    if state is not None and masks:
+        behind = behind_mask.over_band(masks, wave, state)
+        drawn = [replace(one, psf=mask.target, mask=mask) for one, mask in zip(drawn, behind, strict=True)]
+    return SlitPlane(virtual, wave, tuple(drawn), chips, origin, windows)
 
 
 def _windows(

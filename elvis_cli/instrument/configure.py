@@ -253,7 +253,8 @@ def make_pupil_mask(facts: SourcedTable, in_beam: list[str], centre: float) -> P
     if name is None:
         return None
     table = facts.part("pupil_masks", name)
-    sines = table.value("sines", "rad") if "sines" in table else ()
+    plate = facts.part("pupil_masks", table.text("plate")) if "plate" in table else table  # the phase of another mask
+    sines = plate.value("sines", "rad") if "sines" in plate else ()
     return PupilMask(
         name=name,
         angle=table.number("angle", "deg"),

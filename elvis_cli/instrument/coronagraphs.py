@@ -10,7 +10,7 @@ from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.model.coronagraph import ColdStop, Coronagraph
 from elvis_cli.model.telescope import Surface, Telescope
 
-MASKS = ("vortex", "disc", "none")
+MASKS = ("vortex", "disc", "spot", "none")
 
 
 def make(facts: SourcedTable, telescope: Telescope) -> tuple[Coronagraph | None, tuple[Surface, ...]]:
@@ -36,12 +36,21 @@ def make(facts: SourcedTable, telescope: Telescope) -> tuple[Coronagraph | None,
     ring = None
     if "ring_radius" in table:
         ring = table.number("ring_radius", "m"), table.number("ring_amplitude", "1")
+    shape: tuple[tuple[float, ...], ...] = ()
+    pitch = 0.0
+    if "apodiser" in table:
+        apodiser = facts.part("apodisers", table.text("apodiser"))
+        shape = tuple(tuple(float(a) for a in row) for row in apodiser.value("pixels", "1"))
+        pitch = apodiser.number("pitch", "m")
     result = Coronagraph(
         name=table.text("name"),
         mask=mask,
         stop=make_stop(facts.part("stops", name)),
         ring=ring,
+        pixels=shape,
+        pitch=pitch,
         radius=number("radius", "arcsec", 0.0),
+        depth=number("depth", "1", 0.0),
         leak=number("leak", "1", 0.0),
         jitter=number("jitter", "mas", 0.0),
         static=number("static", "nm", 0.0),

@@ -25,12 +25,18 @@ class Coronagraph:
 
     name: str
     mask: str
-    """vortex (of charge 2), disc, or none."""
+    """vortex (of charge 2), disc (before the stop), spot (a dimming disc in the last focus), or none."""
     stop: ColdStop
     ring: tuple[float, float] | None = None
     """Apodiser: radius (m) within which the amplitude is 1, and the amplitude outside; None = none."""
+    pixels: tuple[tuple[float, ...], ...] = ()
+    """Shaped pupil: amplitudes [j][i] of the squares of a quarter, from the axis on; () = none."""
+    pitch: float = 0.0
+    """Side of its squares, m."""
     radius: float = 0.0
-    """Of the disc, arcsec."""
+    """Of the disc or spot, arcsec."""
+    depth: float = 0.0
+    """Fraction of the light that a spot lets through."""
     leak: float = 0.0
     """Fraction of the light that the mask leaves alone, as its phase is not right at all wavelengths."""
     jitter: float = 0.0

@@ -39,6 +39,18 @@ def ring_amplitude(ring: tuple[float, float] | None, across: int, step: float) -
     return np.asarray(amplitude + (1.0 - amplitude) * inside)
 
 
+def pixel_amplitude(pixels: tuple[tuple[float, ...], ...], pitch: float, across: int, step: float) -> Floats:
+    """Return the amplitude (across, across) of a shaped pupil, which is symmetric about both axes, 0 beyond its pixels.
+
+    ``pixels`` [j][i] is the amplitude of the square at (i, j) ``pitch`` (m) from the axis.
+    """
+    at = (np.abs(np.arange(across) - (across - 1) / 2) * step / pitch).astype(int)
+    n = len(pixels)
+    inside = at < n
+    at = np.minimum(at, n - 1)
+    return np.asarray(np.array(pixels)[np.ix_(at, at)] * np.outer(inside, inside))
+
+
 def _axes(across: int, step: float, angle: float) -> tuple[Floats, Floats]:
     """Return the coordinates (across, across) of the samples in a pupil that is turned by ``angle`` deg, m."""
     x = (np.arange(across) - (across - 1) / 2) * step

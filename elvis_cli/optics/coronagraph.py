@@ -19,7 +19,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.model.coronagraph import Coronagraph
 from elvis_cli.model.telescope import PupilMask, Telescope
 from elvis_cli.optics import pupil
-from elvis_cli.optics.cold_stop import ring_amplitude, stop_amplitude
+from elvis_cli.optics.cold_stop import pixel_amplitude, ring_amplitude, stop_amplitude
 
 Field = NDArray[np.complexfloating[Any, Any]]
 
@@ -63,6 +63,8 @@ class Operator:
         self.coronagraph, self.diameter, self.coarser = coronagraph, diameter, 1
         self.pupil, self.step = pupil.raster(telescope, PupilMask(coronagraph.name, coronagraph.angle))
         ring = ring_amplitude(coronagraph.ring, pupil.ACROSS, self.step)
+        if coronagraph.pixels:
+            ring *= pixel_amplitude(coronagraph.pixels, coronagraph.pitch, pupil.ACROSS, self.step)
         self.entrance = np.asarray(self.pupil * ring, np.float32)
         self.stop = stop_amplitude(coronagraph.stop, pupil.ACROSS, self.step, coronagraph.angle).astype(np.float32)
 

@@ -7,7 +7,8 @@ of four tilts of twice its standard deviation. The image is symmetric about the 
 light sees both handednesses; behind a disc this leaves out how static and diffracted light interfere.
 
 One exposure's speckles are a modified Rician (Aime & Soummer 2004, ApJ 612, L85), of which it averages as many as
-there are speckle lifetimes in it.
+there are speckle lifetimes in it. In a cube one pattern is drawn against theta / lambda: speckles move outwards with
+the wavelength, lines of companions do not.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ from elvis_cli.sky.turbulence import NO_AIR, Air
 
 COARSER = (4, 2)
 """Samples of the pupil taken together for the table of transmissions, near the axis and far from it."""
+BLURRED = ("spot", "none")
+"""Masks that leave the field in the pupil alone: motion of the star blurs its image, as without a mask."""
+EDGE = 1e-6
+"""Of its radius, within which a spot ends."""
 KNEE = 2.0
 """Cycles across the pupil below which the spectrum of slow aberrations is flat; beyond it falls as f^-2."""
 
@@ -62,13 +67,47 @@ class OccultedStar:
 
     def exposed(self, optics: Optics, wave: float, lifetimes: float, rng: Generator) -> Psf:
         """Return the image of one exposure, which averages 1 + ``lifetimes`` patterns of speckles; ``wave`` in um."""
+        return self.with_speckles(speckles(self.coherent, optics, wave, rng), lifetimes)
+
+    def with_speckles(self, u: NDArray[np.complex64], lifetimes: float) -> Psf:
+        """Return the image of one exposure; ``u`` is a field of `speckles`, ``lifetimes`` are as in `exposed`."""
         psf = self.coherent
         c, h = self.coherent.fine[0], self.halo.fine[0]
-        u = _speckles(psf, optics, wave, rng)
         patterns = 1.0 + lifetimes
         fine = c + h * (1.0 + (np.abs(u) ** 2 - 1.0) / math.sqrt(patterns)) + 2.0 * np.sqrt(c * h / patterns) * u.real
         fine = np.maximum(fine, 0.0).astype(np.float32)
         return replace(psf, fine=fine[None], coarse=psf.coarse + self.halo.coarse)
+
+    def stretched(self, ratio: float) -> OccultedStar:
+        """Return the star at ``ratio`` times its wavelength, its fine images being functions of theta / lambda."""
+
+        def larger(psf: Psf) -> Psf:
+            fine = np.maximum(stretched(psf.fine[0], ratio), 0.0) * np.float32(ratio**-2)
+            return replace(psf, fine=fine[None])
+
+        return replace(self, coherent=larger(self.coherent), halo=larger(self.halo))
+
+
+def mixed(low: OccultedStar, high: OccultedStar, part: float) -> OccultedStar:
+    """Return 1 - ``part`` of one star and ``part`` of another on the same grids."""
+    a, b = np.float32(1.0 - part), np.float32(part)
+
+    def both(first: Psf, second: Psf) -> Psf:
+        return replace(first, fine=a * first.fine + b * second.fine, coarse=a * first.coarse + b * second.coarse)
+
+    return OccultedStar(
+        both(low.coherent, high.coherent), both(low.halo, high.halo), (1.0 - part) * low.leak + part * high.leak
+    )
+
+
+def stretched(image: Stack, ratio: float) -> Stack:
+    """Return an image (n, n) ``ratio`` times as large about [n // 2, n // 2], beyond its border as on it."""
+    n = len(image)
+    first, weights = pupil.cubic((np.arange(n) - n // 2) / ratio + n // 2)
+    taps = [(np.clip(first + k - 1, 0, n - 1), weights[k]) for k in range(4)]
+    rows = sum(weight[:, None] * image[at] for at, weight in taps)
+    columns = np.ascontiguousarray(np.asarray(rows).T)
+    return np.asarray(sum(weight[:, None] * columns[at] for at, weight in taps)).T
 
 
 def unit(optics: Optics, wave: float) -> float:
@@ -85,6 +124,9 @@ def operator(telescope: Telescope, coronagraph: Coronagraph) -> Operator:
 @lru_cache(maxsize=4)
 def transmission(telescope: Telescope, coronagraph: Coronagraph, radius: float) -> Transmission:
     """Return the transmissions of a mask over the distance from its centre; ``radius`` (lambda / D) is a disc's."""
+    if coronagraph.mask == "spot":
+        passed = np.array([coronagraph.depth, 1.0])
+        return Transmission(radius * np.array([1.0, 1.0 + EDGE]), passed, passed)
     tables = [
         operator(telescope, coronagraph).coarsened(coarser).transmission(distances, radius)
         for coarser, distances in zip(COARSER, (NEAR_AXIS, FAR), strict=True)
@@ -143,19 +185,16 @@ def image(
     radius = device.radius / unit(optics, middle)
     held = np.exp(-wavefront.variance * (2 * math.pi / (wave * 1e3)) ** 2)  # exp(-s2)
     leaked, leak = leaking(optics, middle, radius, opd)
-    still = uniform_motion(2.0 * pupil.extent(telescope), 0.0)
-    coherent = otf.build(grid, leaked, wave, weight * held, NO_AIR, [still], 1)
+    # without a mask before the stop image motion blurs
+    motion = uniform_motion(2.0 * pupil.extent(telescope), device.jitter * 1e-3 if device.mask in BLURRED else 0.0)
+    coherent = otf.build(grid, leaked, wave, weight * held, NO_AIR, [motion], 1)
     whole = replace(aperture(telescope, device), slope=0.0)
     halo = otf.build(grid, whole, wave, weight, air, [replace(wavefront, halo=True)], 1)
     scattered = float(weight @ (1.0 - held))
-    table = transmission(telescope, device, radius)
+    table = None if device.mask in BLURRED else transmission(telescope, device, radius)
     return OccultedStar(
         _scaled(coherent, leak * float(weight @ held)),
-        replace(
-            halo,
-            fine=_dimmed(halo.fine, scattered, table, grid.pixel / grid.oversample / unit(optics, middle)),
-            coarse=_dimmed(halo.coarse, scattered, table, grid.pixel * grid.step / unit(optics, middle)),
-        ),
+        _behind(halo, scattered, table, unit(optics, middle)),
         leak,
     )
 
@@ -171,7 +210,7 @@ def leaking(optics: Optics, wave: float, radius: float, opd: Floats | None = Non
     phase = 1.0 if opd is None else np.exp(2j * math.pi / (wave * 1e3) * opd).astype(np.complex64)
     passed, total = energy(parts.plain), 0.0
     power = np.zeros((pupil.SIZE, pupil.SIZE), np.float32)
-    for weight, x, y in _motion(device.jitter * 1e-3 / unit(optics, wave)):
+    for weight, x, y in _motion(0.0 if device.mask in BLURRED else device.jitter * 1e-3 / unit(optics, wave)):
         field = parts.behind(parts.tilt(x, y) * phase, radius)
         power += np.float32((1.0 - device.leak) * weight) * pupil.power(field)
         total += (1.0 - device.leak) * weight * energy(field) / passed
@@ -200,8 +239,25 @@ def _scaled(psf: Psf, factor: float) -> Psf:
     return replace(psf, fine=psf.fine * np.float32(factor), coarse=psf.coarse * np.float32(factor))
 
 
-def _dimmed(stack: Stack, factor: float, table: Transmission, step: float) -> Stack:
+def behind_spot(psf: Psf, table: Transmission, unit: float) -> Psf:
+    """Return an image of the star (1, ...) behind a spot in the last focus; ``unit`` is lambda / D, arcsec."""
+    return _behind(psf, 1.0, table, unit)
+
+
+def _behind(psf: Psf, factor: float, table: Transmission | None, unit: float) -> Psf:
+    """Return a PSF times a factor and the transmission of a mask; ``unit`` is lambda / D, arcsec."""
+    pixel = psf.pixel_scale / unit
+    return replace(
+        psf,
+        fine=_dimmed(psf.fine, factor, table, pixel / psf.oversample),
+        coarse=_dimmed(psf.coarse, factor, table, pixel * psf.step),
+    )
+
+
+def _dimmed(stack: Stack, factor: float, table: Transmission | None, step: float) -> Stack:
     """Return a PSF's grid (1, n, n) times a factor and the transmission; ``step`` is in lambda / D."""
+    if table is None:
+        return np.asarray(stack * np.float32(factor))
     offset = (np.arange(stack.shape[1]) - stack.shape[1] // 2) * step
     distance = np.hypot(offset, offset[:, None])
     return np.asarray(stack * (factor * table.of_energy(distance)).astype(np.float32)[None])
@@ -236,7 +292,7 @@ def _aberration(parts: Operator, rng: Generator) -> Floats:
     return np.asarray(values / math.sqrt((values**2 * weight).sum()))
 
 
-def _speckles(psf: Psf, optics: Optics, wave: float, rng: Generator) -> NDArray[np.complex64]:
+def speckles(psf: Psf, optics: Optics, wave: float, rng: Generator) -> NDArray[np.complex64]:
     """Return a complex Gaussian field (nf, nf) on the fine grid, mean |u|^2 = 1, correlated as the pupil makes it."""
     from scipy import fft
 
