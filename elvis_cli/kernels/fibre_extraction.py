@@ -157,8 +157,11 @@ def extract(
     flux: Floats,
     err: Floats,
     lost: Image,
+    information: Floats,
 ) -> int:
     """Set flux, err (traces, ny) of all fibres of a chip and the ``lost`` part of each profile; return rejections.
+
+    ``information`` (traces, ny, BAND + 1) is set to the inverse covariance of each with itself and the next of a row.
 
     ``sci`` (ny, nx) and ``var``, that of the pixels without light; ``centre`` (traces, ny) are the columns of the
     traces, from left to right, NaN where there is none; ``profile`` (traces, blocks of ``block`` rows, m) the light in
@@ -181,6 +184,8 @@ def extract(
         model[:] = 0.0
         for turn in range(PASSES):
             _equations(sci[y], var[y], good[y], model, shares, first, n, seconds, a, b)
+            for i in range(n):
+                information[which[i], y] = a[i]
             _solve(a, b, n, inverse)
             model[:] = 0.0
             for i in range(n):

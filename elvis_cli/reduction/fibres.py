@@ -17,10 +17,10 @@ from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.errors import ResourceError
 from elvis_cli.kernels import fibre_extraction as kernel
 from elvis_cli.model.setup import Setup
-from elvis_cli.model.spectrograph import Aperture, disc_profile
-from elvis_cli.reduction import calibrate, chip_calibration, layout, master, wavelength
+from elvis_cli.model.spectrograph import disc_profile
+from elvis_cli.reduction import bundle, calibrate, chip_calibration, fibre_sky, layout, master, wavelength
 from elvis_cli.reduction.associate import FileSet
-from elvis_cli.reduction.extract import Spectrum, spline
+from elvis_cli.reduction.bundle import FibreSpectrum
 from elvis_cli.reduction.frame import Frame
 from elvis_cli.reduction.layout import ChipLayout
 from elvis_cli.reduction.raw import RawFile
@@ -38,20 +38,8 @@ COMMON = 64
 LIT = 0.2
 """Part of a row's brightest profile below which a pixel tells nothing of its response."""
 LOST = 0.5
-SPREAD = 20.0
-"""Diameters over which images of a fibre are spread at most: one of a calibration fibre may be at either end."""
-FAINT = 0.1
-"""Part of a bundle's fibres that tells the level of the sky first."""
-SAME = 0.05
-"""Relative difference of fibres that see the same sky."""
-CALM = 101
-"""Pixels over which the sky between lines is the same, where few fibres see it."""
-LINE = 4.0
-"""Sigma above that level of a pixel of a line."""
-WINGS = 4
-"""Pixels to either side that belong to it."""
-ENOUGH = 3
-"""Fibres from which the sky is one curve through all of them."""
+ROLES = {"SKY": "sky", "OBJECT": "object", "STAR": "object", "STD": "object", "EITHER": "either"}
+"""Of fibres, by the words of DPR TYPE."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,29 +63,18 @@ class FibreCalibration:
 
 
 def roles(file: RawFile, setup: Setup) -> list[str]:
-    """Return the role of each aperture: object, sky or off. DPR TYPE has a word for each where there are a few.
+    """Return the role of each aperture: object, sky, either or off. DPR TYPE has a word for each where there are a few.
 
-    STAR,SKY,G2V of HARPS: fibre A, fibre B and the star's type (HARPS User Manual 2.1).
+    STAR,SKY,G2V of HARPS: fibre A, fibre B and the star's type (HARPS User Manual 2.1). Fibres of several bundles see
+    either, those of one bundle (an integral field) the object. Fibres that see a lamp, or nothing, are off.
     """
     assert setup.spectrograph is not None
-    count, words = len(setup.spectrograph.apertures), file.type.split(",")
-    if not 1 < count <= len(words):
-        return ["object"] * count
-    known = {"SKY": "sky", "OBJECT": "object", "STAR": "object", "STD": "object"}
-    return [known.get(word, "off") for word in words[:count]]
-
-
-def bundles(apertures: Sequence[Aperture]) -> list[int]:
-    """Return the number of the bundle of each fibre: neighbours in the slit that touch on the sky are one."""
-    numbers: list[int] = []
-    for n, one in enumerate(apertures):
-        same = n > 0 and any(
-            math.hypot(one.x - other.x, one.y - other.y) < 1.5 * one.extent[0]
-            for k, other in enumerate(apertures[:n])
-            if numbers[k] == numbers[n - 1]
-        )
-        numbers.append(numbers[-1] if same else n)
-    return numbers
+    apertures, words = setup.spectrograph.apertures, file.type.split(",")
+    if not 1 < len(apertures) <= len(words):
+        several = len(set(bundle.bundles([one for one in apertures if one.feed == "sky"]))) > 1
+        words = ["EITHER" if several else "OBJECT"] * len(apertures)
+    pairs = zip(words, apertures, strict=False)
+    return [ROLES.get(word, "off") if one.feed == "sky" else "off" for word, one in pairs]
 
 
 def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> FibreCalibration:
@@ -106,12 +83,9 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> FibreC
     assert graph is not None
     window = first.windows[first.chips.index(name)]
     strips = layout.of_chip(setup, name, window)
-    strips.strips = [one for one in strips.strips if np.ptp(one.slit.images) < SPREAD * one.slit.length]
+    strips.strips = [one for one in strips.strips if one.slit.feed != "dark"]
     if not strips.strips:
-        raise ResourceError(
-            f"{first.name}: {name} has no traces of fibres, or only those of divided apertures, whose images lie "
-            "apart: they are not reduced yet"
-        )
+        raise ResourceError(f"{first.name}: {name} has no traces of fibres")
     strips.strips.sort(key=lambda strip: float(strip.centre[strip.centre.size // 2]))
     masters = master.make(name, replace(files, flat=[], flat_dark=[]), first.read(name)[1])
     known = [one.name for one in files.dark]
@@ -168,7 +142,8 @@ def _measure_profiles(chip: FibreCalibration, flat: Image, sigma: Image) -> None
     middle = (chip.profile.shape[2] - 1) / 2
     x = STEP * (np.arange(chip.profile.shape[2]) - middle)
     for _ in range(PASSES):
-        chip.lamps = _solved(chip, flat, np.square(sigma), good.copy(), 1e30)[0]
+        chip.lamps, _, lost, *_ = _solved(chip, flat, np.square(sigma), good.copy(), 1e30)
+        chip.lamps[lost > LOST] = 0.0  # where a window cuts a wide image, the rest tells nothing of its light
         total, weight, place = np.zeros((3, *chip.profile.shape))
         kernel.profiles(flat, chip.centre, chip.profile, BLOCK, STEP, chip.half, chip.lamps, total, weight, place)
         for t, block in np.ndindex(*chip.profile.shape[:2]):
@@ -196,23 +171,31 @@ def _measure_profiles(chip: FibreCalibration, flat: Image, sigma: Image) -> None
 
 def _solved(
     chip: FibreCalibration, sci: Image, var: Image, good: NDArray[np.bool_], seconds: float
-) -> tuple[Floats, Floats, Image, int]:
-    """Return flux, err and the lost part (traces, ny), and how many pixels were rejected (they leave ``good``)."""
+) -> tuple[Floats, Floats, Image, Floats, int]:
+    """Return flux, err and the lost part (traces, ny), the inverse covariance and how many pixels were rejected.
+
+    Those leave ``good``.
+    """
     flux, err = np.zeros((2, *chip.centre.shape))
     lost = np.zeros(chip.centre.shape, np.float32)
+    information = np.zeros((*chip.centre.shape, kernel.BAND + 1))
     rejected = kernel.extract(
         np.ascontiguousarray(sci, np.float32), np.ascontiguousarray(var, np.float32), good, chip.centre, chip.profile,
-        BLOCK, STEP, chip.half, seconds, flux, err, lost,
+        BLOCK, STEP, chip.half, seconds, flux, err, lost, information,
     )  # fmt: skip
-    return flux, err, lost, rejected
+    return flux, err, lost, information, rejected
 
 
-def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tuple[list[Spectrum], str]:
+def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tuple[list[FibreSpectrum], str]:
     """Return the spectrum of each fibre on a chip less the sky, and how that was taken; ``seen`` are the `roles`."""
-    seconds = [one.dit * one.ndit for one in files.science]
-    stack = chip_calibration.stack([_frame(file, chip) for file in files.science], seconds)
-    var = chip_calibration.without_light(stack.sci, stack.var, sum(seconds))
-    flux, err, lost, rejected = _solved(chip, stack.sci, var, stack.good.copy(), sum(seconds))
+    seconds = sum(one.dit * one.ndit for one in files.science)
+    stack = _stack(files.science, chip)
+    sci, good = stack.sci, stack.good
+    var = chip_calibration.without_light(sci, stack.var, seconds)
+    if files.sky:
+        sky = _stack(files.sky, chip)
+        sci, good, var = sci - sky.sci, good & sky.good, var + np.maximum(sky.sci, 0.0) / seconds + sky.var
+    flux, err, lost, information, rejected = _solved(chip, sci, var, good.copy(), seconds)
     found = []
     for t, strip in enumerate(chip.layout.strips):
         if seen[strip.aperture - 1] == "off":
@@ -220,14 +203,20 @@ def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tupl
         wave, f, e = strip.wave[:, 0], flux[t, strip.row], err[t, strip.row]
         bad = (lost[t, strip.row] > LOST) | (e <= 0)
         width = np.abs(np.gradient(wave))
-        lamp = chip.lamps[t, strip.row]
-        found.append(Spectrum(strip.order, strip.aperture, wave, width, f, e, f, e, np.zeros_like(f), bad, 0, lamp))
+        lamp, nought = chip.lamps[t, strip.row], np.zeros_like(f)
+        own = strip.order, strip.aperture, wave, width, f, e, f, e, nought, bad, 0, lamp
+        found.append(FibreSpectrum(*own, t, information[t, strip.row], nought))
     if found:
         found[0].rejected = rejected
-    way = "none"
-    for order in sorted({one.order for one in found}):
-        way = _without_sky([one for one in found if one.order == order], seen) or way
-    return [one for one in found if seen[one.aperture - 1] == "object"], way
+    way = "exposures" if files.sky else "none"
+    for order in sorted({one.order for one in found}) if not files.sky else ():
+        way = fibre_sky.subtract([one for one in found if one.order == order], seen) or way
+    return [one for one in found if seen[one.aperture - 1] != "sky"], way
+
+
+def _stack(files: Sequence[RawFile], chip: FibreCalibration) -> Frame:
+    """Return the mean of exposures, turned, divided by the response of single pixels."""
+    return chip_calibration.stack([_frame(file, chip) for file in files], [one.dit * one.ndit for one in files])
 
 
 def _frame(file: RawFile, chip: FibreCalibration) -> Frame:
@@ -235,104 +224,3 @@ def _frame(file: RawFile, chip: FibreCalibration) -> Frame:
     sci, var, dq = (np.ascontiguousarray(chip.layout.turn(each)) for each in (frame.sci, frame.var, frame.dq))
     sci, var = (np.asarray(each, np.float32) for each in (sci / chip.response, var / np.square(chip.response)))
     return Frame(sci, var, dq, frame.header)
-
-
-def _without_sky(fibres: Sequence[Spectrum], seen: Sequence[str]) -> str:
-    """Subtract the sky of the sky fibres from the spectra of one order, in place; return how, "" if there are none."""
-    seeing = [one for one in fibres if not one.bad.all()]
-    sky = [one for one in seeing if seen[one.aperture - 1] == "sky"]
-    if not sky and len(seeing) > 2 * ENOUGH:
-        sky = _faintest(seeing)
-    if not sky:
-        return ""
-    reference = sky[len(sky) // 2]
-    grid = np.sort(reference.wave)
-
-    def scale(one: Spectrum) -> Floats:
-        """Return the flux (n,) for a density of 1, which all fibres have in common."""
-        assert one.blaze is not None
-        return one.width * np.maximum(one.blaze / one.width, 1e-6 * float(np.max(one.blaze / one.width)))
-
-    at, value, var, bad = (
-        np.concatenate(parts)
-        for parts in zip(
-            *(
-                (np.interp(one.wave, grid, np.arange(grid.size)), one.flux / scale(one),
-                 np.square(one.err / scale(one)), one.bad)
-                for one in sky
-            ), strict=True,
-        )
-    )  # fmt: skip
-    several = len(sky) >= ENOUGH
-    if several:
-        curve, error = spline(at, value, var, ~bad)
-    else:
-        order = np.argsort(at, kind="stable")
-        at, value, var = at[order], *_calm(value[order], var[order])
-    for one in fibres:
-        place, factor = np.interp(one.wave, grid, np.arange(grid.size)), scale(one)
-        if several:
-            level, noise = curve(place), error(place)
-        else:
-            level, noise = np.interp(place, at, value), np.sqrt(np.interp(place, at, var))
-        one.sky = level * factor
-        one.flux = one.flux - one.sky
-        one.err = np.hypot(one.err, noise * factor)
-        one.box, one.box_err = one.flux, one.err
-    return f"{len(sky)} fibres"
-
-
-def _calm(value: Floats, var: Floats) -> tuple[Floats, Floats]:
-    """Return the sky of few fibres and its variance, (n,): a running median but for the lines that stand out of it.
-
-    The noise of one sky fibre would be as large as that of the object's.
-    """
-    from scipy.ndimage import maximum_filter1d, median_filter
-
-    level = median_filter(value, CALM, mode="reflect")
-    line = maximum_filter1d((value - level > LINE * np.sqrt(var)).astype(np.uint8), 2 * WINGS + 1) > 0
-    return np.where(line, value, level), np.where(line, var, var * np.pi / 2 / CALM)
-
-
-def _faintest(fibres: Sequence[Spectrum]) -> list[Spectrum]:
-    """Return the fibres that see the sky alone: as bright as the faintest, relative to the lamp."""
-    lamps = [np.ones_like(one.flux) if one.blaze is None else np.maximum(one.blaze, 1e-30) for one in fibres]
-    ratio = np.array([float(np.median(one.flux / lamp)) for one, lamp in zip(fibres, lamps, strict=True)])
-    noise = np.array([float(np.median(one.err / lamp)) for one, lamp in zip(fibres, lamps, strict=True)])
-    noise = noise / np.sqrt([one.flux.size for one in fibres])
-    level = float(np.median(np.sort(ratio)[: max(math.ceil(FAINT * ratio.size), ENOUGH)]))
-    for _ in range(10):  # from the faintest, which noise made so, to the middle of all that are alike
-        alike = np.abs(ratio - level) <= 5 * noise + SAME * abs(level)
-        level = float(np.median(ratio[alike]))
-    return [one for one, same in zip(fibres, alike, strict=True) if same]
-
-
-def together(spectra: Sequence[Spectrum]) -> Spectrum:
-    """Return the spectrum of a bundle of fibres in one order, each weighted by its share of the light.
-
-    Horne's formula with fibres in place of pixels, on the pixels of the fibre with the most light.
-    """
-    if len(spectra) == 1:
-        return spectra[0]
-    main = max(spectra, key=lambda one: float(np.median(one.flux)))
-    parts = []
-    for one in spectra:
-        order = np.argsort(one.wave)
-        ratio = main.width / np.interp(main.wave, one.wave[order], one.width[order])
-        parts.append(
-            [np.interp(main.wave, one.wave[order], each[order]) * ratio for each in (one.flux, one.err, one.sky)]
-            + [np.interp(main.wave, one.wave[order], one.bad[order].astype(float)) > 0]
-        )
-    flux, err, sky, bad = (np.array([part[k] for part in parts]) for k in range(4))
-    good = (bad == 0) & (err > 0)
-    share = np.maximum(np.median(flux, axis=1), 0.0)
-    share = share / max(float(share.sum()), 1e-30)
-    weight = np.where(good, share[:, None] / np.square(np.where(err > 0, err, 1.0)), 0.0)
-    norm = (weight * share[:, None]).sum(axis=0)
-    safe = np.where(norm > 0, norm, 1.0)
-    total, error = (weight * flux).sum(axis=0) / safe, np.where(norm > 0, 1 / np.sqrt(safe), 0.0)
-    plain, plain_err = np.where(good, flux, 0.0).sum(axis=0), np.sqrt(np.square(err).sum(axis=0))
-    return replace(
-        main, flux=total, err=error, box=plain, box_err=plain_err, sky=sky.sum(axis=0), bad=norm <= 0,
-        rejected=sum(one.rejected for one in spectra),
-    )  # fmt: skip

@@ -29,6 +29,8 @@ TABLE = 2049
 """Wavelengths at which the course of a trace is computed."""
 MARGIN = 4
 """Columns kept on either side of an aperture's image."""
+APART = 1.5
+"""Heights of a fibre's image between two of them from which each is a trace of its own."""
 
 
 @dataclass(slots=True, eq=False)
@@ -145,11 +147,23 @@ def of_chip(setup: Setup, chip_name: str, window: tuple[int, ...]) -> ChipLayout
     size = (nx, ny) if transposed else (ny, nx)
     first = (x0 - 1, y0 - 1) if transposed else (y0 - 1, x0 - 1)
     for trace in graph.traces:
-        slit = graph.apertures[trace.aperture]
-        strip = _strip(trace, slit, chip, detector, size, first, transposed)
-        if strip is not None:
-            strips.append(replace(strip, line_width=max(graph.line_width(slit), 1.5)))
+        for slit in runs(graph.apertures[trace.aperture]):
+            strip = _strip(trace, slit, chip, detector, size, first, transposed)
+            if strip is not None:
+                strips.append(replace(strip, line_width=max(graph.line_width(slit), 1.5)))
     return ChipLayout(strips, transposed)
+
+
+def runs(slit: Aperture) -> list[Aperture]:
+    """Return the parts of an aperture whose images touch in the slit, each as an aperture: a slit itself.
+
+    The light of an aperture may be divided among many fibres side by side, or by fibres at both ends of the slit.
+    """
+    if not slit.places:
+        return [slit]
+    places = np.sort(slit.places)
+    parts = np.split(places, np.flatnonzero(np.diff(places) > APART * slit.length) + 1)
+    return [replace(slit, offset=float(part.mean()), places=tuple(part.tolist())) for part in parts]
 
 
 def _along_x(trace: Trace, slit: Aperture, chip: Chip, detector: Detector) -> bool:

@@ -23,7 +23,7 @@ from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.product.fits import request_json
 from elvis_cli.reduction.cube import is_cube
-from elvis_cli.reduction.spectra import check_kind
+from elvis_cli.reduction.spectra import check_kind, needs_sky
 from elvis_cli.request import parse
 from elvis_cli.scene import standards
 from elvis_cli.scene.frame import catalogue_magnitude
@@ -79,7 +79,7 @@ def documents(request: Request) -> list[Document]:
     made = list((_stares if spectra else _dithers)(base, ready, observation, clock))
     exposures = len(made)
     made += _standards(made[0], ready, clock)
-    if cube:
+    if cube or (spectra and needs_sky(ready.setup)):
         made += _skies(made[0], exposures, ready, clock)
     made += _calibrations(made[0], ready, clock)
     for number, each in enumerate(made, 1):

@@ -18,6 +18,7 @@ from elvis_cli.base.constants import LIGHT
 from elvis_cli.errors import ResourceError
 from elvis_cli.model.setup import Setup
 from elvis_cli.reduction import (
+    bundle,
     chip_calibration,
     extract,
     fibres,
@@ -28,6 +29,7 @@ from elvis_cli.reduction import (
     wavelength,
 )
 from elvis_cli.reduction.associate import FileSet, product_name
+from elvis_cli.reduction.bundle import FibreSpectrum
 from elvis_cli.reduction.chip_calibration import ChipCalibration
 from elvis_cli.reduction.extract import Pixels, Spectrum
 from elvis_cli.reduction.flux_standard import Response
@@ -82,6 +84,14 @@ def check_kind(setup: Setup) -> None:
             f"{setup.instrument} {setup.mode}: image slicers are not reduced: the object fills a slice, without sky",
             allowed="modes with slits or with fibres",
         )
+
+
+def needs_sky(setup: Setup) -> bool:
+    """Return whether only exposures of the sky see it: the object fills all fibres, which are one bundle."""
+    graph = setup.spectrograph
+    assert graph is not None
+    seeing = [one for one in graph.apertures if one.feed == "sky"]
+    return len(seeing) > 1 and seeing[0].fibre and len(set(bundle.bundles(seeing))) == 1
 
 
 def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
@@ -143,6 +153,8 @@ def _all_chips(
     setup = layout.configure(first, "arc" if files.arc else None)
     check_kind(setup)
     assert setup.spectrograph is not None
+    if needs_sky(setup) and not files.sky:
+        notes.append("no exposures of the sky (SKY), without which its light stays: the object fills all apertures")
     if setup.spectrograph.apertures[0].fibre:
         return _all_fibres(files, setup, notes, known)
     spectra: list[Spectrum] = []
@@ -170,7 +182,7 @@ def _all_fibres(
     """Return the spectra of all fibres' targets, a bundle's as one, in the form of `_all_chips`."""
     first, graph = files.science[0], setup.spectrograph
     assert graph is not None
-    seen, bundle = fibres.roles(first, setup), fibres.bundles(graph.apertures)
+    seen, numbers = fibres.roles(first, setup), bundle.bundles(graph.apertures)
     spectra: list[Spectrum] = []
     solutions: list[wavelength.Solution] = []
     ways: set[str] = set()
@@ -182,10 +194,10 @@ def _all_fibres(
         if chip.solution is not None:
             solutions.append(chip.solution)
         found, way = fibres.spectra(files, chip, seen)
-        groups: dict[tuple[int, int], list[Spectrum]] = {}
+        groups: dict[tuple[int, int], list[FibreSpectrum]] = {}
         for one in found:
-            groups.setdefault((one.order, bundle[one.aperture - 1]), []).append(one)
-        spectra += [replace(fibres.together(some), aperture=target + 1) for (_, target), some in groups.items()]
+            groups.setdefault((one.order, numbers[one.aperture - 1]), []).append(one)
+        spectra += [replace(bundle.together(some), aperture=target + 1) for (_, target), some in groups.items()]
         ways.add(way)
     return spectra, solutions, [], 0.0, ways - {"none"} or ways
 

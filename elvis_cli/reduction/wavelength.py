@@ -88,7 +88,8 @@ def solve_cuts(cuts: Sequence[Cut], layout: ChipLayout, lamps: Sequence[Lamp]) -
     seen = _Measured(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Measured.__slots__))
     if not seen.away.size:
         return None
-    together = len({strip.aperture for strip in layout.strips}) < len(layout.strips) or len(layout.strips) == 1
+    traces = {(strip.aperture, strip.order) for strip in layout.strips}
+    together = len({aperture for aperture, _ in traces}) < len(traces) or len(layout.strips) == 1
     residuals, used = np.full(seen.away.size, np.nan), 0
     for group in [np.arange(len(layout.strips))] if together else [np.array([n]) for n in range(len(layout.strips))]:
         mine = np.isin(seen.strip, group)

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli.errors import ResourceError
 from elvis_cli.instrument import registry
 from elvis_cli.kernels import fibre_extraction as kernel
-from elvis_cli.reduction import associate, fibres, raw, sdp, spectra, spectrum_file
-from elvis_cli.reduction.extract import Spectrum
+from elvis_cli.reduction import associate, bundle, fibre_sky, raw, sdp, spectra, spectrum_file
+from elvis_cli.reduction.bundle import FibreSpectrum
 from tests.conftest import run
 
 STEP, HALF, BLOCK = 0.25, 6, 256
@@ -34,7 +33,7 @@ def extracted(image, var, centre, profile):
     lost, good = np.zeros(centre.shape, np.float32), np.ones(image.shape, bool)
     rejected = kernel.extract(
         image.astype(np.float32), np.full(image.shape, var, np.float32), good, centre, profile, BLOCK, STEP, HALF, 1.0,
-        flux, err, lost,
+        flux, err, lost, np.zeros((*centre.shape, kernel.BAND + 1)),
     )  # fmt: skip
     return flux, err, lost, rejected
 
@@ -54,6 +53,48 @@ def test_errors_of_crowded_fibres_are_right():
         pulls.append((flux - true) / err)
     assert np.std(pulls) == pytest.approx(1.0, abs=0.03)
     assert abs(np.mean(pulls)) < 0.1
+
+
+def test_errors_of_a_bundle_whose_fibres_overlap_are_right():
+    """Eight fibres 2.2 pixels apart, as ANDES's: what one loses of the light its neighbour has."""
+    ny, count = 400, 8
+    centre = (8 + 2.2 * np.arange(count)[:, None] + 0.004 * np.arange(ny)).astype(np.float32)
+    profile = np.exp(-0.5 * (STEP * np.arange(-28, 29)) ** 2)[None, None].repeat(count, 0).astype(np.float32)
+    share = np.array([1, 2, 5, 9, 8, 4, 2, 1]) / 32
+    true = share[:, None] * np.linspace(3e4, 5e4, ny)
+    image = np.zeros((ny, 40), np.float32)
+    kernel.render(image, centre, profile, BLOCK, STEP, HALF, true)
+    rng, pulls = np.random.default_rng(5), []
+    for _ in range(5):
+        flux, err = np.zeros((2, count, ny))
+        information, lost = np.zeros((count, ny, kernel.BAND + 1)), np.zeros((count, ny), np.float32)
+        noisy = (rng.poisson(image) + rng.normal(0, 3, image.shape)).astype(np.float32)
+        var, good = np.full(image.shape, 9.0, np.float32), np.ones(image.shape, bool)
+        places = centre, profile, BLOCK, STEP, HALF, 1.0
+        kernel.extract(noisy, var, good, *places, flux, err, lost, information)
+        wave, nought = 1.0 + 1e-4 * np.arange(ny), np.zeros(ny)
+        fibres = [
+            FibreSpectrum(1, t + 1, wave, np.full(ny, 1e-4), flux[t], err[t], flux[t], err[t], nought, nought > 0, 0,
+                          None, t, information[t], nought)
+            for t in range(count)
+        ]  # fmt: skip
+        one = bundle.together(fibres)
+        pulls.append([(one.flux - true.sum(0)) / one.err, (one.box - true.sum(0)) / one.box_err])
+        assert np.median(one.err) <= np.median(one.box_err) < 0.9 * np.median(np.sqrt(np.square(err).sum(0)))
+    assert np.std(pulls, axis=(0, 2)) == pytest.approx([1.0, 1.0], abs=0.05)
+    assert np.abs(np.mean(pulls, axis=(0, 2))).max() < 0.1
+
+
+def test_the_noise_of_the_sky_is_common_to_a_bundle():
+    """Four fibres less one sky: its error counts four times, not twice."""
+    ny = 300
+    wave, flux, nought = 1.0 + 1e-4 * np.arange(ny), np.full(ny, 100.0), np.zeros(ny)
+    information = np.stack([np.full(ny, 0.01), nought, nought], axis=1)
+    own = (np.full(ny, 1e-4), flux, np.full(ny, 11.0), flux, np.full(ny, 11.0), nought, nought > 0, 0, None)
+    made = [FibreSpectrum(1, t + 1, wave, *own, t, information, np.full(ny, 4.0)) for t in range(4)]
+    one = bundle.together(made)
+    for values, expected in ((one.flux, 400.0), (one.err, np.hypot(20, 16)), (one.box_err, np.hypot(20, 16))):
+        assert values == pytest.approx(np.full(ny, expected))
 
 
 def test_cosmic_rays_are_rejected():
@@ -77,9 +118,9 @@ def test_the_sky_is_that_of_the_faintest_fibres():
         wave = 1.0 + 1e-4 * (np.arange(n) + 0.01 * number)
         flux = (level + star) * lamp / 1000.0 + rng.normal(0, err)
         made.append(
-            Spectrum(1, number + 1, wave, np.full(n, 1e-4), flux, err, flux, err, 0 * err, err < 0, 0, lamp)
+            FibreSpectrum(1, number + 1, wave, np.full(n, 1e-4), flux, err, flux, err, 0 * err, err < 0, 0, lamp)
         )  # fmt: skip
-    assert fibres._without_sky(made, ["object"] * 100) == "90 fibres"
+    assert fibre_sky.subtract(made, ["either"] * 100) == "90 fibres"
     assert np.mean(made[50].flux) == pytest.approx(100.0, abs=0.7)  # a star behind the half of the light
     assert np.mean(made[1].flux) == pytest.approx(0.0, abs=0.7)
 
@@ -156,20 +197,10 @@ def test_the_noise_of_one_sky_fibre_is_not_added_between_its_lines():
     var = np.full(2000, 4.0)
     value = 10.0 + rng.normal(0.0, 2.0, var.size)
     value[1000:1003] += [30.0, 60.0, 30.0]
-    level, noise = fibres._calm(value, var)
+    level, noise = fibre_sky._calm(value, var)
     assert level[1000:1003] == pytest.approx(value[1000:1003])
     assert noise[1001] == 4.0
     calm = np.r_[0:900, 1100:2000]
     assert np.std(level[calm]) < 0.4
     assert level[calm] == pytest.approx(10.0, abs=1.5)
     assert np.median(noise) < 0.1
-
-
-def test_divided_apertures_are_refused():
-    """ANDES's fibres of one aperture lie apart on the chip: there is no one trace to extract."""
-    document = registry.load("andes").example("seeing")
-    block = {"arm": "j", "chips": [1], "window": {"x0": 2000, "y0": 1600, "nx": 64, "ny": 200}}
-    made = run("--seed", "1", stdin=json.dumps({**document, "elvis": block}))
-    (files,) = associate.associate(raw.open_all([made.out]))
-    with pytest.raises(ResourceError, match="divided apertures"):
-        spectra.reduce(files, spectra.SpectrumOptions())
