@@ -78,7 +78,7 @@ fuzz: install
 faults: install
 	$(BIN)/python tests/faults/run.py
 
-# The service: figures beside what is asked, abuse, the interface tried at random (schemathesis), all of its tests. With
+# The service: figures beside what is asked, abuse, its interface and that of the archive tried at random, all tests. With
 # CORPUS=FOLDER the frames of 50 ETC requests (JSON files) there are compared too; ELVIS_QUICK=1 compares small windows.
 service: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check schemathesis

@@ -39,7 +39,7 @@ from elvis_cli.service.jobs import Jobs
 from elvis_cli.service.limits import ServiceLimits
 from elvis_cli.service.metrics import Metrics
 from elvis_cli.service.problems import ServiceError
-from elvis_cli.service.tokens import Token, Tokens
+from elvis_cli.service.tokens import ARCHIVING, Token, Tokens
 from elvis_cli.service.workers import Workers
 
 if TYPE_CHECKING:
@@ -130,6 +130,20 @@ class Service:
         if endpoint.scope not in token.scopes:
             raise ServiceError(403, f"the token {token.name!r} has not the scope {endpoint.scope!r}")
         return token
+
+    def check_archiving(self, request: Request) -> None:
+        """Check that the token of a request may write into the archive, if files of blocks go into one.
+
+        Raises
+        ------
+        ServiceError
+            It has not the scope.
+        """
+        token: Token | None = request.scope.get("elvis.token")
+        if self.jobs.archived is not None and token is not None and ARCHIVING not in token.scopes:
+            raise ServiceError(
+                403, f"the token {token.name!r} has not the scope {ARCHIVING!r}: the files of blocks go there"
+            )
 
 
 def build(options: ServiceOptions) -> Starlette:

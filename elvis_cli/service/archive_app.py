@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +26,7 @@ from elvis_cli.archive import coverage, dali, datalink, page, sia, soda, tap, uw
 from elvis_cli.archive.dali import DaliError, Parameters, Reply
 from elvis_cli.archive.store import Store
 from elvis_cli.errors import ElvisError
-from elvis_cli.service import archive_jobs, http, problems
+from elvis_cli.service import archive_jobs, archive_openapi, http, problems
 from elvis_cli.service.archive_jobs import Asked
 from elvis_cli.service.limits import ServiceLimits
 from elvis_cli.service.problems import ServiceError
@@ -165,11 +166,17 @@ def _examples(archive: Archive, asked: Asked) -> Reply:
     return Reply(vosi.examples(), "application/xhtml+xml")
 
 
+def _openapi(archive: Archive, asked: Asked) -> Reply:
+    found = archive_openapi.document(((path, methods) for path, methods, _ in ROUTES), archive.options.root_path)
+    return Reply(json.dumps(found).encode(), "application/json")
+
+
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("/", "GET", _page),
     ("/coverage.png", "GET", _map),
     ("/files/{name}", "GET", _file),
     ("/previews/{name}", "GET", _preview),
+    ("/openapi.json", "GET", _openapi),
     ("/capabilities", "GET", _capabilities()),
     ("/availability", "GET", _availability),
     ("/tap/sync", "GET POST", _sync),

@@ -55,6 +55,8 @@ async def add(service: Service, request: Request) -> Response:
 async def add_night(service: Service, request: Request) -> Response:
     """Add a job for the exposures of Observing Blocks; they are planned at once."""
     found = query.values(request.query_params.multi_items(), NIGHT)
+    if not found.get("check"):
+        service.check_archiving(request)
     owner = owner_of(request)
     service.jobs.check(owner)
     body = await service.bodies.read(request)

@@ -165,6 +165,7 @@ async def schedule(service: Service, request: Request) -> Response:
     node = _node(service, request, BLOCKS)
     if request.method in ("GET", "HEAD"):
         return p2_answers.tagged(request, _schedule(service, request, node))
+    service.check_archiving(request)
     wanted = await p2_answers.body(service, request, dict)
     p2_answers.check_tag(request, _schedule(service, request, node))
     owner = _owner(request)

@@ -14,7 +14,9 @@ from typing import Any
 
 from elvis_cli.errors import ResourceError, UsageError, nearest_name
 
-SCOPES = ("render", "jobs", "ob", "archive:write")
+ARCHIVING = "archive:write"
+"""Scope for what puts files into an archive."""
+SCOPES = ("render", "jobs", "ob", ARCHIVING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from astropy.wcs import WCS
 
 from elvis_cli.archive import ingest, query
 from elvis_cli.archive.store import Store
+from elvis_cli.service import archive_openapi
+from elvis_cli.service.archive_app import ROUTES
 from tests import postgres as server
 from tests.archive.conftest import BLOCK
 
@@ -269,3 +271,13 @@ def test_the_registry_record_names_all_services(night):
     from defusedxml import ElementTree
 
     assert ElementTree.fromstring(record).tag.endswith("Resource")
+
+
+def test_the_openapi_document_has_every_path_and_the_parameters_of_the_protocols(night):
+    status, body = night.get("/openapi.json")
+    paths = json.loads(body)["paths"]
+    assert (status, set(paths)) == (200, {path for path, _, _ in ROUTES})
+    assert archive_openapi.PARAMETERS.keys() <= paths.keys()
+    assert [p["name"] for p in paths["/scs"]["get"]["parameters"]] == ["RA", "DEC", "SR", "VERB"]
+    form = paths["/tap/sync"]["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
+    assert {"LANG", "QUERY", "UPLOAD", "MAXREC"} <= form["properties"].keys()

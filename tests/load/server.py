@@ -26,15 +26,15 @@ class Answer(NamedTuple):
 
 
 class Server:
-    """`elvis serve` at a free port, as a context manager."""
+    """`elvis serve`, or another command that serves, at a free port, as a context manager."""
 
-    def __init__(self, *argv: str) -> None:
-        self.argv = argv
+    def __init__(self, *argv: str, command: tuple[str, ...] = ("serve",)) -> None:
+        self.argv, self.command = argv, command
         self.errors = Path(tempfile.mkdtemp(prefix="elvis-load-")) / "stderr"
 
     def __enter__(self) -> Self:
         """Start it."""
-        command = [sys.executable, "-m", "elvis_cli.cli", "serve", "--port", "0", *self.argv]
+        command = [sys.executable, "-m", "elvis_cli.cli", *self.command, "--port", "0", *self.argv]
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(command, stderr=errors)
         while not (line := self.errors.read_text().partition("\n")[0]):

@@ -24,10 +24,11 @@ WINDOW = {"elvis": {"window": {"x0": 0, "y0": 0, "nx": 16, "ny": 16}, "chips": [
 def guarded(start, tmp_path_factory):
     """Return a server with a token for blocks and jobs, and the token."""
     folder = tmp_path_factory.mktemp("p2")
-    text = tokens.add(folder / "tokens.json", "alice", ["ob", "jobs"])
+    text = tokens.add(folder / "tokens.json", "alice", ["ob", "jobs", "archive:write"])
     more = ("--folder", str(folder / "state"), "--archive", str(folder / "archive.sqlite")) if HAS_ARCHIVE else ()
     server = start("--warm", "none", "--tokens", str(folder / "tokens.json"), "--deadline", "300", *more)
     server.archive = folder / "archive.sqlite"
+    server.reader = tokens.add(folder / "tokens.json", "bob", ["ob", "jobs"])
     return server, text
 
 
@@ -195,6 +196,19 @@ def test_signatures(api):
     one, _ = api.getTemplateSignature("MICADO", version, "MICADO_img_obs_AutoJitter")
     assert next(p for p in one["parameters"] if p["name"] == "SEQ.JITTER.WIDTH")["unit"] == "arcsec"
     assert refusal(api.getTemplateSignature, "MICADO", version, "X")[0] == 422
+
+
+@pytest.mark.skipif(not HAS_ARCHIVE, reason="needs the extra archive")
+def test_files_of_blocks_go_into_the_archive_only_by_a_token_with_its_scope(api, guarded):
+    server, _ = guarded
+    api.access_token = server.reader
+    run = next(run for run in api.getRuns()[0] if run["instrument"] == "micado")
+    headers = {"Authorization": f"Bearer {server.reader}", "If-Match": "*"}
+    mine, _ = api.createOB(run["containerId"], "star")
+    answer = server.ask("PUT", f"/p2/api/v1/obsBlocks/{mine['obId']}/schedule", {}, headers)
+    assert (answer.status, "archive:write" in answer.json()["error"]) == (403, True)
+    answer = server.ask("POST", "/ob", b"{}", headers)
+    assert (answer.status, "archive:write" in answer.json()["detail"]) == (403, True)
 
 
 def test_without_a_token(api):
