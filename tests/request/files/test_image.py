@@ -215,19 +215,27 @@ def test_an_image_of_logarithms(tmp_path):
         read_image(tmp_path / "a.fits")
 
 
-@pytest.mark.parametrize("card", ["CRVAL3  = '(((((('", "CRVAL1  = 'word'", "CNAME1  = 7", "PC1_1   = 'one'"])
-def test_hundreds_of_wrong_coordinates_do_no_harm(elvis, fors, tmp_path, card):
+def test_hundreds_of_wrong_coordinates_do_no_harm(fors, tmp_path):
+    """In a process of its own, which wcslib ended."""
     hdu = fits.ImageHDU(np.eye(8, dtype="f4"))
     hdu.header.update({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CD1_1": -2e-6, "CD2_2": 2e-6})
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(tmp_path / "plain.fits")
     data = (tmp_path / "plain.fits").read_bytes()
     end = data.index(b"END".ljust(80), 2880)
-    header = data[2880:end] + (card.ljust(80).encode() + b"CRPIX3  = 'x'".ljust(80)) * 300 + b"END".ljust(80)
-    path = tmp_path / "wrong.fits"
-    path.write_bytes(data[:2880] + header + b" " * (-len(header) % 2880) + data[end - end % 2880 + 2880 :])
-    command = [sys.executable, "-c", "from elvis_cli.cli import main; main()", "validate", f"--image={path}"]
-    done = subprocess.run(command, input=json.dumps(fors()).encode(), capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+    for number, card in enumerate(("CRVAL3  = '(((((('", "CRVAL1  = 'word'", "CNAME1  = 7", "PC1_1   = 'one'")):
+        header = data[2880:end] + (card.ljust(80).encode() + b"CRPIX3  = 'x'".ljust(80)) * 300 + b"END".ljust(80)
+        path = tmp_path / f"{number}.fits"
+        path.write_bytes(data[:2880] + header + b" " * (-len(header) % 2880) + data[end - end % 2880 + 2880 :])
+    (tmp_path / "etc.json").write_text(json.dumps(fors()))
+    script = """
+import sys
+from elvis_cli import cli
+for number in range(4):
+    with open("etc.json") as sys.stdin:
+        print(cli.run(["validate", f"--image={number}.fits"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, check=False)
+    assert done.stdout.split() == [b"0"] * 4, done.stderr
 
 
 @pytest.mark.parametrize("number", ["2D-06", "2.0D-6", "0.2D-05", "2.000000E-06"])
