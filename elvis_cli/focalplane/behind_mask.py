@@ -138,6 +138,22 @@ class BehindMask:
             galaxies=tuple((shapes, rates * self.dim.energy(shapes.x, shapes.y)) for shapes, rates in scene.galaxies),
         )
 
+    def even(self, image: Image, glowing: float, chip: Chip, window: Window) -> None:
+        """Dim what fills ``image``, a window of a chip, as the mask dims it, and add the glow at the mask's centre.
+
+        ``glowing`` is the part of it (electrons/s/pixel) that has a glow: sky and warm optics.
+        """
+        optics = self.dim.setup.optics
+        x, y = field_to_pixel(self.dim.setup, chip, *(np.array([place]) for place in optics.axis))
+        u, v = np.arange(window.nx) + window.x0 - x, np.arange(window.ny)[:, None] + window.y0 - y
+        r = np.hypot(u, v) * (optics.pixel_scale / self.dim.unit)
+        image *= self.dim.table.of_energy(r)
+        assert optics.coronagraph is not None
+        if glowing and optics.coronagraph.glow:
+            distance, level = np.array(optics.coronagraph.glow).T
+            beyond = np.minimum(distance[-1] / np.maximum(r, distance[-1]), 1.0)
+            image += glowing * np.interp(r, distance, level) * beyond
+
     def brightest(self, scene: Scene) -> float:
         """Return the electrons/s of the brightest point of a scene in its best pixel."""
         most = float(self.off_axis(scene).rate.max(initial=0.0)) * float(self.field.fine.max())

@@ -73,6 +73,8 @@ class Imager:
             scene = self.mask.off_axis(scene)
             zones = many_stars.cores(psf) if scene.x.size > MAX_STARS_BEHIND_MASK else None
         image = np.full((window.ny, window.nx), self._level(parts), np.float32)
+        if self.mask is not None and image.any():
+            self.mask.even(image, self._level(parts - {"galaxies"}), chip, window)
         x, y = np.empty(scene.x.size), np.empty(scene.x.size)
         for part in pieces(scene.x.size):
             px, py = field_to_pixel(setup, chip, scene.x[part], scene.y[part])

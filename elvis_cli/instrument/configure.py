@@ -87,6 +87,7 @@ def build(
     if air:
         turbulence = conditions.turbulence(shared["turbulence"], profile, category, seeing, request)
     detector_table = facts.part("detectors", facts.text("detector"))
+    readout.check_rows(detector_table, dit, window.ny, timing.text("dit_key"))
     detector = readout.completed(detector, shared.get("family"), window, request.elvis)
     detector = readout.sampled(detector, detector_table, dit, window, request.elvis)
     count = request.timing.count_of(timing.text("count_key"))

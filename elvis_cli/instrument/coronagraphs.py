@@ -42,6 +42,10 @@ def make(facts: SourcedTable, telescope: Telescope) -> tuple[Coronagraph | None,
         apodiser = facts.part("apodisers", table.text("apodiser"))
         shape = tuple(tuple(float(a) for a in row) for row in apodiser.value("pixels", "1"))
         pitch = apodiser.number("pitch", "m")
+    glow: tuple[tuple[float, float], ...] = ()
+    if "glow" in table:
+        radii, levels = table.value("glow_radius", "lambda/D"), table.value("glow", "1")
+        glow = tuple((float(r), float(level)) for r, level in zip(radii, levels, strict=True))
     result = Coronagraph(
         name=table.text("name"),
         mask=mask,
@@ -52,6 +56,7 @@ def make(facts: SourcedTable, telescope: Telescope) -> tuple[Coronagraph | None,
         radius=number("radius", "arcsec", 0.0),
         depth=number("depth", "1", 0.0),
         leak=number("leak", "1", 0.0),
+        glow=glow,
         jitter=number("jitter", "mas", 0.0),
         static=number("static", "nm", 0.0),
         drift=number("drift", "nm", 0.0),

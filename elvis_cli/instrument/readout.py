@@ -78,6 +78,20 @@ def sampled(detector: Detector, facts: SourcedTable, dit: float, window: Window,
     return replace(detector, sampling=used, chips=chips)
 
 
+def check_rows(facts: SourcedTable, dit: float, rows: int, dit_key: str) -> None:
+    """Raise RequestError if the ``rows`` of a window take longer to read than ``dit`` s, where a row has a time."""
+    if "row_time" not in facts:
+        return
+    each = facts.number("row_time", "s")
+    if dit < rows * each * (1 - 1e-9):
+        raise RequestError(
+            f"/timesnr/{dit_key}",
+            f"{facts.text('name')} cannot read {rows} rows in {dit:g} s",
+            found=dit,
+            allowed=f">= {rows * each:.4g} s, or a window of at most {int(dit / each)} rows (/elvis/window)",
+        )
+
+
 def _check_previous(detector: Detector, previous: Previous) -> None:
     where = "/elvis/previous"
     if "persistence" not in detector.stages:

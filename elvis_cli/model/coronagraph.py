@@ -39,6 +39,9 @@ class Coronagraph:
     """Fraction of the light that a spot lets through."""
     leak: float = 0.0
     """Fraction of the light that the mask leaves alone, as its phase is not right at all wavelengths."""
+    glow: tuple[tuple[float, float], ...] = ()
+    """Light of what is warm around the pupil, which a vortex sends to its centre: distances (lambda / D) and what is
+    there over the background, falling as 1 / r beyond the last; () = none."""
     jitter: float = 0.0
     """Of the star on the mask, mas rms per axis."""
     static: float = 0.0

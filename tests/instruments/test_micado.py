@@ -6,8 +6,10 @@ import json
 import numpy as np
 import pytest
 
+from elvis_cli.errors import RequestError
 from elvis_cli.focalplane import geometry
 from elvis_cli.instrument import filters, registry
+from elvis_cli.optics import pupil
 from elvis_cli.request import parse
 from tests import setups
 
@@ -181,3 +183,36 @@ def test_mcao_has_the_published_strehl_ratios_of_morfeo(setup):
     place, one = np.array([[18.0, 6.0]]), np.ones(1)
     ratios = [setups.psf_at(made, 1.155, wave * one, one, place).strehl for wave in (1.2, 1.6, 2.15)]
     assert ratios == pytest.approx([0.047, 0.186, 0.406], abs=0.03)
+
+
+@pytest.mark.parametrize(("name", "holes"), [("SAM-9", 9), ("SAM-18", 18)])
+def test_no_two_pairs_of_holes_have_the_same_baseline(setup, name, holes):
+    """Each of n (n - 1) baselines is a peak of its own in the transfer function; the mask passes its holes' light."""
+    own = setup("sam_1.5mas_scao", **{"INS.SAM.NAME": name})
+    mask, telescope = own.optics.pupil_mask, own.optics.telescope
+    assert len(mask.holes) == holes
+    pairs = [(a[0] - b[0], a[1] - b[1]) for a, b in itertools.permutations(mask.holes, 2)]
+    apart = [np.hypot(a[0] - b[0], a[1] - b[1]) for a, b in itertools.combinations(pairs, 2)]
+    assert min(apart) > 2 * mask.holes[0][2]
+    longest = max(np.hypot(*pair) for pair in pairs)
+    assert 1.25e-6 / (2 * longest) * 206264806 < 3.6  # features of 3.3 mas in J
+    light = holes * np.pi * mask.holes[0][2] ** 2
+    whole = float(pupil.raster(telescope)[0].sum()) * pupil.raster(telescope)[1] ** 2
+    wheel = next(one for one in own.optics.surfaces if one.name == name)
+    assert float(wheel.throughput.at(np.array([2.2]))[0]) == pytest.approx(light / whole, rel=0.01)
+    transfer = pupil.transfer(telescope, mask)
+    step = transfer.step
+    peaks = [transfer.otf[512 + round(y / step), 512 + round(x / step)] for x, y in pairs]
+    assert np.mean(peaks) == pytest.approx(1 / holes, rel=0.1)
+
+
+def test_a_window_is_read_as_fast_as_its_rows(setup):
+    """64 rows take 0.02 s, 256 rows 0.08 s, all 4096 1.3 s."""
+    own = setup("ts_4mas_scao")
+    assert (own.frame.window.ny, own.exposure.dit) == (256, 0.1)
+    document = registry.load("micado").example("ts_4mas_scao")
+    document["timesnr"] = {"DET.DIT": 0.03}
+    with pytest.raises(RequestError, match=r"/timesnr/DET\.DIT: .*256 rows in 0\.03 s.*0\.08192 s.*93 rows"):
+        registry.load("micado").configure(parse.read(json.dumps(document)))
+    document["elvis"] = {"window": {"x0": 2016, "y0": 2016, "nx": 64, "ny": 64}}
+    assert registry.load("micado").configure(parse.read(json.dumps(document))).exposure.dit == 0.03
