@@ -42,8 +42,8 @@ FLAGS = {
 }
 FRAMES = ("plain", "catalogue", "expected", "dark")
 """Frames that the suite renders of the first mode of a family, beside that of a lamp."""
-DEAR = {("eris", "sam"), ("eris", "app"), ("eris", "lss"), ("eris", "ifs"), ("micado", "lss"), ("micado", "sam"), ("micado", "ts"), ("fors", "mos"),
-        ("fors", "mxu")}  # fmt: skip
+DEAR = {("eris", "sam"), ("eris", "app"), ("eris", "lss"), ("eris", "ifs"), ("micado", "lss"), ("micado", "sam"),
+        ("micado", "ts"), ("fors", "mos"), ("fors", "mxu")}  # fmt: skip
 DEAR_INSTRUMENTS = {"andes", "fourmost", "harmoni", "harps", "mosaic", "uves", "xshooter"}
 """Families, and instruments, of which the suite renders the plain frame of the first mode only."""
 SUM = 1e-3
