@@ -36,6 +36,8 @@ class ChipCalibration:
     masters: master.Masters
     response: Image
     """Of single pixels, 1 on average."""
+    error: Image
+    """Relative noise of the response, which all exposures of a pixel share; 0 where none was measured."""
     lamps: list[Floats]
     """Light of the flat along each strip; empty without flats."""
     solution: wavelength.Solution | None
@@ -67,7 +69,9 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
     first = files.science[0]
     window = first.windows[first.chips.index(name)]
     strips = layout.of_chip(setup, name, window)
-    masters = master.make(name, replace(files, flat=[], flat_dark=[]), first.read(name)[1])
+    image, header = first.read(name)
+    masters = master.make(name, replace(files, flat=[], flat_dark=[]), header)
+    error: Image = np.zeros(strips.turn(image).shape, np.float32)
     known = [one.name for one in files.dark]
     solution, response, lamps = None, np.ones((1, 1), np.float32), []
     if files.flat:
@@ -87,8 +91,10 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
             lamps.append(lamp)
             rows, own = np.broadcast_to(strip.row[:, None], strip.column.shape), strip.inside
             response[rows[own], strip.column[own]] = pixels[own]
-        flag_dead(masters, strips, response, noise / np.maximum(flat, np.float32(1e-30)))
-    return ChipCalibration(name, strips, masters, response, lamps, solution)
+        error = np.asarray(noise / np.maximum(flat, np.float32(1e-30)), np.float32)
+        flag_dead(masters, strips, response, error)
+        error = np.where(response == 1, np.float32(0.0), np.minimum(error, np.float32(1.0)))
+    return ChipCalibration(name, strips, masters, response, error, lamps, solution)
 
 
 def flag_dead(masters: master.Masters, strips: ChipLayout, response: Image, noise: Floats | Image) -> None:

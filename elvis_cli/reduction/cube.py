@@ -230,7 +230,9 @@ def _placed(
             for each in frames:
                 cosmics.flag_single(each)
         frame = chip_calibration.stack(frames, seconds)
-        return frame, [_pixels(strip, frame, sum(seconds), f) for strip, f in zip(strips, relative, strict=True)]
+        return frame, [
+            _pixels(strip, frame, chip.error, sum(seconds), f) for strip, f in zip(strips, relative, strict=True)
+        ]
 
     key = chip.name, tuple(one.name for one in files.sky)
     if files.sky and key not in skies:
@@ -266,11 +268,14 @@ def _size(strip: Strip) -> Floats:
     return np.asarray(np.abs(np.gradient(strip.wave, axis=0)) * strip.scale)
 
 
-def _pixels(strip: Strip, frame: Frame, seconds: float, throughput: float) -> Pixels:
-    """Return a strip's pixels, with the variance of dark ones: weights by their own photons favour the faint."""
+def _pixels(strip: Strip, frame: Frame, error: Image, seconds: float, throughput: float) -> Pixels:
+    """Return a strip's pixels, with the variance of dark ones: weights by their own photons favour the faint.
+
+    The relative ``error`` of the response is part of it.
+    """
     sci, var = (strip.cut(each) for each in (frame.sci, frame.var))
     good = strip.cut(frame.dq) & BAD == 0
-    var = chip_calibration.without_light(sci, var, seconds)
+    var = chip_calibration.without_light(sci, var, seconds) + np.square(strip.cut(error) * sci)
     return Pixels(sci / throughput, var / throughput**2, good & strip.inside, seconds)
 
 

@@ -90,7 +90,10 @@ class CubeGrid:
 
 
 def make(apertures: Sequence[Aperture], strips: Sequence[Strip], places: Sequence[tuple[float, float]]) -> CubeGrid:
-    """Return the grid that holds the slices seen by ``strips``, pointed at ``places`` (arcsec in the field)."""
+    """Return the grid that holds the slices seen by ``strips``, pointed at ``places`` (arcsec in the field).
+
+    Its planes are those of the instrument's layout, so that cubes of different nights have the same wavelengths.
+    """
     turned = (apertures[0].angle + 45.0) % 90.0 - 45.0
     upright = abs(math.cos(math.radians(apertures[0].angle - turned))) > 0.5
     seen = {strip.aperture - 1 for strip in strips}
@@ -106,11 +109,12 @@ def make(apertures: Sequence[Aperture], strips: Sequence[Strip], places: Sequenc
     width = float(np.median([apertures[number].width for number in seen]))
     scale = float(np.median([strip.scale for strip in strips]))
     step_x, step_y = (width, scale) if upright else (scale, width)
-    step = float(np.median([np.median(np.abs(np.gradient(strip.wave, axis=0))) for strip in strips]))
+    first, step = min(s.planes[0] for s in strips), float(np.median([s.planes[1] for s in strips]))
     low, high = min(float(s.wave.min()) for s in strips), max(float(s.wave.max()) for s in strips)
+    low = first + round((low - first) / step) * step
 
     def count(values: Floats, size: float) -> int:
         return round(float(np.ptp(values)) / size) + 1
 
-    shape = int((high - low) / step) + 1, count(np.asarray(gy), step_y), count(np.asarray(gx), step_x)
+    shape = int((high - low) / step + 0.5) + 1, count(np.asarray(gy), step_y), count(np.asarray(gx), step_x)
     return CubeGrid(shape, (low, float(np.min(gy)), float(np.min(gx))), (step, step_y, step_x), turned, upright)

@@ -59,6 +59,8 @@ class Strip:
     """Pixels (n, m) that the window has; ``column`` of the others is that of the nearest."""
     centre: Floats
     """(n,): where the middle of the aperture is across, pixels."""
+    planes: tuple[float, float] = (0.0, 0.0)
+    """um: shortest wavelength and median step of the instrument's layout, which no arc corrects."""
 
     @property
     def inside(self) -> NDArray[np.bool_]:
@@ -150,7 +152,8 @@ def of_chip(setup: Setup, chip_name: str, window: tuple[int, ...]) -> ChipLayout
         for slit in runs(graph.apertures[trace.aperture]):
             strip = _strip(trace, slit, chip, detector, size, first, transposed)
             if strip is not None:
-                strips.append(replace(strip, line_width=max(graph.line_width(slit), 1.5)))
+                planes = float(strip.wave.min()), float(np.median(np.abs(np.diff(strip.wave, axis=0))))
+                strips.append(replace(strip, line_width=max(graph.line_width(slit), 1.5), planes=planes))
     return ChipLayout(strips, transposed)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from elvis_cli.base.arrays import Floats
+from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.constants import LIGHT
 from elvis_cli.errors import ResourceError
 from elvis_cli.model.setup import Setup
@@ -255,7 +255,7 @@ def _extracted(
         background = chip_calibration.stack(
             chip_calibration.frames(files.sky, chip), [one.dit * one.ndit for one in files.sky]
         )
-    places = _places(files, chip.layout.strips, frames) if background is None else [list(range(len(frames)))]
+    places = _places(files, chip, frames) if background is None else [list(range(len(frames)))]
     spectra: list[Spectrum] = []
     widths: list[float] = []
     length, way = 0.0, "none"
@@ -265,7 +265,7 @@ def _extracted(
         if other:
             background = chip_calibration.stack([frames[n] for n in other], [seconds[n] for n in other])
         for number, strip in enumerate(chip.layout.strips):
-            pixels, sky = _pixels(strip, stack, background, sum(seconds[n] for n in own))
+            pixels, sky = _pixels(strip, stack, background, chip.error, sum(seconds[n] for n in own))
             place = extract.find(strip, pixels)
             if place is None:
                 continue
@@ -294,7 +294,7 @@ def _less_slit_sky(strip: Strip, pixels: Pixels, sky: Floats, place: extract.Pla
     return pixels, sky, False
 
 
-def _places(files: FileSet, strips: Sequence[Strip], frames: Sequence[Frame]) -> list[list[int]]:
+def _places(files: FileSet, chip: ChipCalibration, frames: Sequence[Frame]) -> list[list[int]]:
     """Return the exposures of each place of the object on the slit, by index: several places are nods.
 
     The median of some strips tells how far an exposure is from the first: on faint strips noise is found.
@@ -302,10 +302,10 @@ def _places(files: FileSet, strips: Sequence[Strip], frames: Sequence[Frame]) ->
     everything = [list(range(len(frames)))]
     if len(frames) < 2:
         return everything
-    shifts, widths = [], []
+    shifts, widths, strips = [], [], chip.layout.strips
     for strip in strips[:: max(len(strips) // NOD_STRIPS, 1)]:
         found = [
-            extract.find(strip, _pixels(strip, frame, None, one.dit * one.ndit)[0])
+            extract.find(strip, _pixels(strip, frame, None, chip.error, one.dit * one.ndit)[0])
             for frame, one in zip(frames, files.science, strict=True)
         ]
         seen = [place for place in found if place is not None]
@@ -324,11 +324,14 @@ def _places(files: FileSet, strips: Sequence[Strip], frames: Sequence[Frame]) ->
     return sorted(sorted(place) for place in places)
 
 
-def _pixels(strip: Strip, stack: Frame, background: Frame | None, seconds: float) -> tuple[Pixels, Floats]:
+def _pixels(
+    strip: Strip, stack: Frame, background: Frame | None, error: Image, seconds: float
+) -> tuple[Pixels, Floats]:
     """Return a strip's pixels with the sky of sky exposures taken away, and that sky (n, m).
 
     Their variance is that of the dark pixels: what noise adds to a pixel is no guess of the light there, and weights
-    that follow it favour the faint.
+    that follow it favour the faint. The relative ``error`` of the response counts on what is left: a sky of the same
+    pixels has it too.
     """
     sci, var = (strip.cut(each).astype(float) for each in (stack.sci, stack.var))
     good = strip.cut(stack.dq) & BAD == 0
@@ -338,4 +341,5 @@ def _pixels(strip: Strip, stack: Frame, background: Frame | None, seconds: float
         sky = strip.cut(background.sci).astype(float)
         sci, var = sci - sky, var + np.maximum(sky, 0.0) / seconds + strip.cut(background.var)
         good &= strip.cut(background.dq) & BAD == 0
+    var += np.square(strip.cut(error) * sci)
     return Pixels(sci, var, good & strip.inside, seconds), sky
