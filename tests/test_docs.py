@@ -115,7 +115,7 @@ def test_the_documented_block_is_valid(elvis, micado):
     for row in rows:
         block.update(json.loads("{" + row.replace("[...]", "[]") + "}"))
     of_files = ("sed", "catalogue", "image", "cube", "psf", "previous")
-    for key in ("arm", "mask", "stages", "skip", "only", "also", "order", "keep", "date", *of_files):
+    for key in ("arm", "mask", "polarisation", "stages", "skip", "only", "also", "order", "keep", "date", *of_files):
         block.pop(key, None)
     block.pop("offset")  # place stands for it
     block["window"], block["chips"] = {"x0": 0, "y0": 0, "nx": 16, "ny": 16}, [1]

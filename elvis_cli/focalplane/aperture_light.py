@@ -91,7 +91,12 @@ class ApertureLight:
         whole = (whole + sum(float(np.sum(rate)) for scene in scenes for _, rate in scene.galaxies)) or 1.0
         some = range(self.plane.wave.size) if waves is None else waves
         window, sums = self.plane.window(number), self._sums(self.plane.window(number))
-        return np.array([self.plane.inside(sums[n], aperture, window) / whole for n in some])
+
+        def inside(n: int) -> float:
+            beams = self.spectrograph.beams(aperture, float(self.plane.wave[n]))
+            return sum(part * self.plane.inside(sums[n], seen, window) for part, seen in beams)
+
+        return np.array([inside(n) / whole for n in some])
 
     def layers(self, number: int) -> Layers:
         """Return the layers of a trace; not to be changed."""
@@ -217,7 +222,12 @@ class ApertureLight:
                 if not own:
                     continue
                 images = list(own.values())
-                profiles = list(self.plane.profiles(images, aperture, count, s, sampled.spatial_scale, window))
+                beams = self.spectrograph.beams(aperture, float(self.plane.wave[n]))
+                seen = [
+                    part * self.plane.profiles(images, one, count, s, sampled.spatial_scale, window)
+                    for part, one in beams
+                ]
+                profiles = list(seen[0] if len(seen) == 1 else seen[0] + seen[1])
                 if len(profiles) > MAX_GROUPS_WITH_WINGS:
                     profiles, wings, mean = split_wings(profiles, [builder.spectra[spectra[m]] for m in own])
                     builder.add(part, wings, centres, builder.spectrum(mean), n)

@@ -73,12 +73,15 @@ def refraction_drift(spectrograph: Spectrograph, setup: Setup, parallactic: floa
     return Drift(reference, x, y, setup.atmosphere.airmass, setup.atmosphere.site, 1.0 - spectrograph.adc)
 
 
-def wavelengths(band: tuple[float, float], drift: Drift, fwhm: float, speckled: float = 0.0) -> Floats:
+def wavelengths(
+    band: tuple[float, float], drift: Drift, fwhm: float, speckled: float = 0.0, beams: float = 0.0
+) -> Floats:
     """Return the wavelengths (um) at which the plane is drawn; ``fwhm`` (arcsec) is the PSF's.
 
-    Speckles of a star on a mask grow with the wavelength and reach ``speckled`` arcsec from it.
+    Speckles of a star on a mask grow with the wavelength and reach ``speckled`` arcsec from it. A polarimeter's beam
+    is moved by ``beams`` arcsec more at one end of the band than at the other.
     """
-    displacement = math.dist(drift.at(band[0]), drift.at(band[1])) / MAX_DRIFT
+    displacement = (math.dist(drift.at(band[0]), drift.at(band[1])) + beams) / MAX_DRIFT
     growth = speckled * math.log(band[1] / band[0]) / MAX_GROWTH
     parts = max(steps(band), max(displacement, growth) / fwhm)
     return np.geomspace(*band, min(max(math.ceil(parts), 1), MAX_WAVELENGTHS - 1) + 1)
@@ -216,10 +219,11 @@ def build(
     finest = min(setup.optics.pixel_scale / 2, width)
     q = width / math.ceil(width / finest)
     across, along = [], []
+    reach = spectrograph.beam_reach(setup.optics.band)
     for a in spectrograph.apertures:
         t, u = rotate(a.x, a.y, angle)
         across += [t - _breadth(a) / 2, t + _breadth(a) / 2]
-        along += [u - a.length / 2, u + a.length / 2]
+        along += [u - a.length / 2 - reach, u + a.length / 2 + reach]
     nx, ny = (math.ceil((max(ends) - min(ends)) / q - 1e-6) + 2 for ends in (across, along))
     origin = (max(across) + min(across) - nx * q) / 2, (max(along) + min(along) - ny * q) / 2
     centre = origin[0] + nx * q / 2, origin[1] + ny * q / 2
@@ -239,12 +243,14 @@ def build(
     psf_wave = np.geomspace(*setup.optics.band, max(1, math.ceil(steps(setup.optics.band))) + 1)
     imagers = parallel.gather(prepare, [float(w) for w in psf_wave])
     masks = [one.mask for one in imagers if one.mask is not None]
-    reach = q * math.hypot(nx, ny) / 2 if masks else 0.0
-    wave = wavelengths(setup.optics.band, drift, min(one.psf.fwhm for one in imagers), reach)
+    speckled = q * math.hypot(nx, ny) / 2 if masks else 0.0
+    beams = reach - min(spectrograph.beam_reach((one, one)) for one in setup.optics.band)
+    wave = wavelengths(setup.optics.band, drift, min(one.psf.fwhm for one in imagers), speckled, beams)
     nearest = np.argmin(np.abs(np.log(wave[:, None] / psf_wave)), axis=1)
     displacements = [drift.at(float(w)) for w in wave]
     chips = tuple(replace(chip, x_mm=chip.x_mm - dx / q, y_mm=chip.y_mm - dy / q) for dx, dy in displacements)
-    windows = _windows(spectrograph.apertures, angle, origin, (nx, ny), q)
+    seen = [replace(a, length=a.length + 2 * reach) for a in spectrograph.apertures]
+    windows = _windows(seen, angle, origin, (nx, ny), q)
     drawn = [imagers[n] for n in nearest]
     if state is not None and masks:
         behind = behind_mask.over_band(masks, wave, state)

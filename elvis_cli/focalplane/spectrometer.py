@@ -159,7 +159,9 @@ class Spectrometer:
         aperture = self.apertures.aperture(sampled)
         pixels = self._pixels(sampled)
         p, wave = pixels.p, pixels.wave
-        centre = aperture.offset + (0.0 if aperture.fibre else aperture.within(*self.scene.centre)[1])
+        beams = self.spectrograph.beams(aperture, sum(sampled.trace.wave) / 2)
+        seen = min((one for _, one in beams), key=lambda one: abs(one.within(*self.scene.centre)[1]))
+        centre = aperture.offset + (0.0 if aperture.fibre else seen.within(*self.scene.centre)[1])
         rows = self.apertures.rows(number, centre, reach)
 
         def on_rows(parts: frozenset[str]) -> Image:

@@ -180,7 +180,10 @@ def make_spectrograph(
     if "spectrograph" not in facts:
         if request.elvis.mask is not None:
             raise RequestError("/elvis/mask", "an image has no slits", allowed="absent")
+        if request.elvis.polarisation is not None:
+            raise RequestError("/elvis/polarisation", "this mode has no polarimeter", allowed="absent")
         return None, ()
+    from elvis_cli.instrument import polarimeter
     from elvis_cli.instrument import spectrograph as spectrographs
 
     table = facts.part("spectrograph")
@@ -189,7 +192,7 @@ def make_spectrograph(
     graph = spectrographs.make(table, facts.text("kind"), folder, pixel, binning, targets, mask)
     if mask is not None:
         unreached += masks.overlaps(graph.apertures)
-    return graph, unreached
+    return polarimeter.fitted(graph, table, request.elvis, spectrographs.extent(graph)), unreached
 
 
 def make_goal(facts: SourcedTable, request: Request, *, spectral: bool) -> Goal:

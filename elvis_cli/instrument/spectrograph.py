@@ -91,10 +91,14 @@ def cell(facts: SourcedTable) -> str:
 
 def band(spectrograph: Spectrograph, optics: tuple[float, float]) -> tuple[float, float]:
     """Return the range (um) of the traces as far as the ``optics`` pass it, or of the traces if they pass nothing."""
-    lo = min(trace.wave[0] for trace in spectrograph.traces)
-    hi = max(trace.wave[1] for trace in spectrograph.traces)
+    lo, hi = extent(spectrograph)
     low, high = max(lo, optics[0]), min(hi, optics[1])
     return (low, high) if low < high else (lo, hi)
+
+
+def extent(spectrograph: Spectrograph) -> tuple[float, float]:
+    """Return the range (um) of the traces."""
+    return min(trace.wave[0] for trace in spectrograph.traces), max(trace.wave[1] for trace in spectrograph.traces)
 
 
 def _apertures(facts: SourcedTable, mask: Mask | None) -> tuple[Aperture, ...]:
@@ -112,6 +116,10 @@ def _apertures(facts: SourcedTable, mask: Mask | None) -> tuple[Aperture, ...]:
         steps = [k - (count - 1) / 2 for k in range(count)]
         slices = [(k * length, rotate(k * width, 0.0, -angle)) for k in steps]
         return tuple(Aperture(x + dx, y + dy, length, width, angle, offset + s) for s, (dx, dy) in slices)
+    if kind == "slit" and "openings" in facts:  # of a decker over the slit, by the place of their middles along it
+        part = facts.number("opening", "arcsec")
+        middles = [(s, rotate(0.0, s, -angle)) for s in map(float, facts.value("openings", "arcsec"))]
+        return tuple(Aperture(x + dx, y + dy, part, width, angle, offset + s) for s, (dx, dy) in middles)
     if kind == "slit":
         return (Aperture(x, y, length, width, angle, offset),)
     if kind != "slices":
@@ -143,7 +151,7 @@ def _all_traces(
     traces = tuple(trace for setting in settings for trace in setting.traces)
     if "camera" in facts:
         traces = cross_disperser.traces(facts, folder)
-    if facts.part("aperture").text("kind") == "slicer":
+    if facts.part("aperture").text("kind") == "slicer" or "openings" in facts.part("aperture"):
         traces = tuple(replace(trace, aperture=number) for trace in traces for number in range(len(apertures)))
     if "blaze" not in facts:
         return traces

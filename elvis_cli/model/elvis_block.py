@@ -251,6 +251,15 @@ class Mask:
 
 
 @dataclass(frozen=True, slots=True)
+class Polarisation:
+    """Stokes parameters of all sources over their intensity: ``q`` and ``u`` from North through East, ``v``."""
+
+    q: float = 0.0
+    u: float = 0.0
+    v: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Standard:
     """The standard star of a calibration, in place of the instrument's; None = as that."""
 
@@ -309,6 +318,8 @@ class ElvisBlock:
     motion: Motion | None = None
     atmosphere: RequestedAtmosphere = RequestedAtmosphere()
     ao: Ao | None = None
+    polarisation: Polarisation | None = None
+    """Of the sources, for a mode with a polarimeter; None = none."""
     psf: PsfCube | str | None = None
     """The user's own, or tiptop; None = the built-in one."""
     truth: bool = False

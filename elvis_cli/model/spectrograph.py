@@ -141,6 +141,31 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Polarimeter:
+    """A beam splitter before the aperture: two images of the sky, moved apart along it."""
+
+    stokes: str
+    """The parameter that it measures: Q, U or V."""
+    separation: Curve
+    """Between the beams, arcsec along the aperture, over wavelength, um."""
+    signs: tuple[int, ...]
+    """Of each sub-exposure, whose first is number 1: the upper beam has (1 + sign p) / 2 of a source's light."""
+    subexposure: int = 1
+    polarisation: float = 0.0
+    """p: the parameter over the intensity of all sources."""
+
+    @property
+    def sign(self) -> int:
+        """Return that of this sub-exposure."""
+        return self.signs[self.subexposure - 1]
+
+    def beams(self, wave: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return the fraction of the light and the shift along the aperture (arcsec) of the upper and lower beam."""
+        half, p = float(self.separation.at(np.array([wave]))[0]) / 2, self.sign * self.polarisation
+        return ((1.0 + p) / 2, half), ((1.0 - p) / 2, -half)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Spectrograph:
     """Everything between the focal plane of the telescope and that of the detector."""
 
@@ -164,6 +189,23 @@ class Spectrograph:
     """Name of the absorption cell (`elvis_cli.light.cells`) that the light of the sky passes; "" = none."""
     coupling: Curve | None = None
     """Fraction of a centred star's light that a fibre takes; None = as much as the PSF has inside it."""
+    polarimeter: Polarimeter | None = None
+
+    def beams(self, aperture: Aperture, wave: float) -> tuple[tuple[float, Aperture], ...]:
+        """Return where an aperture stands in the sky as each beam shows it, and the beam's fraction of the light."""
+        if self.polarimeter is None:
+            return ((1.0, aperture),)
+        parts = []
+        for fraction, shift in self.polarimeter.beams(wave):
+            x, y = rotate(0.0, -shift, -aperture.angle)
+            parts.append((fraction, replace(aperture, x=aperture.x + x, y=aperture.y + y)))
+        return tuple(parts)
+
+    def beam_reach(self, band: tuple[float, float]) -> float:
+        """Return the largest shift of a beam within a ``band`` (um), arcsec; 0 without a polarimeter."""
+        if self.polarimeter is None:
+            return 0.0
+        return max(abs(shift) for wave in band for _, shift in self.polarimeter.beams(wave))
 
     def line_width(self, aperture: Aperture) -> float:
         """Return the FWHM (pixels) of a line: the image of an aperture, blurred."""
@@ -198,7 +240,8 @@ class Spectrograph:
             width, length = aperture.extent
             return max(abs(across) - width / 2, abs(along) - length / 2)
 
-        gaps = [gap(aperture) for aperture in self.apertures]
+        middle = sum(self.traces[0].wave) / 2
+        gaps = [min(gap(seen) for _, seen in self.beams(aperture, middle)) for aperture in self.apertures]
         distance = max(reach, min(gaps))
         return [number for number, trace in enumerate(self.traces) if gaps[trace.aperture] <= distance]
 

@@ -31,14 +31,13 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
     calibration_visits: list[Visit] = []
     notes: list[str] = []
     keys_taken: set[str] = set()
-    for visit, run in ((v, r) for v in visits for r in v.runs if r.calibration is None):
+    for visit, run, step in ((v, r, s) for v in visits for r in v.runs if r.calibration is None for s in _settings(r)):
         taken: list[TemplateRun] = []
         kinds = list(_templates(visit.instrument, run.mode))
         if not kinds:
             notes.append(f"calibrations: {visit.instrument} has no templates for those of {run.mode}")
         for kind, template in kinds:
-            step = run.steps[0] if run.steps else ExposureStep()
-            keys = {} if kind in ("dark", "bias", "detlin") else run.keys
+            keys = {} if kind in ("dark", "bias", "detlin") else {**run.keys, **_optics(step)}
             time = None if kind == "detlin" else [step.dit, step.count, dict(run.timing)]
             key = json.dumps([visit.instrument, run.mode, kind, dict(keys), time], sort_keys=True)
             if key in keys_taken:
@@ -54,6 +53,19 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
         if taken:
             calibration_visits.append(_visit(visit, taken))
     return calibration_visits, list(dict.fromkeys(notes))
+
+
+def _settings(run: TemplateRun) -> list[ExposureStep]:
+    """Return a step of each setting of the instrument that a run has: those of a decker's two sides."""
+    first: dict[str, ExposureStep] = {}
+    for step in run.steps or (ExposureStep(),):
+        first.setdefault(json.dumps(_optics(step), sort_keys=True), step)
+    return list(first.values())
+
+
+def _optics(step: ExposureStep) -> dict[str, Any]:
+    """Return the keys of a step that change what a lamp sees."""
+    return {key: value for key, value in step.keys.items() if key.startswith("INS.")}
 
 
 def _accepted(
@@ -87,7 +99,7 @@ def _templates(instrument: str, mode: str) -> Iterator[tuple[str, Template]]:
 def _template_run(
     template: Template, instrument: str, run: TemplateRun, step: ExposureStep, number: int
 ) -> TemplateRun:
-    still = ExposureStep(dit=step.dit, count=step.count, elvis=step.elvis)
+    still = ExposureStep(dit=step.dit, count=step.count, elvis=step.elvis, keys=_optics(step))
     ramp: tuple[ExposureStep, ...] = ()
     timing = run.timing
     if template.calibration == "detlin":

@@ -144,7 +144,7 @@ class _VisitPlanner:
         """
         own = step if step is not None and step.has_own_readout else None
         arm = self.arms(run)[0] if arm is None else arm
-        own_key = own and [own.dit, own.count, own.dit_factor, own.calibration, dict(own.elvis)]
+        own_key = own and [own.dit, own.count, own.dit_factor, own.calibration, dict(own.elvis), dict(own.keys)]
         standard = self.visit.target.name if run.object_type == "STD" and self.visit.target else ""
         common = [run.mode, dict(run.keys), dict(run.timing), run.calibration, own_key, arm, standard]
         key = self._own_key + json.dumps(common)

@@ -15,6 +15,8 @@ from elvis_cli.observing.offset import TelescopeOffset
 from elvis_cli.observing.visit import MAX_BLOCK_FILES, ExposureStep
 
 Values = Mapping[str, Any]
+SUBEXPOSURES = 4
+"""Of a polarimeter at one place."""
 
 
 def steps(sequence: str, values: Values, rng: Generator) -> tuple[ExposureStep, ...]:
@@ -110,6 +112,15 @@ def _nod(values: Values, rng: Generator) -> Iterator[ExposureStep]:
         yield from _repeat(ExposureStep(move, cards=cards), values["SEQ.NEXPO"])
 
 
+def _polarimetry(values: Values, rng: Generator) -> Iterator[ExposureStep]:
+    """Yield the four sub-exposures at each end of a nod along the slit, with the decker's openings of that end."""
+    for nod in _nod({**values, "SEQ.NEXPO": 1}, rng):
+        decker = {"INS.OPTI8.ID": values["SEQ.POL.DECKERS"][0 if nod.cards["ESO SEQ NODPOS"] == "A" else 1]}
+        for number in range(1, SUBEXPOSURES + 1):
+            move = nod.move if number == 1 else None
+            yield replace(nod, move=move, keys={**decker, "polarimeter_exposure": number})
+
+
 def _nods(values: Values, rng: Generator) -> Iterator[tuple[int, str, float]]:
     """Yield the number of the cycle, the position (A or B) and the jitter (arcsec) of each nod."""
     half = values["SEQ.JITTER.WIDTH"] / 2
@@ -180,6 +191,7 @@ _SEQUENCES: dict[str, Callable[[Values, Generator], Iterator[ExposureStep]]] = {
     "sky": _sky,
     "masked": _masked,
     "nod": _nod,
+    "polarimetry": _polarimetry,
     "chop_offset": _chop_offset,
     "chop_nod": _chop_nod,
     "chop_nod_slit": _chop_nod_slit,

@@ -95,6 +95,7 @@ def make(
     if arm:
         document["elvis"]["arm"] = arm
     if step is not None:
+        document["instrument"] |= step.keys
         if step.dit is not None:
             document["timesnr"] |= dict.fromkeys(times[::2], step.dit) | dict.fromkeys(times[1::2], step.count or 1)
         document["timesnr"] |= {key: document["timesnr"][key] * step.dit_factor for key in times[::2]}

@@ -27,6 +27,8 @@ class ExposureStep:
     """Integrations in the file; None = that of the template."""
     elvis: Mapping[str, Any] = field(default_factory=dict)
     """CheckedObject of the block ``elvis`` of the request: read-out mode, window."""
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    """Of the ``instrument`` section, besides the template's."""
     cards: Mapping[str, Any] = field(default_factory=dict)
     dit_factor: float = 1.0
     """Integration time in units of the template's."""
@@ -40,7 +42,7 @@ class ExposureStep:
     @property
     def has_own_readout(self) -> bool:
         """Whether its request differs from the template's by more than the pointing."""
-        return bool(self.dit is not None or self.dit_factor != 1.0 or self.calibration or self.elvis)
+        return bool(self.dit is not None or self.dit_factor != 1.0 or self.calibration or self.elvis or self.keys)
 
 
 @dataclass(frozen=True, slots=True)

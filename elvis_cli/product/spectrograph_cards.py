@@ -55,7 +55,9 @@ def order_cards(setup: Setup, chip: Chip, window: Window) -> Iterator[Card]:
     if graph is None or not _is_slit_echelle(graph) or graph.traces[0].along_rows:
         return
     for trace in sorted(graph.traces, key=lambda each: each.order):
-        x, y, wave = _on_chip(setup, chip, trace, graph.apertures[0].offset)
+        if trace.aperture:  # an order is told once, by the middle of the slit
+            continue
+        x, y, wave = _on_chip(setup, chip, trace, _middle(graph))
         x, y = x - window.x0, y - window.y0
         first, last = max(float(x[0]), 0.0), min(float(x[-1]), window.nx - 1.0)
         row = float(np.interp((first + last) / 2, x, y)) + 1.0
@@ -69,7 +71,13 @@ def order_cards(setup: Setup, chip: Chip, window: Window) -> Iterator[Card]:
 
 
 def _is_slit_echelle(graph: Spectrograph) -> bool:
-    return graph.kind == "echelle" and len(graph.apertures) == 1 and not graph.apertures[0].fibre
+    one_slit = len(graph.apertures) == 1 or graph.polarimeter is not None
+    return graph.kind == "echelle" and one_slit and not graph.apertures[0].fibre
+
+
+def _middle(graph: Spectrograph) -> float:
+    """Return the place of the slit's middle along it, arcsec; a decker's openings lie about it."""
+    return graph.apertures[0].offset if len(graph.apertures) == 1 else 0.0
 
 
 def _first_order(graph: Spectrograph) -> int:

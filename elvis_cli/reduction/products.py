@@ -39,5 +39,9 @@ def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
     setup = layout.configure(first, "arc" if files.arc else None)
     if cube.is_cube(setup):
         return cube.reduce(files, setup, options.spectrum.standards, options.spectrum.telluric), cube_file.WRITERS
+    if setup.spectrograph is not None and setup.spectrograph.polarimeter is not None:
+        from elvis_cli.reduction import polarimetry
+
+        return polarimetry.reduce(files, setup.spectrograph.polarimeter, options.spectrum), polarimetry.WRITERS
     spectrum = spectra.reduce(files, options.spectrum)
     return spectrum, spectrum_file.writers(spectrum)

@@ -79,7 +79,8 @@ def check_kind(setup: Setup) -> None:
     """Raise ResourceError for spectrographs that are not reduced: slicers."""
     graph = setup.spectrograph
     assert graph is not None
-    if len(graph.apertures) > 1 and not graph.apertures[0].fibre and graph.kind != "mos":
+    slicer = len(graph.apertures) > 1 and not graph.apertures[0].fibre and graph.kind != "mos"
+    if slicer and graph.polarimeter is None:
         raise ResourceError(
             f"{setup.instrument} {setup.mode}: image slicers are not reduced: the object fills a slice, without sky",
             allowed="modes with slits or with fibres",
@@ -166,7 +167,7 @@ def _all_chips(
         chip = chip_calibration.cached(files, name, setup, notes, known)
         if chip.solution is not None:
             solutions.append(chip.solution)
-        made, fwhm, length, way = _extracted(files, chip, options)
+        made, fwhm, length, way = extracted(files, chip, options)
         if len(setup.spectrograph.apertures) > 1:  # many slits of a mask have the sky alone
             made = [one for one in made if one.signal > SEEN]
         width = length or width
@@ -241,7 +242,7 @@ def _brightest(spectra: list[Spectrum]) -> list[Spectrum]:
     return [one for one in spectra if not any(same_light(one, b) and b.signal > 3 * one.signal for b in spectra)]
 
 
-def _extracted(
+def extracted(
     files: FileSet, chip: ChipCalibration, options: SpectrumOptions
 ) -> tuple[list[Spectrum], list[float], float, str]:
     """Return the spectra on a chip, the widths of the object, the length of the box, and how the sky was taken.

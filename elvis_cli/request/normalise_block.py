@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from elvis_cli.model.elvis_block import (
     Motion,
     NamedScene,
     Pointing,
+    Polarisation,
     RequestedAtmosphere,
     Standard,
     Template,
@@ -69,6 +71,7 @@ def elvis_block(keys: Keys) -> ElvisBlock:
         motion=motion and Motion(float(motion["rate"]), float(motion["angle"]), bool(motion.get("tracked"))),
         atmosphere=_atmosphere(block.get("atmosphere") or {}),
         ao=_ao(block["ao"], keys) if block.get("ao") else None,
+        polarisation=_polarisation(block["polarisation"]) if block.get("polarisation") else None,
         psf=payload.psf(block["psf"]) if isinstance(block.get("psf"), Mapping) else block.get("psf"),
         truth=bool(block.get("truth", catalogue or scene or image or cube or motion)),
         stages=_stages(block["stages"]) if "stages" in block else None,
@@ -85,6 +88,28 @@ def elvis_block(keys: Keys) -> ElvisBlock:
         reads=bool(block.get("reads")),
         previous=payload.previous(block["previous"]) if block.get("previous") else None,
     )
+
+
+def _polarisation(block: Mapping[str, Any]) -> Polarisation:
+    """Return Stokes parameters, or those of a degree and an angle (deg, North through East), which are linear.
+
+    Raises
+    ------
+    RequestError
+        Both are given, or the light would be more than polarised.
+    """
+    where, linear = "/elvis/polarisation", {key for key in ("degree", "angle") if block.get(key) is not None}
+    q, u, v = (float(block.get(key) or 0.0) for key in ("q", "u", "v"))
+    if linear:
+        if block.get("q") is not None or block.get("u") is not None:
+            raise RequestError(
+                where, "q and u are given too", found=sorted(block), allowed="degree and angle, or q and u"
+            )
+        degree, twice = float(block.get("degree") or 0.0), math.radians(2.0 * float(block.get("angle") or 0.0))
+        q, u = degree * math.cos(twice), degree * math.sin(twice)
+    if (total := math.sqrt(q * q + u * u + v * v)) > 1.0 + 1e-12:
+        raise RequestError(where, "is more than all of the light", found=round(total, 6), allowed="at most 1")
+    return Polarisation(q, u, v)
 
 
 def _standard(block: dict[str, Any]) -> Standard:

@@ -208,11 +208,10 @@ class TestKeys:
         assert (setup.header["ESO INS WLEN ID"], setup.mode, setup.goal.aperture_pix) == (setting, mode, aperture)
         assert plugin.unknown_keys(request) == ()
 
-    def test_the_polarimeter_is_not_there_and_the_user_is_told(self, plugin):
-        told = plugin.configure(corpus("schema_crires2_old_H1559_linear")).notes
-        assert any("/instrument/polarimetry: the polarimeter is not simulated" in note for note in told)
-        quiet = plugin.configure(corpus("schema_crires2_old_Y1028_free")).notes
-        assert not any("polarimet" in note for note in quiet)
+    def test_the_etc_s_word_for_the_polarimeter(self, plugin):
+        linear = plugin.configure(corpus("schema_crires2_old_H1559_linear"))
+        assert linear.header["ESO INS POL TYPE"] == linear.spectrograph.polarimeter.stokes == "Q"
+        assert plugin.configure(corpus("schema_crires2_old_Y1028_free")).spectrograph.polarimeter is None
 
     @pytest.mark.parametrize(
         ("changes", "where"),
@@ -359,3 +358,98 @@ def test_the_total_throughput_of_m_is_the_etc_s():
     found = ready.renderer.samples(number, 32)
     total = np.interp(4.99966, found.wave, found.total * found.enslitted)
     assert total == pytest.approx(0.0793, rel=0.05)
+
+
+def polarimetric(**instrument):
+    """Return a request of K2148 with the polarimeter, a star at A of a nod whose light is polarised."""
+    document = registry.load("crires2").example("spec_ngs")
+    document["instrument"] |= {"INS.POL.TYPE": "V", "INS.OPTI8.ID": "Decker2", **instrument}
+    document["elvis"] = {"offset": [0.0, -1.25], "chips": [2], "window": {"x0": 980, "y0": 680, "nx": 32, "ny": 190}}
+    return document
+
+
+def polarised(document, polarisation, angle=0.0):
+    """Return the polarimeter of a request for a source at a position angle of the slit."""
+    document["elvis"] |= {"polarisation": polarisation, "pointing": {"ra": 1, "dec": -20, "position_angle": angle}}
+    return registry.load("crires2").configure(parse.read(json.dumps(document))).spectrograph.polarimeter
+
+
+class TestPolarimeter:
+    def test_each_beam_has_its_part_of_the_star_at_its_place(self):
+        """(1 + s p) / 2 of the light above; the beams as far apart as ESO's pipeline looks for them."""
+        document = polarimetric(polarimeter_exposure=2)
+        document["elvis"] |= {"product": "expected", "polarisation": {"v": 0.5}}
+        with fits.open(io.BytesIO(run(stdin=json.dumps(document)).out)) as hdus:
+            image, aperture, place = hdus[1].data.astype(float), hdus["APERTURE"].data, hdus["POSITION"].data
+            header, nanometres = hdus[0].header, 1e3 * float(np.nanmedian(hdus["WAVE"].data))
+        assert header["ESO INS OPTI8 NO"] == 2
+        assert header["ESO DPR TECH"] == "SPECTRUM,NODDING,OTHER,POLARIMETRY"
+        light, centre = [], []
+        for beam in (1, 2):
+            star = np.where(aperture == beam, image - np.median(image[aperture == beam]), 0.0)
+            light.append(star.sum())
+            centre.append((np.nan_to_num(place) * star).sum() / star.sum())
+        assert (light[0] - light[1]) / sum(light) == pytest.approx(-0.5, abs=0.01)
+        pixels = (
+            (2.24337404e-2 + 2.667301e-2) * nanometres - 23.0870052 + 13.5539222
+        )  # cr2res_pol.c: K, A, up less down
+        assert centre[0] - centre[1] == pytest.approx(0.059 * pixels, abs=0.1)
+
+    @pytest.mark.parametrize(
+        ("stokes", "polarisation", "angle", "expected"),
+        [
+            ("V", {"v": 0.01}, 30.0, 0.01),
+            ("Q", {"q": 0.02, "u": 0.01}, 0.0, 0.02),
+            ("U", {"degree": 0.02, "angle": 45.0}, 0.0, 0.02),
+            ("Q", {"degree": 0.02, "angle": 45.0}, 45.0, 0.02),
+            ("U", {"degree": 0.02, "angle": 0.0}, 45.0, -0.02),
+        ],
+    )
+    def test_axes_turn_with_the_slit(self, stokes, polarisation, angle, expected):
+        one = polarised(polarimetric(**{"INS.POL.TYPE": stokes}), polarisation, angle)
+        assert one.polarisation == pytest.approx(expected)
+
+    def test_signs_are_those_of_eso_s_pipeline(self):
+        """Files 1 to 4 of circular polarisation; of linear one it takes them as 1, 4, 3, 2 of + - - +."""
+        signs = [polarised(polarimetric(polarimeter_exposure=n), {"v": 0.1}).sign for n in (1, 2, 3, 4)]
+        assert signs == [1, -1, -1, 1]
+        linear = [
+            polarised(polarimetric(**{"INS.POL.TYPE": "Q"}, polarimeter_exposure=n), {}).sign for n in (1, 4, 3, 2)
+        ]
+        assert linear == [1, -1, -1, 1]
+
+    @pytest.mark.parametrize(
+        ("instrument", "polarisation", "where"),
+        [
+            ({"INS.POL.TYPE": "free"}, {"v": 0.1}, "/elvis/polarisation"),
+            ({}, {"q": 0.8, "v": 0.8}, "/elvis/polarisation"),
+            ({}, {"degree": 0.1, "q": 0.1}, "/elvis/polarisation"),
+            ({"INS.WLEN.CWLEN": 3340.492}, None, "/instrument"),
+            ({"polarimeter_exposure": 5}, None, "/instrument/polarimeter_exposure"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, instrument, polarisation, where):
+        with pytest.raises(RequestError) as caught:
+            polarised(polarimetric(**instrument), polarisation)
+        assert caught.value.details["pointer"] == where
+
+    def test_a_block_nods_with_its_deckers(self):
+        """Four sub-exposures at A below the slit's middle, four at B above; lamps for either decker."""
+        block = {
+            "obId": 1, "itemType": "OB", "name": "field", "runId": "118.C-0001(A)",
+            "target": {"name": "star", "ra": "05:26:00.000", "dec": "-25:00:00.00", "equinox": "J2000"},
+            "templates": [
+                {"templateName": "CRIRES_spec_acq", "type": "acquisition", "parameters": {}},
+                {"templateName": "CRIRES_spec_obs_SpectroPolarimetry", "parameters": {"INS.WLEN.CWLEN": 2147.646}},
+            ],
+        }  # fmt: skip
+        made = run("ob", "--calibrations", "1", stdin=json.dumps(block))
+        assert made.code == 0, made.err
+        requests = [json.loads(line) for line in made.out.decode().splitlines()]
+        science = [one for one in requests if "calibration" not in one["elvis"]]
+        keys = ("INS.POL.TYPE", "INS.OPTI8.ID", "polarimeter_exposure")
+        states = [tuple(one["instrument"][key] for key in keys) for one in science]
+        assert states == [("V", decker, n) for decker in ("Decker2", "Decker1") for n in (1, 2, 3, 4)]
+        assert [round(setups.target_in_field(one)[1], 3) for one in science[::4]] == [-1.25, 1.25]
+        flats = [one["instrument"]["INS.OPTI8.ID"] for one in requests if one["elvis"].get("calibration") == "flat"]
+        assert sorted(flats) == ["Decker1", "Decker2"]
