@@ -13,6 +13,9 @@ from elvis_cli.base.arrays import Floats, Image
 
 SAMPLES = 16
 """Points along the side of a pixel on the rim of an aperture: area to 1e-3 of a pixel."""
+SKY_CLIP = 3.0
+"""Robust standard deviations beyond which a pixel of an annulus is no sky."""
+SKY_ROUNDS = 5
 MAX_EMPTY = 2000
 MIN_EMPTY = 20
 
@@ -84,14 +87,13 @@ def measure(
     noise of an aperture over that of independent pixels (`correlation_factor`). Pixels that are not good are replaced
     by the mean of the good ones.
     """
-    from elvis_cli.kernels.apertures import aperture_sums
+    from elvis_cli.kernels.apertures import annulus_means, aperture_sums
 
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     sums = aperture_sums(image, np.square(err), good, x, y, float(radius), SAMPLES)
     sky, sky_var = np.zeros(x.size), np.zeros(x.size)
     if annulus is not None:
-        for k in range(x.size):
-            sky[k], sky_var[k] = _annulus(image, good, x[k], y[k], *annulus)
+        sky, sky_var = annulus_means(image, good, x, y, *map(float, annulus), SKY_CLIP, SKY_ROUNDS).T
     used = np.maximum(sums[:, 2], 1e-9)
     fraction = sums[:, 2] / (np.pi * radius**2)
     full = np.where(sums[:, 3] > 0, sums[:, 3] / used, 0.0)
@@ -99,30 +101,6 @@ def measure(
     flux = sums[:, 0] * full - sky * area
     variance = sums[:, 1] * full**2 * correlation**2 + sky_var * area**2
     return Fluxes(flux, np.sqrt(variance), sky, fraction)
-
-
-def _annulus(
-    image: Image, good: NDArray[np.bool_], x: float, y: float, inner: float, outer: float
-) -> tuple[float, float]:
-    """Return the clipped mean of an annulus and the variance of that mean."""
-    x0, y0 = max(int(x - outer), 0), max(int(y - outer), 0)
-    part = (slice(y0, int(y + outer) + 2), slice(x0, int(x + outer) + 2))
-    values, fine = image[part], good[part]
-    if values.size == 0:
-        return 0.0, 0.0
-    rows, columns = np.indices(values.shape)
-    distance = np.hypot(columns + x0 - x, rows + y0 - y)
-    kept = values[(distance >= inner) & (distance < outer) & fine]
-    for _ in range(5):
-        if kept.size < 8:
-            return 0.0, 0.0
-        middle = float(np.median(kept))
-        sigma = 1.4826 * float(np.median(np.abs(kept - middle)))
-        inside = np.abs(kept - middle) < 3.0 * sigma
-        if inside.all() or sigma == 0.0:
-            break
-        kept = kept[inside]
-    return float(kept.mean()), float(kept.var()) / kept.size
 
 
 def empty_sums(

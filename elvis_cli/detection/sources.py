@@ -17,6 +17,8 @@ FWHM = 2.0 * (2.0 * np.log(2.0)) ** 0.5
 """FWHM of a Gaussian of sigma 1."""
 
 
+REACH = 25.0
+"""FWHM from a source up to which its diffraction is looked for."""
 ENVELOPE = 2.0
 """Diffraction at 1 FWHM over the peak, from which its envelope falls (about ten times Airy's)."""
 CLOSE = 1.5
@@ -98,28 +100,12 @@ def diffraction(
     the third power of the distance, can be its cause; and the image opposite to it, at the point reflected
     in the source, is more than half as bright, and 4 sigma: PSFs are nearly point-symmetric, companions are not.
     """
-    from scipy.spatial import cKDTree
+    from elvis_cli.kernels import sources as kernels
 
-    fake = np.zeros(x.size, np.bool_)
     if x.size < 2:
-        return fake
-    places = np.stack([x, y], axis=1).astype(np.float64)
-    ny, nx = smooth.shape
-    reach = max(round(fwhm / 2), 1)
-    neighbours: list[list[int]] = list(cKDTree(places).query_ball_point(places, 25.0 * fwhm))  # type: ignore[arg-type]
-    for i, near in enumerate(neighbours):
-        if fake[i] or len(near) < 2:
-            continue
-        for j in near:
-            distance = max(math.hypot(x[i] - x[j], y[i] - y[j]) / fwhm, 0.1)
-            if fake[j] or significance[j] > min(0.1, ENVELOPE * distance**-3) * significance[i]:
-                continue
-            u, v = 2 * x[i] - x[j], 2 * y[i] - y[j]
-            part = smooth[max(v - reach, 0) : max(v + reach + 1, 0), max(u - reach, 0) : max(u + reach + 1, 0)]
-            if part.size and u < nx and v < ny:
-                least = max(0.5, REFLECTION_SIGMA / significance[j])
-                fake[j] = part.max() > least * smooth[y[j], x[j]]
-    return fake
+        return np.zeros(x.size, np.bool_)
+    fake = kernels.diffraction(smooth, x, y, significance, float(fwhm), REACH, ENVELOPE, REFLECTION_SIGMA)
+    return np.asarray(fake)
 
 
 def centre(image: Image, x: Floats, y: Floats, fwhm: float) -> Floats:
@@ -209,25 +195,25 @@ def centre_apart(image: Image, places: Floats, fwhm: float) -> Floats:
     A neighbour's light is its own image reflected in its centre, from the side that is away: PSFs are nearly
     point-symmetric. Sources without such neighbours have the centroid of `centre`.
     """
-    from scipy.spatial import cKDTree
+    from elvis_cli.kernels import sources as kernels
 
     found = centre(image, places[:, 0], places[:, 1], fwhm)
     if len(places) < 2:
         return found
-    neighbours: list[list[int]] = list(cKDTree(places).query_ball_point(places, CLOSE * fwhm))  # type: ignore[arg-type]
-    close = [i for i, near in enumerate(neighbours) if len(near) > 1]
+    first, second = kernels.neighbours(*places.T.astype(np.float64), CLOSE * fwhm)
+    close, starts = np.unique(first, return_index=True)
+    neighbours = np.split(second, starts[1:])
     apart, reach = places.astype(np.float64), math.ceil(2.0 * fwhm)
-    for _ in range(SEPARATIONS if close else 0):
+    for _ in range(SEPARATIONS if close.size else 0):
         before = apart.copy()
-        for i in close:
+        for i, near in zip(close, neighbours, strict=True):
             x, y = (round(float(value)) for value in before[i])
             x0, y0 = max(x - reach, 0), max(y - reach, 0)
             stamp = image[y0 : y + reach + 1, x0 : x + reach + 1].astype(np.float32)
             rows, columns = np.indices(stamp.shape, float)
-            for j in neighbours[i]:
-                if j != i:
-                    mirrored = 2 * before[j, 1] - (rows + y0), 2 * before[j, 0] - (columns + x0)
-                    stamp -= ndimage.map_coordinates(image, mirrored, order=1, mode="constant", output=np.float32)
+            for j in near:
+                mirrored = 2 * before[j, 1] - (rows + y0), 2 * before[j, 0] - (columns + x0)
+                stamp -= ndimage.map_coordinates(image, mirrored, order=1, mode="constant", output=np.float32)
             apart[i] = centre(stamp, before[i, :1] - x0, before[i, 1:] - y0, fwhm)[0] + (x0, y0)
         if np.abs(apart - before).max() < 0.003:
             break

@@ -1,4 +1,4 @@
-"""Sums over circular apertures at many places."""
+"""Sums over circular apertures, sky in annuli and centroids at many places."""
 
 from __future__ import annotations
 
@@ -86,3 +86,74 @@ def centroids(
             cx, cy = x[k], y[k]
         out[k, 0], out[k, 1] = cx, cy
     return out
+
+
+@njit(nogil=True, cache=True)
+def annulus_means(
+    image: NDArray[np.float32],
+    good: NDArray[np.bool_],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    inner: float,
+    outer: float,
+    clip: float,
+    steps: int,
+) -> NDArray[np.float64]:
+    """Return rows (n, 2), clipped mean of annuli about (x, y) and the variance of that mean; 0 of fewer than 8 pixels.
+
+    Values ``clip`` times 1.4826 MAD from the median or more are left out, in ``steps`` rounds.
+    """
+    ny, nx = image.shape
+    out = np.zeros((x.size, 2))
+    side = 2 * int(np.ceil(outer)) + 3
+    values = np.empty(side * side)
+    for k in range(x.size):
+        count = 0
+        for j in range(max(int(np.ceil(y[k] - outer)), 0), min(int(y[k] + outer), ny - 1) + 1):
+            for i in range(max(int(np.ceil(x[k] - outer)), 0), min(int(x[k] + outer), nx - 1) + 1):
+                distance = np.hypot(i - x[k], j - y[k])
+                if inner <= distance < outer and good[j, i]:
+                    values[count] = image[j, i]
+                    count += 1
+        kept = np.sort(values[:count])
+        for _ in range(steps):
+            if kept.size < 8:
+                break
+            middle = _middle(kept)
+            limit = clip * 1.4826 * _middle_distance(kept, middle)
+            low, high = 0, kept.size
+            while low < high and middle - kept[low] >= limit:
+                low += 1
+            while high > low and kept[high - 1] - middle >= limit:
+                high -= 1
+            if limit == 0.0 or high - low == kept.size:
+                break
+            kept = kept[low:high]
+        if kept.size >= 8:
+            out[k, 0], out[k, 1] = kept.mean(), kept.var() / kept.size
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _middle(values: NDArray[np.float64]) -> float:
+    """Return the median of values that rise."""
+    return float((values[(values.size - 1) // 2] + values[values.size // 2]) / 2.0)
+
+
+@njit(nogil=True, cache=True)
+def _middle_distance(values: NDArray[np.float64], middle: float) -> float:
+    """Return the median of the distances of values that rise from their median ``middle``."""
+    right = (values.size + 1) // 2
+    left = right - 1
+    before, last = 0.0, 0.0
+    for _ in range(values.size // 2 + 1):  # from the middle outwards
+        below = middle - values[left] if left >= 0 else np.inf
+        above = values[right] - middle if right < values.size else np.inf
+        before = last
+        if below <= above:
+            last = below
+            left -= 1
+        else:
+            last = above
+            right += 1
+    return float(last if values.size % 2 else (before + last) / 2.0)

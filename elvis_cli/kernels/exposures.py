@@ -54,6 +54,28 @@ def clipped_mean(data: Image, sigma: Image, clip: float, mean: Image, count: NDA
 
 
 @njit(nogil=True, cache=True)
+def finite_median(images: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Fill ``out`` (ny, nx) with the median of the finite values of ``images`` (n, ny, nx).
+
+    Of two it is the lower; 0 where there are fewer.
+    """
+    n, ny, nx = images.shape
+    values = np.empty(n, np.float32)
+    for j in range(ny):
+        for i in range(nx):
+            count = 0
+            for k in range(n):
+                if np.isfinite(images[k, j, i]):
+                    values[count] = images[k, j, i]
+                    count += 1
+            middle = _median(values[:count]) if count else np.float32(0.0)
+            if count < 2:
+                out[j, i] = 0.0
+            else:
+                out[j, i] = values[0] if count == 2 else middle
+
+
+@njit(nogil=True, cache=True)
 def weighted_mean(
     sci: Image,
     var: Image,
