@@ -207,6 +207,12 @@ class Spectrograph:
             return 0.0
         return max(abs(shift) for wave in band for _, shift in self.polarimeter.beams(wave))
 
+    @property
+    def sliced(self) -> bool:
+        """Return whether the light of one field is in many slices: an integral field's, or an image slicer's."""
+        several = len(self.apertures) > 1 and self.kind != "mos" and not self.apertures[0].fibre
+        return self.kind == "ifu" or (several and self.polarimeter is None)
+
     def line_width(self, aperture: Aperture) -> float:
         """Return the FWHM (pixels) of a line: the image of an aperture, blurred."""
         if aperture.fibre:

@@ -172,7 +172,7 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
         aperture, s = spectrograph.apertures[trace.aperture], samples.s - samples.centre
         pixel = float(np.ptp(s)) / (s.size - 1) if s.size > 1 else setup.optics.pixel_scale
         place = aperture.within(*offset)
-        weight = extraction.weights(aperture, s, place, pixel, diameter * pixel / 2, ifu=setup.kind == "ifu")
+        weight = extraction.weights(aperture, s, place, pixel, diameter * pixel / 2, ifu=spectrograph.sliced)
         efficiency = trace.efficiency.at(samples.wave)
         density, throughput = along.at(samples.wave)
         everything = density * efficiency * samples.dispersion
@@ -182,7 +182,7 @@ def predict(spectrometer: Spectrometer, target: Target, line: Sed | None = None)
         return spectrum.where((spectrum.chip > 0) & lit), float(rate)
 
     numbers = spectrograph.near(offset, setup.optics.pixel_scale * reach)
-    shared = setup.kind == "ifu" or any(aperture.fibre for aperture in spectrograph.apertures)
+    shared = spectrograph.sliced or any(aperture.fibre for aperture in spectrograph.apertures)
     lights = _follow_orders(spectrograph, numbers, follow, shared)
     rates = {number: rate for light in lights for number, rate in light.rates.items()}
     orders = tuple(light.spectrum for light in lights if light.spectrum is not None)

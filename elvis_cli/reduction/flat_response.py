@@ -13,6 +13,8 @@ PARTS = 16
 """Of a strip, in which the edges are looked for."""
 SMOOTH = 31
 """Rows of the running median that tells the lamp's spectrum from the response of single pixels."""
+EVEN = 3
+"""Degree of the polynomial of a slit's evenness."""
 LEAST_LIGHT = 0.02
 """Of the brightest row: below, there is no response to be measured."""
 
@@ -78,10 +80,23 @@ def _edge_shift(strip: Strip, values: Floats, part: NDArray[np.int64]) -> float 
     return float(np.mean(found)) if len(found) == 2 else None
 
 
+def _evenness(places: Floats, light: Floats, at: Floats) -> Floats:
+    """Return the polynomial through the ``light`` at ``places`` along a slit (arcsec), NaN of none, at other places."""
+    seen = np.isfinite(light)
+    if not seen.any():
+        return np.ones_like(at)
+    middle, half = float(np.mean(places)), max(float(np.ptp(places)) / 2, 1e-9)
+    degree = min(EVEN, int(seen.sum()) // 4)
+    curve = np.polyfit((places[seen] - middle) / half, light[seen], degree)
+    return np.asarray(np.polyval(curve, np.clip((at - middle) / half, -1.0, 1.0)))
+
+
 def response(strip: Strip, flat: Image) -> tuple[Floats, Floats]:
     """Return the light of the lamp along the strip (n,) and the response of each pixel (n, m), 1 on average.
 
-    The lamp's spectrum is the running median of the rows' medians, the slit's own evenness the median along it.
+    The lamp's spectrum is the running median of the rows' medians, the slit's own evenness a smooth curve through the
+    medians along it. These themselves would leave in the light what 400 pixels of a column have in common by chance,
+    0.06 %, which is a hundredth of a star's light before the sky in M.
     """
     from scipy.ndimage import median_filter, uniform_filter1d
 
@@ -96,7 +111,6 @@ def response(strip: Strip, flat: Image) -> tuple[Floats, Floats]:
     edges = np.arange(strip.slit.offset - strip.slit.length / 2, strip.slit.offset + strip.slit.length / 2, strip.scale)
     which = np.digitize(strip.s, edges)
     use = inside & lit[:, None]
-    slit = np.nan_to_num(_medians(relative, np.where(use, which, 0), edges.size), nan=1.0)
-    even = np.interp(strip.s, edges + strip.scale / 2, slit)
+    even = _evenness(edges + strip.scale / 2, _medians(relative, np.where(use, which, 0), edges.size), strip.s)
     pixels = np.where(use, relative / np.where(even > 0.05, even, 1.0), 1.0)
     return np.asarray(lamp), np.asarray(np.clip(pixels, 0.05, 20.0))

@@ -23,7 +23,7 @@ from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.product.fits import request_json
 from elvis_cli.reduction.cube import is_cube
-from elvis_cli.reduction.spectra import check_kind, needs_sky
+from elvis_cli.reduction.spectra import needs_sky
 from elvis_cli.request import parse
 from elvis_cli.scene import standards
 from elvis_cli.scene.frame import catalogue_magnitude
@@ -74,8 +74,6 @@ def documents(request: Request) -> list[Document]:
     clock = _Clock(observation.start)
     spectra = ready.setup.spectrograph is not None
     cube = is_cube(ready.setup)
-    if spectra and not cube:
-        check_kind(ready.setup)
     made = list((_stares if spectra else _dithers)(base, ready, observation, clock))
     exposures = len(made)
     made += _standards(made[0], ready, clock)

@@ -25,6 +25,7 @@ from elvis_cli.reduction import (
     flux_standard,
     layout,
     merge,
+    slicer,
     telluric,
     wavelength,
 )
@@ -75,24 +76,12 @@ class SpectrumProduct:
     notes: list[str] = field(default_factory=list)
 
 
-def check_kind(setup: Setup) -> None:
-    """Raise ResourceError for spectrographs that are not reduced: slicers."""
-    graph = setup.spectrograph
-    assert graph is not None
-    slicer = len(graph.apertures) > 1 and not graph.apertures[0].fibre and graph.kind != "mos"
-    if slicer and graph.polarimeter is None:
-        raise ResourceError(
-            f"{setup.instrument} {setup.mode}: image slicers are not reduced: the object fills a slice, without sky",
-            allowed="modes with slits or with fibres",
-        )
-
-
 def needs_sky(setup: Setup) -> bool:
-    """Return whether only exposures of the sky see it: the object fills all fibres, which are one bundle."""
+    """Return whether only exposures of the sky see it: the object fills all slices, or all fibres, one bundle."""
     graph = setup.spectrograph
     assert graph is not None
     seeing = [one for one in graph.apertures if one.feed == "sky"]
-    return len(seeing) > 1 and seeing[0].fibre and len(set(bundle.bundles(seeing))) == 1
+    return graph.sliced or (len(seeing) > 1 and seeing[0].fibre and len(set(bundle.bundles(seeing))) == 1)
 
 
 def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
@@ -152,7 +141,6 @@ def _all_chips(
     """
     first = files.science[0]
     setup = layout.configure(first, "arc" if files.arc else None)
-    check_kind(setup)
     assert setup.spectrograph is not None
     if needs_sky(setup) and not files.sky:
         notes.append("no exposures of the sky (SKY), without which its light stays: the object fills all apertures")
@@ -167,6 +155,11 @@ def _all_chips(
         chip = chip_calibration.cached(files, name, setup, notes, known)
         if chip.solution is not None:
             solutions.append(chip.solution)
+        if setup.spectrograph.sliced:
+            made, way = _sliced(files, chip)
+            spectra += made
+            ways.add(way)
+            continue
         made, fwhm, length, way = extracted(files, chip, options)
         if len(setup.spectrograph.apertures) > 1:  # many slits of a mask have the sky alone
             made = [one for one in made if one.signal > SEEN]
@@ -242,6 +235,29 @@ def _brightest(spectra: list[Spectrum]) -> list[Spectrum]:
     return [one for one in spectra if not any(same_light(one, b) and b.signal > 3 * one.signal for b in spectra)]
 
 
+def _sliced(files: FileSet, chip: ChipCalibration) -> tuple[list[Spectrum], str]:
+    """Return the spectra of all slices of an image slicer on a chip, added order by order, and how sky was taken."""
+    stack, background = _stack(files.science, chip), _stack(files.sky, chip) if files.sky else None
+    seconds, sky_seconds = (sum(one.dit * one.ndit for one in some) for some in (files.science, files.sky))
+    orders: dict[int, list[Spectrum]] = {}
+    for number, strip in enumerate(chip.layout.strips):
+        pixels, sky = _pixels(strip, stack, None, chip.error, seconds)
+        if background is not None:
+            empty = _pixels(strip, background, None, chip.error, sky_seconds)[0]
+            seen = extract.sky_beside(strip, empty, np.zeros_like(empty.good))
+            pixels, sky = (pixels, sky) if seen is None else (_less_sky(pixels, seen), seen)
+        one = slicer.whole_slice(strip, pixels, sky)
+        if chip.lamps:
+            one.blaze = chip.lamps[number]
+        orders.setdefault(strip.order, []).append(one)
+    return [slicer.together(slices) for slices in orders.values()], "exposures" if files.sky else "none"
+
+
+def _stack(files: Sequence[RawFile], chip: ChipCalibration) -> Frame:
+    """Return the mean of exposures of a chip."""
+    return chip_calibration.stack(chip_calibration.frames(files, chip), [one.dit * one.ndit for one in files])
+
+
 def extracted(
     files: FileSet, chip: ChipCalibration, options: SpectrumOptions
 ) -> tuple[list[Spectrum], list[float], float, str]:
@@ -253,9 +269,7 @@ def extracted(
     frames = chip_calibration.frames(files.science, chip)
     background = None
     if files.sky:
-        background = chip_calibration.stack(
-            chip_calibration.frames(files.sky, chip), [one.dit * one.ndit for one in files.sky]
-        )
+        background = _stack(files.sky, chip)
     places = _places(files, chip, frames) if background is None else [list(range(len(frames)))]
     spectra: list[Spectrum] = []
     widths: list[float] = []
@@ -290,9 +304,13 @@ def _less_slit_sky(strip: Strip, pixels: Pixels, sky: Floats, place: extract.Pla
     for reach in (max(extract.OBJECT * place.fwhm, 4 * strip.scale), 1.5 * place.fwhm):
         beside = extract.sky_beside(strip, pixels, np.abs(strip.s - place.s[:, None]) < reach)
         if beside is not None:
-            var = pixels.var + np.maximum(beside, 0.0) / pixels.seconds
-            return replace(pixels, sci=pixels.sci - beside, var=var), beside, True
+            return _less_sky(pixels, beside), beside, True
     return pixels, sky, False
+
+
+def _less_sky(pixels: Pixels, sky: Floats) -> Pixels:
+    """Return the pixels less a sky (n, m) that has no noise but that of its photons."""
+    return replace(pixels, sci=pixels.sci - sky, var=pixels.var + np.maximum(sky, 0.0) / pixels.seconds)
 
 
 def _places(files: FileSet, chip: ChipCalibration, frames: Sequence[Frame]) -> list[list[int]]:

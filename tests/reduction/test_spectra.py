@@ -157,12 +157,6 @@ def test_the_order_of_the_files_does_not_matter(night, product):
     np.testing.assert_array_equal(again.merged.flux, product.merged.flux)
 
 
-def test_image_slicers_are_refused():
-    result = run("--product", "reduced", stdin=json.dumps(registry.load("uves").example("red_imsl_std")))
-    assert (result.code, result.out) == (69, b"")
-    assert "image slicers are not reduced" in result.err
-
-
 def test_a_star_at_the_end_of_a_tilted_slit_has_its_own_wavelengths():
     """CRIRES2's slit leans by 0.048 pixels for each along y: 3 arcsec are 2.5 pixels along the dispersion."""
     document = registry.load("crires2").example("spec_noao")
