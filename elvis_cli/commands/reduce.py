@@ -29,7 +29,10 @@ def register(app: typer.Typer) -> None:
 
 
 def reduce(
-    files: Annotated[list[Path] | None, typer.Argument(help="Raw FITS files: science frames and calibrations.")] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Raw FITS files: science frames and calibrations; - reads their names from elvis batch."),
+    ] = None,
     outdir: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the products.")
     ] = None,
@@ -104,7 +107,7 @@ def reduce(
     from elvis_cli.reduction import associate, products, raw, recipe
     from elvis_cli.reduction.spectrum_options import SpectrumOptions
 
-    sets = associate.associate(raw.open_all(files))
+    sets = associate.associate(raw.open_all(_named(files)))
     if plan:
         for each in sets:
             write(json.dumps(each.as_dict()))
@@ -121,6 +124,29 @@ def reduce(
             associate.check(each)
     for each in sets:
         _write(*products.make(each, options), outdir)
+
+
+def _named(files: Sequence[Path]) -> list[Path]:
+    """Return the files, with those that the lines of `elvis batch` on stdin name in place of "-"."""
+    if Path("-") not in files:
+        return list(files)
+    named = [one for one in files if one != Path("-")]
+    failed = 0
+    for number, line in enumerate(stdin().splitlines(), 1):
+        try:
+            outcome = json.loads(line)
+            path, status = outcome["file"], outcome["status"]
+        except (ValueError, TypeError, KeyError):
+            raise UsageError(f"line {number} on stdin is none of elvis batch: it has no file and status") from None
+        if status == "failed" or not path:
+            failed += 1
+        else:
+            named.append(Path(path))
+    if not named:
+        raise UsageError(f"no files: none of the lines on stdin names one, {failed} failed")
+    if failed:
+        note([f"requests of the batch that failed: {failed}; the reduction is without them"])
+    return named
 
 
 def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:

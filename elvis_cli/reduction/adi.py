@@ -22,6 +22,10 @@ INJECTED = 20.0
 """Signal-to-noise ratio with which companions are injected."""
 GOLDEN = 137.508
 """deg between the position angles of companions at one distance and the next."""
+ROWS = 16
+"""Rows of all exposures whose medians are taken at once."""
+TURNED = 8
+"""Exposures that are turned at once."""
 LEAST_APERTURES = 5
 ROBUST_APERTURES = 12
 """Apertures in a ring from which on their scatter is taken from the median."""
@@ -74,10 +78,19 @@ class Curve:
 
 
 def residual(sequence: Sequence) -> Image:
-    """Return the mean (s, s) of the exposures without the star, North up and East left."""
-    rest = sequence.frames - np.median(sequence.frames, axis=0)
-    turned = gather(lambda n: north_up(rest[n], sequence.matrix[n], sequence.scale), range(len(rest)))
-    return np.asarray(np.mean(turned, axis=0), np.float32)
+    """Return the mean (s, s) of the exposures without the star, North up and East left.
+
+    Beside the exposures few images are in memory: medians are taken of a few rows, exposures are turned a few at once.
+    """
+    frames = sequence.frames
+    rows = [slice(start, start + ROWS) for start in range(0, frames.shape[1], ROWS)]
+    star = np.concatenate(gather(lambda part: np.median(frames[:, part], axis=0), rows))
+    total = np.zeros(frames.shape[1:])
+    for start in range(0, len(frames), TURNED):
+        numbers = range(start, min(start + TURNED, len(frames)))
+        for one in gather(lambda n: north_up(frames[n] - star, sequence.matrix[n], sequence.scale), numbers):
+            total += one
+    return np.asarray(total / len(frames), np.float32)
 
 
 def north_up(image: Image, matrix: Floats, scale: float) -> Image:

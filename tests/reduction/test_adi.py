@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,15 @@ def test_the_curve_is_that_of_independent_frames(noise: float, speckles: float) 
     assert curve.throughput[0] < curve.throughput[-1]  # near the star the field turns too little
 
 
+def test_few_images_are_in_memory_beside_the_exposures() -> None:
+    data = sequence(1.0, 0.0, np.linspace(0.0, 60.0, 100))
+    tracemalloc.start()
+    adi.residual(data)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 0.6 * data.frames.nbytes
+
+
 def test_companions_come_back_where_they_were() -> None:
     """North up, East left, within a tenth of a pixel; what is put in is found again."""
     data = sequence(1.0, 0.0, np.linspace(100.0, 160.0, 15))
@@ -123,8 +133,11 @@ def test_a_sequence_of_metis_is_reduced(tmp_path: Path) -> None:
             "elvis": {"window": window, "seed": 4, **block},
         }  # fmt: skip
         assert run("-o", str(tmp_path / f"{n}.fits"), stdin=json.dumps(document)).code == 0
-    made = run("reduce", *(str(one) for one in sorted(tmp_path.glob("*.fits"))), "-o", str(tmp_path / "out"))
+    names = [{"status": "made", "file": str(one)} for one in sorted(tmp_path.glob("*.fits"))]
+    lines = [*names, {"status": "failed", "file": None}]
+    made = run("reduce", "-", "-o", str(tmp_path / "out"), stdin="\n".join(json.dumps(one) for one in lines))
     assert made.code == 0, made.err
+    assert "requests of the batch that failed: 1" in made.err
     products = {json.loads(line)["kind"]: json.loads(line)["file"] for line in made.out.decode().splitlines()}
     with fits.open(products["adi"]) as file:
         snr, scale = file["SNR"].data, file["SNR"].header["CD2_2"] * 3600.0
