@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 
@@ -80,6 +80,10 @@ def reduce(
             help="Take the air's lines out by the standard star or the model of the sky.",
         ),
     ] = "none",
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS|FILE", help="Dask scheduler, or its file; it must share the folders."),
+    ] = None,
     requests: Annotated[
         bool,
         typer.Option(
@@ -99,8 +103,7 @@ def reduce(
     _check_choice("--kernel", kernel, KERNELS)
     _check_choice("--recipes", recipes, RECIPES)
     _check_choice("--telluric", telluric, TELLURIC)
-    if outdir is None and not plan:
-        raise UsageError("-o FOLDER is missing: where the products go")
+    _check_places(outdir, cluster, plan=plan, esorex=recipes == "esorex")
     from elvis_cli.reduction import installed
 
     installed.check()
@@ -117,13 +120,34 @@ def reduce(
     if recipes == "esorex":
         _run_esorex(sets, outdir, static or [])
         return
+    standards = standards.resolve() if cluster and standards else standards
     image = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards, mosaic)
     options = products.Options(image, SpectrumOptions(aperture, standards, barycentric, telluric))
     if not allow_missing:
         for each in sets:
             associate.check(each)
-    for each in sets:
-        _write(*products.make(each, options), outdir)
+    _write_all(files, sets, options, outdir, cluster)
+
+
+def _write_all(files: Sequence[Path], sets: Sequence[Any], options: Any, outdir: Path, cluster: str | None) -> None:
+    """Write the products of sets of raw files, here or on a cluster, and a line for each of their files."""
+    from elvis_cli.reduction import product_task
+
+    if cluster is None:
+        for each in sets:
+            _tell(product_task.write(each, options, outdir))
+        return
+    for written in _on_cluster(product_task.tasks(files, len(sets), options, outdir), cluster):
+        if written.failure is not None:
+            raise written.failure
+        _tell(written)
+
+
+def _check_places(outdir: Path | None, cluster: str | None, *, plan: bool, esorex: bool) -> None:
+    if outdir is None and not plan:
+        raise UsageError("-o FOLDER is missing: where the products go")
+    if cluster and (plan or esorex):
+        raise UsageError("--cluster cannot be combined with --plan or --recipes esorex")
 
 
 def _named(files: Sequence[Path]) -> list[Path]:
@@ -178,16 +202,24 @@ def _run_esorex(sets: Sequence[Any], outdir: Path, static: Sequence[str]) -> Non
             write(json.dumps({"file": str(path), "kind": category, "raw": len(each.science)}))
 
 
-def _write(product: Any, writers: Mapping[str, Callable[[Any, BinaryIO], None]], outdir: Path) -> None:
-    """Write the files of a product, and a line for each."""
-    from elvis_cli.product.sinks import file_sink
+def _tell(written: Any) -> None:
+    """Write a line for each file of a product, and its notes."""
+    for line in written.files:
+        write(json.dumps(line))
+    note(written.notes)
 
-    for kind, writer in writers.items():
-        path = outdir / f"{product.name}_{kind}.fits"
-        with file_sink(path) as out:
-            writer(product, out)
-        write(json.dumps({"file": str(path), "kind": kind, "raw": len(product.files.science)}))
-    note(product.notes)
+
+def _on_cluster(tasks: Sequence[Any], address: str) -> Iterator[Any]:
+    """Yield what a Dask cluster wrote of each product, in their order."""
+    from elvis_cli.batch import cluster, work
+
+    workers, now = cluster.Cluster(work.Settings(""), address), True
+    try:
+        for future in [workers.submit(task) for task in tasks]:
+            yield future.result()
+        now = False
+    finally:
+        workers.close(now=now)
 
 
 def in_memory(text: bytes | str, options: RequestOptions, output: Path | None) -> None:

@@ -3,7 +3,11 @@
 import hashlib
 import io
 import json
+import pickle
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -260,3 +264,45 @@ def test_the_plan_is_json_and_writes_nothing(raw, tmp_path):
     result = run("reduce", "--plan", *map(str, raw.glob("*.fits")))
     plan = json.loads(result.out)
     assert [len(plan[kind]) for kind in ("science", "dark", "flat", "standard", "missing")] == [4, 3, 3, 0, 0]
+
+
+def test_a_worker_of_a_cluster_writes_the_same_bytes(raw, product, tmp_path):
+    from elvis_cli.reduction import product_task, products, recipe
+    from elvis_cli.reduction.spectrum_options import SpectrumOptions
+
+    options = products.Options(recipe.Options(None, 1.0, False, False, None, False), SpectrumOptions())
+    (task,) = product_task.tasks(sorted(raw.glob("*.fits")), 1, options, tmp_path)
+    written = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(task)).do(None, None)))
+    assert written.failure is None
+    assert [Path(line["file"]).read_bytes() for line in written.files] == [
+        product.with_name(Path(line["file"]).name).read_bytes() for line in written.files
+    ]
+    elsewhere = replace(task, folder=tmp_path / "nowhere")
+    failure = pickle.loads(pickle.dumps(elsewhere.do(None, None))).failure
+    assert (failure.exit_code, "must be shared" in failure.message) == (74, True)
+
+
+def test_a_cluster_reduces_to_the_same_bytes(raw, product, tmp_path):
+    pytest.importorskip("distributed")
+    script = tmp_path / "cluster.py"
+    script.write_text(
+        "import sys; from distributed import LocalCluster\n"
+        "if __name__ == '__main__':\n"
+        "    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:\n"
+        "        print(cluster.scheduler_address, flush=True); sys.stdin.read()\n"
+    )
+    argv = [sys.executable, str(script)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as scheduler:
+        address = scheduler.stdout.readline().strip()
+        files = [str(path) for path in sorted(raw.glob("*.fits"))]
+        made = run("reduce", *files, "-o", str(tmp_path / "products"), "--cluster", address)
+        scheduler.stdin.close()
+    assert made.code == 0, made.err
+    path = Path(json.loads(made.out.splitlines()[0])["file"])
+    assert path.read_bytes() == product.read_bytes()
+
+
+def test_a_cluster_neither_plans_nor_runs_other_recipes(raw):
+    for more in (["--plan"], ["-o", "nowhere", "--recipes", "esorex"]):
+        refused = run("reduce", str(raw / "01.fits"), "--cluster", "tcp://127.0.0.1:1", *more)
+        assert (refused.code, refused.out) == (2, b"")
