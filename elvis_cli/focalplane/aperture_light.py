@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
-from elvis_cli.focalplane import slit_plane
+from elvis_cli.focalplane import crowd_plane, shared_spectra, slit_plane
+from elvis_cli.focalplane.crowd_plane import Crowd, Patch
 from elvis_cli.focalplane.layers import PITCH, LayerBuilder, Layers, smoothed, split_wings
+from elvis_cli.focalplane.shared_spectra import SharedSpectra
 from elvis_cli.focalplane.slit_plane import SlitPlane
-from elvis_cli.focalplane.trace import FINE, SampledTrace
+from elvis_cli.focalplane.trace import FINE, SampledTrace, edges_between
 from elvis_cli.light.groups import Group, density
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.model.elvis_block import Window
@@ -31,7 +33,7 @@ MAX_BIN = 2e-6
 NEAR_END = 8
 """Pixels from the end of an aperture within which pixels are counted from there."""
 MAX_KEPT_BYTES = 2**28
-"""Of all traces' layers up to which they are computed once."""
+"""Of all traces' layers up to which they are computed once: few of many are not worth their memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +105,8 @@ class ApertureLight:
         if number in self._kept:
             return self._kept[number]
         layers = self._build(self.traces[number])
-        if sum(one.nbytes for one in tuple(self._kept.values())) + layers.nbytes < MAX_KEPT_BYTES:
+        kept = sum(one.nbytes for one in tuple(self._kept.values()))
+        if kept + layers.nbytes < MAX_KEPT_BYTES and len(self.traces) * layers.nbytes < MAX_KEPT_BYTES:
             self._kept[number] = layers
         return layers
 
@@ -123,16 +126,20 @@ class ApertureLight:
         rows = rows[np.abs(rows - aperture.offset) <= half]
         return rows if rows.size else np.array([aperture.offset])
 
-    def on_rows(self, number: int, rows: Floats, p: Floats, parts: Collection[str]) -> Image:
-        """Return some parts of the light (n, m) on pixels at ``rows`` (m,) of s and ``p`` (n,) of a trace."""
+    def on_rows(self, number: int, rows: Floats, p: Floats, kinds: Sequence[Collection[str]]) -> list[Image]:
+        """Return each of some kinds of parts of the light (n, m) on pixels at ``rows`` (m,) of s and ``p`` (n,)."""
         sampled = self.traces[number]
         grid, pitch = self.grid(self.bands[number])
         at = (rows - grid[0]) / pitch
         near = slice(math.floor(at[0]), math.ceil(at[-1]) + 2)
         below = np.floor(at).astype(int) - near.start
         part = (at - np.floor(at)).astype(np.float32)
-        lines = self.layers(number).straight(near, (p - sampled.p[0]) * FINE, parts) * np.float32(sampled.spatial_scale)
-        return np.asarray(lines[below].T * (1 - part) + lines[below + 1].T * part, np.float32)
+        layers, samples = self.layers(number), (p - sampled.p[0]) * FINE
+        images = []
+        for parts in kinds:
+            lines = layers.straight(near, samples, parts) * np.float32(sampled.spatial_scale)
+            images.append(np.asarray(lines[below].T * (1 - part) + lines[below + 1].T * part, np.float32))
+        return images
 
     @cached_property
     def _kept(self) -> dict[int, Layers]:
@@ -140,7 +147,12 @@ class ApertureLight:
         return {}
 
     @cached_property
-    def _drawn(self) -> dict[Window, dict[tuple[int, str], list[Image]]]:
+    def _shared(self) -> dict[tuple[int, float], SharedSpectra]:
+        """The spectra of a crowd, by order and width of a strip (pixels)."""
+        return {}
+
+    @cached_property
+    def _drawn(self) -> dict[Window, dict[tuple[int, str], Sequence[Image | Patch]]]:
         """The images of some windows, kept."""
         return {}
 
@@ -153,17 +165,22 @@ class ApertureLight:
         """Return a window of the slit plane with the light of all groups at each wavelength."""
         if window not in self._summed:
             images, empty = list(self._images(window).values()), np.zeros((window.ny, window.nx))
-            self._summed[window] = [sum((group[n] for group in images), empty) for n in range(self.plane.wave.size)]
+            whole = slice(0, window.ny), slice(0, window.nx)
+            sums = [sum((group[n][whole] for group in images), empty) for n in range(self.plane.wave.size)]
+            self._summed[window] = sums
         return self._summed[window]
 
-    def _images(self, window: Window) -> dict[tuple[int, str], list[Image]]:
+    def _images(self, window: Window) -> dict[tuple[int, str], Sequence[Image | Patch]]:
         """Return a window of the slit plane at each wavelength, for each group and part of the light that it has."""
         if window in self._drawn:
             return self._drawn[window]
-        images = {}
+        images: dict[tuple[int, str], Sequence[Image | Patch]] = {}
+        crowd = self._crowd
+        if crowd is not None:
+            images = {(number, "stars"): several for number, several in crowd.images(window).items()}
         for number, group in enumerate(self.groups):
             scene = group.scene
-            if scene.rate.size:
+            if scene.rate.size and crowd is None:
                 images[number, "stars"] = self.plane.draw(scene, frozenset({"stars"}), window, group.band)
             if scene.extended or scene.galaxies or scene.surface:
                 images[number, "galaxies"] = self.plane.draw(scene, frozenset({"galaxies"}), window, group.band)
@@ -173,8 +190,25 @@ class ApertureLight:
         return images
 
     @cached_property
+    def _crowd(self) -> Crowd | None:
+        """The stars of a crowd, None where each group's stars are drawn whole."""
+        return crowd_plane.gather(
+            self.plane, [group.scene for group in self.groups], [order.groups for order in self._own_orders.values()]
+        )
+
+    @cached_property
     def _orders(self) -> dict[int, _Order]:
-        """The spectra by order."""
+        """The spectra by order: of the groups, then of the haloes that they share."""
+        crowd, own = self._crowd, self._own_orders
+        if crowd is None:
+            return own
+        return {
+            number: replace(order, groups=(*order.groups, *crowd.mean(order.groups))) for number, order in own.items()
+        }
+
+    @cached_property
+    def _own_orders(self) -> dict[int, _Order]:
+        """The spectra of the groups by order."""
         together: dict[int, list[SampledTrace]] = {}
         for sampled in self.traces:
             together.setdefault(sampled.trace.order, []).append(sampled)
@@ -209,52 +243,85 @@ class ApertureLight:
         hats.append(np.ones(sampled.wave.size))  # of light that is spread alike at all wavelengths
         builder = LayerBuilder(self.spectrograph.blur / SIGMA, np.stack(hats))
         centres = ((np.arange(count) + 0.5) / count - 0.5) * width
-        spectra = {
-            n: builder.spectrum(self._spectrum(sampled, order, electrons, width / count))
-            for n, electrons in enumerate(order.groups)
-            if electrons.any()
-        }
+        lit = [n for n, electrons in enumerate(order.groups) if electrons.any()]
+        smooth = self._star_spectra(sampled, lit, width / count)
+        spectra = {n: builder.spectrum(own) for n, own in zip(lit, smooth, strict=True)}
         window = self.plane.window(sampled.trace.aperture)
         drawn = self._images(window)
         for n in [n for n, hat in enumerate(hats[:-1]) if hat.any()]:
+            beams = self.spectrograph.beams(aperture, float(self.plane.wave[n]))
+            near = [self.plane.near(one, window) for _, one in beams]
             for part in ("stars", "galaxies"):
-                own = {m: each[n] for (m, kind), each in drawn.items() if kind == part and m in spectra}
+                parts = {m: each[n] for (m, kind), each in drawn.items() if kind == part and m in spectra}
+                own = {m: image for m, image in parts.items() if any(image[cut].any() for cut in near)}
                 if not own:
                     continue
                 images = list(own.values())
-                beams = self.spectrograph.beams(aperture, float(self.plane.wave[n]))
                 seen = [
                     part * self.plane.profiles(images, one, count, s, sampled.spatial_scale, window)
                     for part, one in beams
                 ]
                 profiles = list(seen[0] if len(seen) == 1 else seen[0] + seen[1])
-                if len(profiles) > MAX_GROUPS_WITH_WINGS:
+                if len(profiles) > MAX_GROUPS_WITH_WINGS and not (part == "stars" and self._crowd):
                     profiles, wings, mean = split_wings(profiles, [builder.spectra[spectra[m]] for m in own])
                     builder.add(part, wings, centres, builder.spectrum(mean), n)
                 for member, each in zip(own, profiles, strict=True):
                     builder.add(part, each, centres, spectra[member], n)
-        for electrons, source in zip(order.uniform, self.light.uniform, strict=True):
-            even = slit_plane.uniform(aperture, s, sampled.spatial_scale)
-            spectrum = builder.spectrum(self._spectrum(sampled, order, electrons, width))
-            builder.add(source.part, even, np.zeros(1), spectrum, len(hats) - 1)
+        even = slit_plane.uniform(aperture, s, sampled.spatial_scale)
+        smooth = self._spectra(sampled, order, order.uniform, width)
+        for own_spectrum, source in zip(smooth, self.light.uniform, strict=True):
+            builder.add(source.part, even, np.zeros(1), builder.spectrum(own_spectrum), len(hats) - 1)
         return builder.layers()
 
-    def _spectrum(self, sampled: SampledTrace, order: _Order, electrons: Floats, width: float) -> Floats:
-        """Return electrons/s/pixel (n,) along a trace, averaged over the pixel and a strip ``width`` pixels wide.
+    def _star_spectra(self, sampled: SampledTrace, lit: list[int], width: float) -> Floats | Image:
+        """Return the spectra (spectra, n) of `_orders` that are ``lit`` along a trace, as `_spectra` does.
 
-        ``electrons`` are those in the bins of the order; the optics' blur is included.
+        Those of a crowd are made once for all traces of an order.
         """
-        low, high = sampled.trace.wave
-        inside = np.diff(np.clip(sampled.edges, low, high)) / np.diff(sampled.edges)
-        counts = np.interp(sampled.edges, order.edges, np.concatenate([[0.0], np.cumsum(electrons)]))
-        passed = inside * sampled.trace.efficiency.at(sampled.wave)
-        return smoothed(np.diff(counts) * passed * FINE, width, self.spectrograph.blur / SIGMA)
+        number = sampled.trace.order
+        order, key = self._orders[number], (number, width)
+        electrons = [order.groups[n] for n in lit]
+        if self._crowd is None:
+            return self._spectra(sampled, order, electrons, width)
+        if key not in self._shared:
+            wave = shared_spectra.covering([one.wave for one in self.traces if one.trace.order == number])
+            smooth = smoothed(_densities(edges_between(wave), order, electrons), width, self.spectrograph.blur / SIGMA)
+            self._shared[key] = SharedSpectra(wave, smooth.astype(np.float32))
+        along = self._shared[key].along(sampled.wave)
+        if along is None:
+            return self._spectra(sampled, order, electrons, width)
+        along *= _passed(sampled).astype(np.float32)
+        return along
+
+    def _spectra(self, sampled: SampledTrace, order: _Order, electrons: Sequence[Floats], width: float) -> Floats:
+        """Return electrons/s/pixel (spectra, n) along a trace, averaged over pixels and a strip ``width`` pixels wide.
+
+        ``electrons`` are those of each spectrum in the bins of the order; the optics' blur is included.
+        """
+        densities = _densities(sampled.edges, order, electrons) * _passed(sampled)
+        return smoothed(densities, width, self.spectrograph.blur / SIGMA)
 
     def _hat(self, wave: Floats, number: int) -> Floats:
         """Return the weight of the plane's wavelength ``number``: linear between neighbours, the ends hold."""
         weights = np.zeros(self.plane.wave.size)
         weights[number] = 1.0
         return np.interp(wave, self.plane.wave, weights)
+
+
+def _passed(sampled: SampledTrace) -> Floats:
+    """Return the part of the light (n,) that a trace passes on at its samples: none beyond its ends."""
+    low, high = sampled.trace.wave
+    edges = sampled.edges
+    inside = np.diff(np.clip(edges, low, high)) / np.diff(edges)
+    return np.asarray(inside * sampled.trace.efficiency.at(sampled.wave))
+
+
+def _densities(edges: Floats, order: _Order, electrons: Sequence[Floats]) -> Floats:
+    """Return electrons/s/pixel (spectra, n) between ``edges`` (n + 1,), samples of a trace, of spectra in an order."""
+    counts = np.empty((len(electrons), edges.size))
+    for own, line in zip(electrons, counts, strict=True):
+        line[:] = np.interp(edges, order.edges, np.concatenate([[0.0], np.cumsum(own)]))
+    return np.diff(counts) * FINE
 
 
 def _summed(values: Floats, parts: int) -> Floats:

@@ -8,15 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from elvis_cli.focalplane import convolution, many_stars, slit_plane
+from elvis_cli.focalplane import convolution, crowd_plane, many_stars, slit_plane
 from elvis_cli.focalplane.aperture_light import MAX_KEPT_BYTES, ApertureLight
 from elvis_cli.focalplane.fibre_light import FibreLight
 from elvis_cli.focalplane.samples import MIN_REACH
+from elvis_cli.focalplane.slit_plane import SlitPlane
 from elvis_cli.focalplane.spectrometer import Spectrometer
 from elvis_cli.focalplane.trace import SampledTrace, to_pixels
 from elvis_cli.light.compose import Scene
 from elvis_cli.light.groups import Group
 from elvis_cli.model.detector import Detector
+from elvis_cli.model.elvis_block import Window
 from elvis_cli.model.limits import Cost
 from elvis_cli.model.setup import Frame
 
@@ -73,7 +75,11 @@ def _of_apertures(light: ApertureLight, frame: Frame) -> Cost:
     plane, groups = light.plane, light.groups
     windows = {plane.window(number) for number in range(len(light.spectrograph.apertures))}
     pixels = sum(window.nx * window.ny for window in windows)
-    images = sum(_drawn(light, group) * len(_parts(group.scene)) for group in groups)
+    crowded = crowd_plane.is_crowded(plane, [group.scene for group in groups])
+    haloes = crowd_plane.MAX_HALOES if crowded else 0
+    shown, elements = _reaching(light, windows) if crowded else (groups, 0)
+    parts = [(group, len(_parts(group.scene)) - bool(crowded and group.scene.rate.size)) for group in shown]
+    images = sum(_drawn(light, group) * count for group, count in parts) + haloes * plane.wave.size
     psfs = plane.psfs[0]
     margin = math.ceil(min(2.0 * psfs.fine_radius, convolution.CORE))
     transformed = [(window.nx + 2 * margin) * (window.ny + 2 * margin) for window in windows]
@@ -81,14 +87,14 @@ def _of_apertures(light: ApertureLight, frame: Frame) -> Cost:
     core = (2 * (many_stars.HALF + 3) * psfs.oversample) ** 2
     bank = (many_stars.PHASES + 1) ** 2 * (2 * many_stars.HALF + 1) ** 2
     stars = sum(one.psf.fine.nbytes + one.psf.coarse.nbytes for one in set(plane.imagers))
-    stars += FLOAT * (core * sum(zones) + bank * max(zones, default=0))
-    layers = [_layers(light, sampled) for sampled in light.traces]
-    shown = max(sum(layers[n] for n in _shown(light.traces, light, frame, chip)) for chip in frame.chips)
+    stars += FLOAT * (core * sum(zones) + bank * min(max(zones, default=0), _zones_within(plane)))
+    layers = [_layers(light, shown, haloes, sampled) for sampled in light.traces]
+    seen = max(sum(layers[n] for n in _shown(light.traces, light, frame, chip)) for chip in frame.chips)
     buffers = TRANSFORM_BYTES * max(transformed) if images > plane.wave.size else 0
     orders = {sampled.trace.order: sampled for sampled in light.traces}.values()
     spectra = sum(_bins([one]) * DOUBLE for one in orders) * (len(groups) + len(light.light.uniform))
-    memory = float(spectra + stars + buffers) + pixels * (FLOAT * images + DOUBLE * plane.wave.size)
-    memory += min(sum(layers), MAX_KEPT_BYTES) + (shown if sum(layers) > MAX_KEPT_BYTES else 0.0) + 5 * max(layers)
+    memory = float(spectra + stars + buffers) + pixels * (FLOAT * images + DOUBLE * plane.wave.size) + FLOAT * elements
+    memory += (sum(layers) if sum(layers) < MAX_KEPT_BYTES else seen) + 5 * max(layers)
     seconds = SECONDS["transform"] * sum(transformed) * images
     seconds += SECONDS["zone"] * sum(zones) + SECONDS["layer"] * sum(layers) / FLOAT
     return Cost(BESIDE * memory, seconds)
@@ -106,16 +112,36 @@ def _drawn(light: ApertureLight, group: Group) -> int:
     return high + 1 - low
 
 
-def _layers(light: ApertureLight, sampled: SampledTrace) -> float:
-    """Return the bytes of the layers of a trace."""
+def _layers(light: ApertureLight, shown: Sequence[Group], haloes: int, sampled: SampledTrace) -> float:
+    """Return the bytes of the layers of a trace, of the groups that are ``shown`` and some ``haloes``."""
     aperture, waves = light.aperture(sampled), light.plane.wave
     low, high = sampled.trace.wave
     crossed = min(int(np.count_nonzero((waves > low) & (waves < high))) + 2, waves.size)
-    lit = [one for one in light.groups if one.band is None or (one.band[1] > low and one.band[0] < high)]
+    lit = [one for one in shown if one.band is None or (one.band[1] > low and one.band[0] < high)]
     strips = slit_plane.strips(aperture, light.spectrograph.dispersion_scale)
     along = 2 * aperture.length / sampled.spatial_scale
-    spectra = (len(lit) + len(light.light.uniform) + waves.size + 1) * sampled.wave.size
-    return FLOAT * (spectra + sum(len(_parts(one.scene)) for one in lit) * crossed * strips * along)
+    wings = 0 if haloes else waves.size
+    spectra = (len(lit) + haloes + len(light.light.uniform) + wings + 1) * sampled.wave.size
+    parts = haloes + sum(len(_parts(one.scene)) for one in lit)
+    return FLOAT * (spectra + parts * crossed * strips * along)
+
+
+def _reaching(light: ApertureLight, windows: Iterable[Window]) -> tuple[list[Group], int]:
+    """Return the groups of a crowd that windows of the slit plane may show, and the elements of their cores' images."""
+    groups, elements = [], 0
+    for group in light.groups:
+        boxes = [lit for window in windows if (lit := crowd_plane.box(light.plane, group.scene, window))]
+        if boxes or "galaxies" in _parts(group.scene):
+            groups.append(group)
+        elements += sum((y.stop - y.start) * (x.stop - x.start) for y, x in boxes)
+    return groups, elements * light.plane.wave.size
+
+
+def _zones_within(plane: SlitPlane) -> int:
+    """Return how many zones of the PSF the cores on a slit plane may need."""
+    detector, scale = plane.setup.detector, plane.setup.optics.pixel_scale
+    sides = [math.ceil(n * scale / many_stars.LEAST_PITCH) + 2 for n in (detector.nx, detector.ny)]
+    return sides[0] * sides[1]
 
 
 def _bins(members: Sequence[SampledTrace]) -> int:

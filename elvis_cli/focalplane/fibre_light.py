@@ -135,8 +135,11 @@ class FibreLight:
             [(run[0] + run[-1]) / 2 + (np.arange(n) - (n - 1) / 2) * scale for run, n in zip(runs, counts, strict=True)]
         )
 
-    def on_rows(self, number: int, rows: Floats, p: Floats, parts: Collection[str]) -> Image:
-        """Return the light of the fibre of trace ``number`` on pixels at ``rows`` of s and ``p`` of the trace."""
+    def on_rows(self, number: int, rows: Floats, p: Floats, kinds: Sequence[Collection[str]]) -> list[Image]:
+        """Return each of some kinds of light of the fibre of trace ``number`` on pixels at ``rows`` of s and ``p``."""
+        return [self._on_rows(number, rows, p, parts) for parts in kinds]
+
+    def _on_rows(self, number: int, rows: Floats, p: Floats, parts: Collection[str]) -> Image:
         sampled = self.traces[number]
         order = next(n for n, band in enumerate(self.bands) if number in band.traces)
         band = self.bands[order]

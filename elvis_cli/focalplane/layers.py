@@ -131,9 +131,11 @@ def split_wings(profiles: list[Floats], spectra: list[Image]) -> tuple[list[Floa
 
 
 def smoothed(density: Floats, width: float, blur: float) -> Floats:
-    """Return a density given every 1/FINE pixel, averaged over a pixel and ``width`` pixels, and blurred (sigma)."""
-    size = _fast(density.size + math.ceil((width + 1 + 8 * blur) * FINE))
-    return np.asarray(np.fft.irfft(np.fft.rfft(density, size) * _response(size, width, blur), size)[: density.size])
+    """Return densities (..., n), each 1/FINE pixel, averaged over a pixel and ``width`` pixels, and blurred (sigma)."""
+    count = density.shape[-1]
+    size = _fast(count + math.ceil((width + 1 + 8 * blur) * FINE))
+    spectrum = np.fft.rfft(density, size) * _response(size, width, blur)
+    return np.asarray(np.fft.irfft(spectrum, size)[..., :count])
 
 
 @lru_cache(maxsize=8)

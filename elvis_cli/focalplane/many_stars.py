@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ PHASES = 8
 PARTS = {"scao": 16}
 """PsfGrid across the array by kind of AO: one star's correction falls off within seconds of arc."""
 USUAL_PARTS = 8
+LEAST_PITCH = 1.0
+"""arcsec between zones of small arrays: halfway, the mean of the ELT's PSFs in K 1 arcsec apart has 0.6 % less peak."""
 WIDE = 16
 """Elements of the PSF's coarse grid up to which the cores of stars with the same PSF reach."""
 BATCH = 32
@@ -73,8 +76,8 @@ class PsfGrid:
             for a in (0, 1)
         ]
 
-    def draw(self, image: Image, chip: Chip, x: Floats, y: Floats, scene: Scene) -> None:
-        """Add the scene's stars, at pixels (x, y) of ``image``, to it."""
+    def draw(self, image: Image, chip: Chip, x: Floats, y: Floats, scene: Scene, *, cores: bool = True) -> None:
+        """Add the scene's stars, at pixels (x, y) of ``image``, to it; without their ``cores`` if those are drawn."""
         ny, nx = image.shape
         response, far = convolution.core_and_halo(self.target, chip, 0)
         _add_far(image, x, y, scene.rate, far, self.target.step)
@@ -92,37 +95,49 @@ class PsfGrid:
         halo = np.zeros(x.size)
         for zone, weight in around:
             halo += rate * weight * left_out[np.searchsorted(zones, zone)]
-        self._add_cores(image, chip, (x, y, rate), around)
+        if cores:
+            self._add_cores([image], chip, [(x, y, rate)], [around])
         _add_near(image, x, y, halo - rate * usual, rate, response)
+
+    def draw_cores(
+        self, images: Sequence[Image], chip: Chip, places: Sequence[tuple[Floats, Floats]], scenes: Sequence[Scene]
+    ) -> None:
+        """Add the cores of the stars of each scene, at ``places`` (x, y) of its image, to its image."""
+        stars = [(x, y, scene.rate) for (x, y), scene in zip(places, scenes, strict=True)]
+        self._add_cores(images, chip, stars, [self.weights(scene.x, scene.y) for scene in scenes])
 
     def _add_cores(
         self,
-        image: Image,
+        images: Sequence[Image],
         chip: Chip,
-        stars: tuple[Floats, Floats, Floats],
-        around: list[tuple[NDArray[np.int64], Floats]],
+        stars: Sequence[tuple[Floats, Floats, Floats]],
+        around: Sequence[list[tuple[NDArray[np.int64], Floats]]],
     ) -> None:
-        """Add the cores of stars (x, y, electrons/s) with the zones and weights ``around`` them, where any reaches."""
+        """Add the cores of each image's stars (x, y, electrons/s) with the zones and weights ``around`` them."""
         from elvis_cli.kernels import stamp
 
-        x, y, rate = stars
-        ny, nx = image.shape
-        reached = (x > -HALF - 1) & (x < nx + HALF + 1) & (y > -HALF - 1) & (y < ny + HALF + 1)
-        if not reached.any():
+        reached = [
+            (x > -HALF - 1) & (x < nx + HALF + 1) & (y > -HALF - 1) & (y < ny + HALF + 1)
+            for (ny, nx), (x, y, _) in zip((image.shape for image in images), stars, strict=True)
+        ]
+        if not any(some.any() for some in reached):
             return
-        zones = np.unique(np.concatenate([zone[reached] for zone, _ in around]))
+        numbers = [zone[some] for some, each in zip(reached, around, strict=True) for zone, _ in each]
+        zones = np.unique(np.concatenate(numbers))
         bank = self._bank(zones, chip)
-        for zone, weight in around:
-            use = np.flatnonzero(reached & (weight > 0))
-            use = use[np.argsort(zone[use], kind="stable")]  # one zone's cores fit the processor's cache
-            arguments = x[use], y[use], (rate * weight)[use], np.searchsorted(zones, zone[use])
+        for image, (x, y, rate), some, each in zip(images, stars, reached, around, strict=True):
+            for zone, weight in each:
+                use = np.flatnonzero(some & (weight > 0))
+                use = use[np.argsort(zone[use], kind="stable")]  # one zone's cores fit the processor's cache
+                arguments = x[use], y[use], (rate * weight)[use], np.searchsorted(zones, zone[use])
 
-            def work(
-                _: int, rows: slice, arguments: tuple[Floats, Floats, Floats, NDArray[np.int64]] = arguments
-            ) -> None:
-                stamp.add_cores(image[rows], rows.start, *arguments, bank)
+                def work(
+                    _: int, rows: slice, to: Image = image, arguments: tuple[NDArray[Any], ...] = arguments
+                ) -> None:
+                    stamp.add_cores(to[rows], rows.start, *arguments, bank)
 
-            parallel.for_rows(ny, work)
+                if use.size:
+                    parallel.for_rows(len(image), work)
 
     def _bank(self, zones: NDArray[np.int64], chip: Chip, phases: int = PHASES) -> Image:
         """Return the tapered cores of some zones, as `_bank` has them."""
@@ -220,7 +235,7 @@ def build(setup: Setup, wave: Floats, weight: Floats, scene: Scene, target: Psf)
         numbers, first = np.unique(user_psf.nearest(cube, at), return_index=True)
         return PsfGrid(target, _Cores(setup, wave, weight, at[first]), 0.0, numbers, cube)
     kind = setup.psf.system.kind if isinstance(setup.psf, AoPsf) else ""
-    pitch = float(np.ptp(corners, axis=0).max()) / PARTS.get(kind, USUAL_PARTS)
+    pitch = max(float(np.ptp(corners, axis=0).max()) / PARTS.get(kind, USUAL_PARTS), LEAST_PITCH)
     squares = np.zeros(0, np.int64)
     for part in pieces(scene.x.size):
         u, v = (np.floor(at[part][near[part]] / pitch).astype(np.int64) for at in (scene.x, scene.y))

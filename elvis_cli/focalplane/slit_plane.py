@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,13 @@ def strips(aperture: Aperture, dispersion_scale: float) -> int:
     return max(MIN_STRIPS, math.ceil(aperture.width / dispersion_scale))
 
 
+class Cut(Protocol):
+    """An image of which rows and columns are taken."""
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> Image:
+        """Return some rows and columns."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SlitPlane:
     """The plane of the apertures at some wavelengths."""
@@ -146,7 +153,7 @@ class SlitPlane:
         return min(max(low - 1, 0), last), min(high, last)
 
     def profiles(
-        self, images: Sequence[Image], aperture: Aperture, count: int, s: Floats, spatial_scale: float, window: Window
+        self, images: Sequence[Cut], aperture: Aperture, count: int, s: Floats, spatial_scale: float, window: Window
     ) -> Floats:
         """Return the light of ``count`` strips of an aperture, per arcsec along it, averaged over
         ``spatial_scale`` arcsec; ``images`` are those of ``window``.
@@ -155,18 +162,11 @@ class SlitPlane:
         """
         t, along = rotate(aperture.x, aperture.y, aperture.angle)
         q = self.setup.optics.pixel_scale
-        edges, breadth = np.linspace(-0.5, 0.5, count + 1) * aperture.width, _breadth(aperture)
+        edges = np.linspace(-0.5, 0.5, count + 1) * aperture.width
         half = aperture.length / 2
         origin = self.origin[0] + window.x0 * q, self.origin[1] + window.y0 * q
-        # only what is near the aperture
-        left, bottom = (
-            max(math.floor((place - size / 2 - start) / q) - 1, 0)
-            for place, size, start in ((t, breadth, origin[0]), (along, aperture.length, origin[1]))
-        )
-        near = (
-            slice(bottom, bottom + math.ceil(aperture.length / q) + 4),
-            slice(left, left + math.ceil(breadth / q) + 4),
-        )
+        near = self.near(aperture, window)
+        left, bottom = near[1].start, near[0].start
         stack = np.stack([image[near] for image in images])
         t, along = t - origin[0] - left * q, along - origin[1] - bottom * q
         if aperture.slope:
@@ -179,6 +179,20 @@ class SlitPlane:
         ends = [np.clip(s - aperture.offset + side * spatial_scale / 2, -half, half) for side in (-1, 1)]
         low, high = (_interpolated(sums, (along + end) / q) for end in ends)
         return np.asarray((high - low) / spatial_scale)
+
+    def near(self, aperture: Aperture, window: Window) -> tuple[slice, slice]:
+        """Return the part of an image of ``window`` that an aperture may take light from."""
+        t, along = rotate(aperture.x, aperture.y, aperture.angle)
+        q, breadth = self.setup.optics.pixel_scale, _breadth(aperture)
+        origin = self.origin[0] + window.x0 * q, self.origin[1] + window.y0 * q
+        left, bottom = (
+            max(math.floor((place - size / 2 - start) / q) - 1, 0)
+            for place, size, start in ((t, breadth, origin[0]), (along, aperture.length, origin[1]))
+        )
+        return (
+            slice(bottom, bottom + math.ceil(aperture.length / q) + 4),
+            slice(left, left + math.ceil(breadth / q) + 4),
+        )
 
     def inside(self, image: Image, aperture: Aperture, window: Window) -> float:
         """Return the light of ``image``, of ``window``, within an aperture."""

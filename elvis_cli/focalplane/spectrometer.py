@@ -163,10 +163,7 @@ class Spectrometer:
         seen = min((one for _, one in beams), key=lambda one: abs(one.within(*self.scene.centre)[1]))
         centre = aperture.offset + (0.0 if aperture.fibre else seen.within(*self.scene.centre)[1])
         rows = self.apertures.rows(number, centre, reach)
-
-        def on_rows(parts: frozenset[str]) -> Image:
-            return self.apertures.on_rows(number, rows, p, parts)
-
+        target, background = self.apertures.on_rows(number, rows, p, (SCENE, PARTS - SCENE))
         plane = self.apertures.plane
         return Samples(
             wave=wave,
@@ -174,8 +171,8 @@ class Spectrometer:
             chip=self._chips_under(*sampled.trace.place(wave, np.full(p.size, rows[rows.size // 2]))),
             s=np.asarray(rows, float),
             centre=centre,
-            target=on_rows(SCENE),
-            background=on_rows(PARTS - SCENE),
+            target=target,
+            background=background,
             enslitted=np.interp(wave, plane.wave, self.apertures.enslitted(sampled.trace.aperture)),
             total=pixels.total * sampled.trace.efficiency.at(wave),
         )

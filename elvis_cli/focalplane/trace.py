@@ -45,8 +45,13 @@ class SampledTrace:
     @property
     def edges(self) -> Floats:
         """Wavelengths (n + 1,), um, half way between those of ``p``."""
-        middle = (self.wave[1:] + self.wave[:-1]) / 2
-        return np.concatenate([[2 * self.wave[0] - middle[0]], middle, [2 * self.wave[-1] - middle[-1]]])
+        return edges_between(self.wave)
+
+
+def edges_between(wave: Floats) -> Floats:
+    """Return the wavelengths (n + 1,) half way between those of samples (n,), and as far beyond the ends."""
+    middle = (wave[1:] + wave[:-1]) / 2
+    return np.concatenate([[2 * wave[0] - middle[0]], middle, [2 * wave[-1] - middle[-1]]])
 
 
 def sample(trace: Trace, aperture: Aperture, pixel: float, margin: float) -> SampledTrace:

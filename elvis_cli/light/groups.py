@@ -20,7 +20,10 @@ SINGLE = 24
 """Sources of a component that keep their own velocity, be it as odd as it may: those that matter most."""
 MOST = 64
 """Groups that the velocities of a component's other sources may make, or LEAST for each spectrum."""
-LEAST = 4
+LEAST = 3
+NODE_STEPS = 5.0
+"""Steps of velocity, of `groups`, between those from which the velocities of other sources are mixed: half a pixel, so
+that lines two pixels wide become 4 % wider at most, and stay in place."""
 NEAR = 0.1
 """arcsec: how soon a source beside an aperture matters less."""
 FAR = 0.4
@@ -44,7 +47,8 @@ def groups(request: SceneRequest, setup: Setup, step: float) -> tuple[Group, ...
     """Return the scene of a request as groups; their order is that of the scene.
 
     ``step`` (km/s) is how finely velocities are told apart, a small part of what a pixel spans. Sources that matter
-    most (brightest, nearest to an aperture) keep their own. What has no light in the band is left out.
+    most (brightest, nearest to an aperture) keep their own; others are in two groups, of velocities around their own.
+    What has no light in the band is left out.
 
     Raises
     ------
@@ -96,22 +100,25 @@ def _split(component: Component, setup: Setup, step: float) -> Iterator[tuple[Se
     if not isinstance(shape, Points | Galaxies):
         yield spectrum.moving(component.seds[0], motion), component, 1.0
         return
-    velocity = np.zeros(shape.x.size)
+    mix = _Mix(np.arange(shape.x.size), np.zeros(shape.x.size), np.ones(shape.x.size))
     if shape.velocity is not None:
-        velocity = _binned(shape, shape.velocity, setup, step)
-    values, which = np.unique(velocity, return_inverse=True)
-    keys, member = np.unique(shape.sed * values.size + which, return_inverse=True)
+        mix = _mixed(shape, shape.velocity, setup, step)
+    values, which = np.unique(mix.velocity, return_inverse=True)
+    keys, member = np.unique(shape.sed[mix.row] * values.size + which, return_inverse=True)
     order = np.argsort(member, kind="stable")
-    for key, rows in zip(keys, np.split(order, np.cumsum(np.bincount(member))[:-1]), strict=True):
+    for key, some in zip(keys, np.split(order, np.cumsum(np.bincount(member))[:-1]), strict=True):
         sed = spectrum.moving(component.seds[key // values.size], motion)
-        yield spectrum.moving(sed, float(values[key % values.size])), _rows(component, shape, rows), 1.0
+        part = _rows(component, shape, mix.row[some], mix.share[some])
+        yield spectrum.moving(sed, float(values[key % values.size])), part, 1.0
 
 
-def _rows(component: Component, shape: Points | Galaxies, rows: NDArray[np.int64]) -> Component:
-    """Return a component's sources ``rows``, as of one spectrum."""
+def _rows(component: Component, shape: Points | Galaxies, rows: NDArray[np.int64], share: Floats) -> Component:
+    """Return a ``share`` (rows,) of the light of a component's sources ``rows``, as of one spectrum."""
     columns = {name: getattr(shape, name) for name in shape.__slots__}
     taken = {name: column[rows] for name, column in columns.items() if column is not None}
     taken["sed"] = np.zeros(rows.size, np.int64)
+    if (share < 1.0).any():
+        taken["mag"] = taken["mag"] - 2.5 * np.log10(share)
     return replace(
         component,
         shape=replace(shape, **taken),
@@ -121,24 +128,44 @@ def _rows(component: Component, shape: Points | Galaxies, rows: NDArray[np.int64
     )
 
 
-def _binned(shape: Points | Galaxies, velocity: Floats, setup: Setup, step: float) -> Floats:
-    """Return each source's velocity (km/s): its own, or the nearest multiple of ``step`` or of what it must be."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mix:
+    """Sources as parts of one velocity each, arrays (parts,)."""
+
+    row: NDArray[np.int64]
+    """Number of the source."""
+    velocity: Floats
+    """km/s."""
+    share: Floats
+    """Part of the source's light; those of a source add up to 1."""
+
+
+def _mixed(shape: Points | Galaxies, velocity: Floats, setup: Setup, step: float) -> _Mix:
+    """Return each source at its own velocity (km/s), or as the linear mixture of two multiples of some velocity."""
     distance = _distance(shape, setup)
     weight = 10.0 ** (-0.4 * (shape.mag - shape.mag.min())) / (1.0 + (distance / NEAR) ** 2)
     far = distance > FAR * (1.0 if not isinstance(setup.psf, SeeingPsf) else max(1.0, setup.atmosphere.seeing / FAR))
     own = np.argsort(-np.where(far, 0.0, weight), kind="stable")[:SINGLE]
-    result = velocity.astype(float)
+    alone = velocity.astype(float)
     if far.any():
-        result[far] = np.average(velocity[far], weights=10.0 ** (-0.4 * (shape.mag[far] - shape.mag.min())))
+        alone[far] = np.average(velocity[far], weights=10.0 ** (-0.4 * (shape.mag[far] - shape.mag.min())))
     rest = np.setdiff1d(np.flatnonzero(~far), own)
-    most = max(MOST, LEAST * np.unique(shape.sed[rest]).size)
-    while rest.size:
-        steps = np.rint(velocity[rest] / step)
-        if np.unique(np.stack([steps, shape.sed[rest]]), axis=1).shape[1] <= most:
-            result[rest] = steps * step
+    most, spacing = max(MOST, LEAST * np.unique(shape.sed[rest]).size), NODE_STEPS * step
+    while True:
+        below = np.floor(velocity[rest] / spacing)
+        above = velocity[rest] / spacing - below
+        between = above > 0
+        nodes = np.concatenate([below, below[between] + 1])
+        rows = np.concatenate([rest, rest[between]])
+        if np.unique(np.stack([nodes, shape.sed[rows]]), axis=1).shape[1] <= most:
             break
-        step *= 2.0
-    return result
+        spacing *= 2.0
+    kept = np.setdiff1d(np.arange(velocity.size), rest)
+    return _Mix(
+        np.concatenate([kept, rows]),
+        np.concatenate([alone[kept], nodes * spacing]),
+        np.concatenate([np.ones(kept.size), 1.0 - above, above[between]]),
+    )
 
 
 def _distance(shape: Points | Galaxies, setup: Setup) -> Floats:
