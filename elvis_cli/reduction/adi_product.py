@@ -53,10 +53,7 @@ def reduce(files: FileSet, allow_missing: bool = False) -> AdiProduct:
     ResourceError
         A calibration is missing, or there are too few exposures to tell star and companions apart.
     """
-    if len(files.science) < LEAST_EXPOSURES:
-        raise ResourceError(
-            f"{files.science[0].name}: ADI needs {LEAST_EXPOSURES} exposures, there are {len(files.science)}"
-        )
+    check_number(files)
     if not allow_missing:
         check(files)
     notes = [f"went on without: {each}" for each in files.missing]
@@ -68,10 +65,10 @@ def reduce(files: FileSet, allow_missing: bool = False) -> AdiProduct:
     for one in files.science:
         frame = calibrate.calibrate(one, chip, masters)
         _without_sky(frame, skies)
-        turn = _turn(one)
+        growth = turn(one)
         frames.append(_about_mask(frame))
-        matrices.append(_matrix(frame.header, turn / 2))
-        turns.append(turn)
+        matrices.append(_matrix(frame.header, growth / 2))
+        turns.append(growth)
     half = min(len(one) for one in frames) // 2
     cut = [
         one[len(one) // 2 - half : len(one) // 2 + half + 1, len(one) // 2 - half : len(one) // 2 + half + 1]
@@ -84,12 +81,20 @@ def reduce(files: FileSet, allow_missing: bool = False) -> AdiProduct:
     image = adi.residual(sequence)
     fwhm = float(first.get("ESO SIM IQ FWHM", 2.0 * scale)) / scale
     psf, star = _psf(files, setup, masters, fwhm, notes)
-    seen = _transmission(setup)
+    seen = transmission(setup)
     curve = adi.contrast(sequence, image, psf, fwhm, seen)
     return AdiProduct(
         product_name(files), files, sequence, image, curve, star, seen(curve.radius), fwhm,
         masters.linearity is not None, notes,
     )  # fmt: skip
+
+
+def check_number(files: FileSet) -> None:
+    """Raise ResourceError if there are too few exposures to tell star and companions apart."""
+    if len(files.science) < LEAST_EXPOSURES:
+        raise ResourceError(
+            f"{files.science[0].name}: ADI needs {LEAST_EXPOSURES} exposures, there are {len(files.science)}"
+        )
 
 
 def _without_sky(frame: Frame, skies: list[Frame]) -> None:
@@ -119,7 +124,7 @@ def _about_mask(frame: Frame) -> Image:
     return np.asarray(sci, np.float32)
 
 
-def _turn(file: RawFile) -> float:
+def turn(file: RawFile) -> float:
     """Return by how much the position angle grows within an exposure, deg."""
     start, end = (float(file.get(f"ESO TEL PARANG {key}", 0.0)) for key in ("START", "END"))
     return (end - start + 180.0) % 360.0 - 180.0
@@ -141,26 +146,39 @@ def _psf(
     files: FileSet, setup: Setup, masters: master.Masters, fwhm: float, notes: list[str]
 ) -> tuple[Image, float | None]:
     """Return the star beside the mask as the science frames would have it, and its electron/s in an aperture."""
-    if not files.psf:
+    frames = [calibrate.calibrate(one, one.chips[0], masters) for one in files.psf]
+    stamps = [
+        star_stamp(frame.sci - np.float32(sky.level(frame)[0]), one.name, PSF_HALF)
+        for frame, one in zip(frames, files.psf, strict=True)
+    ]
+    return star_image(stamps, files, setup, fwhm, PSF_HALF, notes)
+
+
+def star_image(
+    stamps: list[Image], files: FileSet, setup: Setup, fwhm: float, half: int, notes: list[str]
+) -> tuple[Image, float | None]:
+    """Return the mean of the star's images without a neutral density, and its electron/s in an aperture of one FWHM.
+
+    Without images it is a Gaussian of ``fwhm`` pixels, peak 1, on (2 half + 1, 2 half + 1), and its light not known.
+    """
+    if not stamps:
         notes.append("no frame of the star beside the mask (DPR TYPE PSF,OFFAXIS): limits are electron/s, no contrasts")
-        offset = np.arange(-PSF_HALF, PSF_HALF + 1)
+        offset = np.arange(-half, half + 1)
         r2 = offset**2 + offset[:, None] ** 2
         return np.asarray(np.exp(-4.0 * math.log(2.0) * r2 / fwhm**2), np.float32), None
-    stamps = [_stamp(calibrate.calibrate(one, one.chips[0], masters), one) for one in files.psf]
     dimmed = _response(layout.configure(files.psf[0])) / _response(setup)
     psf = np.asarray(np.mean(stamps, axis=0) / dimmed, np.float32)
     return psf, float(adi.aperture_sums(psf, np.zeros(1), np.zeros(1), fwhm)[0])
 
 
-def _stamp(frame: Frame, file: RawFile) -> Image:
-    """Return the pixels about the brightest star, its centre in the middle."""
+def star_stamp(image: Image, name: str, half: int) -> Image:
+    """Return the pixels (2 half + 1, 2 half + 1) about the brightest star, centred, of an exposure ``name``."""
     from scipy import ndimage
 
-    image = frame.sci - np.float32(sky.level(frame)[0])
     y, x = np.unravel_index(int(np.argmax(ndimage.median_filter(image, 3))), image.shape)
-    margin = PSF_HALF + 3
+    margin = half + 3
     if not (margin <= x < image.shape[1] - margin and margin <= y < image.shape[0] - margin):
-        raise ResourceError(f"{file.name}: the star beside the mask is too near to the border of the window")
+        raise ResourceError(f"{name}: the star beside the mask is too near to the border of the window")
     part = image[y - margin : y + margin + 1, x - margin : x + margin + 1].astype(float)
     core = np.where(part > 0.3 * part.max(), part, 0.0)
     offset = np.arange(-margin, margin + 1)
@@ -176,7 +194,7 @@ def _response(setup: Setup) -> float:
     return float(throughput(setup.optics.surfaces, wave).sum() * (wave[1] - wave[0]))
 
 
-def _transmission(setup: Setup) -> Any:
+def transmission(setup: Setup) -> Any:
     """Return the mask's transmission of a point's peak at distances in arcsec."""
     from elvis_cli.optics import occulted_star
 
@@ -186,6 +204,18 @@ def _transmission(setup: Setup) -> Any:
     unit = occulted_star.unit(optics, optics.filter_centre)
     table = occulted_star.transmission(optics.telescope, optics.coronagraph, optics.coronagraph.radius / unit)
     return lambda distance: table.of_peak(np.asarray(distance) / unit)
+
+
+def residual_wcs(product: AdiProduct) -> list[Card]:
+    """Return the WCS of a residual map: the star in the middle, North up, East left."""
+    scale, half = product.sequence.scale, product.image.shape[0] // 2
+    first = product.files.science[0]
+    return [
+        ("CTYPE1", "RA---TAN", ""), ("CTYPE2", "DEC--TAN", ""), ("CUNIT1", "deg", ""), ("CUNIT2", "deg", ""),
+        ("CRVAL1", float(first.get("RA", 0.0)), "[deg] star"), ("CRVAL2", float(first.get("DEC", 0.0)), "[deg] star"),
+        ("CRPIX1", half + 1.0, ""), ("CRPIX2", half + 1.0, ""),
+        ("CD1_1", -scale / 3600.0, ""), ("CD1_2", 0.0, ""), ("CD2_1", 0.0, ""), ("CD2_2", scale / 3600.0, ""),
+    ]  # fmt: skip
 
 
 def write_residual(product: AdiProduct, out: BinaryIO) -> None:
@@ -199,18 +229,12 @@ def write_residual(product: AdiProduct, out: BinaryIO) -> None:
 
     disc = np.clip(product.fwhm / 2 + 0.5 - np.hypot(*np.mgrid[-8:9, -8:9]), 0.0, 1.0)
     snr = np.asarray(ndimage.convolve(image, disc.astype(np.float32), mode="constant") / noise, np.float32)
-    first = product.files.science[0]
-    wcs: list[Card] = [
-        ("CTYPE1", "RA---TAN", ""), ("CTYPE2", "DEC--TAN", ""), ("CUNIT1", "deg", ""), ("CUNIT2", "deg", ""),
-        ("CRVAL1", float(first.get("RA", 0.0)), "[deg] star"), ("CRVAL2", float(first.get("DEC", 0.0)), "[deg] star"),
-        ("CRPIX1", half + 1.0, ""), ("CRPIX2", half + 1.0, ""),
-        ("CD1_1", -scale / 3600.0, ""), ("CD1_2", 0.0, ""), ("CD2_1", 0.0, ""), ("CD2_2", scale / 3600.0, ""),
-    ]  # fmt: skip
+    wcs = residual_wcs(product)
     extensions = (
         fits.Image("SCI", image, [("BUNIT", UNIT, "star subtracted, North up"), *wcs]),
         fits.Image("SNR", snr, [("BUNIT", "1", "of apertures of one FWHM over the noise of their ring"), *wcs]),
     )
-    fits.write_file(out, _primary(product), _remarks(product), extensions)
+    fits.write_file(out, primary(product), remarks(product), extensions)
 
 
 def write_contrast(product: AdiProduct, out: BinaryIO) -> None:
@@ -230,20 +254,22 @@ def write_contrast(product: AdiProduct, out: BinaryIO) -> None:
             "INJECTED", put, {"RADIUS": "arcsec", "ANGLE": "deg", "FLUX": UNIT, "FOUND": UNIT, "OFFSET": "pixel"}
         ),
     )
-    fits.write_file(out, _primary(product), _remarks(product), tables)
+    fits.write_file(out, primary(product), remarks(product), tables)
 
 
 WRITERS = {"adi": write_residual, "contrast": write_contrast}
 
 
-def _remarks(product: AdiProduct) -> list[str]:
+def remarks(product: AdiProduct) -> list[str]:
+    """Return the comments of a product's primary header."""
     return [
         "SIMULATED DATA, reduced by ELVIS: no telescope took these exposures.",
         *(f"Note: {n}" for n in product.notes),
     ]
 
 
-def _primary(product: AdiProduct) -> list[Card]:
+def primary(product: AdiProduct) -> list[Card]:
+    """Return the primary header of a product."""
     files = product.files
     first = files.science[0]
     place = float(first.get("RA", 0.0)), float(first.get("DEC", 0.0))

@@ -115,12 +115,12 @@ def reduce(files: FileSet, setup: Setup, standards_file: Any = None, method: str
     notes: list[str] = []
     known: dict[Any, ChipCalibration] = {}
     skies: dict[Any, list[Floats]] = {}
-    cube, solutions, way = _make(files, setup, notes, known, skies)
+    cube, solutions, way = of_exposures(files, setup, notes, known, skies)
     first = files.science[0]
     response = None
     star = flux_standard.star_of(files, standards_file, notes)
     if star is not None and files.standard is not None:
-        other = _make(files.standard, setup, notes, known, skies)[0]
+        other = of_exposures(files.standard, setup, notes, known, skies)[0]
         response = cube_spectrum.response(other, star, notes, **telluric.correction(files, setup, method))
     return CubeProduct(
         product_name(files), files, cube, solutions, way, _pointing(first), cube_spectrum.brightest(cube),
@@ -128,7 +128,7 @@ def reduce(files: FileSet, setup: Setup, standards_file: Any = None, method: str
     )  # fmt: skip
 
 
-def _make(
+def of_exposures(
     files: FileSet,
     setup: Setup,
     notes: list[str],

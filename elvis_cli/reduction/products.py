@@ -37,6 +37,10 @@ def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
     from elvis_cli.reduction import cube, cube_file, layout, spectra, spectrum_file
 
     setup = layout.configure(first, "arc" if files.arc else None)
+    if cube.is_cube(setup) and first.get(PUPIL_TRACKING) == "ELEV":
+        from elvis_cli.reduction import adi_cube
+
+        return adi_cube.reduce(files, setup), adi_cube.WRITERS
     if cube.is_cube(setup):
         return cube.reduce(files, setup, options.spectrum.standards, options.spectrum.telluric), cube_file.WRITERS
     if setup.spectrograph is not None and setup.spectrograph.polarimeter is not None:
