@@ -43,7 +43,10 @@ def ob(
         bool, typer.Option("--persistence", help="Include the persistence of the exposure before.")
     ] = False,
     calibrations: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Append N darks, biases, flats and arcs of each configuration.")
+        int,
+        typer.Option(
+            min=0, max=1000, metavar="N", help="Append N darks, biases, flats and arcs of each configuration."
+        ),
     ] = 0,
     schedule: Annotated[bool, typer.Option("--schedule", help="Print the plan as a table.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Check only; print a summary on stderr.")] = False,

@@ -12,7 +12,7 @@ from elvis_cli.instrument import registry
 from elvis_cli.observing import template_request, templates
 from elvis_cli.observing.checked_object import MAX_TEXT_LENGTH
 from elvis_cli.observing.templates import Template
-from elvis_cli.observing.visit import ExposureStep, TemplateRun, Visit
+from elvis_cli.observing.visit import MAX_FILES, ExposureStep, TemplateRun, Visit, check_count
 
 CALIBRATIONS = ("dark", "bias", "flat", "arc", "detlin")
 """Calibrations that need no sky."""
@@ -31,6 +31,7 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
     calibration_visits: list[Visit] = []
     notes: list[str] = []
     keys_taken: set[str] = set()
+    files = 0
     for visit, run, step in ((v, r, s) for v in visits for r in v.runs if r.calibration is None for s in _settings(r)):
         taken: list[TemplateRun] = []
         kinds = list(_templates(visit.instrument, run.mode))
@@ -48,6 +49,8 @@ def calibrations(visits: Sequence[Visit], number: int, patch: Mapping[str, Any])
             if refused and len(steps) < min(len(one.steps), MIN_LEVELS):
                 notes.append(f"calibrations: {template.id} is left out: {refused.message}")
                 continue
+            files += len(steps)
+            check_count(files, "/calibrations", MAX_FILES)
             one = replace(one, steps=steps)
             taken.append(replace(one, number=len(taken) + 1))
         if taken:

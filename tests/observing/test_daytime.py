@@ -9,6 +9,7 @@ import pytest
 from astropy.io import fits
 
 from elvis_cli import pipeline
+from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
 from elvis_cli.observing import daytime, load, plan, templates
 from elvis_cli.observing.languages import Language
@@ -110,3 +111,13 @@ def test_the_darks_of_a_linearity_ramp_are_of_its_class_with_the_filter_closed(m
         assert header["ESO DPR TYPE"] == ("DARK,WCUOFF" if kind == "off" else "DETLIN")
         assert (header["ESO DRS FILTER"] == "closed") == (kind == "dark")
         assert isinstance(header["ESO DET DIT"], float)
+
+
+def test_calibrations_count_among_the_files_of_a_night(make, elvis, monkeypatch):
+    """A thousand million of them kept a processor busy for ever."""
+    lp = make("METIS_img_lm_obs_GenericOffset", {"INS.FILT1.NAME": "Lp", "DET.DIT": 0.1})
+    monkeypatch.setattr(daytime, "MAX_FILES", 10)
+    with pytest.raises(RequestError, match="too many files"):
+        calibrated([lp], 9)
+    result = elvis("ob", "--calibrations", "1000000000", stdin=json.dumps(lp))
+    assert (result.code, result.out) == (2, b"")

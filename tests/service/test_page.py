@@ -7,16 +7,19 @@ import json
 import os
 import re
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from PIL import Image
 
+import elvis_cli
 from elvis_cli.instrument import registry
 from tests.browser import browser, opener, serious_faults
 
 __all__ = ["browser"]  # a fixture
+PAGE = Path(elvis_cli.__file__).parent / "service" / "page"
 
 
 HEAVY = pytest.mark.skipif(
@@ -32,6 +35,12 @@ def test_its_files(server):
     assert server.get("/page/main.js", If_None_Match=server.get("/page/main.js").headers["etag"]).status == 304
     for name in ("nothing.js", "..%2fapp.py", "__init__.py"):
         assert server.get(f"/page/{name}").status == 404
+
+
+def test_its_program_names_no_instrument():
+    words = {word for file in PAGE.glob("*.*s") for word in re.findall(r"[\w-]+", file.read_text().casefold())}
+    assert len(words) > 100
+    assert words.isdisjoint(registry.names())
 
 
 @pytest.fixture

@@ -204,7 +204,13 @@ async function start() {
   at("instrument").replaceChildren(...names.map((name) => new Option(name)));
   const shared = location.hash.slice(1);
   if (shared) await open(share.decode(shared));
-  else await openExample(names.includes("micado") ? "micado" : names[0]);
+  else await openExample(sharpest(state.modes) ?? names[0]);
+}
+
+// The instrument that the page begins with: that of the images with the finest pixels.
+function sharpest(modes) {
+  const cameras = modes.filter((mode) => mode.filters.length);
+  return cameras.sort((one, other) => one.pixel_scale - other.pixel_scale)[0]?.instrument;
 }
 
 window.addEventListener("hashchange", guarded(async () => location.hash && open(share.decode(location.hash.slice(1)))));
