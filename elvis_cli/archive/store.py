@@ -146,6 +146,7 @@ class Store:
     def _upgrade(self) -> None:
         from alembic import command
         from alembic.config import Config
+        from alembic.util import CommandError
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
@@ -153,7 +154,12 @@ class Store:
             if self._is_current(connection):
                 return
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise ResourceError(
+                    f"{self.url.database} is of another version of ELVIS or no archive: {error}"
+                ) from None
             _fill_schema(connection)
             if not self.is_sqlite:
                 _make_reader(connection)

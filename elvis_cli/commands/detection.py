@@ -16,7 +16,9 @@ from elvis_cli.model.limits import MAX_PIPE_BYTES, read_all
 
 ImageFile = Annotated[str, typer.Argument(help="Product, or another FITS image; - is stdin.")]
 AsFits = Annotated[bool, typer.Option("--fits", help="Write a FITS table in place of ECSV.")]
-Radius = Annotated[float | None, typer.Option(min=0.3, help="Radius of the aperture, pixels; by default 1.5 FWHM.")]
+Radius = Annotated[
+    float | None, typer.Option(min=0.3, max=1000.0, help="Radius of the aperture, pixels; by default 1.5 FWHM.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the places.")]
 
 
@@ -60,7 +62,8 @@ def detect(
             found = np.stack([columns["X"], columns["Y"]], axis=1) - 1.0
             hits = photometry.recovered(found, places, image.fwhm)
             columns = {name: np.asarray(table[name]) for name in table.colnames} | {"FOUND": hits.astype(np.int32)}
-            note([f"completeness: {hits.mean():.3f} ({int(hits.sum())} of {len(hits)})"])
+            fraction = f"{hits.mean():.3f}" if hits.size else "not known"
+            note([f"completeness: {fraction} ({int(hits.sum())} of {len(hits)})"])
         else:
             import numpy as np
 

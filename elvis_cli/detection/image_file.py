@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ from elvis_cli.request.files.errors import one_line
 
 UNSEEN = 32
 """Flag of FLAG32BIT of a pixel that no exposure sees."""
+
+
+NUMBERS = re.compile(r"MJD-OBS|MJD-END|EXPTIME|ESO QC (GROW|CORR) [A-Z]+\d+")
+"""Keywords whose values are numbers."""
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +104,7 @@ def _images(hdus: Any) -> Iterator[MeasuredImage]:
     for hdu in linked or plain:
         sci = np.ascontiguousarray(hdu.data, dtype=np.float32)
         good = np.isfinite(sci)
-        header, correlation = hdu.header.copy(), INDEPENDENT
+        header, correlation = guard.checked_header(hdu.header, NUMBERS), INDEPENDENT
         if "QUALDATA" in header:
             good &= (hdus[header["QUALDATA"]].data & UNSEEN) == 0
         if "ERRDATA" in header:
@@ -111,7 +116,13 @@ def _images(hdus: Any) -> Iterator[MeasuredImage]:
             sigma = 1.4826 * float(np.median(np.abs(sci[good])))
             err = np.full(sci.shape, max(sigma, 1e-30), np.float32)
         yield MeasuredImage(
-            hdu.name, np.where(good, sci, np.float32(0.0)), err, good, header, hdus[0].header.copy(), correlation
+            hdu.name,
+            np.where(good, sci, np.float32(0.0)),
+            err,
+            good,
+            header,
+            guard.checked_header(hdus[0].header, NUMBERS),
+            correlation,
         )
 
 
@@ -157,8 +168,12 @@ def read_places(path: Path, image: MeasuredImage) -> tuple[Any, Any]:
 
     Raises
     ------
+    UsageError
+        The file is no table.
     ResourceError
-        The file is no table, or has no places.
+        It has no places.
+    RequestError
+        Its places are not numbers, or cannot be on the image.
     """
     from astropy.table import Table
 
@@ -166,8 +181,26 @@ def read_places(path: Path, image: MeasuredImage) -> tuple[Any, Any]:
         table = Table.read(path)
     names = {name.upper(): name for name in table.colnames}
     if "RA" in names and "DEC" in names and image.wcs is not None:
-        places = image.wcs.all_world2pix(np.asarray(table[names["RA"]]), np.asarray(table[names["DEC"]]), 0)
+        sky = [numbers(table, names[axis]) for axis in ("RA", "DEC")]
+        try:
+            places = image.wcs.all_world2pix(*sky, 0)
+        except Exception as error:  # what the inversion of a distortion meets
+            raise RequestError("", f"RA and DEC have no place on {image.name}: {one_line(error)}") from None
         return table, np.stack(places, axis=1)
     if "X" in names and "Y" in names:
-        return table, np.stack([np.asarray(table[names[axis]], float) - 1.0 for axis in "XY"], axis=1)
+        return table, np.stack([numbers(table, names[axis]) - 1.0 for axis in "XY"], axis=1)
     raise ResourceError(f"--at: {path} has neither RA, DEC nor X, Y", allowed="RA, DEC (deg) or X, Y", path=str(path))
+
+
+def numbers(table: Any, name: str) -> NDArray[np.float64]:
+    """Return a column of a table (n,), NaN where it has no value.
+
+    Raises
+    ------
+    RequestError
+        It does not hold numbers.
+    """
+    try:
+        return np.ma.filled(np.ma.asarray(table[name]).astype(np.float64), np.nan)
+    except (TypeError, ValueError):
+        raise RequestError("", f"--at: the column {name} does not hold numbers") from None

@@ -181,12 +181,16 @@ def random_places(image: MeasuredImage, count: int, seed: int) -> Floats:
 
 
 def recovered(found: Floats, places: Floats, reach: float) -> Any:
-    """Return which places (n, 2) have a source of ``found`` (m, 2) within ``reach`` pixels: (n,) of bool."""
+    """Return which places (n, 2) have a source of ``found`` (m, 2) within ``reach`` pixels: (n,) of bool.
+
+    What has no place (NaN) has no source.
+    """
     from scipy.spatial import cKDTree
 
-    if len(found) == 0 or len(places) == 0:
-        return np.zeros(len(places), bool)
-    return cKDTree(found).query(places)[0] < reach
+    result, known = np.zeros(len(places), bool), np.isfinite(places).all(axis=1)
+    if len(found) and known.any():
+        result[known] = cKDTree(found).query(places[known])[0] < reach
+    return result
 
 
 def completeness(image: MeasuredImage, flux: float, count: int, seed: int, threshold: float = 5.0) -> float:

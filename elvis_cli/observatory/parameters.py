@@ -19,6 +19,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from elvis_cli import __version__
 from elvis_cli.base.merge import merge
 from elvis_cli.errors import RequestError, ResourceError, UsageError, choice_error, json_pointer, nearest_name
+from elvis_cli.model.limits import read_all
+from elvis_cli.observing import yaml_text
 
 T = TypeVar("T")
 
@@ -194,6 +196,8 @@ class Parameters:
         return digest({"parameters": self.science, "version": __version__})
 
 
+MAX_BYTES = 1 << 20
+"""Of a file of parameters."""
 _TECHNICAL = ("output", "data", "database", "key", "version_control", "max_failures", "max_failures_in_row", "lease")
 
 
@@ -208,13 +212,12 @@ def canonical(value: Any) -> str:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        table = yaml.safe_load(path.read_text())
+        with path.open("rb") as file:
+            table = yaml_text.parse(read_all(file, MAX_BYTES).decode())
     except OSError as error:
         raise ResourceError(f"cannot read {path}: {error.strerror}", path=str(path)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:  # bytes that are no text, or a name of a file that cannot be
         raise RequestError("", f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if table is None:
         return {}
@@ -231,15 +234,13 @@ def option(text: str) -> dict[str, Any]:
     UsageError
         It is not of this form.
     """
-    import yaml
-
     path, equals, value = text.partition("=")
     if not equals or not path:
         raise UsageError(f"--set: {text!r} is not NAME=VALUE")
     try:
-        patch: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise UsageError(f"--set: {value!r} is not YAML") from None
+        patch: Any = yaml_text.parse(value)
+    except RequestError as error:
+        raise UsageError(f"--set: {value!r:.60}: {error.message}") from None
     for name in reversed(path.split(".")):
         patch = {name: patch}
     return dict(patch)

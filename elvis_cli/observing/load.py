@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from elvis_cli.errors import RequestError, UsageError, choice_error
 from elvis_cli.instrument import registry
-from elvis_cli.observing import odl, p2, starlist, templates
+from elvis_cli.observing import odl, p2, starlist, templates, yaml_text
 from elvis_cli.observing.block import ObservingBlock
 from elvis_cli.observing.checked_object import MAX_TEXT_LENGTH, abbreviate, check_length
 from elvis_cli.observing.detector_config import DetectorConfig, IRDetectorConfig, VisibleDetectorConfig
@@ -224,7 +224,7 @@ def _document(text: str) -> Any:
     """Return the document in JSON, JSON lines or YAML."""
     first = text.lstrip()[:1]
     if first not in "{[":
-        return odl.parse(text)
+        return yaml_text.parse(text)
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and all(line.lstrip()[0] == "{" and line.rstrip()[-1] == "}" for line in lines):
         return [parse_json(line) for line in lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,13 @@ import numpy as np
 from elvis_cli.base.arrays import Image
 from elvis_cli.errors import ResourceError, UsageError
 from elvis_cli.request.files import guard
+
+NUMBERS = re.compile(
+    r"RA|DEC|MJD-(OBS|END)|EXPTIME|SPEC_RES|(CRPIX|CRVAL)\d|(CD|PC)\d_\d|ESO (DET (DIT|NDIT|CHIP1? (GAIN|RON|DARK)"
+    r"|OUT1 (PRSC|OVSC)[XY]|WIN1 (STRX|STRY|NX|NY))|TEL ((AIRM|PARANG|AMBI IWV) (START|END))|ADA POSANG|OBS ID"
+    r"|SIM IQ (FWHM|STREHL)|INS SLIT1 WID)"
+)
+"""Keywords whose values are numbers."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +64,7 @@ class RawFile:
         """Return the pixels with light (ADU, float32) and the header of one chip, pre- and overscans cut."""
         with guard.opened(self.source) as hdus:
             hdu = hdus[chip]
-            header = hdu.header.copy()
+            header = guard.checked_header(hdu.header, NUMBERS)
             rows, columns = _light(header, self.header)
             if "CRPIX1" in header:
                 header["CRPIX1"] -= columns.start
@@ -66,7 +74,7 @@ class RawFile:
     def chip_header(self, chip: str) -> Any:
         """Return the header of one chip."""
         with guard.opened(self.source) as hdus:
-            return hdus[chip].header.copy()
+            return guard.checked_header(hdus[chip].header, NUMBERS)
 
 
 def open_all(sources: Sequence[Path | bytes]) -> list[RawFile]:
@@ -89,7 +97,7 @@ def open_all(sources: Sequence[Path | bytes]) -> list[RawFile]:
 def _open(source: Path | bytes) -> RawFile:
     shown = str(source) if isinstance(source, Path) else "a file in memory"
     with guard.opened(source) as hdus:
-        primary = hdus[0].header.copy()
+        primary = guard.checked_header(hdus[0].header, NUMBERS)
         frames = [hdu for hdu in hdus if _is_frame(hdu)]
         chips = tuple(str(hdu.name) for hdu in frames)
         windows = tuple(_window(hdu.header, primary) for hdu in frames)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
+import sqlite3
 
 import pytest
 from astropy.io import fits
@@ -104,3 +106,12 @@ def test_a_product_of_a_slit_is_where_its_slit_is(render):
     product = row(out.getvalue())
     assert product.values["s_region"] == row(raw).values["s_region"]
     assert (product.values["calib_level"], product.raw_names) == (2, (head["ARCFILE"],))
+
+
+def test_a_store_of_another_program_is_refused(elvis, tmp_path):
+    place = tmp_path / "other.sqlite"
+    with contextlib.closing(sqlite3.connect(place)) as other:
+        other.executescript("CREATE TABLE alembic_version(version_num); INSERT INTO alembic_version VALUES ('zzz');")
+    result = elvis("archive", "query", "SELECT * FROM ivoa.obscore", "--store", str(place))
+    assert (result.code, result.out, len(result.lines)) == (69, b"", 1)
+    assert "other.sqlite is of another version" in result.err

@@ -160,6 +160,45 @@ def test_faults_are_named(image, tmp_path):
     assert json.dumps(run("detect", str(tmp_path / "none.fits")).code) == "69"
 
 
+@pytest.mark.parametrize(
+    ("command", "table", "words"),
+    [
+        (("inject", "--flux", "inf", "--count", "2"), None, "the flux of star 1 is inf"),
+        (("inject", "--mag", "-1e308", "--count", "2"), None, "the flux of star 1 is inf"),
+        (("inject",), "X,Y,FLUX\n5,,100\n", "star 1 has no place"),
+        (("inject",), "RA,DEC,MAG\n10,100,20\n", "star 1 has no place"),
+        (("photom",), "X,Y\na,b\n", "X does not hold numbers"),
+    ],
+)
+def test_stars_that_pixels_cannot_hold_are_refused(image, tmp_path, command, table, words):
+    """Pixels that are not finite, or a fault of elvis, came of them."""
+    (tmp_path / "at.csv").write_text(table or "")
+    more = ("--at", str(tmp_path / "at.csv")) if table else ()
+    result = run(command[0], str(image), *command[1:], *more)
+    assert (result.code, result.out, len(result.lines)) == (65, b"", 1)
+    assert words in result.err
+
+
+def test_what_has_no_place_is_not_found(image, tmp_path):
+    (tmp_path / "at.csv").write_text("X,Y\n31.3,31.7\n5,nan\n")
+    result = run("detect", str(image), "--injected", str(tmp_path / "at.csv"))
+    assert list(ecsv(result.out)["FOUND"]) == [1, 0]
+    (tmp_path / "at.csv").write_text("X,Y\n")
+    assert "completeness: not known" in run("detect", str(image), "--injected", str(tmp_path / "at.csv")).err
+
+
+@pytest.mark.parametrize("card", [("MJD-OBS", "never"), ("EXPTIME", "long"), ("CONTINUE", "5")])
+def test_cards_that_are_not_what_they_should_be_are_named(image, tmp_path, card):
+    key, value = card
+    data = image.read_bytes()
+    wrong = f"{key:8}= {value!r:>20}" if key != "CONTINUE" else f"{key}= {value:>20}"
+    at = data.index(b"EXPTIME")
+    (tmp_path / "wrong.fits").write_bytes(data[:at] + wrong.ljust(80).encode() + data[at + 80 :])
+    (tmp_path / "at.csv").write_text("X,Y\n31,31\n")
+    result = run("photom", str(tmp_path / "wrong.fits"), "--at", str(tmp_path / "at.csv"))
+    assert (result.code, result.out, key in result.err) == (65, b"", True)
+
+
 def test_centroids_of_two_stars_that_overlap_are_apart():
     fwhm = 8.0
     image = sum(star(x, 100.3, 1e5, sigma=fwhm / 2.3548, size=200) for x in (95.0, 105.2)).astype(np.float32)

@@ -57,6 +57,6 @@ PATCH = {"target": {"brightness": {"mag": 15}}, "elvis": {"seed": 3, "window": {
 
 def as_json(yaml_text: str) -> Any:
     """Return a document in YAML as JSON has it."""
-    from elvis_cli.observing import odl
+    from elvis_cli.observing import yaml_text
 
-    return json.loads(json.dumps(odl.parse(yaml_text)))
+    return json.loads(json.dumps(yaml_text.parse(yaml_text)))

@@ -259,6 +259,17 @@ OB = (("ob",), ("ob",), ("ob", "--schedule"), ("ob", "--check"), ("ob", "--to", 
       ("ob", "--calibrations=1"), ("ob", "--steady", "--start=2030-03-01T02:00"))  # fmt: skip
 
 
+def parameters(rng: random.Random) -> Case:
+    """Damage the parameters of an observatory's run, or one of its options."""
+    from elvis_cli.observatory.example import example
+
+    if rng.random() < 0.3:
+        value = damaged_text(rng.choice([b"finder.snr_threshold=6", b"output=out", b"analysis={}"]), rng)
+        option = value.decode(errors="replace").replace("\0", "")
+        return Case(("observatory", "status", "{run.yaml}", f"--set={option}"), b"", {"run.yaml": example().encode()})
+    return Case(("observatory", "status", "{run.yaml}"), b"", {"run.yaml": damaged_text(example().encode(), rng)})
+
+
 def patch(rng: random.Random) -> Case:
     """Damage the defaults of blocks."""
     return Case(
@@ -313,6 +324,7 @@ READERS: dict[str, tuple[int, Callable[[random.Random], Case]]] = {
     "odl": (7, odl),
     "p2": (5, p2),
     "block defaults": (2, patch),
+    "observatory": (2, parameters),
     "plan": (4, plan),
     "split": (3, split),
 }

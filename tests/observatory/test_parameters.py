@@ -86,6 +86,27 @@ def test_unreadable_files_and_options_are_refused(tmp_path):
         option("finder")
 
 
+NESTED = ["&a [x]"] + [f"&{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]" for n in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"&a {x: *a}", "anchors"),
+        ("\n".join(f"k{n}: {text}" for n, text in enumerate(NESTED)).encode(), "anchors"),
+        (b"output: x\noutput: y", "twice"),
+        (b"!!python/object/apply:os.system [id]", "tag"),
+        (b"\xff\xfe\0", "not YAML"),
+        (b"#" * (2 << 20), "does not end"),
+    ],
+)
+def test_files_of_strangers_are_read_with_care(tmp_path, content, words):
+    """A mapping of itself was a fault of elvis; nine levels of nine aliases took for ever."""
+    (tmp_path / "run.yaml").write_bytes(content)
+    with pytest.raises(RequestError, match=words):
+        Parameters.load(tmp_path / "run.yaml")
+
+
 def test_version_control_names_folder_and_configuration(run):
     first = run("out", {"version_control": True, "catalog": {"rows": 1}})
     first.go()

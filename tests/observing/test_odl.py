@@ -8,7 +8,18 @@ import pytest
 import yaml
 
 from elvis_cli.errors import RequestError, ResourceError
-from elvis_cli.observing import alignment, block, detector_config, instrument_config, load, odl, offset, pattern, target
+from elvis_cli.observing import (
+    alignment,
+    block,
+    detector_config,
+    instrument_config,
+    load,
+    odl,
+    offset,
+    pattern,
+    target,
+    yaml_text,
+)
 from elvis_cli.observing.detector_config import IRDetectorConfig, VisibleDetectorConfig
 from elvis_cli.observing.frames import InstrumentFrame, SkyFrame
 from elvis_cli.observing.offset import TelescopeOffset, TelescopePosition
@@ -17,7 +28,7 @@ NIGHT = (Path(__file__).parent / "night.yaml").read_text()
 
 
 def blocks(text=NIGHT):
-    return odl.read(odl.parse(text), load.patterns)
+    return odl.read(yaml_text.parse(text), load.patterns)
 
 
 def test_a_document_names_its_parts():
@@ -41,7 +52,7 @@ def test_blocks_go_round(way):
     made = blocks()
     document = odl.document(made)
     text = odl.to_yaml(document) if way == "yaml" else json.dumps(document)
-    again = odl.read(odl.parse(text), load.patterns)
+    again = odl.read(yaml_text.parse(text), load.patterns)
     assert again == made
     assert odl.document(again) == document
 
@@ -204,23 +215,23 @@ def test_what_is_wrong_is_named(change, message):
 )
 def test_texts_that_are_none(text, message):
     with pytest.raises(RequestError, match=message):
-        odl.read(odl.parse(text), load.patterns)
+        odl.read(yaml_text.parse(text), load.patterns)
 
 
 @pytest.mark.parametrize("text", ["00:03:20", "-00:01:02", "12:34:56.7", "010", "1:2", "2026-01-01", "1e3", "0x10"])
 def test_numbers_to_base_60_and_the_like_stay_texts(text):
-    assert odl.parse(f"RA: {text}") == {"RA": text}
-    assert odl.parse(odl.to_yaml([{"RA": text}])) == [{"RA": text}]
+    assert yaml_text.parse(f"RA: {text}") == {"RA": text}
+    assert yaml_text.parse(odl.to_yaml([{"RA": text}])) == [{"RA": text}]
 
 
 @pytest.mark.parametrize("value", [200, -3, 0, 0.5, -1.0e-7, 1e300, True, None, "yes", "1.5e3", "00:03:20"])
 def test_plain_values_go_round(value):
-    assert odl.parse(odl.to_yaml([{"a": value}])) == [{"a": value}]
+    assert yaml_text.parse(odl.to_yaml([{"a": value}])) == [{"a": value}]
 
 
 def test_sexagesimal_coordinates_need_no_quotes():
     text = "Targets: [{name: T, RA: 00:03:20, Dec: -00:01:02}]"
-    (found,) = odl.targets(odl.parse(text), load.patterns)
+    (found,) = odl.targets(yaml_text.parse(text), load.patterns)
     assert (found.ra, found.dec) == pytest.approx((50 / 60, -62 / 3600))
 
 

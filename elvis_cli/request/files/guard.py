@@ -171,6 +171,23 @@ def opened(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[fits.H
         raise RequestError("", f"a damaged FITS file: {type(error).__name__}: {one_line(error)}") from error
 
 
+def checked_header(header: Any, numbers: re.Pattern[str]) -> Any:
+    """Return a copy of an astropy Header whose cards can all be read, and whose ``numbers`` are finite numbers.
+
+    astropy reads a card when its value is asked for: what is damaged would be met anywhere later.
+
+    Raises
+    ------
+    RequestError
+        A keyword that matches ``numbers`` has another value.
+    """
+    copy = header.copy()
+    for keyword, value in copy.items():
+        if numbers.fullmatch(keyword) and not (isinstance(value, (int, float)) and math.isfinite(value)):
+            raise RequestError("", f"{keyword} in a header is {value!s:.40}", allowed="a number")
+    return copy
+
+
 def _hdus(source: str | os.PathLike[str] | bytes | BinaryIO) -> fits.HDUList:
     """Return the HDUs of what `opened` reads; OSError or ValueError refuses it."""
     from astropy.io import fits
