@@ -109,6 +109,12 @@ SPECTRAL = {
     "metis-moving": ["moving-target", "metis", "lms_scao", *bright(6)],
 }
 """Scenes seen by spectrographs: name, instrument, mode, and parameters."""
+CORONAGRAPHS = {
+    "metis-ravc": ("metis", "img_lm_ravc", 5, (0.12, 0.35), (7, 9), (912, 912, 272, 272)),
+    "micado-clc": ("micado", "clc_1.5mas_scao", 9, (0.08, 0.16), (6, 8), (1912, 1912, 272, 272)),
+    "eris-fpc": ("eris", "fpc_ngs", 4, (0.35, 0.9), (5, 7), (912, 912, 224, 224)),
+}
+"""A star on the mask and two companions: instrument, mode, magnitude, separations (arcsec), contrasts (mag), window."""
 ORDERS = ("throughput", "sed", "signals", "maxsignals", "snr", "noise_components", "dispersion", "psf")
 ORDER_FLAGS = {
     "throughput": ("atmosphere", "telescope", "instrument", "detector", "blaze", "enslittedenergy", "totalinclsky"),
@@ -165,7 +171,20 @@ def rows() -> Iterator[Row]:
     yield "stretch", cluster, turned, [[], ["--stretch=linear"], ["--stretch=sqrt"], ["--limits=zscale"]]
     target = command("scene", "companions", "--instrument", "micado", *SERIES)
     yield "output", target, [], [*([table] for table in TABLES), ["--ext=PSF", "--stretch=log"]]
+    yield from coronagraphs()
     yield from spectra()
+
+
+def coronagraphs() -> Iterator[Row]:
+    """Yield stars behind masks, with companions to the East and to the South-West."""
+    for name, (instrument, mode, mag, separations, contrasts, window) in CORONAGRAPHS.items():
+        places = zip(separations, (90, 225), contrasts, strict=True)
+        companions = [{"separation": s, "position_angle": angle, "contrast": c} for s, angle, c in places]
+        parameters = ["--set", f"companions={json.dumps(companions)}", *bright(mag)]
+        scene = command("scene", "companions", "--instrument", instrument, "--mode", mode, *parameters)
+        yield f"coronagraph-{name}", scene, ["--window", ",".join(map(str, window))], [[]]
+    document = {"INS.WLEN.CWLEN": 2147.646, "INS.POL.TYPE": "V", "INS.OPTI8.ID": "Decker2"}
+    yield "polarimeter-crires2", partial(example, "crires2", "spec_ngs", document, {}), ["--chips", "2"], [[]]
 
 
 def spectra() -> Iterator[Row]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from typing import Any
 
 import pytest
+from astropy.io import fits
 
 from tests.conftest import run
 from tests.setups import target_in_field
@@ -68,3 +70,22 @@ def test_the_chopper_home_is_a_calibration() -> None:
     requests = planned("METIS_img_lm_cal_ChopperHome", {})
     assert [one["elvis"]["template"]["type"] for one in requests] == ["CHOPHOME"] * 3
     assert all(one["elvis"]["calibration"] == "pinhole" for one in requests)
+
+
+@pytest.mark.parametrize(
+    ("template", "parameters", "rule"),
+    [
+        # METIS_Pipeline: the workflow of metis_cal_chophome has this rule, metis_classification.py that of the other
+        ("METIS_img_lm_cal_ChopperHome", {}, ("CALIB", "IMAGE,LM", "CHOPHOME")),
+        ("METIS_img_lm_vc_obs_FixedSkyOffset", {"SEQ.PSF.OFFAXIS": True}, ("CALIB", "IMAGE,LM", "PSF,OFFAXIS")),
+    ],
+)
+def test_the_files_are_of_their_rules(template: str, parameters: dict[str, Any], rule: tuple[str, ...]) -> None:
+    document = planned(template, parameters)[0]
+    document["elvis"] |= {"window": {"x0": 1016, "y0": 1016, "nx": 16, "ny": 16}, "bare": True}
+    made = run(stdin=json.dumps(document))
+    assert made.code == 0, made.err
+    with fits.open(io.BytesIO(made.out)) as hdus:
+        header = hdus[0].header
+        assert tuple(header[f"ESO DPR {name}"] for name in ("CATG", "TECH", "TYPE")) == rule
+        assert header["INSTRUME"] == "METIS"
