@@ -51,6 +51,7 @@ class Calibration(enum.StrEnum):
     SKY = "sky"
     STD = "std"
     PINHOLE = "pinhole"
+    PUPIL = "pupil"
     TWILIGHT = "twilight"
     OFF = "off"
     DETLIN = "detlin"

@@ -31,6 +31,8 @@ _LAMP_NAMES = {
     "orders": "lamp and short slit",
     "format": "lamp of lines and short slit",
 }
+_DEVICES = {"pinhole": ("x", "mask of pinholes"), "pupil": ("diameter", "pupil imager")}
+"""Kinds that need a figure of the instrument's, and whose it is."""
 
 
 def make(
@@ -63,6 +65,7 @@ def make(
         pinholes=(tuple(map(float, x)), tuple(map(float, y))),
         standard=_standard(request, facts) if light == "star" else None,
         offered=tuple(offered),
+        pupil=table.number("diameter", "pixel") if light == "pupil" else 0.0,
     )
     cards: dict[str, Any] = dict(table.part("header").tree)
     cards |= {"ESO DPR CATG": table.text("category", kind.category), "ESO DPR TYPE": table.text("type", kind.type)}
@@ -110,8 +113,9 @@ def _refusal(name: str, facts: SourcedTable) -> str:
         return f"{who} has no {_LAMP_NAMES[name]} in this mode"
     if name == "bias" and facts.part("detectors", facts.text("detector")).text("kind") != "ccd":
         return "an infrared array has no bias frames, only darks"
-    if name == "pinhole" and "x" not in table:
-        return f"{who} has no mask of pinholes in this mode"
+    key, device = _DEVICES.get(name, ("", ""))
+    if key and key not in table:
+        return f"{who} has no {device} in this mode"
     return ""
 
 

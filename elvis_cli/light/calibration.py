@@ -21,15 +21,16 @@ from elvis_cli.light.budget import PhotonBudget
 from elvis_cli.light.illumination import Illumination
 from elvis_cli.light.uniform import UniformSource, background
 from elvis_cli.model.calibration import POINTER, Calibration
-from elvis_cli.model.elvis_block import Catalogue
+from elvis_cli.model.elvis_block import Catalogue, Image
 from elvis_cli.model.psf_model import DiffractionPsf
 from elvis_cli.model.request import Brightness, Request, Sed, SkyConditions, Target
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Spectrograph
-from elvis_cli.scene import spectrum
+from elvis_cli.optics import occulted_star, pupil
+from elvis_cli.scene import frame, spectrum
 from elvis_cli.sky.resolved import ResolvedSky
 
-UNIT = ("lines", "lamp", "pinholes", "off")
+UNIT = ("lines", "lamp", "pinholes", "pupil", "off")
 """Light that comes from the calibration unit."""
 SKY_STAGES = ("ghosts", "faint_galaxies", "shutter")
 """Stages that are about the light of the sky."""
@@ -58,6 +59,8 @@ def arrange(request: Request, setup: Setup) -> tuple[Request, Setup]:
     target = Target(sed=Sed("blackbody", temperature=warm), brightness=Brightness(mag=0.0))
     truth = request.elvis.truth and calibration.light == "pinholes"
     block = replace(block, catalogue=holes, truth=truth, offset=(0.0, 0.0))
+    if calibration.light == "pupil":
+        block = replace(block, catalogue=None, image=_pupil_image(request, setup, calibration.pupil))
     dit = 0.0 if calibration.name == "bias" else setup.exposure.dit
     setup = replace(setup, exposure=replace(setup.exposure, count=setup.exposure.count or 1, dit=dit))
     if calibration.light not in ("sky", "twilight"):
@@ -129,6 +132,8 @@ def illuminate(request: Request, setup: Setup) -> tuple[Request, Illumination]:
         return request, _with(light, lamps.instead(light.budget, {"sky": dark}, setup))
     if calibration.light == "pinholes":
         request, light = _pinholes(request, light, calibration)
+    if calibration.light == "pupil":
+        request, light = _pupil(request, light, calibration)
     budget = light.budget
     shine = np.zeros_like(budget.wave)
     if calibration.light in ("lamp", "twilight"):
@@ -179,6 +184,33 @@ def _pinholes(request: Request, light: Illumination, calibration: Calibration) -
         target=replace(request.target, brightness=brightness),
         elvis=replace(request.elvis, catalogue=holes),
     )
+    return request, replace(light, target=replace(target, density=target.density * ratio, rate=target.rate * ratio))
+
+
+def _pupil_image(request: Request, setup: Setup, diameter: float) -> Image:
+    """Return the light of the telescope's pupil behind its mask or stop, upright on the detector.
+
+    ``diameter`` (pixels) is that of its image.
+    """
+    optics = setup.optics
+    if optics.coronagraph is None:
+        passed, step = pupil.raster(optics.telescope, optics.pupil_mask)
+    else:
+        parts = occulted_star.operator(optics.telescope, optics.coronagraph)
+        passed, step = np.asarray(parts.plain**2, float), parts.step
+    scale = diameter * optics.pixel_scale * step / pupil.extent(optics.telescope)
+    return Image(passed.astype("<f4").tobytes(), passed.shape, scale, frame.position_angle(request))
+
+
+def _pupil(request: Request, light: Illumination, calibration: Calibration) -> tuple[Request, Illumination]:
+    """Return the request and its light with a pupil whose open parts are as bright as the lamp is to make them."""
+    target, image = light.target, request.elvis.image
+    assert image is not None
+    values = np.frombuffer(image.data, "<f4")
+    share = float(values.max() / values.sum()) * (light.setup.optics.pixel_scale / image.scale) ** 2
+    ratio = level(calibration, light.setup) / (target.rate * share)
+    brightness = replace(request.target.brightness, mag=-2.5 * math.log10(ratio))
+    request = replace(request, target=replace(request.target, brightness=brightness))
     return request, replace(light, target=replace(target, density=target.density * ratio, rate=target.rate * ratio))
 
 

@@ -21,7 +21,7 @@ class Kind:
     type: str
     """DPR TYPE."""
     light: str
-    """lines, lamp, pinholes or off (UNIT); twilight, sky, star; or none."""
+    """lines, lamp, pinholes, pupil or off (UNIT); twilight, sky, star; or none."""
     lamps: tuple[str, ...] = ()
     """Unless the instrument says otherwise."""
 
@@ -44,6 +44,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "pinhole": Kind("CALIB", "FLAT,PINHOLE", "pinholes", ("halogen",)),
         "twilight": Kind("CALIB", "FLAT,SKY", "twilight", ("twilight",)),
         "off": Kind("CALIB", "FLAT,OFF", "off"),
+        "pupil": Kind("TECHNICAL", "PUPIL", "pupil"),
         "detlin": Kind("CALIB", "FLAT,LINEARITY,DETCHAR", "lamp", ("halogen",)),
     }
 )
@@ -65,6 +66,8 @@ class Calibration:
     standard: Target | None
     offered: tuple[str, ...]
     """All kinds that the instrument's mode has."""
+    pupil: float = 0.0
+    """Diameter of the pupil's image, pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -60,7 +60,7 @@ class Parameter:
 
 
 CALIBRATIONS = ("arc", "comb", "fabry-perot", "cell", "flat", "orders", "format", "dark", "bias", "sky", "std",
-                "pinhole", "twilight", "off", "detlin")  # fmt: skip
+                "pinhole", "pupil", "twilight", "off", "detlin")  # fmt: skip
 REQUEST = (
     Parameter("strict", "boolean", "Refuse unknown keys."),
     Parameter("seed", "integer", "Seed of all random numbers.", low=0, high=2**63 - 1),

@@ -63,6 +63,10 @@ LAMPS = {
             "x": {"value": [0.0, 0.0], "unit": "arcsec", "source": "x"},
             "y": {"value": [-5.0, 6.0], "unit": "arcsec", "source": "x"},
         },
+        "pupil": {
+            "diameter": {"value": 40.0, "unit": "pixel", "source": "x"},
+            "fill": {"value": 0.5, "unit": "1", "source": "x"},
+        },
     },
     "standard": {"mag": {"value": 11.0, "unit": "mag", "source": "x"}, "band": "R", "sed": "Pickles:A0V"},
 }
@@ -114,6 +118,17 @@ def test_every_kind_can_be_taken(bench, elvis, name, spectrum):
             assert top["ESO SIM CALIB"] == name
             assert "ESO SIM SNR" not in top
         hdus.verify("exception")
+
+
+def test_an_image_of_the_pupil_is_as_large_and_bright_as_the_data_say(bench, ready):
+    """Its open parts fill half of the well; its area is that of the telescope's annulus, 40 pixels across."""
+    made = taken(bench, ready, "pupil", **QUIET)
+    image = light(made) - np.median(light(made))
+    level = 0.5 * 1e5 / made.setup.exposure.dit
+    assert image.max() == pytest.approx(level, rel=0.1)
+    telescope = made.setup.optics.telescope
+    annulus = np.pi / 4 * 40.0**2 * (1.0 - (telescope.inner / telescope.diameter) ** 2)
+    assert image.sum() / level == pytest.approx(annulus, rel=0.1)
 
 
 @pytest.mark.parametrize("spectrum", [False, True])
