@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,16 +131,29 @@ def mean(
     return np.ascontiguousarray(strips.turn(sci)), np.ascontiguousarray(strips.turn(np.sqrt(var)))
 
 
-def frames(files: Sequence[RawFile], chip: ChipCalibration) -> list[Frame]:
+class Calibration(Protocol):
+    """The calibrations of a chip that its frames need: of slits or of fibres."""
+
+    name: str
+    layout: ChipLayout
+    masters: master.Masters
+    response: Image
+
+
+def frames(files: Sequence[RawFile], chip: Calibration) -> list[Frame]:
     """Return the frames of one chip, turned, divided by the response of single pixels."""
     made = []
     for file in files:
         frame = calibrate.calibrate(file, chip.name, chip.masters)
         sci, var, dq = (np.ascontiguousarray(chip.layout.turn(each)) for each in (frame.sci, frame.var, frame.dq))
-        if chip.lamps:
-            sci, var = sci / chip.response, var / np.square(chip.response)
+        sci, var = (np.asarray(each, np.float32) for each in (sci / chip.response, var / np.square(chip.response)))
         made.append(Frame(sci, var, dq, frame.header))
     return made
+
+
+def mean_frame(files: Sequence[RawFile], chip: Calibration) -> Frame:
+    """Return the `stack` of the frames of one chip."""
+    return stack(frames(files, chip), [one.dit * one.ndit for one in files])
 
 
 def without_light(sci: NDArray[Any], var: NDArray[Any], seconds: float) -> NDArray[Any]:

@@ -25,19 +25,19 @@ from elvis_cli.reduction import (
     cosmics,
     cube_grid,
     cube_spectrum,
-    extract,
     flux_standard,
+    slit_sky,
     telluric,
     wavelength,
 )
 from elvis_cli.reduction.associate import FileSet, product_name
 from elvis_cli.reduction.chip_calibration import ChipCalibration
 from elvis_cli.reduction.cube_grid import CubeGrid
-from elvis_cli.reduction.extract import Pixels
 from elvis_cli.reduction.flux_standard import Response
 from elvis_cli.reduction.frame import BAD, NO_DATA, Flags, Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.raw import RawFile
+from elvis_cli.reduction.strip_pixels import Mask, Pixels
 
 LEAST_COVERED = 0.2
 """Part of a voxel that good pixels must cover."""
@@ -279,7 +279,7 @@ def _pixels(strip: Strip, frame: Frame, error: Image, seconds: float, throughput
     return Pixels(sci / throughput, var / throughput**2, good & strip.inside, seconds)
 
 
-def _faint(strip: Strip, pixels: Pixels) -> extract.Mask:
+def _faint(strip: Strip, pixels: Pixels) -> Mask:
     """Return the pixels (n, m) of the places along a slice that are faintest over all wavelengths."""
     m = pixels.sci.shape[1]
     level = np.array([
@@ -290,7 +290,7 @@ def _faint(strip: Strip, pixels: Pixels) -> extract.Mask:
     return np.asarray(pixels.good & (level <= limit))
 
 
-def _skies(strips: Sequence[Strip], pixels: Sequence[Pixels], masks: Sequence[extract.Mask]) -> list[Floats]:
+def _skies(strips: Sequence[Strip], pixels: Sequence[Pixels], masks: Sequence[Mask]) -> list[Floats]:
     """Return the sky (n, m) of each strip: a spline of the wavelength through the sky's pixels of all slices."""
     skies: list[Floats] = [np.zeros(strip.wave.shape) for strip in strips]
     for order in {strip.order for strip in strips}:
@@ -306,7 +306,7 @@ def _skies(strips: Sequence[Strip], pixels: Sequence[Pixels], masks: Sequence[ex
         use = np.concatenate([(masks[n] & pixels[n].good).ravel() for n in own])
         if use.sum() < 100:
             continue
-        model = extract.sky_spline(place, sky, use) * size
+        model = slit_sky.sky_spline(place, sky, use) * size
         ends = np.cumsum([strips[n].wave.size for n in own])[:-1]
         for n, part in zip(own, np.split(model, ends), strict=True):
             skies[n] = part.reshape(strips[n].wave.shape)

@@ -9,7 +9,7 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.reduction.bundle import FibreSpectrum
-from elvis_cli.reduction.extract import spline
+from elvis_cli.reduction.slit_sky import spline
 
 FAINT = 0.1
 """Part of a bundle's fibres that tells the level of the sky first."""

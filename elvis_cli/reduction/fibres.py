@@ -18,10 +18,9 @@ from elvis_cli.errors import ResourceError
 from elvis_cli.kernels import fibre_extraction as kernel
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import disc_profile
-from elvis_cli.reduction import bundle, calibrate, chip_calibration, fibre_sky, layout, master, wavelength
+from elvis_cli.reduction import bundle, chip_calibration, fibre_sky, layout, master, wavelength
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.bundle import FibreSpectrum
-from elvis_cli.reduction.frame import Frame
 from elvis_cli.reduction.layout import ChipLayout
 from elvis_cli.reduction.raw import RawFile
 
@@ -189,11 +188,11 @@ def _solved(
 def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tuple[list[FibreSpectrum], str]:
     """Return the spectrum of each fibre on a chip less the sky, and how that was taken; ``seen`` are the `roles`."""
     seconds = sum(one.dit * one.ndit for one in files.science)
-    stack = _stack(files.science, chip)
+    stack = chip_calibration.mean_frame(files.science, chip)
     sci, good = stack.sci, stack.good
     var = chip_calibration.without_light(sci, stack.var, seconds)
     if files.sky:
-        sky = _stack(files.sky, chip)
+        sky = chip_calibration.mean_frame(files.sky, chip)
         sci, good, var = sci - sky.sci, good & sky.good, var + np.maximum(sky.sci, 0.0) / seconds + sky.var
     flux, err, lost, information, rejected = _solved(chip, sci, var, good.copy(), seconds)
     found = []
@@ -212,15 +211,3 @@ def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tupl
     for order in sorted({one.order for one in found}) if not files.sky else ():
         way = fibre_sky.subtract([one for one in found if one.order == order], seen) or way
     return [one for one in found if seen[one.aperture - 1] != "sky"], way
-
-
-def _stack(files: Sequence[RawFile], chip: FibreCalibration) -> Frame:
-    """Return the mean of exposures, turned, divided by the response of single pixels."""
-    return chip_calibration.stack([_frame(file, chip) for file in files], [one.dit * one.ndit for one in files])
-
-
-def _frame(file: RawFile, chip: FibreCalibration) -> Frame:
-    frame = calibrate.calibrate(file, chip.name, chip.masters)
-    sci, var, dq = (np.ascontiguousarray(chip.layout.turn(each)) for each in (frame.sci, frame.var, frame.dq))
-    sci, var = (np.asarray(each, np.float32) for each in (sci / chip.response, var / np.square(chip.response)))
-    return Frame(sci, var, dq, frame.header)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
-from elvis_cli.reduction.extract import group_medians, row_medians
 from elvis_cli.reduction.layout import Strip
+from elvis_cli.reduction.strip_pixels import group_medians, row_medians
 
 PARTS = 16
 """Of a strip, in which the edges are looked for."""

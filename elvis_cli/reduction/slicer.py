@@ -10,8 +10,10 @@ import numpy as np
 from elvis_cli.base.arrays import Floats
 from elvis_cli.reduction import bundle, extract
 from elvis_cli.reduction.bundle import FibreSpectrum
-from elvis_cli.reduction.extract import Pixels, Place, Spectrum
+from elvis_cli.reduction.extract import Spectrum
 from elvis_cli.reduction.layout import Strip
+from elvis_cli.reduction.object_place import Place
+from elvis_cli.reduction.strip_pixels import Pixels
 
 
 def whole_slice(strip: Strip, pixels: Pixels, sky: Floats) -> Spectrum:

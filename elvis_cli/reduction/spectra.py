@@ -25,20 +25,24 @@ from elvis_cli.reduction import (
     flux_standard,
     layout,
     merge,
+    object_place,
     slicer,
+    slit_sky,
     telluric,
     wavelength,
 )
 from elvis_cli.reduction.associate import FileSet, product_name
 from elvis_cli.reduction.bundle import FibreSpectrum
 from elvis_cli.reduction.chip_calibration import ChipCalibration
-from elvis_cli.reduction.extract import Pixels, Spectrum
+from elvis_cli.reduction.extract import Spectrum
 from elvis_cli.reduction.flux_standard import Response
 from elvis_cli.reduction.frame import BAD, Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.merge import Merged
+from elvis_cli.reduction.object_place import Place
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
+from elvis_cli.reduction.strip_pixels import Pixels
 from elvis_cli.sky.pointing import barycentric_correction
 
 RADIUS = 1.25
@@ -237,25 +241,21 @@ def _brightest(spectra: list[Spectrum]) -> list[Spectrum]:
 
 def _sliced(files: FileSet, chip: ChipCalibration) -> tuple[list[Spectrum], str]:
     """Return the spectra of all slices of an image slicer on a chip, added order by order, and how sky was taken."""
-    stack, background = _stack(files.science, chip), _stack(files.sky, chip) if files.sky else None
+    stack = chip_calibration.mean_frame(files.science, chip)
+    background = chip_calibration.mean_frame(files.sky, chip) if files.sky else None
     seconds, sky_seconds = (sum(one.dit * one.ndit for one in some) for some in (files.science, files.sky))
     orders: dict[int, list[Spectrum]] = {}
     for number, strip in enumerate(chip.layout.strips):
         pixels, sky = _pixels(strip, stack, None, chip.error, seconds)
         if background is not None:
             empty = _pixels(strip, background, None, chip.error, sky_seconds)[0]
-            seen = extract.sky_beside(strip, empty, np.zeros_like(empty.good))
+            seen = slit_sky.sky_beside(strip, empty, np.zeros_like(empty.good))
             pixels, sky = (pixels, sky) if seen is None else (_less_sky(pixels, seen), seen)
         one = slicer.whole_slice(strip, pixels, sky)
         if chip.lamps:
             one.blaze = chip.lamps[number]
         orders.setdefault(strip.order, []).append(one)
     return [slicer.together(slices) for slices in orders.values()], "exposures" if files.sky else "none"
-
-
-def _stack(files: Sequence[RawFile], chip: ChipCalibration) -> Frame:
-    """Return the mean of exposures of a chip."""
-    return chip_calibration.stack(chip_calibration.frames(files, chip), [one.dit * one.ndit for one in files])
 
 
 def extracted(
@@ -269,7 +269,7 @@ def extracted(
     frames = chip_calibration.frames(files.science, chip)
     background = None
     if files.sky:
-        background = _stack(files.sky, chip)
+        background = chip_calibration.mean_frame(files.sky, chip)
     places = _places(files, chip, frames) if background is None else [list(range(len(frames)))]
     spectra: list[Spectrum] = []
     widths: list[float] = []
@@ -281,7 +281,7 @@ def extracted(
             background = chip_calibration.stack([frames[n] for n in other], [seconds[n] for n in other])
         for number, strip in enumerate(chip.layout.strips):
             pixels, sky = _pixels(strip, stack, background, chip.error, sum(seconds[n] for n in own))
-            place = extract.find(strip, pixels)
+            place = object_place.find(strip, pixels)
             if place is None:
                 continue
             if background is None:
@@ -299,10 +299,10 @@ def extracted(
     return spectra, widths, length, way
 
 
-def _less_slit_sky(strip: Strip, pixels: Pixels, sky: Floats, place: extract.Place) -> tuple[Pixels, Floats, bool]:
+def _less_slit_sky(strip: Strip, pixels: Pixels, sky: Floats, place: Place) -> tuple[Pixels, Floats, bool]:
     """Return the pixels less the sky beside the object, that sky, and whether there was any."""
-    for reach in (max(extract.OBJECT * place.fwhm, 4 * strip.scale), 1.5 * place.fwhm):
-        beside = extract.sky_beside(strip, pixels, np.abs(strip.s - place.s[:, None]) < reach)
+    for reach in (max(slit_sky.OBJECT * place.fwhm, 4 * strip.scale), 1.5 * place.fwhm):
+        beside = slit_sky.sky_beside(strip, pixels, np.abs(strip.s - place.s[:, None]) < reach)
         if beside is not None:
             return _less_sky(pixels, beside), beside, True
     return pixels, sky, False
@@ -324,7 +324,7 @@ def _places(files: FileSet, chip: ChipCalibration, frames: Sequence[Frame]) -> l
     shifts, widths, strips = [], [], chip.layout.strips
     for strip in strips[:: max(len(strips) // NOD_STRIPS, 1)]:
         found = [
-            extract.find(strip, _pixels(strip, frame, None, chip.error, one.dit * one.ndit)[0])
+            object_place.find(strip, _pixels(strip, frame, None, chip.error, one.dit * one.ndit)[0])
             for frame, one in zip(frames, files.science, strict=True)
         ]
         seen = [place for place in found if place is not None]

@@ -14,8 +14,8 @@ from astropy.wcs import WCS
 from elvis_cli import pipeline
 from elvis_cli.instrument import registry
 from elvis_cli.reduction import associate, cube, cube_file, cube_spectrum, layout, raw, requests, sdp
-from elvis_cli.reduction.extract import Pixels
 from elvis_cli.reduction.frame import Frame
+from elvis_cli.reduction.strip_pixels import Pixels
 from elvis_cli.request import parse
 from tests.conftest import closure_only
 

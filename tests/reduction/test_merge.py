@@ -56,7 +56,7 @@ def test_what_the_standard_does_not_tell_is_left_out():
 
 def test_the_sky_is_straight_where_no_pixel_is_good():
     """A cosmic ray on all sky pixels of some knots: the spline goes on from its neighbours, it does not run away."""
-    from elvis_cli.reduction.extract import spline
+    from elvis_cli.reduction.slit_sky import spline
 
     at = np.repeat(np.arange(100.0), 20) + np.tile(np.linspace(0.0, 0.95, 20), 100)
     good = (at < 40) | (at > 44)

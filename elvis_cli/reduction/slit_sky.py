@@ -1,0 +1,148 @@
+"""The sky along the curved lines of a slit (Kelson 2003, PASP 115, 688), and splines of the wavelength."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base.arrays import Floats
+from elvis_cli.kernels import medians
+from elvis_cli.kernels import spline as kernel
+from elvis_cli.reduction.layout import Strip
+from elvis_cli.reduction.strip_pixels import REJECT, Mask, Pixels
+
+OBJECT = 4.0
+"""FWHM to either side of the object that are not sky."""
+SKY_REACH = 150
+"""Pixels to either side of the object from which the sky is taken: more of a long slit adds nothing."""
+SKY_ERROR = 0.1
+"""Relative error of the light of bright lines, by the response and the wavelengths, that is no cosmic ray."""
+STIFF = 1e-4
+"""Weight of a spline's second differences against that of the pixels of a knot."""
+STRAIGHT = 0.02
+"""Pixels by which lines may bend before the sky is a spline of the wavelength."""
+
+
+def sky_beside(strip: Strip, pixels: Pixels, object_: Mask) -> Floats | None:
+    """Return the sky (n, m) from the slit outside the object, on the lines as they bend; None if there is too little.
+
+    Where lines are straight it is the mean of each row, else a cubic spline of the wavelength with a knot a pixel.
+    """
+    slit = strip.slit
+    usable = pixels.good & (np.abs(strip.s - slit.offset) < slit.length / 2 - strip.scale) & ~object_
+    place = float(np.median(strip.s[object_])) if object_.any() else slit.offset
+    usable &= np.abs(strip.s - place) < SKY_REACH * strip.scale
+    if np.median(usable.sum(axis=1)) < 6:
+        return None
+    rows = np.arange(strip.row.size, dtype=float)
+    middle = strip.middle(slit.offset)
+    ascending = middle[-1] > middle[0]
+    grid, at = (middle, rows) if ascending else (middle[::-1], rows[::-1])
+    position = np.interp(strip.wave, grid, at)
+    bend = np.abs(position - rows[:, None])[usable]
+    if np.percentile(bend, 99) < STRAIGHT:
+        return _row_means(strip, pixels, usable)
+    return _spline_sky(position, pixels, usable)
+
+
+def _row_means(strip: Strip, pixels: Pixels, usable: Mask) -> Floats:
+    """Return the sky of each row: a straight line along the slit, without what is 5 sigma off."""
+    rows = np.broadcast_to(np.arange(strip.row.size)[:, None], usable.shape)
+    keep = _near_median(pixels, usable, rows, slopes=False)
+    x = (strip.s - strip.slit.offset) / strip.slit.length
+    x = np.where(np.abs(x) < 10, x, 0.0)
+    model = np.zeros_like(pixels.sci)
+    for _ in range(3):
+        w = keep.astype(float)
+        n, sx, sxx = w.sum(1), (w * x).sum(1), (w * x * x).sum(1)
+        sy, sxy = (w * pixels.sci).sum(1), (w * x * pixels.sci).sum(1)
+        determinant = n * sxx - sx**2
+        flat = (n < 12) | (determinant <= 0)
+        safe = np.where(flat, 1.0, determinant)
+        b = np.where(flat, 0.0, (n * sxy - sx * sy) / safe)
+        a = np.where(n > 0, (sy - b * sx) / np.maximum(n, 1), 0.0)
+        model = a[:, None] + b[:, None] * x
+        keep = usable & (np.abs(pixels.sci - model) <= REJECT * np.sqrt(pixels.var + np.abs(model) / pixels.seconds))
+    return model
+
+
+def _spline_sky(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
+    """Return the sky (n, m): a cubic spline of the place ``position`` (rows) of each pixel's wavelength."""
+    columns = np.flatnonzero(usable.any(axis=0))
+    near = slice(int(columns[0]), int(columns[-1]) + 1)
+    whole = np.zeros_like(pixels.sci)
+    whole[:, near] = sky_spline(position[:, near], pixels.part(near), usable[:, near])
+    return whole
+
+
+def sky_spline(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
+    """Return the sky of pixels of any shape: a cubic spline of ``position`` with a knot a unit, without outliers."""
+    low, high = (float(each) for each in (position[usable].min(), position[usable].max()))
+    x = np.clip(position.ravel() - low, 0.0, high - low)
+    y, dark = (np.asarray(each, float).ravel() for each in (pixels.sci, pixels.var))
+    flat, use = Pixels(y, dark, pixels.good.ravel(), pixels.seconds), usable.ravel()
+    keep = _near_median(flat, use, x.astype(np.int64), slopes=True)
+    weight, model = 1.0 / (dark + 1e-30), y
+    for _ in range(3):
+        coefficients = _coefficients(x, y, weight, keep)
+        model = kernel.refine(x, y, dark, pixels.seconds, coefficients, use, REJECT, SKY_ERROR, weight, keep)
+    return np.asarray(model.reshape(position.shape))
+
+
+def spline(
+    at: Floats, value: Floats, var: Floats, good: Mask
+) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
+    """Return the cubic spline with a knot at each whole number through values at ``at`` (n,), and its error."""
+    low, high = float(at[good].min()), float(at[good].max())
+    x = np.clip(at - low, 0.0, high - low)
+    knot = np.floor(x).astype(np.int64)
+    keep = _near_median(Pixels(value, var, good, np.inf), good, knot, slopes=True)
+    coefficients = np.zeros(int(high - low) + 4)
+    for _ in range(3):
+        coefficients = _coefficients(x, value, 1.0 / (var + 1e-30), keep)
+        keep = good & (np.abs(value - kernel.evaluate(x, coefficients)) <= REJECT * np.sqrt(var))
+    weight = np.bincount(knot[keep], 1.0 / (var[keep] + 1e-30), coefficients.size)
+
+    def curve(place: Floats) -> Floats:
+        return np.asarray(kernel.evaluate(np.clip(place - low, 0.0, high - low), coefficients))
+
+    def error(place: Floats) -> Floats:
+        return 1.0 / np.sqrt(np.maximum(np.interp(place - low - 0.5, np.arange(weight.size), weight), 1e-30))
+
+    return curve, error
+
+
+def _coefficients(x: Floats, y: Floats, weight: Floats, use: Mask) -> Floats:
+    """Return the coefficients of uniform cubic B-splines through points from 0 on: banded normal equations.
+
+    scipy's `make_lsq_spline` takes a hundred times as long for the pixels of a long slit.
+    """
+    from scipy.linalg import solveh_banded
+
+    count = int(x.max()) + 4
+    band, right = kernel.normal_equations(x, y, weight, use, count)
+    # over knots without pixels it is straight (Eilers & Marx 1996, Stat. Sci. 11, 89): a penalty on second differences
+    lit = band[3][band[3] > 0]
+    stiff = STIFF * float(np.median(lit)) if lit.size else 1.0
+    for first, factors in ((3, (1.0, 4.0, 1.0)), (2, (-2.0, -2.0)), (1, (1.0,))):
+        for n, factor in enumerate(factors):
+            band[first, 3 - first + n : count - len(factors) + n + 1] += stiff * factor
+    band[3] += 1e-9 * band[3].max()
+    return np.asarray(solveh_banded(band, right), float)
+
+
+def _near_median(pixels: Pixels, usable: Mask, group: NDArray[np.int64], *, slopes: bool) -> Mask:
+    """Return which usable pixels (n, m) are near the median of their ``group``: cosmic rays would pull a mean of all.
+
+    With ``slopes`` the light changes within a group as it does between its neighbours.
+    """
+    values, which, use = (np.ascontiguousarray(each).ravel() for each in (pixels.sci, group, usable))
+    middle = medians.of_groups(values, which, use, int(which.max()) + 1)
+    spread = np.zeros(middle.size)
+    if slopes and middle.size > 2:
+        spread[1:-1] = np.maximum(np.abs(np.diff(middle)[1:]), np.abs(np.diff(middle)[:-1]))
+    dark = np.ascontiguousarray(pixels.var).ravel()
+    keep = kernel.near_median(values, dark, pixels.seconds, which, middle, spread, use, REJECT, SKY_ERROR)
+    return np.asarray(keep.reshape(usable.shape))
