@@ -25,6 +25,8 @@ CLOSE = 1.5
 """FWHM: a neighbour as near as that moves a centroid."""
 SEPARATIONS = 25
 """Iterations of the centroids of neighbours, unless they move by less than 0.003 pixels."""
+STEPS = 30
+"""Iterations of a centroid, at most."""
 REFLECTION_SIGMA = 4.0
 """Significance from which on the point opposite to a peak is light, not noise."""
 
@@ -112,7 +114,7 @@ def centre(image: Image, x: Floats, y: Floats, fwhm: float) -> Floats:
     """Return windowed centroids (n, 2) of sources near (x, y), pixels from 0."""
     from elvis_cli.kernels.apertures import centroids
 
-    return np.asarray(centroids(np.asarray(image, np.float32), x, y, max(fwhm / FWHM, 0.6), 30))
+    return np.asarray(centroids(np.asarray(image, np.float32), x, y, filter_sigma(fwhm), STEPS))
 
 
 MAX_RATIO = 0.7
@@ -196,26 +198,18 @@ def centre_apart(image: Image, places: Floats, fwhm: float) -> Floats:
     point-symmetric. Sources without such neighbours have the centroid of `centre`.
     """
     from elvis_cli.kernels import sources as kernels
+    from elvis_cli.kernels.apertures import centroids_apart
 
     found = centre(image, places[:, 0], places[:, 1], fwhm)
     if len(places) < 2:
         return found
-    first, second = kernels.neighbours(*places.T.astype(np.float64), CLOSE * fwhm)
-    close, starts = np.unique(first, return_index=True)
-    neighbours = np.split(second, starts[1:])
-    apart, reach = places.astype(np.float64), math.ceil(2.0 * fwhm)
+    pairs = kernels.neighbours(*places.T.astype(np.float64), CLOSE * fwhm)
+    close, apart, reach = np.unique(pairs[0]), places.astype(np.float64), math.ceil(2.0 * fwhm)
     for _ in range(SEPARATIONS if close.size else 0):
-        before = apart.copy()
-        for i, near in zip(close, neighbours, strict=True):
-            x, y = (round(float(value)) for value in before[i])
-            x0, y0 = max(x - reach, 0), max(y - reach, 0)
-            stamp = image[y0 : y + reach + 1, x0 : x + reach + 1].astype(np.float32)
-            rows, columns = np.indices(stamp.shape, float)
-            for j in near:
-                mirrored = 2 * before[j, 1] - (rows + y0), 2 * before[j, 0] - (columns + x0)
-                stamp -= ndimage.map_coordinates(image, mirrored, order=1, mode="constant", output=np.float32)
-            apart[i] = centre(stamp, before[i, :1] - x0, before[i, 1:] - y0, fwhm)[0] + (x0, y0)
-        if np.abs(apart - before).max() < 0.003:
+        moved = centroids_apart(image, *apart.T, pairs, reach, filter_sigma(fwhm), STEPS)
+        step = np.abs(moved - apart[close]).max()
+        apart[close] = moved
+        if step < 0.003:
             break
     found[close] = apart[close]
     return found

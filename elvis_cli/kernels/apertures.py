@@ -59,33 +59,83 @@ def centroids(
 
     The iteration is that of SExtractor's XWIN_IMAGE: x <- x + 2 sum w I (x_i - x) / sum w I.
     """
-    ny, nx = image.shape
-    reach = int(np.ceil(4 * sigma))
     out = np.empty((x.size, 2))
     for k in range(x.size):
-        cx, cy = x[k], y[k]
-        for _ in range(steps):
-            total, mx, my = 0.0, 0.0, 0.0
-            i0, j0 = int(np.rint(cx)), int(np.rint(cy))
-            for j in range(max(j0 - reach, 0), min(j0 + reach, ny - 1) + 1):
-                for i in range(max(i0 - reach, 0), min(i0 + reach, nx - 1) + 1):
-                    w = np.exp(-((i - cx) ** 2 + (j - cy) ** 2) / (2 * sigma * sigma)) * image[j, i]
-                    total += w
-                    mx += w * (i - cx)
-                    my += w * (j - cy)
-            if total <= 0.0:
-                break
-            dx, dy = 2 * mx / total, 2 * my / total
-            if abs(dx) > reach or abs(dy) > reach:
-                break
-            cx += dx
-            cy += dy
-            if abs(dx) + abs(dy) < 1e-5:
-                break
-        if abs(cx - x[k]) > reach or abs(cy - y[k]) > reach:
-            cx, cy = x[k], y[k]
-        out[k, 0], out[k, 1] = cx, cy
+        out[k, 0], out[k, 1] = _centroid(image, x[k], y[k], sigma, steps)
     return out
+
+
+@njit(nogil=True, cache=True)
+def _centroid(image: NDArray[np.float32], x: float, y: float, sigma: float, steps: int) -> tuple[float, float]:
+    """Return one of `centroids`."""
+    ny, nx = image.shape
+    reach = int(np.ceil(4 * sigma))
+    cx, cy = x, y
+    for _ in range(steps):
+        total, mx, my = 0.0, 0.0, 0.0
+        i0, j0 = int(np.rint(cx)), int(np.rint(cy))
+        for j in range(max(j0 - reach, 0), min(j0 + reach, ny - 1) + 1):
+            for i in range(max(i0 - reach, 0), min(i0 + reach, nx - 1) + 1):
+                w = np.exp(-((i - cx) ** 2 + (j - cy) ** 2) / (2 * sigma * sigma)) * image[j, i]
+                total += w
+                mx += w * (i - cx)
+                my += w * (j - cy)
+        if total <= 0.0:
+            break
+        dx, dy = 2 * mx / total, 2 * my / total
+        if abs(dx) > reach or abs(dy) > reach:
+            break
+        cx += dx
+        cy += dy
+        if abs(dx) + abs(dy) < 1e-5:
+            break
+    if abs(cx - x) > reach or abs(cy - y) > reach:
+        cx, cy = x, y
+    return cx, cy
+
+
+@njit(nogil=True, cache=True)
+def centroids_apart(
+    image: NDArray[np.float32],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    pairs: NDArray[np.int64],
+    reach: int,
+    sigma: float,
+    steps: int,
+) -> NDArray[np.float64]:
+    """Return `centroids` of the sources among (x, y) that have neighbours, each without its neighbours' light.
+
+    Rows (m, 2) are of the sources that ``pairs`` (2, n) has, rising, with their neighbours. A neighbour's light within
+    ``reach`` pixels is the image reflected in it, linear between pixels.
+    """
+    ny, nx = image.shape
+    out, row, at = np.empty((x.size, 2)), 0, 0
+    while at < pairs.shape[1]:
+        k, first = pairs[0, at], at
+        i, j = int(np.rint(x[k])), int(np.rint(y[k]))
+        i0, j0 = max(i - reach, 0), max(j - reach, 0)
+        stamp = image[j0 : j + reach + 1, i0 : i + reach + 1].copy()
+        at = first
+        while at < pairs.shape[1] and pairs[0, at] == k:
+            other = pairs[1, at]
+            for b in range(stamp.shape[0]):
+                v = 2 * y[other] - (b + j0)
+                n = min(max(int(np.floor(v)), 0), ny - 2)
+                for a in range(stamp.shape[1]):
+                    u = 2 * x[other] - (a + i0)
+                    if u < 0.0 or v < 0.0 or u > nx - 1 or v > ny - 1:
+                        continue
+                    m = min(int(u), nx - 2)
+                    s, t = u - m, v - n
+                    low = image[n, m] * (1.0 - s) + image[n, m + 1] * s
+                    high = image[n + 1, m] * (1.0 - s) + image[n + 1, m + 1] * s
+                    stamp[b, a] -= np.float32(low * (1.0 - t) + high * t)
+            at += 1
+        cx, cy = _centroid(stamp, x[k] - i0, y[k] - j0, sigma, steps)
+        out[row, 0], out[row, 1] = cx + i0, cy + j0
+        row += 1
+    return out[:row]
 
 
 @njit(nogil=True, cache=True)

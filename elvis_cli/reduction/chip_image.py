@@ -11,6 +11,7 @@ from elvis_cli.detection import apertures, sources
 from elvis_cli.reduction import combine, grid, sky
 from elvis_cli.reduction.combine import Stack
 from elvis_cli.reduction.frame import BAD, Frame
+from elvis_cli.reduction.stored_stack import AnyStack
 
 GUESS_FWHM = 3.0
 SAME_FWHM = 0.05
@@ -38,7 +39,7 @@ class ChipImage:
     """A combined chip and what was measured on it."""
 
     name: str
-    stack: Stack
+    stack: AnyStack
     grid: grid.Grid
     header: Any
     """That of the chip in the first raw file."""

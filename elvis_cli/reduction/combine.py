@@ -116,13 +116,16 @@ class Sums:
         for_rows(self.shape[0], fill, BAND)
 
     def means(self) -> tuple[Image, Image, Image]:
-        """Return mean, variance and weight (1 is that of an exposure of weight ``most``)."""
+        """Return mean, variance and weight (1 is that of an exposure of weight ``most``), in place of the sums."""
         if self.drizzle is not None:
             out = self.drizzle
             var2 = out.out_img2[0] if isinstance(out.out_img2, list) else out.out_img2
             return np.asarray(out.out_img), np.asarray(var2), np.asarray(out.out_wht, np.float32)
-        total = np.where(self.sums[2] > 1e-6, self.sums[2], np.float32(np.inf))
-        return self.sums[0] / total, self.sums[1] / total**2, self.sums[2]
+        light, noise, weight = self.sums
+        total = np.where(weight > 1e-6, weight, np.float32(np.inf))
+        light /= total
+        noise /= np.square(total, out=total)
+        return light, noise, weight
 
 
 def drizzle(
@@ -162,28 +165,17 @@ class Combination:
         self.sums.add(exposures)
 
     def stack(self) -> Stack:
-        """Return the combination; a pixel that no frame sees has weight 0, the flag NO_DATA and SCI 0."""
+        """Return the combination, in place of the sums; a pixel that no frame sees has weight 0, NO_DATA and SCI 0."""
         image, var, weight = self.sums.means()
-        seen = weight > max(self.least * self.faintest / self.sums.most, 1e-3)
-        err = np.sqrt(np.maximum(np.where(seen, var, 0.0), 0.0)).astype(np.float32)
-        sci = np.where(seen, image, np.float32(0.0)).astype(np.float32)
-        flags = np.where(seen, self.flags, self.flags | np.uint32(NO_DATA)).astype(np.uint32)
-        weight = np.maximum(weight - self.lost, 0.05 * weight) * np.float32(self.sums.most)
-        return Stack(sci, err, flags, np.where(seen, weight, np.float32(0.0)))
-
-
-def combine(
-    frames: Sequence[Frame],
-    maps: Sequence[PixelMap],
-    grid: Grid,
-    kernel: str = "square",
-    pixfrac: float = 1.0,
-    filled: Sequence[NDArray[np.bool_]] | None = None,
-) -> Stack:
-    """Return the combination of frames."""
-    total = Combination(grid, kernel, pixfrac, max(frame.weight for frame in frames))
-    total.add(frames, maps, filled)
-    return total.stack()
+        unseen = weight <= max(self.least * self.faintest / self.sums.most, 1e-3)
+        image, var = (np.asarray(each, np.float32) for each in (image, var))
+        err = np.sqrt(np.maximum(var, 0.0, out=var), out=var)
+        self.flags[unseen] |= np.uint32(NO_DATA)
+        weight = np.maximum(weight - self.lost, np.float32(0.05) * weight)
+        weight *= np.float32(self.sums.most)
+        for each in (image, err, weight):
+            each[unseen] = 0.0
+        return Stack(image, err, self.flags, weight)
 
 
 def _nearest(places: Floats, shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
@@ -219,9 +211,8 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
     def single(n: int, image: Image) -> Image:
         sums = np.zeros((2, *shape), np.float32)
         kernels.squares(image, frames[n].good, *maps[n].nodes, 1.0 / maps[n].ratio, sums)
-        alone = np.full(shape, np.nan, np.float32)
-        np.divide(sums[0], sums[1], out=alone, where=sums[1] > 0)
-        return alone
+        with np.errstate(invalid="ignore"):
+            return np.asarray(sums[0] / sums[1], np.float32)  # NaN where the exposure sees nothing
 
     def seen(n: int) -> Image:
         model = np.empty(frames[n].sci.shape, np.float32)
@@ -229,31 +220,25 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
         return model
 
     middle = _median(gather(lambda n: single(n, frames[n].sci), range(len(frames))))
-    middle = 2.0 * middle - _median(gather(lambda n: single(n, seen(n)), range(len(frames))))
+    blurred = _median(gather(lambda n: single(n, seen(n)), range(len(frames))))
+    middle *= 2.0
+    middle -= blurred
+    del blurred
 
     def flag(n: int) -> int:
-        frame, model = frames[n], seen(n)
-        good, noise, steep = frame.good, np.sqrt(frame.var), _steepness(model)
-        residual = frame.sci - model
-        error = np.float32(CR_SIGMA * _median_error(residual, steep, noise, good))
-        limit = np.float32(CR_SIGMA) * noise + error * steep
+        frame, residual = frames[n], seen(n)
+        good, limit, steep = frame.good, np.sqrt(frame.var), np.empty_like(residual)
+        kernels.steepness(residual, steep)
+        np.subtract(frame.sci, residual, out=residual)
+        steep *= np.float32(CR_SIGMA * _median_error(residual, steep, limit, good))
+        limit *= np.float32(CR_SIGMA)
+        limit += steep
         y, x = _with_neighbours(np.nonzero((residual > limit) & good), frame.sci.shape)
         hit = good[y, x] & (residual[y, x] > np.float32(NEIGHBOUR) * limit[y, x])
         frame.dq[y[hit], x[hit]] |= np.uint32(COSMIC_RAY)
         return int(hit.sum())
 
     return sum(gather(flag, range(len(frames))))
-
-
-def _steepness(image: Image) -> Image:
-    """Return the largest difference of each pixel to its four neighbours: not 0 on a peak, as the gradient is."""
-    steep = np.zeros_like(image)
-    for axis in (0, 1):
-        step, into = np.abs(np.diff(image, axis=axis)), np.moveaxis(steep, axis, 0)
-        step = np.moveaxis(step, axis, 0)
-        np.maximum(into[1:], step, out=into[1:])
-        np.maximum(into[:-1], step, out=into[:-1])
-    return steep
 
 
 def _median_error(residual: Image, steep: Image, noise: Image, good: NDArray[np.bool_]) -> float:

@@ -14,6 +14,7 @@ from elvis_cli.reduction import chip_image, combine, correlation, exposures, gri
 from elvis_cli.reduction.associate import FileSet, check, product_name, setting
 from elvis_cli.reduction.chip_image import ChipImage, Treatment
 from elvis_cli.reduction.raw import RawFile
+from elvis_cli.reduction.stored_stack import StoredStack
 from elvis_cli.scene import standards
 from elvis_cli.scene.standards import StandardStar
 
@@ -70,7 +71,10 @@ def reduce(files: FileSet, options: Options) -> ImageProduct:
     if options.mosaic and len(first.chips) > 1:
         chips = [_mosaic(files, options, scales)]
     else:
-        chips = [_chip(files, chip, options, scales[chip]) for chip in first.chips]
+        chips = [_chip(files, chip, options, scales[chip]) for chip in first.chips[:1]]
+        for chip in first.chips[1:]:
+            chips[-1].stack = StoredStack(chips[-1].stack)
+            chips.append(_chip(files, chip, options, scales[chip]))
     if any(each.treatment.sky_way == "constant" for each in chips):
         notes.append("fewer than three exposures: the sky is a constant")
     if not files.linearity:
@@ -86,12 +90,13 @@ def _chip(files: FileSet, chip: str, options: Options, scale: float = 1.0) -> Ch
     out = grid.make([frame.header for frame in frames], options.north_up)
     maps, filled, rays, fwhm = exposures.place(frames, out, zeropoint.WELL_SAMPLED)
     kernel = kernel_for(fwhm, options)
-    stack = combine.combine(frames, maps, out, kernel, options.pixfrac, filled)
+    total = combine.Combination(out, kernel, options.pixfrac, max(frame.weight for frame in frames))
+    total.add(frames, maps, filled)
     noise = correlation.of_resampling(frames, maps, out, kernel, options.pixfrac)
     header = frames[0].header
     treatment = Treatment(way, rays, linearised, min(frame.saturation for frame in frames))
-    del frames, maps
-    return chip_image.measure(chip, stack, out, header, noise, treatment)
+    del frames, maps, filled  # a chip's exposures are 60 bytes a pixel
+    return chip_image.measure(chip, total.stack(), out, header, noise, treatment)
 
 
 def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> ChipImage:

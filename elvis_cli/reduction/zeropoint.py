@@ -13,8 +13,9 @@ from scipy import ndimage
 from elvis_cli.base.arrays import Floats
 from elvis_cli.detection import apertures, sources
 from elvis_cli.errors import ResourceError
-from elvis_cli.reduction.combine import UNSEEN, Stack
+from elvis_cli.reduction.combine import UNSEEN
 from elvis_cli.reduction.frame import DEAD, HOT, SATURATED
+from elvis_cli.reduction.stored_stack import AnyStack
 from elvis_cli.scene import standards
 from elvis_cli.scene.standards import StandardStar
 
@@ -110,7 +111,7 @@ def select(names: Sequence[str], stars: Sequence[StandardStar], filters: str) ->
     return next((star for star in rows if star.sed == "Pickles:A0V" and star.system.lower() == "vega"), None)
 
 
-def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filters: str, fwhm: float) -> ZeroPoint:
+def measure(stack: AnyStack, place: tuple[float, float], star: StandardStar, filters: str, fwhm: float) -> ZeroPoint:
     """Return the zero point from the image of a star near ``place`` (pixels from 0).
 
     All its light is that within the largest circle that fits with its annulus of sky into the image and whose error is
@@ -158,7 +159,7 @@ def measure(stack: Stack, place: tuple[float, float], star: StandardStar, filter
     )
 
 
-def _growth(stack: Stack, x: Floats, y: Floats, fwhm: float) -> tuple[apertures.GrowthCurve, float, float]:
+def _growth(stack: AnyStack, x: Floats, y: Floats, fwhm: float) -> tuple[apertures.GrowthCurve, float, float]:
     """Return the curve of growth of a star, all its light (electron/s) and the error of that."""
     good = (stack.dq & UNSEEN) == 0
     ny, nx = stack.sci.shape
@@ -176,7 +177,7 @@ def _growth(stack: Stack, x: Floats, y: Floats, fwhm: float) -> tuple[apertures.
     return apertures.GrowthCurve(radii[: last + 1], curve / rate), rate, float(errors[last])
 
 
-def _saturated(stack: Stack, place: tuple[float, float], fwhm: float) -> bool:
+def _saturated(stack: AnyStack, place: tuple[float, float], fwhm: float) -> bool:
     """Return whether pixels about a place are saturated, hot and dead ones left out."""
     reach = max(round(5.0 * fwhm), 10)
     x, y = (round(value) for value in place)
