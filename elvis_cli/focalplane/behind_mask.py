@@ -38,6 +38,8 @@ ON_AXIS = 0.1
 """Distance from the axis, lambda / D, up to which a star is on the mask."""
 ARC_STEP = 0.25
 """Pixels between the points of an arc."""
+EVEN_STEPS = 64
+"""Steps per lambda / D in which an even light is dimmed."""
 MAX_STEPS = 32
 """Points of an arc at most."""
 
@@ -138,21 +140,23 @@ class BehindMask:
             galaxies=tuple((shapes, rates * self.dim.energy(shapes.x, shapes.y)) for shapes, rates in scene.galaxies),
         )
 
-    def even(self, image: Image, glowing: float, chip: Chip, window: Window) -> None:
-        """Dim what fills ``image``, a window of a chip, as the mask dims it, and add the glow at the mask's centre.
+    def even(self, level: float, glowing: float, chip: Chip, window: Window) -> Image:
+        """Return what would fill a window of a chip with ``level``, dimmed by the mask, and the glow at its centre.
 
         ``glowing`` is the part of it (electrons/s/pixel) that has a glow: sky and warm optics.
         """
         optics = self.dim.setup.optics
         x, y = field_to_pixel(self.dim.setup, chip, *(np.array([place]) for place in optics.axis))
-        u, v = np.arange(window.nx) + window.x0 - x, np.arange(window.ny)[:, None] + window.y0 - y
-        r = np.hypot(u, v) * (optics.pixel_scale / self.dim.unit)
-        image *= self.dim.table.of_energy(r)
+        u, v = (np.arange(n) + first - at for n, first, at in ((window.nx, window.x0, x), (window.ny, window.y0, y)))
+        r = np.sqrt((u**2).astype(np.float32) + (v**2).astype(np.float32)[:, None])
+        r *= np.float32(EVEN_STEPS * optics.pixel_scale / self.dim.unit)
+        distance = np.arange(int(r.max()) + 2) / EVEN_STEPS
+        values = level * self.dim.table.of_energy(distance)
         assert optics.coronagraph is not None
         if glowing and optics.coronagraph.glow:
-            distance, level = np.array(optics.coronagraph.glow).T
-            beyond = np.minimum(distance[-1] / np.maximum(r, distance[-1]), 1.0)
-            image += glowing * np.interp(r, distance, level) * beyond
+            at, glow = np.array(optics.coronagraph.glow).T
+            values += glowing * np.interp(distance, at, glow) * np.minimum(at[-1] / np.maximum(distance, at[-1]), 1.0)
+        return np.asarray(values.astype(np.float32)[(r + np.float32(0.5)).astype(np.int32)])
 
     def brightest(self, scene: Scene) -> float:
         """Return the electrons/s of the brightest point of a scene in its best pixel."""

@@ -72,9 +72,11 @@ class Imager:
         if self.mask is not None:
             scene = self.mask.off_axis(scene)
             zones = many_stars.cores(psf) if scene.x.size > MAX_STARS_BEHIND_MASK else None
-        image = np.full((window.ny, window.nx), self._level(parts), np.float32)
-        if self.mask is not None and image.any():
-            self.mask.even(image, self._level(parts - {"galaxies"}), chip, window)
+        level = self._level(parts)
+        if self.mask is not None and level:
+            image = self.mask.even(level, self._level(parts - {"galaxies"}), chip, window)
+        else:
+            image = np.full((window.ny, window.nx), level, np.float32)
         x, y = np.empty(scene.x.size), np.empty(scene.x.size)
         for part in pieces(scene.x.size):
             px, py = field_to_pixel(setup, chip, scene.x[part], scene.y[part])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,17 +15,19 @@ from tests.conftest import run
 from tests.setups import target_in_field
 
 
-def planned(template: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+def planned(
+    template: str, parameters: dict[str, Any], acquisition: str = "METIS_img_lm_acq", *options: str
+) -> list[dict[str, Any]]:
     """Return the requests of one template that follows the zenith."""
     block = {
         "obId": 7, "itemType": "OB", "name": "planet", "runId": "118.A-0001(B)",
         "target": {"name": "T", "ra": "05:26:00.000", "dec": "-05:00:00.00", "equinox": "J2000"},
         "templates": [
-            {"templateName": "METIS_img_lm_acq", "type": "acquisition", "parameters": {"INS.DROT.MODE": "ELEV"}},
+            {"templateName": acquisition, "type": "acquisition", "parameters": {"INS.DROT.MODE": "ELEV"}},
             {"templateName": template, "parameters": parameters},
         ],
     }  # fmt: skip
-    made = run("ob", stdin=json.dumps(block))
+    made = run("ob", *options, stdin=json.dumps(block))
     assert made.code == 0, made.err
     return [json.loads(line) for line in made.out.decode().splitlines()]
 
@@ -89,3 +92,22 @@ def test_the_files_are_of_their_rules(template: str, parameters: dict[str, Any],
         header = hdus[0].header
         assert tuple(header[f"ESO DPR {name}"] for name in ("CATG", "TECH", "TYPE")) == rule
         assert header["INSTRUME"] == "METIS"
+
+
+def test_the_field_of_harmoni_turns_with_the_zenith() -> None:
+    parameters = {"SEQ.NEXPO": 3, "INS.APOD.NAME": "SP2", "DET.NDIT": 10}
+    requests = planned("HARMONI_ifs_hc_obs_FixedSkyOffset", parameters, "HARMONI_ifs_acq")
+    assert [one["elvis"]["template"]["type"] for one in requests] == ["OBJECT"] * 3 + ["SKY"]
+    assert {one["instrument"]["ins_configuration"] for one in requests} == {"ifs_hcao"}
+    assert {one["instrument"]["INS.APOD.NAME"] for one in requests} == {"SP2"}
+    angles = [one["elvis"]["pointing"]["position_angle"] for one in requests[:3]]
+    assert all(abs((b - a + 180.0) % 360.0 - 180.0) > 2.0 for a, b in itertools.pairwise(angles))
+
+
+def test_windows_of_a_series_follow_each_other_without_a_pause(tmp_path: Path) -> None:
+    window = tmp_path / "window.json"
+    window.write_text('{"elvis": {"chips": [5], "window": {"x0": 1984, "y0": 1984, "nx": 128, "ny": 128}}}')
+    parameters = {"SEQ.NEXPO": 4, "DET.DIT": 0.05}
+    series = planned("MICADO_ts_obs_Stare", parameters, "MICADO_img_acq", "--request", str(window))
+    seconds = [float(one["elvis"]["date"].rpartition(":")[2]) for one in series]
+    assert [round(b - a, 3) for a, b in itertools.pairwise(seconds)] == [0.05] * 3
