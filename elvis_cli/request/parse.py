@@ -17,7 +17,7 @@ import elvis_schemas
 from elvis_cli.errors import RequestError, json_pointer
 from elvis_cli.model.limits import DEFAULT, Limits
 from elvis_cli.model.request import Request
-from elvis_cli.request import budget, header_keywords, normalise, schema_errors
+from elvis_cli.request import budget, header_keywords, normalise, schema_check
 from elvis_cli.request.values import brief
 
 MAX_DEPTH = 100
@@ -46,12 +46,12 @@ def read(
         or (``strict``) a key is unknown, or the request needs more than ``limits`` allow.
     """
     document = _parse(text)
-    schema_errors.check(document)
+    schema_check.check(document)
     if overrides:
         brightness = normalise.brightness(document)
         values = {key: value(brightness) if callable(value) else value for key, value in overrides.items()}
         document = _merge(document, values)
-        schema_errors.check(document)
+        schema_check.check(document)
     block = document.get("elvis") or {}
     header_keywords.check(block.get("keywords") or {})
     memory = budget.check(block, limits)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,11 @@ import elvis_schemas
 import jsonschema
 import pytest
 
+from elvis_cli.errors import RequestError
 from elvis_cli.instrument import registry
 from elvis_cli.model.elvis_block import ElvisBlock
 from elvis_cli.model.request import Morphology, Request, Sed, SkyConditions
-from elvis_cli.request import normalise
+from elvis_cli.request import normalise, schema_check
 from elvis_cli.request.parse import read
 from elvis_cli.scene import bands
 
@@ -179,3 +182,25 @@ def test_every_name_the_reader_looks_up_is_described(key: str) -> None:
 def test_members_are_the_keys_of_the_elvis_block() -> None:
     block = set(SCHEMA["properties"]["elvis"]["properties"])
     assert block - {"sed", "airglow", "vsini", "macroturbulence"} == set(ElvisBlock.__dataclass_fields__)
+
+
+def test_a_right_request_loads_no_slow_validator() -> None:
+    document = json.dumps(registry.load("micado").example())
+    code = "import sys; from elvis_cli.request import parse; parse.read(sys.stdin.read()); print(*sys.modules)"
+    seen = subprocess.run([sys.executable, "-c", code], input=document, capture_output=True, text=True, check=True)
+    assert "jsonschema_rs" in seen.stdout.split()
+    assert "jsonschema" not in seen.stdout.split()
+
+
+@pytest.mark.parametrize("block", [{"seed": -1}, {"scene": {"name": "nope"}}, {"motion": {"rate": "fast"}}])
+def test_what_the_quick_validator_refuses_is_explained(block: dict[str, Any]) -> None:
+    document = {**registry.load("micado").example(), "elvis": block}
+    with pytest.raises(RequestError) as refused:
+        schema_check.check(document)
+    assert refused.value.details["pointer"].startswith("/elvis/" + next(iter(block)))
+
+
+def test_what_is_not_of_json_is_left_to_the_other_validator() -> None:
+    """An option's value may be a tuple, which the quick one does not know."""
+    with pytest.raises(RequestError, match="/elvis/seed"):
+        schema_check.check({"instrumentName": "micado", "elvis": {"seed": (1, 2)}})
