@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats
 from elvis_cli.model.coronagraph import Coronagraph
 from elvis_cli.model.telescope import PupilMask, Telescope
@@ -115,7 +116,9 @@ class Operator:
         """Return the transmission (2, n) of peak and energy at ``distances`` (n,), lambda / D, mean of DIRECTIONS."""
         if self.coronagraph.mask == "none":
             return np.ones((2, distances.size))
-        parts = [self._seen(float(distance), float(angle), radius) for distance in distances for angle in DIRECTIONS]
+        places = [(float(distance), float(angle)) for distance in distances for angle in DIRECTIONS]
+        first = self._seen(*places[0], radius)  # alone: it makes what all share
+        parts = [first, *parallel.gather(lambda place: self._seen(*place, radius), places[1:])]
         return np.asarray(np.array(parts).reshape(distances.size, DIRECTIONS.size, 2).mean(axis=1).T)
 
     def _seen(self, distance: float, angle: float, radius: float) -> tuple[float, float]:

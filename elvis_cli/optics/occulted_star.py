@@ -21,6 +21,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.constants import ARCSEC
 from elvis_cli.base.random_streams import generator, pattern_key
@@ -210,10 +211,17 @@ def leaking(optics: Optics, wave: float, radius: float, opd: Floats | None = Non
     phase = 1.0 if opd is None else np.exp(2j * math.pi / (wave * 1e3) * opd).astype(np.complex64)
     passed, total = energy(parts.plain), 0.0
     power = np.zeros((pupil.SIZE, pupil.SIZE), np.float32)
-    for weight, x, y in _motion(0.0 if device.mask in BLURRED else device.jitter * 1e-3 / unit(optics, wave)):
+
+    def tilted(motion: tuple[float, float, float]) -> tuple[float, NDArray[np.float32], float]:
+        weight, x, y = motion
         field = parts.behind(parts.tilt(x, y) * phase, radius)
-        power += np.float32((1.0 - device.leak) * weight) * pupil.power(field)
-        total += (1.0 - device.leak) * weight * energy(field) / passed
+        return weight, pupil.power(field), energy(field)
+
+    first, *others = _motion(0.0 if device.mask in BLURRED else device.jitter * 1e-3 / unit(optics, wave))
+    # one alone first: it makes what all share
+    for weight, spectrum, light in (tilted(first), *parallel.gather(tilted, others)):
+        power += np.float32((1.0 - device.leak) * weight) * spectrum
+        total += (1.0 - device.leak) * weight * light / passed
     if device.leak:
         power += np.float32(device.leak) * pupil.power(parts.plain * phase)
         total += device.leak

@@ -88,6 +88,7 @@ def spectra() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
 
 
 BUDGET = {
+    "metis RAVC 2048 x 2048": (2.5, None),
     "metis long slit L 2048 x 2048": (3.0, None),
     "metis LMS 4 x 2048 x 2048": (6.0, 1500.0),
     "micado long slit HK 9 x 4096 x 4096": (25.0, 2500.0),
@@ -102,6 +103,7 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
         "micado 1024 x 1024, 1 thread": (example("micado"), {"ELVIS_THREADS": "1"}),
         "fors 2 x 2048 x 1024": (example("fors"), {}),
         "metis LM 2048 x 2048": (example("metis"), {}),
+        "metis RAVC 2048 x 2048": (example("metis", "img_lm_ravc"), {}),
         "metis N 2048 x 2048, 5000 integrations": (example("metis", "img_n_scao"), {}),
         "hawki 4 x 2048 x 2048": (example("hawki"), {}),
         "micado 4096 x 4096, 1e5 stars": (
