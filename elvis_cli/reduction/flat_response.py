@@ -13,8 +13,8 @@ PARTS = 16
 """Of a strip, in which the edges are looked for."""
 SMOOTH = 31
 """Rows of the running median that tells the lamp's spectrum from the response of single pixels."""
-EVEN = 3
-"""Degree of the polynomial of a slit's evenness."""
+EVEN = 1
+"""Degree of the polynomial of a slit's evenness: what the sky's straight line beside the object takes away."""
 LEAST_LIGHT = 0.02
 """Of the brightest row: below, there is no response to be measured."""
 
@@ -94,9 +94,9 @@ def _evenness(places: Floats, light: Floats, at: Floats) -> Floats:
 def response(strip: Strip, flat: Image) -> tuple[Floats, Floats]:
     """Return the light of the lamp along the strip (n,) and the response of each pixel (n, m), 1 on average.
 
-    The lamp's spectrum is the running median of the rows' medians, the slit's own evenness a smooth curve through the
-    medians along it. These themselves would leave in the light what 400 pixels of a column have in common by chance,
-    0.06 %, which is a hundredth of a star's light before the sky in M.
+    The lamp's spectrum is the running median of the rows' medians, the slit's own evenness a straight line through
+    the medians along it. These themselves would leave in the light what 400 pixels of a column have in common by
+    chance, 0.06 %, which is a hundredth of a star's light before the sky in M.
     """
     from scipy.ndimage import median_filter, uniform_filter1d
 
