@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,6 +139,8 @@ def _read(entry: Entry) -> tuple[Outcome, Product | None, int]:
     if entry.message is not None:
         return Outcome(entry.path, FAILED, message=entry.message), None, 0
     try:
+        if not stat.S_ISREG(os.stat(entry.path).st_mode):
+            raise ResourceError(f"{entry.path} is not a regular file")
         with open(entry.path, "rb") as file:
             product = obscore.product(file, entry.path)
             size = file.seek(0, 2)

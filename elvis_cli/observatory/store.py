@@ -29,6 +29,8 @@ class Store:
         self.worker = worker_name()
         self.analysis = parameters.analysis.name
         self.project = self._project()
+        self._last_claimed = 0
+        """Id of the last source that was claimed, 0 to begin with the first."""
 
     def _project(self) -> int:
         name, cfg_hash = legal(self.parameters.project), self.parameters.cfg_hash
@@ -125,17 +127,29 @@ class Store:
     def claim(self, steps: Sequence[str], most: int) -> list[tuple[int, Source]]:
         """Take a lease of at most ``most`` sources that have something to do in ``steps``; return them with their ids.
 
-        A source is taken whole, and not before the steps that come earlier are done.
+        A source is taken whole, and not before the steps that come earlier are done. The search goes on behind the last
+        source that was taken, and begins anew at the end: what is done would else be looked through each time.
         """
+        claimed = self._claim_behind(self._last_claimed, steps, most)
+        if not claimed and self._last_claimed:
+            claimed = self._claim_behind(0, steps, most)
+        self._last_claimed = max((number for number, _ in claimed), default=0)
+        return claimed
+
+    def _claim_behind(self, last: int, steps: Sequence[str], most: int) -> list[tuple[int, Source]]:
+        """Return sources whose id is above ``last``, and take a lease of them."""
         time = now()
         with self.database.write() as connection:
-            free = sa.or_(t.task.c.state == OPEN, sa.and_(t.task.c.state == LEASED, t.task.c.lease_until < time))
+            # not the columns themselves: SQLite would look through the index of all open tasks for each source, and
+            # sort all sources of the project by their ids
+            state, project = sa.func.coalesce(t.task.c.state, ""), sa.func.coalesce(t.source.c.project, 0)
+            free = sa.or_(state == OPEN, sa.and_(state == LEASED, t.task.c.lease_until < time))
             own = t.task.c.source == t.source.c.id
             ready = sa.exists().where(own, t.task.c.step.in_(steps), free)
-            busy = sa.exists().where(own, t.task.c.state == LEASED, t.task.c.lease_until >= time)
+            busy = sa.exists().where(own, state == LEASED, t.task.c.lease_until >= time)
             earlier = [step for step in STEPS[: max(map(STEPS.index, steps))] if step not in steps]
-            waits = sa.exists().where(own, t.task.c.step.in_(earlier), t.task.c.state != DONE)
-            chosen = sa.select(t.source).where(t.source.c.project == self.project, ready, ~busy)
+            waits = sa.exists().where(own, t.task.c.step.in_(earlier), state != DONE)
+            chosen = sa.select(t.source).where(project == self.project, t.source.c.id > last, ready, ~busy)
             if earlier:
                 chosen = chosen.where(~waits)
             chosen = chosen.order_by(t.source.c.id).limit(most).with_for_update(skip_locked=True)

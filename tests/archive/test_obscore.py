@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import sqlite3
 
 import pytest
@@ -115,3 +116,12 @@ def test_a_store_of_another_program_is_refused(elvis, tmp_path):
     result = elvis("archive", "query", "SELECT * FROM ivoa.obscore", "--store", str(place))
     assert (result.code, result.out, len(result.lines)) == (69, b"", 1)
     assert "other.sqlite is of another version" in result.err
+
+
+def test_pipes_and_devices_are_no_files_of_an_archive(elvis, tmp_path):
+    """A pipe that nobody writes into was waited for without end."""
+    os.mkfifo(tmp_path / "pipe")
+    result = elvis("archive", "add", str(tmp_path / "pipe"), "/dev/null", "--store", str(tmp_path / "a.sqlite"))
+    assert result.code == 1
+    assert [json.loads(line)["status"] for line in result.out.splitlines()] == ["failed", "failed"]
+    assert result.err.count("is not a regular file") == 2

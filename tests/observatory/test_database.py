@@ -92,6 +92,33 @@ def test_no_two_workers_have_the_same_lease(address):
     store.database.close()
 
 
+def test_claiming_a_source_does_not_look_through_those_that_are_done(tmp_path):
+    """Steps of SQLite's virtual machine, by hundreds: a claim among the last as many as one among the first."""
+    store = filled(f"sqlite:///{tmp_path / 'many.sqlite'}", 400)
+    steps, claims = [0], []
+    with store.database.write() as connection:
+        connection.connection.driver_connection.set_progress_handler(lambda: steps.append(0), 100)
+    while claimed := store.claim(STEPS, 20):
+        claims.append(len(steps))
+        steps.clear()
+        assert len(claimed) == 20
+    store.database.close()
+    assert len(claims) == 20
+    assert max(claims[1:]) < 1.5 * min(claims[1:])
+
+
+def test_a_source_that_comes_free_before_the_last_claimed_is_claimed(tmp_path):
+    store = filled(f"sqlite:///{tmp_path / 'few.sqlite'}", 6)
+    first = store.claim(STEPS, 2)
+    assert len(store.claim(STEPS, 4)) == 4
+    store.reopen_abandoned(STEPS)
+    assert store.claim(STEPS, 5) == []  # this process is alive
+    with store.database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE task SET state = 'open' WHERE source = {first[0][0]}")
+    assert [number for number, _ in store.claim(STEPS, 5)] == [first[0][0]]
+    store.database.close()
+
+
 def test_a_lease_that_is_over_is_taken_over_and_the_late_result_is_refused(address, monkeypatch):
     store = filled(address, 1, lease=5.0)
     ((number, source),) = store.claim(STEPS, 5)
