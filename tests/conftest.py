@@ -36,6 +36,8 @@ iers.conf.iers_degraded_accuracy = "ignore"
 # Typer builds all commands anew for every command line, which takes 45 ms.
 typer.main.get_command = functools.cache(typer.main.get_command)
 
+os.environ["ELVIS_CACHE"] = ""  # tests take nothing from runs before them
+
 closure_only = pytest.mark.skipif(not os.environ.get("ELVIS_CLOSURE"), reason="make closure")
 """Marks a test that takes ten seconds or more and repeats what a cheaper one asserts, with more statistics."""
 

@@ -22,7 +22,7 @@ from elvis_cli.model.detector import Chip
 from elvis_cli.model.elvis_block import PsfCube
 from elvis_cli.model.psf_model import AoPsf, CubePsf
 from elvis_cli.model.setup import Setup
-from elvis_cli.optics import make_psf, user_psf
+from elvis_cli.optics import make_psf, psf_store, user_psf
 from elvis_cli.optics.otf import MAX_WIDE_POSITIONS
 from elvis_cli.optics.psf_types import Psf
 
@@ -269,7 +269,7 @@ class _Cores:
     def _make(self, zones: list[int], least: int) -> None:
         """Make the PSFs of zones, a batch at a time, at ``least`` positions or more: the last again and again."""
         keys = {zone: self.digest + self.positions[zone].tobytes() + bytes([least]) for zone in zones if self.digest}
-        kept = {zone: core for zone, key in keys.items() if (core := RECENT.find(key)) is not None}
+        kept = {zone: core for zone, key in keys.items() if (core := _kept(key)) is not None}
         self.known |= kept
         zones = [zone for zone in zones if zone not in kept]
         for begin in range(0, len(zones), BATCH):
@@ -282,10 +282,19 @@ class _Cores:
                 self.known[zone] = psf.fine[n, cut, cut].copy()
                 if zone in keys:
                     RECENT.add(keys[zone], self.known[zone])
+            psf_store.add({keys[zone]: self.known[zone] for zone in batch if zone in keys})
 
 
 RECENT: Recent[Image] = Recent(MAX_KEPT_BYTES, lambda core: (core,))
 """Cores of zones, shared by all threads."""
+
+
+def _kept(key: bytes) -> Image | None:
+    """Return a core that this process, or one before it, has computed; None if there is none."""
+    core = RECENT.find(key)
+    if core is None and (core := psf_store.find(key)) is not None:
+        RECENT.add(key, core)
+    return core
 
 
 def _place(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:
