@@ -265,7 +265,7 @@ def _throughputs(chip: ChipCalibration) -> list[float]:
 
 def _size(strip: Strip) -> Floats:
     """Return the extent (n, m) of each pixel, in wavelength times along the slice: um arcsec."""
-    return np.asarray(np.abs(np.gradient(strip.wave, axis=0)) * strip.scale)
+    return np.asarray(np.abs(strip.dispersion()) * strip.scale)
 
 
 def _pixels(strip: Strip, frame: Frame, error: Image, seconds: float, throughput: float) -> Pixels:
@@ -295,7 +295,7 @@ def _skies(strips: Sequence[Strip], pixels: Sequence[Pixels], masks: Sequence[Ma
     skies: list[Floats] = [np.zeros(strip.wave.shape) for strip in strips]
     for order in {strip.order for strip in strips}:
         own = [n for n, strip in enumerate(strips) if strip.order == order]
-        step = float(np.median([np.median(np.abs(np.gradient(strips[n].wave, axis=0))) for n in own]))
+        step = float(np.median([strips[n].planes[1] for n in own]))
         size = np.concatenate([_size(strips[n]).ravel() for n in own])
         size /= np.median(size)
         place = np.concatenate([strips[n].wave.ravel() for n in own]) / step
@@ -319,7 +319,7 @@ def _boxes(
     """Return where the pixels of a strip are in the cube, what they hold there without sky, and their flags."""
     own = strip.inside
     wave, along = strip.wave[own], strip.s[own] - strip.slit.offset
-    thick = np.abs(np.gradient(strip.wave, axis=0))[own]
+    thick = np.abs(strip.dispersion())[own]
     dx, dy = rotate(np.zeros_like(along), along, -strip.slit.angle)
     nodes = np.linspace(wave.min(), wave.max(), 33)
     away = np.array([group.drift.at(float(one)) for one in nodes]).T

@@ -133,7 +133,9 @@ def measure(
         if good.sum() < SMOOTH:
             continue
         ratio = flux_density(star, wave)[good] / counts[good] * passed[good]
-        smooth = median_filter(ratio, SMOOTH, mode="nearest")
+        # over the lamp's light, because the blaze falls within the median at the ends of an order
+        lamp = np.ones_like(ratio) if one.blaze is None else np.maximum(one.blaze / one.width, 1e-30)[order][good]
+        smooth = median_filter(ratio * lamp, SMOOTH, mode="nearest") / lamp
         if power is not None:
             smooth = smooth * (ratio / smooth) ** power
         if fibres and one.blaze is not None:

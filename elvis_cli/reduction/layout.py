@@ -76,6 +76,21 @@ class Strip:
         """Return the wavelengths (n,), um, at ``at`` arcsec along the aperture."""
         return along(self.s, self.wave, at)
 
+    def dispersion(self) -> Floats:
+        """Return um of a row (n, m) at one place along the aperture; below 0 where wavelengths fall.
+
+        A strip's columns step aside with its order, and light there changes by the tilt of the lines too.
+        """
+        down = np.gradient(self.wave, axis=0)
+        if self.wave.shape[1] < 2:
+            return np.asarray(down)
+        tilt = np.gradient(self.wave, axis=1) / np.gradient(self.s, axis=1)
+        return np.asarray(down - tilt * np.gradient(self.s, axis=0))
+
+    def pixel_scale(self) -> Floats:
+        """Return arcsec of a pixel along each row (n,): the light of a lamp that fills the slit goes with it."""
+        return np.asarray(np.median(np.abs(np.diff(self.s, axis=1)), axis=1))
+
     def pixels_per_um(self) -> Floats:
         """Return rows per um (n,) in the middle of the aperture."""
         return np.asarray(1.0 / np.gradient(self.middle(self.slit.offset)))

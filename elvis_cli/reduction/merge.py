@@ -88,17 +88,22 @@ def _density(one: Spectrum, factor: Floats, noise: Floats | float) -> Merged:
 
 
 def blaze_factors(spectra: Sequence[Spectrum]) -> list[Floats | None]:
-    """Return the factors (n,) that take the blaze out of each order: 1 at the maximum of the lamp on all chips.
+    """Return the factors (n,) that take the blaze out of each order; a single order is left as it is.
 
-    A single order is left as it is.
+    They are the lamp's maxima of all orders, joined by straight lines, over its light: 1 at each maximum. Two orders
+    have the same line where they overlap, so that their fluxes join whatever the lamp's colour.
     """
     if len({one.order for one in spectra}) < 2 or any(one.blaze is None for one in spectra):
         return [np.ones_like(one.flux) for one in spectra]
-    most: dict[int, float] = {}
-    for one in spectra:
-        most[one.order] = max(most.get(one.order, 0.0), float(np.max(one.blaze / one.width)))  # type: ignore[operator]
+    most: dict[int, tuple[float, float]] = {}
+    lamps = [one.blaze / one.width for one in spectra]  # type: ignore[operator]
+    for one, lamp in zip(spectra, lamps, strict=True):
+        top = int(np.argmax(lamp))
+        if one.order not in most or lamp[top] > most[one.order][1]:
+            most[one.order] = float(one.wave[top]), float(lamp[top])
+    wave, light = np.array(sorted(most.values())).T
     factors: list[Floats | None] = []
-    for one in spectra:
-        lamp = np.maximum(one.blaze / one.width, 1e-3 * most[one.order])  # type: ignore[operator]
-        factors.append(most[one.order] / lamp)
+    for one, lamp in zip(spectra, lamps, strict=True):
+        envelope = np.interp(one.wave, wave, light)
+        factors.append(envelope / np.maximum(lamp, 1e-3 * envelope))
     return factors

@@ -292,7 +292,7 @@ def extracted(
             radius = strip.pixel * options.aperture / 2 if options.aperture else RADIUS * place.fwhm
             one = extract.extract(strip, pixels, sky, place, radius)
             if chip.lamps:
-                one.blaze = chip.lamps[number]
+                one.blaze = chip.lamps[number] / strip.pixel_scale()
             spectra.append(one)
             widths.append(place.fwhm)
             length = 2 * radius

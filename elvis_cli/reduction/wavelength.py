@@ -125,8 +125,7 @@ def _unit(strip: Strip) -> Floats:
 
 def _move(strip: Strip, away: Floats) -> None:
     """Move the light of a strip by ``away`` (n, m) pixels along the dispersion."""
-    slope = np.gradient(strip.wave, axis=0)
-    strip.wave = strip.wave - away * slope
+    strip.wave = strip.wave - away * strip.dispersion()
 
 
 def _spectra(strip: Strip, arc: Image, sigma: Image) -> Cut:

@@ -1,5 +1,7 @@
 """Orders joined: no steps, errors that add, ends without light left out."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,21 @@ def test_orders_join_without_steps():
     inside = merged.flux[good]
     assert inside == pytest.approx(np.full(inside.size, inside.mean()), rel=0.01)
     assert (np.diff(merged.wave) > 0).all()
+
+
+def test_orders_join_behind_a_lamp_of_another_colour():
+    """The star is as bright in all orders, the lamp ten times as bright in the red."""
+    orders = [order(3, 1.0, 1.2), order(2, 1.17, 1.4), order(1, 1.37, 1.6)]
+    for one in orders:
+        one.blaze = one.blaze * (one.wave / 1.6) ** 5
+    factors = blaze_factors(orders)
+    for blue, red in pairwise(range(3)):
+        overlap = orders[blue].wave[orders[blue].wave > orders[red].wave[0] + 0.005]
+        levels = [
+            np.interp(overlap, orders[n].wave, orders[n].flux / orders[n].width * factors[n]) for n in (blue, red)
+        ]
+        inside = overlap < orders[blue].wave[-1] - 0.005
+        assert levels[0][inside] == pytest.approx(levels[1][inside], rel=0.01)
 
 
 def test_errors_are_those_of_the_weighted_mean():
