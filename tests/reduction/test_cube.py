@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from elvis_cli import pipeline
+from elvis_cli.focalplane import slit_plane
 from elvis_cli.instrument import registry
 from elvis_cli.reduction import associate, cube, cube_file, cube_spectrum, layout, raw, requests, sdp
 from elvis_cli.reduction.frame import Frame
@@ -143,6 +144,45 @@ def test_electrons_without_noise_are_kept_to_a_thousandth(night, what):
         electrons += pixels.sci[strip.inside].sum()
     assert electrons == pytest.approx(light.sum(), rel=1e-4)
     assert cube._voxels(grid, placed).sci.sum(dtype=float) == pytest.approx(electrons, rel=1e-3)
+
+
+FIELDS = {
+    "SPIFFIER": ("eris", "ifs_noao", (0, 1100, 2048, 128)),
+    "METIS LMS": ("metis", "lms_scao", (800, 500, 400, 700)),
+    "HARMONI": ("harmoni", "default", (1000, 1000, 800, 300)),
+}
+"""Instrument, mode and a window of its first chip with six slices or more."""
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_voxels_keep_the_electrons_of_pixels(field):
+    """An emission line of a star that ends within the window, where refraction and the layout place it: to 0.1 %."""
+    name, mode, (x0, y0, nx, ny) = FIELDS[field]
+    plugin = registry.load(name)
+    made = plugin.example() if mode == "default" else plugin.example(mode)
+    made["elvis"] = {"chips": [1], "window": {"x0": x0, "y0": y0, "nx": nx, "ny": ny}}
+    setup = pipeline.configure(parse.read(json.dumps(made)))
+    slices = layout.of_chip(setup, setup.detector.chip(1).extname, (nx, ny, x0 + 1, y0 + 1))
+    grid = cube.cube_grid.make(setup.spectrograph.apertures, slices.strips, [(0.0, 0.0)])
+    group = cube._Group([], 0.0, 0.0, slit_plane.refraction_drift(setup.spectrograph, setup, 30.0, 0.0))
+    shape = (nx, ny) if slices.transposed else (ny, nx)
+    frame = Frame(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.uint32), {})
+    low, high = (
+        end([getattr(one.wave, name)() for one in slices.strips]) for end, name in ((max, "min"), (min, "max"))
+    )
+    middle, width = (grid.shape[1] / 2, grid.shape[2] / 2), (grid.shape[1] / 12, grid.shape[2] / 12)
+    placed, electrons = [], 0.0
+    for strip in slices.strips:
+        dark = Pixels(np.zeros(strip.wave.shape), np.ones(strip.wave.shape), strip.inside, 1.0)
+        boxes, *_ = cube._boxes(strip, dark, dark.sci, frame, group, grid)
+        place = [(boxes[:, n + 1] - middle[n]) / width[n] for n in (0, 1)]
+        place.append((strip.wave[strip.inside] - (low + high) / 2) / ((high - low) / 12))
+        dark.sci[strip.inside] = np.exp(-0.5 * np.sum(np.square(place), axis=0))
+        placed.append(cube._boxes(strip, dark, np.zeros(strip.wave.shape), frame, group, grid))
+        electrons += dark.sci.sum()
+    kept = cube._voxels(grid, placed).sci.sum(dtype=float) / electrons - 1
+    print(f"{field}: {kept:+.1e}")
+    assert abs(kept) < 1e-3
 
 
 def blocks(values, *shape):
