@@ -253,7 +253,7 @@ def _sliced(files: FileSet, chip: ChipCalibration) -> tuple[list[Spectrum], str]
             pixels, sky = (pixels, sky) if seen is None else (_less_sky(pixels, seen), seen)
         one = slicer.whole_slice(strip, pixels, sky)
         if chip.lamps:
-            one.blaze = chip.lamps[number]
+            one.blaze = chip.lamps[number] / strip.pixel_scale()
         orders.setdefault(strip.order, []).append(one)
     return [slicer.together(slices) for slices in orders.values()], "exposures" if files.sky else "none"
 
