@@ -27,6 +27,8 @@ AB_MINUS_VEGA = {
 Hewett et al. 2006, MNRAS 367, 454 (z, Y); L, M, N from the flux of Vega, 3631 Jy over 285, 158 and 30 Jy."""
 PRECISION = 0.003
 """Relative error of a star's light that is good enough to go on outwards."""
+MAX_ERROR = 0.03
+"""The same where the light still grows by more than its error: haloes of adaptive optics."""
 WELL_SAMPLED = 2.2
 """Pixels of FWHM from which an image is well sampled."""
 MIN_FWHM = 3.0
@@ -115,7 +117,8 @@ def measure(stack: AnyStack, place: tuple[float, float], star: StandardStar, fil
     """Return the zero point from the image of a star near ``place`` (pixels from 0).
 
     All its light is that within the largest circle that fits with its annulus of sky into the image and whose error is
-    below 0.3 %, or twice the least there is, but no smaller than 3 FWHM; its profile inside is its curve of growth.
+    below 0.3 %, or twice the least there is, but no smaller than 3 FWHM; further out, up to 3 %, if the light still
+    grows by more than its error. Its profile inside is its curve of growth: no magnitude depends on the circle.
 
     Raises
     ------
@@ -172,6 +175,10 @@ def _growth(stack: AnyStack, x: Floats, y: Floats, fwhm: float) -> tuple[apertur
     relative = errors / np.maximum(curve, 1e-30)
     precise = np.flatnonzero(relative < max(PRECISION, 2.0 * float(relative.min())))
     last = min(max(int(precise[-1]), int(np.searchsorted(radii, MIN_FWHM * fwhm))), radii.size - 1)
+    between = np.sqrt(np.maximum(np.diff(np.square(errors)), 0.0))
+    grows = (np.diff(curve) > between) & (relative[1:] < MAX_ERROR)
+    while last < radii.size - 1 and grows[last]:
+        last += 1
     curve = curve[: last + 1]
     rate = float(curve[-1])
     return apertures.GrowthCurve(radii[: last + 1], curve / rate), rate, float(errors[last])
