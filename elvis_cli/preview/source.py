@@ -6,19 +6,19 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from elvis_cli.errors import RequestError, UsageError, nearest_name
+from elvis_cli.preview import table_curves
 from elvis_cli.preview.image import Caption
 from elvis_cli.preview.mosaic import Float32, Floats, Plane
-from elvis_cli.preview.plot import Column, Curves
+from elvis_cli.preview.plot import Curves
 from elvis_cli.preview.sheet import printable
 from elvis_cli.request.files import guard
 
@@ -39,7 +39,6 @@ _MAX_CHIPS_IN_ROW = 4
 """Chips up to which they stand in one row where nothing tells their places."""
 _CHIP_GAP = 0.03
 """Between them, of a chip."""
-_MAX_VALUE = 1e100
 _SPECTRAL = re.compile(r"(WAVE|AWAV|FREQ|VELO|VRAD|VOPT|ENER)")
 """CTYPE3 of cubes whose planes are wavelengths."""
 _PLANES = 256
@@ -141,6 +140,11 @@ def _choose(hdus: list[Any], extension: str | None) -> Images | Curves:
             except RequestError:
                 continue
     raise RequestError("", "the FITS file holds no image, and no table of numbers")
+
+
+def _curves(top: fits.Header, hdus: list[Any]) -> Curves:
+    title, _ = _words(top, top, printable(hdus[0].name))
+    return table_curves.curves(title, hdus)
 
 
 def _named(hdus: list[Any], extension: str) -> list[Any]:
@@ -294,112 +298,3 @@ def _exposure(header: fits.Header) -> str:
     if not isinstance(seconds, (int, float)) or not isinstance(count, (int, float)):
         return ""
     return f"{count:g} x {seconds:g} s"
-
-
-def _curves(top: fits.Header, hdus: list[Any]) -> Curves:
-    """Return the numbers of a table, or of those of several orders, one behind the other.
-
-    Raises
-    ------
-    RequestError
-        It has no two columns of numbers, or the first does not run one way.
-    """
-    pieces = [piece for hdu in hdus for piece in _pieces(hdu)]
-    heads = [(column.name, column.unit) for column in pieces[0]]
-    same = [piece for piece in pieces if [(column.name, column.unit) for column in piece] == heads]
-    joined = (np.concatenate([np.append(piece[n].values, np.nan) for piece in same])[:-1] for n in range(len(heads)))
-    x, *rest = (Column(*head, values) for head, values in zip(heads, joined, strict=True))
-    for column in rest:
-        with np.errstate(all="ignore"):
-            ratio = column.values / x.values
-        if (x.unit, column.unit) == ("pixel", "arcsec") and np.nanmax(ratio) - np.nanmin(ratio) < 1e-6:
-            x = column  # the same axis, in the unit of the sky
-            rest.remove(column)
-            break
-    title, _ = _words(top, top, printable(hdus[0].name))
-    return Curves(title, x, tuple(_with_errors(rest)))
-
-
-def _with_errors(columns: Sequence[Column]) -> list[Column]:
-    """Return the columns; ``flux`` and ``err``, ``flux_box`` and ``err_box`` of one unit are a curve and its error."""
-    known = {(column.name, column.unit): column for column in columns}
-    joined: list[Column] = []
-    used: list[Column] = []
-    for column in columns:
-        error = known.get((column.name.replace("flux", "err", 1), column.unit))
-        if error is None or error is column:
-            joined.append(column)
-        else:
-            joined.append(replace(column, error=error.values))
-            used.append(error)
-    return [column for column in joined if not any(column is error for error in used)]
-
-
-def _pieces(hdu: Any) -> list[list[Column]]:
-    """Return the columns of numbers of a table; if they tell of several chips, for each of these."""
-    if rows := _rows(hdu):
-        return rows
-    columns = [column for column in map(_numbers(hdu), hdu.columns) if column is not None]
-    name = printable(hdu.name)
-    columns = [column for column in columns if column.values.size == columns[0].values.size]
-    chip = next((column.values for column in columns if column.name == "chip"), None)
-    columns = [column for column in columns if column.name != "chip"]
-    if not columns or columns[0].values.size == 0 or (len(columns) < 2 and columns[0].values.size > 1):
-        raise RequestError("", f"the table {name} holds no curve: it needs two columns of numbers")
-    cuts: list[int] = [] if chip is None else (np.flatnonzero(np.diff(chip)) + 1).tolist()
-    found = [
-        [Column(column.name, column.unit, values) for column, values in zip(columns, part, strict=True)]
-        for part in zip(*(np.split(column.values, cuts) for column in columns), strict=True)
-    ]
-    for first, *_ in found:
-        steps = np.diff(first.values)
-        if not ((steps >= 0.0).all() or (steps <= 0.0).all()):
-            raise RequestError(
-                "", f"the table {name} holds no curve: its first column, {first.name}, goes back and forth"
-            )
-    if chip is not None and (chip > 0).any():
-        found = [piece for piece, first in zip(found, [0, *cuts], strict=True) if chip[first] > 0]
-    return found
-
-
-def _rows(hdu: Any) -> list[list[Column]]:
-    """Return the arrays of each row of a table of orders or targets, whose other columns are one number each.
-
-    Rows are sorted by their first array and end where it does: NaN fills those that are shorter.
-    """
-    names = [column.name for column in hdu.columns]
-    arrays = [name for name in names if hdu.data[name].dtype.kind == "f" and hdu.data[name].ndim == 2]
-    if len(arrays) < 2 or len(arrays) == len(names) or not len(hdu.data):
-        return []
-    found = []
-    for row in hdu.data:
-        x = np.asarray(row[arrays[0]], np.float64)
-        order = np.argsort(x, kind="stable")[: np.count_nonzero(np.isfinite(x))]
-        values = [np.asarray(row[name], np.float64) for name in arrays]
-        if order.size and all(each.size == x.size for each in values):
-            units = [printable(str(hdu.columns[name].unit or "")) for name in arrays]
-            words = [printable(name.lower() if name.isupper() else name) for name in arrays]
-            found.append(
-                [Column(word, unit, each[order]) for word, unit, each in zip(words, units, values, strict=True)]
-            )
-    return found
-
-
-def _numbers(hdu: Any) -> Any:
-    """Return what makes a `Column` of a column of the table, None if it holds no list of numbers."""
-
-    def column(definition: Any) -> Column | None:
-        values: NDArray[Any] = np.asarray(hdu.data[definition.name])
-        if values.dtype.kind not in "fiu" or values.ndim not in (1, 2):
-            return None
-        if values.ndim == 2:
-            if values.shape[0] != 1:
-                return None
-            values = values[0]
-        values = values.astype(np.float64)
-        values[~(np.abs(values) < _MAX_VALUE)] = np.nan
-        values[np.abs(values) < 1.0 / _MAX_VALUE] = 0.0
-        name = printable(str(definition.name))
-        return Column(name.lower() if name.isupper() else name, printable(str(definition.unit or "")), values)
-
-    return column

@@ -9,8 +9,8 @@ import pytest
 
 from elvis_cli.preview import plot
 from elvis_cli.preview.sheet import CURVES
-from elvis_cli.preview.source import _with_errors
 from elvis_cli.preview.stretch_kind import StretchKind
+from elvis_cli.preview.table_curves import with_errors
 
 X = np.linspace(1.0, 2.5, 400)
 
@@ -149,7 +149,7 @@ def test_an_error_is_a_band_about_its_curve():
 
 def test_flux_and_err_of_a_table_are_one_curve():
     columns = [column(X, name, unit) for name, unit in (("flux", "a"), ("err", "a"), ("sky", "a"), ("err_box", "a"))]
-    made = _with_errors(columns)
+    made = with_errors(columns)
     assert [one.name for one in made] == ["flux", "sky", "err_box"]
     assert made[0].error is columns[1].values
     assert made[1].error is None
