@@ -84,6 +84,10 @@ def spectra() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
         "micado long slit HK 9 x 4096 x 4096": (example("micado", "lss_4mas_scao", **whole), {}),
         "micado long slit HK, globular cluster, 4096 x 4096": (example("micado", "lss_4mas_scao", **crowded), {}),
         "harmoni 8 x 4096 x 4096": (example("harmoni", "ifs_scao", **whole), {}),
+        "harmoni 8 x 4096 x 4096, globular cluster": (
+            example("harmoni", "ifs_scao", **whole, scene={"name": "globular-cluster"}),
+            {},
+        ),
     }
 
 
@@ -92,6 +96,7 @@ BUDGET = {
     "metis long slit L 2048 x 2048": (3.0, None),
     "metis LMS 4 x 2048 x 2048": (6.0, 1500.0),
     "micado long slit HK 9 x 4096 x 4096": (25.0, 2500.0),
+    "harmoni 8 x 4096 x 4096, globular cluster": (60.0, 2500.0),
 }
 """Seconds and MiB that a case may take on two cores."""
 
