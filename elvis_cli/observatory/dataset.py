@@ -149,7 +149,8 @@ class _TableDataset(Dataset):
     def _bytes(self) -> bytes:
         import io
 
-        from elvis_cli.product.fits import Table, text_rows, write_file
+        from elvis_cli.product.cards import text_rows
+        from elvis_cli.product.fits import Table, write_file
 
         about = {"kind": self.kind, **{key: getattr(self, key) for key in _ABOUT}, "meta": self.meta}
         out = io.BytesIO()

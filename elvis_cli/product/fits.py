@@ -12,19 +12,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
-import re
-import unicodedata
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 from numpy.typing import NDArray
 
 from elvis_cli import __version__
@@ -35,6 +29,8 @@ from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.prediction.types import Prediction
 from elvis_cli.product import header
+from elvis_cli.product.cards import card, card_text, plain, text_rows
+from elvis_cli.product.checksum import encode_checksum, ones_sum
 from elvis_cli.product.quadrants import split
 from elvis_cli.sky.pointing import observe
 
@@ -47,11 +43,6 @@ VALUES_EXTENSION = "ELVIS_VALUES"
 
 ELECTRONS = "count"
 """TUNIT of a column of electrons: "electron" is not among the units of FITS 4.0 (table 4), and astropy warns of it."""
-_ASCII = str.maketrans({"µ": "u", "μ": "u", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+-", "’": "'", "λ": "lambda"})
-_MAX_SHORT_TEXT = 40
-"""Strings above this may be continued on a second card."""
-_MAX_TEXT_WIDTH = 8000
-"""Characters of the request in one row: CFITSIO reads no string column wider than 28800."""
 _TFORMS = {"f8": "1D", "f4": "1E", "i4": "1J", "i8": "1K"}
 """TFORM of the numbers that a table may hold."""
 
@@ -207,79 +198,6 @@ def request_json(request: Request) -> str:
     return plain(json.dumps(request.document, default=dict, separators=(",", ":")))
 
 
-def text_rows(text: str, width: int = _MAX_TEXT_WIDTH) -> list[str]:
-    """Return ``text``, of one line, in pieces of at most ``width`` characters for the rows of a table.
-
-    No piece ends with a space, which readers of FITS tables strip, unless it is all spaces.
-    """
-    return re.findall(f".{{0,{width - 1}}}[^ ]|.{{1,{width}}}", text) or [""]
-
-
-def plain(text: str) -> str:
-    """Return ``text`` in printable ASCII, the only characters of a FITS header."""
-    if text.isascii() and text.isprintable():  # as a rule; a catalogue's megabytes need not be taken apart
-        return text
-    folded = unicodedata.normalize("NFKD", text.translate(_ASCII))
-    kept = "".join(c for c in folded if not unicodedata.combining(c))
-    return "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in kept)
-
-
-def card(keyword: str, value: object, comment: str = "") -> fits.Card:
-    """Return the FITS card; a string that is too long is continued, a comment that is too long is cut.
-
-    A number that is not finite becomes its name, since FITS headers have none.
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        value = str(value)
-    elif not isinstance(value, (bool, int, float)):
-        value = plain(str(value))
-        if len(value) > _MAX_SHORT_TEXT:  # astropy may part the two halves of an escaped quote
-            value = value.replace("'", "`")
-    if len(keyword) > 8 or " " in keyword:
-        keyword = f"HIERARCH {keyword}"
-    made = fits.Card(keyword, value, plain(comment))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)  # says that the comment is cut
-        str(made)
-    return made
-
-
-@lru_cache(maxsize=4096)
-def _card_text(_: str, keyword: str, value: bool | float | str, comment: str) -> str:
-    """Return the characters of a card, kept by the value's ``repr``: tables of many orders share theirs."""
-    return str(card(keyword, value, comment))
-
-
-def ones_sum(data: bytes | NDArray[np.uint8]) -> int:
-    """Return the 32-bit ones' complement sum of ``data``, zero-padded to whole words (FITS 4.0, appendix J)."""
-    words = len(data) // 4 * 4
-    total = int(np.frombuffer(data[:words], dtype=">u4").sum(dtype=np.uint64))
-    total += int.from_bytes(bytes(data[words:]).ljust(4, b"\0"), "big")
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
-
-
-def encode_checksum(total: int) -> str:
-    """Return the 16 characters that bring an HDU whose ones' complement sum is ``total`` to zero (appendix J.2)."""
-    complement = 0xFFFFFFFF - total
-    excluded = b":;<=>?@[\\]^_`"
-    encoded = bytearray(16)
-    for i in range(4):
-        quotient, rest = divmod((complement >> (24 - 8 * i)) & 0xFF, 4)
-        letters = [quotient + 48 + rest, quotient + 48, quotient + 48, quotient + 48]
-        while any(letter in excluded for letter in letters):
-            for j in (0, 2):
-                if letters[j] in excluded or letters[j + 1] in excluded:
-                    letters[j] += 1
-                    letters[j + 1] -= 1
-        for j in range(4):
-            encoded[4 * j + i] = letters[j]
-    return (encoded[-1:] + encoded[:-1]).decode("ascii")
-
-
 def _write_image(
     out: BinaryIO,
     pixels: NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.int32],
@@ -382,7 +300,7 @@ def _write_hdu(
     for keyword, value, comment in cards:
         number = value.item() if isinstance(value, np.generic) else value
         kept = number if isinstance(number, (bool, int, float)) else str(number)
-        formatted.append(_card_text(repr(kept), keyword, kept, comment))
+        formatted.append(card_text(repr(kept), keyword, kept, comment))
     if any(len(each) > CARD_LENGTH for each in formatted):
         formatted.append(str(card("LONGSTRN", "OGIP 1.0", "some strings are continued")))
     remarks = fits.Header()

@@ -12,7 +12,8 @@ from astropy.io import fits
 
 from elvis_cli import __version__
 from elvis_cli.errors import OutputError, RequestError
-from elvis_cli.product.fits import REQUEST_EXTENSION, ones_sum
+from elvis_cli.product.checksum import ones_sum
+from elvis_cli.product.fits import REQUEST_EXTENSION
 from elvis_cli.product.replay import hdus, request_text
 
 ALL_ONES = 0xFFFFFFFF

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from elvis_cli import __version__
 from elvis_cli.model.elvis_block import Catalogue, Window
-from elvis_cli.product import fits
+from elvis_cli.product import cards, checksum, fits
 
 KINDS = pytest.mark.parametrize("kind", ["ir", "ccd"])
 
@@ -144,7 +144,7 @@ def test_fitsverify_reads_a_request_of_5000_stars(setup, request_for, written, t
 
 @given(st.text(alphabet=" ab", max_size=60), st.integers(1, 9))
 def test_rows_of_text_are_the_text(text, width):
-    rows = fits.text_rows(text, width)
+    rows = cards.text_rows(text, width)
     assert "".join(rows) == text
     assert all(len(row) <= width for row in rows)
     assert all(row[-1:] != " " or not row.strip() for row in rows[:-1])
@@ -181,32 +181,32 @@ def test_catalogue_names_the_object(setup, request_for, written):
 @given(st.binary(max_size=3000))
 def test_sum_and_code_bring_any_block_to_zero(data):
     """A block that holds its own code sums to all ones (FITS 4.0, appendix J)."""
-    total = fits.ones_sum(data.ljust(-(-len(data) // 4) * 4, b"\0"))
-    assert total == fits.ones_sum(data)
+    total = checksum.ones_sum(data.ljust(-(-len(data) // 4) * 4, b"\0"))
+    assert total == checksum.ones_sum(data)
     words = np.frombuffer(data.ljust(-(-len(data) // 4) * 4, b"\0"), dtype=">u4")
     assert total % 0xFFFFFFFF == sum(int(word) for word in words) % 0xFFFFFFFF
-    code = fits.encode_checksum(total)
+    code = checksum.encode_checksum(total)
     assert len(code) == 16
     assert code.isalnum()
     aligned = code[1:] + code[:1]  # the code starts at the second byte of a word in a header
-    zeros = fits.ones_sum(b"0000" * 4)
-    assert (fits.ones_sum(aligned.encode()) - zeros + total) % 0xFFFFFFFF == 0
+    zeros = checksum.ones_sum(b"0000" * 4)
+    assert (checksum.ones_sum(aligned.encode()) - zeros + total) % 0xFFFFFFFF == 0
 
 
 @given(st.text(max_size=300), st.sampled_from(["OBJECT", "ESO OBS TARG NAME", "ESO SIM A VERY LONG KEYWORD INDEED"]))
 def test_any_text_makes_valid_cards(text, keyword):
-    made = fits.card(keyword, text, text)
+    made = cards.card(keyword, text, text)
     image = str(made)
     assert len(image) % 80 == 0
     header = afits.Header.fromstring(image)
     header[keyword]  # parses
-    expected = fits.plain(text)
+    expected = cards.plain(text)
     assert header[keyword] == (expected.replace("'", "`") if len(expected) > 40 else expected).rstrip()
 
 
 @given(st.one_of(st.integers(-(2**63), 2**64), st.floats(), st.booleans()))
 def test_any_number_makes_a_valid_card(value):
-    found = afits.Card.fromstring(str(fits.card("ESO SIM NUMBER", value, "c" * 90))).value
+    found = afits.Card.fromstring(str(cards.card("ESO SIM NUMBER", value, "c" * 90))).value
     if isinstance(value, float) and not np.isfinite(value):
         assert found == str(value)
     else:
