@@ -52,7 +52,12 @@ def with_errors(columns: Sequence[Column]) -> list[Column]:
         else:
             joined.append(replace(column, error=error.values))
             used.append(error)
-    return [column for column in joined if not any(column is error for error in used)]
+    joined = [column for column in joined if not any(column is error for error in used)]
+    empty = np.all([error.values == 0.0 for error in used], axis=0) if used else np.array(False)
+    if not empty.any() or empty.all():
+        return joined
+    # no data, as between the orders of a product: a gap in each curve, not zero
+    return [replace(column, values=np.where(empty, np.nan, column.values)) for column in joined]
 
 
 def _pieces(hdu: Any) -> list[list[Column]]:

@@ -153,3 +153,13 @@ def test_flux_and_err_of_a_table_are_one_curve():
     assert [one.name for one in made] == ["flux", "sky", "err_box"]
     assert made[0].error is columns[1].values
     assert made[1].error is None
+
+
+def test_where_errors_are_zero_there_is_a_gap():
+    """Products have flux 0 and error 0 between orders; a table whose errors are all 0 has no noise."""
+    flux, sky = plot.Column("flux", "a", np.array([1.0, 0.0, 2.0])), plot.Column("sky", "b", np.array([3.0, 0.0, 4.0]))
+    error = plot.Column("err", "a", np.array([0.1, 0.0, 0.2]))
+    for column in with_errors([flux, error, sky]):
+        assert np.isnan(column.values).tolist() == [False, True, False]
+    still = plot.Column("err", "a", np.zeros(3))
+    assert np.isfinite(with_errors([flux, still, sky])[0].values).all()
