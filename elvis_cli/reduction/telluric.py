@@ -27,6 +27,8 @@ OPAQUE = 0.05
 """Transmission below which nothing is known of the light above the air."""
 PARTS = 8
 """Of a pixel, in which the transmission is computed before lines are as wide as the spectrograph's."""
+BINNED = 2 * 2.355**2 / 12
+"""Pixels squared that a measured FWHM has in its square for the length of a pixel and that of a bin of the profile."""
 MARGIN = 1e-3
 """Relative reach beyond a spectrum's ends."""
 
@@ -38,7 +40,7 @@ class Air:
     setup: Setup
     conditions: SkyConditions
     fwhm: float = math.inf
-    """arcsec, of the source: its lines are narrower than the slit's where it is."""
+    """arcsec, of the source along the slit, as measured: its lines are narrower than the slit's where it is."""
 
     def transmission(self, aperture: int, wave: Floats) -> Floats:
         """Return the transmission (n,) that pixels of an aperture, from 1, see at ``wave`` (um, ascending or not)."""
@@ -57,9 +59,10 @@ class Air:
         else:
             coarse = local.load(self.conditions, site, grid(low, high))
             light = np.interp((fine[1:] + fine[:-1]) / 2, coarse.wave, coarse.transmission)
+        source = math.sqrt(max(self.fwhm**2 - BINNED * self.setup.optics.pixel_scale**2, 0.0))
         width = min(
             float(np.median(graph.line_widths(graph.apertures[aperture - 1], wave))),
-            math.hypot(self.fwhm / graph.dispersion_scale, graph.blur),
+            math.hypot(source / graph.dispersion_scale, graph.blur),
         )
         sigma = width * PARTS / 2.355
         seen = gaussian_filter1d(light, sigma, mode="nearest").reshape(-1, PARTS).mean(axis=1)
