@@ -38,7 +38,7 @@ def make(
 
     ``pixel`` is the side of an unbinned pixel, arcsec and mm; ``targets`` are where movable fibres are wanted,
     ``mask`` has the request's slits. Where pixels are not binned alike along x and y, places along y are in units of
-    the binned width (`elvis_cli.instrument.configure.make_detector`).
+    the binned width (`elvis_cli.instrument.detectors.make`).
 
     Raises
     ------

@@ -12,7 +12,7 @@ import pytest
 
 from elvis_cli.base.curve import Curve
 from elvis_cli.focalplane import many_stars
-from elvis_cli.instrument import configure
+from elvis_cli.instrument import telescopes
 from elvis_cli.model.atmosphere import Site, Turbulence
 from elvis_cli.model.detector import Detector
 from elvis_cli.model.elvis_block import Window
@@ -41,7 +41,7 @@ def turbulence(site: str, profile: str = "median") -> Turbulence:
 
 def system(name: str) -> AoSystem:
     found = {key: v if isinstance(v, str) else v["value"] for key, v in read("micado", "ao.toml")[name].items()}
-    return AoSystem(**{key: configure.frozen(v) for key, v in found.items()})
+    return AoSystem(**{key: telescopes.frozen(v) for key, v in found.items()})
 
 
 @pytest.fixture(scope="session")

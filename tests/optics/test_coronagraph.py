@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.instrument.configure import make_telescope
+from elvis_cli.instrument import telescopes
 from elvis_cli.instrument.coronagraphs import make_stop
 from elvis_cli.instrument.registry import find_shared, load
 from elvis_cli.instrument.sourced_table import SourcedTable, read
@@ -30,7 +30,7 @@ from elvis_cli.sky.turbulence import NO_AIR, Air, fitting
 
 WAVE = 3.81
 D = 36.905
-ELT = make_telescope(SourcedTable(tree := read(find_shared("_telescopes", "elt.toml")), "elt", "", tree, []))
+ELT = telescopes.make(SourcedTable(tree := read(find_shared("_telescopes", "elt.toml")), "elt", "", tree, []))
 ROUND = Telescope("circle", 1.0, 10.0, 0.0, 0.0, ())
 OPEN = ColdStop(10.0, 0.0, round_edge=True, round_hole=True)
 ONE = np.array([WAVE]), np.array([1.0])
@@ -126,7 +126,7 @@ def test_a_disc_hides_what_is_behind_it() -> None:
 
 def test_transmission_is_a_mean_of_directions() -> None:
     """Behind the VLT's arms a point along x is brighter or fainter as the pupil is turned; its mean is not."""
-    telescope = make_telescope(
+    telescope = telescopes.make(
         SourcedTable(tree := read(find_shared("_telescopes", "vlt_ut4.toml")), "vlt", "", tree, [])
     )
     eris = load("eris").document

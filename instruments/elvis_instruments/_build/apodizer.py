@@ -14,7 +14,7 @@ import numpy as np
 
 from elvis_cli.optics import pupil
 from elvis_cli.instrument.sourced_table import SourcedTable, read
-from elvis_cli.instrument.configure import make_telescope
+from elvis_cli.instrument import telescopes
 from elvis_cli.instrument.coronagraphs import make_stop
 from elvis_cli.model.telescope import PupilMask
 
@@ -32,7 +32,7 @@ def solve(instrument: str) -> tuple[np.ndarray, float, float]:
     """Return amplitudes (2 ORDER + 1, ORDER) in rad, Strehl ratio and mean intensity of the zone over the peak."""
     name, plate, stop = PLATES[instrument]
     tree = read(HERE / "_telescopes" / f"{name}.toml")
-    telescope = make_telescope(SourcedTable(tree, f"{name}.toml", root=tree))
+    telescope = telescopes.make(SourcedTable(tree, f"{name}.toml", root=tree))
     around = None
     if stop is not None:
         tables = read(HERE / instrument / "high_contrast.toml")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from elvis_cli.instrument.configure import make_telescope
+from elvis_cli.instrument import telescopes
 from elvis_cli.instrument.sourced_table import SourcedTable, read
 from elvis_cli.optics import pupil
 
@@ -34,7 +34,7 @@ HOLD = 30.0
 def solve(inner: float, outer: float, energy: float) -> tuple[np.ndarray, float, float, float]:
     """Return the squares (j, i) of a quarter, their pitch (m), the light that passes, and the ring's mean contrast."""
     tree = read(HERE / "_telescopes" / "elt_m6.toml")
-    telescope = make_telescope(SourcedTable(tree, "elt_m6.toml", root=tree))
+    telescope = telescopes.make(SourcedTable(tree, "elt_m6.toml", root=tree))
     shape, step = pupil.raster(telescope)
     coarse = shape.reshape(len(shape) // COARSER, COARSER, -1, COARSER).mean(axis=(1, 3))
     half, pitch = len(coarse) // 2, step * COARSER

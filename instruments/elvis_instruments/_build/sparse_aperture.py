@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elvis_cli.instrument.configure import make_telescope
+from elvis_cli.instrument import telescopes
 from elvis_cli.instrument.sourced_table import SourcedTable, read
 from elvis_cli.model.telescope import PupilMask, Telescope
 from elvis_cli.optics import pupil
@@ -69,7 +69,7 @@ def unevenness(chosen: list[Place], telescope: Telescope) -> float:
 def main() -> None:
     """Write the file."""
     tree = read(HERE / "_telescopes" / "elt.toml")
-    telescope = make_telescope(SourcedTable(tree, "elt.toml", root=tree))
+    telescope = telescopes.make(SourcedTable(tree, "elt.toml", root=tree))
     free, whole = places(telescope), pupil.raster(telescope)[0].sum()
     source = 'source = "ELVIS: computed by _build/sparse_aperture.py; where the real holes are is not public", assumed = true'
     parts = ["# Written by _build/sparse_aperture.py: MICADO's sparse-aperture masks. x, y and radius of holes on the primary mirror.\n"]
