@@ -15,6 +15,8 @@ from elvis_cli.detector.layout import Area
 Floats = NDArray[np.float64]
 BLOCK = 256
 """Columns or rows of one block of work."""
+RELEASED = 1e-16
+"""Part of the trapped charge that stays so through one transfer, below which it is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,10 @@ def _cdm03(charge: Floats, transfers: Floats, traps: Traps, along_rows: bool) ->
     alpha = traps.period * traps.sigma * traps.velocity * scale / (2.0 * traps.volume)
     gamma = 2.0 * traps.density * traps.volume / scale
     kernel = cdm03.serial if along_rows else cdm03.parallel
+    slow = traps.left > RELEASED  # the others give back to a packet all that they took from it
+    numbers = (alpha[slow], gamma[slow], traps.left[slow], traps.beta)
     # The first packet meets no traps in this model: x is the index of the row.
-    _blocks(charge.shape[0 if along_rows else 1], kernel, charge, transfers - 1.0, alpha, gamma, traps.left, traps.beta)
+    _blocks(charge.shape[0 if along_rows else 1], kernel, charge, transfers - 1.0, *numbers)
 
 
 def _arctic(charge: Floats, transfers: Floats, traps: Traps, along_rows: bool) -> None:

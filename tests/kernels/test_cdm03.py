@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from elvis_cli.detector import transfer
 from elvis_cli.kernels import cdm03
 
 BETA, WELL, VOLUME, PERIOD, VELOCITY = 0.6, 2e5, 6e-11, 20.48e-3, 1.168e7
@@ -66,6 +67,21 @@ def test_power_by_series_is_the_power():
                 n += freed
             expected[y, x] = n
     np.testing.assert_allclose(clocked(image, np.arange(200), traps), expected, rtol=1e-9)
+
+
+def test_exponential_and_logarithm():
+    x = np.geomspace(cdm03.SKIP, 1e9, 2000)
+    np.testing.assert_allclose([cdm03._log(v) for v in x], np.log(x), rtol=2e-15, atol=2e-16)
+    y = np.linspace(-cdm03._FULL, cdm03._FULL, 2001)
+    np.testing.assert_allclose([cdm03._exp(v) for v in y], np.exp(y), rtol=1e-15)
+
+
+def test_traps_that_release_at_once_do_nothing():
+    """Such as `transfer` leaves out: 40 times as many as of all others, and first to catch."""
+    image = np.random.default_rng(3).gamma(0.5, 2000, (200, 5))
+    tau = PERIOD / -np.log(transfer.RELEASED)
+    fast, slow = species([4e10, 1e9], [2e-13, 2e-15], [tau, 0.05]), species(1e9, 2e-15, 0.05)
+    np.testing.assert_allclose(clocked(image, np.arange(200), fast), clocked(image, np.arange(200), slow), rtol=1e-12)
 
 
 def test_no_traps_no_change():
