@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,20 +88,33 @@ def measure(
     noise of an aperture over that of independent pixels (`correlation_factor`). Pixels that are not good are replaced
     by the mean of the good ones.
     """
+    return measure_all(image, err, good, x, y, (radius,), annulus, correlation)[0]
+
+
+def measure_all(
+    image: Image,
+    err: Image,
+    good: NDArray[np.bool_],
+    x: Floats,
+    y: Floats,
+    radii: Sequence[float],
+    annulus: tuple[float, float] | None = None,
+    correlation: float = 1.0,
+) -> list[Fluxes]:
+    """Return the fluxes of `measure` in circles of each radius, pixels; the sky is measured once for all."""
     from elvis_cli.kernels.apertures import annulus_means, aperture_sums
 
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    sums = aperture_sums(image, np.square(err), good, x, y, float(radius), SAMPLES)
+    x, y, var = np.asarray(x, np.float64), np.asarray(y, np.float64), np.square(err)
     sky, sky_var = np.zeros(x.size), np.zeros(x.size)
     if annulus is not None:
         sky, sky_var = annulus_means(image, good, x, y, *map(float, annulus), SKY_CLIP, SKY_ROUNDS).T
-    used = np.maximum(sums[:, 2], 1e-9)
-    fraction = sums[:, 2] / (np.pi * radius**2)
-    full = np.where(sums[:, 3] > 0, sums[:, 3] / used, 0.0)
-    area = sums[:, 3]
-    flux = sums[:, 0] * full - sky * area
-    variance = sums[:, 1] * full**2 * correlation**2 + sky_var * area**2
-    return Fluxes(flux, np.sqrt(variance), sky, fraction)
+    fluxes = []
+    for radius in radii:
+        total, variance, used, area = aperture_sums(image, var, good, x, y, float(radius), SAMPLES).T
+        full = np.where(area > 0, area / np.maximum(used, 1e-9), 0.0)
+        variance = variance * full**2 * correlation**2 + sky_var * area**2
+        fluxes.append(Fluxes(total * full - sky * area, np.sqrt(variance), sky, used / (np.pi * radius**2)))
+    return fluxes
 
 
 def empty_sums(

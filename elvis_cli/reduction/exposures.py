@@ -36,18 +36,21 @@ def sensitivities(files: FileSet) -> Mapping[str, float]:
     return {chip: level / mean for chip, level in zip(chips, levels, strict=True)}
 
 
-def prepare(files: FileSet, chip: str, scale: float, sky_way: str = "dithers") -> tuple[list[Frame], str, bool]:
+def prepare(
+    files: FileSet, chip: str, scale: float, sky_way: str = "dithers", masters: master.Masters | None = None
+) -> tuple[list[Frame], str, bool]:
     """Return the exposures of a chip without sky, how it was taken, and whether they were linearised.
 
     ``scale`` is the chip's sensitivity over the mean of all chips, ``sky_way`` the way of the instrument's table.
+    Without ``masters`` they are made.
 
     Raises
     ------
     ResourceError
         An exposure has no good pixel.
     """
-    _, header = files.science[0].read(chip)
-    masters = master.make(chip, files, header)
+    if masters is None:
+        masters = master.make(chip, files, files.science[0].chip_header(chip))
     frames = _frames(files.science, chip, masters, scale)
     for frame in frames:
         frame.saturation = frame.saturation / scale - sky.level(frame)[0]

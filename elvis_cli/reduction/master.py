@@ -30,9 +30,11 @@ LEVEL_STEP = 3
 LARGE = 262_144
 """Pixels from which on a median is taken of every third row and column."""
 CLIP_SIGMA = 5.0
+KINDS = ("bias", "linearity", "dark", "flat", "flat_dark")
+"""Frames behind the masters."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Readout:
     """How one chip turns electrons into ADU, from its header."""
 
@@ -104,6 +106,15 @@ def straight(image: Image, masters: Masters) -> Image:
     if masters.linearity is None:
         return image if masters.bias is None else image - masters.bias
     return np.asarray(exposures.straight(image, masters.bias, *(np.float32(value) for value in masters.linearity)))
+
+
+def shared(files: Any, chip: str) -> Masters | None:
+    """Return the masters of a chip if the standard star of a set (`associate.FileSet`) has the same, else None."""
+    star = files.standard
+    if star is None or any(getattr(files, kind) != getattr(star, kind) for kind in KINDS):
+        return None
+    headers = [one.science[0].chip_header(chip) for one in (files, star)]
+    return make(chip, files, headers[0]) if readout_of(headers[0]) == readout_of(headers[1]) else None
 
 
 def make(chip: str, files: Any, header: Any) -> Masters:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from elvis_cli.errors import ResourceError
-from elvis_cli.reduction import chip_image, combine, correlation, exposures, grid, instrument_table, zeropoint
+from elvis_cli.reduction import chip_image, combine, correlation, exposures, grid, instrument_table, master, zeropoint
 from elvis_cli.reduction.associate import FileSet, check, product_name, setting
 from elvis_cli.reduction.chip_image import ChipImage, Treatment
+from elvis_cli.reduction.master import Masters
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.reduction.stored_stack import StoredStack
 from elvis_cli.scene import standards
@@ -67,14 +68,15 @@ def reduce(files: FileSet, options: Options) -> ImageProduct:
     table = instrument_table.of(first)
     options = replace(options, sky=table.sky, kernel=options.kernel or table.kernel)
     scales = exposures.sensitivities(files)
-    zero = _zero_point(files, options, scales, notes)
+    masters = master.shared(files, first.chips[0]) if len(first.chips) == 1 else None
+    zero = _zero_point(files, options, scales, notes, masters)
     if options.mosaic and len(first.chips) > 1:
         chips = [_mosaic(files, options, scales)]
     else:
-        chips = [_chip(files, chip, options, scales[chip]) for chip in first.chips[:1]]
+        chips = [_chip(files, chip, options, scales[chip], masters) for chip in first.chips[:1]]
         for chip in first.chips[1:]:
             chips[-1].stack = StoredStack(chips[-1].stack)
-            chips.append(_chip(files, chip, options, scales[chip]))
+            chips.append(_chip(files, chip, options, scales[chip], None))
     if any(each.treatment.sky_way == "constant" for each in chips):
         notes.append("fewer than three exposures: the sky is a constant")
     if not files.linearity:
@@ -84,9 +86,9 @@ def reduce(files: FileSet, options: Options) -> ImageProduct:
     return ImageProduct(product_name(files), files, chips, zero, notes)
 
 
-def _chip(files: FileSet, chip: str, options: Options, scale: float = 1.0) -> ChipImage:
-    """Return the combination of one chip."""
-    frames, way, linearised = exposures.prepare(files, chip, scale, options.sky)
+def _chip(files: FileSet, chip: str, options: Options, scale: float, masters: Masters | None) -> ChipImage:
+    """Return the combination of one chip; without ``masters`` they are made."""
+    frames, way, linearised = exposures.prepare(files, chip, scale, options.sky, masters)
     out = grid.make([frame.header for frame in frames], options.north_up)
     maps, filled, rays, fwhm = exposures.place(frames, out, zeropoint.WELL_SAMPLED)
     kernel = kernel_for(fwhm, options)
@@ -127,7 +129,7 @@ def kernel_for(fwhm: float, options: Options) -> str:
 
 
 def _zero_point(
-    files: FileSet, options: Options, scales: Mapping[str, float], notes: list[str]
+    files: FileSet, options: Options, scales: Mapping[str, float], notes: list[str], masters: Masters | None
 ) -> zeropoint.ZeroPoint | None:
     """Return the zero point of the standard star of a set; None, and a note, without one."""
     if files.standard is None:
@@ -148,7 +150,7 @@ def _zero_point(
         x, y = _place(star, standard, header)
         if len(standard.chips) > 1 and not (0 <= x < header["NAXIS1"] and 0 <= y < header["NAXIS2"]):
             continue
-        image = _chip(files.standard, chip, options, scales[chip])
+        image = _chip(files.standard, chip, options, scales[chip], masters)
         x, y = _place(star, standard, image.grid)
         break
     if image is None:

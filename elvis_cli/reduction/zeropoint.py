@@ -170,7 +170,7 @@ def _growth(stack: AnyStack, x: Floats, y: Floats, fwhm: float) -> tuple[apertur
     most = max(room / 1.35, 3.0 * fwhm)
     radii = np.geomspace(max(1.0, 0.5 * fwhm), most, 24)
     ring = (most * 1.05, most * 1.35)
-    fluxes = [apertures.measure(stack.sci, stack.err, good, x, y, float(radius), ring) for radius in radii]
+    fluxes = apertures.measure_all(stack.sci, stack.err, good, x, y, radii.tolist(), ring)
     curve, errors = (np.array([float(getattr(each, name)[0]) for each in fluxes]) for name in ("flux", "error"))
     relative = errors / np.maximum(curve, 1e-30)
     precise = np.flatnonzero(relative < max(PRECISION, 2.0 * float(relative.min())))

@@ -2,13 +2,15 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
 from elvis_cli.errors import ResourceError
-from elvis_cli.reduction import chip_calibration, instrument_table, requests, sky, zeropoint
+from elvis_cli.reduction import chip_calibration, instrument_table, master, requests, sky, zeropoint
+from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.frame import DEAD, Frame
 from elvis_cli.reduction.layout import ChipLayout
 from elvis_cli.reduction.master import Masters, Readout, _before_saturation, lit_level
@@ -75,6 +77,21 @@ def test_dead_pixels_of_spectra_are_flagged():
     chip_calibration.flag_dead(masters, ChipLayout([], transposed=True), response, noise)
     assert masters.dq.shape == (30, 40)
     assert np.argwhere(masters.dq == DEAD).tolist() == [[7, 5], [7, 6]]
+
+
+@pytest.mark.parametrize("other", [None, "flat", "gain"])
+def test_a_target_has_the_masters_of_its_standard_where_their_calibrations_are_the_same(other, monkeypatch):
+    made = []
+    monkeypatch.setattr(master, "make", lambda chip, files, header: made.append(files) or Masters(Readout(1, 1, 0)))
+    headers = [{f"ESO DET CHIP1 {key}": 1.0 for key in ("GAIN", "RON", "DARK")} for _ in range(2)]
+    if other == "gain":
+        headers[1]["ESO DET CHIP1 GAIN"] = 2.0
+    target, star = ([SimpleNamespace(chip_header=lambda _, header=header: header)] for header in headers)
+    flats, darks = [object()], [object()]
+    standard = FileSet(star, flat=[object()] if other == "flat" else list(flats), dark=darks)
+    files = FileSet(target, flat=flats, dark=darks, standard=standard)
+    assert (master.shared(files, "C1") is None) == bool(other)
+    assert len(made) == (0 if other else 1)
 
 
 def test_the_level_of_a_flat_is_that_of_the_pixels_with_light():

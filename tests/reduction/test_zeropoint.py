@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from elvis_cli.detection import apertures
 from elvis_cli.reduction import zeropoint
 from elvis_cli.reduction.combine import Stack
 from elvis_cli.scene.standards import StandardStar
@@ -42,3 +43,13 @@ def test_without_a_halo_the_circle_stays_small():
     zero = zeropoint.measure(image_of(4e4, 0.0, 1.0), (SIZE // 2, SIZE // 2), STAR, "Ks", 3.0)
     assert zero.vega == pytest.approx(18.0 + 2.5 * np.log10(4e4), abs=0.01)
     assert zero.growth.radii[-1] < 40.0
+
+
+def test_the_sky_is_that_of_each_circle():
+    image = np.random.default_rng(3).normal(5.0, 1.0, (64, 64)).astype(np.float32)
+    good, place, ring, radii = image > 3.0, (np.array([30.2]), np.array([33.1])), (15.0, 22.0), [1.0, 4.0, 9.5]
+    every = apertures.measure_all(image, np.ones_like(image), good, *place, radii, ring)
+    for radius, fluxes in zip(radii, every, strict=True):
+        alone = apertures.measure(image, np.ones_like(image), good, *place, radius, ring)
+        assert (fluxes.flux, fluxes.error, fluxes.fraction) == (alone.flux, alone.error, alone.fraction)
+        assert abs(fluxes.flux[0]) < 5.0 * fluxes.error[0]
