@@ -131,7 +131,7 @@ def test_together_they_are_the_sum(ready):
     assert np.abs(drawn(ready, profiles(*rows)) - parts).max() < 1e-4 * parts.max()
 
 
-def test_strips_and_threads_leave_no_seam(ready, monkeypatch):
+def test_tiles_and_threads_leave_no_seam(ready, monkeypatch):
     rng = np.random.default_rng(2)
     n = 60
     made = Profiles(
@@ -144,7 +144,7 @@ def test_strips_and_threads_leave_no_seam(ready, monkeypatch):
         assert np.array_equal(drawn(ready, made), usual)
     finally:
         parallel.set_threads(0)
-    monkeypatch.setattr(many_galaxies, "STRIP", 64)
+    monkeypatch.setattr(many_galaxies, "TILE", 64)
     assert np.allclose(drawn(ready, made), usual, atol=1e-5 * usual.max())
 
 
