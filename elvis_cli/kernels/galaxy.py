@@ -33,7 +33,21 @@ def _weights(t, cubic):  # type: ignore[no-untyped-def]
     return a, 2.0 / 3.0 - t * t * (1.0 - 0.5 * t), 2.0 / 3.0 - u * u * (1.0 - 0.5 * u), d
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _points(out, radii, square):  # type: ignore[no-untyped-def]
+    """Fill ``out`` with the radii of the points, v^2 = (k + 1/2) ``square``, from the table of r / v.
+
+    A loop of its own, which the processor does for several points at once.
+    """
+    last = radii.size - 1
+    for k in range(out.size):
+        v = math.sqrt((np.int32(k) + 0.5) * square)
+        at = (1.0 - math.sqrt(max(1.0 - v, 0.0))) * last
+        i = min(np.int32(at), np.int32(last - 1))
+        out[k] = v * (radii[i] + (at - i) * (radii[i + 1] - radii[i]))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def add_points(
     image: Image,
     place: Floats,
@@ -58,7 +72,7 @@ def add_points(
     """
     ny, nx = image.shape
     last = table.shape[1] - 1
-    radii = np.empty(last + 1)
+    radii, space = np.empty(last + 1), np.empty((3, spiral.shape[1]))
     for n in range(place.shape[0]):
         row = min(max((shape[n, 1] - first) / step, 0.0), table.shape[0] - 1.000001)
         low = int(row)
@@ -67,16 +81,17 @@ def add_points(
         ratio, cos, sin = shape[n, 2], shape[n, 3], shape[n, 4]
         inner, outer = limits[n]
         flux = place[n, 2] / count[n]
-        square = shape[n, 5] * shape[n, 5] / count[n]
-        for k in range(count[n]):
-            v = math.sqrt((k + 0.5) * square)
-            at = (1.0 - math.sqrt(max(1.0 - v, 0.0))) * last
-            i = min(int(at), last - 1)
-            r = v * (radii[i] + (at - i) * (radii[i + 1] - radii[i]))
-            weight = flux if r <= inner or outer <= inner else flux * (1.0 - _rise((r - inner) / (outer - inner)))
-            major, minor = r * spiral[0, k], r * spiral[1, k] * ratio
-            x = place[n, 0] + major * cos - minor * sin
-            y = place[n, 1] + major * sin + minor * cos
+        r = space[0, : count[n]]
+        _points(r, radii, shape[n, 5] * shape[n, 5] / count[n])
+        for k in range(r.size):
+            major, minor = r[k] * spiral[0, k], r[k] * spiral[1, k] * ratio
+            space[1, k] = place[n, 0] + major * cos - minor * sin
+            space[2, k] = place[n, 1] + major * sin + minor * cos
+        for k in range(r.size):
+            weight = flux
+            if r[k] > inner and outer > inner:
+                weight *= 1.0 - _rise((r[k] - inner) / (outer - inner))
+            x, y = space[1, k], space[2, k]
             ix, iy = math.floor(x), math.floor(y)
             if ix < -2 or iy < -2 or ix > nx or iy > ny:
                 continue
