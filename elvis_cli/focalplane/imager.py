@@ -35,6 +35,10 @@ MAX_STARS_WITH_SPLIT_PSF = 50_000
 STAR_SECONDS, GALAXY_SECONDS = 3e-6, 5e-5
 """Processor seconds that a star and a galaxy take on a chip, as measured."""
 
+_POINT = np.ones((1, 1, 1), np.float32)
+NO_PSF = Psf(_POINT, _POINT, oversample=1, step=1, fine_radius=0.0, pixel_scale=1.0, strehl=1.0, fwhm=0.0)
+"""Of a frame that has light without shape."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Imager:
@@ -166,6 +170,8 @@ def prepare(
     the target's PSF, unless the PSF is to change ``over_field``: the chips of the Setup hold all of the field.
     """
     setup = light.setup
+    if samples is None and setup.spectrograph is None and _is_even(setup, scene):
+        return Imager(scene, light, NO_PSF, None)
     wave, weight = light.psf_samples() if samples is None else samples
     few = 0 < scene.x.size <= MAX_STARS_DRAWN_SINGLY
     at = np.stack([scene.x, scene.y], axis=1) if few else np.array([scene.centre])
@@ -177,6 +183,12 @@ def prepare(
     elif scene.x.size > MAX_STARS_DRAWN_SINGLY:
         zones = many_stars.cores(psf) if scene.x.size < MAX_STARS_WITH_SPLIT_PSF else many_stars.everywhere(psf)
     return Imager(scene, light, psf, zones)
+
+
+def _is_even(setup: Setup, scene: Scene) -> bool:
+    """Return whether a frame is a calibration without a point or a shape, so that no PSF is needed."""
+    lit = setup.calibration is not None and setup.calibration.standard is None
+    return lit and not (scene.x.size or scene.extended or scene.galaxies)
 
 
 def add_extended(image: Image, x: float, y: float, source: Extended, setup: Setup, psf: Psf, chip: Chip) -> None:

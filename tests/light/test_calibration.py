@@ -23,6 +23,7 @@ from elvis_cli.model import calibration
 from elvis_cli.model.elvis_block import Window
 from elvis_cli.request import parse
 from elvis_cli.scene import spectrum
+from tests.conftest import MICADO, changed
 
 SLIT = {"kind": "slit", "width": (1.0, "arcsec"), "length": (40.0, "arcsec")}
 SHORT = {"spectrograph": {"aperture": {"length": {"value": 1.0, "unit": "arcsec", "source": "x"}}}}
@@ -438,3 +439,13 @@ def test_shipped_lines_ascend_and_have_a_strongest(name):
 def test_well_known_lines_are_there(name, wave):
     lines = read(Path(elvis_instruments.__path__[0]) / "_lamps" / f"{name}.toml")["lines"]
     assert np.abs(np.array(lines["wave"]) - wave).min() < 2e-5
+
+
+@pytest.mark.parametrize("name", ["dark", "flat", "detlin"])
+def test_light_without_shape_needs_no_psf(name, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a PSF was made")
+
+    monkeypatch.setattr("elvis_cli.optics.make_psf.build", refuse)
+    document = changed(MICADO, {"elvis": {"calibration": name, "window": {"x0": 0, "y0": 0, "nx": 32, "ny": 32}}})
+    pipeline.render(parse.read(json.dumps(document)), BytesIO())
