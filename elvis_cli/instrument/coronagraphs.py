@@ -64,7 +64,8 @@ def make(facts: SourcedTable, telescope: Telescope) -> tuple[Coronagraph | None,
         speckle_time=number("speckle_time", "s", 0.3),
         angle=number("angle", "deg", 0.0),
     )
-    passed = Curve(np.array([0.0, 1.0]), np.full(2, occulted_star.throughput(telescope, result)))
+    share = min(1.0, occulted_star.throughput(telescope, result))  # of an open stop it is 1 and a rounding
+    passed = Curve(np.array([0.0, 1.0]), np.full(2, share))
     dark = Curve(np.array([0.0, 1.0]), np.zeros(2))
     cold = facts.part("stops", name).number("temperature", "K")
     return result, (Surface(name, "instrument", passed, dark, cold),)

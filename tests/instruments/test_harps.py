@@ -13,7 +13,7 @@ from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.instrument import registry
 from elvis_cli.light import cells
 from elvis_cli.model.elvis_block import Window
-from elvis_cli.prediction import spectroscopy
+from elvis_cli.model.spectrograph import Spectrograph
 from elvis_cli.product import header
 from elvis_cli.request import parse
 from elvis_cli.sky import pointing
@@ -106,13 +106,13 @@ def test_resolving_powers(arm, key, mode, power):
 @pytest.fixture
 def only(monkeypatch):
     """Return a function after which some orders alone are predicted: all of NIRPS's take seconds."""
-    near = spectroscopy.near
+    near = Spectrograph.near
 
     def choose(*orders):
         def chosen(graph, *place):
             return [number for number in near(graph, *place) if graph.traces[number].order in orders]
 
-        monkeypatch.setattr(spectroscopy, "near", chosen)
+        monkeypatch.setattr(Spectrograph, "near", chosen)
 
     return choose
 
