@@ -194,7 +194,7 @@ def test_mutated_blocks(elvis):
     import yaml
 
     rng = random.Random(6)
-    number = 700 * int(os.environ.get("ELVIS_FUZZ", "1"))
+    number = 400 * int(os.environ.get("ELVIS_FUZZ", "1"))
     accepted = 0
     odl = yaml.safe_load(NIGHT)
     for n in range(number):
