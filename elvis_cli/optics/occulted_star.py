@@ -13,7 +13,9 @@ the wavelength, lines of companions do not.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import pickle
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -30,7 +32,7 @@ from elvis_cli.model.coronagraph import Coronagraph
 from elvis_cli.model.psf_model import AoPsf
 from elvis_cli.model.setup import Optics
 from elvis_cli.model.telescope import Telescope
-from elvis_cli.optics import otf, pupil
+from elvis_cli.optics import otf, psf_store, pupil
 from elvis_cli.optics.ao.corrected import Corrected
 from elvis_cli.optics.ao.wavefront import Wavefront, uniform_motion
 from elvis_cli.optics.coronagraph import FAR, NEAR_AXIS, Operator, Transmission, energy
@@ -124,15 +126,23 @@ def operator(telescope: Telescope, coronagraph: Coronagraph) -> Operator:
 
 @lru_cache(maxsize=4)
 def transmission(telescope: Telescope, coronagraph: Coronagraph, radius: float) -> Transmission:
-    """Return the transmissions of a mask over the distance from its centre; ``radius`` (lambda / D) is a disc's."""
+    """Return the transmissions of a mask over the distance from its centre; ``radius`` (lambda / D) is a disc's.
+
+    They are kept on disk: each takes dozens of propagations, the same for all requests of a mode.
+    """
     if coronagraph.mask == "spot":
         passed = np.array([coronagraph.depth, 1.0])
         return Transmission(radius * np.array([1.0, 1.0 + EDGE]), passed, passed)
-    tables = [
-        operator(telescope, coronagraph).coarsened(coarser).transmission(distances, radius)
-        for coarser, distances in zip(COARSER, (NEAR_AXIS, FAR), strict=True)
-    ]
-    return Transmission(np.concatenate([NEAR_AXIS, FAR]), *np.concatenate(tables, axis=1))
+    key = hashlib.sha256(pickle.dumps(("transmission", telescope, coronagraph, radius))).digest()
+    tables = psf_store.find(key)
+    if tables is None:
+        parts = [
+            operator(telescope, coronagraph).coarsened(coarser).transmission(distances, radius)
+            for coarser, distances in zip(COARSER, (NEAR_AXIS, FAR), strict=True)
+        ]
+        tables = np.concatenate(parts, axis=1)
+        psf_store.add({key: tables})
+    return Transmission(np.concatenate([NEAR_AXIS, FAR]), *tables)
 
 
 def throughput(telescope: Telescope, coronagraph: Coronagraph) -> float:

@@ -1,7 +1,7 @@
-"""PSFs of crowds on disk: those of a telescope's zones are the same in every request of a mode and a filter.
+"""PSFs of crowds and transmissions of masks on disk: they are the same in every request of a mode and a filter.
 
-The key of a PSF holds all that it depends on: the request's part (`make_psf.digest`), the source of the code that makes
-it, the versions of the libraries, and the kinds of instructions of the processor, which may round differently.
+The key of an array holds all that it depends on: the caller's part (as `make_psf.digest`), the source of the code that
+makes it, the versions of the libraries, and the kinds of instructions of the processor, which may round differently.
 """
 
 from __future__ import annotations
@@ -9,29 +9,30 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli import __version__
-from elvis_cli.base.arrays import Image
 from elvis_cli.base.disk_store import DiskStore
 
 MAX_BYTES = 256 << 20
-"""Of all PSFs: those of some dozens of modes and filters."""
+"""Of all arrays: those of some dozens of modes and filters."""
 PACKAGES = ("base", "kernels", "model", "optics", "sky")
-"""Whose source decides what a PSF is."""
+"""Whose source decides what an array is."""
 
 STORE = DiskStore("psf", MAX_BYTES)
 
 
-def find(key: bytes) -> Image | None:
-    """Return the PSF of a key, not to be changed; None if it is not on disk."""
+def find(key: bytes) -> NDArray[Any] | None:
+    """Return the array of a key, not to be changed; None if it is not on disk."""
     return STORE.find(_program() + key)
 
 
-def add(psfs: dict[bytes, Image]) -> None:
-    """Keep PSFs by key."""
-    STORE.add({_program() + key: psf for key, psf in psfs.items()})
+def add(arrays: dict[bytes, NDArray[Any]]) -> None:
+    """Keep arrays by key."""
+    STORE.add({_program() + key: array for key, array in arrays.items()})
 
 
 @cache

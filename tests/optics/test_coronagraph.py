@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +123,21 @@ def test_a_disc_hides_what_is_behind_it() -> None:
     """METIS's Lyot disc of 80 mas: 1.878 lambda / D in radius."""
     table = occulted_star.transmission(replace(ELT, diameter=D), device("CLC"), 1.878)
     assert table.of_peak(np.array([0.5, 2.5, 4.0])) == pytest.approx([0.016, 0.81, 0.99], abs=0.01)
+
+
+def test_transmissions_are_kept_on_disk_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELVIS_CACHE", str(tmp_path))
+    occulted_star.transmission.cache_clear()
+    computed = occulted_star.transmission(ELT, device("CVC"), 0.0)
+    assert len(list(tmp_path.rglob("*.npy"))) == 1
+    occulted_star.transmission.cache_clear()
+    monkeypatch.setattr(Operator, "transmission", None)  # another process does not compute them
+    read_back = occulted_star.transmission(ELT, device("CVC"), 0.0)
+    assert read_back is not computed
+    assert np.array_equal(read_back.peak, computed.peak)
+    assert np.array_equal(read_back.energy, computed.energy)
+    with pytest.raises(TypeError):  # of another mask there are none
+        occulted_star.transmission(ELT, device("RAVC"), 0.0)
 
 
 def test_transmission_is_a_mean_of_directions() -> None:
