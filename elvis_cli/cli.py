@@ -35,6 +35,10 @@ if _INTERRUPTIBLE:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_received: list[int] = []
+"""Exit codes of the signals that have come; what fails while the stack unwinds is no fault."""
+
+
 class _Terminated(BaseException):
     """SIGTERM or SIGHUP: unwinds the stack, so that temporary files go."""
 
@@ -67,6 +71,7 @@ def main() -> NoReturn:
 def _terminate(number: int, _frame: object) -> NoReturn:
     """Unwind the stack; objects that are half made may complain, unheard."""
     sys.unraisablehook = lambda _: None
+    _received.append(128 + number)
     raise KeyboardInterrupt if number == signal.SIGINT else _Terminated(number)
 
 
@@ -101,7 +106,7 @@ def run(argv: list[str]) -> int:
         if os.environ.get("ELVIS_DEBUG"):
             raise
         failure = expected(error)
-    return console.fail(failure)
+    return _received[0] if _received else console.fail(failure)
 
 
 def _check_address_space() -> None:

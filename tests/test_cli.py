@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from elvis_cli import __version__
+from elvis_cli import __version__, cli
 from elvis_cli.base import parallel
 from elvis_cli.instrument import registry
 from elvis_cli.optics import make_psf
@@ -409,6 +410,20 @@ class TestOutput:
         assert all(line.startswith(b"elvis: note: ") for line in complaint.splitlines()), complaint
         assert os.listdir(directory) == []
         assert (tmp_path / "stdout").read_bytes() == b""
+
+    def test_what_fails_after_a_signal_is_no_fault(self, elvis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A library may turn the exception of the signal into one of its own."""
+
+        def interrupted() -> None:
+            with suppress(BaseException):
+                cli._terminate(signal.SIGTERM, None)
+            raise KeyError("half of an import")
+
+        monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+        monkeypatch.setattr(cli, "_received", [])
+        monkeypatch.setattr(cli.filter, "bare", interrupted)
+        done = elvis(stdin=example())
+        assert (done.code, done.out, done.err) == (143, b"", "")
 
     def test_nohup_is_respected(self) -> None:
         running = subprocess.Popen(
