@@ -113,9 +113,10 @@ def _nod(values: Values, rng: Generator) -> Iterator[ExposureStep]:
 
 
 def _polarimetry(values: Values, rng: Generator) -> Iterator[ExposureStep]:
-    """Yield the four sub-exposures at each end of a nod along the slit, with the decker's openings of that end."""
+    """Yield the four sub-exposures at each end of a nod along the slit, with the decker of that end."""
+    deckers = values.get("SEQ.POL.DECKERS", ())
     for nod in _nod({**values, "SEQ.NEXPO": 1}, rng):
-        decker = {"INS.OPTI8.ID": values["SEQ.POL.DECKERS"][0 if nod.cards["ESO SEQ NODPOS"] == "A" else 1]}
+        decker = {values["SEQ.POL.DECKER"]: deckers[0 if nod.cards["ESO SEQ NODPOS"] == "A" else -1]} if deckers else {}
         for number in range(1, SUBEXPOSURES + 1):
             move = nod.move if number == 1 else None
             yield replace(nod, move=move, keys={**decker, "polarimeter_exposure": number})

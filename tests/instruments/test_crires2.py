@@ -453,3 +453,8 @@ class TestPolarimeter:
         assert [round(setups.target_in_field(one)[1], 3) for one in science[::4]] == [-1.25, 1.25]
         flats = [one["instrument"]["INS.OPTI8.ID"] for one in requests if one["elvis"].get("calibration") == "flat"]
         assert sorted(flats) == ["Decker1", "Decker2"]
+        block["templates"][1]["parameters"]["SEQ.POL.DECKERS"] = ["Decker1"]  # one is that of both ends
+        made = run("ob", stdin=json.dumps(block))
+        assert made.code == 0, made.err
+        requests = [json.loads(line) for line in made.out.decode().splitlines()]
+        assert {one["instrument"]["INS.OPTI8.ID"] for one in requests} == {"Decker1"}
