@@ -153,7 +153,7 @@ class ApertureLight:
 
     @cached_property
     def _drawn(self) -> dict[Window, dict[tuple[int, str], Sequence[Image | Patch]]]:
-        """The images of some windows, kept."""
+        """Images (electrons/s) of windows of the slit plane, by number of the spectrum and part of the light."""
         return {}
 
     @cached_property
@@ -290,7 +290,7 @@ class ApertureLight:
         along = self._shared[key].along(sampled.wave)
         if along is None:
             return self._spectra(sampled, order, electrons, width)
-        along *= _passed(sampled).astype(np.float32)
+        along *= sampled.passed.astype(np.float32)
         return along
 
     def _spectra(self, sampled: SampledTrace, order: _Order, electrons: Sequence[Floats], width: float) -> Floats:
@@ -298,7 +298,7 @@ class ApertureLight:
 
         ``electrons`` are those of each spectrum in the bins of the order; the optics' blur is included.
         """
-        densities = _densities(sampled.edges, order, electrons) * _passed(sampled)
+        densities = _densities(sampled.edges, order, electrons) * sampled.passed
         return smoothed(densities, width, self.spectrograph.blur / SIGMA)
 
     def _hat(self, wave: Floats, number: int) -> Floats:
@@ -306,14 +306,6 @@ class ApertureLight:
         weights = np.zeros(self.plane.wave.size)
         weights[number] = 1.0
         return np.interp(wave, self.plane.wave, weights)
-
-
-def _passed(sampled: SampledTrace) -> Floats:
-    """Return the part of the light (n,) that a trace passes on at its samples: none beyond its ends."""
-    low, high = sampled.trace.wave
-    edges = sampled.edges
-    inside = np.diff(np.clip(edges, low, high)) / np.diff(edges)
-    return np.asarray(inside * sampled.trace.efficiency.at(sampled.wave))
 
 
 def _densities(edges: Floats, order: _Order, electrons: Sequence[Floats]) -> Floats:

@@ -223,7 +223,7 @@ class FibreLight:
         edges = np.linspace(low, high, math.ceil((high - low) / float(np.diff(sampled.wave).min())) + 1)
         middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
         members = [self.spectrograph.apertures[self.traces[n].trace.aperture] for n in band.traces]
-        passed = _passed(sampled)
+        passed = sampled.passed
         indices = [self.traces[n].trace.aperture for n in band.traces]
         result = {
             part: np.zeros((len(members), sampled.wave.size), np.float32)
@@ -276,13 +276,6 @@ def _image(aperture: Aperture, strips: int, s: Floats, scale: float, blur: float
     edges = np.linspace(-0.5, 0.5, strips + 1) * aperture.length
     profiles = slit_plane.disc(aperture.length / 2, edges, s, scale)
     return gaussian(profiles, blur / SIGMA) if blur else profiles
-
-
-def _passed(sampled: SampledTrace) -> Floats:
-    """Return the efficiency of an order at the samples of its trace (n,), 0 beyond its ends."""
-    edges = sampled.edges
-    inside = np.diff(np.clip(edges, *sampled.trace.wave)) / np.diff(edges)
-    return np.asarray(inside * sampled.trace.efficiency.at(sampled.wave))
 
 
 def _sees(aperture: Aperture, source: UniformSource) -> bool:

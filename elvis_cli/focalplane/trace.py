@@ -47,6 +47,13 @@ class SampledTrace:
         """Wavelengths (n + 1,), um, half way between those of ``p``."""
         return edges_between(self.wave)
 
+    @property
+    def passed(self) -> Floats:
+        """Efficiency of the order at the samples (n,), 0 beyond the ends of the trace."""
+        edges = self.edges
+        inside = np.diff(np.clip(edges, *self.trace.wave)) / np.diff(edges)
+        return np.asarray(inside * self.trace.efficiency.at(self.wave))
+
 
 def edges_between(wave: Floats) -> Floats:
     """Return the wavelengths (n + 1,) half way between those of samples (n,), and as far beyond the ends."""
