@@ -53,10 +53,10 @@ PARAMETERS: dict[str, dict[str, str]] = {
         "CIRCLE": "RA, Dec, radius: degrees.",
         "POLYGON": "Vertices: degrees.",
     },
-    "/moc": {"COLLECTION": "Name of a collection.", "BAND": _PLACE["BAND"], "MAXORDER": "0 to 13.", **_FOUND},
+    "/moc": {"COLLECTION": "Name of a collection.", "BAND": _PLACE["BAND"], "MAXORDER": "0 to 18.", **_FOUND},
 }
 PARAMETERS["/coverage.png"] = PARAMETERS["/"]
-"""What each path understands, in any case of its letters."""
+"""Parameters of each path; upper and lower case are alike."""
 
 
 def document(paths: Iterable[tuple[str, str]], root: str = "") -> dict[str, Any]:
