@@ -359,7 +359,8 @@ def _target_name(request: Request) -> str:
     if request.elvis.scene or request.elvis.image or request.elvis.cube:
         return request.elvis.scene.name if request.elvis.scene else "image" if request.elvis.image else "cube"
     if request.elvis.catalogue and not request.elvis.motion:
-        return f"catalogue of {len(request.elvis.catalogue.x)} stars"
+        sources = "stars" if request.elvis.catalogue.radius is None else "sources"
+        return f"catalogue of {len(request.elvis.catalogue.x)} {sources}"
     sed = request.target.sed
     spectrum = f"{sed.catalog} {sed.id}" if sed.kind == "template" else sed.kind
     return f"{request.target.morphology.kind} {spectrum}"
