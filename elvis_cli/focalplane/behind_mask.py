@@ -118,7 +118,7 @@ class BehindMask:
     on_target: bool
     """Whether the target is on the mask."""
     occulted: OccultedStar | None = None
-    """What ``star`` is a realisation of."""
+    """Mean and halo of the star on the mask, from which ``star`` is drawn; None if no star is on it."""
 
     def off_axis(self, scene: Scene) -> Scene:
         """Return the part of a scene beside the mask, dimmed by it and drawn along its arcs."""
@@ -141,9 +141,9 @@ class BehindMask:
         )
 
     def even(self, level: float, glowing: float, chip: Chip, window: Window) -> Image:
-        """Return what would fill a window of a chip with ``level``, dimmed by the mask, and the glow at its centre.
+        """Return the light (electrons/s/pixel) of an even background in a window of a chip, behind the mask.
 
-        ``glowing`` is the part of it (electrons/s/pixel) that has a glow: sky and warm optics.
+        The mask dims its ``level``; at the mask's centre the part that is ``glowing``, sky and warm optics, glows.
         """
         optics = self.dim.setup.optics
         x, y = field_to_pixel(self.dim.setup, chip, *(np.array([place]) for place in optics.axis))

@@ -10,7 +10,7 @@ import numpy as np
 from elvis_cli.base.arrays import Floats, Image
 
 MAX_RATIO = 1.1
-"""How different the dispersions of two traces may be that share spectra, which are averaged over pixels of one."""
+"""Ratio of the dispersions of two traces up to which they share spectra, which are averaged over pixels of one."""
 
 
 def covering(waves: Sequence[Floats]) -> Floats:

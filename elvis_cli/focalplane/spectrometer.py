@@ -179,7 +179,7 @@ class Spectrometer:
 
     def _pixels(self, sampled: SampledTrace) -> _Pixels:
         """Return the pixels along a trace; the fibres of an order share theirs."""
-        key = id(sampled.wave)
+        key = id(sampled.wave)  # of an array that the traces keep: no other has its id
         if key not in self._kept_pixels:
             budget, p = self.light.budget, np.arange(0.5, sampled.length, 1.0)
             wave = np.interp(p, sampled.p, sampled.wave)

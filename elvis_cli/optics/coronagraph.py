@@ -117,11 +117,11 @@ class Operator:
         if self.coronagraph.mask == "none":
             return np.ones((2, distances.size))
         places = [(float(distance), float(angle)) for distance in distances for angle in DIRECTIONS]
-        first = self._seen(*places[0], radius)  # alone: it makes what all share
-        parts = [first, *parallel.gather(lambda place: self._seen(*place, radius), places[1:])]
+        first = self._point_transmission(*places[0], radius)  # alone: it makes what all share
+        parts = [first, *parallel.gather(lambda place: self._point_transmission(*place, radius), places[1:])]
         return np.asarray(np.array(parts).reshape(distances.size, DIRECTIONS.size, 2).mean(axis=1).T)
 
-    def _seen(self, distance: float, angle: float, radius: float) -> tuple[float, float]:
+    def _point_transmission(self, distance: float, angle: float, radius: float) -> tuple[float, float]:
         """Return the transmission of peak and energy of one point; ``angle`` (rad) is from +x."""
         cos, sin = math.cos(angle), math.sin(angle)
         tilt = self.tilt(distance * cos, distance * sin)

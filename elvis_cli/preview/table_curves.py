@@ -111,7 +111,7 @@ def _rows(hdu: Any) -> list[list[Column]]:
 
 
 def _numbers(hdu: Any) -> Any:
-    """Return what makes a `Column` of a column of the table, None if it holds no list of numbers."""
+    """Return the function from a column's definition to its `Column`, or to None if it holds no list of numbers."""
 
     def column(definition: Any) -> Column | None:
         values: NDArray[Any] = np.asarray(hdu.data[definition.name])

@@ -54,11 +54,11 @@ def reduce(files: FileSet, setup: Setup) -> CubeAdi:
     known: dict[Any, Any] = {}
     skies: dict[Any, list[Floats]] = {}
 
-    def made(exposures: Sequence[RawFile]) -> list[Cube]:
+    def cubes_of(exposures: Sequence[RawFile]) -> list[Cube]:
         each = [replace(files, science=[one]) for one in exposures]
         return [cube.of_exposures(one, setup, notes, known, skies)[0] for one in each]
 
-    cubes, axis = made(files.science), setup.optics.axis
+    cubes, axis = cubes_of(files.science), setup.optics.axis
     lit = np.all([(one.dq == 0).any(axis=(1, 2)) for one in cubes], axis=0)
     if not lit.any():
         raise ResourceError(f"{product_name(files)}: its exposures have light at no common wavelength")
@@ -78,7 +78,7 @@ def reduce(files: FileSet, setup: Setup) -> CubeAdi:
     planes = np.array([adi.residual(replace(white, frames=frames[:, k])) for k in range(frames.shape[1])])
     image = adi.residual(white)
     fwhm = float(files.science[0].get("ESO SIM IQ FWHM", 2.0 * scale)) / scale
-    stars = [images(one)[lit].mean(axis=0) for one in made(files.psf)]
+    stars = [images(one)[lit].mean(axis=0) for one in cubes_of(files.psf)]
     stamps = [adi_product.star_stamp(one, file.name, PSF_HALF) for one, file in zip(stars, files.psf, strict=True)]
     psf, star = adi_product.star_image(stamps, files, setup, fwhm, PSF_HALF, notes)
     seen = adi_product.transmission(setup)

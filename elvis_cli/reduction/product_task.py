@@ -37,7 +37,7 @@ class ProductTask:
     version: str = __version__
 
     def do(self, _settings: Any, _report: Any) -> Written:
-        """Return what was written; whatever is wrong is told in it."""
+        """Return the files of the product, or the failure in their place."""
         try:
             if self.version != __version__:
                 raise ResourceError(f"this is ELVIS {__version__}, and the reduction is of {self.version}")
@@ -45,7 +45,7 @@ class ProductTask:
                 raise OutputError(f"{self.folder} is not here: the folder must be shared by all machines")
             files = associate.associate(raw.open_all(self.sources))[self.number]
             return write(files, self.options, self.folder)
-        except Exception as error:
+        except Exception as error:  # a worker's exceptions cannot all be sent; the command raises this one
             return Written(failure=_sendable(errors.expected(error)))
 
 

@@ -53,7 +53,7 @@ def test_a_cube_of_many_spectra_is_refused_before_it_is_drawn(limit: dict[str, i
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Cost]:
-    """Return the costs of what is prepared, which then ends by ``Stop``."""
+    """Return the estimated costs of the exposures that are prepared; preparing one then ends by ``Stop``."""
     costs: list[Cost] = []
 
     def check(_: Request, expected: Cost) -> None:

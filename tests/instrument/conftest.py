@@ -11,7 +11,7 @@ from elvis_cli.model.request import ImageQuality, Request, SkyConditions, Target
 
 @pytest.fixture
 def asked():
-    """A request to MICADO with parts replaced."""
+    """Return a function that makes a request for MICADO with some of its parts replaced."""
 
     def make(**parts):
         base = Request("micado", 3, Target(), SkyConditions(), ImageQuality(), {}, Timing(), {}, ElvisBlock())

@@ -1,4 +1,4 @@
-"""What a Setup has of the request: seeing, exposure, guide star."""
+"""Seeing, exposure and guide star that a request asks for."""
 
 import pytest
 

@@ -152,7 +152,7 @@ def test_transmission_is_a_mean_of_directions() -> None:
         agpm = Coronagraph("AGPM", "vortex", stop, angle=angle)
         means.append(occulted_star.transmission(telescope, agpm, 0.0).of_peak(np.array([1.0, 2.0, 5.0])))
         half = Operator(telescope, agpm, telescope.diameter).coarsened(2)
-        along_x.append([half._seen(distance, 0.0, 0.0)[0] for distance in (1.0, 2.0, 5.0)])
+        along_x.append([half._point_transmission(distance, 0.0, 0.0)[0] for distance in (1.0, 2.0, 5.0)])
     assert along_x[0] == pytest.approx([0.338, 0.6246, 0.9171], abs=0.002)
     assert means[0] == pytest.approx(along_x[0], abs=0.01)
     assert means[1] == pytest.approx(means[0], abs=0.002)
@@ -162,7 +162,7 @@ def test_transmission_is_a_mean_of_directions() -> None:
 def test_far_from_the_axis_a_vortex_dims_no_direction() -> None:
     """Means over samples would take a fifth of the light along diagonals at 40 lambda / D and 16 cm a sample."""
     part = Operator(ELT, device("CVC"), D).coarsened(occulted_star.COARSER[-1])
-    along = [part._seen(40.0, math.radians(angle), 0.0) for angle in (0.0, 45.0)]
+    along = [part._point_transmission(40.0, math.radians(angle), 0.0) for angle in (0.0, 45.0)]
     assert along[1] == pytest.approx(along[0], abs=0.005)
     assert along[0][1] == pytest.approx(0.994, abs=0.003)
 
