@@ -46,8 +46,8 @@ OVERHEAD = 20.0
 STANDARD_BANDS = ("V", "R", "I", "J", "H", "K", "L", "M", "N")
 FILL = 0.6
 """Part of the full well that a standard star may fill in the brightest pixel."""
-MAX_FAINTER = 3.0
-"""Magnitudes that a real standard star may be fainter than the brightest that fits."""
+MAX_FAINTER = 1.8
+"""Magnitudes that a real standard star may be fainter than the brightest that fits: a fifth of the light."""
 FAINTEST = 20.0
 """Magnitude of the faintest made-up standard star."""
 
@@ -214,7 +214,8 @@ def _standard(document: Document, ready: pipeline.PreparedExposure) -> Document 
     """Return the request of a standard star in the middle of the field, as long as the first exposure of the target.
 
     It is the brightest star of the catalogue that fills no pixel to more than `FILL`, in the band of the target's
-    magnitude; if all do, a made-up A0V star. None if the instrument takes no such frame, or none fits.
+    magnitude; a made-up A0V star if all do, or if the others are fainter by more than `MAX_FAINTER`. None if the
+    instrument takes no such frame, or none fits.
     """
     made = _plain(document)
     asked = ready.request

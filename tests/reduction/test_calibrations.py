@@ -157,6 +157,24 @@ def test_micado_takes_a_real_standard_where_one_fits():
     assert len({star["pointing"]["ra"] for star in stars}) == 3
 
 
+def test_a_standard_star_is_nearly_as_bright_as_fits():
+    """A white dwarf of K = 16.6, 0.03 mag, was HAWK-I's: a night's magnitudes were 0.02 mag off by its noise."""
+    request = json.loads(run("example", "hawki").out)
+    request["elvis"] = {"window": {"x0": 1000, "y0": 1000, "nx": 64, "ny": 64}, "chips": [1]}
+    lines = requests.documents(parse.read(json.dumps(request)))
+    (name,) = {line["elvis"]["standard"]["name"] for line in lines if line["elvis"].get("calibration") == "std"}
+    (star,) = [star for star in standards.named([name], standards.read()) if star.band == "K"]
+    assert star.mag < 15.0
+    assert star.error < 0.012
+
+
+@pytest.mark.parametrize("band", ["J", "H", "K"])
+def test_stars_of_all_magnitudes_are_standards_in_the_near_infrared(band):
+    magnitudes = sorted(star.mag for star in standards.read() if star.band == band)
+    assert (magnitudes[0] < 11.0, magnitudes[-1] > 20.0) == (True, True)
+    assert np.diff(magnitudes).max() < requests.MAX_FAINTER
+
+
 def test_objects_that_the_print_of_the_flat_hides_are_found_in_a_second_pass():
     """A source of a sixth of the print's scatter: taken for sky of other exposures, it would lose light to itself."""
     random = np.random.default_rng(4)
