@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from elvis_cli.base.arrays import Floats, Image
 
@@ -126,17 +125,16 @@ def empty_sums(
     ``seed``.
     """
     from elvis_cli.kernels.apertures import aperture_sums
+    from elvis_cli.kernels.masks import clear_places
 
     reach = int(np.ceil(radius)) + 1
-    inside = ndimage.minimum_filter(good & ~mask, size=2 * reach + 1, mode="constant", cval=0)
-    step = 2 * reach
     random = np.random.default_rng(seed)
-    y0, x0 = random.integers(0, step, 2)
-    y, x = np.nonzero(inside[y0::step, x0::step])
+    y0, x0 = random.integers(0, 2 * reach, 2)
+    x, y = clear_places(good, mask, reach, int(x0), int(y0), 2 * reach)
     if y.size > MAX_EMPTY:
         chosen = np.sort(random.choice(y.size, MAX_EMPTY, replace=False))
         y, x = y[chosen], x[chosen]
-    places = (x * step + x0).astype(np.float64), (y * step + y0).astype(np.float64)
+    places = x.astype(np.float64), y.astype(np.float64)
     return np.asarray(aperture_sums(image, var, good, *places, float(radius), SAMPLES)[:, :2])
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from elvis_cli.base.arrays import Floats, Image
-from elvis_cli.base.parallel import gather
+from elvis_cli.base.parallel import for_rows
 from elvis_cli.detection.apertures import INDEPENDENT, Correlation
 
 FWHM = 2.0 * (2.0 * np.log(2.0)) ** 0.5
@@ -27,6 +26,8 @@ SEPARATIONS = 25
 """Iterations of the centroids of neighbours, unless they move by less than 0.003 pixels."""
 STEPS = 30
 """Iterations of a centroid, at most."""
+ROWS = 256
+"""That are smoothed at once."""
 REFLECTION_SIGMA = 4.0
 """Significance from which on the point opposite to a peak is light, not noise."""
 
@@ -55,17 +56,14 @@ def find(
     The image is filtered by a Gaussian of ``fwhm`` pixels, which is the best filter of a star on white noise; a source
     is a local maximum within one FWHM. ``correlation`` is taken at the circle that has as many pixels as the filter.
     """
+    from elvis_cli.kernels import smooth as kernels
+
     sigma = filter_sigma(fwhm)
-    clean, var = (np.where(good, each, np.float32(0.0)) for each in (image, np.square(err)))
-    smooth, noise, weight = gather(lambda each: filtered(each, fwhm), (clean, var, good.astype(np.float32)))
-    # sum of the kernel's squares: 1 / (4 pi sigma2)
-    noise = np.sqrt(noise) * np.float32(correlation.at(2.0 * sigma) / (2.0 * sigma * np.sqrt(np.pi)))
-    covered = weight > 0.5
-    ratio = np.divide(smooth, noise, out=np.zeros_like(smooth), where=(noise > 0) & covered)
-    size = 2 * max(round(fwhm / 2), 1) + 1
-    peak = (ratio >= threshold) & (smooth == ndimage.maximum_filter(smooth, size=size, mode="nearest"))
-    y, x = np.nonzero(peak)
-    significance = ratio[y, x]
+    clean = np.where(good, image, np.float32(0.0))
+    smooth = smoothed(clean, sigma)
+    scale = correlation.at(2.0 * sigma) / (2.0 * sigma * math.pi**0.5)  # sum of the kernel's squares: 1 / (4 pi sigma2)
+    taps, half = kernels.gaussian_taps(sigma), max(round(fwhm / 2), 1)
+    x, y, significance = kernels.peaks(smooth, np.asarray(err, np.float32), good, taps, scale, float(threshold), half)
     order = np.argsort(-significance, kind="stable")
     x, y, significance = x[order], y[order], significance[order]
     real = ~diffraction(smooth, x, y, significance, fwhm)
@@ -81,7 +79,17 @@ def filter_sigma(fwhm: float) -> float:
 
 def filtered(image: Image, fwhm: float) -> Image:
     """Return the image convolved with the filter of sum 1."""
-    return np.asarray(ndimage.gaussian_filter(image, filter_sigma(fwhm), truncate=4.0))
+    return smoothed(image, filter_sigma(fwhm))
+
+
+def smoothed(image: Image, sigma: float) -> Image:
+    """Return the image convolved with a Gaussian of ``sigma`` pixels, mirrored at its borders."""
+    from elvis_cli.kernels import smooth as kernels
+
+    image, taps = np.asarray(image, np.float32), kernels.gaussian_taps(sigma)
+    out = np.empty(image.shape, np.float32)
+    for_rows(len(out), lambda _, rows: kernels.gaussian(image, taps, rows.start, rows.stop, out), ROWS)
+    return out
 
 
 def limiting_flux(noise: float, fwhm: float, peak: float, threshold: float = 5.0) -> float:

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.parallel import for_rows, gather
-from elvis_cli.reduction.frame import COSMIC_RAY, NO_DATA, Flags, Frame
+from elvis_cli.reduction.frame import COSMIC_RAY, NO_DATA, Flags, Frame, sample
 from elvis_cli.reduction.grid import Grid, PixelMap
 
 MIN_DITHERS = 3
 """Exposures from which on cosmic rays are told by the median of the others."""
 UNSEEN = NO_DATA
 """Flags of a combination whose pixels have no value; the others say what was left out of it."""
+MAX_SAMPLE = 65_536
+"""Pixels of which the variance of the sky is the median."""
 BAND = 256
 """Rows of a grid that one thread fills at once."""
 CR_SIGMA = 5.0
@@ -48,8 +50,8 @@ class Stack:
 
 def weight_of(frame: Frame) -> float:
     """Return the inverse variance of a pixel of sky: the median over good pixels."""
-    var = frame.var[frame.good]
-    return 1.0 / float(np.median(var[:: max(var.size // 65536, 1)])) if var.size else 0.0
+    var = sample(frame.var, frame.good, MAX_SAMPLE)
+    return 1.0 / float(np.median(var)) if var.size else 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -104,14 +106,20 @@ class Sums:
 
     def _lanczos(self, exposures: Sequence[Drizzled]) -> None:
         from elvis_cli.kernels import drizzle as kernels
+        from elvis_cli.kernels import shifts
 
         kernel, lines = kernels.table(), [each.place.rows() for each in exposures]
+        shifted = [self.pixfrac == 1.0 and each.place.shifts for each in exposures]
 
         def fill(_: int, rows: slice) -> None:
-            for each, line in zip(exposures, lines, strict=True):
-                weight, stretch = each.weight / self.most, each.place.ratio / self.pixfrac
-                own = each.sci, each.var, each.good, weight, *each.place.nodes, line, stretch, kernel
-                kernels.lanczos(*own, rows.start, rows.stop, self.sums)
+            for each, line, shift in zip(exposures, lines, shifted, strict=True):
+                own = each.sci, each.var, each.good, each.weight / self.most
+                places, area, *nodes = each.place.nodes
+                if shift:
+                    shifts.lanczos(*own, places, *nodes, kernel, rows.start, rows.stop, self.sums)
+                    continue
+                stretch = each.place.ratio / self.pixfrac
+                kernels.lanczos(*own, places, area, *nodes, line, stretch, kernel, rows.start, rows.stop, self.sums)
 
         for_rows(self.shape[0], fill, BAND)
 
@@ -201,22 +209,32 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
     if len(frames) < MIN_DITHERS:
         return 0
     from elvis_cli.kernels import drizzle as kernels
+    from elvis_cli.kernels import shifts
 
     places = np.concatenate([place.places.reshape(-1, 2) for place in maps])
-    low = np.floor(places.min(axis=0))
-    width, height = (np.ceil(places.max(axis=0)) - low).astype(int) + 1
+    low = np.floor(places.min(axis=0)) - 1.0
+    width, height = (np.ceil(places.max(axis=0)) - low).astype(int) + 2
     maps = [place.cut(0, 0, place.shape, low) for place in maps]  # onto the part of the grid that they see
-    shape = int(height), int(width)
+    shape, shifted = (int(height), int(width)), [place.shifts for place in maps]
 
     def single(n: int, image: Image) -> Image:
+        places, area, *nodes = maps[n].nodes
+        if shifted[n]:
+            alone = np.empty(shape, np.float32)
+            shifts.squares(image, frames[n].good, places, *nodes, alone)
+            return alone
         sums = np.zeros((2, *shape), np.float32)
-        kernels.squares(image, frames[n].good, *maps[n].nodes, 1.0 / maps[n].ratio, sums)
+        kernels.squares(image, frames[n].good, places, area, *nodes, 1.0 / maps[n].ratio, sums)
         with np.errstate(invalid="ignore"):
             return np.asarray(sums[0] / sums[1], np.float32)  # NaN where the exposure sees nothing
 
     def seen(n: int) -> Image:
+        places, area, *nodes = maps[n].nodes
         model = np.empty(frames[n].sci.shape, np.float32)
-        kernels.blot(middle, *maps[n].nodes, model)
+        if shifted[n]:
+            shifts.blot(middle, places, *nodes, model)
+        else:
+            kernels.blot(middle, places, area, *nodes, model)
         return model
 
     middle = _median(gather(lambda n: single(n, frames[n].sci), range(len(frames))))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from elvis_cli.reduction.frame import COSMIC_RAY, Frame
 
@@ -18,6 +17,8 @@ def flag_single(frame: Frame) -> int:
     A pixel is flagged that is 10 sigma above the median of the eight around it, if that median is below a tenth of
     it. Tracks of more than one pixel are left to the combination of dithers.
     """
+    from scipy import ndimage
+
     ring = np.ones((3, 3), bool)
     ring[1, 1] = False
     around = ndimage.median_filter(frame.sci, footprint=ring, mode="nearest")

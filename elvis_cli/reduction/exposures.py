@@ -29,9 +29,8 @@ def sensitivities(files: FileSet) -> Mapping[str, float]:
         return dict.fromkeys(chips, 1.0)
     levels = []
     for chip in chips:
-        (flat, header), (zero, _) = (one.read(chip) for one in (files.flat[0], dark[0]))
-        level = np.median(flat[::SAMPLE, ::SAMPLE]) - np.median(zero[::SAMPLE, ::SAMPLE])
-        levels.append(float(level) * master.readout_of(header).gain)
+        flat, zero = (np.median(one.pixels(chip, SAMPLE)) for one in (files.flat[0], dark[0]))
+        levels.append(float(flat - zero) * master.readout_of(files.flat[0].chip_header(chip)).gain)
     mean = float(np.mean(levels))
     return {chip: level / mean for chip, level in zip(chips, levels, strict=True)}
 

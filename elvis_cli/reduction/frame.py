@@ -55,3 +55,15 @@ class Frame:
     def good(self) -> NDArray[np.bool_]:
         """Pixels without a flag of `BAD`."""
         return np.asarray((self.dq & BAD) == 0)
+
+
+def sample(image: Image, good: NDArray[np.bool_], most: int, mask: NDArray[np.bool_] | None = None) -> Image:
+    """Return ``most`` good pixels of an image outside ``mask``, or up to twice as many, evenly spread; all of fewer."""
+    from elvis_cli.kernels import masks as kernels
+
+    outside = np.empty((0, 0), np.bool_) if mask is None else mask
+    count = int(np.count_nonzero(good if mask is None else good & ~mask))
+    step = max(count // most, 1)
+    out = np.empty(-(-count // step), np.float32)
+    kernels.every(image, good, outside, step, out)
+    return out

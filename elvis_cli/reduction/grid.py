@@ -16,6 +16,8 @@ from elvis_cli.request.files.coordinate_cards import readable
 
 NODE = 32
 """Pixels between the nodes at which coordinates are computed; 2e-4 pixels is the error of HAWK-I's distortion."""
+STEADY = 1e-4
+"""Pixels by which a shift may change from the middle of a tile of 64 pixels to its corner."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,6 +133,16 @@ class PixelMap:
         """Places and areas at the nodes, the first node and the steps to the next (x, y), as the kernels take them."""
         origin, step = np.array([self.x[0], self.y[0]]), np.array([self.x[1] - self.x[0], self.y[1] - self.y[0]])
         return self.places, self.area, origin, step
+
+    @property
+    def shifts(self) -> bool:
+        """Whether the exposure is only shifted against the grid, by the same number of pixels all over any tile."""
+        from elvis_cli.kernels.shifts import TILE
+
+        move = self.places - np.stack(np.meshgrid(self.x, self.y), axis=-1)
+        slopes = (np.abs(np.diff(move, axis=1)).max() / (self.x[1] - self.x[0]),
+                  np.abs(np.diff(move, axis=0)).max() / (self.y[1] - self.y[0]))  # fmt: skip
+        return bool(np.all(self.area == 1.0)) and TILE / 2 * sum(slopes) <= STEADY
 
     def at(self, x: NDArray[Any], y: NDArray[Any]) -> Floats:
         """Return the places (n, 2) on the grid of places in the exposure, pixels from 0."""

@@ -6,14 +6,14 @@ keeps cosmic rays out and has less noise than a median (variance 1/n in place of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from elvis_cli.base.arrays import Floats, Image
-from elvis_cli.base.parallel import for_rows
+from elvis_cli.base.parallel import for_rows, gather
 from elvis_cli.kernels import exposures
 from elvis_cli.reduction.frame import DEAD, HOT, SATURATED, Flags
 from elvis_cli.reduction.raw import RawFile
@@ -80,10 +80,10 @@ def noise(level: Image | float, readout: Readout, ndit: int, dit: float) -> Any:
     return (electrons / readout.gain**2 + 1.0 / 12.0) / ndit
 
 
-def combine(stack: Sequence[Image], sigma: Sequence[Image | float]) -> tuple[Image, Any]:
+def combine(stack: Sequence[Image], sigma: Callable[[int, Image], Any]) -> tuple[Image, Any]:
     """Return the mean (ny, nx) of images without outliers, and how many were kept of each pixel.
 
-    ``sigma`` is the standard deviation of each image's pixels.
+    ``sigma`` returns the standard deviation of pixels of the image of a number.
     """
     shape = stack[0].shape
     mean, count = np.empty(shape, np.float32), np.empty(shape, np.uint8)
@@ -94,7 +94,9 @@ def combine(stack: Sequence[Image], sigma: Sequence[Image | float]) -> tuple[Ima
 
     def fill(_: int, rows: slice) -> None:
         part = np.stack([image[rows] for image in stack])
-        each = np.stack([np.broadcast_to(np.asarray(s, np.float32), shape)[rows] for s in sigma])
+        each = np.empty_like(part)
+        for n in range(len(stack)):
+            each[n] = sigma(n, part[n])
         exposures.clipped_mean(part, each, CLIP_SIGMA, mean[rows], count[rows])
 
     for_rows(shape[0], fill, ROWS)
@@ -141,11 +143,14 @@ def make(chip: str, files: Any, header: Any) -> Masters:
 
 def _mean(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Image, float]:
     """Return the master of frames without light, linear ADU, and its variance."""
-    stack = [straight(file.read(chip)[0], masters) for file in files]
+    stack = gather(lambda file: straight(file.pixels(chip), masters), files)
     level = _median(stack[0])
     first = files[0]
-    # hot pixels have more noise than the read-out; their scatter from file to file is not an outlier
-    sigma = [np.sqrt(noise(np.maximum(image - level, 0.0), masters.readout, first.ndit, first.dit)) for image in stack]
+
+    def sigma(_: int, part: Image) -> Any:
+        # hot pixels have more noise than the read-out; their scatter from file to file is not an outlier
+        return np.sqrt(noise(np.maximum(part - level, 0.0), masters.readout, first.ndit, first.dit))
+
     mean, _ = combine(stack, sigma)
     return mean, float(noise(0.0, masters.readout, first.ndit, first.dit)) / len(files)
 
@@ -185,16 +190,17 @@ def flat(files: Any, chip: str, masters: Masters) -> tuple[Image, float]:
     if files.flat_dark:
         same = files.dark and [one.name for one in files.dark] == [one.name for one in files.flat_dark]
         dark = masters.dark if same else dark_of(files.flat_dark, chip, masters)
-    stack, sigma, levels = [], [], []
-    for file in files.flat:
-        image = straight(file.read(chip)[0], masters)
+
+    def one(file: RawFile) -> tuple[Image, float]:
+        image = straight(file.pixels(chip), masters)
         if dark is not None:
-            image = image - dark
+            image -= dark
         level = lit_level(image)
-        sigma.append(float(noise(level, masters.readout, file.ndit, file.dit)) ** 0.5 / level)
-        levels.append(level)
-        stack.append(image / np.float32(level))
-    mean, _ = combine(stack, [np.maximum(each, 0.02) for each in sigma])
+        image /= np.float32(level)
+        return image, float(noise(level, masters.readout, file.ndit, file.dit)) ** 0.5 / level
+
+    stack, sigma = zip(*gather(one, files.flat), strict=True)
+    mean, _ = combine(stack, lambda n, _: np.float32(max(sigma[n], 0.02)))
     mean /= np.float32(lit_level(mean))
     return mean, float(np.mean(np.square(sigma))) / len(stack)
 
@@ -222,11 +228,11 @@ def linearity(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Fl
     the lamp off are left out. The medians are those of the pixels that the lamp lights most, which in frames of a
     spectrograph are few; of a large chip those of every third row and column.
     """
+    nx, ny = files[0].windows[files[0].chips.index(chip)][:2]
+    step = LEVEL_STEP if nx * ny > LARGE else 1
 
     def pixels(file: RawFile) -> Image:
-        image = file.read(chip)[0]
-        step = LEVEL_STEP if image.size > LARGE else 1
-        image = image[::step, ::step]
+        image = file.pixels(chip, step)
         return image if masters.bias is None else image - masters.bias[::step, ::step]
 
     middle = pixels(sorted(files, key=lambda file: file.dit)[len(files) // 2])

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from elvis_cli.base.arrays import Image
 from elvis_cli.base.parallel import gather
-from elvis_cli.reduction.frame import Frame
+from elvis_cli.detection.sources import smoothed
+from elvis_cli.reduction.frame import Frame, sample
 from elvis_cli.reduction.raw import RawFile
 
 OBJECT_SIGMA = 3.0
@@ -41,11 +41,9 @@ FLAT_SHARE = 0.1
 
 def level(frame: Frame, mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
     """Return median and robust standard deviation of the good pixels outside ``mask``, electron/s."""
-    good = frame.good if mask is None else frame.good & ~mask
-    values = frame.sci[good]
+    values = sample(frame.sci, frame.good, MAX_SAMPLE, mask)
     if values.size == 0:
         return 0.0, 0.0
-    values = values[:: max(values.size // MAX_SAMPLE, 1)]
     middle = float(np.median(values))
     return middle, 1.4826 * float(np.median(np.abs(values - middle)))
 
@@ -60,9 +58,7 @@ def objects(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
     middle, sigma = level(frame, found)
     if sigma == 0.0:
         return found
-    good = frame.good
-    clean = np.clip(np.where(good, frame.sci - np.float32(middle), np.float32(0.0)), -5 * sigma, 5 * sigma)
-    haloes = found | _haloes(clean, sigma)
+    haloes = found | _haloes(frame, middle, sigma)
     return haloes if haloes.mean() < MAX_MASKED else found
 
 
@@ -74,25 +70,26 @@ def bodies(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
     middle, sigma = level(frame)
     if sigma == 0.0:
         return np.zeros(frame.sci.shape, np.bool_)
+    from elvis_cli.kernels import masks as kernels
+
     clean = np.where(frame.good, frame.sci - np.float32(middle), np.float32(0.0))
-    found = ndimage.binary_opening(_above(clean, width, sigma), iterations=1)
-    return np.asarray(ndimage.binary_dilation(found, iterations=GROW), np.bool_)
+    return np.asarray(kernels.without_specks(smoothed(clean, width), _limit(width, sigma), GROW))
 
 
-def _haloes(clean: Image, sigma: float) -> NDArray[np.bool_]:
-    """Return where an image of noise ``sigma`` has haloes, smoothed in blocks of `BLOCK` pixels."""
-    ny, nx = (-(-size // BLOCK) for size in clean.shape)
-    padded = np.zeros((ny * BLOCK, nx * BLOCK), np.float32)
-    padded[: clean.shape[0], : clean.shape[1]] = clean
-    means = padded.reshape(ny, BLOCK, nx, BLOCK).mean(axis=(1, 3))
-    above = _above(means, HALO_WIDTH / BLOCK, sigma / BLOCK)
-    return np.repeat(np.repeat(above, BLOCK, axis=0), BLOCK, axis=1)[: clean.shape[0], : clean.shape[1]]
+def _haloes(frame: Frame, middle: float, sigma: float) -> NDArray[np.bool_]:
+    """Return where an image of noise ``sigma`` about ``middle`` has haloes, smoothed in blocks of `BLOCK` pixels."""
+    from elvis_cli.kernels import masks as kernels
+
+    ny, nx = frame.sci.shape
+    width = HALO_WIDTH / BLOCK
+    means = kernels.block_means(frame.sci, frame.good, middle, 5 * sigma, BLOCK)
+    above = smoothed(means, width) > _limit(width, sigma / BLOCK)
+    return np.repeat(np.repeat(above, BLOCK, axis=0), BLOCK, axis=1)[:ny, :nx]
 
 
-def _above(clean: Image, width: float, sigma: float) -> NDArray[np.bool_]:
-    """Return where an image of noise ``sigma`` is OBJECT_SIGMA above 0, smoothed by a Gaussian of ``width`` pixels."""
-    smooth = ndimage.gaussian_filter(clean, width)
-    return np.asarray(smooth > OBJECT_SIGMA * sigma / (2.0 * width * np.sqrt(np.pi)), np.bool_)
+def _limit(width: float, sigma: float) -> float:
+    """Return OBJECT_SIGMA of an image of noise ``sigma`` that is smoothed by a Gaussian of ``width`` pixels."""
+    return float(OBJECT_SIGMA * sigma / (2.0 * width * np.sqrt(np.pi)))
 
 
 def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_var: float, way: str = "dithers") -> str:
@@ -219,30 +216,14 @@ def _by_pixel(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], patte
 
 def _smooth(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]]) -> None:
     """Subtract a surface through the boxes' means in the other exposures."""
-    boxes = [
-        _boxes(np.where(f.good & ~m, f.sci, np.float32(0.0)), f.good & ~m) for f, m in zip(frames, masks, strict=True)
-    ]
+    from elvis_cli.kernels import masks as kernels
+
+    ny, nx = frames[0].sci.shape
+    starts = [np.linspace(0, size, max(size // BOX, 1) + 1).astype(np.int64)[:-1] for size in (ny, nx)]
+    boxes = gather(lambda n: kernels.box_sums(frames[n].sci, frames[n].good, masks[n], *starts), range(len(frames)))
     total = sum(one for one, _ in boxes)
     count = sum(one for _, one in boxes)
     for frame, (values, number) in zip(frames, boxes, strict=True):
         n = count - number
         mean = np.where(n > 0, (total - values) / np.maximum(n, 1), 0.0)
-        frame.sci -= _interpolate(mean, frame.sci.shape)
-
-
-def _boxes(values: Image, good: NDArray[np.bool_]) -> tuple[Image, Image]:
-    """Return sums and numbers of good pixels in boxes of about BOX pixels, (rows, columns)."""
-    ny, nx = values.shape
-    y = np.linspace(0, ny, max(ny // BOX, 1) + 1).astype(int)[:-1]
-    x = np.linspace(0, nx, max(nx // BOX, 1) + 1).astype(int)[:-1]
-    both = [np.add.reduceat(np.add.reduceat(part, y, axis=0), x, axis=1) for part in (values, good.astype(np.float32))]
-    return both[0].astype(np.float64), both[1].astype(np.float64)
-
-
-def _interpolate(mean: Image, shape: tuple[int, ...]) -> Image:
-    """Return a surface of ``shape`` through the boxes' middles, bilinear."""
-    ny, nx = shape
-    y = (np.arange(ny) + 0.5) / ny * mean.shape[0] - 0.5
-    x = (np.arange(nx) + 0.5) / nx * mean.shape[1] - 0.5
-    rows = np.stack([np.interp(y, np.arange(mean.shape[0]), column) for column in mean.T], axis=1)
-    return np.stack([np.interp(x, np.arange(mean.shape[1]), row) for row in rows]).astype(np.float32)
+        kernels.subtract_surface(frame.sci, mean)

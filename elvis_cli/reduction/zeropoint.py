@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
-from elvis_cli.base.arrays import Floats
+from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.detection import apertures, sources
 from elvis_cli.errors import ResourceError
 from elvis_cli.reduction.combine import UNSEEN
@@ -29,6 +28,8 @@ PRECISION = 0.003
 """Relative error of a star's light that is good enough to go on outwards."""
 MAX_ERROR = 0.03
 """The same where the light still grows by more than its error: haloes of adaptive optics."""
+SPLINE_REACH = 12
+"""Pixels from a place up to which a cubic spline is fitted: what is further adds 1e-7 (0.27 a pixel)."""
 WELL_SAMPLED = 2.2
 """Pixels of FWHM from which an image is well sampled."""
 MIN_FWHM = 3.0
@@ -138,8 +139,7 @@ def measure(stack: AnyStack, place: tuple[float, float], star: StandardStar, fil
     for _ in range(2):  # of this star alone: the image's may be that of what is left of cosmic rays
         fwhm = max(sources.shape(stack.sci, good, x, y, fwhm).fwhm, 1.2)
     growth, rate, error = _growth(stack, x, y, fwhm)
-    smooth = sources.filtered(np.where(good, stack.sci, np.float32(0.0)), fwhm)
-    peak = float(ndimage.map_coordinates(smooth, [y, x], order=3)[0])
+    peak = _filtered_peak(np.where(good, stack.sci, np.float32(0.0)), float(x[0]), float(y[0]), fwhm)
     # stars lie anywhere between pixels: the mean of Gaussians
     peak *= math.exp(-4.0 * math.log(2.0) / 6.0 / (2.0 * fwhm**2))
     i, j = round(float(x[0])), round(float(y[0]))
@@ -160,6 +160,21 @@ def measure(stack: AnyStack, place: tuple[float, float], star: StandardStar, fil
         peak / rate,
         brightest / rate,
     )
+
+
+def _filtered_peak(image: Image, x: float, y: float, fwhm: float) -> float:
+    """Return the value of the filtered image at a place between its pixels, by a cubic spline."""
+    reach = math.ceil(4.0 * sources.filter_sigma(fwhm)) + SPLINE_REACH
+    corner = [max(round(at) - reach, 0) for at in (y, x)]
+    part = image[tuple(slice(low, low + 2 * reach + 1) for low in corner)]
+    value: Any = sources.filtered(part, fwhm).astype(float)
+    for at in (y - corner[0], x - corner[1]):  # along one axis and then the other
+        size = len(value)
+        inverse = np.linalg.inv((4.0 * np.eye(size) + np.eye(size, k=1) + np.eye(size, k=-1)) / 6.0)
+        distance = np.abs(np.arange(size) - at)
+        near, far = 2.0 / 3.0 - distance**2 + distance**3 / 2.0, np.maximum(2.0 - distance, 0.0) ** 3 / 6.0
+        value = np.where(distance < 1.0, near, far) @ inverse @ value
+    return float(value)
 
 
 def _growth(stack: AnyStack, x: Floats, y: Floats, fwhm: float) -> tuple[apertures.GrowthCurve, float, float]:
