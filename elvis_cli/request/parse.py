@@ -24,6 +24,8 @@ MAX_DEPTH = 100
 """Arrays and objects inside one another; no request has more than ten."""
 MAX_UNKNOWN_KEYS = 20
 """Unknown keys that have a note of their own; the others are counted."""
+_PERHAPS_INFINITE = re.compile(r"[0-9]{200}|[0-9.][eE]\+?[0-9]{3}")
+"""Found in a text that has a number beyond 1e298; without it a catalogue's numbers need not be looked at one by one."""
 
 
 def read(
@@ -91,9 +93,10 @@ def parse_json(text: str | bytes) -> Any:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
         if not decoded.strip():
             raise RequestError("", "the request is empty")
-        value = json.loads(
-            decoded, parse_float=_real, parse_int=_whole, parse_constant=_refuse, object_pairs_hook=_pairs
+        checks: dict[str, Any] = (
+            {"parse_float": _real, "parse_int": _whole} if _PERHAPS_INFINITE.search(decoded) else {}
         )
+        value = json.loads(decoded, parse_constant=_refuse, object_pairs_hook=_pairs, **checks)
         # Values are copied and written by recursion, so deep ones are refused; few brackets cannot be deep.
         if decoded.count("[") + decoded.count("{") > MAX_DEPTH and _is_deep(value):
             raise RecursionError

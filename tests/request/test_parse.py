@@ -49,6 +49,8 @@ class TestText:
             ('{"a": NaN}', "not a finite number"),
             ('{"a": -Infinity}', "not a finite number"),
             ('{"a": 1e999}', "not a finite number"),
+            ('{"a": 1.0E+309}', "not a finite number"),
+            ('{"a": ' + "9" * 250 + "e99}", "not a finite number"),
             ('{"a": ' + "9" * 5000 + "}", "not a finite number"),
             ('{"sky": {"airmass": 1, "airmass": 2}}', '"airmass" is given twice'),
             (b'{"a": "\xff"}', "not UTF-8"),
