@@ -37,11 +37,16 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Processor seconds, memory and ratios to the floor; peers beside them, each in an environment of its own (GalSim in ours).
 bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	$(BIN)/python tests/bench/run.py
-	$(BIN)/python tests/bench/stars.py
-	$(BIN)/python tests/bench/echelle.py
+	$(BIN)/python -m tests.bench.noise
+	$(BIN)/python -m tests.bench.warm
+	$(BIN)/python -m tests.bench.run
+	$(BIN)/python -m tests.bench.stars
+	$(BIN)/python -m tests.bench.image
+	$(BIN)/python -m tests.bench.ccd
+	$(BIN)/python -m tests.bench.echelle
 	$(BIN)/python tests/bench/worst.py
 	$(BIN)/python -m pytest -q tests/bench/timings.py
 
@@ -60,10 +65,11 @@ closure: install
 deviates: install
 	ELVIS_DEVIATES=1 $(BIN)/python -m pytest -q -s tests/kernels/test_deviates.py
 
-# A night on a SLURM of two nodes on this machine, of which one is killed halfway (needs root and Debian's slurm-wlm).
+# A batch, a reduction and a survey on a SLURM of two nodes on this machine, of which one is killed halfway (needs root
+# and Debian's slurm-wlm).
 slurm: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dask]' dask-jobqueue
-	$(BIN)/python tests/slurm/run.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dask,observatory,reduce]' dask-jobqueue
+	$(BIN)/python -m tests.slurm.run
 
 # Programs of others read the frames: ESO's HAWK-I recipes, source-extractor, photutils, STILTS (apt and pip fetch them).
 clients: install

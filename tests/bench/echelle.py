@@ -4,19 +4,15 @@ Both draw the upper red chip of UVES at 580 nm, 4096 x 2048 pixels and the same 
 a star of V = 12 in EXPOSURE seconds, with a signal-to-noise ratio of about 50 in a column of an order. PyEchelle's time
 grows with the electrons, that of ELVIS does not: with 100 s the ratio is 13.
 PyEchelle gets the traces of the plugin as transformations, a slit, a Gaussian PSF and a flat spectrum; no sky, no
-bias structure, no cosmic rays. It runs in an environment of its own, or in that of PYECHELLE_PYTHON.
+bias structure, no cosmic rays. It runs in an environment of its own.
 
-    python tests/bench/echelle.py
+    python -m tests.bench.echelle
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import resource
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -27,9 +23,10 @@ from elvis_cli import pipeline
 from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.instrument import registry
 from elvis_cli.request import parse
+from tests.bench import measure
 
-ELVIS = str(Path(sys.executable).with_name("elvis"))
-VERSION = "0.4.2"
+PYECHELLE = ("pyechelle==0.4.2",)
+ONE_THREAD = {"ELVIS_THREADS": "1"}
 EXPOSURE = 300
 """s."""
 ASKED = 20
@@ -82,46 +79,28 @@ print("photons", simulator.run())
 """
 
 
-def environment(folder: Path) -> str:
-    """Return a Python that has PyEchelle."""
-    if "PYECHELLE_PYTHON" in os.environ:
-        return os.environ["PYECHELLE_PYTHON"]
-    python = folder / "environment" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "environment")], check=True)
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", f"pyechelle=={VERSION}"], check=True)
-    return str(python)
-
-
-def processor_seconds(*argv: str, stdin: bytes = b"") -> tuple[float, str]:
-    """Return the processor time of a process that must succeed, and what it prints."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(argv, input=stdin, capture_output=True, check=False, env=os.environ | {"ELVIS_THREADS": "1"})
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(done.stderr.decode()[-3000:])
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout.decode(errors="replace")
-
-
 def main() -> None:
     """Print the table."""
     document = registry.load("uves").example("red_slit_std")
     document["instrument"]["DET2.READ.SPEED"] = "225kHz,1x1,low"
     document["timesnr"]["DET2.WIN1.UIT1"] = EXPOSURE
     document["elvis"], document["output"] = {"chips": [1]}, {}
-    text = json.dumps(document).encode()
-    setup = pipeline.configure(parse.read(text.decode()))
+    text = json.dumps(document)
+    setup = pipeline.configure(parse.read(text))
     chip, detector, slit = setup.detector.chip(1), setup.detector, setup.spectrograph.apertures[0]
+    chip_pixels = detector.nx * detector.ny
     orders = {}
     for trace in setup.spectrograph.traces:
         wave = np.linspace(*trace.wave, SAMPLES)
         x, y = to_pixels(*trace.place(wave, np.zeros(SAMPLES)), chip, detector)
         if np.any((x > 0) & (x < detector.nx)):
             orders[trace.order] = [[float(w), float(a), float(b)] for w, a, b in zip(wave, y, x, strict=True)]
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, measure.skipping("PyEchelle"):
         folder = Path(name)
-        python = environment(folder)
-        processor_seconds(ELVIS, "-o", str(folder / "warm.fits"), stdin=text)
-        own, _ = processor_seconds(ELVIS, "-o", str(folder / "elvis.fits"), stdin=text)
+        (folder / "request.json").write_text(text)
+        measure.elvis(folder / "request.json", folder / "elvis.fits", ONE_THREAD)  # fills the caches
+        floor = measure.floor()
+        own = measure.elvis(folder / "request.json", folder / "elvis.fits", ONE_THREAD)
         expected = io.BytesIO()
         pipeline.render(parse.read(json.dumps(document | {"elvis": {"chips": [1], "product": "expected"}})), expected)
         expected.seek(0)
@@ -131,12 +110,18 @@ def main() -> None:
         job = {"orders": orders, "width": width, "length": length, "electrons": electrons}
         (folder / "job.json").write_text(json.dumps(job))
         (folder / "run.py").write_text(SCRIPT)
-        argv = python, str(folder / "run.py"), str(folder / "job.json"), str(folder / "pyechelle.fits")
-        other, said = processor_seconds(*argv)
-    traced = float(said.split("photons")[-1])
-    times = other / own * electrons / traced
-    print(f"UVES 580 nm, upper chip, {electrons:.3g} electrons: ELVIS {own:.2f} CPU s")
-    print(f"PyEchelle {other:.1f} CPU s for {traced:.3g} photons: {times:.0f} times as much (asked {ASKED})")
+        measure.row(f"UVES 580 nm, upper chip, {electrons:.3g} electrons: ELVIS", own, floor, chip_pixels)
+        argv = [
+            measure.peer("pyechelle", *PYECHELLE),
+            *(str(folder / each) for each in ("run.py", "job.json", "out.fits")),
+        ]
+        with (folder / "said").open("w+") as said:
+            other = measure.watch(argv, ONE_THREAD, stdout=said)
+            said.seek(0)
+            traced = float(said.read().split("photons")[-1])
+        times = other.cpu / own.cpu * electrons / traced
+        remark = f"for {traced:.3g} photons: {times:.0f} times ELVIS for as many (asked {ASKED})"
+        measure.row("    PyEchelle", other, floor, chip_pixels, remark)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 Each case pipes a request into `elvis` and the FITS into a file, as a user does; wall time, processor time and peak
 memory (of the elvis process) are medians of several runs after a warm-up. "cold" empties numba's kernel cache first.
-The floor of a case is the processor time, before each of its runs, of a process that imports numpy, typer, jsonschema,
-numba and astropy.io.fits, plus that of a normal and a Poisson deviate of numpy for each of its pixels.
+The floor of a case is taken before each of its runs: `measure.floor`. The goals of some cases are ratios to its parts.
 """
 
 from __future__ import annotations
@@ -14,18 +13,20 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.io import fits
 
-ELVIS = str(Path(sys.executable).with_name("elvis"))
+from tests.bench import measure
+from tests.bench.measure import ELVIS
+
 TRANSFER = ["stars", "background", "shot_noise", "pre_overscan", "parallel_overscan", "cti", "gain", "bias", "adc"]
 WARM = 20
 """Frames of a batch after which all of its processes are warm."""
@@ -101,6 +102,15 @@ BUDGET = {
 """Seconds and MiB that a case may take on two cores."""
 
 
+ASKED = {
+    "micado 1024 x 1024, 1 thread": ("imports", 1.2),
+    "micado 4096 x 4096, 1e4 stars": ("deviates", 2),
+    "harmoni 8 x 4096 x 4096": ("deviates", 3),
+    "harmoni 8 x 4096 x 4096, globular cluster": ("the same with one star", 4),
+}
+"""Goals: the part of the floor, or the case, and the ratio of processor seconds to it."""
+
+
 def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
     """Return name -> (request, extra environment)."""
     return {
@@ -111,6 +121,10 @@ def cases() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
         "metis RAVC 2048 x 2048": (example("metis", "img_lm_ravc"), {}),
         "metis N 2048 x 2048, 5000 integrations": (example("metis", "img_n_scao"), {}),
         "hawki 4 x 2048 x 2048": (example("hawki"), {}),
+        "micado 4096 x 4096, 1e4 stars": (
+            example("micado", window="full", chips=[5], catalogue=crowd(10_000, 16.3)),
+            {},
+        ),
         "micado 4096 x 4096, 1e5 stars": (
             example("micado", window="full", chips=[5], catalogue=crowd(100_000, 16.3)),
             {},
@@ -140,33 +154,11 @@ class Run(NamedTuple):
     """One `cat request | elvis > output`."""
 
     wall: float
-    cpu: float
-    """Processor seconds, as `imports`."""
-    memory: float
-    """Peak, MiB."""
+    used: measure.Used
+    floor: measure.Floor
+    """Just before it."""
     size: int
     """Bytes written."""
-    imports: float
-    deviates: float
-    """Processor seconds of a pixel's deviates."""
-
-
-def imports() -> float:
-    """Return the processor seconds of a process that loads the libraries."""
-    process = subprocess.Popen([sys.executable, "-c", "import numpy, typer, jsonschema, numba, astropy.io.fits"])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_utime + usage.ru_stime
-
-
-def deviates() -> float:
-    """Return the processor seconds of a normal and a Poisson deviate of numpy, of mean 30."""
-    random = np.random.Generator(np.random.SFC64(1))
-    mean = np.full((1024, 1024), 30.0, np.float32)
-    begin = time.process_time()
-    random.standard_normal(mean.shape, dtype=np.float32)
-    random.poisson(mean)
-    return (time.process_time() - begin) / mean.size
 
 
 def pixels(output: Path) -> int:
@@ -177,24 +169,10 @@ def pixels(output: Path) -> int:
 
 
 def once(request: Path, environment: dict[str, str], output: Path) -> Run:
-    """Return what one `cat request | elvis > output` takes, and the floors just before it."""
-    floors = imports(), deviates()
-    with output.open("wb") as out:
-        begin = time.perf_counter()
-        cat = subprocess.Popen(["cat", str(request)], stdout=subprocess.PIPE)
-        elvis = subprocess.Popen(
-            [ELVIS], stdin=cat.stdout, stdout=out, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
-        )
-        if cat.stdout:
-            cat.stdout.close()
-        _, status, usage = os.wait4(elvis.pid, 0)
-        wall = time.perf_counter() - begin
-        elvis.returncode = os.waitstatus_to_exitcode(status)
-        cat.wait()
-    if elvis.returncode:
-        raise SystemExit(f"elvis failed with exit code {elvis.returncode}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Run(wall, cpu, usage.ru_maxrss / 1024, output.stat().st_size, *floors)
+    """Return what one `cat request | elvis > output` takes."""
+    floor, begin = measure.floor(), time.perf_counter()
+    used = measure.elvis(request, output, environment)
+    return Run(time.perf_counter() - begin, used, floor, output.stat().st_size)
 
 
 def batch(lines: list[bytes], folder: str, stop: int = 0) -> dict[str, Any]:
@@ -247,10 +225,38 @@ def night(count: int) -> dict[str, Any]:
 
 def within(name: str) -> str:
     """Return what a case may take, as the table tells it."""
-    if name not in BUDGET:
-        return ""
-    seconds, memory = BUDGET[name]
-    return f"  budget {seconds:g} s" + (f", {memory:g} MiB" if memory else "")
+    text = ""
+    if name in BUDGET:
+        seconds, memory = BUDGET[name]
+        text += f"  budget {seconds:g} s" + (f", {memory:g} MiB" if memory else "")
+    if name in ASKED:
+        part, ratio = ASKED[name]
+        text += f"  asked {ratio:g} x {part}"
+    return text
+
+
+def summary(name: str, runs: list[Run], count: int) -> dict[str, Any]:
+    """Return the row of a case of ``count`` pixels, of medians."""
+
+    def median(numbers: Iterable[float], digits: int = 2) -> float:
+        return round(statistics.median(numbers), digits)
+
+    walls = [run.wall for run in runs]
+    return {
+        "case": name,
+        "runs": len(runs),
+        "wall_s": median(walls, 3),
+        "wall_min_s": round(min(walls), 3),
+        "wall_max_s": round(max(walls), 3),
+        "cpu_s": median((run.used.cpu for run in runs), 3),
+        "cpu_to_floor": median(run.used.cpu / run.floor.of(count) for run in runs),
+        "cpu_to_imports": median(run.used.cpu / run.floor.imports for run in runs),
+        "cpu_to_deviates": median(run.used.cpu / (count * run.floor.deviates) for run in runs),
+        "peak_MiB": median((run.used.memory for run in runs), 1),
+        "output_MB": round(runs[0].size / 1e6, 1),
+        "budget_s": BUDGET.get(name, (None, None))[0],
+        "budget_MiB": BUDGET.get(name, (None, None))[1],
+    }
 
 
 def main() -> None:
@@ -273,27 +279,12 @@ def main() -> None:
             if not cold:
                 once(request, environment, output)
             runs = [once(request, environment, output) for _ in range(1 if cold else arguments.runs)]
-            walls, count = [run.wall for run in runs], pixels(output)
-            rows.append({
-                "case": name,
-                "runs": len(runs),
-                "wall_s": round(statistics.median(walls), 3),
-                "wall_min_s": round(min(walls), 3),
-                "wall_max_s": round(max(walls), 3),
-                "cpu_s": round(statistics.median(run.cpu for run in runs), 3),
-                "cpu_to_floor": round(
-                    statistics.median(run.cpu / (run.imports + count * run.deviates) for run in runs), 2
-                ),
-                "peak_MiB": round(statistics.median(run.memory for run in runs), 1),
-                "output_MB": round(runs[0].size / 1e6, 1),
-                "budget_s": BUDGET.get(name, (None, None))[0],
-                "budget_MiB": BUDGET.get(name, (None, None))[1],
-            })  # fmt: skip
-            row = rows[-1]
+            rows.append(row := summary(name, runs, pixels(output)))
             print(
                 f"{name:52s} {row['wall_s']:8.3f} s  ({row['wall_min_s']:.3f} .. {row['wall_max_s']:.3f})"
-                f" {row['cpu_s']:8.3f} s CPU, {row['cpu_to_floor']:5.2f} of the floor, "
-                f"{row['peak_MiB']:8.1f} MiB {row['output_MB']:8.1f} MB{within(name)}",
+                f" {row['cpu_s']:8.3f} s CPU, {row['cpu_to_floor']:5.2f} of the floor ({row['cpu_to_imports']:.2f} of"
+                f" the imports, {row['cpu_to_deviates']:.2f} of the deviates), {row['peak_MiB']:8.1f} MiB"
+                f" {row['output_MB']:8.1f} MB{within(name)}",
                 flush=True,
             )
     if not arguments.only or arguments.only in "batch":

@@ -1,6 +1,11 @@
-"""ELVIS beside GalSim: the same stars from the same PSF on one frame, time per star and difference of the images.
+"""ELVIS beside GalSim: the same stars from the same PSF on a frame of 2048 x 2048, processor time per star and images.
 
-Both draw in this process; GalSim draws 64 x 64 stamps of an InterpolatedImage (no pixel: the PSF holds it already).
+Both draw in this process, on one thread, and neither makes the PSF. GalSim draws an InterpolatedImage (no pixel: the
+PSF holds it already) on a stamp of 64 x 64 for each star, and no halo outside of it. ELVIS is there twice: with haloes
+over all of the frame, as it draws frames, and with cores alone, boxes of 48 x 48, which is what GalSim does. A last row
+has GalSim draw one star over all of the frame.
+
+    python -m tests.bench.stars
 """
 
 from __future__ import annotations
@@ -14,11 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli import pipeline
+from elvis_cli.base import parallel
+from elvis_cli.focalplane.geometry import field_to_pixel
 from elvis_cli.instrument import registry
 from elvis_cli.request import parse
 
 SIZE = 2048
 STAMP = 64
+COUNTS = 1, 100, 1000, 2500, 10_000
+COMPARED = 1000
+"""Stars of the frame whose images are compared."""
 
 
 def observation(count: int) -> pipeline.PreparedExposure:
@@ -33,23 +43,35 @@ def observation(count: int) -> pipeline.PreparedExposure:
         "catalogue": {"x": x.tolist(), "y": y.tolist(), "mag": rng.uniform(18, 24, count).tolist()},
     }
     ready = pipeline.prepare(parse.read(json.dumps(document)))
+    if ready.renderer.zones is None:  # type: ignore[union-attr]
+        return ready  # so few stars that each has a PSF of its own
     zones = replace(ready.renderer.zones, cores=ready.renderer.psf.fine[:1].__getitem__, pitch=0.0)  # type: ignore[type-var]
     return replace(ready, renderer=replace(ready.renderer, zones=zones))
 
 
 def ours(ready: pipeline.PreparedExposure) -> tuple[NDArray[np.float32], float]:
-    """Return the stars on the frame (no background) and the seconds it took."""
+    """Return the stars on the frame (no background) and the processor seconds it took."""
     chip = ready.setup.detector.chip(ready.setup.frame.chips[0])
-    begin = time.perf_counter()
+    begin = time.process_time()
     image = ready.renderer.illuminate(chip, ready.setup.frame.window)
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     return image - np.float32(ready.renderer.light.budget.background_rate), seconds
 
 
-def theirs(ready: pipeline.PreparedExposure, galsim: Any) -> tuple[NDArray[np.float32], float]:
-    """Return the same by GalSim."""
-    from elvis_cli.focalplane.geometry import field_to_pixel
+def cores(ready: pipeline.PreparedExposure, count: int) -> float:
+    """Return the processor seconds that the cores alone of the first ``count`` stars take, with the frame."""
+    scene, chip = ready.renderer.scene, ready.setup.detector.chip(ready.setup.frame.chips[0])
+    scene = replace(scene, x=scene.x[:count], y=scene.y[:count], rate=scene.rate[:count])
+    begin = time.process_time()
+    px, py = field_to_pixel(ready.setup, chip, scene.x, scene.y)
+    image = np.zeros((SIZE, SIZE), np.float32)
+    place = px - ready.setup.frame.window.x0, py - ready.setup.frame.window.y0
+    ready.renderer.zones.draw_cores([image], chip, [place], [scene])  # type: ignore[union-attr]
+    return time.process_time() - begin
 
+
+def theirs(ready: pipeline.PreparedExposure, galsim: Any, side: int = STAMP) -> tuple[NDArray[np.float32], float]:
+    """Return the same by GalSim on stamps of a ``side``; one that is larger than the frame is cut."""
     scene, setup, spread = ready.renderer.scene, ready.setup, ready.renderer.psf
     fine = spread.fine[0].astype(np.float64)
     fine = fine[1:, 1:]  # odd, so that the star is in the middle
@@ -59,38 +81,49 @@ def theirs(ready: pipeline.PreparedExposure, galsim: Any) -> tuple[NDArray[np.fl
         normalization="flux",
     )
     interpolated = interpolated.withFlux(float(fine.sum()) / spread.oversample**2)
-    frame = galsim.Image(SIZE, SIZE, dtype=np.float32, scale=1.0)
     px, py = field_to_pixel(setup, setup.detector.chip(setup.frame.chips[0]), scene.x, scene.y)
     px, py = px - setup.frame.window.x0 + 1, py - setup.frame.window.y0 + 1
-    begin = time.perf_counter()
+    begin = time.process_time()
+    frame = galsim.Image(SIZE, SIZE, dtype=np.float32, scale=1.0, init_value=0.0)
     for x, y, rate in zip(px, py, scene.rate, strict=True):
         ix, iy = round(x), round(y)
-        bounds = galsim.BoundsI(ix - STAMP // 2, ix + STAMP // 2 - 1, iy - STAMP // 2, iy + STAMP // 2 - 1)
+        bounds = galsim.BoundsI(ix - side // 2, ix + side // 2 - 1, iy - side // 2, iy + side // 2 - 1) & frame.bounds
         stamp = galsim.Image(bounds, dtype=np.float32, scale=1.0)
         (interpolated * rate).drawImage(stamp, center=(x, y), method="no_pixel")
         frame[bounds] += stamp
-    return frame.array, time.perf_counter() - begin
+    return frame.array, time.process_time() - begin
 
 
 def main() -> None:
     """Print microseconds per star of both and how far the images differ."""
-    for count in (1000, 10_000, 100_000):
-        ready = observation(count)
-        ours(ready)
-        image, seconds = ours(ready)
-        print(f"elvis   {count:7d} stars  {1e6 * seconds / count:8.1f} us a star  (frame of {SIZE}^2, haloes included)")
+    parallel.set_threads(1)
     try:
         import galsim
     except ImportError:
+        galsim = None
         print("galsim is not installed: pip install galsim")
+    many = observation(COUNTS[-1])
+    print("microseconds of a processor per star\n  stars | ELVIS | cores alone | GalSim | ELVIS, cores / GalSim")
+    for count in COUNTS:
+        ready = observation(count)
+        ours(ready)
+        own = min(ours(ready)[1] for _ in range(3)) / count * 1e6
+        part = min(cores(many, count) for _ in range(3)) / count * 1e6
+        text = f"{count:7d} | {own:.1f} | {part:.1f}"
+        if galsim:
+            other = min(theirs(ready, galsim)[1] for _ in range(3 if count < COUNTS[-1] else 1)) / count * 1e6
+            text += f" | {other:.1f} | {own / other:.2f}, {part / other:.2f}"
+        print(text, flush=True)
+    if not galsim:
         return
-    ready = observation(1000)
-    image, _ = ours(ready)
-    other, seconds = theirs(ready, galsim)
-    print(f"galsim     1000 stars  {1e6 * seconds / 1000:8.1f} us a star  (stamps of {STAMP}^2)")
-    bright = other > 0.01 * other.max()
-    ratio = image[bright] / other[bright]
-    print(f"elvis / galsim on the bright pixels: mean {ratio.mean():.4f}, scatter {ratio.std():.4f}")
+    ready = observation(1)
+    own, other = min(ours(ready)[1] for _ in range(3)), theirs(ready, galsim, 2 * SIZE)[1]
+    print(f"one star over all of the frame: ELVIS {own * 1e3:.0f} ms, GalSim {other * 1e3:.0f} ms")
+    ready = observation(COMPARED)
+    image, other_image = ours(ready)[0], theirs(ready, galsim)[0]
+    bright = other_image > 0.01 * other_image.max()
+    ratio = image[bright] / other_image[bright]
+    print(f"ELVIS / GalSim on the bright pixels: mean {ratio.mean():.4f}, scatter {ratio.std():.4f}")
 
 
 if __name__ == "__main__":

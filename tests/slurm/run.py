@@ -1,252 +1,248 @@
-"""`elvis batch --cluster` on a real SLURM of two nodes on this machine: `make slurm`.
+"""`elvis batch`, `elvis reduce` and `elvis observatory`, each on a SLURM of two nodes on this machine: `make slurm`.
 
-Starts munged, slurmctld and two slurmd in a temporary folder (Debian: slurm-wlm; needs root), renders requests through
-dask-jobqueue, kills one of the nodes with its job halfway, compares every file with a local run, and ends its daemons.
+Needs root and Debian's slurm-wlm. Each program runs here and, through dask-jobqueue, on a SLURM of its own, of which
+one node is killed with its job halfway. The bytes of all files are compared, and no process of a SLURM may be left.
 
-Usage: python tests/slurm/run.py [REQUESTS] (200)
+Usage: python -m tests.slurm.run [REQUESTS] (200) [batch] [reduce] [observatory] (all, and what frames cost)
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import yaml
 
 from elvis_cli.instrument import registry
+from tests.slurm.daemons import NEEDED, NODES, ask, kill, slurm, wait, with_variable, workers
 
 ELVIS = str(Path(sys.executable).with_name("elvis"))
-NODES = ("elvis1", "elvis2")
-NEEDED = ("munged", "mungekey", "slurmctld", "slurmd", "sinfo", "squeue", "sbatch", "scancel")
-WINDOW = {"x0": 900, "y0": 900, "nx": 256, "ny": 256}
-PATIENCE = 300.0
-"""Seconds until a daemon, or a job of the queue, has started."""
-CONFIGURATION = """\
-ClusterName=elvis
-SlurmctldHost={host}(127.0.0.1)
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
-CredType=cred/munge
-SlurmctldPort={port}
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdPidFile={folder}/%n.pid
-SlurmdLogFile={folder}/%n.log
-SlurmdSpoolDir={folder}/%n
-StateSaveLocation={folder}/state
-SlurmdParameters=config_overrides
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-MpiDefault=none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
-ReturnToService=2
-SlurmdTimeout=30
-{nodes}
-PartitionName=normal Nodes={names} Default=YES MaxTime=INFINITE State=UP
-"""
+SMALL = {"x0": 900, "y0": 900, "nx": 256, "ny": 256}
+WHOLE = {"x0": 0, "y0": 0, "nx": 2048, "ny": 2048}
+FILTERS = ("J", "H", "Ks")
+SURVEY = {
+    "catalog": {"rows": 8},
+    "observatories": {"elvis": {"instrument": "hawki", "keep": "raw", "cadence": {"n": 10, "span": 20}}},
+}
+"""Epochs of hawki; the frames are kept, so that they are compared too."""
+SETTINGS = {"SOURCE_DATE_EPOCH": "1793577600", "ELVIS_THREADS": "1"}
+PATIENCE = 60.0
+"""Seconds until the last process of a SLURM has ended."""
 
 
-def requests(number: int) -> bytes:
-    """Return lines of small requests of HAWK-I, each with its own seed."""
-    document = registry.load("hawki").example()
-    lines = [{**document, "elvis": {"window": WINDOW, "chips": [1], "seed": seed}} for seed in range(number)]
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+class Program(NamedTuple):
+    """A program that runs here and on a cluster."""
+
+    name: str
+    prepare: Callable[[Path], None]
+    """Writes its input into a folder."""
+    argv: Callable[[Path], list[str]]
+    """Its command line, for such a folder."""
+    lines: int
+    """Lines of its output."""
+    output: Path
+    """Folder of its files."""
+    ignored: tuple[str, ...] = ()
+    """Names of files that depend on the order of the work."""
 
 
-def ports(number: int) -> list[int]:
-    """Return ports of 127.0.0.1 that are free."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
-        return [listening.getsockname()[1] for listening in sockets]
+def request(window: dict[str, int], **changes: Any) -> dict[str, Any]:
+    """Return a request of HAWK-I for one chip."""
+    return {**registry.load("hawki").example(), "elvis": {"window": window, "chips": [1], **changes}}
 
 
-def wait(ready: Callable[[], object], what: str) -> None:
-    """Return when something is so."""
-    end = time.monotonic() + PATIENCE
-    while not ready():
-        if time.monotonic() > end:
-            raise TimeoutError(f"after {PATIENCE:.0f} s: {what}")
-        time.sleep(0.3)
+def requests(number: int, window: dict[str, int]) -> bytes:
+    """Return lines of requests, each with its own seed."""
+    return "".join(json.dumps(request(window, seed=seed)) + "\n" for seed in range(number)).encode()
 
 
-def ask(environment: Mapping[str, str], *command: str) -> str:
-    """Return what a command of SLURM prints."""
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
+def local(argv: list[str], stdin: bytes = b"") -> tuple[bytes, float]:
+    """Return what a command of ELVIS prints, and the processor seconds it takes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = {**os.environ, **SETTINGS}
+    done = subprocess.run([ELVIS, *argv], input=stdin, env=environment, stdout=subprocess.PIPE, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-@contextmanager
-def daemon(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a daemon in the foreground, in a session of its own, and end it."""
-    with log.open("wb") as file:
+def batch(number: int) -> Program:
+    """Return a batch of small requests."""
+
+    def prepare(folder: Path) -> None:
+        (folder / "night.jsonl").write_bytes(requests(number, SMALL))
+
+    def argv(folder: Path) -> list[str]:
+        return ["batch", "--outdir", str(folder / "raw"), "--name", "{line}.fits"]
+
+    return Program("batch", prepare, argv, number, Path("raw"))
+
+
+def reduce(raw: Path) -> Program:
+    """Return the reduction of a small night, in ``raw``: an image, its weights and its sources in each filter."""
+
+    def prepare(folder: Path) -> None:
+        if not raw.exists():
+            night(raw)
+        (folder / "raw").symlink_to(raw)
+
+    def argv(folder: Path) -> list[str]:
+        files = sorted(str(path) for path in (folder / "raw").iterdir())
+        return ["reduce", *files, "-o", str(folder / "products")]
+
+    return Program("reduce", prepare, argv, 3 * len(FILTERS), Path("products"))
+
+
+def observatory() -> Program:
+    """Return a small survey; its events are hidden with a key that both runs share."""
+
+    def prepare(folder: Path) -> None:
+        (folder / "survey.yaml").write_text(yaml.safe_dump(SURVEY))
+        (folder / "run").mkdir()
+        key = folder / "run" / "run.key"
+        key.write_text(bytes(range(32)).hex())
+        key.chmod(0o600)
+
+    def argv(folder: Path) -> list[str]:
+        return ["observatory", "run", str(folder / "survey.yaml")]
+
+    # SQLite's pages depend on the order in which sources came back; all rows are in the products
+    own = "observatory.sqlite", "observatory.sqlite-wal", "observatory.sqlite-shm"
+    return Program("observatory", prepare, argv, SURVEY["catalog"]["rows"], Path("run"), own)
+
+
+def night(folder: Path) -> None:
+    """Render the raw frames of an image in each filter: exposures, darks, flats, linearity, a standard star."""
+    lines = b""
+    for day, name in enumerate(FILTERS, 1):
+        one = request(SMALL, date=f"2026-01-{day:02d}T04:00:00")
+        one["instrument"]["INS.FILT.NAME"] = name
+        lines += local(["reduce", "--requests"], json.dumps(one).encode())[0]
+    local(["batch", "--outdir", str(folder), "-j", "1"], lines)
+
+
+def begun(top: Path) -> list[Path]:
+    """Return the files that are not whole: they have no name of their own yet."""
+    return [*top.rglob(".elvis-*.part")]
+
+
+def hashes(program: Program, folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of all files of a program, without what a killed process had begun."""
+    top = folder / program.output
+    ignored = {*program.ignored, *(path.name for path in begun(top))}
+    files = [path for path in top.rglob("*") if path.is_file() and path.name not in ignored]
+    return {str(path.relative_to(top)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def run(program: Program, folder: Path, *more: str, at_half: Callable[[], None] | None = None) -> list[bytes]:
+    """Return the lines that a program prints; ``at_half`` is called when half of them are there."""
+    source, lines = folder / "night.jsonl", []
+    with source.open("rb") if source.exists() else open(os.devnull, "rb") as stdin:
         process = subprocess.Popen(
-            command, env=environment, stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True
+            [ELVIS, *program.argv(folder), *more],
+            env={**os.environ, **SETTINGS},
+            stdin=stdin,
+            stdout=subprocess.PIPE,
         )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@contextmanager
-def slurm(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, subprocess.Popen[bytes]]]]:
-    """Start SLURM; yield the environment in which its commands find it, and the daemon of each node."""
-    host = socket.gethostname().partition(".")[0]
-    controller, *own = ports(1 + len(NODES))
-    nodes = "\n".join(
-        f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory=4000 State=UNKNOWN"
-        for name, port in zip(NODES, own, strict=True)
-    )
-    configuration = folder / "slurm.conf"
-    values = {"folder": folder, "host": host, "port": controller, "nodes": nodes, "names": ",".join(NODES)}
-    configuration.write_text(CONFIGURATION.format(**values))
-    (folder / "state").mkdir()
-    environment = {**os.environ, "SLURM_CONF": str(configuration)}
-    key, place = folder / "munge.key", folder / "munge.socket"
-    subprocess.run(["mungekey", "--create", f"--keyfile={key}"], check=True)
-    files = {"key-file": key, "socket": place, "pid-file": folder / "munge.pid", "seed-file": folder / "munge.seed"}
-    munge = ["munged", "--foreground", "--force", *(f"--{name}={path}" for name, path in files.items())]
-    with ExitStack() as stack:
-        stack.enter_context(daemon(munge, environment, folder / "munged.out"))
-        wait(place.exists, "munged has no socket")
-        stack.enter_context(daemon(["slurmctld", "-D"], environment, folder / "slurmctld.out"))
-        daemons = {
-            name: stack.enter_context(daemon(["slurmd", "-D", "-N", name], environment, folder / f"{name}.out"))
-            for name in NODES
-        }
-        idle = ("sinfo", "-h", "-N", "-t", "idle", "-o", "%N")
-        wait(lambda: ask(environment, *idle).split() == [*NODES], "nodes are not idle")
-        yield environment, daemons
-
-
-def processes(name: str) -> list[int]:
-    """Return the processes of the jobs on a node, which SLURM gives the node's name in their environment."""
-    found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"SLURMD_NODENAME={name}".encode() in environment.read_bytes():
-                found.append(int(environment.parent.name))
-        except OSError:  # it has ended
-            continue
-    return found
-
-
-def kill(name: str, node: subprocess.Popen[bytes]) -> None:
-    """Kill a node: its daemon and all processes of its jobs, as if its power were gone."""
-    for process in [node.pid, *processes(name)]:
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-
-
-def render(folder: Path, lines: bytes, *argv: str, at_half: Callable[[], None] | None = None) -> dict[int, Any]:
-    """Return the manifest of a batch by line; ``at_half`` is called when half of the files are there."""
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1793577600", "ELVIS_THREADS": "1"}
-    command = [ELVIS, "batch", "--outdir", str(folder), "--name", "{line}.fits", *argv]
-    source = folder.with_suffix(".jsonl")
-    source.write_bytes(lines)
-    manifest: dict[int, Any] = {}
-    with source.open("rb") as stdin:
-        process = subprocess.Popen(command, env=environment, stdin=stdin, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    half = lines.count(b"\n") // 2
     for line in process.stdout:
-        entry = json.loads(line)
-        manifest[entry["line"]] = entry
-        if at_half and len(manifest) == half:
+        lines.append(line)
+        if at_half and len(lines) == program.lines // 2:
             at_half()
-    process.wait()
-    return manifest
+    if process.wait():
+        raise SystemExit(f"elvis {program.name} has ended with exit code {process.returncode}")
+    return lines
 
 
-def on_cluster(folder: Path, lines: bytes) -> tuple[dict[int, Any], list[str]]:
-    """Return the manifest of a batch on SLURM, of which a node is killed halfway, and the jobs' states then."""
-    from dask_jobqueue import SLURMCluster
-
+def on_slurm(program: Program, folder: Path) -> tuple[list[bytes], list[str]]:
+    """Return the lines of a program on SLURM, of which a node is killed halfway, and the jobs' states then."""
     states: list[str] = []
-    with slurm(folder) as (environment, nodes):
-        os.environ["SLURM_CONF"] = environment["SLURM_CONF"]
-        os.environ["SOURCE_DATE_EPOCH"] = "1793577600"
-        with SLURMCluster(
-            queue="normal",
-            cores=1,
-            processes=1,
-            memory="2GB",
-            walltime="01:00:00",
-            python=sys.executable,
-            log_directory=str(folder),
-            local_directory=str(folder),
-            job_script_prologue=["export SOURCE_DATE_EPOCH=1793577600 ELVIS_THREADS=1"],
-            scheduler_options={"host": "127.0.0.1", "dashboard_address": None},
-            worker_extra_args=["--no-dashboard"],
-        ) as cluster:
-            cluster.scale(jobs=len(NODES))
-            wait(lambda: len(cluster.scheduler_info["workers"]) == len(NODES), "no worker")
+    place = folder / "slurm"
+    place.mkdir()
+    exported = " ".join(f"{name}={value}" for name, value in SETTINGS.items())
+    with slurm(place) as (environment, nodes), workers(place, environment, exported) as cluster:
 
-            def lose_a_node() -> None:
-                kill(NODES[1], nodes[NODES[1]])
-                states.append(ask(environment, "squeue", "-h", "-o", "%i %T %N"))
+        def lose_a_node() -> None:
+            kill(NODES[1], nodes[NODES[1]])
+            states.append(f"jobs then running: {len(ask(environment, 'squeue', '-h', '-t', 'R').splitlines())}")
 
-            files = folder / "cluster"
-            manifest = render(files, lines, "--cluster", cluster.scheduler_address, at_half=lose_a_node)
-            states.append(f"{len(cluster.scheduler_info['workers'])} workers at the end")
-    return manifest, states
+        lines = run(program, folder, "--cluster", cluster.scheduler_address, at_half=lose_a_node)
+        states.append(f"workers at the end: {len(cluster.scheduler_info['workers'])}")
+    variable = f"SLURM_CONF={environment['SLURM_CONF']}"
+    wait(lambda: not with_variable(variable), f"processes of SLURM are left: {with_variable(variable)}", PATIENCE)
+    return lines, states
 
 
-def compare(local: dict[int, Any], remote: dict[int, Any], number: int) -> list[str]:
-    """Return what is wrong: files that are missing or differ."""
-    both = (("local", local), ("cluster", remote))
-    wrong = [f"{name}: {len(files)} of {number}" for name, files in both if len(files) != number]
-    for line, entry in local.items():
-        other = remote.get(line, {})
-        if entry["status"] != "made" or entry.get("sha256") != other.get("sha256"):
-            wrong.append(f"line {line}: {entry['status']} here, {other.get('status')} there: {other.get('message')}")
+def compare(program: Program, folder: Path) -> list[str]:
+    """Run a program here and on SLURM, print what was seen, and return what differs."""
+    here, there = folder / "here", folder / "there"
+    for each in (here, there):
+        each.mkdir(parents=True)
+        program.prepare(each)
+    alone = [] if program.name == "reduce" else ["-j", "1"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run(program, here, *alone)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    begin = time.monotonic()
+    lines, states = on_slurm(program, there)
+    seconds = time.monotonic() - begin
+    own, other = hashes(program, here), hashes(program, there)
+    wrong = [name for name in sorted(own.keys() | other.keys()) if own.get(name) != other.get(name)]
+    if len(lines) != program.lines:
+        wrong.append(f"{len(lines)} lines in place of {program.lines}")
+    states.append(f"files begun there and left: {len(begun(there / program.output))}")
+    result = f"WRONG: {wrong[:9]}" if wrong else "the same bytes here and there, no process is left"
+    print(
+        f"{program.name}: {len(own)} files, {spent:.1f} s of a processor here; {seconds:.0f} s on SLURM with its start,"
+    )
+    print(f"    a node was killed after {program.lines // 2} of {program.lines} lines: {'; '.join(states)}; {result}")
     return wrong
 
 
-def main(number: int) -> int:
+def cost(folder: Path, window: dict[str, int], number: int) -> float:
+    """Return the processor seconds of a further frame of a batch here, and print those of a million."""
+    first, all_of_them = (
+        local([*batch(n).argv(folder / str(n)), "-j", "1"], requests(n, window))[1] for n in (1, 1 + number)
+    )
+    seconds = (all_of_them - first) / number
+    size = f"{window['nx']} x {window['ny']}"
+    print(f"a frame of {size}: {seconds:.4f} s of a processor, a million {seconds * 1e6 / 3600:.0f} hours", flush=True)
+    return seconds
+
+
+def costs(folder: Path) -> None:
+    """Print what frames cost here."""
+    small, whole = cost(folder / "small", SMALL, 50), cost(folder / "whole", WHOLE, 10)
+    pixels = WHOLE["nx"] * WHOLE["ny"] - SMALL["nx"] * SMALL["ny"]
+    print(f"a further pixel: {(whole - small) / pixels * 1e9:.0f} ns", flush=True)
+
+
+def main(number: int, names: list[str]) -> int:
     """Print what was seen and return the exit code."""
     if missing := [name for name in NEEDED if shutil.which(name) is None] or (os.getuid() != 0):
         print(f"needs root and Debian's slurm-wlm: {missing}")
         return 1
-    lines = requests(number)
     folder = Path(tempfile.mkdtemp(prefix="elvis-slurm-"))
+    programs = batch(number), reduce(folder / "raw"), observatory()
+    chosen = [program for program in programs if not names or program.name in names]
     try:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        local = render(folder / "local", lines, "-j", "1")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        begin = time.monotonic()
-        remote, states = on_cluster(folder, lines)
-        wrong = compare(local, remote, number)
-        print(f"local: {spent / number:.3f} s of a processor for a frame of {WINDOW['nx']} x {WINDOW['ny']} pixels")
-        seconds = sorted(entry.get("seconds", 0.0) for entry in remote.values())
-        print(f"SLURM: {seconds[len(seconds) // 2]:.3f} s for a frame (median, by the worker), ", end="")
-        print(f"{time.monotonic() - begin:.0f} s for {number} with start, a node killed halfway")
-        print("\n".join(state.strip() for state in states))
-        print("\n".join(wrong) or f"{number} files have the same bytes here and there")
-        return 1 if wrong else 0
+        if not names:
+            costs(folder)
+        wrong = [name for program in chosen for name in compare(program, folder / program.name)]
+        return int(bool(wrong))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200, sys.argv[2:]))

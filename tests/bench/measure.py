@@ -1,0 +1,126 @@
+"""What a process takes (processor seconds, peak memory), what the floor is, and where a peer's program is installed.
+
+The floor of a row is taken beside it: a process that imports numpy, typer, jsonschema, numba and astropy.io.fits, and
+a normal and a Poisson deviate of numpy for each pixel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+ELVIS = str(Path(sys.executable).with_name("elvis"))
+PEERS = Path(os.environ.get("ELVIS_PEERS") or Path(sys.prefix) / "peers")
+"""Folder of the peers' environments, each with its own libraries."""
+WATCHER = """
+import json, os, resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+os.write(int(sys.argv[1]), json.dumps([code, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]).encode())
+"""
+"""A small process in between: the peak of a process is at least that of the one which starts it."""
+
+
+class Used(NamedTuple):
+    """What a process took."""
+
+    cpu: float
+    """Processor seconds, user and system."""
+    memory: float
+    """Peak, MiB."""
+
+
+class Floor(NamedTuple):
+    """What no program in Python that imports these libraries and draws noise by numpy can be below."""
+
+    imports: float
+    """Processor seconds."""
+    deviates: float
+    """Processor seconds of a pixel's deviates."""
+
+    def of(self, pixels: int) -> float:
+        """Return the processor seconds of a process that draws ``pixels``."""
+        return self.imports + pixels * self.deviates
+
+
+class Skipped(Exception):
+    """A peer that cannot be had here, and why."""
+
+
+def watch(argv: list[str], environment: Mapping[str, str] | None = None, **streams: Any) -> Used:
+    """Return what a process takes; it must succeed."""
+    reading, writing = os.pipe()
+    with open(reading, "rb") as report:
+        watcher = [sys.executable, "-S", "-E", "-c", WATCHER, str(writing), *argv]
+        env = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(watcher, env=env, pass_fds=[writing], **streams)
+        os.close(writing)
+        text = report.read()
+    process.wait()
+    code, cpu, memory = json.loads(text)
+    if code:
+        raise SystemExit(f"{' '.join(argv)[:200]} ended with exit code {code}")
+    return Used(cpu, memory)
+
+
+def elvis(request: Path, output: Path, environment: Mapping[str, str] | None = None) -> Used:
+    """Return what one `cat request | elvis > output` takes."""
+    with output.open("wb") as out, subprocess.Popen(["cat", str(request)], stdout=subprocess.PIPE) as cat:
+        return watch([ELVIS], environment, stdin=cat.stdout, stdout=out, stderr=subprocess.DEVNULL)
+
+
+def floor() -> Floor:
+    """Return the floor of this moment."""
+    imports = watch([sys.executable, "-c", "import numpy, typer, jsonschema, numba, astropy.io.fits"])
+    random = np.random.Generator(np.random.SFC64(1))
+    mean = np.full((1024, 1024), 30.0, np.float32)
+    begin = time.process_time()
+    random.standard_normal(mean.shape, dtype=np.float32)
+    random.poisson(mean)
+    return Floor(imports.cpu, (time.process_time() - begin) / mean.size)
+
+
+def peer(name: str, *requirements: str) -> str:
+    """Return the Python of an environment that has a peer, made at the first call.
+
+    Raises
+    ------
+    Skipped
+        It cannot be installed.
+    """
+    folder = PEERS / name
+    python = folder / "bin" / "python"
+    marker = folder / "requirements"
+    wanted = "\n".join(requirements)
+    if not marker.exists() or marker.read_text() != wanted:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements]
+        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Skipped(f"pip install {' '.join(requirements)}: {done.stderr.strip().splitlines()[-1]}")
+        marker.write_text(wanted)
+    return str(python)
+
+
+@contextlib.contextmanager
+def skipping(what: str) -> Iterator[None]:
+    """Print why a peer is skipped."""
+    try:
+        yield
+    except Skipped as reason:
+        print(f"{what}: skipped: {reason}", flush=True)
+
+
+def row(name: str, used: Used, limit: Floor, pixels: int, remark: str = "") -> None:
+    """Print a row: processor seconds, peak memory, ratio to the floor."""
+    ratio = used.cpu / limit.of(pixels)
+    print(f"{name:58s} {used.cpu:8.2f} s CPU {used.memory:7.0f} MiB {ratio:7.2f} of the floor  {remark}", flush=True)
