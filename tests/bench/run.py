@@ -263,6 +263,7 @@ def main() -> None:
     """Run the cases and print the table, then the same as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", "--runs", type=int, default=5)
+    parser.add_argument("--no-warm-up", action="store_true", help="no run before, which fills the caches")
     parser.add_argument("--only", help="run only the cases whose name holds this")
     parser.add_argument("--count", type=int, default=500, help="requests of the batch")
     arguments = parser.parse_args()
@@ -276,7 +277,7 @@ def main() -> None:
         for name, (document, environment) in chosen.items():
             request.write_text(json.dumps(document))
             cold = "NUMBA_CACHE_DIR" in environment
-            if not cold:
+            if not (cold or arguments.no_warm_up):
                 once(request, environment, output)
             runs = [once(request, environment, output) for _ in range(1 if cold else arguments.runs)]
             rows.append(row := summary(name, runs, pixels(output)))
