@@ -202,6 +202,30 @@ def extract(
 
 
 @njit(cache=True, nogil=True)
+def correlations(information: Floats, centre: Image, correlation: Floats, joint: Floats) -> None:
+    """Set what the errors of the fibres of each row of a chip have to do with each other, from `extract`'s results.
+
+    ``information`` (traces, ny, BAND + 1) and ``centre`` (traces, ny) are those of `extract`. ``correlation`` (traces,
+    ny, BAND) is set to the coefficients with the next fibres of the row, ``joint`` (traces, ny) to a fibre's part of
+    the variance of the sum of all over its own variance: 1 where no neighbour overlaps.
+    """
+    count, ny = centre.shape
+    which = np.zeros(count, np.int64)
+    a, inverse, b = np.zeros((count, BAND + 1)), np.zeros((count, BAND + 1)), np.zeros(count)
+    for y in range(ny):
+        n = 0
+        for t in range(count):
+            if not math.isnan(centre[t, y]) and information[t, y, 0] > 0:
+                which[n], a[n], b[n] = t, information[t, y], 1.0
+                n += 1
+        _solve(a, b, n, inverse)
+        for i in range(n):
+            joint[which[i], y] = b[i] / inverse[i, 0]
+            for j in range(1, min(BAND, n - 1 - i) + 1):
+                correlation[which[i], y, j - 1] = inverse[i, j] / math.sqrt(inverse[i, 0] * inverse[i + j, 0])
+
+
+@njit(cache=True, nogil=True)
 def profiles(
     flat: Image,
     centre: Image,

@@ -28,6 +28,10 @@ class FibreSpectrum(Spectrum):
     """Inverse covariance (n, m) of the flux with itself and that of the next traces, without the sky's noise."""
     sky_err: Floats = field(default_factory=lambda: np.zeros(0))
     """Error (n,) of the sky that was subtracted: the same for fibres of a bundle."""
+    correlation: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    """Coefficients (n, m) of its errors with those of the next traces."""
+    joint: Floats = field(default_factory=lambda: np.zeros(0))
+    """Its part (n,) of the variance of the sum of all fibres of a chip, over its own variance."""
 
 
 def bundles(apertures: Sequence[Aperture]) -> list[int]:

@@ -57,6 +57,8 @@ class Cube:
     dq: Flags
     sum_err: Image
     """Root of the part that each voxel adds to the variance of a sum of many: neighbours share noise."""
+    sky_err: Floats | float = 0.0
+    """Error of the sky in each plane (n,), part of ``err``, that all voxels share."""
 
     @property
     def correlation(self) -> float:
@@ -81,10 +83,12 @@ class CubeProduct:
     """FWHM of the brightest source and its error, arcsec."""
     response: Response | None = None
     notes: list[str] = field(default_factory=list)
+    middle: tuple[float, float] | None = None
+    """RA and Dec of the cube's middle, deg; None = the field's."""
 
 
 @dataclass(slots=True, eq=False)
-class _Group:
+class Group:
     """Exposures of one pointing, which share their pixels."""
 
     files: list[RawFile]
@@ -95,6 +99,7 @@ class _Group:
 
     @property
     def seconds(self) -> float:
+        """Integration time of all."""
         return sum(one.dit * one.ndit for one in self.files)
 
 
@@ -123,7 +128,7 @@ def reduce(files: FileSet, setup: Setup, standards_file: Any = None, method: str
         other = of_exposures(files.standard, setup, notes, known, skies)[0]
         response = cube_spectrum.response(other, star, notes, **telluric.correction(files, setup, method))
     return CubeProduct(
-        product_name(files), files, cube, solutions, way, _pointing(first), cube_spectrum.brightest(cube),
+        product_name(files), files, cube, solutions, way, pointing_of(first), cube_spectrum.brightest(cube),
         cube_spectrum.image_quality(cube), response, list(dict.fromkeys(notes)),
     )  # fmt: skip
 
@@ -136,7 +141,7 @@ def of_exposures(
     skies: dict[Any, list[Floats]],
 ) -> tuple[Cube, list[wavelength.Solution], str]:
     """Return the cube of exposures without flux calibration, how well its wavelengths are known, how sky was taken."""
-    groups = _groups(files.science, setup)
+    groups = by_pointing(files.science, setup)
     first = files.science[0]
     chips = [chip_calibration.cached(files, name, setup, notes, known) for name in first.chips]
     graph = setup.spectrograph
@@ -175,16 +180,17 @@ def _voxels(grid: CubeGrid, placed: Iterable[tuple[voxels.Boxes, Pixels, Flags]]
     return Cube(grid, sci, err, dq, sum_err)
 
 
-def _pointing(file: RawFile) -> tuple[float, float, float]:
+def pointing_of(file: RawFile) -> tuple[float, float, float]:
+    """Return RA, Dec and position angle of a raw file, deg."""
     return float(file.get("RA", 0.0)), float(file.get("DEC", 0.0)), float(file.get("ESO ADA POSANG", 0.0))
 
 
-def _groups(files: Sequence[RawFile], setup: Setup) -> list[_Group]:
+def by_pointing(files: Sequence[RawFile], setup: Setup) -> list[Group]:
     """Return the exposures by pointing."""
-    ra, dec, angle = _pointing(files[0])
-    groups: list[_Group] = []
+    ra, dec, angle = pointing_of(files[0])
+    groups: list[Group] = []
     for file in files:
-        its_ra, its_dec, its_angle = _pointing(file)
+        its_ra, its_dec, its_angle = pointing_of(file)
         if abs((its_angle - angle + 180.0) % 360.0 - 180.0) > 0.01:
             raise ResourceError(f"{file.name}: its position angle is not that of the first exposure", found=its_angle)
         east, north = project(its_ra, its_dec, ra, dec)  # type: ignore[arg-type]
@@ -192,7 +198,7 @@ def _groups(files: Sequence[RawFile], setup: Setup) -> list[_Group]:
         near = SAME_PLACE * setup.optics.pixel_scale
         group = next((one for one in groups if math.dist((one.x, one.y), (x, y)) < near), None)
         if group is None:
-            groups.append(_Group([file], x, y, _drift(file, setup, angle)))
+            groups.append(Group([file], x, y, _drift(file, setup, angle)))
         else:
             group.files.append(file)
     return groups
@@ -212,7 +218,7 @@ def _drift(file: RawFile, setup: Setup, angle: float) -> Drift:
 def _placed(
     files: FileSet,
     chip: ChipCalibration,
-    groups: Sequence[_Group],
+    groups: Sequence[Group],
     grid: CubeGrid,
     skies: dict[Any, list[Floats]],
 ) -> Iterator[tuple[voxels.Boxes, Pixels, Flags]]:
@@ -314,7 +320,7 @@ def _skies(strips: Sequence[Strip], pixels: Sequence[Pixels], masks: Sequence[Ma
 
 
 def _boxes(
-    strip: Strip, pixels: Pixels, sky: Floats, frame: Frame, group: _Group, grid: CubeGrid
+    strip: Strip, pixels: Pixels, sky: Floats, frame: Frame, group: Group, grid: CubeGrid
 ) -> tuple[voxels.Boxes, Pixels, Flags]:
     """Return where the pixels of a strip are in the cube, what they hold there without sky, and their flags."""
     own = strip.inside

@@ -108,6 +108,7 @@ def _hdus(product: CubeProduct) -> Iterator[fits.Image]:
     noise: list[Card] = [
         ("PIXNOISE", float(np.median(err[good])) if good.any() else 0.0, f"[{unit(product)}] noise of a voxel"),
         ("ESO QC CORRFAC", round(cube.correlation, 5), "noise of sums of many voxels over that of free ones"),
+        ("ESO QC SKYERR", float(np.nanmedian(cube.sky_err * factor)), f"[{unit(product)}] of a voxel, common to all"),
     ]
     yield fits.Image("SCI", sci, [*hdu_cards("SCI", "ERR", "DQ"), ("BUNIT", unit(product), "signal"), *wcs, *noise])
     yield fits.Image("ERR", err, [*hdu_cards("ERR", "SCI", "DQ"), ("BUNIT", unit(product), "of the signal"), *wcs])
@@ -122,7 +123,7 @@ def _primary(product: CubeProduct, category: str) -> list[Card]:
     solutions = product.solutions
     width, error = product.quality
     cards: list[Card] = [
-        *common_cards(files, category, product.pointing[:2], product.response is not None),
+        *common_cards(files, category, product.middle or product.pointing[:2], product.response is not None),
         ("FLUXERR", round(100 * product.response.error, 3) if product.response else -1.0, "[%] error of the flux"),
         ("WAVELMIN", float(wave[0]), "[nm] shortest wavelength, vacuum"),
         ("WAVELMAX", float(wave[-1]), "[nm] longest wavelength, vacuum"),

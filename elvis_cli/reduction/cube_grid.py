@@ -109,12 +109,18 @@ def make(apertures: Sequence[Aperture], strips: Sequence[Strip], places: Sequenc
     width = float(np.median([apertures[number].width for number in seen]))
     scale = float(np.median([strip.scale for strip in strips]))
     step_x, step_y = (width, scale) if upright else (scale, width)
-    first, step = min(s.planes[0] for s in strips), float(np.median([s.planes[1] for s in strips]))
-    low, high = min(float(s.wave.min()) for s in strips), max(float(s.wave.max()) for s in strips)
-    low = first + round((low - first) / step) * step
+    low, step, number = planes(strips)
 
     def count(values: Floats, size: float) -> int:
         return round(float(np.ptp(values)) / size) + 1
 
-    shape = int((high - low) / step + 0.5) + 1, count(np.asarray(gy), step_y), count(np.asarray(gx), step_x)
+    shape = number, count(np.asarray(gy), step_y), count(np.asarray(gx), step_x)
     return CubeGrid(shape, (low, float(np.min(gy)), float(np.min(gx))), (step, step_y, step_x), turned, upright)
+
+
+def planes(strips: Sequence[Strip]) -> tuple[float, float, int]:
+    """Return the wavelength of the first plane, the step (um) and the number of planes for all light of ``strips``."""
+    first, step = min(s.planes[0] for s in strips), float(np.median([s.planes[1] for s in strips]))
+    low, high = min(float(s.wave.min()) for s in strips), max(float(s.wave.max()) for s in strips)
+    low = first + round((low - first) / step) * step
+    return low, step, int((high - low) / step + 0.5) + 1

@@ -62,7 +62,7 @@ def spectrum(cube: Cube, weights: Floats) -> Spectrum:
     for n in np.flatnonzero(~good.all(axis=0) & good.any(axis=0)):
         sci[:, n] = np.interp(planes, planes[good[:, n]], sci[good[:, n], n])
     flux = sci @ w
-    errors = np.sqrt(np.square(err * good) @ np.square(w))
+    errors = np.sqrt(np.square(err * good) @ np.square(w) + np.square(cube.sky_err * (good @ w)))
     lost = (~good) @ w / w.sum()
     lost -= lost.min()  # what no plane has is the field's edge
     wave = cube.grid.wave

@@ -195,6 +195,8 @@ def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tupl
         sky = chip_calibration.mean_frame(files.sky, chip)
         sci, good, var = sci - sky.sci, good & sky.good, var + np.maximum(sky.sci, 0.0) / seconds + sky.var
     flux, err, lost, information, rejected = _solved(chip, sci, var, good.copy(), seconds)
+    correlation, joint = np.zeros((*flux.shape, kernel.BAND)), np.ones(flux.shape)
+    kernel.correlations(information, chip.centre, correlation, joint)
     found = []
     for t, strip in enumerate(chip.layout.strips):
         if seen[strip.aperture - 1] == "off":
@@ -204,7 +206,8 @@ def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tupl
         width = np.abs(np.gradient(wave))
         lamp, nought = chip.lamps[t, strip.row], np.zeros_like(f)
         own = strip.order, strip.aperture, wave, width, f, e, f, e, nought, bad, 0, lamp
-        found.append(FibreSpectrum(*own, t, information[t, strip.row], nought))
+        of_errors = information[t, strip.row], nought, correlation[t, strip.row], joint[t, strip.row]
+        found.append(FibreSpectrum(*own, t, *of_errors))
     if found:
         found[0].rejected = rejected
     way = "exposures" if files.sky else "none"

@@ -33,19 +33,29 @@ def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
 
             return adi_product.reduce(files, options.image.allow_missing), adi_product.WRITERS
         return recipe.reduce(files, options.image), product_file.WRITERS
+    return _make_spectral(files, options)
+
+
+def _make_spectral(files: FileSet, options: Options) -> tuple[Any, Writers]:
+    """Return the product of the raw files of a spectrograph, and what writes it."""
     # images need not wait for these
-    from elvis_cli.reduction import cube, cube_file, layout, spectra, spectrum_file
+    from elvis_cli.reduction import cube, cube_file, fibre_cube, layout, spectra, spectrum_file
 
+    first = files.science[0]
     setup = layout.configure(first, "arc" if files.arc else None)
-    if cube.is_cube(setup) and first.get(PUPIL_TRACKING) == "ELEV":
-        from elvis_cli.reduction import adi_cube
-
-        return adi_cube.reduce(files, setup), adi_cube.WRITERS
     if cube.is_cube(setup):
+        if first.get(PUPIL_TRACKING) == "ELEV":
+            from elvis_cli.reduction import adi_cube
+
+            return adi_cube.reduce(files, setup), adi_cube.WRITERS
         return cube.reduce(files, setup, options.spectrum.standards, options.spectrum.telluric), cube_file.WRITERS
+    product: Any
+    if fibre_cube.is_field(first, setup):
+        product = fibre_cube.reduce(files, setup, options.spectrum)
+        return product, fibre_cube.writers(product)
     if setup.spectrograph is not None and setup.spectrograph.polarimeter is not None:
         from elvis_cli.reduction import polarimetry
 
         return polarimetry.reduce(files, setup.spectrograph.polarimeter, options.spectrum), polarimetry.WRITERS
-    spectrum = spectra.reduce(files, options.spectrum)
-    return spectrum, spectrum_file.writers(spectrum)
+    product = spectra.reduce(files, options.spectrum)
+    return product, spectrum_file.writers(product)

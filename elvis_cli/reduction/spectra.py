@@ -88,8 +88,8 @@ def needs_sky(setup: Setup) -> bool:
     return graph.sliced or (len(seeing) > 1 and seeing[0].fibre and len(set(bundle.bundles(seeing))) == 1)
 
 
-def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
-    """Return the spectra of a set.
+def reduce(files: FileSet, options: SpectrumOptions, known: dict[Any, Any] | None = None) -> SpectrumProduct:
+    """Return the spectra of a set; ``known`` keeps the calibrations of its chips, where others need them too.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def reduce(files: FileSet, options: SpectrumOptions) -> SpectrumProduct:
         There is no layout for the setting, or no object on the slit.
     """
     notes: list[str] = []
-    known: dict[Any, ChipCalibration] = {}
+    known = {} if known is None else known
     spectra, solutions, widths, width, ways = _all_chips(files, options, notes, known)
     if not spectra:
         raise ResourceError(f"{product_name(files)}: no object stands out on its spectra")

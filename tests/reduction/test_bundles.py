@@ -1,16 +1,20 @@
 """Bundles of fibres, divided apertures and fields of fibres: flux and signal-to-noise ratio of the prediction."""
 
+import io
 import json
 import math
 import os
 
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
 
 from elvis_cli import pipeline
 from elvis_cli.instrument import registry
 from elvis_cli.model.spectrograph import disc_profile
-from elvis_cli.reduction import associate, raw, spectra
+from elvis_cli.optics import make_psf
+from elvis_cli.reduction import associate, cube_spectrum, fibre_cube, layout, raw, sdp, spectra
 from elvis_cli.request import parse
 from tests.conftest import changed, run
 
@@ -22,6 +26,9 @@ MODES = {
     "mosaic visible": ("mosaic", "mos_vis", {}, 17, (3000, 5780, 160, 364), ["bias", "bias", *IR[3:]]),
     "mosaic units": ("mosaic", "mifu", {}, 14, (1500, 1120, 160, 1000), IR),
 }
+
+CIRCLES = {"andes ifu": 0.03, "mosaic units": 0.7}
+"""arcsec, where the PSF falls slowly from fibre to fibre: radius on the cubes of fields."""
 
 
 def documents(name, mode, block, mag, window, kinds):
@@ -49,6 +56,40 @@ def electrons(ready, own):
     return own.target / (light[np.abs(x) <= rows].sum() * (x[1] - x[0]))
 
 
+def check_cube(case, field, ready):
+    """The light in a circle is that of the PSF, and of all fibres as the spectrum has it; the files are products."""
+    (aperture, made), *_ = field.cubes.items()
+    assert aperture == max(field.spectrum.targets, key=lambda n: field.spectrum.targets[n].snr.sum())
+    one = cube_spectrum.spectrum(made.cube, cube_spectrum.circle(made.cube, 0.0, 0.0, CIRCLES[case]))
+    setup, merged, light = ready.setup, field.spectrum.merged, one.wave[~one.bad].mean(keepdims=True)
+    own = min(ready.prediction.orders, key=lambda order: abs(np.median(order.wave) - light))
+    psf = make_psf.build(setup.psf, setup.optics, setup.atmosphere, 512, light, np.ones(1), np.zeros((1, 2)))
+    part = psf.encircled(2 * CIRCLES[case] / setup.optics.pixel_scale) / np.median(own.enslitted)
+    seen = ~one.bad & (np.interp(one.wave, merged.wave, merged.quality) == 0)
+    expected = np.interp(one.wave, merged.wave, merged.flux) * made.cube.grid.step[0] * part
+    ratio = one.flux[seen].sum() / expected[seen].sum()
+    print(f"{case} circle of the cube: flux {ratio:.4f}")
+    assert ratio == pytest.approx(1.0, abs=0.01)
+    assert made.place == pytest.approx((0.0, 0.0), abs=0.1 * made.cube.grid.step[1])
+    files = fibre_cube.writers(field)
+    assert list(files)[:2] == ["cube", "white"]
+    assert {"spectrum", "orders"} < set(files)
+    for kind in ("cube", "white", "spectrum", "orders"):
+        out = io.BytesIO()
+        files[kind](field, out)
+        with fits.open(io.BytesIO(out.getvalue())) as hdus:
+            faults = [fault for fault in sdp.validate(hdus) if not fault.startswith("ABMAGLIM")]  # there is no standard
+            assert faults == []
+            if kind == "cube":
+                ra, dec = WCS(hdus["SCI"].header).celestial.wcs_pix2world(*(n / 2 - 0.5 for n in one_shape(made)), 0)
+                assert (ra, dec) == pytest.approx((hdus[0].header["RA"], hdus[0].header["DEC"]), abs=1e-9)
+
+
+def one_shape(made):
+    """Columns and rows of a cube."""
+    return made.cube.grid.shape[:0:-1]
+
+
 @pytest.mark.parametrize("case", MODES)
 def test_bundles_have_the_predicted_light_and_noise(case):
     if not os.environ.get("ELVIS_CLOSURE"):
@@ -57,8 +98,13 @@ def test_bundles_have_the_predicted_light_and_noise(case):
     frames = [run("--seed", str(n), stdin=json.dumps(one)) for n, one in enumerate(made)]
     assert all(one.code == 0 for one in frames), [one.err for one in frames]
     (files,) = [each for each in associate.associate(raw.open_all([one.out for one in frames])) if each.science]
-    product = spectra.reduce(files, spectra.SpectrumOptions())
     ready = pipeline.prepare(parse.read(json.dumps(made[0])))
+    if case in CIRCLES:
+        field = fibre_cube.reduce(files, layout.configure(files.science[0], "arc"), spectra.SpectrumOptions())
+        product = field.spectrum
+        check_cube(case, field, ready)
+    else:
+        product = spectra.reduce(files, spectra.SpectrumOptions())
     predicted = {one.order: one for one in ready.prediction.orders}
     dit, target = product.files.science[0].dit, max(product.spectra, key=lambda one: one.signal).aperture
     seen = [one for one in product.spectra if one.aperture == target]

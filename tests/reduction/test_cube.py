@@ -127,7 +127,7 @@ def test_electrons_without_noise_are_kept_to_a_thousandth(night, what):
     (own,) = associate.associate(raw.open_all(night))
     setup = layout.configure(own.science[0], "arc")
     chip = cube.chip_calibration.cached(own, "SPIFFIER", setup, [], {})
-    strips, (group,) = chip.layout.strips, cube._groups(own.science, setup)
+    strips, (group,) = chip.layout.strips, cube.by_pointing(own.science, setup)
     if what == "star":
         with_star, without = document(product="expected"), document(product="expected")
         without["target"]["brightness"]["mag"] = 60
@@ -164,7 +164,7 @@ def test_voxels_keep_the_electrons_of_pixels(field):
     setup = pipeline.configure(parse.read(json.dumps(made)))
     slices = layout.of_chip(setup, setup.detector.chip(1).extname, (nx, ny, x0 + 1, y0 + 1))
     grid = cube.cube_grid.make(setup.spectrograph.apertures, slices.strips, [(0.0, 0.0)])
-    group = cube._Group([], 0.0, 0.0, slit_plane.refraction_drift(setup.spectrograph, setup, 30.0, 0.0))
+    group = cube.Group([], 0.0, 0.0, slit_plane.refraction_drift(setup.spectrograph, setup, 30.0, 0.0))
     shape = (nx, ny) if slices.transposed else (ny, nx)
     frame = Frame(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.uint32), {})
     low, high = (
@@ -285,7 +285,7 @@ def test_refraction_moves_pixels_back(product):
     """Pixels stand where their light would without refraction."""
     own = product.files
     setup = layout.configure(own.science[0], "arc")
-    (group,) = cube._groups(own.science, setup)
+    (group,) = cube.by_pointing(own.science, setup)
     high = replace(group.drift, airmass=1.0)
     blue, red = 1.2, 2.4
     low = np.subtract(group.drift.at(blue), group.drift.at(red))
