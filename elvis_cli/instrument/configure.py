@@ -23,6 +23,7 @@ from elvis_cli.instrument import mask as masks
 from elvis_cli.instrument.filters import Filter
 from elvis_cli.instrument.sourced_table import SourcedTable
 from elvis_cli.model.atmosphere import Atmosphere
+from elvis_cli.model.detector import Detector
 from elvis_cli.model.exposure import Exposure
 from elvis_cli.model.psf_model import AoPsf, PsfModel
 from elvis_cli.model.request import Request
@@ -53,57 +54,26 @@ def build(
     ResourceError
         A figure is missing from the data files.
     """
-    binning = int(facts.number("binning", "1"))
-    row_binning = int(facts.number("row_binning", "1")) if "row_binning" in facts else binning
-    timing = facts.part("timing")
-    dit = detectors.integration_time(timing, facts.part("detectors", facts.text("detector")), request)
-    detector = detectors.make(facts.part("detectors", facts.text("detector")), binning, row_binning, dit)
-    in_beam = [filters.load(facts, name, options) for name in facts.tree["filters_in_beam"]]
-    telescope = telescopes.make(shared["telescope"])
-    coronagraph, stops = coronagraphs.make(facts, telescope)
-    surfaces = (*telescopes.make_surfaces(facts, shared["telescope"], in_beam), *stops)
-    band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
-    scale = facts.number("pixel_scale", "arcsec")
-    spectrograph, unreached = make_spectrograph(
-        facts, request, folder, (scale, detector.pixel_mm / binning), (binning, row_binning)
-    )
-    notes += unreached
-    if spectrograph is not None:
-        from elvis_cli.instrument import spectrograph as spectrographs
-
-        band = spectrographs.band(spectrograph, band)
-    axis, design_distortion = telescopes.axis(facts)
-    names, unusual = describe(in_beam, peak)
-    notes += unusual
-    site = conditions.make_site(shared["site"], facts.part("sky"))
-    air = not site.space
-    seeing, seeing_note = (
-        conditions.zenith_seeing(facts.part("seeing"), request) if air else (0.0, conditions.unused(request))
-    )
+    timing, chip = facts.part("timing"), facts.part("detectors", facts.text("detector"))
+    dit = detectors.integration_time(timing, chip, request)
+    binning = binning_of(facts)
+    detector = detectors.make(chip, *binning, dit)
+    pixel = (facts.number("pixel_scale", "arcsec"), detector.pixel_mm / binning[0])
+    spectrograph, unreached = make_spectrograph(facts, request, folder, pixel, binning)
+    optics, unusual = make_optics(facts, shared, request, options, detector, spectrograph)
     ao = conditions.corrected(
         telescopes.make_ao(shared["ao"].part(facts.text("ao"))) if "ao" in facts else None, request
     )
+    atmosphere, seeing_note = make_atmosphere(facts, shared, request, corrected=ao is not None)
     window, chips = detectors.frame(facts.part("frame"), detector, request)
-    category = conditions.turbulence_category(facts.part("seeing"), request) if ao else None
-    profile = facts.text("turbulence", "median")
-    turbulence = conditions.NONE
-    if air:
-        turbulence = conditions.turbulence(shared["turbulence"], profile, category, seeing, request)
-    detector_table = facts.part("detectors", facts.text("detector"))
-    readout.check_rows(detector_table, dit, window.ny, timing.text("dit_key"))
+    readout.check_rows(chip, dit, window.ny, timing.text("dit_key"))
     detector = readout.completed(detector, shared.get("family"), window, request.elvis)
-    detector = readout.sampled(detector, detector_table, dit, window, request.elvis)
-    count = request.timing.count_of(timing.text("count_key"))
-    if count is None and request.timing.snr is None:
-        count = int(timing.number("count", "1"))
+    detector = readout.sampled(detector, chip, dit, window, request.elvis)
     psf = conditions.psf_model(facts, ao, request)
-    notes += conditions.image_notes(psf)
+    notes += (*unreached, *unusual, *conditions.image_notes(psf))
     if spectrograph is not None:
-        spectrograph, own = fed(spectrograph, facts.part("spectrograph"), seeing, psf, request)
+        spectrograph, own = fed(spectrograph, facts.part("spectrograph"), atmosphere.seeing, psf, request)
         notes += own
-    goal = make_goal(facts.part("seeing"), request, spectral=spectrograph is not None)
-    centre = filters.centre(in_beam, band)
-    mask = telescopes.make_pupil_mask(facts, [f.name for f in in_beam], centre)
     values = tuple({value.name: value for value in facts.ledger}.values())
     assumed = sum(value.assumed for value in values)
     if assumed:
@@ -111,48 +81,113 @@ def build(
     return Setup(
         instrument=facts.text("name"),
         mode=mode,
-        optics=Optics(
-            telescope=telescope,
-            surfaces=surfaces,
-            band=band,
-            filter_name=names,
-            filter_centre=centre,
-            pixel_scale=scale * binning,
-            plate_scale=scale * binning / detector.pixel_mm,
-            pupil_mask=mask,
-            coronagraph=coronagraph,
-            axis=axis,
-            distortion=optical_models.distortion(request.elvis.models, design_distortion),
-            design_distortion=design_distortion,
-            throughput_factor=optical_models.throughput(request.elvis.models),
-        ),
-        atmosphere=Atmosphere(site, turbulence, seeing, request.sky.airmass),
+        optics=optics,
+        atmosphere=atmosphere,
         psf=psf,
         detector=detector,
-        exposure=Exposure(
-            dit,
-            count,
-            timing.text("count_key"),
-            request.elvis.exposure,
-            infrared=detector.kind == "ir",
-            dit_key=timing.text("dit_key"),
-        ),
+        exposure=make_exposure(timing, request, dit, infrared=detector.kind == "ir"),
         frame=Frame(window, chips),
-        goal=goal,
-        header={
-            **facts.part("header").tree,
-            **{f"ESO {key.replace('.', ' ').upper()}": option for key, option in options.items() if "." in key},
-            **(
-                {}
-                if spectrograph is None
-                else masks.cards(facts.part("spectrograph", "aperture"), spectrograph.apertures)
-            ),
-        },
+        goal=make_goal(facts.part("seeing"), request, spectral=spectrograph is not None),
+        header=header_cards(facts, options, spectrograph),
         repeated_cards=facts.part("repeated_cards").tree,
         spectrograph=spectrograph,
         values=values,
         notes=(*notes, *seeing_note),
     )
+
+
+def binning_of(facts: SourcedTable) -> tuple[int, int]:
+    """Return the pixels of the detector along a row and along a column that are read as one."""
+    columns = int(facts.number("binning", "1"))
+    return columns, int(facts.number("row_binning", "1")) if "row_binning" in facts else columns
+
+
+def make_optics(
+    facts: SourcedTable,
+    shared: Mapping[str, SourcedTable],
+    request: Request,
+    options: Mapping[str, Any],
+    detector: Detector,
+    spectrograph: Spectrograph | None,
+) -> tuple[Optics, tuple[str, ...]]:
+    """Return the way of the light to the detector, and notes on the filters in it.
+
+    Raises
+    ------
+    ResourceError
+        A figure is missing from the data files.
+    """
+    in_beam = [filters.load(facts, name, options) for name in facts.tree["filters_in_beam"]]
+    telescope = telescopes.make(shared["telescope"])
+    coronagraph, stops = coronagraphs.make(facts, telescope)
+    surfaces = (*telescopes.make_surfaces(facts, shared["telescope"], in_beam), *stops)
+    band, peak = filters.passband([*(s.throughput for s in surfaces), detector.qe])
+    if spectrograph is not None:
+        from elvis_cli.instrument import spectrograph as spectrographs
+
+        band = spectrographs.band(spectrograph, band)
+    axis, design_distortion = telescopes.axis(facts)
+    names, unusual = describe(in_beam, peak)
+    centre = filters.centre(in_beam, band)
+    scale = facts.number("pixel_scale", "arcsec") * binning_of(facts)[0]
+    optics = Optics(
+        telescope=telescope,
+        surfaces=surfaces,
+        band=band,
+        filter_name=names,
+        filter_centre=centre,
+        pixel_scale=scale,
+        plate_scale=scale / detector.pixel_mm,
+        pupil_mask=telescopes.make_pupil_mask(facts, [f.name for f in in_beam], centre),
+        coronagraph=coronagraph,
+        axis=axis,
+        distortion=optical_models.distortion(request.elvis.models, design_distortion),
+        design_distortion=design_distortion,
+        throughput_factor=optical_models.throughput(request.elvis.models),
+    )
+    return optics, unusual
+
+
+def make_atmosphere(
+    facts: SourcedTable, shared: Mapping[str, SourcedTable], request: Request, *, corrected: bool
+) -> tuple[Atmosphere, tuple[str, ...]]:
+    """Return the air above the telescope and notes on the seeing; ``corrected`` tells that adaptive optics work.
+
+    Raises
+    ------
+    RequestError
+        The seeing does not exist.
+    """
+    site = conditions.make_site(shared["site"], facts.part("sky"))
+    if site.space:
+        return Atmosphere(site, conditions.NONE, 0.0, request.sky.airmass), conditions.unused(request)
+    seeing, notes = conditions.zenith_seeing(facts.part("seeing"), request)
+    category = conditions.turbulence_category(facts.part("seeing"), request) if corrected else None
+    profile = facts.text("turbulence", "median")
+    turbulence = conditions.turbulence(shared["turbulence"], profile, category, seeing, request)
+    return Atmosphere(site, turbulence, seeing, request.sky.airmass), notes
+
+
+def make_exposure(timing: SourcedTable, request: Request, dit: float, *, infrared: bool) -> Exposure:
+    """Return the exposure of ``dit`` seconds; a request without a count of integrations or a goal takes the mode's."""
+    count = request.timing.count_of(timing.text("count_key"))
+    if count is None and request.timing.snr is None:
+        count = int(timing.number("count", "1"))
+    return Exposure(
+        dit,
+        count,
+        timing.text("count_key"),
+        request.elvis.exposure,
+        infrared=infrared,
+        dit_key=timing.text("dit_key"),
+    )
+
+
+def header_cards(facts: SourcedTable, options: Mapping[str, Any], spectrograph: Spectrograph | None) -> dict[str, Any]:
+    """Return the instrument's own cards: of its data, of options that are named as keywords, of a mask's slits."""
+    named = {f"ESO {key.replace('.', ' ').upper()}": option for key, option in options.items() if "." in key}
+    slits = masks.cards(facts.part("spectrograph", "aperture"), spectrograph.apertures) if spectrograph else {}
+    return {**facts.part("header").tree, **named, **slits}
 
 
 def fed(
