@@ -144,11 +144,15 @@ def _quadrant(part: Part) -> list[Card]:
     if part.quadrant is None:
         return []
     prescan, overscan, rows = part.scans
+    right, top = part.quadrant.corner.endswith("right"), part.quadrant.corner.startswith("top")
+    ny, nx = part.pixels.shape
     return [
         ("QUADID", part.quadrant.name, "amplifier"),
         ("PRESCANX", prescan, "[pixel] columns of prescan, on the amplifier's side"),
         ("OVRSCANX", overscan, "[pixel] columns of overscan, on the other"),
         ("OVRSCANY", rows, "[pixel] rows of overscan, far from the amplifier"),
+        ("ESO DET OUT1 X", nx if right != part.turned else 1, "[pixel] column of this image at the amplifier"),
+        ("ESO DET OUT1 Y", ny if top != part.turned else 1, "[pixel] row of this image at the amplifier"),
     ]
 
 

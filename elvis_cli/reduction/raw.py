@@ -85,10 +85,7 @@ class RawFile:
         with guard.opened(self.source) as hdus:
             hdu = hdus[chip]
             header = guard.checked_header(hdu.header, NUMBERS)
-            rows, columns = _light(header, self.header)
-            if "CRPIX1" in header:
-                header["CRPIX1"] -= columns.start
-                header["CRPIX2"] -= rows.start
+            rows, columns = self._cut(header)
             if chip in self.stored:
                 return self.pixels(chip), header
             return np.ascontiguousarray(hdu.data[rows, columns], dtype=np.float32), header
@@ -118,9 +115,20 @@ class RawFile:
         return image
 
     def chip_header(self, chip: str) -> Any:
-        """Return the header of one chip."""
+        """Return the header of one chip, pre- and overscans cut."""
         with guard.opened(self.source) as hdus:
-            return guard.checked_header(hdus[chip].header, NUMBERS)
+            header = guard.checked_header(hdus[chip].header, NUMBERS)
+            self._cut(header)
+            return header
+
+    def _cut(self, header: Any) -> tuple[slice, slice]:
+        """Return the rows and columns with light, and make the header that of them alone."""
+        rows, columns = _light(header, self.header)
+        if "CRPIX1" in header:
+            header["CRPIX1"] -= columns.start
+            header["CRPIX2"] -= rows.start
+        header["NAXIS1"], header["NAXIS2"] = columns.stop - columns.start, rows.stop - rows.start
+        return rows, columns
 
 
 def open_all(sources: Sequence[Path | bytes]) -> list[RawFile]:
@@ -193,11 +201,15 @@ def _window(header: Any, primary: Any) -> tuple[int, ...]:
 def _light(header: Any, primary: Any) -> tuple[slice, slice]:
     """Return the rows and columns of a frame that see light: what is beyond the window are pre- and overscans.
 
+    The image of one amplifier tells its own scans, and its window holds them (`product.header`).
+
     Raises
     ------
     ResourceError
         The frame is larger than its window, by other numbers than those of the scans in ESO DET OUT1.
     """
+    if "QUADID" in header:
+        return _amplifier_light(header, 2, "Y"), _amplifier_light(header, 1, "X")
     slices = []
     for axis, name in ((2, "Y"), (1, "X")):
         size, lit = int(header[f"NAXIS{axis}"]), int(header[f"ESO DET WIN1 N{name}"])
@@ -212,6 +224,14 @@ def _light(header: Any, primary: Any) -> tuple[slice, slice]:
             )
         slices.append(slice(before, before + lit))
     return slices[0], slices[1]
+
+
+def _amplifier_light(header: Any, axis: int, name: str) -> slice:
+    """Return the rows or columns with light of one amplifier's image: prescan is on its side, overscan on the other."""
+    size, near, far = (int(header.get(key, 0)) for key in (f"NAXIS{axis}", f"PRESCAN{name}", f"OVRSCAN{name}"))
+    first = int(header.get(f"ESO DET OUT1 {name}", 1)) == 1
+    before, after = (near, far) if first else (far, near)
+    return slice(before, size - after)
 
 
 def instrument_setup(file: RawFile) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Standard stars by name, band and place, linearity up to saturation, levels of flats, errors of the sky."""
 
+import copy
 import io
 import json
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from elvis_cli.errors import ResourceError
-from elvis_cli.reduction import chip_calibration, instrument_table, master, requests, sky, zeropoint
+from elvis_cli.reduction import chip_calibration, instrument_table, master, raw, requests, sky, zeropoint
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.frame import DEAD, Frame
 from elvis_cli.reduction.layout import ChipLayout
@@ -201,3 +202,22 @@ def test_unknown_keys_of_the_table_are_refused(monkeypatch):
     monkeypatch.setattr(instrument_table, "tree", lambda _: {"skies": "pixel"})
     with pytest.raises(ResourceError, match="skies"):
         instrument_table.of(RawFile(b"", "", fits.Header(), (), ()))
+
+
+def test_pre_and_overscans_of_amplifiers_are_cut():
+    """Euclid's four amplifiers at the middle of two CCDs, one of them turned: the light is left, at its place."""
+    request = json.loads(run("example", "euclid-vis").out)
+    window = {"x0": 2040, "y0": 2056, "nx": 24, "ny": 24}
+    request["elvis"] = {"window": window, "chips": [33, 34], "calibration": "flat"}
+    bare = copy.deepcopy(request)
+    bare["elvis"] |= {"product": "expected", "skip": ["pre_overscan", "parallel_overscan"]}
+    images = [run(stdin=json.dumps(each)).out for each in (request, bare)]
+    (file,) = raw.open_all(images[:1])
+    with fits.open(io.BytesIO(images[1])) as hdus:
+        assert len(file.chips) == 8
+        for name in file.chips:
+            image, header = file.read(name)
+            assert image.shape == hdus[name].shape == (header["NAXIS2"], header["NAXIS1"])
+            assert image.min() > 10_000
+            for key in ("CRPIX1", "CRPIX2"):
+                assert header[key] == pytest.approx(hdus[name].header[key], abs=1e-6)
