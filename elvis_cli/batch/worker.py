@@ -33,8 +33,11 @@ def main(threads: int, memory: int, cpu: int) -> None:
         warnings.simplefilter("ignore")
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand between the results
+    from elvis_cli.base import memory as c_library
     from elvis_cli.base import parallel
 
+    if not memory:  # holes count in a bounded process
+        c_library.keep_freed()
     parallel.set_threads(threads)
     with suppress(EOFError, OSError):  # the process that gives the tasks has gone
         settings: Settings = pickle.load(sys.stdin.buffer)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elvis_cli.base import parallel
+from elvis_cli.base import memory, parallel
 from elvis_cli.commands.console import note
 from elvis_cli.commands.standard_streams import check_stdout, sink, stdin
 from elvis_cli.instrument.request_options import RequestOptions
@@ -50,6 +50,7 @@ def render(text: bytes | str, options: RequestOptions, output: Path | None) -> N
     # Only now the heavy imports: a wrong request is refused in a fraction of the time.
     from elvis_cli import pipeline
 
+    memory.keep_freed()
     with sink(output) as out, _progress() as progress:
         notes = pipeline.render(request, out, progress)
     note(notes)

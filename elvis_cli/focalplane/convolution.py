@@ -150,12 +150,10 @@ def _spectrum(sources: Image, power: int, response: Image) -> NDArray[np.complex
     workers = parallel.threads()
     ny, nx = sources.shape
     spectrum = np.asarray(fft.rfft2(sources, workers=workers), np.complex64)
-    if power:
-        square = (np.sinc(fft.fftfreq(ny))[:, None] * np.sinc(fft.rfftfreq(nx))).astype(np.float32) ** 2
-        np.divide(np.float32(1.0), square, out=square)  # a division of complex numbers takes six times as long
-        for _ in range(power // 2):
-            spectrum *= square
-        del square
     rows = fft.rfft(response, nx, axis=1, workers=workers)  # the others are empty
+    rows *= np.sinc(fft.rfftfreq(nx)).astype(np.float32) ** -power
     spectrum *= fft.fft(rows, ny, axis=0, workers=workers, overwrite_x=True)
+    if power:
+        parts = spectrum.view(np.float32)  # numpy multiplies real numbers faster
+        parts *= np.sinc(fft.fftfreq(ny)).astype(np.float32)[:, None] ** -power
     return spectrum
