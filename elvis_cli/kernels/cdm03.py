@@ -14,7 +14,7 @@ from elvis_cli.kernels.compile import njit
 Floats = NDArray[np.float64]
 SKIP = 0.01
 """Electrons below which a packet neither loses nor gains."""
-_SERIES = 1e-3
+_SERIES = 0.02
 """Relative change of a packet up to which the series of its power is good to 1e-12."""
 _FULL = 40.0
 """Exponent from which exp(-x) is nothing against 1."""
@@ -101,13 +101,20 @@ def _meet(
     and their relative changes.
     """
     power, part, change = space[0], space[1], space[2]
+    b1, b2 = beta, beta * (beta - 1.0) / 2.0
+    b3 = b2 * (beta - 2.0) / 3.0
+    b4 = b3 * (beta - 3.0) / 4.0
+    b5 = b4 * (beta - 4.0) / 5.0
     for i in range(packets.size):
         power[i] = _exp(beta * _log(max(packets[i], SKIP)))
     for k in range(alpha.size):
         held, each, freed = trapped[k], gamma[k] * transfers, 1.0 - left[k]
-        far = 0
+        least = (_FULL / alpha[k]) ** (1.0 / (1.0 - beta))  # electrons that meet all free traps in time
+        far = small = 0
+        for i in range(packets.size):
+            small += max(packets[i], SKIP) < least
         part[:] = 1.0
-        if alpha[k] * SKIP ** (1.0 - beta) < _FULL:
+        if small > 0:
             for i in range(packets.size):
                 part[i] = 1.0 - _exp(-min(alpha[k] * max(packets[i], SKIP) / power[i], _FULL))
         for i in range(packets.size):
@@ -120,7 +127,7 @@ def _meet(
             held[i] = full - full * freed
             packets[i] = before - caught + full * freed
             c = (max(packets[i], SKIP) - safe) / safe
-            power[i] *= 1.0 + beta * c * (1.0 + (beta - 1.0) / 2.0 * c * (1.0 + (beta - 2.0) / 3.0 * c))
+            power[i] *= 1.0 + c * (b1 + c * (b2 + c * (b3 + c * (b4 + c * b5))))
             change[i] = c
             far += abs(c) >= _SERIES
         if far > 0 and k + 1 < alpha.size:
