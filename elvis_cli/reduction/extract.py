@@ -61,7 +61,7 @@ def profile(strip: Strip, pixels: Pixels, s: Floats, radius: float) -> Floats:
     from scipy.ndimage import median_filter
 
     x = (strip.s - s[:, None]) / strip.scale
-    window = np.abs(x) <= radius / strip.scale + 0.5
+    window = (np.abs(x) <= radius / strip.scale + 0.5) & (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2)
     total = np.where(window & pixels.good, pixels.sci, 0.0).sum(axis=1)
     shares = _shares(x, pixels, window, median_filter(total, FLUX_ROWS, mode="nearest"))
     return _shares(x, pixels, window, optimal(pixels, shares)[0])
@@ -84,8 +84,10 @@ def _shares(x: Floats, pixels: Pixels, window: Mask, total: Floats) -> Floats:
         light = np.broadcast_to(total[rows, None], use.shape)[use]
         part = Pixels(pixels.sci[rows][use], pixels.var[rows][use], use, pixels.seconds)
         shares[own] = _smooth_profile(x[rows][use], part, light, x[own], 0.5 if fine else 1.0)
-    shares = np.where(window, np.maximum(shares, 0.0), 0.0)
-    norm = shares.sum(axis=1)
+    shares = np.where(window, shares, 0.0)
+    plain, shares = shares.sum(axis=1), np.maximum(shares, 0.0)
+    # noise in the wings of a faint object adds up to nothing, what of it is above 0 does not
+    norm = np.maximum(plain, 0.5 * shares.sum(axis=1))
     return np.asarray(shares / np.where(norm > 0, norm, 1.0)[:, None])
 
 

@@ -1,0 +1,39 @@
+"""Optimal extraction of an object on synthetic pixels: its flux is all of its light, however faint it is."""
+
+import numpy as np
+import pytest
+
+from elvis_cli.model.spectrograph import Aperture
+from elvis_cli.reduction import extract
+from elvis_cli.reduction.layout import Strip
+from elvis_cli.reduction.object_place import Place
+from elvis_cli.reduction.strip_pixels import Pixels
+
+ROWS, COLUMNS, HALF = 4000, 24, 6.0
+"""Pixels of the strip, and half of the slit's length."""
+
+
+def strip():
+    """A slit of 12 pixels along the columns, of 1 arcsec each."""
+    row = np.arange(ROWS)
+    column = np.broadcast_to(np.arange(COLUMNS), (ROWS, COLUMNS))
+    s = column - (COLUMNS - 1) / 2
+    wave = np.broadcast_to(1.0 + 1e-5 * row[:, None], s.shape)
+    slit = Aperture(0.0, 0.0, 2 * HALF, 1.0)
+    return Strip(1, 1, slit, row, column, wave, s, 1.0, 1.0, 2.0, np.ones(s.shape, bool), np.full(ROWS, 11.5))
+
+
+@pytest.mark.parametrize(("light", "fwhm"), [(1000.0, 4.0), (20.0, 4.0), (20.0, 2.0)])
+def test_the_flux_is_all_light_of_the_slit(light, fwhm):
+    """An order of many electrons beside the slit is no part of the profile, nor is noise in the object's wings."""
+    made = strip()
+    random = np.random.default_rng(1)
+    shares = np.exp(-4 * np.log(2) * np.square(made.s / fwhm)) * (np.abs(made.s) <= HALF)
+    shares /= shares.sum(axis=1, keepdims=True)
+    sci = random.poisson(light * shares) + random.normal(0.0, 1.0, shares.shape)
+    sci[:, np.abs(made.s[0]) > HALF + 2] += 1e4
+    pixels = Pixels(sci, np.ones_like(sci), made.inside & (np.abs(made.s) < HALF), 1.0)
+    one = extract.extract(made, pixels, np.zeros_like(sci), Place(np.zeros(ROWS), HALF), HALF + 1.0)
+    error = np.sqrt(np.mean(np.square(one.err)) / ROWS)
+    assert one.flux.mean() == pytest.approx(light, abs=3 * error)
+    assert np.std(one.flux) / np.sqrt(np.mean(np.square(one.err))) == pytest.approx(1.0, abs=0.05)
