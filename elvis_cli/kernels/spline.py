@@ -74,6 +74,36 @@ def refine(
 
 
 @njit(nogil=True, cache=True)
+def bend_equations(
+    x: Floats, y: Floats, weight: Floats, use: NDArray[np.bool_], coefficients: Floats, place: Floats
+) -> tuple[Floats, Floats]:
+    """Return the normal equations (4, 4) and (4,) of what a spline leaves of ``y`` (n,) at ``x``.
+
+    The first three unknowns are how much further on the light is, a parabola in the ``place``; the fourth is the
+    light's relative growth with the place.
+    """
+    matrix, right = np.zeros((4, 4)), np.zeros(4)
+    b, row = np.empty(4), np.empty(4)
+    for p in range(x.size):
+        if not use[p]:
+            continue
+        knot = _basis(x[p], b)
+        model = 0.0
+        for i in range(4):
+            model += b[i] * coefficients[knot + i]
+        t = x[p] - knot
+        row[0] = 0.0
+        for i, slope in enumerate((-((1 - t) ** 2) / 2, 1.5 * t**2 - 2 * t, -1.5 * t**2 + t + 0.5, t**2 / 2)):
+            row[0] += slope * coefficients[knot + i]
+        row[1], row[2], row[3] = row[0] * place[p], row[0] * place[p] ** 2, model * place[p]
+        for i in range(4):
+            right[i] += weight[p] * row[i] * (y[p] - model)
+            for j in range(4):
+                matrix[i, j] += weight[p] * row[i] * row[j]
+    return matrix, right
+
+
+@njit(nogil=True, cache=True)
 def near_median(
     y: Floats,
     dark: Floats,

@@ -152,12 +152,16 @@ def extract(strip: Strip, pixels: Pixels, sky: Floats, place: Place, radius: flo
     flux, err, used, rejected = optimal(pixels, shares)
     weights = box_weights(strip, place.s, radius)
     model = flux[:, None] * shares
-    filled = np.where(used | (shares <= 0) & pixels.good, pixels.sci, model)  # what is bad has the profile's light
-    variance = pixels.var + np.maximum(model, 0.0) / pixels.seconds
+    kept = used | (shares <= 0) & pixels.good
+    box = (weights * np.where(kept, pixels.sci, model)).sum(axis=1)  # what is bad has the profile's light
+    variance = np.where(kept, pixels.var + np.maximum(model, 0.0) / pixels.seconds, 0.0)
+    # and its noise, which the other pixels of the box have too
+    filled, own = (np.where(mask, weights * shares, 0.0).sum(axis=1) for mask in (~kept, used))
+    variance = (np.square(weights) * variance).sum(axis=1) + np.square(err) * filled * (filled + 2.0 * own)
     lost = np.where(used, 0.0, shares).sum(axis=1)
     wave = along(strip.s, strip.wave, place.s)
     return Spectrum(
         strip.order, strip.aperture, wave, np.abs(np.gradient(wave)), flux, err,
-        (weights * filled).sum(axis=1), np.sqrt((np.square(weights) * variance).sum(axis=1)),
+        box, np.sqrt(variance),
         along(strip.s, sky, place.s), (lost > LOST) | (err <= 0), rejected,
     )  # fmt: skip

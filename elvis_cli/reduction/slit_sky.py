@@ -19,10 +19,14 @@ SKY_REACH = 150
 """Pixels to either side of the object from which the sky is taken: more of a long slit adds nothing."""
 SKY_ERROR = 0.1
 """Relative error of the light of bright lines, by the response and the wavelengths, that is no cosmic ray."""
+SLOPE_ERROR = 0.01
+"""Part of the sky by which a spline may be wrong between rows."""
 STIFF = 1e-4
 """Weight of a spline's second differences against that of the pixels of a knot."""
 STRAIGHT = 0.02
 """Pixels by which lines may bend before the sky is a spline of the wavelength."""
+BEND_ERROR = 0.1
+"""Pixels: error of the bend of lines by an arc, within which the sky's own lines correct it."""
 
 
 def sky_beside(strip: Strip, pixels: Pixels, object_: Mask) -> Floats | None:
@@ -44,7 +48,8 @@ def sky_beside(strip: Strip, pixels: Pixels, object_: Mask) -> Floats | None:
     bend = np.abs(position - rows[:, None])[usable]
     if np.percentile(bend, 99) < STRAIGHT:
         return _row_means(strip, pixels, usable)
-    return _spline_sky(position, pixels, usable)
+    x = strip.s - place
+    return _spline_sky(position, np.clip(x / np.abs(x[usable]).max(), -1.0, 1.0), pixels, usable)
 
 
 def _row_means(strip: Strip, pixels: Pixels, usable: Mask) -> Floats:
@@ -68,27 +73,73 @@ def _row_means(strip: Strip, pixels: Pixels, usable: Mask) -> Floats:
     return model
 
 
-def _spline_sky(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
-    """Return the sky (n, m): a cubic spline of the place ``position`` (rows) of each pixel's wavelength."""
+def _spline_sky(position: Floats, place: Floats, pixels: Pixels, usable: Mask) -> Floats:
+    """Return the sky (n, m): a cubic spline of the ``position`` (rows) of each pixel's wavelength.
+
+    ``place`` along the slit is -1 to 1.
+    """
     columns = np.flatnonzero(usable.any(axis=0))
     near = slice(int(columns[0]), int(columns[-1]) + 1)
     whole = np.zeros_like(pixels.sci)
-    whole[:, near] = sky_spline(position[:, near], pixels.part(near), usable[:, near])
+    part, use = pixels.part(near), usable[:, near]
+    model = sky_spline(position[:, near], part, use, place[:, near])
+    rows = np.arange(len(position), dtype=float)[:, None]
+    if np.abs(position - rows)[usable].max() < 1.0:
+        model = model + _between_rows(position[:, near], part, use, model)
+    whole[:, near] = model
     return whole
 
 
-def sky_spline(position: Floats, pixels: Pixels, usable: Mask) -> Floats:
-    """Return the sky of pixels of any shape: a cubic spline of ``position`` with a knot a unit, without outliers."""
+def _between_rows(position: Floats, pixels: Pixels, usable: Mask, model: Floats) -> Floats:
+    """Return what a spline (n, m) of lines that bend by less than a pixel leaves: in each row linear in ``position``.
+
+    Pixels see no more of a line than its light in them, so that a spline has another slope between the rows than the
+    line. The error of the slope is a Gaussian as wide as fourth differences of the rows tell: none where there are no
+    lines, and no noise of it either.
+    """
+    variance = pixels.var + np.maximum(model, 0.0) / pixels.seconds
+    away, extra = pixels.sci - model, np.zeros_like(model)
+    keep = usable & (np.abs(away) <= REJECT * np.sqrt(variance) + SLOPE_ERROR * np.abs(model))
+    middle = np.sum(np.where(usable, model, 0.0), axis=1) / np.maximum(usable.sum(axis=1), 1)
+    sharp = np.square(np.convolve(np.pad(middle, 2, "edge"), (1.0, -4.0, 6.0, -4.0, 1.0), "valid"))
+    for _ in range(2):
+        weight = keep / variance
+        total = np.maximum(weight.sum(axis=1), 1e-30)
+        x, y = (each - (weight * each).sum(axis=1, keepdims=True) / total[:, None] for each in (position, away))
+        information = (weight * np.square(x)).sum(axis=1)
+        seen = information > 0.1 * np.median(information)
+        noise = 1.0 / np.where(seen, information, np.inf)
+        slope = (weight * x * y).sum(axis=1) * noise
+        ratio = float(np.sum(np.square(slope) - noise)) / max(float(np.sum(sharp[seen])), 1e-30)
+        width = np.maximum(ratio, 0.0) * sharp
+        extra = (slope * width / np.maximum(width + noise, 1e-30))[:, None] * x
+        keep = usable & (np.abs(away - extra) <= REJECT * np.sqrt(variance))
+    return np.asarray(extra)
+
+
+def sky_spline(position: Floats, pixels: Pixels, usable: Mask, place: Floats | None = None) -> Floats:
+    """Return the sky of pixels of any shape: a cubic spline of ``position`` with a knot a unit, without outliers.
+
+    With the ``place`` along a slit (-1 to 1) the bend of the lines and the evenness of the light along them are those
+    of the sky, by least squares of what the spline leaves: a star before the thermal sky has a hundredth of its light,
+    which an error of a few hundredths of a pixel would leave a tenth wrong. Where there are no lines none bends more.
+    """
     low, high = (float(each) for each in (position[usable].min(), position[usable].max()))
     x = np.clip(position.ravel() - low, 0.0, high - low)
     y, dark = (np.asarray(each, float).ravel() for each in (pixels.sci, pixels.var))
     flat, use = Pixels(y, dark, pixels.good.ravel(), pixels.seconds), usable.ravel()
     keep = _near_median(flat, use, x.astype(np.int64), slopes=True)
     weight, model = 1.0 / (dark + 1e-30), y
-    for _ in range(3):
-        coefficients = _coefficients(x, y, weight, keep)
-        model = kernel.refine(x, y, dark, pixels.seconds, coefficients, use, REJECT, SKY_ERROR, weight, keep)
-    return np.asarray(model.reshape(position.shape))
+    even, along = np.ones_like(y), None if place is None else place.ravel()
+    for n in range(3):
+        coefficients = _coefficients(x, y / even, weight, keep, int(high - low) + 4)
+        if along is not None and n < 2:
+            matrix, right = kernel.bend_equations(x, y / even, weight, keep, coefficients, along)
+            fit = np.linalg.solve(matrix + np.diag([BEND_ERROR**-2] * 3 + [SKY_ERROR**-2]), right)
+            x = np.clip(x + np.polyval(fit[2::-1], along), 0.0, high - low)
+            even *= 1.0 + fit[3] * along
+        model = kernel.refine(x, y / even, dark, pixels.seconds, coefficients, use, REJECT, SKY_ERROR, weight, keep)
+    return np.asarray((model * even).reshape(position.shape))
 
 
 def spline(
@@ -101,7 +152,7 @@ def spline(
     keep = _near_median(Pixels(value, var, good, np.inf), good, knot, slopes=True)
     coefficients = np.zeros(int(high - low) + 4)
     for _ in range(3):
-        coefficients = _coefficients(x, value, 1.0 / (var + 1e-30), keep)
+        coefficients = _coefficients(x, value, 1.0 / (var + 1e-30), keep, coefficients.size)
         keep = good & (np.abs(value - kernel.evaluate(x, coefficients)) <= REJECT * np.sqrt(var))
     weight = np.bincount(knot[keep], 1.0 / (var[keep] + 1e-30), coefficients.size)
 
@@ -114,14 +165,13 @@ def spline(
     return curve, error
 
 
-def _coefficients(x: Floats, y: Floats, weight: Floats, use: Mask) -> Floats:
-    """Return the coefficients of uniform cubic B-splines through points from 0 on: banded normal equations.
+def _coefficients(x: Floats, y: Floats, weight: Floats, use: Mask, count: int) -> Floats:
+    """Return the coefficients (count,) of uniform cubic B-splines through points from 0 on: banded normal equations.
 
     scipy's `make_lsq_spline` takes a hundred times as long for the pixels of a long slit.
     """
     from scipy.linalg import solveh_banded
 
-    count = int(x.max()) + 4
     band, right = kernel.normal_equations(x, y, weight, use, count)
     # over knots without pixels it is straight (Eilers & Marx 1996, Stat. Sci. 11, 89): a penalty on second differences
     lit = band[3][band[3] > 0]
