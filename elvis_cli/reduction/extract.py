@@ -96,7 +96,10 @@ def _smooth_profile(x: Floats, pixels: Pixels, total: Floats, at: Floats, step: 
     from scipy.interpolate import PchipInterpolator
 
     share, weight = pixels.sci / total, np.square(total)
-    which = np.floor(x / step - np.floor(x.min() / step) + (0.5 if step == 1.0 else 0.0)).astype(int)
+    # bins are centred on where the pixels are: one that begins there mixes both sides of a narrow profile
+    phase = float(np.angle(np.mean(np.exp(2j * np.pi * x / step)))) / (2 * np.pi)
+    which = np.round(x / step - phase).astype(int)
+    which -= which.min()
     count = int(which.max()) + 1
     bright = total >= 0.5 * np.percentile(total, 90)
     mean = group_medians(share[bright], which[bright], count)

@@ -14,7 +14,7 @@ from elvis_cli.base.constants import LIGHT, PLANCK
 from elvis_cli.reduction import zeropoint
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.extract import Spectrum
-from elvis_cli.reduction.telluric import OPAQUE, Air
+from elvis_cli.reduction.telluric import OPAQUE, Air, outside_lines
 from elvis_cli.request import parse
 from elvis_cli.scene import spectrum, standards
 from elvis_cli.scene.standards import StandardStar
@@ -109,13 +109,15 @@ def measure(
     star: StandardStar,
     *,
     fibres: bool = False,
+    lines: Air | None = None,
     air: tuple[Air, Air] | None = None,
     power: float | None = None,
 ) -> Response:
     """Return the response from the spectra of a standard star; that of one of ``fibres`` tells those of all.
 
-    It is smooth, so that the lines of the air stay in the spectra, unless they are taken out: by the model of the
-    ``air`` in front of star and target, or with the star's own, to the ``power`` of the ratio of the airmasses.
+    It is smooth, a running median across the ``lines`` of the air in front of the star, so that they stay in the
+    spectra, unless they are taken out: by the model of the ``air`` in front of star and target, or with the star's own,
+    to the ``power`` of the ratio of the airmasses.
     """
     from scipy.ndimage import median_filter
 
@@ -126,16 +128,21 @@ def measure(
         wave, counts = one.wave[order], (one.flux / one.width)[order]
         signal = np.divide(one.flux, one.err, out=np.zeros_like(one.flux), where=one.err > 0)[order]
         good = ~one.bad[order] & (counts > 0) & (median_filter(signal, SMOOTH, mode="nearest") > SEEN)
-        passed = np.ones_like(wave)
+        passed = np.ones_like(wave) if lines is None else lines.transmission(one.aperture, wave)
         if air is not None:
-            passed = air[0].transmission(one.aperture, wave)
             good &= passed > OPAQUE
         if good.sum() < SMOOTH:
             continue
-        ratio = flux_density(star, wave)[good] / counts[good] * passed[good]
+        ratio = flux_density(star, wave)[good] / counts[good]
+        if air is not None:
+            ratio = ratio * passed[good]
         # over the lamp's light, because the blaze falls within the median at the ends of an order
         lamp = np.ones_like(ratio) if one.blaze is None else np.maximum(one.blaze / one.width, 1e-30)[order][good]
-        smooth = median_filter(ratio * lamp, SMOOTH, mode="nearest") / lamp
+        clear = outside_lines(passed)[good]
+        if clear.sum() < SMOOTH:
+            clear[:] = True
+        level = median_filter((ratio * lamp)[clear], SMOOTH, mode="nearest")
+        smooth = np.interp(wave[good], wave[good][clear], level) / lamp
         if power is not None:
             smooth = smooth * (ratio / smooth) ** power
         if fibres and one.blaze is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.spectral_grid import bin_edges, grid
@@ -25,6 +26,9 @@ from elvis_cli.sky.resolved import resolve
 
 OPAQUE = 0.05
 """Transmission below which nothing is known of the light above the air."""
+CLEAR = 0.9
+"""Transmission, over the most within `NEAR` pixels, from which a pixel is outside the air's lines."""
+NEAR = 401
 PARTS = 8
 """Of a pixel, in which the transmission is computed before lines are as wide as the spectrograph's."""
 BINNED = 2 * 2.355**2 / 12
@@ -69,6 +73,13 @@ class Air:
         return np.asarray(seen if wave[-1] > wave[0] else seen[::-1])
 
 
+def outside_lines(transmission: Floats) -> NDArray[np.bool_]:
+    """Return which pixels (n,) of an order are outside the air's lines."""
+    from scipy.ndimage import maximum_filter1d
+
+    return np.asarray(transmission > CLEAR * maximum_filter1d(transmission, NEAR, mode="nearest"))
+
+
 def air(file: RawFile, setup: Setup, fwhm: float) -> Air:
     """Return the air in front of an exposure of a source of ``fwhm`` arcsec.
 
@@ -91,13 +102,18 @@ def correction(
 ) -> dict[str, Any]:
     """Return what `flux_standard.measure` needs to take the air's lines out of a set's spectra by a ``method``.
 
-    ``fwhm`` (arcsec) are those of star and target.
+    ``fwhm`` (arcsec) are those of star and target. The air in front of the star tells in any case where lines are.
     """
     assert files.standard is not None
     star, target = files.standard.science[0], files.science[0]
     if method == "sky":
-        return {"air": (air(star, setup, fwhm[0]), air(target, setup, fwhm[1]))}
+        seen = air(star, setup, fwhm[0])
+        return {"lines": seen, "air": (seen, air(target, setup, fwhm[1]))}
+    try:
+        known: dict[str, Any] = {"lines": air(star, setup, fwhm[0])}
+    except ResourceError:  # above the air, or a header that does not tell: the response is smoothed over all pixels
+        known = {}
     if method == "standard":
         masses = [float(each.get("ESO TEL AIRM START", 1.0)) for each in (target, star)]
-        return {"power": masses[0] / masses[1]}
-    return {}
+        known["power"] = masses[0] / masses[1]
+    return known

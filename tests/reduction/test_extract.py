@@ -37,3 +37,16 @@ def test_the_flux_is_all_light_of_the_slit(light, fwhm):
     error = np.sqrt(np.mean(np.square(one.err)) / ROWS)
     assert one.flux.mean() == pytest.approx(light, abs=3 * error)
     assert np.std(one.flux) / np.sqrt(np.mean(np.square(one.err))) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_narrow_profile_between_two_pixels_is_not_mixed():
+    """A trace that winds about the edge between two pixels: one side of its middle is not the other."""
+    made = strip()
+    middle = 0.02 * np.sin(np.arange(ROWS) / 20.0)
+    shares = np.exp(-4 * np.log(2) * np.square((made.s - middle[:, None]) / 1.7))
+    shares /= shares.sum(axis=1, keepdims=True)
+    random = np.random.default_rng(2)
+    sci = random.poisson(150.0 * shares) + random.normal(0.0, 2.0, shares.shape)
+    pixels = Pixels(sci, np.full_like(sci, 4.0), made.inside, 1.0)
+    one = extract.extract(made, pixels, np.zeros_like(sci), Place(middle, 1.7), 2.2)
+    assert one.flux.mean() == pytest.approx(150.0, abs=3 * np.median(one.err) / ROWS**0.5)
