@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from elvis_cli.base.arrays import Floats
-from elvis_cli.reduction.frame import NO_LIGHT, SATURATED, Frame
+from elvis_cli.reduction.frame import DEAD, HOT, NO_LIGHT, SATURATED, Frame
 from elvis_cli.reduction.grid import PixelMap
 
 MIN_SEEN = 0.5
@@ -33,7 +34,8 @@ def fill(frames: Sequence[Frame], maps: Sequence[PixelMap], well_sampled: bool) 
 
     The value is the mean of the m other exposures that see the place. The variance is (2 m + 1) / m of a pixel's, which
     gives the mean of all m + 1 the variance of the mean of m. What no other exposure sees is filled from its neighbours
-    if the image is ``well_sampled``, but for saturated pixels. Pixels without light are not filled.
+    if the image is ``well_sampled``, but for pixels that light saturates, and those beside them. Pixels without light
+    are not filled.
     """
     from elvis_cli.kernels.blot import lanczos
 
@@ -75,7 +77,9 @@ def _fill_from_neighbours(frame: Frame, good: NDArray[np.bool_], mask: NDArray[n
     The value is linear in those pixels, so that its variance is the sum of theirs.
     """
     ny, nx = frame.sci.shape
-    hole = ~good & ~mask & ((frame.dq & np.uint32(NO_LIGHT | SATURATED)) == 0)
+    burnt = (frame.dq & np.uint32(SATURATED | HOT | DEAD)) == SATURATED  # a hot pixel's own dark may saturate it
+    burnt = ndimage.binary_dilation(burnt, np.ones((3, 3), np.bool_))
+    hole = ~good & ~mask & ~burnt & ((frame.dq & np.uint32(NO_LIGHT)) == 0)
     hole[:REACH], hole[ny - REACH :], hole[:, :REACH], hole[:, nx - REACH :] = False, False, False, False
     v, u = (each.ravel() for each in np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
     powers = [(a, b) for a in range(DEGREE + 1) for b in range(DEGREE + 1 - a)]

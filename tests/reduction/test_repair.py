@@ -13,11 +13,11 @@ def star(fwhm, size=41):
     return np.exp(-4 * np.log(2) * (rows**2 + columns**2) / fwhm**2).astype(np.float32)
 
 
-def filled(fwhm, flag=HOT, well_sampled=True):
-    """Return the frame of a star with a hole in its core, filled, and the mask."""
+def filled(fwhm, flag=HOT, well_sampled=True, beside=0):
+    """Return the frame of a star with a hole in its core, filled, and the mask; ``beside``: flag of the next pixel."""
     sci = star(fwhm)
     dq = np.zeros(sci.shape, np.uint32)
-    dq[20, 20] = flag
+    dq[20, 20], dq[20, 21] = flag, beside
     sci[20, 20] = 50.0
     frame = Frame(sci, np.ones_like(sci), dq, None)
     ends = np.array([0.0, 40.0])
@@ -38,3 +38,11 @@ def test_the_core_of_a_star_is_interpolated(fwhm, error):
 def test_saturated_and_undersampled_cores_are_not():
     assert not filled(5.0, SATURATED)[1].any()
     assert not filled(5.0, well_sampled=False)[1].any()
+
+
+def test_hot_pixels_that_the_sky_saturates_are():
+    """METIS N: the dark of 3 % of the pixels and the sky are above the levels that are believed."""
+    frame, mask = filled(8.6, HOT | SATURATED)
+    assert mask.sum() == 1
+    assert frame.sci[20, 20] == pytest.approx(1.0, abs=3e-4)
+    assert not filled(8.6, HOT | SATURATED, beside=SATURATED)[1].any()
