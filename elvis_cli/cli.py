@@ -25,8 +25,8 @@ from elvis_cli.commands.console import begin  # noqa: E402
 from elvis_cli.commands.standard_streams import HelpShownError  # noqa: E402
 from elvis_cli.errors import ElvisError, NotEnoughMemoryError, UsageError, expected  # noqa: E402
 
-GC_THRESHOLD = 100_000
-"""Objects between searches for cycles: those of a start are all kept, and looking through them takes 5 % of a frame."""
+GC_THRESHOLD = 500_000
+"""Objects between searches for cycles: more than a start has, which are all kept; a search takes 2 % of a frame."""
 
 MIN_ADDRESS_SPACE = 800 * 2**20
 """Bytes of address space that the libraries need; with less they end the process without a word."""
