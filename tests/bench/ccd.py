@@ -8,7 +8,8 @@ charge. Both have the same equations (Short et al. 2013), so the electrons that 
 Chain: Poisson noise of the photons, quantum efficiency 1 (no binomial draws), full well, read noise, gain and an ADC of
 16 bits. ELVIS has its stages shot_noise, full_well, read_noise, gain, bias and adc; Pyxel's models are shot_noise,
 simple_conversion, simple_collection, simple_full_well, simple_measurement, output_node_noise, simple_amplifier and
-simple_adc. ELVIS draws deviates of its own for each pixel, in 32 bits; Pyxel has numpy's, in 64.
+simple_adc. ELVIS draws deviates of its own for each pixel, in 32 bits; Pyxel has numpy's, in 64. Its ADC
+cuts where ours rounds: half an ADU.
 
     python -m tests.bench.ccd
 """

@@ -40,7 +40,7 @@ class Used(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """What no program in Python that imports these libraries and draws noise by numpy can be below."""
+    """What the import of the libraries and numpy's noise take."""
 
     imports: float
     """Processor seconds."""

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from astropy.io import fits
 
+from elvis_cli.instrument import registry
 from tests.bench import measure
 from tests.bench.measure import ELVIS
 
@@ -35,9 +36,7 @@ INFRARED = ["ipc", "rtn", "reset", "correlated_noise", "reference_correction"]
 
 def example(instrument: str, mode: str | None = None, **elvis_block: Any) -> dict[str, Any]:
     """Return the plugin's own example (of a mode) with an ``elvis`` block."""
-    argv = [ELVIS, "example", instrument, *(("--mode", mode) if mode else ())]
-    out = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-    document = json.loads(out)
+    document = registry.load(instrument).example(mode)
     document["elvis"] = {**document.get("elvis", {}), **elvis_block}
     return document
 
