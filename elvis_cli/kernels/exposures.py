@@ -165,3 +165,36 @@ def rates(
             noise = (electrons / gain**2 + 1.0 / 12.0) / count + dark_variance
             sci[y, x], var[y, x] = level * factor, noise * factor**2
     return sci, var
+
+
+@njit(nogil=True, cache=True)
+def sharp_pixels(
+    sci: Image, var: Image, dq: Flags, bad: int, sigma: np.float32, sharpness: np.float32, flag: int
+) -> int:
+    """Add ``flag`` to pixels (ny, nx) that are sharper than a star, in place, and return their number.
+
+    The median of the eight pixels around them, the upper of two middle ones, is ``sigma`` times the noise below them
+    and less than ``sharpness`` of them. Such a median is below a value where five of the eight are. At a border
+    neighbours count twice.
+    """
+    ny, nx = sci.shape
+    found = 0
+    for y in range(ny):
+        for x in range(nx):
+            value = sci[y, x]
+            if value <= np.float32(0.0) or dq[y, x] & bad != 0:
+                continue
+            noise, limit = sigma * np.sqrt(var[y, x]), sharpness * value
+            below = 0
+            for j in range(y - 1, y + 2):
+                row = min(max(j, 0), ny - 1)
+                for i in range(x - 1, x + 2):
+                    if j == y and i == x:
+                        continue
+                    around = sci[row, min(max(i, 0), nx - 1)]
+                    if around < limit and value - around > noise:
+                        below += 1
+            if below >= 5:
+                dq[y, x] |= flag
+                found += 1
+    return found

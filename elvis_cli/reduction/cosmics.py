@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from elvis_cli.reduction.frame import COSMIC_RAY, Frame
+from elvis_cli.kernels import exposures
+from elvis_cli.reduction.frame import BAD, COSMIC_RAY, Frame
 
 SIGMA = 10.0
 SHARPNESS = 0.1
@@ -17,13 +18,8 @@ def flag_single(frame: Frame) -> int:
     A pixel is flagged that is 10 sigma above the median of the eight around it, if that median is below a tenth of
     it. Tracks of more than one pixel are left to the combination of dithers.
     """
-    from scipy import ndimage
-
-    ring = np.ones((3, 3), bool)
-    ring[1, 1] = False
-    around = ndimage.median_filter(frame.sci, footprint=ring, mode="nearest")
-    hit = frame.sci - around > SIGMA * np.sqrt(frame.var)
-    hit &= around < SHARPNESS * frame.sci
-    hit &= frame.good
-    frame.dq[hit] |= np.uint32(COSMIC_RAY)
-    return int(hit.sum())
+    return int(
+        exposures.sharp_pixels(
+            frame.sci, frame.var, frame.dq, BAD, np.float32(SIGMA), np.float32(SHARPNESS), COSMIC_RAY
+        )
+    )

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import median_filter
 from scipy.special import erf
 
-from elvis_cli.reduction import combine
-from elvis_cli.reduction.frame import Frame
+from elvis_cli.reduction import combine, cosmics
+from elvis_cli.reduction.frame import COSMIC_RAY, HOT, Frame
 from elvis_cli.reduction.grid import PixelMap
 
 SIZE = 96
@@ -60,3 +61,19 @@ def test_little_light_of_rays_is_left_on_stars():
     on_stars, fell = (sum(each[mask].sum() for each, mask in zip(kind, bright, strict=True)) for kind in (left, light))
     assert fell > 15000.0
     assert on_stars < 0.06 * fell
+
+
+def test_sharp_pixels_are_those_above_the_median_around_them():
+    """Sky and rays of one pixel and of more; the kernel counts neighbours where a filter of medians sorts them."""
+    random = np.random.default_rng(8)
+    image = random.normal(3.0, 1.0, (SIZE, SIZE)) + star(40, 40, 1.7, 5e3)
+    hit = random.random(image.shape) < 0.05
+    image = (image + hit * random.exponential(200.0, image.shape)).astype(np.float32)
+    flags = np.where(random.random(image.shape) < 0.01, HOT, 0).astype(np.uint32)
+    frame = Frame(image, np.full(image.shape, 1.5, np.float32), flags.copy(), None)
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    around = median_filter(image, footprint=ring, mode="nearest")
+    expected = (image - around > 10 * np.sqrt(frame.var)) & (around < 0.1 * image) & (flags == 0)
+    assert cosmics.flag_single(frame) == expected.sum() > 100
+    np.testing.assert_array_equal(frame.dq, flags | expected * np.uint32(COSMIC_RAY))
