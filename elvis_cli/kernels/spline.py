@@ -36,13 +36,7 @@ def evaluate(x: Floats, coefficients: Floats) -> Floats:
     out = np.empty(x.size)
     b = np.empty(4)
     for p in range(x.size):
-        knot = _basis(x[p], b)
-        out[p] = (
-            b[0] * coefficients[knot]
-            + b[1] * coefficients[knot + 1]
-            + b[2] * coefficients[knot + 2]
-            + b[3] * coefficients[knot + 3]
-        )
+        out[p] = _value(x[p], coefficients, b)
     return out
 
 
@@ -58,19 +52,21 @@ def refine(
     tolerance: float,
     weight: Floats,
     keep: NDArray[np.bool_],
-) -> Floats:
-    """Return the spline (n,) at ``x``; ``weight`` gets the inverse variance that it tells, ``keep`` what is near it.
+    out: Floats,
+) -> None:
+    """Fill ``out`` with the spline (n,) at ``x``, ``weight`` with the inverse variance that it tells, ``keep`` with
+    what is near it.
 
     The variance of a value is ``dark`` and that of its light, a rate over ``seconds``. Near is within ``clip`` times
     the noise and ``tolerance`` times the spline.
     """
-    out: Floats = evaluate(x, coefficients)
+    b = np.empty(4)
     for p in range(x.size):
+        out[p] = _value(x[p], coefficients, b)
         light = abs(out[p])
         variance = dark[p] + light / seconds
         weight[p] = 1.0 / (variance + 1e-30)
         keep[p] = usable[p] and abs(y[p] - out[p]) <= clip * np.sqrt(variance) + tolerance * light
-    return out
 
 
 @njit(nogil=True, cache=True)
@@ -138,3 +134,15 @@ def _basis(x: float, b: Floats) -> int:
     b[2] = (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6
     b[3] = t**3 / 6
     return knot
+
+
+@njit(nogil=True, cache=True)
+def _value(x: float, coefficients: Floats, b: Floats) -> float:
+    """Return the spline at ``x``; ``b`` (4,) is overwritten."""
+    knot = _basis(x, b)
+    return float(
+        b[0] * coefficients[knot]
+        + b[1] * coefficients[knot + 1]
+        + b[2] * coefficients[knot + 2]
+        + b[3] * coefficients[knot + 3]
+    )

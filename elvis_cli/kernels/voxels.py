@@ -2,13 +2,92 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.kernels.compile import njit
 
+Values = NDArray[Any]
+"""Of 32 or 64 bits."""
 Boxes = NDArray[np.float32]
 """(n, 6): centre of each box along the cube's axes (wavelength, y, x), in voxels, and half of its sides."""
+
+
+@njit(nogil=True, cache=True)
+def boxes(
+    wave: NDArray[np.float64],
+    along: NDArray[np.float64],
+    thick: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    middle: NDArray[np.float64],
+    ends: tuple[float, float],
+    slope: tuple[float, float],
+    first: float,
+    step: float,
+    half: tuple[float, float],
+) -> Boxes:
+    """Return the boxes of the pixels (n, m) of a slice that are ``inside``.
+
+    ``wave`` (um) is that of their middle, ``thick`` their length; planes begin at ``first`` and are a ``step`` apart.
+    ``middle`` (k, 2) has the place of the slice's middle on the cube (y, x), in voxels, at wavelengths evenly between
+    ``ends``; from there it goes by ``slope`` (y, x) an arcsec ``along`` the slice. ``half`` are half of the sides in y
+    and x.
+    """
+    out = np.empty((np.count_nonzero(inside), 6), np.float32)
+    scale = (middle.shape[0] - 1) / (ends[1] - ends[0])
+    p = 0
+    for row in range(wave.shape[0]):
+        for k in range(wave.shape[1]):
+            if not inside[row, k]:
+                continue
+            node = (wave[row, k] - ends[0]) * scale
+            below = min(max(int(node), 0), middle.shape[0] - 2)
+            part = node - below
+            out[p, 0] = (wave[row, k] - first) / step
+            out[p, 3] = thick[row, k] / 2.0 / step
+            for axis in range(2):
+                at = (1.0 - part) * middle[below, axis] + part * middle[below + 1, axis]
+                out[p, 1 + axis] = at + slope[axis] * along[row, k]
+                out[p, 4 + axis] = half[axis]
+            p += 1
+    return out
+
+
+@njit(nogil=True, cache=True)
+def densities(
+    own: Boxes,
+    sci: Values,
+    var: Values,
+    sky: NDArray[np.float64],
+    good: NDArray[np.bool_],
+    flags: NDArray[np.uint32],
+    inside: NDArray[np.bool_],
+    seconds: float,
+    missing: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint32]]:
+    """Return value, variance and flags (k,) of the boxes of the pixels (n, m) that are ``inside``.
+
+    The value is ``sci`` without ``sky`` over the volume. The variance has the light of ``sci``, unclipped, so that
+    the errors of sums are right where a pixel has few photons. Flags are 0 of pixels that are ``good``, of others
+    theirs, or ``missing``.
+    """
+    size = own.shape[0]
+    value, variance, dq = np.empty(size, np.float32), np.empty(size, np.float32), np.zeros(size, np.uint32)
+    p = 0
+    for row in range(sci.shape[0]):
+        for k in range(sci.shape[1]):
+            if not inside[row, k]:
+                continue
+            volume = 8.0 * own[p, 3] * own[p, 4] * own[p, 5]
+            dark = var[row, k]
+            value[p] = (sci[row, k] - sky[row, k]) / volume
+            variance[p] = max(dark + sci[row, k] / seconds, dark / 4.0) / volume**2
+            if not good[row, k]:
+                dq[p] = flags[row, k] if flags[row, k] != 0 else missing
+            p += 1
+    return value, variance, dq
 
 
 @njit(nogil=True, cache=True)
@@ -23,8 +102,10 @@ def deposit(
     square: NDArray[np.float32],
     shared: NDArray[np.float32],
     bad: NDArray[np.uint32],
+    first: int,
+    last: int,
 ) -> None:
-    """Add pixels to a cube in place.
+    """Add pixels to the planes from ``first`` to before ``last`` of a cube, in place.
 
     The weight of a pixel in a voxel is the part of the voxel that it covers, times its ``exposure``. ``total`` gets
     the weighted values, ``weight`` the weights and ``square`` the variances by the squares of the weights, each
@@ -32,12 +113,14 @@ def deposit(
     that the sum of ``shared`` over ``weight`` squared is the variance of a sum of many voxels, whatever they share.
     Pixels with flags add theirs to ``bad``, and nothing else.
     """
-    nz, ny, nx = total.shape
+    _, ny, nx = total.shape
     for p in range(value.size):
-        z, y, x = boxes[p, 0], boxes[p, 1], boxes[p, 2]
-        dz, dy, dx = boxes[p, 3], boxes[p, 4], boxes[p, 5]
+        z, dz = boxes[p, 0], boxes[p, 3]
+        if z + dz < first - 0.5 or z - dz > last - 0.5:
+            continue
+        y, x, dy, dx = boxes[p, 1], boxes[p, 2], boxes[p, 4], boxes[p, 5]
         whole = 8.0 * dz * dy * dx * exposure * variance[p]
-        for k in range(max(int(np.floor(z - dz + 0.5)), 0), min(int(np.ceil(z + dz + 0.5)), nz)):
+        for k in range(max(int(np.floor(z - dz + 0.5)), first), min(int(np.ceil(z + dz + 0.5)), last)):
             a = min(z + dz, k + 0.5) - max(z - dz, k - 0.5)
             if a <= 0.0:
                 continue

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from elvis_cli.base.arrays import Image
 from elvis_cli.kernels import exposures
 from elvis_cli.reduction import master
 from elvis_cli.reduction.frame import NO_LIGHT, Frame
@@ -19,11 +20,12 @@ LEAST_RESPONSE = 0.05
 """Of the flat, below which a pixel sees no light."""
 
 
-def calibrate(file: RawFile, chip: str, masters: Masters) -> Frame:
+def calibrate(file: RawFile, chip: str, masters: Masters, response: Image | None = None) -> Frame:
     """Return one chip of a raw file in electron/s, sky included, with the variance of shot and read noise.
 
     The variance is that of the mean of NDIT integrations, with the master dark's and the flat's own; a pixel that the
-    flat scales has the noise of what it collected.
+    flat scales has the noise of what it collected. ``response`` takes the place of a flat: that of a spectrograph's
+    single pixels, which all see light.
     """
     image, header = file.read(chip)
     readout, dit = masters.readout, file.dit
@@ -31,7 +33,6 @@ def calibrate(file: RawFile, chip: str, masters: Masters) -> Frame:
     limit = _limit(header, masters)
     dq |= master.saturated(image, limit)
     linear = master.straight(image, masters)
-    response = None
     if masters.flat is not None:
         lit = masters.flat > LEAST_RESPONSE
         response = np.where(lit, masters.flat, np.float32(1.0))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
-from elvis_cli.base.parallel import for_rows
+from elvis_cli.base.parallel import for_rows, gather
 from elvis_cli.kernels import exposures
 from elvis_cli.model.setup import Setup
 from elvis_cli.reduction import calibrate, flat_response, layout, master, wavelength
@@ -73,11 +73,11 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
     masters = master.make(name, replace(files, flat=[], flat_dark=[]), header)
     error: Image = np.zeros(strips.turn(image).shape, np.float32)
     known = [one.name for one in files.dark]
-    solution, response, lamps = None, np.ones((1, 1), np.float32), []
+    solution, response = None, np.ones((1, 1), np.float32)
+    lamps: list[Floats] = []
     if files.flat:
         flat, noise = mean(files.flat, files.flat_dark, name, masters, strips, known)
-        for strip in strips.strips:
-            flat_response.find_aperture(strip, flat)
+        gather(lambda strip: flat_response.find_aperture(strip, flat), strips.strips)
     if files.arc:
         arc, sigma = mean(files.arc, files.arc_dark, name, masters, strips, known)
         lines = setup.calibration.lamps if setup.calibration else ()
@@ -85,14 +85,15 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
     if solution is None:
         notes.append("no lines of an arc: wavelengths are those of the instrument's layout")
     if files.flat:
-        response = np.ones_like(flat)
-        for strip in strips.strips:
-            lamp, pixels = flat_response.response(strip, flat)
-            lamps.append(lamp)
+        response, light = np.ones_like(flat), np.ones_like(flat)
+        measured = gather(lambda strip: flat_response.response(strip, flat), strips.strips)
+        lamps = [lamp for lamp, _ in measured]
+        for strip, (lamp, pixels) in zip(strips.strips, measured, strict=True):
             rows, own = np.broadcast_to(strip.row[:, None], strip.column.shape), strip.inside
             response[rows[own], strip.column[own]] = pixels[own]
+            light[rows[own], strip.column[own]] = np.broadcast_to(lamp[:, None], own.shape)[own]
         error = np.asarray(noise / np.maximum(flat, np.float32(1e-30)), np.float32)
-        flag_dead(masters, strips, response, error)
+        flag_dead(masters, strips, response, noise / np.maximum(light, np.float32(1e-30)))
         error = np.where(response == 1, np.float32(0.0), np.minimum(error, np.float32(1.0)))
     return ChipCalibration(name, strips, masters, response, error, lamps, solution)
 
@@ -123,12 +124,21 @@ def mean(
         own = masters
     else:
         own = replace(masters, dark=master.dark_of(dark, name, masters))
-    frames = [calibrate.calibrate(file, name, own) for file in files]
-    sci = np.mean([frame.sci for frame in frames], axis=0)
+    frames = gather(lambda file: calibrate.calibrate(file, name, own), files)
+    sci, var = (_mean([getattr(frame, name) for frame in frames]) for name in ("sci", "var"))
     if not dark and masters.bias is None:  # no dark of their own: the light beside the spectra is the level
         sci = sci - np.percentile(sci, 5)
-    var = np.mean([frame.var for frame in frames], axis=0) / len(frames)
-    return np.ascontiguousarray(strips.turn(sci)), np.ascontiguousarray(strips.turn(np.sqrt(var)))
+    noise = np.sqrt(var / np.float32(len(frames)))
+    return np.ascontiguousarray(strips.turn(sci)), np.ascontiguousarray(strips.turn(noise))
+
+
+def _mean(images: Sequence[Image]) -> Image:
+    """Return the mean of images, without a stack of them in memory."""
+    total = images[0].copy()
+    for one in images[1:]:
+        total += one
+    total /= np.float32(len(images))
+    return total
 
 
 class Calibration(Protocol):
@@ -142,13 +152,14 @@ class Calibration(Protocol):
 
 def frames(files: Sequence[RawFile], chip: Calibration) -> list[Frame]:
     """Return the frames of one chip, turned, divided by the response of single pixels."""
-    made = []
-    for file in files:
-        frame = calibrate.calibrate(file, chip.name, chip.masters)
-        sci, var, dq = (np.ascontiguousarray(chip.layout.turn(each)) for each in (frame.sci, frame.var, frame.dq))
-        sci, var = (np.asarray(each, np.float32) for each in (sci / chip.response, var / np.square(chip.response)))
-        made.append(Frame(sci, var, dq, frame.header))
-    return made
+    response = None if chip.response.size == 1 else np.ascontiguousarray(chip.layout.turn(chip.response))
+
+    def read(file: RawFile) -> Frame:
+        frame = calibrate.calibrate(file, chip.name, chip.masters, response)
+        parts = (np.ascontiguousarray(chip.layout.turn(each)) for each in (frame.sci, frame.var, frame.dq))
+        return Frame(*parts, frame.header)
+
+    return gather(read, files)
 
 
 def mean_frame(files: Sequence[RawFile], chip: Calibration) -> Frame:

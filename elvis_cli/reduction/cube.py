@@ -7,14 +7,16 @@ of the sky or from spaxels without light. What refraction does is undone as each
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
+from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
-from elvis_cli.base.geometry import project, rotate, sky_to_field
+from elvis_cli.base.geometry import project, sky_to_field
 from elvis_cli.errors import ResourceError
 from elvis_cli.focalplane import slit_plane
 from elvis_cli.focalplane.slit_plane import Drift
@@ -24,9 +26,9 @@ from elvis_cli.reduction import (
     chip_calibration,
     cosmics,
     cube_grid,
+    cube_sky,
     cube_spectrum,
     flux_standard,
-    slit_sky,
     telluric,
     wavelength,
 )
@@ -37,14 +39,16 @@ from elvis_cli.reduction.flux_standard import Response
 from elvis_cli.reduction.frame import BAD, NO_DATA, Flags, Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.raw import RawFile
-from elvis_cli.reduction.strip_pixels import Mask, Pixels
+from elvis_cli.reduction.strip_pixels import Pixels
 
 LEAST_COVERED = 0.2
 """Part of a voxel that good pixels must cover."""
-EMPTY = 30.0
-"""Per cent of the spaxels of a slice that are taken as sky where no exposure of the sky is there."""
+STRIPS = 8
+"""Slices whose pixels are held in memory with their places."""
 SAME_PLACE = 0.1
 """Pixels within which exposures are of one pointing."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True, eq=False)
@@ -165,11 +169,14 @@ def _voxels(grid: CubeGrid, placed: Iterable[tuple[voxels.Boxes, Pixels, Flags]]
 
     A voxel has the mean density of the pixels that cover it, so that the sum over the cube is that of the pixels.
     """
-    total, weight, square, shared = (np.zeros(grid.shape, np.float32) for _ in range(4))
+    sums = [np.zeros(grid.shape, np.float32) for _ in range(4)]
     bad = np.zeros(grid.shape, np.uint32)
+    size = -(-grid.shape[0] // parallel.threads())
     for boxes, pixels, flags in placed:
-        args = pixels.sci.astype(np.float32), pixels.var.astype(np.float32), flags
-        voxels.deposit(boxes, *args, pixels.seconds, total, weight, square, shared, bad)
+        add = partial(voxels.deposit, boxes, pixels.sci, pixels.var, flags, pixels.seconds, *sums, bad)
+        blocks = [(first, min(first + size, grid.shape[0])) for first in range(0, grid.shape[0], size)]
+        parallel.gather(partial(_apply, add), blocks)
+    total, weight, square, shared = sums
     if not weight.any():
         return None
     enough = weight > LEAST_COVERED * weight.max()
@@ -178,6 +185,10 @@ def _voxels(grid: CubeGrid, placed: Iterable[tuple[voxels.Boxes, Pixels, Flags]]
     err, sum_err = (np.where(enough, np.sqrt(each) / safe, 0.0) for each in (square, shared))
     dq = np.where(enough, 0, bad | np.uint32(NO_DATA)).astype(np.uint32)
     return Cube(grid, sci, err, dq, sum_err)
+
+
+def _apply(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    return function(*arguments)
 
 
 def pointing_of(file: RawFile) -> tuple[float, float, float]:
@@ -233,21 +244,23 @@ def _placed(
         seconds = [one.dit * one.ndit for one in exposures]
         frames = chip_calibration.frames(exposures, chip)
         if len(frames) < 3:
-            for each in frames:
-                cosmics.flag_single(each)
+            parallel.gather(cosmics.flag_single, frames)
         frame = chip_calibration.stack(frames, seconds)
-        return frame, [
-            _pixels(strip, frame, chip.error, sum(seconds), f) for strip, f in zip(strips, relative, strict=True)
-        ]
+        return frame, parallel.gather(
+            lambda n: _pixels(strips[n], frame, chip.error, sum(seconds), relative[n]), range(len(strips))
+        )
 
     key = chip.name, tuple(one.name for one in files.sky)
     if files.sky and key not in skies:
-        skies[key] = _skies(strips, cut(files.sky)[1], [strip.inside for strip in strips])
+        skies[key] = cube_sky.of_strips(strips, cut(files.sky)[1], [strip.inside for strip in strips])
     for group in groups:
         frame, pixels = cut(group.files)
-        sky = skies[key] if files.sky else _skies(strips, pixels, list(map(_faint, strips, pixels)))
-        for strip, own, its_sky in zip(strips, pixels, sky, strict=True):
-            yield _boxes(strip, own, its_sky, frame, group, grid)
+        sky = skies[key] if files.sky else cube_sky.of_strips(strips, pixels, list(map(cube_sky.faint, strips, pixels)))
+        place = partial(_boxes, frame=frame, group=group, grid=grid)
+        for first in range(0, len(strips), STRIPS):
+            some = slice(first, first + STRIPS)
+            own = list(zip(strips[some], pixels[some], sky[some], strict=True))
+            yield from parallel.gather(partial(_apply, place), own)
 
 
 def _throughputs(chip: ChipCalibration) -> list[float]:
@@ -259,7 +272,7 @@ def _throughputs(chip: ChipCalibration) -> list[float]:
     if not chip.lamps:
         return [1.0] * len(strips)
     levels = np.array([
-        float(np.median(lamp / np.median(_size(strip), axis=1)))
+        float(np.median(lamp / np.median(cube_sky.size(strip), axis=1)))
         for lamp, strip in zip(chip.lamps, strips, strict=True)
     ])  # fmt: skip
     middle = {
@@ -267,11 +280,6 @@ def _throughputs(chip: ChipCalibration) -> list[float]:
         for order in {strip.order for strip in strips}
     }
     return [level / middle[strip.order] for level, strip in zip(levels, strips, strict=True)]
-
-
-def _size(strip: Strip) -> Floats:
-    """Return the extent (n, m) of each pixel, in wavelength times along the slice: um arcsec."""
-    return np.asarray(np.abs(strip.dispersion()) * strip.scale)
 
 
 def _pixels(strip: Strip, frame: Frame, error: Image, seconds: float, throughput: float) -> Pixels:
@@ -285,56 +293,12 @@ def _pixels(strip: Strip, frame: Frame, error: Image, seconds: float, throughput
     return Pixels(sci / throughput, var / throughput**2, good & strip.inside, seconds)
 
 
-def _faint(strip: Strip, pixels: Pixels) -> Mask:
-    """Return the pixels (n, m) of the places along a slice that are faintest over all wavelengths."""
-    m = pixels.sci.shape[1]
-    level = np.array([
-        np.median(pixels.sci[:, k][pixels.good[:, k]]) if pixels.good[:, k].any() else np.inf for k in range(m)
-    ])  # fmt: skip
-    seen = np.isfinite(level)
-    limit = np.percentile(level[seen], EMPTY) if seen.any() else -np.inf
-    return np.asarray(pixels.good & (level <= limit))
-
-
-def _skies(strips: Sequence[Strip], pixels: Sequence[Pixels], masks: Sequence[Mask]) -> list[Floats]:
-    """Return the sky (n, m) of each strip: a spline of the wavelength through the sky's pixels of all slices."""
-    skies: list[Floats] = [np.zeros(strip.wave.shape) for strip in strips]
-    for order in {strip.order for strip in strips}:
-        own = [n for n, strip in enumerate(strips) if strip.order == order]
-        step = float(np.median([strips[n].planes[1] for n in own]))
-        size = np.concatenate([_size(strips[n]).ravel() for n in own])
-        size /= np.median(size)
-        place = np.concatenate([strips[n].wave.ravel() for n in own]) / step
-        sci, var, good = (
-            np.concatenate([getattr(pixels[n], name).ravel() for n in own]) for name in ("sci", "var", "good")
-        )
-        sky = Pixels(sci / size, var / size**2, good, pixels[own[0]].seconds)
-        use = np.concatenate([(masks[n] & pixels[n].good).ravel() for n in own])
-        if use.sum() < 100:
-            continue
-        model = slit_sky.sky_spline(place, sky, use) * size
-        ends = np.cumsum([strips[n].wave.size for n in own])[:-1]
-        for n, part in zip(own, np.split(model, ends), strict=True):
-            skies[n] = part.reshape(strips[n].wave.shape)
-    return skies
-
-
 def _boxes(
     strip: Strip, pixels: Pixels, sky: Floats, frame: Frame, group: Group, grid: CubeGrid
 ) -> tuple[voxels.Boxes, Pixels, Flags]:
     """Return where the pixels of a strip are in the cube, what they hold there without sky, and their flags."""
     own = strip.inside
-    wave, along = strip.wave[own], strip.s[own] - strip.slit.offset
-    thick = np.abs(strip.dispersion())[own]
-    dx, dy = rotate(np.zeros_like(along), along, -strip.slit.angle)
-    nodes = np.linspace(wave.min(), wave.max(), 33)
-    away = np.array([group.drift.at(float(one)) for one in nodes]).T
-    x = group.x + strip.slit.x + dx - np.interp(wave, nodes, away[0])
-    y = group.y + strip.slit.y + dy - np.interp(wave, nodes, away[1])
-    boxes = grid.boxes(wave, x, y, thick, strip.slit, strip.scale)
-    volume = 8.0 * np.prod(boxes[:, 3:], axis=1)
-    # unclipped, so that the errors of sums are right where a pixel has few photons
-    var = np.maximum(pixels.var + pixels.sci / pixels.seconds, pixels.var / 4)[own]
-    left = Pixels((pixels.sci - sky)[own] / volume, var / volume**2, pixels.good[own], pixels.seconds)
-    flags = strip.cut(frame.dq)[own].astype(np.uint32)
-    return boxes, left, np.where(left.good, 0, np.maximum(flags, NO_DATA)).astype(np.uint32)
+    boxes = grid.boxes(strip, np.abs(strip.dispersion()), own, (group.x, group.y), group.drift.at)
+    parts = sky, pixels.good, strip.cut(frame.dq), own
+    value, variance, flags = voxels.densities(boxes, pixels.sci, pixels.var, *parts, pixels.seconds, NO_DATA)
+    return boxes, Pixels(value, variance, flags == 0, pixels.seconds), flags

@@ -6,17 +6,22 @@ Spaxels are as wide as a slice and as long as a pixel along it: with slices at r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.geometry import field_to_sky, rotate
+from elvis_cli.kernels import voxels
 from elvis_cli.kernels.voxels import Boxes
 from elvis_cli.model.spectrograph import Aperture
 from elvis_cli.product.header import Card
 from elvis_cli.reduction.layout import Strip
+
+NODES = 33
+"""Wavelengths of a slice at which refraction is computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +37,40 @@ class CubeGrid:
     upright: bool
     """Slices lie along y."""
 
-    def boxes(self, wave: Floats, x: Floats, y: Floats, thick: Floats, slit: Aperture, scale: float) -> Boxes:
-        """Return the boxes (n, 6) of pixels at ``wave`` (um), x and y (arcsec in the field).
+    def boxes(
+        self,
+        strip: Strip,
+        thick: Floats,
+        inside: NDArray[np.bool_],
+        place: tuple[float, float],
+        away: Callable[[float], tuple[float, float]],
+    ) -> Boxes:
+        """Return the boxes (k, 6) of the pixels (n, m) of a slice that are ``inside``.
 
-        ``thick`` (n,) is their length in wavelength, that of the slice across, ``scale`` that along it.
+        ``thick`` is their length in wavelength (um), ``place`` the middle of the field (arcsec, x and y), and ``away``
+        what refraction moved at a wavelength.
         """
-        gx, gy = rotate(x, y, self.angle)
-        half = (slit.width / 2, scale / 2) if self.upright else (scale / 2, slit.width / 2)
-        made = np.empty((wave.size, 6), np.float32)
-        for n, values in enumerate((wave, gy, gx)):
-            made[:, n] = (np.asarray(values) - self.first[n]) / self.step[n]
-        made[:, 3] = thick / 2 / self.step[0]
-        made[:, 4], made[:, 5] = half[1] / self.step[1], half[0] / self.step[2]
-        return made
+        slit = strip.slit
+        ends = float(strip.wave.min()), float(strip.wave.max())
+        moved = np.array([away(float(one)) for one in np.linspace(*ends, NODES)])
+        gx, gy = rotate(*(place[n] + (slit.x, slit.y)[n] - moved[:, n] for n in (0, 1)), self.angle)
+        middle = np.stack([(each - self.first[n]) / self.step[n] for n, each in ((1, gy), (2, gx))], axis=1)
+        dx, dy = rotate(*rotate(0.0, 1.0, -slit.angle), self.angle)
+        half = (slit.width / 2, strip.scale / 2) if self.upright else (strip.scale / 2, slit.width / 2)
+        return np.asarray(
+            voxels.boxes(
+                strip.wave,
+                strip.s - slit.offset,
+                thick,
+                inside,
+                middle,
+                ends=ends,
+                slope=(float(dy) / self.step[1], float(dx) / self.step[2]),
+                first=self.first[0],
+                step=self.step[0],
+                half=(half[1] / self.step[1], half[0] / self.step[2]),
+            )
+        )
 
     @property
     def wave(self) -> Floats:

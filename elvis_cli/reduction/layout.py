@@ -19,6 +19,7 @@ from elvis_cli.errors import ElvisError, ResourceError
 from elvis_cli.focalplane.trace import to_pixels
 from elvis_cli.instrument import registry
 from elvis_cli.instrument.toml_plugin import TomlInstrument
+from elvis_cli.kernels import strips as kernel
 from elvis_cli.model.detector import Chip, Detector
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import Aperture, Trace
@@ -81,11 +82,7 @@ class Strip:
 
         A strip's columns step aside with its order, and light there changes by the tilt of the lines too.
         """
-        down = np.gradient(self.wave, axis=0)
-        if self.wave.shape[1] < 2:
-            return np.asarray(down)
-        tilt = np.gradient(self.wave, axis=1) / np.gradient(self.s, axis=1)
-        return np.asarray(down - tilt * np.gradient(self.s, axis=0))
+        return np.asarray(kernel.dispersion(self.wave, self.s))
 
     def pixel_scale(self) -> Floats:
         """Return arcsec of a pixel along each row (n,): the light of a lamp that fills the slit goes with it."""
@@ -161,11 +158,16 @@ def of_chip(setup: Setup, chip_name: str, window: tuple[int, ...]) -> ChipLayout
     nx, ny, x0, y0 = window
     strips: list[Strip] = []
     transposed = _along_x(graph.traces[0], graph.apertures[graph.traces[0].aperture], chip, detector)
-    size = (nx, ny) if transposed else (ny, nx)
+    border = int(detector.stages.get("reference_pixels", {}).get("border", 0)) // detector.binning
+    lit = [
+        (max(border - start + 1, 0), min(whole - border - start + 1, size))
+        for size, start, whole in ((nx, x0, detector.nx), (ny, y0, detector.ny))
+    ]
+    seen = (lit[0], lit[1]) if transposed else (lit[1], lit[0])
     first = (x0 - 1, y0 - 1) if transposed else (y0 - 1, x0 - 1)
     for trace in graph.traces:
         for slit in runs(graph.apertures[trace.aperture]):
-            strip = _strip(trace, slit, chip, detector, size, first, transposed)
+            strip = _strip(trace, slit, chip, detector, seen, first, transposed)
             if strip is not None:
                 planes = float(strip.wave.min()), float(np.median(np.abs(np.diff(strip.wave, axis=0))))
                 strips.append(replace(strip, line_width=max(graph.line_width(slit), 1.5), planes=planes))
@@ -195,11 +197,15 @@ def _strip(
     slit: Aperture,
     chip: Chip,
     detector: Detector,
-    size: tuple[int, int],
+    seen: tuple[tuple[int, int], tuple[int, int]],
     first: tuple[int, int],
     transposed: bool,
 ) -> Strip | None:
-    """Return a trace's strip on a window of ``size`` whose corner is ``first``, None if it is not on it."""
+    """Return a trace's strip on a window whose corner is ``first``, None if it is not on it.
+
+    ``seen`` are the first of its rows and columns that see light, and those after the last: a border has none.
+    """
+    (top, bottom), (left, right) = seen
     half = slit.length / 2
     nodes = slit.offset + np.array([-half, 0.0, half])
     wave = np.linspace(*trace.wave, TABLE)
@@ -211,8 +217,8 @@ def _strip(
     backwards = rows[1, -1] < rows[1, 0]
     if backwards:
         rows, columns, wave = rows[:, ::-1], columns[:, ::-1], wave[::-1]
-    low = max(int(np.ceil(rows[:, 0].max())), 0)
-    high = min(int(np.floor(rows[:, -1].min())), size[0] - 1)
+    low = max(int(np.ceil(rows[:, 0].max())), top)
+    high = min(int(np.floor(rows[:, -1].min())), bottom - 1)
     if high - low < 16:
         return None
     row = np.arange(low, high + 1)
@@ -220,9 +226,9 @@ def _strip(
     waves = np.array([np.interp(row, r, wave) for r in rows])
     width = int(np.ceil(np.abs(place[2] - place[0]).max())) + 2 * MARGIN + 1
     start = np.round(place[1]).astype(int) - width // 2
-    on = (start + width > MARGIN) & (start < size[1] - MARGIN)
+    on = (start + width > left + MARGIN) & (start < right - MARGIN)
     if slit.fibre:
-        on = (place[1] >= 0) & (place[1] <= size[1] - 1)
+        on = (place[1] >= left) & (place[1] <= right - 1)
     if np.count_nonzero(on) < 16:
         return None
     row, place, waves, start = row[on], place[:, on], waves[:, on], start[on]
@@ -230,8 +236,8 @@ def _strip(
     pixel = float(np.median(slit.length / np.hypot(columns[2] - columns[0], rows[2] - rows[0])))
     if slit.fibre:  # one light across: pixels (n, 1)
         column, s = np.round(place[1]).astype(int)[:, None], np.full((row.size, 1), slit.offset)
-        inside = (column >= 0) & (column < size[1])
-        column = np.clip(column, 0, size[1] - 1)
+        inside = (column >= left) & (column < right)
+        column = np.clip(column, left, right - 1)
         return Strip(
             trace.order,
             trace.aperture + 1,
@@ -246,24 +252,19 @@ def _strip(
             inside,
             place[1],
         )
-    column = np.clip(start[:, None] + np.arange(width), 0, size[1] - 1)
-    outside = (start[:, None] + np.arange(width) < 0) | (start[:, None] + np.arange(width) > size[1] - 1)
     across = start[:, None] + np.arange(width)
-    s = _through(place, np.broadcast_to(nodes[:, None], place.shape), across)
-    light = _through(place, waves, across)
+    column, outside = np.clip(across, left, right - 1), (across < left) | (across >= right)
+    s = _through(place, np.broadcast_to(nodes[:, None], place.shape), start, width)
+    light = _through(place, waves, start, width)
     return Strip(trace.order, trace.aperture + 1, slit, row, column, light, s, scale, pixel, 0.0, ~outside, place[1])
 
 
-def _through(x: Floats, y: Floats, at: NDArray[Any]) -> Floats:
-    """Return the parabola through three points (3, n) of each row at ``at`` (n, m): Newton's form."""
+def _through(x: Floats, y: Floats, start: NDArray[np.int64], width: int) -> Floats:
+    """Return the parabola through three points (3, n) of each row at ``width`` places (n, m) from ``start`` on."""
     (a, b, c), (low, middle, high) = x, y
     first = (middle - low) / (b - a)
     second = ((high - middle) / (c - b) - first) / (c - a)
-    out = (at - b[:, None]) * second[:, None]
-    out += first[:, None]
-    out *= at - a[:, None]
-    out += low[:, None]
-    return np.asarray(out)
+    return np.asarray(kernel.newton(a, b, low, first, second, start, width))
 
 
 def read(file: RawFile, chip: str, layout: ChipLayout) -> Image:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.base.parallel import gather
 from elvis_cli.kernels import medians
 from elvis_cli.kernels import spline as kernel
 from elvis_cli.reduction.layout import Strip
@@ -27,6 +29,8 @@ STRAIGHT = 0.02
 """Pixels by which lines may bend before the sky is a spline of the wavelength."""
 BEND_ERROR = 0.1
 """Pixels: error of the bend of lines by an arc, within which the sky's own lines correct it."""
+BLOCK = 1 << 18
+"""Pixels that a thread works on at once."""
 
 
 def sky_beside(strip: Strip, pixels: Pixels, object_: Mask) -> Floats | None:
@@ -129,17 +133,42 @@ def sky_spline(position: Floats, pixels: Pixels, usable: Mask, place: Floats | N
     y, dark = (np.asarray(each, float).ravel() for each in (pixels.sci, pixels.var))
     flat, use = Pixels(y, dark, pixels.good.ravel(), pixels.seconds), usable.ravel()
     keep = _near_median(flat, use, x.astype(np.int64), slopes=True)
-    weight, model = 1.0 / (dark + 1e-30), y
-    even, along = np.ones_like(y), None if place is None else place.ravel()
+    weight, model, even = 1.0 / (dark + 1e-30), np.empty_like(y), None
+    along = None if place is None else place.ravel()
     for n in range(3):
-        coefficients = _coefficients(x, y / even, weight, keep, int(high - low) + 4)
+        scaled = y if even is None else y / even
+        coefficients = _coefficients(x, scaled, weight, keep, int(high - low) + 4)
         if along is not None and n < 2:
-            matrix, right = kernel.bend_equations(x, y / even, weight, keep, coefficients, along)
+            matrix, right = kernel.bend_equations(x, scaled, weight, keep, coefficients, along)
             fit = np.linalg.solve(matrix + np.diag([BEND_ERROR**-2] * 3 + [SKY_ERROR**-2]), right)
             x = np.clip(x + np.polyval(fit[2::-1], along), 0.0, high - low)
-            even *= 1.0 + fit[3] * along
-        model = kernel.refine(x, y / even, dark, pixels.seconds, coefficients, use, REJECT, SKY_ERROR, weight, keep)
-    return np.asarray((model * even).reshape(position.shape))
+            even = (1.0 if even is None else even) * (1.0 + fit[3] * along)
+            scaled = y / even
+        refine = partial(_refine, x, scaled, dark, pixels.seconds, coefficients, use, weight, keep, model)
+        gather(refine, _blocks(x.size))
+    return np.asarray((model if even is None else model * even).reshape(position.shape))
+
+
+def _blocks(size: int) -> list[slice]:
+    """Return the pixels that threads work on at once."""
+    return [slice(first, min(first + BLOCK, size)) for first in range(0, size, BLOCK)]
+
+
+def _refine(
+    x: Floats,
+    y: Floats,
+    dark: Floats,
+    seconds: float,
+    coefficients: Floats,
+    use: Mask,
+    weight: Floats,
+    keep: Mask,
+    model: Floats,
+    p: slice,
+) -> None:
+    """Fill the part ``p`` of weight, keep and model, as the kernel has it."""
+    own = x[p], y[p], dark[p], seconds, coefficients, use[p], REJECT, SKY_ERROR
+    kernel.refine(*own, weight[p], keep[p], model[p])
 
 
 def spline(
@@ -172,7 +201,8 @@ def _coefficients(x: Floats, y: Floats, weight: Floats, use: Mask, count: int) -
     """
     from scipy.linalg import solveh_banded
 
-    band, right = kernel.normal_equations(x, y, weight, use, count)
+    parts = gather(lambda p: kernel.normal_equations(x[p], y[p], weight[p], use[p], count), _blocks(x.size))
+    band, right = (np.sum(each, axis=0) for each in zip(*parts, strict=True))
     # over knots without pixels it is straight (Eilers & Marx 1996, Stat. Sci. 11, 89): a penalty on second differences
     lit = band[3][band[3] > 0]
     stiff = STIFF * float(np.median(lit)) if lit.size else 1.0

@@ -7,15 +7,17 @@ physical model are: Ballester & Rosa 1997, A&AS 126, 563), each aperture of a sl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.base.parallel import gather
 from elvis_cli.model.calibration import Lamp
 from elvis_cli.reduction.layout import ChipLayout, Strip, along
+from elvis_cli.reduction.line_polynomial import LinePolynomial, unit
 
 SEARCH = 12
 """Pixels to either side in which a common shift is looked for."""
@@ -71,7 +73,7 @@ def solve(arc: Image, sigma: Image, layout: ChipLayout, lamps: Sequence[Lamp]) -
 
     Returns None where too few lines are seen.
     """
-    return solve_cuts([_spectra(strip, arc, sigma) for strip in layout.strips], layout, lamps)
+    return solve_cuts(gather(lambda strip: _spectra(strip, arc, sigma), layout.strips), layout, lamps)
 
 
 def solve_cuts(cuts: Sequence[Cut], layout: ChipLayout, lamps: Sequence[Lamp]) -> Solution | None:
@@ -81,10 +83,10 @@ def solve_cuts(cuts: Sequence[Cut], layout: ChipLayout, lamps: Sequence[Lamp]) -
     order = np.argsort(wave)
     wave, strength = wave[order], strength[order]
     shift = _common_shift(layout.strips, cuts, wave, strength)
-    parts = [
-        _lines(number, strip, cut, wave, strength, shift)
-        for number, (strip, cut) in enumerate(zip(layout.strips, cuts, strict=True))
-    ]
+    parts = gather(
+        lambda number: _lines(number, layout.strips[number], cuts[number], wave, strength, shift),
+        range(len(layout.strips)),
+    )
     seen = _Measured(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Measured.__slots__))
     if not seen.away.size:
         return None
@@ -100,15 +102,13 @@ def solve_cuts(cuts: Sequence[Cut], layout: ChipLayout, lamps: Sequence[Lamp]) -
                 _move(layout.strips[n], np.full(layout.strips[n].s.shape, common))
             continue
         fit, kept = _fit(seen, mine, len(group) > 3)
-        residuals[np.flatnonzero(mine)[kept]] = (seen.away[mine] - fit(seen.u[mine], seen.w[mine], seen.order[mine]))[
-            kept
-        ]
+        residuals[np.flatnonzero(mine)[kept]] = (
+            seen.away[mine] - fit.at(seen.u[mine], seen.w[mine], seen.order[mine])
+        )[kept]
         used += int(kept.sum())
         for n in group:
             strip = layout.strips[n]
-            u = np.broadcast_to(_unit(strip)[:, None], strip.s.shape)
-            w = np.clip((strip.s - strip.slit.offset) / (strip.slit.length / 2), -1.1, 1.1)
-            _move(strip, fit(u, w, np.full(strip.s.shape, float(strip.order))))
+            _move(strip, fit.of_strip(strip))
     good = np.isfinite(residuals)
     return Solution(
         float(np.std(residuals[good])),
@@ -116,11 +116,6 @@ def solve_cuts(cuts: Sequence[Cut], layout: ChipLayout, lamps: Sequence[Lamp]) -
         used,
         float(np.median(seen.away)),
     )
-
-
-def _unit(strip: Strip) -> Floats:
-    first, last = strip.row[0], strip.row[-1]
-    return np.asarray((2.0 * strip.row - first - last) / max(last - first, 1))
 
 
 def _move(strip: Strip, away: Floats) -> None:
@@ -211,9 +206,9 @@ def _lines(
         slope = np.abs(np.gradient(at))
         good = np.isfinite(x) & (peak > SIGNIFICANT * noise) & (np.abs(x - start - shift) < 1.5 * width)
         good &= (x > 3 * width) & (x < values.size - 1 - 3 * width)
-        unit = np.interp(x, np.arange(values.size), _unit(strip))
+        u = np.interp(x, np.arange(values.size), unit(strip))
         w = (place - strip.slit.offset) / (strip.slit.length / 2)
-        rows += [(number, unit[n], w, strip.order, x[n] - start[n], slope[int(x[n])]) for n in np.flatnonzero(good)]
+        rows += [(number, u[n], w, strip.order, x[n] - start[n], slope[int(x[n])]) for n in np.flatnonzero(good)]
     return _Measured(*(np.array(rows, float).reshape(-1, 6).T))
 
 
@@ -250,9 +245,7 @@ def _centroids(values: Floats, start: Floats, width: float) -> tuple[Floats, Flo
     return np.where(inside, x, np.nan), peak
 
 
-def _fit(
-    seen: _Measured, mine: NDArray[np.bool_], orders: bool
-) -> tuple[Callable[[Floats, Floats, Floats], Floats], NDArray[np.bool_]]:
+def _fit(seen: _Measured, mine: NDArray[np.bool_], orders: bool) -> tuple[LinePolynomial, NDArray[np.bool_]]:
     """Return the polynomial through the lines and which were kept."""
     u, w, order, away = seen.u[mine], seen.w[mine], seen.order[mine], seen.away[mine]
     low, high = float(order.min()), float(order.max())
@@ -270,20 +263,15 @@ def _fit(
     powers = sorted(powers, key=lambda power: (power[0] + power[2], power[1]))
     powers = [one for n, one in enumerate(powers) if n < max(several // 4, 1) or one[0] + one[2] == 0]
 
-    def design(u: Floats, w: Floats, order: Floats) -> Floats:
-        m = (2 * order - low - high) / max(high - low, 1.0)
-        return np.stack([u**a * w**b * m**c for a, b, c in powers], axis=-1)
-
     kept = np.ones(away.size, bool)
-    coefficients: Floats = np.zeros(len(powers))
+    fit = LinePolynomial(powers, (low, high), np.zeros(len(powers)))
+    design = fit.design(u, w, order)
     for _ in range(PASSES):
-        coefficients = np.asarray(
-            np.linalg.lstsq(design(u[kept], w[kept], order[kept]), away[kept], rcond=1e-8)[0], float
-        )
-        rest = away - design(u, w, order) @ coefficients
+        fit = replace(fit, coefficients=np.asarray(np.linalg.lstsq(design[kept], away[kept], rcond=1e-8)[0], float))
+        rest = away - design @ fit.coefficients
         spread = 1.4826 * float(np.median(np.abs(rest[kept])))
         again = np.abs(rest) <= CLIP * max(spread, 1e-4)
         if np.array_equal(again, kept):
             break
         kept = again
-    return lambda u, w, order: design(u, w, order) @ coefficients, kept
+    return fit, kept

@@ -24,7 +24,9 @@ def test_the_light_of_tiles_is_kept():
     density = np.random.default_rng(1).normal(10.0, 1.0, len(boxes)).astype(np.float32)
     total, weight, square, shared, bad = empty(shape)
     none = np.zeros(len(boxes), np.uint32)
-    voxels.deposit(boxes, density, np.ones_like(density), none, 3.0, total, weight, square, shared, bad)
+    voxels.deposit(
+        boxes, density, np.ones_like(density), none, 3.0, total, weight, square, shared, bad, 0, total.shape[0]
+    )
     assert total.sum() == pytest.approx(3.0 * np.prod(size) * density.sum(dtype=float), rel=1e-5)
     inside = weight[3:9, 3:6, 3:5]
     assert inside == pytest.approx(3.0, rel=1e-5)
@@ -39,7 +41,9 @@ def test_errors_count_each_pixel_by_its_share():
     boxes = np.array([[1, 1, 0.75, 0.5, 0.5, 0.25], [1, 1, 1.25, 0.5, 0.5, 0.25]], np.float32)
     total, weight, square, shared, bad = empty(shape)
     values, variance = np.array([4.0, 8.0], np.float32), np.full(2, 6.0, np.float32)
-    voxels.deposit(boxes, values, variance, np.zeros(2, np.uint32), 1.0, total, weight, square, shared, bad)
+    voxels.deposit(
+        boxes, values, variance, np.zeros(2, np.uint32), 1.0, total, weight, square, shared, bad, 0, total.shape[0]
+    )
     assert total[1, 1, 1] / weight[1, 1, 1] == pytest.approx(6.0)
     assert square[1, 1, 1] / weight[1, 1, 1] ** 2 == pytest.approx(3.0)
     assert np.count_nonzero(weight) == 1
@@ -51,7 +55,9 @@ def test_flagged_pixels_leave_their_flags_alone():
     boxes = np.array([[1, 1, 1, 0.5, 0.5, 0.5]], np.float32)
     total, weight, square, shared, bad = empty(shape)
     one = np.ones(1, np.float32)
-    voxels.deposit(boxes, one, one, np.array([2], np.uint32), 1.0, total, weight, square, shared, bad)
+    voxels.deposit(
+        boxes, one, one, np.array([2], np.uint32), 1.0, total, weight, square, shared, bad, 0, total.shape[0]
+    )
     assert not weight.any()
     assert not total.any()
     assert bad[1, 1, 1] == 2

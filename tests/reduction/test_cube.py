@@ -14,8 +14,9 @@ from astropy.wcs import WCS
 from elvis_cli import pipeline
 from elvis_cli.focalplane import slit_plane
 from elvis_cli.instrument import registry
-from elvis_cli.reduction import associate, cube, cube_file, cube_spectrum, layout, raw, requests, sdp
+from elvis_cli.reduction import associate, chip_calibration, cube, cube_file, cube_spectrum, layout, raw, requests, sdp
 from elvis_cli.reduction.frame import Frame
+from elvis_cli.reduction.master import Masters, Readout
 from elvis_cli.reduction.strip_pixels import Pixels
 from elvis_cli.request import parse
 from tests.conftest import closure_only
@@ -236,6 +237,26 @@ def test_planes_are_those_of_the_setting():
     assert noisy == still
     assert abs(far.first[0] - still.first[0]) / still.step[0] == pytest.approx(2.0, abs=1e-6)
     assert (far.step, far.shape) == (still.step, still.shape)
+
+
+def test_reference_pixels_see_no_slice():
+    """SPIFFIER has four: taken for light, rows beside them were dead pixels, and slices at the side of the chip moved."""
+    setup = pipeline.configure(parse.read(json.dumps(document())))
+    for first, rows in ((1, (4, 63)), (1985, (0, 59))):
+        slices = layout.of_chip(setup, "SPIFFIER", (2048, 64, 1, first)).strips
+        assert {(one.row[0], one.row[-1]) for one in slices} == {rows}
+        columns = np.concatenate([one.column[one.inside] for one in slices])
+        assert (columns.min(), columns.max()) == (4, 2043)
+    inner = layout.of_chip(setup, "SPIFFIER", (1000, 64, 501, 1101)).strips
+    assert {(one.row[0], one.row[-1]) for one in inner} == {(0, 63)}
+
+
+def test_pixels_without_light_are_dead():
+    """Relative to the light of the lamp: over that of a pixel that has none, noise is infinite."""
+    masters, response = Masters(Readout(1.0, 1.0, 0.0)), np.array([[0.05, 1.0], [0.7, 0.7]], np.float32)
+    noise = np.array([[0.01, 0.01], [0.01, 0.1]], np.float32)
+    chip_calibration.flag_dead(masters, layout.ChipLayout([], transposed=False), response, noise)
+    np.testing.assert_array_equal(masters.dq, [[1, 0], [1, 0]])
 
 
 def test_the_error_has_that_of_the_flat():
