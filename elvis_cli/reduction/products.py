@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from elvis_cli.base import memory
 from elvis_cli.reduction import product_file, recipe
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
@@ -26,6 +27,7 @@ class Options:
 
 def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
     """Return the product of a set of raw files, and what writes it."""
+    memory.keep_freed()
     first = files.science[0]
     if "ESO SIM SPEC TRACES" not in first.header:
         if first.get(PUPIL_TRACKING) == "ELEV":

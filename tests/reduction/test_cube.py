@@ -240,7 +240,7 @@ def test_planes_are_those_of_the_setting():
 
 
 def test_reference_pixels_see_no_slice():
-    """SPIFFIER has four: taken for light, rows beside them were dead pixels, and slices at the side of the chip moved."""
+    """SPIFFIER has four: taken for light, rows beside them were dead pixels, and slices at the chip's side moved."""
     setup = pipeline.configure(parse.read(json.dumps(document())))
     for first, rows in ((1, (4, 63)), (1985, (0, 59))):
         slices = layout.of_chip(setup, "SPIFFIER", (2048, 64, 1, first)).strips
