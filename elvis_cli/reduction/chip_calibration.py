@@ -156,8 +156,8 @@ def frames(files: Sequence[RawFile], chip: Calibration) -> list[Frame]:
 
     def read(file: RawFile) -> Frame:
         frame = calibrate.calibrate(file, chip.name, chip.masters, response)
-        parts = (np.ascontiguousarray(chip.layout.turn(each)) for each in (frame.sci, frame.var, frame.dq))
-        return Frame(*parts, frame.header)
+        sci, var, dq = (np.ascontiguousarray(chip.layout.turn(each)) for each in (frame.sci, frame.var, frame.dq))
+        return Frame(sci, var, dq, frame.header)
 
     return gather(read, files)
 

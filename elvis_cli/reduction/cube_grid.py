@@ -53,7 +53,7 @@ class CubeGrid:
         slit = strip.slit
         ends = float(strip.wave.min()), float(strip.wave.max())
         moved = np.array([away(float(one)) for one in np.linspace(*ends, NODES)])
-        gx, gy = rotate(*(place[n] + (slit.x, slit.y)[n] - moved[:, n] for n in (0, 1)), self.angle)
+        gx, gy = rotate(place[0] + slit.x - moved[:, 0], place[1] + slit.y - moved[:, 1], self.angle)
         middle = np.stack([(each - self.first[n]) / self.step[n] for n, each in ((1, gy), (2, gx))], axis=1)
         dx, dy = rotate(*rotate(0.0, 1.0, -slit.angle), self.angle)
         half = (slit.width / 2, strip.scale / 2) if self.upright else (strip.scale / 2, slit.width / 2)
