@@ -88,7 +88,7 @@ def spread(
         flags = np.where(one.bad | ~lit, NO_DATA, 0).astype(np.uint32)
         sums = [np.zeros((grid.shape[0], 1, 1), np.float32) for _ in range(4)]
         values = (one.flux / thick).astype(np.float32), var.astype(np.float32), flags
-        voxels.deposit(boxes, *values, 1.0, *sums, np.zeros(sums[0].shape, np.uint32))
+        voxels.deposit(boxes, *values, 1.0, *sums, np.zeros(sums[0].shape, np.uint32), 0, grid.shape[0])
         own, covered, own_square, own_shared = (part[:, 0, 0] for part in sums)
         order = np.flatnonzero(lit)[np.argsort(one.wave[lit])]
 
