@@ -27,7 +27,7 @@ class Options:
 
 def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
     """Return the product of a set of raw files, and what writes it."""
-    memory.keep_freed()
+    memory.keep_small()
     first = files.science[0]
     if "ESO SIM SPEC TRACES" not in first.header:
         if first.get(PUPIL_TRACKING) == "ELEV":
