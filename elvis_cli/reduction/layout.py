@@ -133,8 +133,9 @@ def configure(file: RawFile, calibration: str | None = None) -> Setup:
         instrument = registry.load(str(name))
         document = instrument.example(str(mode))
         known = document["instrument"]
+        keys = instrument.keys(str(mode)) if isinstance(instrument, TomlInstrument) else {}
         for key in known:
-            value = file.get(f"ESO {key.replace('.', ' ')}")
+            value = file.get(keys.get(key, {}).get("card", f"ESO {key.replace('.', ' ')}"))
             if value is not None:
                 known[key] = value
         block: dict[str, Any] = {"arm": file.get("ESO SIM ARM")} if file.get("ESO SIM ARM") else {}

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,25 +20,49 @@ from elvis_cli.request import parse
 from tests.conftest import changed, run
 
 IR = ["dark", "dark", "dark", "flat", "flat", "flat", "arc"]
+CCD = ["bias", "bias", "flat", "flat", "flat", "arc"]
+HRS, LRS = (
+    {"instrument/RESOLUTION": name, "timesnr/DET1.UIT1": 600, "timesnr/SEQ.NEXPO": 1} for name in ("hrs", "lrs")
+)
 MODES = {
     "andes": ("andes", "seeing", {"arm": "j"}, 12, (2000, 1600, 300, 400), IR),
     "andes ifu": ("andes", "ifu", {"arm": "j"}, 10, (2000, 1600, 300, 400), [*IR, "sky"]),
     "mosaic near-infrared": ("mosaic", "mos_nir", {}, 16, (1500, 1960, 160, 120), IR),
-    "mosaic visible": ("mosaic", "mos_vis", {}, 17, (3000, 5780, 160, 364), ["bias", "bias", *IR[3:]]),
+    "mosaic visible": ("mosaic", "mos_vis", {}, 17, (3000, 5780, 160, 364), CCD),
     "mosaic units": ("mosaic", "mifu", {}, 14, (1500, 1120, 160, 1000), IR),
+    "andes V": ("andes", "seeing", {"arm": "v"}, 11, (3780, 3470, 200, 330), CCD),
+    "mosaic visible, high resolution": ("mosaic", "mos_vis_hr", {}, 17, (4000, 5780, 160, 364), CCD),
+    "4most HRS": ("fourmost", "unique", {"arm": "green"}, 14, (2800, 3000, 160, 140), CCD, HRS),
+    "4most LRS": ("fourmost", "unique", {"arm": "green"}, 14, (2900, 3000, 160, 140), CCD, LRS),
+    "nirps": ("harps", "unique", {"arm": "nirps"}, 7, (1720, 1850, 240, 185), IR),
+    "andes IZ": ("andes", "seeing", {"arm": "iz"}, 11, (3780, 3315, 200, 310), CCD),
+    "andes U": ("andes", "seeing", {"arm": "u"}, 11, (3780, 3750, 200, 310), CCD),
+    "andes B": ("andes", "seeing", {"arm": "b"}, 11, (3780, 3665, 200, 310), CCD),
+    "andes R": ("andes", "seeing", {"arm": "r"}, 11, (3780, 3530, 200, 310), CCD),
 }
 
 CIRCLES = {"andes ifu": 0.03, "mosaic units": 0.7}
 """arcsec, where the PSF falls slowly from fibre to fibre: radius on the cubes of fields."""
 
 
-def documents(name, mode, block, mag, window, kinds):
+def documents(name, mode, block, mag, window, kinds, changes=None):
     """Yield a star and its calibrations on a part of the first chip."""
-    document = changed(registry.load(name).example(mode), {"target/brightness/mag": mag})
+    document = changed(registry.load(name).example(mode), {"target/brightness/mag": mag, **(changes or {})})
     places = dict(zip(("x0", "y0", "nx", "ny"), window, strict=True))
     for number, kind in enumerate([None, *kinds]):
         own = {"chips": [1], "window": places, "date": f"2026-01-01T04:{number:02d}:00", "exposure": number + 1}
         yield document | {"output": {}, "elvis": block | own | ({"calibration": kind} if kind else {})}
+
+
+@pytest.mark.parametrize("spectrograph", ["hrs", "lrs"])
+def test_the_layout_is_that_of_the_spectrograph_in_the_header(spectrograph):
+    """4MOST's request names it by a key of the ETC, the header by a card of another name."""
+    header = {"ESO SIM INSTR": "fourmost", "ESO SIM MODE": "unique", "ESO SIM ARM": "green"}
+    header["ESO INS SPEC NAME"] = spectrograph
+    graph = layout.configure(SimpleNamespace(name="raw", header=header, get=header.get)).spectrograph
+    low, high = {"hrs": (0.516, 0.575), "lrs": (0.522, 0.722)}[spectrograph]  # um: the README of the instrument
+    assert low - 0.005 < min(trace.wave[0] for trace in graph.traces) < low + 0.005
+    assert high - 0.005 < max(trace.wave[1] for trace in graph.traces) < high + 0.005
 
 
 def electrons(ready, own):
@@ -109,6 +134,11 @@ def test_bundles_have_the_predicted_light_and_noise(case):
     dit, target = product.files.science[0].dit, max(product.spectra, key=lambda one: one.signal).aperture
     seen = [one for one in product.spectra if one.aperture == target]
     assert seen
+    first = product.files.science[0]
+    laid = [
+        one for one in layout.of_chip(ready.setup, first.chips[0], first.windows[0]).strips if one.slit.feed != "dark"
+    ]
+    laid.sort(key=lambda strip: float(strip.centre[strip.centre.size // 2]))
     for one in seen:
         own, good = predicted[one.order], ~one.bad
         expected = np.interp(one.wave, own.wave, electrons(ready, own))
@@ -116,6 +146,9 @@ def test_bundles_have_the_predicted_light_and_noise(case):
         noise = np.sqrt(np.square(one.err) - np.square(one.sky_err))  # the prediction has none of the sky's
         flux = np.median((one.flux * dit / expected)[good])
         ratio = np.median((one.flux / noise / ideal)[good])
-        print(f"{case} order {one.order}: flux {flux:.4f} S/N {ratio:.4f} sky {product.sky_way}")
+        away = (one.wave - laid[one.trace].wave[:, 0]) / one.width
+        rms, lines = np.sqrt(np.mean(np.square(away))), sum(each.lines for each in product.solutions)
+        print(f"{case} order {one.order}: flux {flux:.4f} S/N {ratio:.4f} wave {rms:.4f} of {lines} {product.sky_way}")
+        assert rms < 0.05
         assert flux == pytest.approx(1.0, abs=0.01)
         assert ratio == pytest.approx(1.0, abs=0.03)
