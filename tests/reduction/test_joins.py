@@ -105,6 +105,18 @@ def test_the_flux_has_no_steps(setting):
                 assert abs(size) < STEP
 
 
+@closure_only
+def test_the_flux_has_no_bumps():
+    """CRIRES2's narrow traces pass from pixel to pixel: all light over that in a box is the same all along an order."""
+    product, _ = reduced("CRIRES2")
+    for one in product.spectra:
+        rows = one.flux.size // 128 * 128
+        light = [np.where(one.bad, np.nan, each)[:rows].reshape(-1, 128) for each in (one.flux, one.box)]
+        ratio = np.nanmedian(light[0] / light[1], axis=1)
+        print("CRIRES2", one.order, np.ptp(ratio) / np.median(ratio))
+        assert np.abs(ratio / np.median(ratio) - 1).max() < 0.015
+
+
 def test_tilted_lines_leave_the_dispersion_smooth():
     """Lines of X-shooter's infrared arm lean by 0.1 pixels a pixel, so that a step aside changes the wavelength."""
     document = registry.load("xshooter").example("slit")
