@@ -61,15 +61,19 @@ def profile(strip: Strip, pixels: Pixels, s: Floats, radius: float) -> Floats:
     from scipy.ndimage import median_filter
 
     x = (strip.s - s[:, None]) / strip.scale
-    window = (np.abs(x) <= radius / strip.scale + 0.5) & (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2)
-    total = np.where(window & pixels.good, pixels.sci, 0.0).sum(axis=1)
-    shares = _shares(x, pixels, window, median_filter(total, FLUX_ROWS, mode="nearest"))
-    return _shares(x, pixels, window, optimal(pixels, shares)[0])
+    part = box_weights(strip, s, radius) * (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2)
+    total = np.where(pixels.good, part * pixels.sci, 0.0).sum(axis=1)
+    shares = _shares(x, pixels, part, median_filter(total, FLUX_ROWS, mode="nearest"))
+    return _shares(x, pixels, part, optimal(pixels, shares)[0])
 
 
-def _shares(x: Floats, pixels: Pixels, window: Mask, total: Floats) -> Floats:
-    """Return the shares (n, m) of pixels at ``x`` from the object in the light ``total`` (n,) of their rows."""
-    n = total.size
+def _shares(x: Floats, pixels: Pixels, part: Floats, total: Floats) -> Floats:
+    """Return the shares (n, m) of pixels at ``x`` from the object in the light ``total`` (n,) of their rows.
+
+    The light is that of the ``part`` (n, m) of each pixel within a reach: as many whole pixels as there are would see
+    more of the object's wings where it stands between two.
+    """
+    n, window = total.size, part > 0
     shares = np.zeros_like(pixels.sci)
     step = PROFILE_ROWS
     for start in range(0, n, step):
@@ -82,12 +86,12 @@ def _shares(x: Floats, pixels: Pixels, window: Mask, total: Floats) -> Floats:
         phase = (x[rows] - np.round(x[rows]))[use]
         fine = np.mean(np.histogram(phase, 4, (-0.5, 0.5))[0] > 0.1 * phase.size / 4) > 0.8
         light = np.broadcast_to(total[rows, None], use.shape)[use]
-        part = Pixels(pixels.sci[rows][use], pixels.var[rows][use], use, pixels.seconds)
-        shares[own] = _smooth_profile(x[rows][use], part, light, x[own], 0.5 if fine else 1.0)
+        seen = Pixels(pixels.sci[rows][use], pixels.var[rows][use], use, pixels.seconds)
+        shares[own] = _smooth_profile(x[rows][use], seen, light, x[own], 0.5 if fine else 1.0)
     shares = np.where(window, shares, 0.0)
-    plain, shares = shares.sum(axis=1), np.maximum(shares, 0.0)
+    plain, shares = (part * shares).sum(axis=1), np.maximum(shares, 0.0)
     # noise in the wings of a faint object adds up to nothing, what of it is above 0 does not
-    norm = np.maximum(plain, 0.5 * shares.sum(axis=1))
+    norm = np.maximum(plain, 0.5 * (part * shares).sum(axis=1))
     return np.asarray(shares / np.where(norm > 0, norm, 1.0)[:, None])
 
 

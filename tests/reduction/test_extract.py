@@ -50,3 +50,16 @@ def test_a_narrow_profile_between_two_pixels_is_not_mixed():
     pixels = Pixels(sci, np.full_like(sci, 4.0), made.inside, 1.0)
     one = extract.extract(made, pixels, np.zeros_like(sci), Place(middle, 1.7), 2.2)
     assert one.flux.mean() == pytest.approx(150.0, abs=3 * np.median(one.err) / ROWS**0.5)
+
+
+def test_wings_count_alike_wherever_an_object_stands_on_the_pixels():
+    """A third of the light is in a halo: as much of it is in the flux at the middle of a pixel as between two."""
+    made = strip()
+    middle = np.linspace(-0.5, 0.5, ROWS)
+    x = made.s - middle[:, None]
+    shares = np.exp(-4 * np.log(2) * np.square(x / 1.7)) / 1.7 + 0.5 * np.exp(-4 * np.log(2) * np.square(x / 8)) / 8
+    sci = 1e5 * shares / 1.5
+    pixels = Pixels(sci, np.ones_like(sci), made.inside, 1.0)
+    one = extract.extract(made, pixels, np.zeros_like(sci), Place(middle, 1.7), 2.2)
+    blocks = one.flux[: ROWS // 100 * 100].reshape(-1, 100).mean(axis=1)
+    assert np.ptp(blocks) < 0.01 * blocks.mean()
