@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.parallel import for_rows, gather
+from elvis_cli.reduction import cosmics
 from elvis_cli.reduction.frame import COSMIC_RAY, NO_DATA, Flags, Frame, sample
 from elvis_cli.reduction.grid import Grid, PixelMap
 
@@ -204,7 +205,8 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
     Each frame is drizzled alone (kernel turbo), their median is what the sky looks like, but for what the drizzling
     blurs: a second pass over it tells how much, which is added back. Interpolated onto the pixels of a frame it differs
     from them by less than 5 sigma of noise and 5 `_median_error` of its own steepness, or it is a cosmic ray. Its eight
-    neighbours belong to it from 3/5 of that on.
+    neighbours belong to it from 3/5 of that on. What one exposure alone sees, on the rim of the field, is judged by its
+    shape.
     """
     if len(frames) < MIN_DITHERS:
         return 0
@@ -228,24 +230,27 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
         with np.errstate(invalid="ignore"):
             return np.asarray(sums[0] / sums[1], np.float32)  # NaN where the exposure sees nothing
 
-    def seen(n: int) -> Image:
+    def seen(n: int, image: Image | None = None) -> Image:
         places, area, *nodes = maps[n].nodes
         model = np.empty(frames[n].sci.shape, np.float32)
         if shifted[n]:
-            shifts.blot(middle, places, *nodes, model)
+            shifts.blot(middle if image is None else image, places, *nodes, model)
         else:
-            kernels.blot(middle, places, area, *nodes, model)
+            kernels.blot(middle if image is None else image, places, area, *nodes, model)
         return model
 
-    middle = _median(gather(lambda n: single(n, frames[n].sci), range(len(frames))))
+    singles = gather(lambda n: single(n, frames[n].sci), range(len(frames)))
+    middle = _median(singles)
+    lone = (np.sum([np.isfinite(image) for image in singles], axis=0) < 2).astype(np.float32)
+    del singles
     blurred = _median(gather(lambda n: single(n, seen(n)), range(len(frames))))
     middle *= 2.0
     middle -= blurred
     del blurred
 
     def flag(n: int) -> int:
-        frame, residual = frames[n], seen(n)
-        good, limit, steep = frame.good, np.sqrt(frame.var), np.empty_like(residual)
+        frame, residual, alone = frames[n], seen(n), seen(n, lone) > 0
+        good, limit, steep = frame.good & ~alone, np.sqrt(frame.var), np.empty_like(residual)
         kernels.steepness(residual, steep)
         np.subtract(frame.sci, residual, out=residual)
         steep *= np.float32(CR_SIGMA * _median_error(residual, steep, limit, good))
@@ -254,7 +259,7 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
         y, x = _with_neighbours(np.nonzero((residual > limit) & good), frame.sci.shape)
         hit = good[y, x] & (residual[y, x] > np.float32(NEIGHBOUR) * limit[y, x])
         frame.dq[y[hit], x[hit]] |= np.uint32(COSMIC_RAY)
-        return int(hit.sum())
+        return int(hit.sum()) + cosmics.flag_single(frame, alone)
 
     return sum(gather(flag, range(len(frames))))
 

@@ -20,14 +20,14 @@ def star(x, y, fwhm, flux):
     return flux * np.outer(up, along)
 
 
-def night(fwhm, number, rays, whole):
-    """Return dithers of a field of stars, their maps, and the light of the rays in each."""
+def night(fwhm, number, rays, whole, reach=6):
+    """Return dithers of a field of stars by up to ``reach`` pixels, their maps, and the light of the rays in each."""
     random = np.random.default_rng(3)
     x, y = (each.ravel() + random.uniform(-2, 2, STARS) for each in np.meshgrid(*2 * [np.linspace(20, 76, 3)]))
     frames, maps, light = [], [], []
     nodes = np.linspace(0, SIZE - 1, 3)
     for _ in range(number):
-        dx, dy = np.round(random.uniform(-6, 6, 2)) if whole else random.uniform(-6, 6, 2)
+        dx, dy = np.round(random.uniform(-reach, reach, 2)) if whole else random.uniform(-reach, reach, 2)
         image = sum(star(at - dx, up - dy, fwhm, 5e4) for at, up in zip(x, y, strict=True))
         hit = np.zeros_like(image)
         rows, columns = random.integers(0, SIZE, (2, int(rays * SIZE**2)))
@@ -47,6 +47,18 @@ def test_no_pixel_of_a_star_is_taken_for_a_ray(fwhm):
     """Dithers by parts of pixels blur the median, most where pixels are wide: it was below the peaks by many sigma."""
     frames, maps, _ = night(fwhm, 5, 0.0, whole=False)
     assert combine.flag_cosmic_rays(frames, maps) <= 3
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_stars_that_one_exposure_alone_sees_are_no_rays(whole):
+    """All of a star of HAWK-I on the rim of three dithers was taken for a ray: the median there was 0."""
+    frames, maps, _ = night(4.5, 3, 0.0, whole, reach=70)
+    assert combine.flag_cosmic_rays(frames, maps) <= 3
+    frames, maps, light = night(4.5, 3, 0.002, whole, reach=70)
+    combine.flag_cosmic_rays(frames, maps)
+    for frame, hit in zip(frames, light, strict=True):
+        rays = (hit > 300.0) & (frame.sci - hit < 50.0)
+        assert np.mean(~frame.good[rays]) > 0.8
 
 
 def test_little_light_of_rays_is_left_on_stars():
