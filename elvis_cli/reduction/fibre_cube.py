@@ -80,6 +80,8 @@ def reduce(files: FileSet, setup: Setup, options: SpectrumOptions) -> FieldProdu
     spectrum = spectra.reduce(files, options, known)
     notes: list[str] = []
     cubes, solutions, way = of_exposures(files, setup, notes, known)
+    if options.barycentric:
+        notes.append("--barycentric moves the spectra alone: wavelengths of the cubes are as observed")
     response = None
     star = flux_standard.star_of(files, options.standards, notes)
     if star is not None and files.standard is not None:
