@@ -82,13 +82,16 @@ def filtered(image: Image, fwhm: float) -> Image:
     return smoothed(image, filter_sigma(fwhm))
 
 
-def smoothed(image: Image, sigma: float) -> Image:
-    """Return the image convolved with a Gaussian of ``sigma`` pixels, mirrored at its borders."""
+def smoothed(image: Image, sigma: float, good: NDArray[np.bool_] | None = None, level: float = 0.0) -> Image:
+    """Return the image less a ``level``, convolved with a Gaussian of ``sigma`` pixels, mirrored at its borders.
+
+    Pixels that are not ``good`` count 0.
+    """
     from elvis_cli.kernels import smooth as kernels
 
     image, taps = np.asarray(image, np.float32), kernels.gaussian_taps(sigma)
-    out = np.empty(image.shape, np.float32)
-    for_rows(len(out), lambda _, rows: kernels.gaussian(image, taps, rows.start, rows.stop, out), ROWS)
+    out, use = np.empty(image.shape, np.float32), np.empty((0, 0), np.bool_) if good is None else good
+    for_rows(len(out), lambda _, rows: kernels.gaussian(image, use, level, taps, rows.start, rows.stop, out), ROWS)
     return out
 
 

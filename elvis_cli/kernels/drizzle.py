@@ -154,21 +154,3 @@ def blot(
             low = image[b, a] * (1.0 - s) + image[b, a + 1] * s
             high = image[b + 1, a] * (1.0 - s) + image[b + 1, a + 1] * s
             out[j, i] = (low * (1.0 - t) + high * t) * between(area, 0, u, v)
-
-
-@njit(nogil=True, cache=True)
-def steepness(image: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    """Fill ``out`` with the largest difference of each pixel to its four neighbours; on a peak it is not 0."""
-    ny, nx = image.shape
-    for j in range(ny):
-        for i in range(nx):
-            here, most = image[j, i], np.float32(0.0)
-            if i > 0:
-                most = max(most, abs(here - image[j, i - 1]))
-            if i < nx - 1:
-                most = max(most, abs(here - image[j, i + 1]))
-            if j > 0:
-                most = max(most, abs(here - image[j - 1, i]))
-            if j < ny - 1:
-                most = max(most, abs(here - image[j + 1, i]))
-            out[j, i] = most

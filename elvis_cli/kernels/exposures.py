@@ -198,3 +198,37 @@ def sharp_pixels(
                 dq[y, x] |= flag
                 found += 1
     return found
+
+
+@njit(nogil=True, cache=True)
+def less_others(
+    sci: Image,
+    var: Image,
+    free: NDArray[np.bool_],
+    second: NDArray[np.bool_],
+    patterns: NDArray[np.float64],
+) -> None:
+    """Subtract from each of the images ``sci`` (k, ny, nx) the mean of the others, in place, and add its variance.
+
+    The others are those with ``free`` pixels, where there are none those with pixels free at ``second`` sight; where
+    there are none either, the variance grows by the image's ``patterns`` (k,).
+    """
+    k, ny, nx = sci.shape
+    own, noise = np.empty(k, np.float32), np.empty(k, np.float32)
+    for y in range(ny):
+        for x in range(nx):
+            own[:], noise[:] = sci[:, y, x], var[:, y, x]
+            for n in range(k):
+                count, light, variance = 0, 0.0, 0.0
+                for m in range(k):
+                    if m != n and free[m, y, x]:
+                        count, light, variance = count + 1, light + own[m], variance + noise[m]
+                if count == 0:
+                    for m in range(k):
+                        if m != n and second[m, y, x]:
+                            count, light, variance = count + 1, light + own[m], variance + noise[m]
+                if count == 0:
+                    var[n, y, x] = noise[n] + patterns[n]
+                    continue
+                sci[n, y, x] = own[n] - light / count
+                var[n, y, x] = noise[n] + variance / count**2

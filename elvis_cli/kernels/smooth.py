@@ -26,16 +26,32 @@ def mirrored(i: int, n: int) -> int:
 
 @njit(nogil=True, cache=True)
 def gaussian(
-    image: NDArray[np.float32], taps: NDArray[np.float32], first: int, last: int, out: NDArray[np.float32]
+    image: NDArray[np.float32],
+    good: NDArray[np.bool_],
+    level: float,
+    taps: NDArray[np.float32],
+    first: int,
+    last: int,
+    out: NDArray[np.float32],
 ) -> None:
-    """Fill the rows ``first`` to ``last`` of ``out`` with an image convolved with ``taps``, mirrored at its borders."""
+    """Fill the rows ``first`` to ``last`` of ``out`` with an image less a ``level``, convolved with ``taps``.
+
+    The image is mirrored at its borders; pixels that are not good count 0; all are if ``good`` is empty (0, 0).
+    """
     ny, nx = image.shape
-    reach = taps.size - 1
+    reach, base, every = taps.size - 1, np.float32(level), good.size == 0
+    source = np.empty(nx, np.float32)
     line, rows = np.empty(nx + 2 * reach, np.float32), np.empty((BAND + 2 * reach, nx), np.float32)
     for top in range(first, last, BAND):
         high = min(BAND, last - top)
         for r in range(high + 2 * reach):
-            source = image[mirrored(top - reach + r, ny)]
+            j = mirrored(top - reach + r, ny)
+            for a in range(nx):
+                source[a] = image[j, a] - base
+            if not every:
+                for a in range(nx):
+                    value = source[a]
+                    source[a] = value if good[j, a] else np.float32(0.0)
             line[reach : reach + nx] = source
             for a in range(reach):
                 line[a] = source[mirrored(a - reach, nx)]

@@ -211,7 +211,7 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
     if len(frames) < MIN_DITHERS:
         return 0
     from elvis_cli.kernels import drizzle as kernels
-    from elvis_cli.kernels import shifts
+    from elvis_cli.kernels import rays, shifts
 
     places = np.concatenate([place.places.reshape(-1, 2) for place in maps])
     low = np.floor(places.min(axis=0)) - 1.0
@@ -249,48 +249,31 @@ def flag_cosmic_rays(frames: Sequence[Frame], maps: Sequence[PixelMap]) -> int:
     del blurred
 
     def flag(n: int) -> int:
-        frame, residual, alone = frames[n], seen(n), seen(n, lone) > 0
-        good, limit, steep = frame.good & ~alone, np.sqrt(frame.var), np.empty_like(residual)
-        kernels.steepness(residual, steep)
-        np.subtract(frame.sci, residual, out=residual)
-        steep *= np.float32(CR_SIGMA * _median_error(residual, steep, limit, good))
-        limit *= np.float32(CR_SIGMA)
-        limit += steep
-        y, x = _with_neighbours(np.nonzero((residual > limit) & good), frame.sci.shape)
-        hit = good[y, x] & (residual[y, x] > np.float32(NEIGHBOUR) * limit[y, x])
-        frame.dq[y[hit], x[hit]] |= np.uint32(COSMIC_RAY)
-        return int(hit.sum()) + cosmics.flag_single(frame, alone)
+        frame, alone = frames[n], seen(n, lone) > 0
+        own = frame.sci, seen(n), frame.var, frame.good & ~alone
+        error = _median_error(rays.flanks(*own, 2.0 * CR_SIGMA / CR_GRADIENT))
+        found = int(rays.flag(*own, CR_SIGMA, CR_SIGMA * error, NEIGHBOUR, frame.dq, COSMIC_RAY))
+        return found + cosmics.flag_single(frame, alone)
 
     return sum(gather(flag, range(len(frames))))
 
 
-def _median_error(residual: Image, steep: Image, noise: Image, good: NDArray[np.bool_]) -> float:
+def _median_error(flanks: Image) -> float:
     """Return the standard deviation of the error of a median, in units of its steepness.
 
-    With it and the noise the residuals on the flanks of a frame's own stars have a robust spread of 1 sigma. It is at
-    most a fifth of `CR_GRADIENT`, which holds where there are no stars.
+    With it and the noise the residuals on the ``flanks`` (3, n) of a frame's own stars have a robust spread of 1 sigma.
+    It is at most a fifth of `CR_GRADIENT`, which holds where there are no stars.
     """
     most = CR_GRADIENT / CR_SIGMA
-    flanks = good & (np.float32(CR_GRADIENT) * steep > np.float32(2.0 * CR_SIGMA) * noise)
-    if np.count_nonzero(flanks) < MIN_FLANKS:
+    if flanks.shape[1] < MIN_FLANKS:
         return most
-    residual, steep, noise = residual[flanks], steep[flanks], noise[flanks]
+    residual, steep, noise = flanks
     low, high = 0.0, most
     for _ in range(HALVINGS):
         middle = (low + high) / 2.0
         lower, upper = np.percentile(residual / np.hypot(noise, np.float32(middle) * steep), (15.87, 84.13))
         low, high = (middle, high) if upper - lower > 2.0 else (low, middle)
     return high
-
-
-def _with_neighbours(
-    places: tuple[NDArray[np.int64], ...], shape: tuple[int, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows and columns of pixels and of their eight neighbours, each once."""
-    step = np.array([-1, 0, 1])
-    y = np.clip(places[0][:, None, None] + step[:, None], 0, shape[0] - 1)
-    x = np.clip(places[1][:, None, None] + step, 0, shape[1] - 1)
-    return np.divmod(np.unique(y * shape[1] + x), shape[1])
 
 
 def _median(images: Sequence[Image]) -> Image:
@@ -302,5 +285,5 @@ def _median(images: Sequence[Image]) -> Image:
     def fill(_: int, rows: slice) -> None:
         finite_median(np.stack([image[rows] for image in images]), out[rows])
 
-    for_rows(len(out), fill, BAND)
+    for_rows(len(out), fill)
     return out

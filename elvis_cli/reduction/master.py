@@ -18,8 +18,6 @@ from elvis_cli.kernels import exposures
 from elvis_cli.reduction.frame import DEAD, HOT, SATURATED, Flags
 from elvis_cli.reduction.raw import RawFile
 
-ROWS = 256
-"""Rows that are combined at once."""
 HOT_SIGMA = 5.0
 BRIGHT = 0.8
 """Of the light of the brightest percent: the pixels of which the linearity is measured."""
@@ -99,7 +97,7 @@ def combine(stack: Sequence[Image], sigma: Callable[[int, Image], Any]) -> tuple
             each[n] = sigma(n, part[n])
         exposures.clipped_mean(part, each, CLIP_SIGMA, mean[rows], count[rows])
 
-    for_rows(shape[0], fill, ROWS)
+    for_rows(shape[0], fill)
     return mean, count
 
 

@@ -9,14 +9,15 @@ constant, so that the median of the sky is 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Image
-from elvis_cli.base.parallel import gather
+from elvis_cli.base.parallel import for_rows, gather
 from elvis_cli.detection.sources import smoothed
-from elvis_cli.reduction.frame import Frame, sample
+from elvis_cli.reduction.frame import DEAD, HOT, Frame, sample
 from elvis_cli.reduction.raw import RawFile
 
 OBJECT_SIGMA = 3.0
@@ -41,7 +42,11 @@ FLAT_SHARE = 0.1
 
 def level(frame: Frame, mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
     """Return median and robust standard deviation of the good pixels outside ``mask``, electron/s."""
-    values = sample(frame.sci, frame.good, MAX_SAMPLE, mask)
+    return _level(frame.sci, frame.good, mask)
+
+
+def _level(sci: Image, good: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
+    values = sample(sci, good, MAX_SAMPLE, mask)
     if values.size == 0:
         return 0.0, 0.0
     middle = float(np.median(values))
@@ -54,12 +59,14 @@ def objects(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
     A halo is 3 sigma above the sky when smoothed by HALO_WIDTH, unless most of the image is, which then is sky with a
     slope.
     """
-    found = bodies(frame, width)
-    middle, sigma = level(frame, found)
+    good = frame.good
+    found = _bodies(frame.sci, good, width)
+    middle, sigma = _level(frame.sci, good, found)
     if sigma == 0.0:
         return found
-    haloes = found | _haloes(frame, middle, sigma)
-    return haloes if haloes.mean() < MAX_MASKED else found
+    haloes = _haloes(frame.sci, good, middle, sigma)
+    haloes |= found
+    return haloes if np.count_nonzero(haloes) < MAX_MASKED * haloes.size else found
 
 
 def bodies(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
@@ -67,22 +74,26 @@ def bodies(frame: Frame, width: float = 1.5) -> NDArray[np.bool_]:
 
     An object is 3 sigma of the smoothed noise above the sky when smoothed by a Gaussian of ``width`` pixels.
     """
-    middle, sigma = level(frame)
-    if sigma == 0.0:
-        return np.zeros(frame.sci.shape, np.bool_)
+    return _bodies(frame.sci, frame.good, width)
+
+
+def _bodies(sci: Image, good: NDArray[np.bool_], width: float) -> NDArray[np.bool_]:
     from elvis_cli.kernels import masks as kernels
 
-    clean = np.where(frame.good, frame.sci - np.float32(middle), np.float32(0.0))
-    return np.asarray(kernels.without_specks(smoothed(clean, width), _limit(width, sigma), GROW))
+    middle, sigma = _level(sci, good)
+    if sigma == 0.0:
+        return np.zeros(sci.shape, np.bool_)
+    smooth = smoothed(sci, width, good, middle)
+    return np.asarray(kernels.without_specks(smooth, _limit(width, sigma), GROW))
 
 
-def _haloes(frame: Frame, middle: float, sigma: float) -> NDArray[np.bool_]:
+def _haloes(sci: Image, good: NDArray[np.bool_], middle: float, sigma: float) -> NDArray[np.bool_]:
     """Return where an image of noise ``sigma`` about ``middle`` has haloes, smoothed in blocks of `BLOCK` pixels."""
     from elvis_cli.kernels import masks as kernels
 
-    ny, nx = frame.sci.shape
+    ny, nx = sci.shape
     width = HALO_WIDTH / BLOCK
-    means = kernels.block_means(frame.sci, frame.good, middle, 5 * sigma, BLOCK)
+    means = kernels.block_means(sci, good, middle, 5 * sigma, BLOCK)
     above = smoothed(means, width) > _limit(width, sigma / BLOCK)
     return np.repeat(np.repeat(above, BLOCK, axis=0), BLOCK, axis=1)[:ny, :nx]
 
@@ -108,14 +119,11 @@ def subtract(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], flat_v
     for frame, (middle, _) in zip(frames, middles, strict=True):
         frame.sci -= np.float32(middle)
     if by_pixel:
-        patterns = [flat_var * middle**2 for middle, _ in middles]
-        own = [(frame.sci.copy(), frame.var.copy()) for frame in frames]
-        _by_pixel(frames, masks, patterns)
-        if any(p > HIDING * float(np.median(var[::8, ::8])) for p, (_, var) in zip(patterns, own, strict=True)):
-            masks = gather(objects, frames)  # the pattern hid what is fainter
-            for frame, (sci, var) in zip(frames, own, strict=True):
-                frame.sci, frame.var = sci, var
-            _by_pixel(frames, masks, patterns)
+        patterns, inner = [flat_var * middle**2 for middle, _ in middles], gather(bodies, frames)
+        if any(p > HIDING * float(np.median(f.var[::8, ::8])) for p, f in zip(patterns, frames, strict=True)):
+            masks = gather(objects, _by_pixel(frames, masks, inner, patterns))  # the pattern hid what is fainter
+        for frame, made in zip(frames, _by_pixel(frames, masks, inner, patterns), strict=True):
+            frame.sci, frame.var = made.sci, made.var
     else:
         _smooth(frames, masks)
         for frame, (middle, _) in zip(frames, middles, strict=True):
@@ -190,28 +198,31 @@ def _sums(
     return total, var, count
 
 
-def _by_pixel(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]], patterns: Sequence[float]) -> None:
-    """Subtract the mean of the other exposures pixel by pixel; their cosmic rays are flagged before.
+def _by_pixel(
+    frames: Sequence[Frame],
+    masks: Sequence[NDArray[np.bool_]],
+    inner: Sequence[NDArray[np.bool_]],
+    patterns: Sequence[float],
+) -> list[Frame]:
+    """Return frames less the mean of the other exposures pixel by pixel; their cosmic rays are flagged before.
 
     Where haloes cover a pixel in all others, these are taken for sky: they are fainter than what the flat prints on it.
-    Where objects do, the frame keeps that pattern, whose variance in each frame is ``patterns``.
+    Where the objects themselves do (``inner``), the frame keeps that pattern, whose variance in each is ``patterns``.
     """
-    levels = [0.0] * len(frames)
-    ways = [(inner, _sums(frames, inner, levels)) for inner in (masks, gather(bodies, frames))]
-    own = [frame.sci.copy() for frame in frames]
-    variances = [frame.var.copy() for frame in frames]
-    for k, frame in enumerate(frames):
-        frame.var += np.float32(patterns[k])
-        left = np.ones(frame.sci.shape, np.bool_)
-        for inner, (total, var, count) in ways:
-            keep = ~inner[k] & ((frame.dq & ~np.uint32(3)) == 0)
-            n = count - keep
-            now = left & (n > 0)
-            others = total[now] - np.where(keep[now], own[k][now], np.float32(0.0))
-            noise = var[now] - np.where(keep[now], variances[k][now], np.float32(0.0))
-            frame.sci[now] -= others / n[now]
-            frame.var[now] = variances[k][now] + np.maximum(noise, 0.0) / n[now] ** 2
-            left &= ~now
+    from elvis_cli.kernels import exposures
+
+    made = [replace(frame, sci=np.empty_like(frame.sci), var=np.empty_like(frame.var)) for frame in frames]
+
+    def fill(_: int, rows: slice) -> None:
+        sci, var = (np.stack([getattr(frame, name)[rows] for frame in frames]) for name in ("sci", "var"))
+        use = np.stack([(frame.dq[rows] & ~np.uint32(DEAD | HOT)) == 0 for frame in frames])  # these have their sky too
+        free = [use & ~np.stack([mask[rows] for mask in each]) for each in (masks, inner)]
+        exposures.less_others(sci, var, *free, np.array(patterns))
+        for n, frame in enumerate(made):
+            frame.sci[rows], frame.var[rows] = sci[n], var[n]
+
+    for_rows(len(frames[0].sci), fill)
+    return made
 
 
 def _smooth(frames: Sequence[Frame], masks: Sequence[NDArray[np.bool_]]) -> None:

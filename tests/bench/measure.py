@@ -72,10 +72,10 @@ def watch(argv: list[str], environment: Mapping[str, str] | None = None, **strea
     return Used(cpu, memory)
 
 
-def elvis(request: Path, output: Path, environment: Mapping[str, str] | None = None) -> Used:
-    """Return what one `cat request | elvis > output` takes."""
+def elvis(request: Path, output: Path, environment: Mapping[str, str] | None = None, *options: str) -> Used:
+    """Return what one `cat request | elvis OPTIONS > output` takes."""
     with output.open("wb") as out, subprocess.Popen(["cat", str(request)], stdout=subprocess.PIPE) as cat:
-        return watch([ELVIS], environment, stdin=cat.stdout, stdout=out, stderr=subprocess.DEVNULL)
+        return watch([ELVIS, *options], environment, stdin=cat.stdout, stdout=out, stderr=subprocess.DEVNULL)
 
 
 def floor() -> Floor:

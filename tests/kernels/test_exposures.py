@@ -70,3 +70,20 @@ def test_straight_takes_bias_and_curve_out():
     a, b = np.float32(1e-3), np.float32(1e-6)
     np.testing.assert_allclose(exposures.straight(x + 7, np.full_like(x, 7), a, b), x + a * x**2 + b * x**3, rtol=1e-4)
     np.testing.assert_allclose(exposures.straight(x, None, a, b), x + a * x**2 + b * x**3, rtol=1e-5)
+
+
+def test_the_sky_of_an_image_is_the_mean_of_the_others_where_they_are_free():
+    rng = np.random.default_rng(3)
+    sci, var = rng.normal(10, 1, (4, 20, 30)).astype("f4"), rng.uniform(1, 2, (4, 20, 30)).astype("f4")
+    free, second = rng.uniform(size=sci.shape) > 0.6, rng.uniform(size=sci.shape) > 0.5
+    left, noise = sci.copy(), var.copy()
+    exposures.less_others(left, noise, free, second, np.arange(4.0))
+    for n in range(4):
+        others = np.arange(4) != n
+        use = np.where(free[others].any(axis=0), free[others], second[others])
+        count = use.sum(axis=0)
+        sky = np.where(use, sci[others], 0).sum(axis=0) / np.maximum(count, 1)
+        more = np.where(count > 0, np.where(use, var[others], 0).sum(axis=0) / np.maximum(count, 1) ** 2, n)
+        np.testing.assert_allclose(left[n], sci[n] - sky, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(noise[n], var[n] + more, rtol=1e-5)
+    assert (~(free | second)).all(axis=0).any()
