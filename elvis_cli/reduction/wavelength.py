@@ -32,7 +32,7 @@ SIGNIFICANT = 12.0
 CLIP = 3.5
 PASSES = 5
 FEW = 3
-"""Points below which an aperture is not fitted by itself."""
+"""Points below which an aperture is not fitted by itself, and an arc tells nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +88,7 @@ def solve_cuts(cuts: Sequence[Cut], layout: ChipLayout, lamps: Sequence[Lamp]) -
         range(len(layout.strips)),
     )
     seen = _Measured(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Measured.__slots__))
-    if not seen.away.size:
+    if seen.away.size < FEW:  # as likely noise as a line
         return None
     traces = {(strip.aperture, strip.order) for strip in layout.strips}
     together = len({aperture for aperture, _ in traces}) < len(traces) or len(layout.strips) == 1
@@ -240,7 +240,7 @@ def _centroids(values: Floats, start: Floats, width: float) -> tuple[Floats, Flo
         total = (data * weight).sum(axis=1)
         step = 2.0 * (data * weight * away).sum(axis=1) / np.where(total > 0, total, np.inf)
         x = x + np.clip(step, -1.0, 1.0)
-        inside &= (x > reach + 1) & (x < values.size - reach - 2)
+        inside &= (x > reach + 1) & (x < values.size - reach - 2) & (total > 0)
         peak = data.max(axis=1)
     return np.where(inside, x, np.nan), peak
 
