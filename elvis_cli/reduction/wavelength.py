@@ -78,6 +78,8 @@ def solve(arc: Image, sigma: Image, layout: ChipLayout, lamps: Sequence[Lamp]) -
 
 def solve_cuts(cuts: Sequence[Cut], layout: ChipLayout, lamps: Sequence[Lamp]) -> Solution | None:
     """Correct the wavelengths of the strips in place by the spectra of an arc along each of them."""
+    if not layout.strips:
+        return None
     strength = np.concatenate([lamp.strength for lamp in lamps]) if lamps else np.empty(0)
     wave = np.concatenate([lamp.wave for lamp in lamps]) if lamps else np.empty(0)
     order = np.argsort(wave)
