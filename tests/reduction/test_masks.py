@@ -23,7 +23,7 @@ def night():
     document = registry.load("fors").example("mxu")
     document["target"]["brightness"]["mag"] = 19
     made = []
-    for number, kind in enumerate([None, *["bias"] * 3, *["flat"] * 2, "arc"]):
+    for number, kind in enumerate([None, *["bias"] * 3, *["flat"] * 6, "arc"]):
         block = {
             "mask": MASK, "chips": [1], "window": {"x0": 700, "y0": 0, "nx": 500, "ny": 500},
             "date": f"2026-01-01T04:{number:02d}:00", "exposure": number + 1,
