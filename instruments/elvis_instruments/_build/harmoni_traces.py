@@ -4,7 +4,8 @@ The layout is that of the HARMONI simulator HSIM (60c354a, sim_detector.add_dete
 slices, its left chip one half of each and its right chip the other, side by side along x; spectra run along y, those of
 neighbouring slices 134 pixels apart, the whole pseudo-slit bent by 2 pixels a slice away from the middle. There a half slice
 is 102 pixels long with 4.7 pixels to the next; the published field (0.61 x 0.86 arcsec at 4 mas) needs 107, and 38 of them
-fit between the reference pixels. Wavelengths are pixels from the middle of the grating's range, s is in pixels from the
+fit between the reference pixels. Each starts on a whole pixel, one pixel or none from the next: no pixel sees the ends of
+two, as the gap of HSIM has it. Wavelengths are pixels from the middle of the grating's range, s is in pixels from the
 middle of the slice. The two visible cameras (four CCDs) are taken to be those of the middle spectrographs.
 Run it from the project's root:
 
@@ -40,7 +41,7 @@ def traces(units: range) -> Iterator[dict[str, object]]:
             unit, j = divmod(k, each)
             x, y = chip(unit - units.start, half, len(units))
             bend = (STEP * j - 67.5, 6.5 - STEP * j)[half] + (APART if j % 2 else -APART)
-            along = BORDER + (j + 0.5) * pitch - PIXELS / 2
+            along = BORDER + int(j * pitch) + LENGTH / 2 - PIXELS / 2
             yield {
                 "order": 1,
                 "aperture": half * SLICES + k,
