@@ -144,12 +144,17 @@ def noiseless(image: Any, x: Any, y: Any, radius: float, ring: tuple[float, floa
 
 
 def of_dithers(lines: list[dict[str, Any]], truth: Any, radius: float, ring: tuple[float, float], noise: float) -> Any:
-    """Return the mean of the noiseless fluxes in each dither: the PSF of adaptive optics is not the same in all."""
+    """Return the mean of the noiseless fluxes in each dither: the PSF of adaptive optics is not the same in all.
+
+    Chopped exposures that do not see the stars are left out.
+    """
     science = (line for line in lines if not line["elvis"].get("calibration"))
     fluxes = []
     for line in {json.dumps(line["elvis"]["pointing"]): line for line in science}.values():
         image, header, _ = expected(line)
         at = wcs_of(header).all_world2pix(truth["RA"], truth["DEC"], 0)
+        if not 0 <= np.mean(at) <= max(image.shape):
+            continue
         fluxes.append(noiseless(image, *at, radius, ring, noise))
     return replace(fluxes[0], flux=np.mean([each.flux for each in fluxes], axis=0))
 

@@ -68,7 +68,7 @@ def recipes(first: Any) -> Sequence[Mapping[str, Any]]:
         It has none.
     """
     name = first.get("ESO SIM INSTR")
-    table = instrument_table.tree(first)
+    table = instrument_table.tree(name)
     if not table.get("esorex"):
         raise ResourceError(f"{first.name}: {name or first.get('INSTRUME')} names no recipes of ESO for its frames")
     steps: Sequence[Mapping[str, Any]] = table["esorex"]

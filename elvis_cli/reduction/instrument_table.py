@@ -1,7 +1,8 @@
 """The table ``[reduction]`` of an instrument: how its images are reduced.
 
 ``sky`` is "dithers" (pixel by pixel where the flat's noise on the sky asks for it, else smooth), "pixel" or "smooth";
-``kernel`` is that of the drizzling. ``[reduction.modes.MODE]`` has them for one mode. What the user chooses goes first.
+``kernel`` is that of the drizzling; ``chop`` is the throw (arcsec) of modes that chop and nod.
+``[reduction.modes.MODE]`` has them for one mode. What the user chooses goes first.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class ImageRecipe:
     sky: str = "dithers"
     kernel: str | None = None
     """Of the drizzling; None = by the FWHM."""
+    chop: float = 0.0
+    """arcsec between the halves of a chop cycle, and of a nod; 0 = dithers."""
 
 
 def of(first: RawFile) -> ImageRecipe:
@@ -34,10 +37,15 @@ def of(first: RawFile) -> ImageRecipe:
     ResourceError
         The instrument's table has an unknown key or value.
     """
-    table = tree(first)
+    return of_mode(first.get("ESO SIM INSTR"), first.get("ESO SIM MODE"))
+
+
+def of_mode(instrument: object, mode: object) -> ImageRecipe:
+    """Return the recipe of a mode, the usual one where ``instrument`` is None; errors as `of`."""
+    table = tree(instrument)
     known = {each.name for each in fields(ImageRecipe)}
-    mode = table.get("modes", {}).get(str(first.get("ESO SIM MODE")), {})
-    chosen = {key: value for key, value in {**table, **mode}.items() if key not in ("modes", "esorex")}
+    own = table.get("modes", {}).get(str(mode), {})
+    chosen = {key: value for key, value in {**table, **own}.items() if key not in ("modes", "esorex")}
     wrong = sorted(set(chosen) - known)
     if wrong:
         raise ResourceError(f"[reduction] has no key {', '.join(wrong)}", allowed=", ".join(sorted(known)))
@@ -47,8 +55,8 @@ def of(first: RawFile) -> ImageRecipe:
     return recipe
 
 
-def tree(first: RawFile) -> Mapping[str, Any]:
-    """Return the table of the instrument that a raw header names; {} if it names none or has none."""
-    name = first.get("ESO SIM INSTR")
-    found: Mapping[str, Any] = getattr(registry.load(str(name)), "document", {}).get("reduction", {}) if name else {}
+def tree(instrument: object) -> Mapping[str, Any]:
+    """Return the table of an instrument; {} if it is None or has none."""
+    plugin = registry.load(str(instrument)) if instrument else None
+    found: Mapping[str, Any] = getattr(plugin, "document", {}).get("reduction", {})
     return found

@@ -22,6 +22,7 @@ from elvis_cli.light.lamps import capacity
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
 from elvis_cli.product.fits import request_json
+from elvis_cli.reduction import instrument_table
 from elvis_cli.reduction.cube import is_cube
 from elvis_cli.reduction.spectra import needs_sky
 from elvis_cli.request import parse
@@ -31,6 +32,11 @@ from elvis_cli.sky.pointing import observe
 
 DITHERS = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
 """Places of the telescope, x and y in the field, in steps."""
+CHOPS = (("A", "A", 0), ("A", "B", 1), ("B", "A", -1), ("B", "B", 0))
+"""Nod position, half of the chop cycle, and place in throws along the field's x: the nod is opposite to the chop."""
+PAIR_CARDS = ("ESO SEQ NOD", "ESO SEQ CHOP")
+NODS = 2
+"""Nod cycles of a target that is chopped, each at another place."""
 STARES = 3
 """Exposures of a spectrum."""
 STEP = 40
@@ -119,21 +125,44 @@ def _dithers(base: Document, ready: pipeline.PreparedExposure, observation: Any,
     infrared = setup.detector.kind == "ir"
     if not infrared:
         total = ready.prediction.count
+    throw, angle = instrument_table.of_mode(setup.instrument, setup.mode).chop, observation.position_angle
     number = min(len(DITHERS), total)
-    step, angle = _step(setup), observation.position_angle
+    if throw:  # a half of the time is spent beside the target
+        number, total = NODS * len(CHOPS), max(NODS * len(CHOPS), 2 * total)
     east, north = field_to_sky(*ready.request.elvis.offset, angle)
     target = deproject(east, north, observation.ra, observation.dec)  # type: ignore[arg-type]
     place = dict(zip(("ra", "dec"), (round(float(value), 9) for value in target), strict=True))
-    for n in range(number if infrared else total):
+    for n, (dx, dy, cards) in enumerate(_places(setup, throw, number if infrared else total)):
         share = total // number + (n < total % number) if infrared else 1
-        dx, dy = (step * part for part in DITHERS[n % len(DITHERS)])
         made = _timed(base, ready, setup.exposure.dit, share)
+        _add_cards(made, cards)
         east, north = field_to_sky(dx, dy, angle)
         ra, dec = deproject(east, north, observation.ra, observation.dec)  # type: ignore[arg-type]
         made["elvis"]["pointing"] = {"ra": round(float(ra), 9), "dec": round(float(dec), 9), "position_angle": angle}
         made["elvis"].pop("offset", None)
         made["elvis"]["place"] = made["elvis"].get("place") or place
         yield _dated(made, clock, setup.exposure.dit * share)
+
+
+def _places(setup: Setup, throw: float, number: int) -> Iterator[tuple[float, float, Document]]:
+    """Yield places of the telescope (arcsec in the field) and their cards: dithers, or pairs chopped by ``throw``."""
+    step = _step(setup)
+    for n in range(number):
+        cycle, half = divmod(n, len(CHOPS)) if throw else (n, 0)
+        dx, dy = (step * part for part in DITHERS[cycle % len(DITHERS)])
+        if not throw:
+            yield dx, dy, {}
+            continue
+        nod, chop, place = CHOPS[half]
+        yield dx + throw * place, dy, {
+            "ESO SEQ NODPOS": nod, "ESO SEQ NODCYCLE": cycle + 1, "ESO SEQ NODTHROW": throw,
+            "ESO SEQ CHOP POS": chop, "ESO SEQ CHOP CYCLE": 1, "ESO SEQ CHOP THROW": throw,
+        }  # fmt: skip
+
+
+def _add_cards(document: Document, cards: Document) -> None:
+    if cards:
+        document["elvis"]["keywords"] = {**document["elvis"].get("keywords", {}), **cards}
 
 
 def _stares(base: Document, ready: pipeline.PreparedExposure, observation: Any, clock: _Clock) -> Iterator[Document]:
@@ -170,11 +199,13 @@ def _plain(document: Document) -> Document:
     made = copy.deepcopy(document)
     for key in ("catalogue", "scene", "image", "cube", "motion", "offset", "place", "lamp", "previous"):
         made["elvis"].pop(key, None)
+    cards = made["elvis"].pop("keywords", {})
+    _add_cards(made, {key: value for key, value in cards.items() if not key.startswith(PAIR_CARDS)})
     return made
 
 
 def _standards(document: Document, ready: pipeline.PreparedExposure, clock: _Clock) -> Iterator[Document]:
-    """Yield the requests of a standard star: of images three dithers, of spectra one exposure."""
+    """Yield the requests of a standard star: of images three dithers or a nod cycle, of spectra one exposure."""
     made = _standard(document, ready)
     if made is None:
         return
@@ -183,10 +214,12 @@ def _standards(document: Document, ready: pipeline.PreparedExposure, clock: _Clo
         yield _dated(made, clock, setup.exposure.dit)
         return
     star, x, y = made["elvis"]["pointing"], *_middle(setup)
-    angle, step = star.get("position_angle", 0.0), _step(setup)
-    for dx, dy in DITHERS[:STARES]:
+    angle = star.get("position_angle", 0.0)
+    throw = instrument_table.of_mode(setup.instrument, setup.mode).chop
+    for dx, dy, cards in _places(setup, throw, len(CHOPS) if throw else STARES):
         each = copy.deepcopy(made)
-        ra, dec = deproject(*field_to_sky(step * dx - x, step * dy - y, angle), star["ra"], star["dec"])  # type: ignore[arg-type]
+        ra, dec = deproject(*field_to_sky(dx - x, dy - y, angle), star["ra"], star["dec"])  # type: ignore[arg-type]
+        _add_cards(each, cards)
         each["elvis"]["place"] = {"ra": star["ra"], "dec": star["dec"]}
         each["elvis"]["pointing"] = {"ra": round(float(ra), 9), "dec": round(float(dec), 9), "position_angle": angle}
         yield _dated(each, clock, setup.exposure.dit)

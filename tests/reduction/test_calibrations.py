@@ -113,6 +113,23 @@ def test_fors_takes_its_linearity_at_the_times_of_its_lamp_and_its_dithers_in_tu
     assert len(set(places)) > 2
 
 
+def test_an_image_of_metis_in_n_is_chopped_and_nodded():
+    """The telescope's places: on the target, beside it by the throw (3 arcsec), beside it on the other side, on it."""
+    request = json.loads(run("example", "metis", "--mode", "img_n_scao").out)
+    lines = requests.documents(parse.read(json.dumps(request)))
+    science = [line["elvis"] for line in lines if "calibration" not in line["elvis"]]
+    assert sum(line["timesnr"]["DET.NDIT"] for line in lines[: len(science)]) == 2 * request["timesnr"]["DET.NDIT"]
+    header = [RawFile(b"", "", fits.Header([(f"HIERARCH {k}", v) for k, v in line["keywords"].items()]), (), ())
+              for line in science]  # fmt: skip
+    assert sky.partners(header) == [1, 0, 3, 2, 5, 4, 7, 6]
+    west = [(line["place"]["ra"] - line["pointing"]["ra"]) * np.cos(np.radians(line["place"]["dec"])) * 3600.0
+            for line in science]  # fmt: skip
+    np.testing.assert_allclose(np.subtract(west, west[0])[:4], [0.0, 3.0, -3.0, 0.0], atol=1e-5)
+    stars = [line["elvis"] for line in lines if line["elvis"].get("calibration") == "std"]
+    assert [star["keywords"]["ESO SEQ CHOP POS"] for star in stars] == ["A", "B", "A", "B"]
+    assert "keywords" not in lines[-1]["elvis"]
+
+
 def test_a_standard_star_stands_in_a_chip_where_the_middle_of_the_field_does_not():
     """HAWK-I's middle is the gap between its chips: three dithers about the middle of the window."""
     request = changed(HAWKI, {"elvis": {"window": {"x0": 900, "y0": 900, "nx": 96, "ny": 96}, "chips": [1]}})
