@@ -179,12 +179,16 @@ def _voxels(grid: CubeGrid, placed: Iterable[tuple[voxels.Boxes, Pixels, Flags]]
     total, weight, square, shared = sums
     if not weight.any():
         return None
-    enough = weight > LEAST_COVERED * weight.max()
-    safe = np.where(enough, weight, 1.0)
-    sci = np.where(enough, total / safe, 0.0)
-    err, sum_err = (np.where(enough, np.sqrt(each) / safe, 0.0) for each in (square, shared))
-    dq = np.where(enough, 0, bad | np.uint32(NO_DATA)).astype(np.uint32)
-    return Cube(grid, sci, err, dq, sum_err)
+    lost = weight <= LEAST_COVERED * weight.max()
+    weight[lost] = 1.0
+    for each in (square, shared):
+        np.sqrt(each, out=each)
+    for each in (total, square, shared):  # in place: large cubes have hundreds of millions of voxels
+        np.divide(each, weight, out=each)
+        each[lost] = 0.0
+    bad[lost] |= np.uint32(NO_DATA)
+    bad[~lost] = 0
+    return Cube(grid, total, square, bad, shared)
 
 
 def _apply(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
