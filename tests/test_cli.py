@@ -387,8 +387,9 @@ class TestOutput:
             assert done.returncode == code, (redirection, done.stderr)
             assert (code == 0) == done.stdout.startswith(b"SIMPLE  =")
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-    @pytest.mark.parametrize("to_file", [True, False])
+    @pytest.mark.parametrize(
+        ("number", "to_file"), [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, True)]
+    )
     def test_interrupted(self, tmp_path: Path, number: signal.Signals, to_file: bool) -> None:
         (tmp_path / "etc.json").write_text(example("micado", window="full", chips="all"))
         directory = tmp_path / "out"
