@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,9 +87,11 @@ def measure(
     stars = shape(stack.sci, stack.err, good)
     frame = Frame(stack.sci, np.square(stack.err), np.where(good, 0, BAD).astype(np.uint32), header)
     mask = sky.objects(frame)
+    if treatment.sky_way == "pairs":  # partners leave negative images
+        mask |= sky.objects(replace(frame, sci=-frame.sci))
     radius = max(EMPTY_RADIUS * stars.fwhm, 1.0)
     factor = correlated.at(radius)
-    free = stack.err[good & ~mask]
+    free = stack.err[good & ~mask if (good & ~mask).any() else good]
     plain = (float(np.median(free)) if free.size else 0.0) * factor
     independent = apertures.independent_noise(radius)
     noise = apertures.empty_noise(stack.sci, good, mask, radius)
