@@ -122,7 +122,7 @@ def test_each_chip_has_the_halves_of_38_slices_side_by_side():
         assert sorted(slices) == list(range(first, first + 38))
         ends = np.array([slices[k][0] for k in sorted(slices)])
         np.testing.assert_allclose(ends[:, 1] - ends[:, 0], 107)
-        np.testing.assert_allclose(ends, np.rint(ends), atol=1e-3)  # no pixel sees two slices
+        np.testing.assert_allclose(ends, np.rint(ends), atol=1e-3)  # whole pixels
         assert np.all(ends[1:, 0] - ends[:-1, 1] > -1e-3)
         assert ends[0, 0] >= 4  # reference pixels
         assert ends[-1, 1] <= 4092

@@ -4,8 +4,8 @@ The layout is that of the HARMONI simulator HSIM (60c354a, sim_detector.add_dete
 slices, its left chip one half of each and its right chip the other, side by side along x; spectra run along y, those of
 neighbouring slices 134 pixels apart, the whole pseudo-slit bent by 2 pixels a slice away from the middle. There a half slice
 is 102 pixels long with 4.7 pixels to the next; the published field (0.61 x 0.86 arcsec at 4 mas) needs 107, and 38 of them
-fit between the reference pixels. Each starts on a whole pixel, one pixel or none from the next: no pixel sees the ends of
-two, as the gap of HSIM has it. Wavelengths are pixels from the middle of the grating's range, s is in pixels from the
+fit between the reference pixels. Each starts on a whole pixel, one pixel or none from the next, so that the optics' blur
+alone mixes the ends of slices that touch. Wavelengths are pixels from the middle of the grating's range, s is in pixels from the
 middle of the slice. The two visible cameras (four CCDs) are taken to be those of the middle spectrographs.
 Run it from the project's root:
 
