@@ -12,6 +12,8 @@ from elvis_cli.reduction.strip_pixels import Mask, Pixels, row_medians
 
 BLOCKS = 16
 """Parts of a strip in which the object's place is measured."""
+NEAR = 5.0
+"""FWHM from the first place within which an object is followed: the window of one at 2 FWHM is 1e-11 there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,10 +95,11 @@ def _follow(strip: Strip, away: Floats, inside: Mask, start: float, fwhm: float)
     n = strip.row.size
     rows, places, weights = [], [], []
     for part in np.array_split(np.arange(n), BLOCKS):
-        x, v = strip.s[part], np.where(inside[part], away[part], 0.0)
+        seen = inside[part] & (np.abs(strip.s[part] - start) < NEAR * fwhm)
+        x, v = strip.s[part][seen], away[part][seen]
         centre = start
         for _ in range(8):
-            window = np.exp(-4 * np.log(2) * ((x - centre) / fwhm) ** 2) * inside[part]
+            window = np.exp(-4 * np.log(2) * ((x - centre) / fwhm) ** 2)
             norm = float((window * v).sum())
             if norm <= 0:
                 break
