@@ -74,11 +74,11 @@ def lanczos(
             x = between(places, 0, u, v)
             a0, a1 = max(int(np.ceil(x - reach)), 0), min(int(np.floor(x + reach)), nx - 1)
             for a in range(a0, a1 + 1):
-                wx[a - a0] = _weight(kernel, abs(a - x) * stretch)
+                wx[a - a0] = weight_at(kernel, abs(a - x) * stretch)
                 wx2[a - a0] = wx[a - a0] * wx[a - a0]
             scale = 1.0 / between(area, 0, u, v)
             for b in range(b0, b1 + 1):
-                w = weight * _weight(kernel, abs(b - y) * stretch)
+                w = weight * weight_at(kernel, abs(b - y) * stretch)
                 one = np.float32(w)
                 value, variance = np.float32(w * sci[j, i] * scale), np.float32(w * w * var[j, i] * scale * scale)
                 light, noise, total = sums[0, b], sums[1, b], sums[2, b]
@@ -89,7 +89,7 @@ def lanczos(
 
 
 @njit(nogil=True, cache=True)
-def _weight(kernel: NDArray[np.float32], distance: float) -> float:
+def weight_at(kernel: NDArray[np.float32], distance: float) -> float:
     """Return the kernel at a distance, pixels."""
     at = distance * ENTRIES
     k = int(at)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elvis_cli.kernels.compile import njit
-from elvis_cli.kernels.drizzle import ENTRIES, ORDER, between
+from elvis_cli.kernels.drizzle import ORDER, between, weight_at
 
 TILE = 64
 """Pixels along the side of a tile."""
@@ -36,9 +36,7 @@ def _taps(kernel: NDArray[np.float32], fraction: float) -> NDArray[np.float32]:
     """Return the kernel at the six pixels about a place that is a ``fraction`` behind the third of them."""
     taps = np.empty(TAPS, np.float32)
     for k in range(TAPS):
-        at = abs(fraction + ORDER - 1 - k) * ENTRIES
-        entry = int(at)
-        taps[k] = kernel[entry] + (kernel[entry + 1] - kernel[entry]) * (at - entry)
+        taps[k] = weight_at(kernel, abs(fraction + ORDER - 1 - k))
     return taps
 
 
