@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from elvis_cli.reduction import sky
+from elvis_cli.detection import apertures
+from elvis_cli.reduction import chip_image, sky
+from elvis_cli.reduction.combine import Stack
 from elvis_cli.reduction.frame import Frame
 
 
@@ -48,3 +50,18 @@ def test_pairs_leave_the_stars_and_the_noise_of_two_exposures():
         assert np.std(frame.sci[:30]) == pytest.approx(2**0.5, rel=0.05)
         assert np.median(frame.var) == 2.0
         assert frame.dq[10, 20] == frame.dq[10, 60] == 2
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+def test_negative_images_of_partners_are_no_noise(crowded):
+    """Noise of 1: stars and their negative images, over all of the image if it is ``crowded``."""
+    y, x = np.indices((256, 256))
+    sci = np.random.default_rng(4).normal(0.0, 1.0, x.shape)
+    for n, place in enumerate(range(16, 256, 16) if crowded else (60, 200)):
+        for sign, at in ((1.0, 60 + 80 * (n % 2)), (-1.0, 100 + 80 * (n % 2))):
+            sci += sign * 3000.0 * np.exp(-((x - place) ** 2 + (y - at) ** 2) / (2 * 4.0**2))
+    stack = Stack(sci.astype("f4"), np.ones(x.shape, "f4"), np.zeros(x.shape, "u4"), np.ones(x.shape, "f4"))
+    correlation = apertures.Correlation(np.array([1.0, 16.0]), np.array([1.0, 1.0]))
+    treatment = chip_image.Treatment("pairs", 0, True, 1e9)
+    made = chip_image.measure("CHIP", stack, None, None, correlation, treatment)
+    assert made.pixel_noise == pytest.approx(1.0, rel=0.15)
