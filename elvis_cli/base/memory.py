@@ -1,4 +1,4 @@
-"""How the C library keeps memory between arrays."""
+"""Memory of freed arrays: how much of it the C library keeps for the next ones."""
 
 from __future__ import annotations
 

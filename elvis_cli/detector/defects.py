@@ -31,7 +31,7 @@ def defects(
 def _places(
     fraction: float, stage: str, key: int, chip: int, shape: tuple[int, int], binning: int, window: Window
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return what `defects` does for a chip of ``shape`` physical pixels; not to be changed."""
+    """Return y, x and deviate (`defects`), read-only, of a chip of ``shape`` physical pixels."""
     height, width = shape
     found = [np.empty((3, 0))]
     first, last = window.y0 * binning // ROWS, ((window.y0 + window.ny) * binning - 1) // ROWS

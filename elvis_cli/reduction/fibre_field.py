@@ -41,7 +41,7 @@ class FibreField:
 
     @property
     def reach(self) -> float:
-        """How far a cell reaches from its middle, at most: the corner of a square."""
+        """Largest distance (arcsec) of a cell's edge from its middle: the corner of a square."""
         return self.pitch / math.sqrt(2.0)
 
     def cells(self, grid: CubeGrid, dx: float, dy: float) -> Floats:

@@ -27,7 +27,7 @@ class FibrePlanes:
     square: Floats
     """Variance of a plane."""
     shared: Floats
-    """What it adds to the variance of a sum of many planes."""
+    """Part that a plane adds to the variance of a sum of many planes."""
     sky_err: Floats
     """Error of the sky, which all fibres share."""
     correlation: Floats

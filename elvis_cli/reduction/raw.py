@@ -24,7 +24,7 @@ NUMBERS = re.compile(
 
 
 KINDS = {(-32, 0): ">f4", (16, 0): ">i2", (16, 1 << 15): ">i2"}
-"""How pixels are stored, by BITPIX and BZERO."""
+"""Data types of stored pixels, by BITPIX and BZERO."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Stored:
     shape: tuple[int, int]
     kind: str
     zero: int
-    """What is added to them."""
+    """BZERO: ADU to add to the stored numbers."""
     light: tuple[slice, slice]
     """Rows and columns that see light."""
 

@@ -35,6 +35,7 @@ DITHERS = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
 CHOPS = (("A", "A", 0), ("A", "B", 1), ("B", "A", -1), ("B", "B", 0))
 """Nod position, half of the chop cycle, and place in throws along the field's x: the nod is opposite to the chop."""
 PAIR_CARDS = ("ESO SEQ NOD", "ESO SEQ CHOP")
+"""Beginnings of the keywords that tell the pair, which calibrations have not."""
 NODS = 2
 """Nod cycles of a target that is chopped, each at another place."""
 STARES = 3

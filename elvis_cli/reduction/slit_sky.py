@@ -95,7 +95,7 @@ def _spline_sky(position: Floats, place: Floats, pixels: Pixels, usable: Mask) -
 
 
 def _between_rows(position: Floats, pixels: Pixels, usable: Mask, model: Floats) -> Floats:
-    """Return what a spline (n, m) of lines that bend by less than a pixel leaves: in each row linear in ``position``.
+    """Return the light (n, m) of lines bent by less than a pixel that a spline leaves: linear in ``position`` in a row.
 
     Pixels see no more of a line than its light in them, so that a spline has another slope between the rows than the
     line. The error of the slope is a Gaussian as wide as fourth differences of the rows tell: none where there are no

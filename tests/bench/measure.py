@@ -1,4 +1,4 @@
-"""What a process takes (processor seconds, peak memory), what the floor is, and where a peer's program is installed.
+"""Processor seconds and peak memory of a process, the floor beside it, and the environments of peers' programs.
 
 The floor of a row is taken beside it: a process that imports numpy, typer, jsonschema, numba and astropy.io.fits, and
 a normal and a Poisson deviate of numpy for each pixel.
@@ -31,7 +31,7 @@ os.write(int(sys.argv[1]), json.dumps([code, used.ru_utime + used.ru_stime, used
 
 
 class Used(NamedTuple):
-    """What a process took."""
+    """Processor time and memory of one process."""
 
     cpu: float
     """Processor seconds, user and system."""
@@ -40,7 +40,7 @@ class Used(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """What the import of the libraries and numpy's noise take."""
+    """Processor time of the import of the libraries, and of numpy's noise."""
 
     imports: float
     """Processor seconds."""
@@ -57,7 +57,7 @@ class Skipped(Exception):
 
 
 def watch(argv: list[str], environment: Mapping[str, str] | None = None, **streams: Any) -> Used:
-    """Return what a process takes; it must succeed."""
+    """Return processor time and memory of a process, which must succeed."""
     reading, writing = os.pipe()
     with open(reading, "rb") as report:
         watcher = [sys.executable, "-S", "-E", "-c", WATCHER, str(writing), *argv]
@@ -73,7 +73,7 @@ def watch(argv: list[str], environment: Mapping[str, str] | None = None, **strea
 
 
 def elvis(request: Path, output: Path, environment: Mapping[str, str] | None = None, *options: str) -> Used:
-    """Return what one `cat request | elvis OPTIONS > output` takes."""
+    """Return processor time and memory of one `cat request | elvis OPTIONS > output`."""
     with output.open("wb") as out, subprocess.Popen(["cat", str(request)], stdout=subprocess.PIPE) as cat:
         return watch([ELVIS, *options], environment, stdin=cat.stdout, stdout=out, stderr=subprocess.DEVNULL)
 
