@@ -193,17 +193,18 @@ def _search(mean, words, twice, uniform, term, total):  # type: ignore[no-untype
     while left:
         left = 0
         for i in range(mean.size):
-            u, p, sum_, number = uniform[i], term[i], total[i], twice[i]
+            upper, lower = uniform[i] + _DOUBT, uniform[i] - _DOUBT
+            p, sum_, number = term[i], total[i], twice[i]
             for step in range(_STEPS):
-                number += np.float32(u > sum_ - _DOUBT) + np.float32(u > sum_ + _DOUBT)
+                number += np.float32(upper > sum_) + np.float32(lower > sum_)
                 p *= mean[i] * (_1 / np.float32(k + step))
                 sum_ += p
             term[i], total[i], twice[i] = p, sum_, number
-            left += u > sum_ - _DOUBT
+            left += upper > sum_
         k += _STEPS
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def exact_poisson(mean, word):  # type: ignore[no-untyped-def]
     """Return the Poisson deviate of a word, for a mean below EXACT, by adding up probabilities in double precision."""
     tail = (np.float64(word & _HALF) + 0.5) * 2.0**-32
