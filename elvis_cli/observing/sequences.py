@@ -13,6 +13,7 @@ from numpy.random import Generator
 from elvis_cli.observing.frames import InstrumentFrame, SlitFrame
 from elvis_cli.observing.offset import TelescopeOffset
 from elvis_cli.observing.visit import MAX_BLOCK_FILES, ExposureStep
+from elvis_cli.product import pair_cards
 
 Values = Mapping[str, Any]
 SUBEXPOSURES = 4
@@ -108,7 +109,7 @@ def _nod(values: Values, rng: Generator) -> Iterator[ExposureStep]:
     for cycle, name, jitter in _nods(values, rng):
         y = (values["SEQ.NOD.THROW"] / 2) * (1 if name == "A" else -1) + jitter
         move = TelescopeOffset(0.0, y, frame=SlitFrame(), posname=name)
-        cards = {"ESO SEQ NODPOS": name, "ESO SEQ NODTHROW": values["SEQ.NOD.THROW"], "ESO SEQ NODCYCLE": cycle}
+        cards = pair_cards.nod(name, cycle, values["SEQ.NOD.THROW"])
         yield from _repeat(ExposureStep(move, cards=cards), values["SEQ.NEXPO"])
 
 
@@ -116,7 +117,8 @@ def _polarimetry(values: Values, rng: Generator) -> Iterator[ExposureStep]:
     """Yield the four sub-exposures at each end of a nod along the slit, with the decker of that end."""
     deckers = values.get("SEQ.POL.DECKERS", ())
     for nod in _nod({**values, "SEQ.NEXPO": 1}, rng):
-        decker = {values["SEQ.POL.DECKER"]: deckers[0 if nod.cards["ESO SEQ NODPOS"] == "A" else -1]} if deckers else {}
+        end = 0 if nod.cards[pair_cards.NOD_POSITION] == "A" else -1
+        decker = {values["SEQ.POL.DECKER"]: deckers[end]} if deckers else {}
         for number in range(1, SUBEXPOSURES + 1):
             move = nod.move if number == 1 else None
             yield replace(nod, move=move, keys={**decker, "polarimeter_exposure": number})
@@ -136,8 +138,7 @@ def _chop(step: ExposureStep, values: Values, chop: TelescopeOffset) -> Iterator
     angle = {"ESO SEQ CHOP POSANG": values["SEQ.CHOP.POSANG"]} if "SEQ.CHOP.POSANG" in values else {}
     for cycle in range(values["SEQ.CHOP.NCYCLES"]):
         for place, where in (("A", None), ("B", chop)):
-            cards = {**step.cards, "ESO SEQ CHOP POS": place, "ESO SEQ CHOP THROW": values["SEQ.CHOP.THROW"],
-                     "ESO SEQ CHOP CYCLE": cycle + 1, **angle}  # fmt: skip
+            cards = {**step.cards, **pair_cards.chop(place, cycle + 1, values["SEQ.CHOP.THROW"]), **angle}
             move = step.move if cycle == 0 and where is None else None
             yield replace(step, move=move, chop=where, cards=cards)
 
@@ -163,7 +164,7 @@ def _chop_nod(values: Values, rng: Generator) -> Iterator[ExposureStep]:
     along = (-chop.dx, -chop.dy) if values["SEQ.NOD.DIRECTION"] == "PARALLEL" else (-chop.dy, chop.dx)
     for cycle, name, jitter in _nods(values, rng):
         x, y = (jitter, jitter) if name == "A" else (along[0] + jitter, along[1] + jitter)
-        cards = {"ESO SEQ NODPOS": name, "ESO SEQ NODTHROW": values["SEQ.CHOP.THROW"], "ESO SEQ NODCYCLE": cycle}
+        cards = pair_cards.nod(name, cycle, values["SEQ.CHOP.THROW"])
         yield from _chop(ExposureStep(TelescopeOffset(x, y, posname=name), cards=cards), values, chop)
 
 
@@ -173,7 +174,7 @@ def _chop_nod_slit(values: Values, rng: Generator) -> Iterator[ExposureStep]:
     chop = TelescopeOffset(0.0, throw, frame=SlitFrame())
     for cycle, name, jitter in _nods(values, rng):
         y = jitter - (throw if name == "B" else 0.0)
-        cards = {"ESO SEQ NODPOS": name, "ESO SEQ NODTHROW": throw, "ESO SEQ NODCYCLE": cycle}
+        cards = pair_cards.nod(name, cycle, throw)
         move = TelescopeOffset(0.0, y, frame=SlitFrame(), posname=name)
         yield from _chop(ExposureStep(move, cards=cards), values, chop)
 

@@ -21,6 +21,7 @@ from elvis_cli.focalplane.geometry import field_to_pixel, pixel_to_field
 from elvis_cli.light.lamps import capacity
 from elvis_cli.model.request import Request
 from elvis_cli.model.setup import Setup
+from elvis_cli.product import pair_cards
 from elvis_cli.product.fits import request_json
 from elvis_cli.reduction import instrument_table
 from elvis_cli.reduction.cube import is_cube
@@ -34,8 +35,6 @@ DITHERS = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
 """Places of the telescope, x and y in the field, in steps."""
 CHOPS = (("A", "A", 0), ("A", "B", 1), ("B", "A", -1), ("B", "B", 0))
 """Nod position, half of the chop cycle, and place in throws along the field's x: the nod is opposite to the chop."""
-PAIR_CARDS = ("ESO SEQ NOD", "ESO SEQ CHOP")
-"""Beginnings of the keywords that tell the pair, which calibrations have not."""
 NODS = 2
 """Nod cycles of a target that is chopped, each at another place."""
 STARES = 3
@@ -155,10 +154,7 @@ def _places(setup: Setup, throw: float, number: int) -> Iterator[tuple[float, fl
             yield dx, dy, {}
             continue
         nod, chop, place = CHOPS[half]
-        yield dx + throw * place, dy, {
-            "ESO SEQ NODPOS": nod, "ESO SEQ NODCYCLE": cycle + 1, "ESO SEQ NODTHROW": throw,
-            "ESO SEQ CHOP POS": chop, "ESO SEQ CHOP CYCLE": 1, "ESO SEQ CHOP THROW": throw,
-        }  # fmt: skip
+        yield dx + throw * place, dy, {**pair_cards.nod(nod, cycle + 1, throw), **pair_cards.chop(chop, 1, throw)}
 
 
 def _add_cards(document: Document, cards: Document) -> None:
@@ -201,7 +197,7 @@ def _plain(document: Document) -> Document:
     for key in ("catalogue", "scene", "image", "cube", "motion", "offset", "place", "lamp", "previous"):
         made["elvis"].pop(key, None)
     cards = made["elvis"].pop("keywords", {})
-    _add_cards(made, {key: value for key, value in cards.items() if not key.startswith(PAIR_CARDS)})
+    _add_cards(made, {key: value for key, value in cards.items() if not key.startswith(pair_cards.BEGINNINGS)})
     return made
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from elvis_cli.base.arrays import Image
 from elvis_cli.base.parallel import for_rows, gather
 from elvis_cli.detection.sources import smoothed
+from elvis_cli.product.pair_cards import CHOP_CYCLE, CHOP_HALF, NOD_CYCLE, NOD_POSITION
 from elvis_cli.reduction.frame import DEAD, HOT, Frame, sample
 from elvis_cli.reduction.raw import RawFile
 
@@ -152,11 +153,11 @@ def partners(files: Sequence[RawFile]) -> list[int] | None:
 
     It is the other half of the same chop cycle, or without a chopper the other nod position, nearest in time.
     """
-    keyword = "ESO SEQ CHOP POS" if all("ESO SEQ CHOP POS" in file.header for file in files) else "ESO SEQ NODPOS"
+    keyword = CHOP_HALF if all(CHOP_HALF in file.header for file in files) else NOD_POSITION
     places = [file.get(keyword) for file in files]
     if None in places or len(set(places)) < 2:
         return None
-    cycle = ["ESO SEQ NODPOS", "ESO SEQ NODCYCLE", "ESO SEQ CHOP CYCLE"] if "CHOP" in keyword else ["ESO SEQ NODCYCLE"]
+    cycle = [NOD_POSITION, NOD_CYCLE, CHOP_CYCLE] if keyword == CHOP_HALF else [NOD_CYCLE]
     found = []
     for file, place in zip(files, places, strict=True):
         others = [
