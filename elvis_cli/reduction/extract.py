@@ -56,6 +56,15 @@ def box_weights(strip: Strip, s: Floats, radius: float) -> Floats:
     return np.asarray(np.clip(inside / strip.scale, 0.0, 1.0))
 
 
+def _near(strip: Strip, s: Floats, reach: float) -> slice:
+    """Return the columns with pixels within ``reach`` arcsec of ``s`` (n,) on any row, all columns if there are none.
+
+    A long slit has a hundred times as many.
+    """
+    seen = np.flatnonzero((np.abs(strip.s - s[:, None]) < reach + strip.scale / 2).any(axis=0))
+    return slice(int(seen[0]), int(seen[-1]) + 1) if seen.size else slice(None)
+
+
 def profile(strip: Strip, pixels: Pixels, s: Floats, radius: float) -> Floats:
     """Return the share (n, m) of each pixel in the object's light within ``radius``: smooth along the dispersion."""
     from scipy.ndimage import median_filter
@@ -155,6 +164,9 @@ def optimal(pixels: Pixels, shares: Floats) -> tuple[Floats, Floats, Mask, int]:
 def extract(strip: Strip, pixels: Pixels, sky: Floats, place: Place, radius: float) -> Spectrum:
     """Return the spectrum of an object: ``radius`` (arcsec) of the box, ``sky`` (n, m) already subtracted."""
     reach = max(radius, 1.5 * place.fwhm)
+    wave, sky = along(strip.s, strip.wave, place.s), along(strip.s, sky, place.s)
+    near = _near(strip, place.s, reach)
+    strip, pixels = strip.part(near), pixels.part(near)
     shares = profile(strip, pixels, place.s, reach)
     flux, err, used, rejected = optimal(pixels, shares)
     weights = box_weights(strip, place.s, radius)
@@ -166,9 +178,8 @@ def extract(strip: Strip, pixels: Pixels, sky: Floats, place: Place, radius: flo
     filled, own = (np.where(mask, weights * shares, 0.0).sum(axis=1) for mask in (~kept, used))
     variance = (np.square(weights) * variance).sum(axis=1) + np.square(err) * filled * (filled + 2.0 * own)
     lost = np.where(used, 0.0, shares).sum(axis=1)
-    wave = along(strip.s, strip.wave, place.s)
     return Spectrum(
         strip.order, strip.aperture, wave, np.abs(np.gradient(wave)), flux, err,
         box, np.sqrt(variance),
-        along(strip.s, sky, place.s), (lost > LOST) | (err <= 0), rejected,
+        sky, (lost > LOST) | (err <= 0), rejected,
     )  # fmt: skip

@@ -68,6 +68,11 @@ class Strip:
         """Pixels (n, m) of the window that see the aperture."""
         return np.asarray(self.on_chip & (np.abs(self.s - self.slit.offset) <= self.slit.length / 2))
 
+    def part(self, columns: slice) -> Strip:
+        """Return some of the pixels across."""
+        cut = {name: getattr(self, name)[:, columns] for name in ("column", "wave", "s", "on_chip")}
+        return replace(self, **cut)
+
     def cut(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the strip's pixels (n, m) of a chip's image, which is turned so that rows lie along the dispersion."""
         place = self.row[:, None] * image.shape[1] + self.column

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.kernels import bins
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.strip_pixels import Mask, Pixels, row_medians
 
@@ -14,6 +15,8 @@ BLOCKS = 16
 """Parts of a strip in which the object's place is measured."""
 NEAR = 5.0
 """FWHM from the first place within which an object is followed: the window of one at 2 FWHM is 1e-11 there."""
+CLIP, PASSES = 4.0, 3
+"""Sigma beyond which a pixel is no part of the light along an aperture, and how often that is looked at."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,25 +27,6 @@ class Place:
     """arcsec along the aperture (n,)."""
     fwhm: float
     """arcsec."""
-
-
-def _binned(x: Floats, values: Floats, use: Mask, edges: Floats) -> Floats:
-    """Return the means of values in bins of ``x`` without what is 4 sigma off; NaN where there is none."""
-    which = np.digitize(x[use], edges) - 1
-    inside = (which >= 0) & (which < edges.size - 1)
-    which, v = which[inside], values[use][inside]
-    count = edges.size - 1
-    keep = np.ones(v.size, bool)
-    mean = np.full(count, np.nan)
-    for _ in range(3):
-        n = np.bincount(which[keep], minlength=count)
-        total = np.bincount(which[keep], v[keep], minlength=count)
-        square = np.bincount(which[keep], v[keep] ** 2, minlength=count)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = total / n
-            spread = np.sqrt(np.maximum(square / n - mean**2, 0.0))
-        keep = np.abs(v - mean[which]) <= 4.0 * spread[which] + 1e-30
-    return mean
 
 
 def find(strip: Strip, pixels: Pixels, near: float | None = None) -> Place | None:
@@ -58,7 +42,7 @@ def find(strip: Strip, pixels: Pixels, near: float | None = None) -> Place | Non
     inside = strip.inside & pixels.good
     level = row_medians(pixels.sci, inside)
     away = pixels.sci - level[:, None]
-    profile = np.nan_to_num(_binned(strip.s, away, inside, edges))
+    profile = np.nan_to_num(bins.clipped_means(strip.s, away, inside, edges, CLIP, PASSES))
     profile -= np.median(profile)
     smooth = np.convolve(profile, [0.25, 0.5, 0.25], "same")
     if near is not None:

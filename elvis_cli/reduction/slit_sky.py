@@ -48,12 +48,17 @@ def sky_beside(strip: Strip, pixels: Pixels, object_: Mask) -> Floats | None:
     middle = strip.middle(slit.offset)
     ascending = middle[-1] > middle[0]
     grid, at = (middle, rows) if ascending else (middle[::-1], rows[::-1])
-    position = np.interp(strip.wave, grid, at)
-    bend = np.abs(position - rows[:, None])[usable]
+    # the object's own columns too: at an end of the slit it has sky on one side alone
+    columns = np.flatnonzero((usable | object_).any(axis=0))
+    near = slice(int(columns[0]), int(columns[-1]) + 1)
+    position, use = np.interp(strip.wave[:, near], grid, at), usable[:, near]
+    bend = np.abs(position - rows[:, None])[use]
     if np.percentile(bend, 99) < STRAIGHT:
         return _row_means(strip, pixels, usable)
-    x = strip.s - place
-    return _spline_sky(position, np.clip(x / np.abs(x[usable]).max(), -1.0, 1.0), pixels, usable)
+    x = strip.s[:, near] - place
+    whole = np.zeros_like(pixels.sci)
+    whole[:, near] = _spline_sky(position, np.clip(x / np.abs(x[use]).max(), -1.0, 1.0), pixels.part(near), use)
+    return whole
 
 
 def _row_means(strip: Strip, pixels: Pixels, usable: Mask) -> Floats:
@@ -82,16 +87,11 @@ def _spline_sky(position: Floats, place: Floats, pixels: Pixels, usable: Mask) -
 
     ``place`` along the slit is -1 to 1.
     """
-    columns = np.flatnonzero(usable.any(axis=0))
-    near = slice(int(columns[0]), int(columns[-1]) + 1)
-    whole = np.zeros_like(pixels.sci)
-    part, use = pixels.part(near), usable[:, near]
-    model = sky_spline(position[:, near], part, use, place[:, near])
+    model = sky_spline(position, pixels, usable, place)
     rows = np.arange(len(position), dtype=float)[:, None]
     if np.abs(position - rows)[usable].max() < 1.0:
-        model = model + _between_rows(position[:, near], part, use, model)
-    whole[:, near] = model
-    return whole
+        model = model + _between_rows(position, pixels, usable, model)
+    return model
 
 
 def _between_rows(position: Floats, pixels: Pixels, usable: Mask, model: Floats) -> Floats:

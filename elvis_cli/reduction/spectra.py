@@ -9,12 +9,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.constants import LIGHT
+from elvis_cli.base.parallel import gather
 from elvis_cli.errors import ResourceError
 from elvis_cli.model.setup import Setup
 from elvis_cli.reduction import (
@@ -279,24 +281,50 @@ def extracted(
         stack = chip_calibration.stack([frames[n] for n in own], [seconds[n] for n in own])
         if other:
             background = chip_calibration.stack([frames[n] for n in other], [seconds[n] for n in other])
-        for number, strip in enumerate(chip.layout.strips):
-            pixels, sky = _pixels(strip, stack, background, chip.error, sum(seconds[n] for n in own))
-            place = object_place.find(strip, pixels)
-            if place is None:
+        own_seconds = sum(seconds[n] for n in own)
+        extract_one = partial(_on_strip, chip, stack, background, own_seconds, options)
+        for made in gather(extract_one, range(len(chip.layout.strips))):
+            if made is None:
                 continue
-            if background is None:
-                pixels, sky, found = _less_slit_sky(strip, pixels, sky, place)
-                way = "slit" if found else way
-            else:
+            if background is not None:
                 way = "nods" if other else "exposures"
-            radius = strip.pixel * options.aperture / 2 if options.aperture else RADIUS * place.fwhm
-            one = extract.extract(strip, pixels, sky, place, radius)
-            if chip.lamps:
-                one.blaze = chip.lamps[number] / strip.pixel_scale()
-            spectra.append(one)
-            widths.append(place.fwhm)
-            length = 2 * radius
+            elif made.sky_beside:
+                way = "slit"
+            spectra.append(made.spectrum)
+            widths.append(made.fwhm)
+            length = 2 * made.radius
     return spectra, widths, length, way
+
+
+@dataclass(slots=True, eq=False)
+class _OnStrip:
+    """An object's spectrum on one strip."""
+
+    spectrum: Spectrum
+    fwhm: float
+    radius: float
+    """arcsec: half of the box."""
+    sky_beside: bool
+    """The sky was that of the slit beside it."""
+
+
+def _on_strip(
+    chip: ChipCalibration, stack: Frame, background: Frame | None, seconds: float, options: SpectrumOptions, number: int
+) -> _OnStrip | None:
+    """Return the spectrum of the object on the strip of a ``number``, None if there is none."""
+    strip = chip.layout.strips[number]
+    pixels, sky = _pixels(strip, stack, background, chip.error, seconds)
+    place = object_place.find(strip, pixels)
+    if place is None:
+        return None
+    beside = False
+    if background is None:
+        pixels, sky, beside = _less_slit_sky(strip, pixels, sky, place)
+    radius = strip.pixel * options.aperture / 2 if options.aperture else RADIUS * place.fwhm
+    one = extract.extract(strip, pixels, sky, place, radius)
+    if chip.lamps:
+        one.blaze = chip.lamps[number] / strip.pixel_scale()
+    return _OnStrip(one, place.fwhm, radius, beside)
 
 
 def _less_slit_sky(strip: Strip, pixels: Pixels, sky: Floats, place: Place) -> tuple[Pixels, Floats, bool]:
@@ -322,11 +350,13 @@ def _places(files: FileSet, chip: ChipCalibration, frames: Sequence[Frame]) -> l
     if len(frames) < 2:
         return everything
     shifts, widths, strips = [], [], chip.layout.strips
+
+    def find(strip: Strip, n: int) -> Place | None:
+        seconds = files.science[n].dit * files.science[n].ndit
+        return object_place.find(strip, _pixels(strip, frames[n], None, chip.error, seconds)[0])
+
     for strip in strips[:: max(len(strips) // NOD_STRIPS, 1)]:
-        found = [
-            object_place.find(strip, _pixels(strip, frame, None, chip.error, one.dit * one.ndit)[0])
-            for frame, one in zip(frames, files.science, strict=True)
-        ]
+        found = gather(partial(find, strip), range(len(frames)))
         seen = [place for place in found if place is not None]
         if len(seen) == len(frames):
             shifts.append([float(np.median(place.s - seen[0].s)) for place in seen])

@@ -63,3 +63,26 @@ def test_wings_count_alike_wherever_an_object_stands_on_the_pixels():
     one = extract.extract(made, pixels, np.zeros_like(sci), Place(middle, 1.7), 2.2)
     blocks = one.flux[: ROWS // 100 * 100].reshape(-1, 100).mean(axis=1)
     assert np.ptp(blocks) < 0.01 * blocks.mean()
+
+
+def test_what_is_far_along_a_long_slit_changes_nothing():
+    """The light of an order 60 pixels away, and pixels without data, are not those of the object."""
+    short = strip()
+    random = np.random.default_rng(4)
+    shares = np.exp(-4 * np.log(2) * np.square(short.s / 2.0))
+    sci = random.poisson(200.0 * shares) + random.normal(0.0, 1.0, shares.shape)
+    whole = np.full((ROWS, 3 * COLUMNS), np.nan)
+    whole[:, :COLUMNS], whole[:, COLUMNS : 2 * COLUMNS] = 1e5, sci
+    column = np.broadcast_to(np.arange(3 * COLUMNS), whole.shape)
+    s = column - COLUMNS - (COLUMNS - 1) / 2
+    wave = np.broadcast_to(short.wave[:, :1], whole.shape)
+    slit = Aperture(0.0, 0.0, 3.0 * COLUMNS, 1.0)
+    long = Strip(1, 1, slit, short.row, column, wave, s, 1.0, 1.0, 2.0, np.ones(s.shape, bool), np.full(ROWS, 35.5))
+    spectra = [
+        extract.extract(
+            made, Pixels(each, np.ones_like(each), np.isfinite(each), 1.0), each, Place(np.zeros(ROWS), 2.0), 4.0
+        )
+        for made, each in ((short, sci), (long, whole))
+    ]
+    for name in ("wave", "flux", "err", "box", "box_err", "sky", "bad"):
+        np.testing.assert_allclose(*(getattr(one, name) for one in spectra), rtol=1e-12, err_msg=name)

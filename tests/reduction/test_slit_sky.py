@@ -24,20 +24,31 @@ def lines(place, fwhm):
     )
 
 
-@pytest.mark.parametrize(("bend", "fwhm"), [(0.15, 2.5), (2.5, 4.0)])
-def test_lines_whose_bend_the_arc_has_wrong_leave_nothing(bend, fwhm):
-    """By a twentieth of a pixel, and the flat the light along the slit by a part in a thousand."""
+def sky_of(bend, fwhm, object_, arc=lambda x: 0.0 * x):
+    """The error over the noise of the sky model (n, m) of a slit whose wavelengths are off by ``arc`` pixels, and s."""
     row, column = np.arange(ROWS), np.broadcast_to(np.arange(COLUMNS), (ROWS, COLUMNS))
     s = column - (COLUMNS - 1) / 2
     x = s / (COLUMNS / 2)
     truth = SKY * lines(row[:, None] + bend * np.square(x) + 0.02 * x, fwhm) * (1.0 + 1e-3 * x)
-    wave = 10.0 + 1e-3 * (row[:, None] + (bend - 0.05) * np.square(x))
+    wave = 10.0 + 1e-3 * (row[:, None] + bend * np.square(x) + 0.02 * x + arc(x))
     slit = Aperture(0.0, 0.0, 400.0, 1.0)
     strip = Strip(1, 1, slit, row, column, wave, s, 1.0, 1.0, fwhm, np.ones(s.shape, bool), np.full(ROWS, 119.5))
     sci = truth + np.random.default_rng(1).normal(0.0, np.sqrt(truth))
     pixels = Pixels(sci, np.full(sci.shape, 100.0), np.ones(sci.shape, bool), 1.0)
-    object_ = np.abs(s) < 20
-    model = slit_sky.sky_beside(strip, pixels, object_)
-    wrong = ((model - truth) / np.sqrt(truth))[5:-5, np.abs(s[0]) < 8]
+    model = slit_sky.sky_beside(strip, pixels, object_(s))
+    return (model - truth) / np.sqrt(truth), s
+
+
+@pytest.mark.parametrize(("bend", "fwhm"), [(0.15, 2.5), (2.5, 4.0)])
+def test_lines_whose_bend_the_arc_has_wrong_leave_nothing(bend, fwhm):
+    """By a twentieth of a pixel, and the flat the light along the slit by a part in a thousand."""
+    wrong, s = sky_of(bend, fwhm, lambda s: np.abs(s) < 20, lambda x: -0.05 * np.square(x) - 0.02 * x)
+    wrong = wrong[5:-5, np.abs(s[0]) < 8]
     assert np.std(wrong.mean(axis=1)) < 0.25
     assert abs(wrong.mean()) < 0.02
+
+
+def test_an_object_at_the_end_of_a_slit_has_the_sky_of_its_one_side():
+    """To less than a thousandth of it: beyond that side the slope of the light along the slit is not known."""
+    wrong, s = sky_of(2.5, 4.0, lambda s: np.abs(s + 115) < 20)
+    assert np.abs(wrong[5:-5, s[0] < -107]).max() < 1e-3 * np.sqrt(SKY)
