@@ -28,6 +28,7 @@ from elvis_cli.instrument import registry
 from elvis_cli.reduction import associate, product_file, raw, recipe, sdp, sky
 from elvis_cli.reduction.frame import Frame
 from elvis_cli.reduction.grid import wcs_of
+from elvis_cli.reduction.image_options import ImageOptions
 from elvis_cli.reduction.requests import documents, render
 from elvis_cli.request import parse
 
@@ -190,7 +191,7 @@ def test_the_product_of_a_mode(imager: str, tmp_path: Path) -> None:
     request = parse.read(json.dumps(document(imager, *MODES[imager])))
     lines = documents(request)
     files = [*render(lines)]
-    product = recipe.reduce(associate.associate(raw.open_all(files))[0], recipe.Options())
+    product = recipe.reduce(associate.associate(raw.open_all(files))[0], ImageOptions())
     folder = Path(os.environ.get("ELVIS_CLOSURE_FOLDER", tmp_path))
     faults = []
     for kind, writer in product_file.WRITERS.items():
@@ -214,7 +215,7 @@ def test_the_product_of_a_mode(imager: str, tmp_path: Path) -> None:
     ratio = got.flux / want.flux
     pulls = [pulls_of(chip, truth, want, radius, ring)]
     for night in nights(lines, files):
-        again = recipe.reduce(associate.associate(raw.open_all(night))[0], recipe.Options())
+        again = recipe.reduce(associate.associate(raw.open_all(night))[0], ImageOptions())
         pulls.append(pulls_of(brightest(again), truth, want, radius, ring))
     level = np.float32(np.median(image))
     moved = sources.centre(sci, *at, chip.fwhm) - np.stack(at, axis=1)

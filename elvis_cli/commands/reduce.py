@@ -107,7 +107,8 @@ def reduce(
     from elvis_cli.reduction import installed
 
     installed.check()
-    from elvis_cli.reduction import associate, products, raw, recipe
+    from elvis_cli.reduction import associate, products, raw
+    from elvis_cli.reduction.image_options import ImageOptions
     from elvis_cli.reduction.spectrum_options import SpectrumOptions
 
     sets = associate.associate(raw.open_all(_named(files)))
@@ -121,7 +122,7 @@ def reduce(
         _run_esorex(sets, outdir, static or [])
         return
     standards = standards.resolve() if cluster and standards else standards
-    image = recipe.Options(kernel, pixfrac, north_up, allow_missing, standards, mosaic)
+    image = ImageOptions(kernel, pixfrac, north_up, allow_missing, standards, mosaic)
     options = products.Options(image, SpectrumOptions(aperture, standards, barycentric, telluric))
     if not allow_missing:
         for each in sets:

@@ -83,6 +83,7 @@ def calibrate(document: str, date: str, seed: int, dithered: bool = False) -> Ni
         The standard star gives no zero point.
     """
     from elvis_cli.reduction import associate, master, raw, recipe, requests
+    from elvis_cli.reduction.image_options import ImageOptions
     from elvis_cli.request import parse
 
     base = json.loads(document)
@@ -91,7 +92,7 @@ def calibrate(document: str, date: str, seed: int, dithered: bool = False) -> Ni
     documents = requests.documents(parse.read(json.dumps(base)))
     (files, *_) = associate.associate(raw.open_all(list(requests.render(documents))))
     (chip,) = files.science[0].chips
-    product = recipe.reduce(files, recipe.Options(allow_missing=True))
+    product = recipe.reduce(files, ImageOptions(allow_missing=True))
     if product.zero is None:
         raise ResourceError(f"the standard star gives no zero point: {'; '.join(product.notes)}")
     masters = master.make(chip, files, files.science[0].read(chip)[1])
@@ -150,10 +151,11 @@ def reduce_epoch(file: bytes, source: Source, night: NightCalibration, band: str
 def product_of(file: bytes, night: NightCalibration) -> bytes:
     """Return the product of a raw frame alone, as `elvis reduce` makes it with the calibrations of the night."""
     from elvis_cli.reduction import product_file, raw, recipe
+    from elvis_cli.reduction.image_options import ImageOptions
 
     own = replace(night.files, science=raw.open_all([file]))
     out = io.BytesIO()
-    product_file.write_image(recipe.reduce(own, recipe.Options(allow_missing=True)), out)
+    product_file.write_image(recipe.reduce(own, ImageOptions(allow_missing=True)), out)
     return out.getvalue()
 
 

@@ -24,7 +24,7 @@ from elvis_cli.reduction.adi_product import AdiProduct
 from elvis_cli.reduction.associate import FileSet, product_name
 from elvis_cli.reduction.cube import Cube
 from elvis_cli.reduction.cube_grid import CubeGrid
-from elvis_cli.reduction.product_file import UNIT
+from elvis_cli.reduction.product_cards import UNIT
 from elvis_cli.reduction.raw import RawFile
 
 PSF_HALF = 8

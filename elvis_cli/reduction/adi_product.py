@@ -16,7 +16,7 @@ from elvis_cli.product.header import Card
 from elvis_cli.reduction import adi, calibrate, grid, layout, master, sdp, sky
 from elvis_cli.reduction.associate import FileSet, check, product_name
 from elvis_cli.reduction.frame import Frame
-from elvis_cli.reduction.product_file import UNIT, common_cards, passed_cards, pipeline_cards, provenance_cards
+from elvis_cli.reduction.product_cards import UNIT, common_cards, passed_cards, pipeline_cards, provenance_cards
 from elvis_cli.reduction.raw import RawFile
 
 MAX_HALF = 192

@@ -17,7 +17,7 @@ from elvis_cli.product.header import Card
 from elvis_cli.reduction import cube_spectrum, sdp
 from elvis_cli.reduction.cube import CubeProduct
 from elvis_cli.reduction.frame import NO_DATA
-from elvis_cli.reduction.product_file import (
+from elvis_cli.reduction.product_cards import (
     common_cards,
     flag_cards,
     hdu_cards,

@@ -11,7 +11,6 @@ import numpy as np
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.constants import LIGHT, PLANCK
-from elvis_cli.reduction import zeropoint
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.extract import Spectrum
 from elvis_cli.reduction.telluric import OPAQUE, Air, outside_lines
@@ -73,7 +72,7 @@ def star_of(files: FileSet, path: Any, notes: list[str]) -> StandardStar | None:
     if files.standard is None:
         notes.append("no standard star (DPR TYPE STD) with this setting: fluxes are not calibrated")
         return None
-    names = zeropoint.star_names(files.standard.science[0].header)
+    names = files.standard.science[0].star_names
     star = next((row for row in standards.named(names, standards.read(path)) if row.sed), None)
     if star is None:
         notes.append(

@@ -6,7 +6,8 @@ from typing import BinaryIO
 
 from elvis_cli.base import fork
 from elvis_cli.model.request import Request
-from elvis_cli.reduction import associate, products, raw, recipe
+from elvis_cli.reduction import associate, products, raw
+from elvis_cli.reduction.image_options import ImageOptions
 from elvis_cli.reduction.requests import Document, documents, render
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
 
@@ -23,7 +24,7 @@ def reduce(request: Request, out: BinaryIO) -> tuple[str, ...]:
     """
     (files, *_) = associate.associate(raw.open_all(render_all(documents(request))))
     associate.check(files)
-    product, writers = products.make(files, products.Options(recipe.Options(), SpectrumOptions()))
+    product, writers = products.make(files, products.Options(ImageOptions(), SpectrumOptions()))
     next(iter(writers.values()))(product, out)
     return tuple(product.notes)
 

@@ -24,7 +24,7 @@ from elvis_cli.reduction import chip_calibration, layout, sdp, spectra
 from elvis_cli.reduction.associate import FileSet, product_name
 from elvis_cli.reduction.chip_calibration import ChipCalibration
 from elvis_cli.reduction.extract import Spectrum
-from elvis_cli.reduction.product_file import common_cards, passed_cards, pipeline_cards, provenance_cards
+from elvis_cli.reduction.product_cards import common_cards, passed_cards, pipeline_cards, provenance_cards
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from elvis_cli.base import memory
-from elvis_cli.reduction import product_file, recipe
 from elvis_cli.reduction.associate import FileSet
+from elvis_cli.reduction.image_options import ImageOptions
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
 
 PUPIL_TRACKING = "ESO INS DROT MODE"
@@ -21,7 +21,7 @@ Writers = Mapping[str, Callable[[Any, BinaryIO], None]]
 class Options:
     """Choices of the user for products of each kind."""
 
-    image: recipe.Options
+    image: ImageOptions
     spectrum: SpectrumOptions
 
 
@@ -34,13 +34,15 @@ def make(files: FileSet, options: Options) -> tuple[Any, Writers]:
             from elvis_cli.reduction import adi_product
 
             return adi_product.reduce(files, options.image.allow_missing), adi_product.WRITERS
+        from elvis_cli.reduction import product_file, recipe
+
         return recipe.reduce(files, options.image), product_file.WRITERS
     return _make_spectral(files, options)
 
 
 def _make_spectral(files: FileSet, options: Options) -> tuple[Any, Writers]:
     """Return the product of the raw files of a spectrograph, and what writes it."""
-    # images need not wait for these
+    # images need not wait for these, nor these for the modules of images
     from elvis_cli.reduction import cube, cube_file, fibre_cube, layout, spectra, spectrum_file
 
     first = files.science[0]

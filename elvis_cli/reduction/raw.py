@@ -80,6 +80,11 @@ class RawFile:
         """Integrations whose mean the pixels are."""
         return int(self.get("ESO DET NDIT", 1))
 
+    @property
+    def star_names(self) -> list[str]:
+        """Names of its star."""
+        return [str(self.get(key, "")) for key in ("OBJECT", "ESO OBS TARG NAME")]
+
     def read(self, chip: str) -> tuple[Image, Any]:
         """Return the pixels with light (ADU, float32) and the header of one chip, pre- and overscans cut."""
         with guard.opened(self.source) as hdus:

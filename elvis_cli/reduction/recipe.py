@@ -13,28 +13,12 @@ from elvis_cli.errors import ResourceError
 from elvis_cli.reduction import chip_image, combine, correlation, exposures, grid, instrument_table, master, zeropoint
 from elvis_cli.reduction.associate import FileSet, check, product_name, setting
 from elvis_cli.reduction.chip_image import ChipImage, Treatment
+from elvis_cli.reduction.image_options import ImageOptions
 from elvis_cli.reduction.master import Masters
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.reduction.stored_stack import StoredStack
 from elvis_cli.scene import standards
 from elvis_cli.scene.standards import StandardStar
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Choices of the user."""
-
-    kernel: str | None = None
-    """Of the drizzling; None = lanczos3 where an image is well sampled, else square."""
-    pixfrac: float = 1.0
-    north_up: bool = False
-    allow_missing: bool = False
-    standards: Any = None
-    """Path of a catalogue of standards."""
-    mosaic: bool = False
-    """All chips in one image."""
-    sky: str = "dithers"
-    """How the sky is taken (`instrument_table`)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +32,7 @@ class ImageProduct:
     notes: list[str] = field(default_factory=list)
 
 
-def reduce(files: FileSet, options: Options) -> ImageProduct:
+def reduce(files: FileSet, options: ImageOptions) -> ImageProduct:
     """Return the product of a set of raw files.
 
     Raises
@@ -86,7 +70,7 @@ def reduce(files: FileSet, options: Options) -> ImageProduct:
     return ImageProduct(product_name(files), files, chips, zero, notes)
 
 
-def _chip(files: FileSet, chip: str, options: Options, scale: float, masters: Masters | None) -> ChipImage:
+def _chip(files: FileSet, chip: str, options: ImageOptions, scale: float, masters: Masters | None) -> ChipImage:
     """Return the combination of one chip; without ``masters`` they are made."""
     frames, way, linearised = exposures.prepare(files, chip, scale, options.sky, masters)
     out = grid.make([frame.header for frame in frames], options.north_up)
@@ -101,7 +85,7 @@ def _chip(files: FileSet, chip: str, options: Options, scale: float, masters: Ma
     return chip_image.measure(chip, total.stack(), out, header, noise, treatment)
 
 
-def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> ChipImage:
+def _mosaic(files: FileSet, options: ImageOptions, scales: Mapping[str, float]) -> ChipImage:
     """Return the combination of all chips in one image, one chip after the other."""
     first = files.science[0]
     out = grid.make([file.chip_header(chip) for chip in first.chips for file in files.science], options.north_up)
@@ -123,20 +107,20 @@ def _mosaic(files: FileSet, options: Options, scales: Mapping[str, float]) -> Ch
     return chip_image.measure("MOSAIC", total.stack(), out, header, noise, treatment)
 
 
-def kernel_for(fwhm: float, options: Options) -> str:
+def kernel_for(fwhm: float, options: ImageOptions) -> str:
     """Return the kernel of the drizzling for stars of ``fwhm`` pixels."""
     return options.kernel or ("lanczos3" if fwhm >= zeropoint.WELL_SAMPLED and options.pixfrac == 1.0 else "square")
 
 
 def _zero_point(
-    files: FileSet, options: Options, scales: Mapping[str, float], notes: list[str], masters: Masters | None
+    files: FileSet, options: ImageOptions, scales: Mapping[str, float], notes: list[str], masters: Masters | None
 ) -> zeropoint.ZeroPoint | None:
     """Return the zero point of the standard star of a set; None, and a note, without one."""
     if files.standard is None:
         notes.append("no standard star (DPR TYPE STD) with this setting: fluxes are not calibrated")
         return None
     standard = files.standard.science[0]
-    names, filters = zeropoint.star_names(standard.header), " ".join(filter_names(standard))
+    names, filters = standard.star_names, " ".join(filter_names(standard))
     star = zeropoint.select(names, standards.read(options.standards), filters)
     if star is None:
         notes.append(

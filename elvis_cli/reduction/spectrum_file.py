@@ -15,7 +15,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.product import fits
 from elvis_cli.product.header import Card
 from elvis_cli.reduction import sdp
-from elvis_cli.reduction.product_file import common_cards, passed_cards, pipeline_cards, provenance_cards
+from elvis_cli.reduction.product_cards import common_cards, passed_cards, pipeline_cards, provenance_cards
 from elvis_cli.reduction.spectra import SpectrumProduct
 
 RECIPE = "elvis_reduce_spectrum"

@@ -205,8 +205,3 @@ def _saturated(stack: AnyStack, place: tuple[float, float], fwhm: float) -> bool
     x, y = (round(value) for value in place)
     near = stack.dq[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)]
     return bool(np.any((near & (SATURATED | HOT | DEAD)) == SATURATED))
-
-
-def star_names(header: Any) -> list[str]:
-    """Return the names of its star that a raw frame has."""
-    return [str(header.get(key, "")) for key in ("OBJECT", "ESO OBS TARG NAME")]

@@ -14,6 +14,7 @@ from elvis_cli.detection import apertures, photometry, sources
 from elvis_cli.detection.image_file import MeasuredImage
 from elvis_cli.reduction import associate, raw, recipe
 from elvis_cli.reduction.grid import wcs_of
+from elvis_cli.reduction.image_options import ImageOptions
 from elvis_cli.request import parse
 from tests.conftest import run
 
@@ -73,7 +74,7 @@ def night():
         requests += [document(0, 30 + n, calibration="detlin", dit=dit) for n, dit in enumerate((2, 5, 8, 11, 14))]
         requests += [document(seed % 4, 20 + n, calibration="flat") for n in range(3)]
         files = associate.associate(raw.open_all([cached(json.dumps(each)) for each in requests]))
-        products.append(recipe.reduce(files[0], recipe.Options()).chips[0])
+        products.append(recipe.reduce(files[0], ImageOptions()).chips[0])
     request = document(0, 1)
     request["elvis"]["catalogue"] = catalogue
     with fits.open(io.BytesIO(rendered(request, "expected"))) as hdus:

@@ -10,13 +10,14 @@ from astropy.io import fits
 
 from elvis_cli.errors import ResourceError
 from elvis_cli.instrument import registry
-from elvis_cli.reduction import associate, polarimetry, products, raw, recipe, sdp
+from elvis_cli.reduction import associate, polarimetry, products, raw, sdp
 from elvis_cli.reduction.extract import Spectrum
+from elvis_cli.reduction.image_options import ImageOptions
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
 from tests.conftest import closure_only, run
 
 SIGNS = {"V": (1, -1, -1, 1), "Q": (1, 1, -1, -1)}
-OPTIONS = products.Options(recipe.Options(), SpectrumOptions())
+OPTIONS = products.Options(ImageOptions(), SpectrumOptions())
 
 
 def beam(rng, flux, shift, sigma=1e-3):

@@ -267,10 +267,11 @@ def test_the_plan_is_json_and_writes_nothing(raw, tmp_path):
 
 
 def test_a_worker_of_a_cluster_writes_the_same_bytes(raw, product, tmp_path):
-    from elvis_cli.reduction import product_task, products, recipe
+    from elvis_cli.reduction import product_task, products
+    from elvis_cli.reduction.image_options import ImageOptions
     from elvis_cli.reduction.spectrum_options import SpectrumOptions
 
-    options = products.Options(recipe.Options(None, 1.0, False, False, None, False), SpectrumOptions())
+    options = products.Options(ImageOptions(None, 1.0, False, False, None, False), SpectrumOptions())
     (task,) = product_task.tasks(sorted(raw.glob("*.fits")), 1, options, tmp_path)
     written = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(task)).do(None, None)))
     assert written.failure is None

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -256,3 +258,10 @@ def test_the_lines_of_the_air_are_taken_out(night, product, method):
     assert np.median(after) == pytest.approx(1.0, abs=0.02)
     assert after.size > 0.95 * before.size
     assert np.std(after) < (0.1 if method == "sky" else 0.35) * np.std(before)
+
+
+def test_spectra_wait_for_no_modules_of_images():
+    """Celestial coordinates, drizzling and photometry take a third of a second to import."""
+    words = "from elvis_cli.reduction import cube, cube_file, products, spectra, spectrum_file; import sys; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"astropy.wcs", "drizzle", "photutils", "scipy.ndimage"} & set(found)
