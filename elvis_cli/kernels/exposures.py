@@ -29,28 +29,45 @@ def _median(values: Image) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def clipped_mean(data: Image, sigma: Image, clip: float, mean: Image, count: NDArray[np.uint8]) -> None:
-    """Fill the mean (ny, nx) of images (k, ny, nx) within ``clip`` times ``sigma`` of their median, and their number.
+def clipped_mean(
+    data: Image,
+    floor: NDArray[np.float64],
+    slope: float,
+    level: float,
+    clip: float,
+    mean: Image,
+    count: NDArray[np.uint8],
+) -> None:
+    """Fill the mean (ny, nx) of images (k, ny, nx) within ``clip`` sigma of their median, and their number.
 
-    Where no image is near the median, all are taken.
+    The variance of a value is the image's ``floor`` (k,) and ``slope`` for each unit above ``level``. Where no image is
+    near the median, all are taken.
     """
     k, ny, nx = data.shape
     part = np.empty(k, np.float32)
+    near = clip * np.sqrt(floor.min())
     for y in range(ny):
         for x in range(nx):
+            low = high = data[0, y, x]
+            total = np.float32(0.0)
+            for n in range(k):
+                value = data[n, y, x]
+                low, high = min(low, value), max(high, value)
+                total += value
+            mean[y, x], count[y, x] = total / np.float32(k), k
+            # all near each other are near their median
+            if high - low <= near and np.isfinite(total):
+                continue
             part[:] = data[:, y, x]
             middle = _median(part)
             total, kept = np.float32(0.0), 0
             for n in range(k):
-                if abs(data[n, y, x] - middle) <= clip * sigma[n, y, x]:
-                    total += data[n, y, x]
+                value = data[n, y, x]
+                if abs(value - middle) <= clip * np.sqrt(floor[n] + slope * max(value - level, 0.0)):
+                    total += value
                     kept += 1
-            if kept == 0:
-                kept = k
-                for n in range(k):
-                    total += data[n, y, x]
-            mean[y, x] = total / np.float32(kept)
-            count[y, x] = kept
+            if kept > 0:
+                mean[y, x], count[y, x] = total / np.float32(kept), kept
 
 
 @njit(nogil=True, cache=True)
@@ -98,18 +115,29 @@ def weighted_mean(
     part = np.empty(k, np.float32)
     for y in range(ny):
         for x in range(nx):
-            part[:] = sci[:, y, x]
-            middle = _median(part)
-            near = tolerance * abs(middle)
             total, weight, square = 0.0, 0.0, 0.0
+            low = high = sci[0, y, x]
+            least, flagged = var[0, y, x], np.uint32(0)
             for n in range(k):
-                if dq[n, y, x] & bad != 0:
-                    continue
-                if k >= 3 and abs(sci[n, y, x] - middle) > clip * np.sqrt(var[n, y, x]) + near:
-                    continue
+                low, high = min(low, sci[n, y, x]), max(high, sci[n, y, x])
+                least, flagged = min(least, var[n, y, x]), flagged | dq[n, y, x]
                 total += share[n] * sci[n, y, x]
                 square += share[n] ** 2 * var[n, y, x]
                 weight += share[n]
+            # all near each other are near their median
+            if flagged & bad != 0 or (k >= 3 and not high - low <= clip * np.sqrt(least)) or not np.isfinite(total):
+                part[:] = sci[:, y, x]
+                middle = _median(part)
+                near = tolerance * abs(middle)
+                total, weight, square = 0.0, 0.0, 0.0
+                for n in range(k):
+                    if dq[n, y, x] & bad != 0:
+                        continue
+                    if k >= 3 and abs(sci[n, y, x] - middle) > clip * np.sqrt(var[n, y, x]) + near:
+                        continue
+                    total += share[n] * sci[n, y, x]
+                    square += share[n] ** 2 * var[n, y, x]
+                    weight += share[n]
             if weight > 0:
                 mean[y, x], variance[y, x], flags[y, x] = total / weight, square / weight**2, 0
                 continue
@@ -135,36 +163,56 @@ def straight(image: Image, bias: Image | None, a: np.float32, b: np.float32) -> 
 
 @njit(nogil=True, cache=True)
 def rates(
-    linear: Image,
+    image: Image,
+    bias: Image | None,
+    a: np.float32,
+    b: np.float32,
     dark: Image | None,
     response: Image | None,
+    known: Flags | None,
     gain: float,
     dark_electrons: float,
     read_variance: float,
     dark_variance: float,
     count: int,
     time: float,
-) -> tuple[Image, Image]:
-    """Return electron/s (ny, nx) of ``linear`` values (ADU) and their variance.
+    limit: np.float32,
+    saturated: int,
+    least: np.float32,
+    unlit: int,
+) -> tuple[Image, Image, Flags]:
+    """Return electron/s (ny, nx) of an ``image`` (ADU), their variance and their flags.
 
-    The variance is that of the mean of ``count`` integrations of ``time`` s: light, ``dark_electrons`` and
-    ``read_variance`` (electron2) of each, the rounding to whole ADU, and ``dark_variance`` (ADU2) of the dark taken
-    away. Both are divided by the ``response``.
+    Values are made `straight`. The variance is that of the mean of ``count`` integrations of ``time`` s: light,
+    ``dark_electrons`` and ``read_variance`` (electron2) of each, the rounding to whole ADU, and ``dark_variance``
+    (ADU2) of the dark taken away. Both are divided by the ``response`` where it is above ``least``. Flags are those
+    that are ``known``, ``saturated`` above ``limit`` and ``unlit`` where the response is less.
     """
-    sci, var = np.empty_like(linear), np.empty_like(linear)
+    sci, var, flags = np.empty_like(image), np.empty_like(image), np.empty(image.shape, np.uint32)
     scale = gain / time
-    for y in range(linear.shape[0]):
-        for x in range(linear.shape[1]):
-            level = linear[y, x]
+    per_adu = 1.0 / (gain * count)
+    floor = ((dark_electrons + read_variance) / gain**2 + 1.0 / 12.0) / count + dark_variance
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            level, flag = image[y, x], np.uint32(0)
+            if known is not None:
+                flag = known[y, x]
+            if level > limit:
+                flag |= np.uint32(saturated)
+            if bias is not None:
+                level -= bias[y, x]
+            level *= np.float32(1.0) + level * (a + b * level)
             if dark is not None:
                 level -= dark[y, x]
             factor = scale
             if response is not None:
-                factor /= response[y, x]
-            electrons = max(level * gain, 0.0) + dark_electrons + read_variance
-            noise = (electrons / gain**2 + 1.0 / 12.0) / count + dark_variance
-            sci[y, x], var[y, x] = level * factor, noise * factor**2
-    return sci, var
+                if response[y, x] > least:
+                    factor /= response[y, x]
+                else:
+                    flag |= np.uint32(unlit)
+            noise = max(level, np.float32(0.0)) * per_adu + floor
+            sci[y, x], var[y, x], flags[y, x] = level * factor, noise * factor**2, flag
+    return sci, var, flags
 
 
 @njit(nogil=True, cache=True)

@@ -10,7 +10,7 @@ import numpy as np
 from elvis_cli.base.arrays import Image
 from elvis_cli.kernels import exposures
 from elvis_cli.reduction import master
-from elvis_cli.reduction.frame import NO_LIGHT, Frame
+from elvis_cli.reduction.frame import NO_LIGHT, SATURATED, Frame
 from elvis_cli.reduction.master import Masters
 from elvis_cli.reduction.raw import RawFile
 
@@ -29,24 +29,26 @@ def calibrate(file: RawFile, chip: str, masters: Masters, response: Image | None
     """
     image, header = file.read(chip)
     readout, dit = masters.readout, file.dit
-    dq = np.zeros(image.shape, np.uint32) if masters.dq is None else masters.dq.copy()
     limit = _limit(header, masters)
-    dq |= master.saturated(image, limit)
-    linear = master.straight(image, masters)
-    if masters.flat is not None:
-        lit = masters.flat > LEAST_RESPONSE
-        response = np.where(lit, masters.flat, np.float32(1.0))
-        dq |= (~lit).astype(np.uint32) * np.uint32(NO_LIGHT)
-    sci, var = exposures.rates(
-        linear,
+    a, b = (0.0, 0.0) if masters.linearity is None else masters.linearity
+    sci, var, dq = exposures.rates(
+        image,
+        masters.bias,
+        np.float32(a),
+        np.float32(b),
         masters.dark,
-        response,
+        response if masters.flat is None else masters.flat,
+        masters.dq,
         gain=readout.gain,
         dark_electrons=readout.dark * dit,
         read_variance=readout.ron**2,
         dark_variance=masters.dark_var,
         count=file.ndit,
         time=dit,
+        limit=np.float32(limit),
+        saturated=SATURATED,
+        least=np.float32(-np.inf if masters.flat is None else LEAST_RESPONSE),
+        unlit=NO_LIGHT,
     )
     frame = Frame(sci, var, dq, header)
     full = master.straight(np.array([[min(limit, 1e9)]], np.float32), replace(masters, bias=None))

@@ -6,7 +6,7 @@ keeps cosmic rays out and has less noise than a median (variance 1/n in place of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.parallel import for_rows, gather
 from elvis_cli.kernels import exposures
-from elvis_cli.reduction.frame import DEAD, HOT, SATURATED, Flags
+from elvis_cli.reduction.frame import DEAD, HOT, Flags
 from elvis_cli.reduction.raw import RawFile
 
 HOT_SIGMA = 5.0
@@ -28,6 +28,8 @@ LEVEL_STEP = 3
 LARGE = 262_144
 """Pixels from which on a median is taken of every third row and column."""
 CLIP_SIGMA = 5.0
+LEAST_SIGMA = 0.02
+"""Of a flat's pixels, which the lamp's own changes leave."""
 KINDS = ("bias", "linearity", "dark", "flat", "flat_dark")
 """Frames behind the masters."""
 
@@ -78,10 +80,12 @@ def noise(level: Image | float, readout: Readout, ndit: int, dit: float) -> Any:
     return (electrons / readout.gain**2 + 1.0 / 12.0) / ndit
 
 
-def combine(stack: Sequence[Image], sigma: Callable[[int, Image], Any]) -> tuple[Image, Any]:
+def combine(
+    stack: Sequence[Image], floor: Sequence[float], slope: float = 0.0, level: float = 0.0
+) -> tuple[Image, Any]:
     """Return the mean (ny, nx) of images without outliers, and how many were kept of each pixel.
 
-    ``sigma`` returns the standard deviation of pixels of the image of a number.
+    ``floor`` (k,) is the variance of each image's pixels, which grows by ``slope`` for each unit above ``level``.
     """
     shape = stack[0].shape
     mean, count = np.empty(shape, np.float32), np.empty(shape, np.uint8)
@@ -89,13 +93,11 @@ def combine(stack: Sequence[Image], sigma: Callable[[int, Image], Any]) -> tuple
         mean[:] = np.mean(stack, axis=0) if len(stack) == 1 else np.minimum(*stack) / 2 + np.maximum(*stack) / 2
         count[:] = len(stack)
         return mean, count
+    variance = np.array(floor, float)
 
     def fill(_: int, rows: slice) -> None:
         part = np.stack([image[rows] for image in stack])
-        each = np.empty_like(part)
-        for n in range(len(stack)):
-            each[n] = sigma(n, part[n])
-        exposures.clipped_mean(part, each, CLIP_SIGMA, mean[rows], count[rows])
+        exposures.clipped_mean(part, variance, slope, level, CLIP_SIGMA, mean[rows], count[rows])
 
     for_rows(shape[0], fill)
     return mean, count
@@ -142,15 +144,11 @@ def make(chip: str, files: Any, header: Any) -> Masters:
 def _mean(files: Sequence[RawFile], chip: str, masters: Masters) -> tuple[Image, float]:
     """Return the master of frames without light, linear ADU, and its variance."""
     stack = gather(lambda file: straight(file.pixels(chip), masters), files)
-    level = _median(stack[0])
-    first = files[0]
-
-    def sigma(_: int, part: Image) -> Any:
-        # hot pixels have more noise than the read-out; their scatter from file to file is not an outlier
-        return np.sqrt(noise(np.maximum(part - level, 0.0), masters.readout, first.ndit, first.dit))
-
-    mean, _ = combine(stack, sigma)
-    return mean, float(noise(0.0, masters.readout, first.ndit, first.dit)) / len(files)
+    readout, first = masters.readout, files[0]
+    floor = float(noise(0.0, readout, first.ndit, first.dit))
+    # hot pixels have more noise than the read-out; their scatter from file to file is not an outlier
+    mean, _ = combine(stack, [floor] * len(stack), 1.0 / (readout.gain * first.ndit), _median(stack[0]))
+    return mean, floor / len(files)
 
 
 def dark_of(files: Sequence[RawFile], chip: str, masters: Masters) -> Image:
@@ -198,7 +196,7 @@ def flat(files: Any, chip: str, masters: Masters) -> tuple[Image, float]:
         return image, float(noise(level, masters.readout, file.ndit, file.dit)) ** 0.5 / level
 
     stack, sigma = zip(*gather(one, files.flat), strict=True)
-    mean, _ = combine(stack, lambda n, _: np.float32(max(sigma[n], 0.02)))
+    mean, _ = combine(stack, [max(one, LEAST_SIGMA) ** 2 for one in sigma])
     mean /= np.float32(lit_level(mean))
     return mean, float(np.mean(np.square(sigma))) / len(stack)
 
@@ -265,8 +263,3 @@ def _before_saturation(t: Floats, x: Floats, spread: Floats) -> tuple[Floats, Fl
     clipped = np.concatenate([[False], spread[1:] < 0.5 * np.minimum.accumulate(spread)[:-1]])
     bad = np.flatnonzero((slopes < 0.5 * max(slopes[0], x[0] / t[0])) | clipped)  # all may be saturated
     return (t[: bad[0]], x[: bad[0]]) if bad.size else (t, x)
-
-
-def saturated(image: Image, limit: float) -> Flags:
-    """Return the flag SATURATED of pixels above ``limit`` (ADU)."""
-    return (image > limit).astype(np.uint32) * np.uint32(SATURATED)

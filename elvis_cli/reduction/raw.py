@@ -116,7 +116,8 @@ class RawFile:
         except (OSError, ValueError) as error:
             raise ResourceError(f"cannot read the pixels of {self.name}: {error}") from error
         image = np.array(lit, np.float32, order="C")
-        image += np.float32(where.zero)
+        if where.zero:
+            image += np.float32(where.zero)
         return image
 
     def chip_header(self, chip: str) -> Any:

@@ -15,14 +15,20 @@ def images(seed=1):
 
 
 def test_the_mean_leaves_outliers_out():
-    data, sigma = images(), np.full(SHAPE, 3.0, np.float32)
+    data, floor = images(), np.full(SHAPE[0], 4.0)
+    data[4, 9, 9] = np.nan
     mean, count = np.empty(SHAPE[1:], np.float32), np.empty(SHAPE[1:], np.uint8)
-    exposures.clipped_mean(data, sigma, 5.0, mean, count)
-    kept = np.abs(data - np.median(data, axis=0)) <= 5.0 * sigma
-    np.testing.assert_array_equal(count, kept.sum(axis=0))
+    exposures.clipped_mean(data, floor, 0.1, 100.0, 2.5, mean, count)
+    sigma = np.sqrt(4.0 + 0.1 * np.maximum(data - 100.0, 0.0))
+    kept = np.abs(data - np.nanmedian(data, axis=0)) <= 2.5 * sigma
     assert count[7, 8] == 4
-    np.testing.assert_allclose(mean, np.where(kept, data, 0).sum(axis=0) / kept.sum(axis=0), rtol=1e-6)
-    exposures.clipped_mean(data, sigma, -1.0, mean, count)  # none is near: all are taken
+    assert np.count_nonzero(count < 5) > 20
+    seen = np.isfinite(data).all(axis=0)  # where an image is NaN the median of the others is not defined
+    np.testing.assert_array_equal(count[seen], kept.sum(axis=0)[seen])
+    np.testing.assert_allclose(mean[seen], (np.where(kept, data, 0).sum(axis=0) / kept.sum(axis=0))[seen], rtol=1e-6)
+    assert count[9, 9] < 5
+    data = images()
+    exposures.clipped_mean(data, floor, 0.0, 0.0, -1.0, mean, count)  # none is near: all are taken
     np.testing.assert_allclose(mean, data.mean(axis=0), rtol=1e-6)
 
 
@@ -48,21 +54,35 @@ def test_the_weighted_mean_has_its_variance_and_flags(number):
     assert mean[2, 2] == pytest.approx(sci[:, 2, 2].mean())
 
 
+def rates(image, dark=None, response=None, known=None, curve=(0.0, 0.0), bias=None, **more):
+    """4 integrations of 10 s, 2 electron/ADU, read noise 3 electron."""
+    read = {"gain": 2.0, "dark_electrons": 4.0, "read_variance": 9.0, "dark_variance": 0.25, "count": 4, "time": 10.0}
+    flags = {"limit": np.float32(1e4), "saturated": 4, "least": np.float32(0.05), "unlit": 16}
+    return exposures.rates(image, bias, *map(np.float32, curve), dark, response, known, **(read | flags | more))
+
+
 def test_rates_have_the_noise_of_their_electrons():
     """20 ADU of 2 electron, a dark of 5 ADU, a response of 0.5: 4 integrations of 10 s."""
     one = np.ones((3, 3), np.float32)
-    sci, var = exposures.rates(
-        20 * one, 5 * one, np.float32(0.5) * one, gain=2.0, dark_electrons=4.0, read_variance=9.0, dark_variance=0.25,
-        count=4, time=10.0,
-    )  # fmt: skip
+    sci, var, flags = rates(20 * one, 5 * one, np.float32(0.5) * one)
     assert sci == pytest.approx(np.full((3, 3), 15 * 2 / 10 / 0.5))
     adu2 = ((30 + 4 + 9) / 4 + 1 / 12) / 4 + 0.25
     assert var == pytest.approx(np.full((3, 3), adu2 * (2 / 10 / 0.5) ** 2))
-    bare, noise = exposures.rates(
-        20 * one, None, None, gain=2.0, dark_electrons=0.0, read_variance=9.0, dark_variance=0.0, count=1, time=10.0
-    )
+    assert not flags.any()
+    bare, noise, _ = rates(20 * one, dark_electrons=0.0, dark_variance=0.0, count=1)
     assert bare == pytest.approx(np.full((3, 3), 4.0))
     assert noise == pytest.approx(np.full((3, 3), (49 / 4 + 1 / 12) * 0.04))
+
+
+def test_rates_are_of_straight_values_and_flagged_by_the_raw_ones():
+    image = np.array([[100.0, 120.0, 119.0, 90.0]], np.float32)
+    response = np.array([[1.0, 1.0, 0.05, np.nan]], np.float32)
+    known = np.array([[2, 0, 1, 0]], np.uint32)
+    bias, curve = np.full_like(image, 10.0), (1e-3, 1e-6)
+    sci, _, flags = rates(image, None, response, known, curve, bias, limit=np.float32(119.0))
+    straight = exposures.straight(image, bias, *map(np.float32, curve))
+    np.testing.assert_allclose(sci, straight * 0.2, rtol=1e-6)
+    assert flags.tolist() == [[2, 4, 1 | 16, 16]]
 
 
 def test_straight_takes_bias_and_curve_out():
