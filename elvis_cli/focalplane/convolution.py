@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,14 @@ from elvis_cli.focalplane.geometry import rotate_stamp
 from elvis_cli.model.detector import Chip
 from elvis_cli.optics.psf_types import Psf
 
+Spectrum = NDArray[np.complex64]
+
 REACH = 1024
 """Pixels around a frame within which the stars of a crowd are near it."""
 CORE = 640
 """Pixels beyond which nothing counts as the PSF's core."""
+COLUMNS = 16
+"""Columns of a transform that are worked out at a time: they fit a processor's cache."""
 LEAST = 1e-6
 """Share of the light below which a halo is left out."""
 
@@ -121,6 +126,12 @@ def add_interpolated(image: Image, nodes: Image, x: float, y: float, step: int) 
     parallel.for_rows(ny, work)
 
 
+def blank(shape: tuple[int, int]) -> Image:
+    """Return zeros (ny, nx) with room at the end of each row, so that `convolve` has its transform in their place."""
+    ny, nx = shape
+    return np.zeros((ny, nx // 2 + 1), np.complex64).view(np.float32)[:, :nx]
+
+
 def convolve(terms: Sequence[tuple[Image, int, Image]], signed: bool = False) -> Image:
     """Return the sum of sources, each convolved with its response, where it is free of wrapping.
 
@@ -129,31 +140,78 @@ def convolve(terms: Sequence[tuple[Image, int, Image]], signed: bool = False) ->
     Each term is (sources, power, response): sources (ny, nx) as given by `padded`, and how often the pixel's average
     (sinc) is to be taken out of them: 0, twice when they are shared bilinearly, four times by the cubic B-spline. Each
     response is (2 m + 1, 2 m + 1); the result, (ny - 2 m, nx - 2 m), begins at pixel (m, m).
+
+    Sources that are `blank` arrays are overwritten: the first touch of such a large array takes as long as its
+    transform. A few columns at a time are transformed there and back, which fit the processor's cache.
     """
     from scipy import fft
 
-    shape, margin = terms[0][0].shape, terms[0][2].shape[0] // 2
-    spectrum = _spectrum(*terms[0])
-    for term in terms[1:]:
-        spectrum += _spectrum(*term)
-    blurred = fft.irfft2(spectrum, s=shape, workers=parallel.threads())
-    blurred = np.asarray(blurred[2 * margin :, 2 * margin :], np.float32)
-    if not signed:  # rounding of the transform far out
-        np.maximum(blurred, 0.0, out=blurred)
-    return blurred
+    (ny, nx), margin = terms[0][0].shape, terms[0][2].shape[0] // 2
+    lines = [_Lines.of(*term) for term in terms]
+    spectrum = lines[0].sources
+
+    def columns(_: int, part: slice) -> None:
+        total, *others = (line.product(part) for line in lines)
+        for other in others:
+            total += other
+        spectrum[:, part] = fft.ifft(total, axis=0, norm="forward", overwrite_x=True)
+
+    parallel.for_rows(spectrum.shape[1], columns, COLUMNS)
+    spectrum = spectrum[2 * margin :]
+    result = spectrum.view(np.float32)[:, : nx - 2 * margin]
+
+    def rows(_: int, part: slice) -> None:
+        wide = fft.irfft(spectrum[part], nx, axis=1, norm="forward")
+        np.multiply(wide[:, 2 * margin :], np.float32(1.0 / (ny * nx)), out=result[part])
+        if not signed:  # rounding of the transform far out
+            np.maximum(result[part], 0.0, out=result[part])
+
+    parallel.for_rows(len(result), rows)
+    return result
 
 
-def _spectrum(sources: Image, power: int, response: Image) -> NDArray[np.complex64]:
-    """Return the half spectrum (ny, nx / 2 + 1) of a term of `convolve`."""
+class _Lines(NamedTuple):
+    """A term of `convolve`, of which the rows are transformed."""
+
+    sources: Spectrum
+    """Half spectra (ny, nx / 2 + 1), in the place of the sources."""
+    response: Spectrum
+    """Half spectra (2 m + 1, nx / 2 + 1), without the pixel's average along the rows."""
+    along_y: Image | None
+    """What takes the pixel's average out of the columns (ny, 1); None if it is not in them."""
+
+    @classmethod
+    def of(cls, sources: Image, power: int, response: Image) -> _Lines:
+        """Return a term as `convolve` has it."""
+        from scipy import fft
+
+        ny, nx = sources.shape
+        own = isinstance(sources.base, np.ndarray) and sources.base.dtype == np.complex64  # it is a `blank`
+        lines = _rows(response, nx)
+        lines *= np.sinc(fft.rfftfreq(nx)).astype(np.float32) ** -power
+        along_y = np.sinc(fft.fftfreq(ny)).astype(np.float32)[:, None] ** -power if power else None
+        return cls(_rows(sources, nx, sources.base if own else None), lines, along_y)
+
+    def product(self, part: slice) -> Spectrum:
+        """Return some columns (ny, n) of the spectrum of the sources convolved with the response."""
+        from scipy import fft
+
+        spectrum = fft.fft(self.sources[:, part], axis=0)
+        spectrum *= fft.fft(self.response[:, part], len(spectrum), axis=0)
+        if self.along_y is not None:
+            parts = spectrum.view(np.float32)  # numpy multiplies real numbers faster
+            parts *= self.along_y
+        return np.asarray(spectrum)
+
+
+def _rows(values: Image, nx: int, room: Spectrum | None = None) -> Spectrum:
+    """Return the half spectrum (rows, nx / 2 + 1) of each row, zeros behind it up to ``nx``; in ``room`` if given."""
     from scipy import fft
 
-    workers = parallel.threads()
-    ny, nx = sources.shape
-    spectrum = np.asarray(fft.rfft2(sources, workers=workers), np.complex64)
-    rows = fft.rfft(response, nx, axis=1, workers=workers)  # the others are empty
-    rows *= np.sinc(fft.rfftfreq(nx)).astype(np.float32) ** -power
-    spectrum *= fft.fft(rows, ny, axis=0, workers=workers, overwrite_x=True)
-    if power:
-        parts = spectrum.view(np.float32)  # numpy multiplies real numbers faster
-        parts *= np.sinc(fft.fftfreq(ny)).astype(np.float32)[:, None] ** -power
-    return spectrum
+    spectra = np.empty((len(values), nx // 2 + 1), np.complex64) if room is None else room
+
+    def work(_: int, part: slice) -> None:
+        spectra[part] = fft.rfft(values[part], nx, axis=1)
+
+    parallel.for_rows(len(values), work)
+    return spectra

@@ -339,7 +339,7 @@ def _add_far(image: Image, x: Floats, y: Floats, rate: Floats, halo: Image, step
     from elvis_cli.kernels import stamp
 
     def draw(size: tuple[int, int], px: float, py: float) -> list[Image]:
-        points = np.zeros(size, np.float32)
+        points = convolution.blank(size)
         for part in pieces(x.size):
             stamp.deposit(points, (x[part] - x[0]) / step + px, (y[part] - y[0]) / step + py, rate[part])
         return [points]
@@ -363,7 +363,7 @@ def _add_near(image: Image, x: Floats, y: Floats, more: Floats, rate: Floats, re
     if light <= 0.0:
         return
     ny, nx = image.shape
-    points = np.zeros(convolution.padded(image.shape, margin), np.float32)
+    points = convolution.blank(convolution.padded(image.shape, margin))
     for part in pieces(x.size):
         flux = np.maximum(rate[part] + more[part] / light, 0.0)
         stamp.deposit(points, x[part] + margin, y[part] + margin, flux)
