@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, EOPNOTSUPP, EPERM, EROFS
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from elvis_cli.errors import OutputError
 
-MAX_BYTES_IN_MEMORY = 64 * 2**20
-"""Bytes held in memory before a temporary file takes over."""
+MAX_BYTES_IN_MEMORY = 72 * 2**20
+"""Bytes held in memory before a temporary file takes over: a chip of 4096 x 4096 pixels of 32 bits, and its tables."""
 
 
 class _Descriptor(Protocol):
@@ -137,8 +137,17 @@ def _claim(part: Path, target: Path) -> None:
         part.unlink()
 
 
+class _Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """A file in memory, or on disk before it is too large: what does not fit is never in memory twice."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() + memoryview(data).nbytes > MAX_BYTES_IN_MEMORY:
+            self.rollover()
+        return super().write(data)
+
+
 def _spool(target: _Target, shown: object) -> Iterator[BinaryIO]:
-    with tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY) as spool:
+    with _Spool() as spool:
         with _reported(shown, only=_OUTPUT_FAULTS):
             yield cast("BinaryIO", spool)
         with _reported(shown):

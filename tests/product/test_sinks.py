@@ -183,6 +183,17 @@ def test_stdout_is_empty_after_a_fault(memory):
     assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"")
 
 
+def test_what_does_not_fit_in_memory_goes_to_disk_first(monkeypatch):
+    monkeypatch.setattr(sinks, "MAX_BYTES_IN_MEMORY", 10)
+    with sinks._Spool() as spool:
+        spool.write(b"01234567")
+        assert not spool._rolled
+        spool.write(b"89abcdef")
+        assert spool._rolled
+        spool.seek(0)
+        assert spool.read() == b"0123456789abcdef"
+
+
 def test_stdout_full():
     with open("/dev/full", "wb") as full:
         done = run(10**7, "work", full)
