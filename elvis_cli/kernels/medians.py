@@ -80,3 +80,17 @@ def of_rows(values: Values, use: Mask) -> NDArray[np.float64]:
         if size > 0:
             medians[row] = _select(part[:size], size // 2)
     return medians
+
+
+@njit(nogil=True, cache=True)
+def running(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Return the medians (n,) of the ``width`` values about each, an odd number; those at the ends count repeatedly.
+
+    `scipy.ndimage.median_filter` does the same in its mode "nearest"; to import it takes longer than all of a spectrum.
+    """
+    out, part = np.empty(values.size), np.empty(width)
+    for n in range(values.size):
+        for k in range(width):
+            part[k] = values[min(max(n + k - width // 2, 0), values.size - 1)]
+        out[n] = _select(part, width // 2)
+    return out

@@ -31,6 +31,85 @@ def normal_equations(x: Floats, y: Floats, weight: Floats, use: NDArray[np.bool_
 
 
 @njit(nogil=True, cache=True)
+def solve(band: Floats, right: Floats) -> Floats:
+    """Return the solution (n,) of `normal_equations`, by a Cholesky factorisation of the banded matrix.
+
+    `scipy.linalg.solveh_banded` does the same; to import it takes longer than all of a spectrum.
+
+    Raises
+    ------
+    ValueError
+        The matrix is not positive definite.
+    """
+    n = right.size
+    root, out = np.empty((4, n)), np.empty(n)  # root[3 - d, j] is the element (j - d, j) of the triangle
+    for j in range(n):
+        for d in range(min(j, 3), -1, -1):
+            rest = band[3 - d, j]
+            for k in range(d + 1, min(j, 3) + 1):
+                rest -= root[3 - k + d, j - d] * root[3 - k, j]
+            if d > 0:
+                root[3 - d, j] = rest / root[3, j - d]
+            elif rest > 0.0:
+                root[3, j] = np.sqrt(rest)
+            else:
+                raise ValueError("the matrix is not positive definite")
+    for j in range(n):
+        rest = right[j]
+        for d in range(1, min(j, 3) + 1):
+            rest -= root[3 - d, j] * out[j - d]
+        out[j] = rest / root[3, j]
+    for j in range(n - 1, -1, -1):
+        rest = out[j]
+        for d in range(1, min(n - 1 - j, 3) + 1):
+            rest -= root[3 - d, j + d] * out[j + d]
+        out[j] = rest / root[3, j]
+    return out
+
+
+@njit(nogil=True, cache=True)
+def monotone(x: Floats, y: Floats, at: Floats) -> Floats:
+    """Return the cubic (n, m) through points ``x``, ``y`` (k,) that has no extremum but theirs, at ``at`` (n, m).
+
+    ``x`` ascends, two points or more; outside them the value is that of the end. PCHIP (Fritsch & Butland 1984, SIAM J.
+    Sci. Stat. Comput. 5, 300; slopes at the ends by three points: Moler 2004), as `scipy.interpolate` has it.
+    """
+    step = x[1:] - x[:-1]
+    rise = (y[1:] - y[:-1]) / step
+    slope = np.full(x.size, rise[0])
+    for n in range(1, x.size - 1):
+        before, after = rise[n - 1], rise[n]
+        slope[n] = 0.0
+        if before * after > 0.0:
+            a, b = 2 * step[n] + step[n - 1], step[n] + 2 * step[n - 1]
+            slope[n] = (a + b) / (a / before + b / after)
+    if x.size > 2:
+        slope[0] = _end_slope(step[0], step[1], rise[0], rise[1])
+        slope[-1] = _end_slope(step[-1], step[-2], rise[-1], rise[-2])
+    out = np.empty(at.shape)
+    for row in range(at.shape[0]):
+        for k in range(at.shape[1]):
+            place = min(max(at[row, k], x[0]), x[-1])
+            n = min(np.searchsorted(x, place, side="right") - 1, x.size - 2)
+            t, h = place - x[n], step[n]
+            c = (3 * rise[n] - 2 * slope[n] - slope[n + 1]) / h
+            d = (slope[n] + slope[n + 1] - 2 * rise[n]) / h**2
+            out[row, k] = y[n] + t * (slope[n] + t * (c + t * d))
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _end_slope(near: float, next_: float, first: float, second: float) -> float:
+    """Return the slope at an end from the two steps there and the slopes in them; it keeps the curve monotone."""
+    slope = ((2 * near + next_) * first - near * second) / (near + next_)
+    if slope * first <= 0.0:
+        return 0.0
+    if first * second <= 0.0 and abs(slope) > 3 * abs(first):
+        return 3.0 * first
+    return slope
+
+
+@njit(nogil=True, cache=True)
 def evaluate(x: Floats, coefficients: Floats) -> Floats:
     """Return the spline (n,) at ``x``."""
     out = np.empty(x.size)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from elvis_cli.base.arrays import Floats
+from elvis_cli.kernels import spline
 from elvis_cli.reduction.layout import Strip, along
 from elvis_cli.reduction.object_place import Place
-from elvis_cli.reduction.strip_pixels import REJECT, Mask, Pixels, group_medians
+from elvis_cli.reduction.strip_pixels import REJECT, Mask, Pixels, group_medians, running_median
 
 PROFILE_ROWS = 128
 """Rows over which the profile is taken to be the same."""
@@ -67,12 +68,10 @@ def _near(strip: Strip, s: Floats, reach: float) -> slice:
 
 def profile(strip: Strip, pixels: Pixels, s: Floats, radius: float) -> Floats:
     """Return the share (n, m) of each pixel in the object's light within ``radius``: smooth along the dispersion."""
-    from scipy.ndimage import median_filter
-
     x = (strip.s - s[:, None]) / strip.scale
     part = box_weights(strip, s, radius) * (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2)
     total = np.where(pixels.good, part * pixels.sci, 0.0).sum(axis=1)
-    shares = _shares(x, pixels, part, median_filter(total, FLUX_ROWS, mode="nearest"))
+    shares = _shares(x, pixels, part, running_median(total, FLUX_ROWS))
     return _shares(x, pixels, part, optimal(pixels, shares)[0])
 
 
@@ -106,8 +105,6 @@ def _shares(x: Floats, pixels: Pixels, part: Floats, total: Floats) -> Floats:
 
 def _smooth_profile(x: Floats, pixels: Pixels, total: Floats, at: Floats, step: float) -> Floats:
     """Return the mean of light over the row's light ``total`` against ``x`` (pixels), at other places."""
-    from scipy.interpolate import PchipInterpolator
-
     share, weight = pixels.sci / total, np.square(total)
     # bins are centred on where the pixels are: one that begins there mixes both sides of a narrow profile
     phase = float(np.angle(np.mean(np.exp(2j * np.pi * x / step)))) / (2 * np.pi)
@@ -127,8 +124,7 @@ def _smooth_profile(x: Floats, pixels: Pixels, total: Floats, at: Floats, step: 
     place = np.bincount(which, weight * x * keep, count)[seen] / norm[seen]
     if place.size < 2:
         return np.zeros_like(at)
-    smooth = PchipInterpolator(place, mean[seen], extrapolate=False)
-    return np.nan_to_num(smooth(np.clip(at, place[0], place[-1])))
+    return np.nan_to_num(spline.monotone(place, mean[seen], at))
 
 
 def optimal(pixels: Pixels, shares: Floats) -> tuple[Floats, Floats, Mask, int]:

@@ -23,6 +23,7 @@ from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.bundle import FibreSpectrum
 from elvis_cli.reduction.layout import ChipLayout
 from elvis_cli.reduction.raw import RawFile
+from elvis_cli.reduction.strip_pixels import running_median
 
 BLOCK = 256
 """Rows over which a profile is taken to be the same."""
@@ -135,8 +136,6 @@ def _ideal(strips: ChipLayout, blur: float, ny: int) -> tuple[int, Image]:
 
 def _measure_profiles(chip: FibreCalibration, flat: Image, sigma: Image) -> None:
     """Replace profiles, lamp and response of a chip by those of a flat (ny, nx) with the noise ``sigma``."""
-    from scipy.ndimage import median_filter
-
     good = np.ones(flat.shape, bool)
     middle = (chip.profile.shape[2] - 1) / 2
     x = STEP * (np.arange(chip.profile.shape[2]) - middle)
@@ -154,7 +153,7 @@ def _measure_profiles(chip: FibreCalibration, flat: Image, sigma: Image) -> None
                 known = np.interp(away, x, chip.profile[t, block])
                 more = np.interp(x, away, share - known, left=0.0, right=0.0)
                 chip.profile[t, block] = np.maximum(chip.profile[t, block] + more, 0.0)
-    chip.lamps = median_filter(chip.lamps, (1, SMOOTH), mode="nearest")
+    chip.lamps = np.stack([running_median(lamp, SMOOTH) for lamp in chip.lamps])
     model = np.zeros_like(flat)
     kernel.render(model, chip.centre, chip.profile, BLOCK, STEP, chip.half, chip.lamps)
     lit = model > LIT * np.maximum(model.max(axis=1, keepdims=True), 1e-30)

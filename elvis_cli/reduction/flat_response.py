@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.reduction.layout import Strip
-from elvis_cli.reduction.strip_pixels import group_medians, row_medians
+from elvis_cli.reduction.strip_pixels import group_medians, row_medians, running_median
 
 PARTS = 16
 """Of a strip, in which the edges are looked for."""
@@ -98,14 +98,14 @@ def response(strip: Strip, flat: Image) -> tuple[Floats, Floats]:
     the medians along it. These themselves would leave in the light what 400 pixels of a column have in common by
     chance, 0.06 %, which is a hundredth of a star's light before the sky in M.
     """
-    from scipy.ndimage import median_filter, uniform_filter1d
-
     values = strip.cut(flat)
     inside = strip.on_chip & (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2 - strip.scale)
     if not inside.any():
         inside = strip.inside
     rows = row_medians(values, inside)
-    lamp = uniform_filter1d(median_filter(rows, SMOOTH, mode="nearest"), SMOOTH // 2, mode="nearest")
+    half = SMOOTH // 4
+    padded = np.pad(running_median(rows, SMOOTH), half, "edge")
+    lamp = np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), "valid")
     lit = lamp > LEAST_LIGHT * lamp.max()
     relative = values / np.where(lit, lamp, 1.0)[:, None]
     edges = np.arange(strip.slit.offset - strip.slit.length / 2, strip.slit.offset + strip.slit.length / 2, strip.scale)

@@ -13,6 +13,7 @@ from elvis_cli.base.arrays import Floats
 from elvis_cli.base.constants import LIGHT, PLANCK
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.extract import Spectrum
+from elvis_cli.reduction.strip_pixels import running_median
 from elvis_cli.reduction.telluric import OPAQUE, Air, outside_lines
 from elvis_cli.request import parse
 from elvis_cli.scene import spectrum, standards
@@ -118,15 +119,13 @@ def measure(
     spectra, unless they are taken out: by the model of the ``air`` in front of star and target, or with the star's own,
     to the ``power`` of the ratio of the airmasses.
     """
-    from scipy.ndimage import median_filter
-
     curves: dict[tuple[int, int], list[tuple[Floats, Floats, Floats]]] = {}
     lamps: dict[tuple[int, int], tuple[Floats, Floats]] = {}
     for one in spectra:
         order = np.argsort(one.wave, kind="stable")
         wave, counts = one.wave[order], (one.flux / one.width)[order]
         signal = np.divide(one.flux, one.err, out=np.zeros_like(one.flux), where=one.err > 0)[order]
-        good = ~one.bad[order] & (counts > 0) & (median_filter(signal, SMOOTH, mode="nearest") > SEEN)
+        good = ~one.bad[order] & (counts > 0) & (running_median(signal, SMOOTH) > SEEN)
         passed = np.ones_like(wave) if lines is None else lines.transmission(one.aperture, wave)
         if air is not None:
             good &= passed > OPAQUE
@@ -140,7 +139,7 @@ def measure(
         clear = outside_lines(passed)[good]
         if clear.sum() < SMOOTH:
             clear[:] = True
-        level = median_filter((ratio * lamp)[clear], SMOOTH, mode="nearest")
+        level = running_median((ratio * lamp)[clear], SMOOTH)
         smooth = np.interp(wave[good], wave[good][clear], level) / lamp
         if power is not None:
             smooth = smooth * (ratio / smooth) ** power

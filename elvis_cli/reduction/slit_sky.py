@@ -199,8 +199,6 @@ def _coefficients(x: Floats, y: Floats, weight: Floats, use: Mask, count: int) -
 
     scipy's `make_lsq_spline` takes a hundred times as long for the pixels of a long slit.
     """
-    from scipy.linalg import solveh_banded
-
     parts = gather(lambda p: kernel.normal_equations(x[p], y[p], weight[p], use[p], count), _blocks(x.size))
     band, right = (np.sum(each, axis=0) for each in zip(*parts, strict=True))
     # over knots without pixels it is straight (Eilers & Marx 1996, Stat. Sci. 11, 89): a penalty on second differences
@@ -210,7 +208,7 @@ def _coefficients(x: Floats, y: Floats, weight: Floats, use: Mask, count: int) -
         for n, factor in enumerate(factors):
             band[first, 3 - first + n : count - len(factors) + n + 1] += stiff * factor
     band[3] += 1e-9 * band[3].max()
-    return np.asarray(solveh_banded(band, right), float)
+    return np.asarray(kernel.solve(band, right))
 
 
 def _near_median(pixels: Pixels, usable: Mask, group: NDArray[np.int64], *, slopes: bool) -> Mask:

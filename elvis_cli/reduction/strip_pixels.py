@@ -36,6 +36,11 @@ def row_medians(values: Floats, use: Mask) -> Floats:
     return np.asarray(medians.of_rows(values, use))
 
 
+def running_median(values: Floats, width: int) -> Floats:
+    """Return the medians (n,) of the ``width`` values about each, an odd number; those at the ends count repeatedly."""
+    return np.asarray(medians.running(values, width))
+
+
 def group_medians(values: Floats, which: NDArray[np.int64], count: int) -> Floats:
     """Return the medians (count,) of the values of each group, the upper of two middle ones; 0 of none."""
     return np.asarray(medians.of_groups(values, which, np.ones(values.size, bool), count))

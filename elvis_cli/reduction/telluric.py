@@ -48,8 +48,6 @@ class Air:
 
     def transmission(self, aperture: int, wave: Floats) -> Floats:
         """Return the transmission (n,) that pixels of an aperture, from 1, see at ``wave`` (um, ascending or not)."""
-        from scipy.ndimage import gaussian_filter1d
-
         graph = self.setup.spectrograph
         assert graph is not None
         ascending = wave if wave[-1] > wave[0] else wave[::-1]
@@ -69,15 +67,17 @@ class Air:
             math.hypot(source / graph.dispersion_scale, graph.blur),
         )
         sigma = width * PARTS / 2.355
-        seen = gaussian_filter1d(light, sigma, mode="nearest").reshape(-1, PARTS).mean(axis=1)
+        reach = int(4.0 * sigma + 0.5)
+        taps = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / sigma))
+        blurred = np.convolve(np.pad(light, reach, "edge"), taps / taps.sum(), "valid")
+        seen = blurred.reshape(-1, PARTS).mean(axis=1)
         return np.asarray(seen if wave[-1] > wave[0] else seen[::-1])
 
 
 def outside_lines(transmission: Floats) -> NDArray[np.bool_]:
     """Return which pixels (n,) of an order are outside the air's lines."""
-    from scipy.ndimage import maximum_filter1d
-
-    return np.asarray(transmission > CLEAR * maximum_filter1d(transmission, NEAR, mode="nearest"))
+    near = np.lib.stride_tricks.sliding_window_view(np.pad(transmission, NEAR // 2, "edge"), NEAR)
+    return np.asarray(transmission > CLEAR * near.max(axis=1))
 
 
 def air(file: RawFile, setup: Setup, fwhm: float) -> Air:
