@@ -29,6 +29,7 @@ from elvis_cli.reduction import (
     cube_sky,
     cube_spectrum,
     flux_standard,
+    slice_ends,
     telluric,
     wavelength,
 )
@@ -153,7 +154,8 @@ def of_exposures(
     grid = cube_grid.make(graph.apertures, [one for chip in chips for one in chip.layout.strips], [
         (group.x, group.y) for group in groups
     ])  # fmt: skip
-    cube = _voxels(grid, (one for chip in chips for one in _placed(files, chip, groups, grid, skies)))
+    response = slice_ends.response_of(setup)
+    cube = _voxels(grid, (one for chip in chips for one in _placed(files, chip, response, groups, grid, skies)))
     if cube is None:
         raise ResourceError(f"{product_name(files)}: no good pixel of its frames sees the field")
     if any(len(group.files) < 3 for group in groups):
@@ -233,6 +235,7 @@ def _drift(file: RawFile, setup: Setup, angle: float) -> Drift:
 def _placed(
     files: FileSet,
     chip: ChipCalibration,
+    response: slice_ends.Response | None,
     groups: Sequence[Group],
     grid: CubeGrid,
     skies: dict[Any, list[Floats]],
@@ -256,10 +259,11 @@ def _placed(
 
     key = chip.name, tuple(one.name for one in files.sky)
     if files.sky and key not in skies:
-        skies[key] = cube_sky.of_strips(strips, cut(files.sky)[1], [strip.inside for strip in strips])
+        skies[key] = cube_sky.of_strips(strips, cut(files.sky)[1], list(map(slice_ends.interior, strips)))
     for group in groups:
         frame, pixels = cut(group.files)
         sky = skies[key] if files.sky else cube_sky.of_strips(strips, pixels, list(map(cube_sky.faint, strips, pixels)))
+        slice_ends.restore(strips, pixels, sky, relative, frame, response)
         place = partial(_boxes, frame=frame, group=group, grid=grid)
         for first in range(0, len(strips), STRIPS):
             some = slice(first, first + STRIPS)

@@ -8,7 +8,7 @@ import numpy as np
 
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats
-from elvis_cli.reduction import slit_sky
+from elvis_cli.reduction import slice_ends, slit_sky
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.strip_pixels import Mask, Pixels
 
@@ -27,13 +27,13 @@ def size(strip: Strip) -> Floats:
 
 def faint(strip: Strip, pixels: Pixels) -> Mask:
     """Return the pixels (n, m) of the places along a slice that are faintest over all wavelengths."""
-    m = pixels.sci.shape[1]
+    good = pixels.good & slice_ends.interior(strip)
     level = np.array([
-        np.median(pixels.sci[:, k][pixels.good[:, k]]) if pixels.good[:, k].any() else np.inf for k in range(m)
+        np.median(values[use]) if use.any() else np.inf for values, use in zip(pixels.sci.T, good.T, strict=True)
     ])  # fmt: skip
     seen = np.isfinite(level)
     limit = np.percentile(level[seen], EMPTY) if seen.any() else -np.inf
-    return np.asarray(pixels.good & (level <= limit))
+    return np.asarray(good & (level <= limit))
 
 
 def of_strips(strips: Sequence[Strip], pixels: Sequence[Pixels], masks: Sequence[Mask]) -> list[Floats]:

@@ -1,0 +1,235 @@
+"""The ends of slices: light that the optics' blur takes across them, given back to the slice that it came from.
+
+Slices lie side by side on a chip, a pixel apart or none. A fifth of the light of the last pixel falls beside the slice,
+into its neighbour's last one where they touch; these are at opposite ends of the field. On which side of the end light
+was before the blur a pixel does not tell: the guess of least variance is taken (Rybicki & Press 1992, ApJ 398, 169),
+from the pixels around, for light with details as fine as a pixel and as bright as either side is there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elvis_cli.base import parallel
+from elvis_cli.base.arrays import Floats, Image
+from elvis_cli.focalplane import layers
+from elvis_cli.kernels import slice_ends as kernel
+from elvis_cli.model.setup import Setup
+from elvis_cli.model.spectrograph import SIGMA
+from elvis_cli.reduction import chip_calibration
+from elvis_cli.reduction.frame import BAD, Frame
+from elvis_cli.reduction.layout import Strip
+from elvis_cli.reduction.strip_pixels import Mask, Pixels
+
+END = 2
+"""Pixels of an end that lose light, or get some."""
+NEAR = 4
+"""Pixels on either side of an end that tell how much."""
+MAX_GAP = 2
+"""Pixels between slices from which on they do not see each other."""
+FINE = 20
+"""Parts of a pixel in which light is followed."""
+DETAILS = (1.0, 2.0, 4.0, 8.0)
+"""FWHM (pixels) of the details of the light, alike in power."""
+ROWS = (5, 65, 1025)
+"""Along the dispersion, over which a side's power is measured: lines, and the continuum."""
+KNOWN = 1000.0
+"""Rows of which the mean is to be right: the guess goes with this many times less variance than a pixel has."""
+FREE = 100.0
+"""Variance of even light over that of details: it is restored whatever the noise."""
+ALIGNED = 0.1
+"""Pixels from a pixel's edge within which slices end."""
+SURE = 2.0
+"""Sigma of the noise above which there is light."""
+UNKNOWN = 1e30
+"""Variance of a pixel that tells nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """How a pixel sees light beside it, across the slices."""
+
+    blur: float
+    """Standard deviation of the optics' blur, pixels."""
+    coupling: float
+    """Part of a pixel's charge that its neighbour shows (inter-pixel capacitance)."""
+
+    def of_pixels(self, pixels: NDArray[np.int64], at: Floats) -> Floats:
+        """Return the part of the light at places ``at`` (n,) that each of ``pixels`` (m,) shows: (m, n).
+
+        Pixel 0 is from 0 to 1. It is what the renderer draws (`focalplane.layers`).
+        """
+        first, last = int(pixels[0]) - NEAR, int(pixels[-1]) + NEAR
+        samples = np.arange(first + 0.5, last + 1.0, layers.PITCH)
+        seen = (np.abs(samples[:, None] - at) < 0.5).astype(float)
+        blurred = layers.gaussian(seen.T, self.blur / layers.PITCH).T[:: round(1 / layers.PITCH)]
+        shown = (1.0 - 2.0 * self.coupling) * blurred
+        shown[1:] += self.coupling * blurred[:-1]
+        shown[:-1] += self.coupling * blurred[1:]
+        return np.asarray(shown[pixels - first])
+
+
+def response_of(setup: Setup) -> Response | None:
+    """Return that of a spectrograph, None without a blur of its optics."""
+    graph = setup.spectrograph
+    if graph is None or graph.blur <= 0.0:
+        return None
+    shared = setup.detector.stages.get("ipc", {})
+    return Response(graph.blur / SIGMA, float(shared.get("edge", 0.0)) + 2.0 * float(shared.get("corner", 0.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """Covariances of the pixels across an end, the slice's own first, for light of power 1 on either side (2, ...)."""
+
+    between: Floats
+    """(2, m, m)."""
+    even: Floats
+    """(2, m): pixels that see even light."""
+    crossed: Floats
+    """(2, k, m): with what the slice's pixel k from its end lost, less what it got."""
+    crossed_even: Floats
+    """(2, k)."""
+
+
+@lru_cache(maxsize=16)
+def _model(response: Response, gap: int) -> _Model:
+    """Return the model of an end from which the next slice is ``gap`` pixels away."""
+    x = (np.arange(2 * NEAR * FINE) + 0.5) / FINE - NEAR
+    beyond = x > 0
+    pixels = np.arange(-NEAR, NEAR + gap)
+    light = response.of_pixels(pixels, np.where(beyond, x + gap, x)) / FINE
+    spread = np.subtract.outer(x, x) * SIGMA
+    shape = np.mean([np.exp(-0.25 * np.square(spread / fwhm)) for fwhm in DETAILS], axis=0)
+    parts = []
+    mine, other = slice(NEAR, NEAR + END), slice(NEAR - 1, NEAR - 1 - END, -1)
+    for side, where, sign in ((~beyond, mine, 1.0), (beyond, other, -1.0)):
+        own = np.where(side, light, 0.0)
+        crosses = sign * own[where]
+        parts.append((own @ shape @ own.T, own.sum(axis=1), crosses @ shape @ own.T, crosses.sum(axis=1)))
+    return _Model(*(np.array(each) for each in zip(*parts, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """One end of a slice on a chip."""
+
+    strip: int
+    last: int
+    """Index of its last pixel among those of the strip across."""
+    column: int
+    """That pixel on the chip."""
+    out: int
+    """1 where the slice ends towards higher columns, else -1."""
+
+
+def interior(strip: Strip) -> Mask:
+    """Return the pixels (n, m) that are far enough from the ends of the slice to have no light but their own."""
+    return np.asarray(
+        strip.on_chip & (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2 - END * strip.scale)
+    )
+
+
+def restore(
+    strips: Sequence[Strip],
+    pixels: Sequence[Pixels],
+    sky: Sequence[Floats],
+    throughput: Sequence[float],
+    frame: Frame,
+    response: Response | None,
+) -> None:
+    """Give the last pixels of slices the light that left them, and take away what came from the next, in place.
+
+    ``pixels`` are those of ``frame`` over the ``throughput`` of their slice, with the ``sky`` (n, m) of each in them:
+    it is known, so that only what is in the sky besides has to be guessed.
+    """
+    if response is None:
+        return
+    ends = [end for number, strip in enumerate(strips) for end in _ends(number, strip)]
+    skies = np.zeros(frame.sci.shape, np.float32)
+    for strip, light, part in zip(strips, sky, throughput, strict=True):
+        own = strip.inside
+        skies[np.broadcast_to(strip.row[:, None], own.shape)[own], strip.column[own]] = light[own] * part
+
+    def work(end: _End) -> None:
+        n, strip = end.strip, strips[end.strip]
+        gaps = [(one.column - end.column) * end.out - 1 for one in ends if one.out == -end.out]
+        gap = min((each for each in gaps if 0 <= each <= MAX_GAP), default=None)
+        value, variance = _restored(strip, end, gap, skies, frame, response)
+        for k in range(END):
+            at = end.last - k * end.out
+            whole = value[:, k] + sky[n][:, at] * throughput[n]
+            dark = chip_calibration.without_light(whole, variance[:, k], pixels[n].seconds)
+            pixels[n].sci[:, at], pixels[n].var[:, at] = whole / throughput[n], dark / throughput[n] ** 2
+
+    parallel.gather(work, ends)
+
+
+def _ends(number: int, strip: Strip) -> list[_End]:
+    """Return the ends of a slice on the chip, if they are straight and at pixels' edges."""
+    if np.ptp(strip.column, axis=0).any():
+        return []
+    seen = np.flatnonzero(strip.inside.all(axis=0))
+    found = []
+    for k, out in ((seen[0], -1), (seen[-1], 1)) if seen.size > NEAR else ():
+        beyond = strip.slit.length / 2 / strip.scale - np.abs(strip.s[:, k] - strip.slit.offset) / strip.scale
+        if np.abs(beyond - 0.5).max() < ALIGNED:
+            found.append(_End(number, int(k), int(strip.column[0, k]), out))
+    return found
+
+
+def _restored(
+    strip: Strip, end: _End, gap: int | None, skies: Image, frame: Frame, response: Response
+) -> tuple[Floats, Floats]:
+    """Return the light (n, END) of the last pixels of a slice without sky, the last first, and its variance."""
+    model = _model(response, MAX_GAP if gap is None else gap)
+    size = model.even.shape[1]
+    columns = end.column + end.out * np.arange(1 - NEAR, size - NEAR + 1)
+    data = _less_sky(columns, strip.row, skies, frame, response)
+    there = (columns >= 0) & (columns < frame.sci.shape[1])
+    place = np.ix_(strip.row, np.clip(columns, 0, frame.sci.shape[1] - 1))
+    noise = np.where(there & (frame.dq[place] & BAD == 0), frame.var[place], UNKNOWN).astype(float)
+    away = slice(0, NEAR - 1), slice(1 - NEAR, None)  # from the end: that pixel has light of both sides
+    power = np.stack([_power(data[:, side], noise[:, side]) for side in away], axis=1)
+    if gap is None:
+        noise[:, NEAR + MAX_GAP :], power[:, 1] = UNKNOWN, -1.0
+    parts = model.between, model.even, model.crossed, model.crossed_even
+    value, variance = kernel.restored(data, noise, power, *parts, NEAR - 1, KNOWN, FREE)
+    return value, variance
+
+
+def _less_sky(
+    columns: NDArray[np.int64], rows: NDArray[np.int64], skies: Image, frame: Frame, response: Response
+) -> Floats:
+    """Return some pixels of a frame (n, m) without the ``skies`` of all slices, as the blur mixes them."""
+    reach = np.arange(-END, END + 1)
+    fine = (np.arange(FINE) + 0.5) / FINE
+    last = frame.sci.shape[1] - 1
+    data = frame.sci[np.ix_(rows, np.clip(columns, 0, last))].astype(float)
+    for step, part in zip(reach, response.of_pixels(reach, fine).mean(axis=1), strict=True):
+        data -= part * skies[np.ix_(rows, np.clip(columns + step, 0, last))]
+    return data
+
+
+def _power(data: Floats, noise: Floats) -> Floats:
+    """Return the mean square (n,) of the light in pixels (n, m), as far as it is surely more than noise.
+
+    The light is the mean of several rows: of few where lines are bright, of many where a continuum is faint.
+    """
+    from scipy.ndimage import uniform_filter1d
+
+    good = noise < UNKNOWN
+    sums = [np.where(good, each, 0.0) for each in (data, noise, 1.0)]
+    power = np.zeros(len(data))
+    for rows in ROWS:
+        light, dark, count = (uniform_filter1d(each, rows, axis=0, mode="nearest") for each in sums)
+        count = np.maximum(count, 1.0 / rows)
+        light, dark = np.square(light / count).mean(axis=1), (dark / np.square(count)).mean(axis=1) / rows
+        power = np.maximum(power, light - dark * (1.0 + SURE * math.sqrt(2.0 / data.shape[1])))
+    return power
