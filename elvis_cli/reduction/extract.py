@@ -124,7 +124,7 @@ def _smooth_profile(x: Floats, pixels: Pixels, total: Floats, at: Floats, step: 
     place = np.bincount(which, weight * x * keep, count)[seen] / norm[seen]
     if place.size < 2:
         return np.zeros_like(at)
-    return np.nan_to_num(spline.monotone(place, mean[seen], at))
+    return np.asarray(np.nan_to_num(spline.monotone(place, mean[seen], at)))
 
 
 def optimal(pixels: Pixels, shares: Floats) -> tuple[Floats, Floats, Mask, int]:
