@@ -8,7 +8,7 @@ physical model are: Ballester & Rosa 1997, A&AS 126, 563), each aperture of a sl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,12 @@ SEARCH = 12
 """Pixels to either side in which a common shift is looked for."""
 PLACES = 7
 """Along a slit, at which lines are measured."""
-ISOLATED = 0.03
-"""Most light of other lines, over a line's own, within its window."""
+BLENDED = 0.1
+"""Most of a line's width by which others within its window may move its centroid."""
+STRENGTH = 0.3
+"""Relative error of the strengths of lines, from which it is known how far that is."""
+FLOOR = 0.01
+"""Pixels: error of the brightest line's centroid."""
 LEAST_SEEN = 0.8
 """Part of a place's pixels that a window holds in a row, from which lines are measured there."""
 SIGNIFICANT = 12.0
@@ -58,8 +62,12 @@ class _Measured:
     w: Floats
     """Along the aperture, -1 to 1."""
     order: Floats
+    line: Floats
+    """um: its wavelength."""
     away: Floats
     """Pixels from where the layout has the line."""
+    sigma: Floats
+    """Pixels: error of ``away``."""
     um: Floats
     """um of a pixel there."""
 
@@ -137,7 +145,8 @@ def _spectra(strip: Strip, arc: Image, sigma: Image) -> Cut:
     half = slit.length / 2 if slit.fibre else max(1.5 * strip.scale, slit.length / 40)
     spectra = []
     for place in places:
-        near = (np.abs(strip.s - place) <= half) & strip.on_chip
+        there = np.abs(strip.s - place) <= half
+        near, whole = there & strip.on_chip, there.sum(axis=1)
         seen_by = np.flatnonzero(near.any(axis=0))
         if not seen_by.size:
             continue
@@ -151,7 +160,7 @@ def _spectra(strip: Strip, arc: Image, sigma: Image) -> Cut:
         per = np.maximum(count, 1)
         # lines lean: where a window cuts the place, its pixels see another wavelength than its middle
         seen_at = np.where(count > 0, np.where(near, strip.s[:, columns], 0.0).sum(axis=1) / per, place)
-        error = np.where(count > LEAST_SEEN * count.max(), error / per, np.inf)
+        error = np.where(count > LEAST_SEEN * whole, error / per, np.inf)
         spectra.append((place, total / per, error, along(strip.s, strip.wave, seen_at)))
     return spectra
 
@@ -165,15 +174,14 @@ def _common_shift(strips: Sequence[Strip], cuts: Sequence[Cut], wave: Floats, st
             place, _, light = _expected(strip, at, wave, strength)
             if not place.size:
                 continue
-            rows = np.arange(values.size)
-            model = np.zeros(values.size)
-            width = strip.line_width / 2.355
-            for x, f in zip(place, light, strict=True):
-                near = slice(max(int(x - 4 * width), 0), int(x + 4 * width) + 2)
-                model[near] += np.sqrt(f) * np.exp(-0.5 * ((rows[near] - x) / width) ** 2)
-            data = np.sqrt(np.maximum(values - np.median(values), 0.0) / np.maximum(np.median(error), 1e-9))
+            model = _drawn(place, np.sqrt(light), strip.line_width, values.size)
+            seen = np.isfinite(error)
+            if not seen.any():
+                continue
+            level, noise = np.median(values[seen]), np.maximum(np.median(error[seen]), 1e-9)
+            data = np.sqrt(np.where(seen, np.maximum(values - level, 0.0), 0.0) / noise)
             score += [float(np.sum(np.roll(data, -k) * model)) for k in shifts]
-    return int(shifts[int(np.argmax(score))])
+    return int(shifts[int(np.argmax(score))]) if score.any() else 0
 
 
 def _expected(strip: Strip, at: Floats, wave: Floats, strength: Floats) -> tuple[Floats, Floats, Floats]:
@@ -193,32 +201,40 @@ def _lines(
     strength: Floats,
     shift: int,
 ) -> _Measured:
-    """Return the isolated lines of a strip that stand out of the noise."""
+    """Return the lines of a strip that stand out of the noise and that others move by little."""
     rows: list[tuple[float, ...]] = []
     width = strip.line_width
-    for place, values, error, at in spectra:
-        expected, _, light = _expected(strip, at, wave, strength)
-        if not expected.size:
+    for s, values, error, at in spectra:
+        x, line, light = _expected(strip, at, wave, strength)
+        if not x.size:
             continue
-        order = np.argsort(expected)
-        x, light = expected[order], light[order]
-        start = x[_isolated(x, light, 2.2 * width)]
-        x, peak = _centroids(values, start + shift, width)
-        noise = np.interp(x, np.arange(error.size), error)
+        # neighbours move a line's centroid, as they do in the spectrum that the list of lines leads to
+        blend = _centroids(_drawn(x, light, width, values.size), x, width)[0] - x
+        seen = np.isfinite(blend) & (np.abs(blend) < BLENDED * width)
+        x, line, blend = x[seen], line[seen], blend[seen]
+        start = x + blend
+        place, peak = _centroids(values, start + shift, width)
+        noise = np.interp(place, np.arange(error.size), error)
         slope = np.abs(np.gradient(at))
-        good = np.isfinite(x) & (peak > SIGNIFICANT * noise) & (np.abs(x - start - shift) < 1.5 * width)
-        good &= (x > 3 * width) & (x < values.size - 1 - 3 * width)
-        u = np.interp(x, np.arange(values.size), unit(strip))
-        w = (place - strip.slit.offset) / (strip.slit.length / 2)
-        rows += [(number, u[n], w, strip.order, x[n] - start[n], slope[int(x[n])]) for n in np.flatnonzero(good)]
-    return _Measured(*(np.array(rows, float).reshape(-1, 6).T))
+        good = np.isfinite(place) & (peak > SIGNIFICANT * noise) & (np.abs(place - start - shift) < 1.5 * width)
+        good &= (place > 3 * width) & (place < values.size - 1 - 3 * width)
+        sigma = np.sqrt(FLOOR**2 + (STRENGTH * blend) ** 2 + width * (0.5 * noise / np.maximum(peak, 1e-30)) ** 2)
+        u = np.interp(place, np.arange(values.size), unit(strip))
+        w = (s - strip.slit.offset) / (strip.slit.length / 2)
+        rows += [
+            (number, u[n], w, strip.order, line[n], place[n] - start[n], sigma[n], slope[int(place[n])])
+            for n in np.flatnonzero(good)
+        ]
+    return _Measured(*(np.array(rows, float).reshape(-1, 8).T))
 
 
-def _isolated(x: Floats, light: Floats, reach: float) -> Floats:
-    """Return which lines have little light of others within ``reach`` pixels."""
-    first, last = np.searchsorted(x, x - reach), np.searchsorted(x, x + reach)
-    total = np.concatenate([[0.0], np.cumsum(light)])
-    return np.asarray(total[last] - total[first] - light <= ISOLATED * light)
+def _drawn(x: Floats, light: Floats, width: float, size: int) -> Floats:
+    """Return a spectrum (size,) of Gaussian lines at ``x`` (pixels) of a full width at half maximum ``width``."""
+    reach = int(np.ceil(1.7 * width)) + 1
+    index = np.round(x).astype(int)[:, None] + np.arange(-reach, reach + 1)
+    shape = light[:, None] * np.exp(-4 * np.log(2) * np.square((index - x[:, None]) / width))
+    on = (index >= 0) & (index < size)
+    return np.bincount(index[on], shape[on], minlength=size)
 
 
 def _centroids(values: Floats, start: Floats, width: float) -> tuple[Floats, Floats]:
@@ -249,31 +265,47 @@ def _centroids(values: Floats, start: Floats, width: float) -> tuple[Floats, Flo
 
 def _fit(seen: _Measured, mine: NDArray[np.bool_], orders: bool) -> tuple[LinePolynomial, NDArray[np.bool_]]:
     """Return the polynomial through the lines and which were kept."""
-    u, w, order, away = seen.u[mine], seen.w[mine], seen.order[mine], seen.away[mine]
+    u, w, order, away, sigma = (getattr(seen, name)[mine] for name in ("u", "w", "order", "away", "sigma"))
     low, high = float(order.min()), float(order.max())
     slit = np.unique(w).size > 2
-    lines = np.unique(np.round(u, 2)).size
     powers = [
         (a, b, c)
-        for a in range(min(lines // 3, 3) + 1)
+        for a in range(4)
         for b in range(3 if slit else 1)
         for c in range(3 if orders and high > low else 1)
         if a + b + c <= 4 and b * a <= 2
     ]
-    # a term for each four lines at most, the lowest first: a polynomial with more runs away between them
-    several = np.unique(np.round(order * 1e3 + u, 2)).size
+    # the lowest first, a slope from four lines on and a term for each three: a polynomial with more runs away
     powers = sorted(powers, key=lambda power: (power[0] + power[2], power[1]))
-    powers = [one for n, one in enumerate(powers) if n < max(several // 4, 1) or one[0] + one[2] == 0]
+    lines = np.unique(np.stack([order, seen.line[mine]]), axis=1).shape[1]
+    terms = list(dict.fromkeys((a, c) for a, _, c in powers))[: max(lines // 3, min(lines - 2, 2), 1)]
+    powers = [one for one in powers if (one[0], one[2]) in terms]
 
     kept = np.ones(away.size, bool)
-    fit = LinePolynomial(powers, (low, high), np.zeros(len(powers)))
-    design = fit.design(u, w, order)
+    design = LinePolynomial(powers, (low, high), np.zeros(len(powers))).design(u, w, order) / sigma[:, None]
     for _ in range(PASSES):
-        fit = replace(fit, coefficients=np.asarray(np.linalg.lstsq(design[kept], away[kept], rcond=1e-8)[0], float))
-        rest = away - design @ fit.coefficients
+        count = _terms(design[kept], away[kept] / sigma[kept])
+        fit = np.linalg.lstsq(design[kept, :count], away[kept] / sigma[kept], rcond=1e-8)[0]
+        rest = away / sigma - design[:, :count] @ fit
         spread = 1.4826 * float(np.median(np.abs(rest[kept])))
-        again = np.abs(rest) <= CLIP * max(spread, 1e-4)
+        again = np.abs(rest) <= CLIP * max(spread, 1e-2)
         if np.array_equal(again, kept):
             break
         kept = again
-    return fit, kept
+    return LinePolynomial(powers[:count], (low, high), np.asarray(fit, float)), kept
+
+
+def _terms(design: Floats, values: Floats) -> int:
+    """Return how many of the first columns of a design (n, k) the values (n,) ask for.
+
+    It is the number with the least information criterion of Akaike, corrected for few values (Hurvich & Tsai 1989,
+    Biometrika 76, 297): terms that only follow the noise run away where there are no lines.
+    """
+    n = values.size
+    part = np.square(np.linalg.qr(design)[0].T @ values)
+    k = np.arange(1, part.size + 1)
+    k = k[k < n - 1]
+    if not k.size:
+        return 1
+    rest = np.maximum(np.square(values).sum() - np.cumsum(part)[: k.size], 1e-12 * n)
+    return int(k[np.argmin(n * np.log(rest / n) + 2.0 * k * n / (n - k - 1.0))])
