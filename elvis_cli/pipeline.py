@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from numpy.typing import NDArray
 
+from elvis_cli.base.arrays import Image
+from elvis_cli.base.recent import Recent
 from elvis_cli.detector import chain, steps
 from elvis_cli.errors import RequestError, ResourceError
 from elvis_cli.focalplane import behind_mask, imager
@@ -43,6 +45,11 @@ Rates = dict[int, NDArray[Any]]
 """Expected electrons/s of each chip, by number."""
 
 
+def kept_images(most: int) -> Recent[Image]:
+    """Return where expected images are kept, up to ``most`` bytes."""
+    return Recent(most, lambda image: (image,))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedExposure:
     """A request made ready: nothing is drawn yet, everything is known."""
@@ -56,6 +63,17 @@ class PreparedExposure:
     tables: Callable[[Rates], Iterator[fits.Table | fits.Image]]
     """The extensions of these series."""
     notes: tuple[str, ...]
+    images: Recent[Image] = field(default_factory=partial(kept_images, 0))
+    """Expected images, for another exposure of the same light."""
+
+    def illuminate(self, chip: Chip, parts: frozenset[str]) -> Image:
+        """Return the expected electrons/s of every pixel of some parts of the light (ny, nx); not to be changed."""
+        key = repr((chip.id, sorted(parts))).encode()
+        image = self.images.find(key)
+        if image is None:
+            image = self.renderer.illuminate(chip, self.setup.frame.window, parts)
+            self.images.add(key, image)
+        return image
 
 
 def configure(request: Request) -> Setup:
@@ -241,7 +259,7 @@ def frames(
         if progress:
             progress(done, len(chips))
         chip = setup.detector.chip(number)
-        draw = cache(partial(ready.renderer.illuminate, chip, setup.frame.window))
+        draw = cache(partial(ready.illuminate, chip))
         parts = steps.drawn(block, setup.detector)
         if rates is not None and etc_series.mapped(ready.series, setup):
             rates[number] = draw(PARTS)  # the ETC knows no switches

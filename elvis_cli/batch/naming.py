@@ -88,19 +88,19 @@ def keywords(request: Request, *, exact: bool) -> dict[str, object]:
     Unless ``exact``, the number of integrations that a signal-to-noise ratio needs is only found where the date
     depends on it.
     """
-    from elvis_cli import pipeline
+    from elvis_cli.batch import last_exposure
     from elvis_cli.prediction.types import CalibrationSummary
     from elvis_cli.product import header
     from elvis_cli.sky.pointing import observe
 
-    setup = pipeline.configure(request)
+    setup = last_exposure.configure(request)
     if setup.calibration is not None:
         from elvis_cli.light import calibration
 
         request, setup = calibration.arrange(request, setup)
     if setup.exposure.count is None:
         late = request.elvis.date is None and request.elvis.exposure > 1
-        count = pipeline.prepare(request).prediction.count if exact or late else 1
+        count = last_exposure.prepare(request).prediction.count if exact or late else 1
         setup = replace(setup, exposure=replace(setup.exposure, count=count))
     summary = CalibrationSummary(setup.exposure.count or 1, ())
     cards = header.primary(request, setup, summary, observe(request.elvis, setup))

@@ -167,6 +167,7 @@ def _check_version(settings: Settings) -> None:
 
 def _make(settings: Settings, job: Job, path: Path, report: Report | None) -> Outcome:
     from elvis_cli import pipeline
+    from elvis_cli.batch import last_exposure
     from elvis_cli.product.fits import request_json
     from elvis_cli.product.sinks import file_sink
 
@@ -181,7 +182,7 @@ def _make(settings: Settings, job: Job, path: Path, report: Report | None) -> Ou
     exclusive = not settings.overwrite and not path.exists()  # a damaged file is replaced
     with file_sink(path, durable=True, exclusive=exclusive) as out:
         counted = _Counted(out)
-        notes = pipeline.render(request, counted, report)  # type: ignore[arg-type]
+        notes = pipeline.render_prepared(last_exposure.prepare(request), counted, report)  # type: ignore[arg-type]
     told = tuple(dict.fromkeys((*settings.options.file_notes(), *request.warnings, *notes)))
     return Outcome(job.line, job.id, MADE, str(path), counted.size, counted.digest.hexdigest(), notes=told)
 

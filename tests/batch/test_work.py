@@ -73,7 +73,7 @@ def test_a_fault_is_an_outcome_and_leaves_nothing(one, tmp_path, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("elvis_cli.pipeline.render", fail)
+    monkeypatch.setattr("elvis_cli.pipeline.render_prepared", fail)
     made = one()
     assert (made.status, made.exit_code) == ("failed", 70)
     assert "ZeroDivisionError" in made.message
