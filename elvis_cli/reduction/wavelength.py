@@ -234,7 +234,7 @@ def _drawn(x: Floats, light: Floats, width: float, size: int) -> Floats:
     index = np.round(x).astype(int)[:, None] + np.arange(-reach, reach + 1)
     shape = light[:, None] * np.exp(-4 * np.log(2) * np.square((index - x[:, None]) / width))
     on = (index >= 0) & (index < size)
-    return np.bincount(index[on], shape[on], minlength=size)
+    return np.asarray(np.bincount(index[on], shape[on], minlength=size), float)
 
 
 def _centroids(values: Floats, start: Floats, width: float) -> tuple[Floats, Floats]:
