@@ -10,7 +10,7 @@ import numpy as np
 from elvis_cli.base.arrays import Image
 from elvis_cli.kernels import exposures
 from elvis_cli.reduction import master
-from elvis_cli.reduction.frame import NO_LIGHT, SATURATED, Frame
+from elvis_cli.reduction.frame import NO_LIGHT, SATURATED, Flags, Frame
 from elvis_cli.reduction.master import Masters
 from elvis_cli.reduction.raw import RawFile
 
@@ -28,32 +28,47 @@ def calibrate(file: RawFile, chip: str, masters: Masters, response: Image | None
     single pixels, which all see light.
     """
     image, header = file.read(chip)
-    readout, dit = masters.readout, file.dit
+    frame = Frame(*rates(image, header, file, masters, response=response), header)
     limit = _limit(header, masters)
+    full = master.straight(np.array([[min(limit, 1e9)]], np.float32), replace(masters, bias=None))
+    frame.saturation = float(full[0, 0]) * masters.readout.gain / file.dit if limit < 1e9 else float("inf")
+    return frame
+
+
+def rates(
+    image: Image,
+    header: Any,
+    file: RawFile,
+    masters: Masters,
+    rows: slice = slice(None),
+    response: Image | None = None,
+) -> tuple[Image, Image, Flags]:
+    """Return ``rows`` of the ``image`` of a chip of a raw file in electron/s, their variance and flags: `calibrate`."""
+    readout, dit = masters.readout, file.dit
     a, b = (0.0, 0.0) if masters.linearity is None else masters.linearity
-    sci, var, dq = exposures.rates(
-        image,
-        masters.bias,
+    bias, dark, factors, known = (
+        None if each is None else each[rows]
+        for each in (masters.bias, masters.dark, response if masters.flat is None else masters.flat, masters.dq)
+    )
+    return exposures.rates(  # type: ignore[no-any-return]
+        image[rows],
+        bias,
         np.float32(a),
         np.float32(b),
-        masters.dark,
-        response if masters.flat is None else masters.flat,
-        masters.dq,
+        dark,
+        factors,
+        known,
         gain=readout.gain,
         dark_electrons=readout.dark * dit,
         read_variance=readout.ron**2,
         dark_variance=masters.dark_var,
         count=file.ndit,
         time=dit,
-        limit=np.float32(limit),
+        limit=np.float32(_limit(header, masters)),
         saturated=SATURATED,
         least=np.float32(-np.inf if masters.flat is None else LEAST_RESPONSE),
         unlit=NO_LIGHT,
     )
-    frame = Frame(sci, var, dq, header)
-    full = master.straight(np.array([[min(limit, 1e9)]], np.float32), replace(masters, bias=None))
-    frame.saturation = float(full[0, 0]) * readout.gain / dit if limit < 1e9 else float("inf")
-    return frame
 
 
 def _limit(header: Any, masters: Masters) -> float:

@@ -124,21 +124,29 @@ def mean(
         own = masters
     else:
         own = replace(masters, dark=master.dark_of(dark, name, masters))
-    frames = gather(lambda file: calibrate.calibrate(file, name, own), files)
-    sci, var = (_mean([getattr(frame, name) for frame in frames]) for name in ("sci", "var"))
+    sci, var = _mean(files, name, own)
     if not dark and masters.bias is None:  # no dark of their own: the light beside the spectra is the level
         sci = sci - np.percentile(sci, 5)
-    noise = np.sqrt(var / np.float32(len(frames)))
+    noise = np.sqrt(var / np.float32(len(files)))
     return np.ascontiguousarray(strips.turn(sci)), np.ascontiguousarray(strips.turn(noise))
 
 
-def _mean(images: Sequence[Image]) -> Image:
-    """Return the mean of images, without a stack of them in memory."""
-    total = images[0].copy()
-    for one in images[1:]:
-        total += one
-    total /= np.float32(len(images))
-    return total
+def _mean(files: Sequence[RawFile], name: str, masters: master.Masters) -> tuple[Image, Image]:
+    """Return the means of the rates of exposures and of their variances; no whole frame of rates is in memory."""
+    raw = gather(lambda file: file.read(name), files)
+    sci, var = (np.zeros_like(raw[0][0]) for _ in range(2))
+    count = np.float32(len(files))
+
+    def fill(_: int, rows: slice) -> None:
+        for (image, header), file in zip(raw, files, strict=True):
+            rates, variances, _flags = calibrate.rates(image, header, file, masters, rows)
+            sci[rows] += rates
+            var[rows] += variances
+        sci[rows] /= count
+        var[rows] /= count
+
+    for_rows(len(sci), fill)
+    return sci, var
 
 
 class Calibration(Protocol):
