@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,24 @@ def newton(a: Floats, b: Floats, low: Floats, first: Floats, second: Floats, at:
         for k in range(m):
             x = at[row] + k
             out[row, k] = (first[row] + (x - b[row]) * second[row]) * (x - a[row]) + low[row]
+    return out
+
+
+@njit(nogil=True, cache=True)
+def cut(image: NDArray[Any], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the pixels (n, m) of an image at ``rows`` (n,) and ``columns`` (n, m).
+
+    Columns of a row follow each other, but that those beyond a border are the nearest to it.
+    """
+    m = columns.shape[1]
+    out = np.empty(columns.shape, image.dtype)
+    for n in range(rows.size):
+        first, row = columns[n, 0], image[rows[n]]
+        if columns[n, m - 1] - first == m - 1:
+            out[n] = row[first : first + m]
+            continue
+        for k in range(m):
+            out[n, k] = row[columns[n, k]]
     return out
 
 
