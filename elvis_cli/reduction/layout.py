@@ -75,7 +75,8 @@ class Strip:
 
     def cut(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the strip's pixels (n, m) of a chip's image, which is turned so that rows lie along the dispersion."""
-        return np.asarray(kernel.cut(image, self.row, self.column))
+        native = np.asarray(image, image.dtype.newbyteorder("="))
+        return np.asarray(kernel.cut(native, self.row, self.column))
 
     def middle(self, at: Floats | float) -> Floats:
         """Return the wavelengths (n,), um, at ``at`` arcsec along the aperture."""
