@@ -26,8 +26,6 @@ class FibreSpectrum(Spectrum):
     """Number on the chip, from left to right."""
     information: Floats = field(default_factory=lambda: np.zeros((0, 1)))
     """Inverse covariance (n, m) of the flux with itself and that of the next traces, without the sky's noise."""
-    sky_err: Floats = field(default_factory=lambda: np.zeros(0))
-    """Error (n,) of the sky that was subtracted: the same for fibres of a bundle."""
     correlation: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     """Coefficients (n, m) of its errors with those of the next traces."""
     joint: Floats = field(default_factory=lambda: np.zeros(0))
@@ -74,11 +72,12 @@ def together(spectra: Sequence[FibreSpectrum]) -> FibreSpectrum:
     safe = np.where(seen, norm, 1.0)
     total, common = (part * flux).sum(axis=0) / safe, (part * sky_err).sum(axis=0) / safe
     plain = np.where(good, flux, 0.0).sum(axis=0)
-    plain_err = np.sqrt(_variance_of_sum(weight) + np.square(np.where(good, sky_err, 0.0).sum(axis=0)))
+    plain_common = np.where(good, sky_err, 0.0).sum(axis=0)
+    plain_err = np.sqrt(_variance_of_sum(weight) + np.square(plain_common))
     err = np.where(seen, np.sqrt(1.0 / safe + np.square(common)), 0.0)
     return replace(
         main, flux=total, err=err, box=plain, box_err=plain_err, sky=sky.sum(axis=0), bad=~seen,
-        rejected=sum(one.rejected for one in spectra), sky_err=common,
+        rejected=sum(one.rejected for one in spectra), sky_err=common, box_sky_err=plain_common,
     )  # fmt: skip
 
 

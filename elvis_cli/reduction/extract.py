@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Spectrum:
     rejected: int
     blaze: Floats | None = None
     """Light of the flat lamp, the greatest of the chip 1."""
+    sky_err: Floats = field(default_factory=lambda: np.zeros(0))
+    """Part (n,) of ``err`` by the error of the sky that was subtracted, which pixels or fibres have in common."""
+    box_sky_err: Floats = field(default_factory=lambda: np.zeros(0))
+    """That of ``box_err``."""
 
     @property
     def signal(self) -> float:
@@ -157,8 +161,13 @@ def optimal(pixels: Pixels, shares: Floats) -> tuple[Floats, Floats, Mask, int]:
     return flux, err, good, first - int(good.sum())
 
 
-def extract(strip: Strip, pixels: Pixels, sky: Floats, place: Place, radius: float) -> Spectrum:
-    """Return the spectrum of an object: ``radius`` (arcsec) of the box, ``sky`` (n, m) already subtracted."""
+def extract(
+    strip: Strip, pixels: Pixels, sky: Floats, place: Place, radius: float, sky_err: Floats | float = 0.0
+) -> Spectrum:
+    """Return the spectrum of an object: ``radius`` (arcsec) of the box, ``sky`` (n, m) already subtracted.
+
+    ``sky_err`` is an error (n,) of that sky that all pixels of a row have in common.
+    """
     reach = max(radius, 1.5 * place.fwhm)
     wave, sky = along(strip.s, strip.wave, place.s), along(strip.s, sky, place.s)
     near = _near(strip, place.s, reach)
@@ -173,9 +182,19 @@ def extract(strip: Strip, pixels: Pixels, sky: Floats, place: Place, radius: flo
     # and its noise, which the other pixels of the box have too
     filled, own = (np.where(mask, weights * shares, 0.0).sum(axis=1) for mask in (~kept, used))
     variance = (np.square(weights) * variance).sum(axis=1) + np.square(err) * filled * (filled + 2.0 * own)
+    common = sky_err * _for_a_level(pixels, shares, flux, used)
+    box_common = sky_err * np.where(kept, weights, 0.0).sum(axis=1) + common * filled
     lost = np.where(used, 0.0, shares).sum(axis=1)
     return Spectrum(
-        strip.order, strip.aperture, wave, np.abs(np.gradient(wave)), flux, err,
-        box, np.sqrt(variance),
-        sky, (lost > LOST) | (err <= 0), rejected,
+        strip.order, strip.aperture, wave, np.abs(np.gradient(wave)), flux, np.hypot(err, common),
+        box, np.sqrt(variance + np.square(box_common)),
+        sky, (lost > LOST) | (err <= 0), rejected, sky_err=common, box_sky_err=box_common,
     )  # fmt: skip
+
+
+def _for_a_level(pixels: Pixels, shares: Floats, flux: Floats, used: Mask) -> Floats:
+    """Return the flux (n,) of optimal extraction for a light of 1 in every pixel."""
+    variance = pixels.var + np.maximum(flux[:, None] * shares, 0.0) / pixels.seconds
+    weight = np.where(used, shares / np.maximum(variance, 1e-30), 0.0)
+    norm = (weight * shares).sum(axis=1)
+    return np.asarray(weight.sum(axis=1) / np.where(norm > 0, norm, np.inf))

@@ -66,7 +66,7 @@ def subtract(fibres: Sequence[FibreSpectrum], seen: Sequence[str]) -> str:
             level, noise = np.interp(place, at, value), np.sqrt(np.interp(place, at, var))
         one.sky = level * factor
         one.flux = one.flux - one.sky
-        one.sky_err = noise * factor
+        one.sky_err = one.box_sky_err = noise * factor
         one.err = np.hypot(one.err, one.sky_err)
         one.box, one.box_err = one.flux, one.err
     return f"{len(sky)} fibres"

@@ -204,8 +204,8 @@ def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tupl
         bad = (lost[t, strip.row] > LOST) | (e <= 0)
         width = np.abs(np.gradient(wave))
         lamp, nought = chip.lamps[t, strip.row], np.zeros_like(f)
-        own = strip.order, strip.aperture, wave, width, f, e, f, e, nought, bad, 0, lamp
-        of_errors = information[t, strip.row], nought, correlation[t, strip.row], joint[t, strip.row]
+        own = strip.order, strip.aperture, wave, width, f, e, f, e, nought, bad, 0, lamp, nought, nought
+        of_errors = information[t, strip.row], correlation[t, strip.row], joint[t, strip.row]
         found.append(FibreSpectrum(*own, t, *of_errors))
     if found:
         found[0].rejected = rejected

@@ -16,14 +16,14 @@ from elvis_cli.reduction.object_place import Place
 from elvis_cli.reduction.strip_pixels import Pixels
 
 
-def whole_slice(strip: Strip, pixels: Pixels, sky: Floats) -> Spectrum:
+def whole_slice(strip: Strip, pixels: Pixels, sky: Floats, sky_err: Floats | float = 0.0) -> Spectrum:
     """Return the spectrum of all light of a slice: box and optimal extraction along its length.
 
-    ``sky`` (n, m) is already subtracted from the pixels.
+    ``sky`` (n, m), whose error is ``sky_err`` (n,), is already subtracted from the pixels.
     """
     slit = strip.slit
     place = Place(np.full(strip.row.size, slit.offset), slit.length / 2)
-    return extract.extract(strip, pixels, sky, place, slit.length / 2 + strip.scale)
+    return extract.extract(strip, pixels, sky, place, slit.length / 2 + strip.scale, sky_err)
 
 
 def together(slices: Sequence[Spectrum]) -> Spectrum:
@@ -37,6 +37,5 @@ def _one(slice_: Spectrum, number: int, flux: Floats, err: Floats) -> FibreSpect
     """Return a slice's spectrum with this flux as that of a fibre that overlaps with no other."""
     known = {key.name: getattr(slice_, key.name) for key in fields(Spectrum)}
     information = np.divide(1.0, np.square(err), out=np.zeros_like(err), where=err > 0)[:, None]
-    return FibreSpectrum(
-        **(known | {"flux": flux, "err": err}), trace=number, information=information, sky_err=np.zeros_like(err)
-    )
+    own = known | {"flux": flux, "err": err, "sky_err": np.zeros_like(err)}  # slices have no sky in common
+    return FibreSpectrum(**own, trace=number, information=information)

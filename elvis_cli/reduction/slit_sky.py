@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -33,8 +34,18 @@ BLOCK = 1 << 18
 """Pixels that a thread works on at once."""
 
 
-def sky_beside(strip: Strip, pixels: Pixels, object_: Mask) -> Floats | None:
-    """Return the sky (n, m) from the slit outside the object, on the lines as they bend; None if there is too little.
+@dataclass(frozen=True, slots=True, eq=False)
+class SlitSky:
+    """The sky of a slit."""
+
+    light: Floats
+    """electron/s of each pixel (n, m)."""
+    err: Floats
+    """Its error (n,) where the object is, which all pixels of a row have in common."""
+
+
+def sky_beside(strip: Strip, pixels: Pixels, object_: Mask) -> SlitSky | None:
+    """Return the sky from the slit outside the object, on the lines as they bend; None if there is too little.
 
     Where lines are straight it is the mean of each row, else a cubic spline of the wavelength with a knot a pixel.
     """
@@ -54,11 +65,27 @@ def sky_beside(strip: Strip, pixels: Pixels, object_: Mask) -> Floats | None:
     position, use = np.interp(strip.wave[:, near], grid, at), usable[:, near]
     bend = np.abs(position - rows[:, None])[use]
     if np.percentile(bend, 99) < STRAIGHT:
-        return _row_means(strip, pixels, usable)
+        model = _row_means(strip, pixels, usable)
+        return SlitSky(model, _error(strip.s - place, pixels, usable, model, slopes=True))
     x = strip.s[:, near] - place
     whole = np.zeros_like(pixels.sci)
     whole[:, near] = _spline_sky(position, np.clip(x / np.abs(x[use]).max(), -1.0, 1.0), pixels.part(near), use)
-    return whole
+    return SlitSky(whole, _error(strip.s - place, pixels, usable, whole, slopes=False))
+
+
+def _error(x: Floats, pixels: Pixels, usable: Mask, model: Floats, *, slopes: bool) -> Floats:
+    """Return the error (n,) at 0 of the mean of each row's usable pixels at ``x``, or of a straight line through them.
+
+    A spline with a knot a row is as uncertain as the mean.
+    """
+    weight = usable / (pixels.var + np.maximum(model, 0.0) / pixels.seconds + 1e-30)
+    total = np.maximum(weight.sum(axis=1), 1e-30)
+    variance = 1.0 / total
+    if slopes:
+        middle = (weight * x).sum(axis=1) / total
+        spread = (weight * np.square(x - middle[:, None])).sum(axis=1)
+        variance += np.square(middle) / np.maximum(spread, 1e-30)
+    return np.asarray(np.where(usable.any(axis=1), np.sqrt(variance), 0.0))
 
 
 def _row_means(strip: Strip, pixels: Pixels, usable: Mask) -> Floats:

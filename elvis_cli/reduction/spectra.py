@@ -43,6 +43,7 @@ from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.merge import Merged
 from elvis_cli.reduction.object_place import Place
 from elvis_cli.reduction.raw import RawFile
+from elvis_cli.reduction.slit_sky import SlitSky
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
 from elvis_cli.reduction.strip_pixels import Pixels
 from elvis_cli.sky.pointing import barycentric_correction
@@ -249,11 +250,13 @@ def _sliced(files: FileSet, chip: ChipCalibration) -> tuple[list[Spectrum], str]
     orders: dict[int, list[Spectrum]] = {}
     for number, strip in enumerate(chip.layout.strips):
         pixels, sky = _pixels(strip, stack, None, chip.error, seconds)
+        error: Floats | float = 0.0
         if background is not None:
             empty = _pixels(strip, background, None, chip.error, sky_seconds)[0]
             seen = slit_sky.sky_beside(strip, empty, np.zeros_like(empty.good))
-            pixels, sky = (pixels, sky) if seen is None else (_less_sky(pixels, seen), seen)
-        one = slicer.whole_slice(strip, pixels, sky)
+            if seen is not None:
+                pixels, sky, error = _less_sky(pixels, seen), seen.light, seen.err
+        one = slicer.whole_slice(strip, pixels, sky, error)
         if chip.lamps:
             one.blaze = chip.lamps[number] / strip.pixel_scale()
         orders.setdefault(strip.order, []).append(one)
@@ -317,28 +320,29 @@ def _on_strip(
     place = object_place.find(strip, pixels)
     if place is None:
         return None
-    beside = False
-    if background is None:
-        pixels, sky, beside = _less_slit_sky(strip, pixels, sky, place)
+    beside = _slit_sky(strip, pixels, place) if background is None else None
+    if beside is not None:
+        pixels, sky = _less_sky(pixels, beside), beside.light
     radius = strip.pixel * options.aperture / 2 if options.aperture else RADIUS * place.fwhm
-    one = extract.extract(strip, pixels, sky, place, radius)
+    one = extract.extract(strip, pixels, sky, place, radius, 0.0 if beside is None else beside.err)
     if chip.lamps:
         one.blaze = chip.lamps[number] / strip.pixel_scale()
-    return _OnStrip(one, place.fwhm, radius, beside)
+    return _OnStrip(one, place.fwhm, radius, beside is not None)
 
 
-def _less_slit_sky(strip: Strip, pixels: Pixels, sky: Floats, place: Place) -> tuple[Pixels, Floats, bool]:
-    """Return the pixels less the sky beside the object, that sky, and whether there was any."""
+def _slit_sky(strip: Strip, pixels: Pixels, place: Place) -> SlitSky | None:
+    """Return the sky beside the object, None if there is none."""
     for reach in (max(slit_sky.OBJECT * place.fwhm, 4 * strip.scale), 1.5 * place.fwhm):
         beside = slit_sky.sky_beside(strip, pixels, np.abs(strip.s - place.s[:, None]) < reach)
         if beside is not None:
-            return _less_sky(pixels, beside), beside, True
-    return pixels, sky, False
+            return beside
+    return None
 
 
-def _less_sky(pixels: Pixels, sky: Floats) -> Pixels:
-    """Return the pixels less a sky (n, m) that has no noise but that of its photons."""
-    return replace(pixels, sci=pixels.sci - sky, var=pixels.var + np.maximum(sky, 0.0) / pixels.seconds)
+def _less_sky(pixels: Pixels, sky: SlitSky) -> Pixels:
+    """Return the pixels less a sky; of its own noise they have that of its photons, not the error in common."""
+    light = np.maximum(sky.light, 0.0) / pixels.seconds
+    return replace(pixels, sci=pixels.sci - sky.light, var=pixels.var + light)
 
 
 def _places(files: FileSet, chip: ChipCalibration, frames: Sequence[Frame]) -> list[list[int]]:

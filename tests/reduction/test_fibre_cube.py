@@ -58,7 +58,8 @@ def spectra_of(fibres, level, throughput=None, orders=(1,), planes=40):
             flux, err = level[n] * through * blaze, np.ones(planes)
             made.append(
                 FibreSpectrum(order, n + 1, wave, np.full(planes, 1e-4), flux, err, flux, err, nought, err < 0, 0,
-                              1000.0 * through * blaze, n, np.zeros((planes, 3)), nought, np.zeros((planes, 2)), err)
+                              1000.0 * through * blaze, nought, nought, n, np.zeros((planes, 3)),
+                              np.zeros((planes, 2)), err)
             )  # fmt: skip
     return made
 

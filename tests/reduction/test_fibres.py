@@ -75,7 +75,7 @@ def test_errors_of_a_bundle_whose_fibres_overlap_are_right():
         wave, nought = 1.0 + 1e-4 * np.arange(ny), np.zeros(ny)
         fibres = [
             FibreSpectrum(1, t + 1, wave, np.full(ny, 1e-4), flux[t], err[t], flux[t], err[t], nought, nought > 0, 0,
-                          None, t, information[t], nought)
+                          None, nought, nought, t, information[t])
             for t in range(count)
         ]  # fmt: skip
         one = bundle.together(fibres)
@@ -91,7 +91,7 @@ def test_the_noise_of_the_sky_is_common_to_a_bundle():
     wave, flux, nought = 1.0 + 1e-4 * np.arange(ny), np.full(ny, 100.0), np.zeros(ny)
     information = np.stack([np.full(ny, 0.01), nought, nought], axis=1)
     own = (np.full(ny, 1e-4), flux, np.full(ny, 11.0), flux, np.full(ny, 11.0), nought, nought > 0, 0, None)
-    made = [FibreSpectrum(1, t + 1, wave, *own, t, information, np.full(ny, 4.0)) for t in range(4)]
+    made = [FibreSpectrum(1, t + 1, wave, *own, np.full(ny, 4.0), nought, t, information) for t in range(4)]
     one = bundle.together(made)
     for values, expected in ((one.flux, 400.0), (one.err, np.hypot(20, 16)), (one.box_err, np.hypot(20, 16))):
         assert values == pytest.approx(np.full(ny, expected))

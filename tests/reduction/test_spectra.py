@@ -57,13 +57,17 @@ def predicted(night, table, column):
 
 
 def test_the_signal_to_noise_ratio_is_the_predicted_one(night, product):
+    """The prediction has no noise of the sky's subtraction."""
     one = product.spectra[0]
-    for column, flux, err, tolerance in (
-        ("SNR", one.box, one.box_err, 0.03),
-        ("SNR_OPT", one.flux, one.err, 0.03),
+    for column, flux, err, sky, tolerance in (
+        ("SNR", one.box, one.box_err, one.box_sky_err, 0.03),
+        ("SNR_OPT", one.flux, one.err, one.sky_err, 0.03),
     ):
         expected = np.interp(one.wave, *predicted(night, "SNR", column))
-        assert np.median(flux / err / expected) == pytest.approx(1.0, abs=tolerance)
+        assert np.all(sky < 0.3 * err)
+        assert np.median(flux / np.sqrt(np.square(err) - np.square(sky)) / expected) == pytest.approx(
+            1.0, abs=tolerance
+        )
 
 
 def test_the_box_holds_the_predicted_electrons(night, product):
