@@ -109,19 +109,19 @@ def add_halo(
 
 def add_interpolated(image: Image, nodes: Image, x: float, y: float, step: int) -> None:
     """Add values given every ``step`` pixels, the first at pixel (x, y), to ``image`` (ny, nx), bilinear between."""
+    from elvis_cli.kernels import stamp
+
     ny, nx = image.shape
 
-    def split(size: int, first: float, count: int) -> tuple[NDArray[np.intp], Image]:
+    def split(size: int, first: float, count: int) -> tuple[NDArray[np.int64], Image]:
         at = (np.arange(size) - first) / step
-        below = np.clip(np.floor(at), 0, count - 2).astype(np.intp)
+        below = np.clip(np.floor(at), 0, count - 2).astype(np.int64)
         return below, (at - below).astype(np.float32)
 
-    (j, tj), (i, ti) = split(ny, y, nodes.shape[0]), split(nx, x, nodes.shape[1])
+    (row, along_y), (column, along_x) = split(ny, y, nodes.shape[0]), split(nx, x, nodes.shape[1])
 
     def work(_: int, rows: slice) -> None:
-        low, part = j[rows], tj[rows, None]
-        lines = (1 - part) * nodes[low] + part * nodes[low + 1]
-        image[rows] += (1 - ti) * lines[:, i] + ti * lines[:, i + 1]
+        stamp.add_bilinear(image[rows], nodes, row[rows], along_y[rows], column, along_x)
 
     parallel.for_rows(ny, work)
 

@@ -138,3 +138,28 @@ def deposit(image: Image, x: NDArray[np.float64], y: NDArray[np.float64], flux: 
                 if 0 <= i < nx and 0 <= j < ny:
                     w = (tx if a else 1.0 - tx) * (ty if b else 1.0 - ty)
                     image[j, i] += np.float32(flux[n] * w)
+
+
+@njit(cache=True, nogil=True)
+def add_bilinear(
+    image: Image,
+    nodes: Image,
+    row: NDArray[np.int64],
+    along_y: NDArray[np.float32],
+    column: NDArray[np.int64],
+    along_x: NDArray[np.float32],
+) -> None:
+    """Add ``nodes`` to ``image`` (ny, nx), bilinear between them.
+
+    Pixel (j, i) lies the fraction ``along_y[j]`` of the way from node ``row[j]`` to the next, ``along_x[i]`` from
+    ``column[i]``. All is done in single precision, along y first.
+    """
+    ny, nx = image.shape
+    one = np.float32(1.0)
+    line = np.empty(nodes.shape[1], np.float32)
+    for j in range(ny):
+        low, high, t = nodes[row[j]], nodes[row[j] + 1], along_y[j]
+        for n in range(line.size):
+            line[n] = (one - t) * low[n] + t * high[n]
+        for i in range(nx):
+            image[j, i] += (one - along_x[i]) * line[column[i]] + along_x[i] * line[column[i] + 1]

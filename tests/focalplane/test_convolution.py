@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from elvis_cli.base import parallel
 from elvis_cli.focalplane import convolution
@@ -57,3 +58,13 @@ def test_threads_do_not_change_a_bit() -> None:
         finally:
             parallel.set_threads(0)
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("corner", [(0.0, 0.0), (-3.5, -7.25)])
+def test_values_between_nodes_are_bilinear(corner: tuple[float, float]) -> None:
+    rng = np.random.default_rng(4)
+    nodes, image = rng.random((21, 30), dtype=np.float32), np.ones((70, 100), np.float32)
+    convolution.add_interpolated(image, nodes, *corner, step=4)
+    x, y = np.meshgrid((np.arange(100) - corner[0]) / 4, (np.arange(70) - corner[1]) / 4)
+    expected = 1.0 + map_coordinates(nodes.astype(float), [y, x], order=1)
+    np.testing.assert_allclose(image, expected, rtol=1e-6)
