@@ -43,10 +43,9 @@ class DiskStore:
             os.utime(path)
         except OSError:
             return None
-        data, digest = content[:-_DIGEST_SIZE], content[-_DIGEST_SIZE:]
-        if digest != hashlib.sha256(data + key).digest():
+        if content[-_DIGEST_SIZE:] != _digest(memoryview(content)[:-_DIGEST_SIZE], key):
             return None
-        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+        array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)  # reads no further than the array
         array.flags.writeable = False
         return array
 
@@ -59,8 +58,8 @@ class DiskStore:
             for key, array in arrays.items():
                 out = io.BytesIO()
                 np.save(out, array, allow_pickle=False)
-                data = out.getvalue()
-                _write(folder / _file_name(key), data + hashlib.sha256(data + key).digest())
+                out.write(_digest(out.getbuffer(), key))
+                _write(folder / _file_name(key), out.getvalue())
         self._sweep(folder)
 
     def _sweep(self, folder: Path) -> None:
@@ -84,6 +83,12 @@ class DiskStore:
 
 def _file_name(key: bytes) -> str:
     return f"{hashlib.sha256(key).hexdigest()[:40]}.npy"
+
+
+def _digest(data: memoryview, key: bytes) -> bytes:
+    digest = hashlib.sha256(data)
+    digest.update(key)
+    return digest.digest()
 
 
 def _write(path: Path, content: bytes) -> None:

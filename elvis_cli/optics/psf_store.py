@@ -1,4 +1,4 @@
-"""PSFs of crowds and transmissions of masks on disk: they are the same in every request of a mode and a filter.
+"""Pupils, PSFs of crowds and transmissions of masks on disk: the same in every request of a mode and a filter.
 
 The key of an array holds all that it depends on: the caller's part (as `make_psf.digest`), the source of the code that
 makes it, the versions of the libraries, and the kinds of instructions of the processor, which may round differently.

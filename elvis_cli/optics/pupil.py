@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import pickle
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.model.telescope import PupilMask, Telescope
+from elvis_cli.optics import psf_store
 from elvis_cli.optics.cold_stop import stop_amplitude
 
 SIZE = 1024
@@ -88,20 +91,23 @@ def _columns(rows: Floats, first: NDArray[np.int64], weights: NDArray[np.float32
 
 @lru_cache(maxsize=8)
 def transfer(telescope: Telescope, mask: PupilMask | None = None) -> Pupil:
-    """Return the OTF of a telescope's pupil.
+    """Return the OTF of a telescope's pupil, which is kept on disk: it is the same for all requests of a telescope.
 
     With a grating phase plate it is the mean over unpolarised light: the leak's and those of the two handednesses,
     which see opposite phases and so have OTFs that are complex conjugates of each other. The shift of their images
     grows with the wavelength, as the OTF is a function of the shift in the pupil.
     """
-    shape, step = raster(telescope, mask)
-    plain = correlate(shape)
-    slope = initial_slope(plain, step)
-    otf = plain
-    if mask is not None and mask.sines:
-        bent = correlate(shape * np.exp(1j * phase(mask, extent(telescope), step)))
-        otf = (mask.leak * plain + (1.0 - mask.leak) * bent).astype(np.float32)
-    return Pupil(extent(telescope), step, otf, slope)
+    key = hashlib.sha256(pickle.dumps(("pupil", telescope, mask))).digest()
+    otf, slope = psf_store.find(key), psf_store.find(key + b"slope")
+    if otf is None or slope is None:
+        shape, step = raster(telescope, mask)
+        plain = correlate(shape)
+        otf, slope = plain, np.array(initial_slope(plain, step))
+        if mask is not None and mask.sines:
+            bent = correlate(shape * np.exp(1j * phase(mask, extent(telescope), step)))
+            otf = (mask.leak * plain + (1.0 - mask.leak) * bent).astype(np.float32)
+        psf_store.add({key: otf, key + b"slope": slope})
+    return Pupil(extent(telescope), extent(telescope) / (ACROSS - 4), otf, float(slope))
 
 
 def initial_slope(otf: NDArray[np.float32], step: float) -> float:

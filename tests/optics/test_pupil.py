@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from elvis_cli.base.disk_store import FOLDER
 from elvis_cli.model.telescope import PupilMask
 from elvis_cli.optics import pupil
 
@@ -34,6 +35,20 @@ def test_an_arm_points_to_its_position_angle(make) -> None:
     lost = pupil.raster(bare)[0] - pupil.raster(telescope)[0]
     y, x = np.indices(lost.shape) - (lost.shape[0] - 1) / 2
     assert np.degrees(np.arctan2(-(lost * x).sum(), (lost * y).sum())) == pytest.approx(60.0, abs=0.5)
+
+
+def test_a_transfer_function_is_computed_once_for_all_processes(make, tmp_path, monkeypatch) -> None:
+    telescope = make("seeing", "VLT").optics.telescope
+    masks = None, PupilMask("sam", 20.0, holes=((1.0, 2.0, 0.5),)), PupilMask("app", sines=((0.1, 0.2),), leak=0.1)
+    computed = [pupil.transfer.__wrapped__(telescope, mask) for mask in masks]
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    for mask in masks:
+        pupil.transfer.__wrapped__(telescope, mask)
+    monkeypatch.setattr(pupil, "raster", None)
+    for mask, one in zip(masks, computed, strict=True):
+        again = pupil.transfer.__wrapped__(telescope, mask)
+        np.testing.assert_array_equal(again.otf, one.otf)
+        assert (again.diameter, again.step, again.slope) == (one.diameter, one.step, one.slope)
 
 
 def test_transfer_function_of_a_disc_is_the_known_one(make) -> None:
