@@ -34,6 +34,38 @@ def _solve(matrix: Floats, right: Floats) -> None:
 
 
 @njit(nogil=True, cache=True)
+def power(data: Floats, noise: Floats, unknown: float, windows: tuple[int, ...], sure: float) -> NDArray[np.float64]:
+    """Return the mean square (n,) of the light in pixels (n, m), as far as it is surely more than noise.
+
+    The light is the mean of several rows, the variance of ``noise`` goes down with them: the largest of several
+    ``windows`` (odd) counts, that of few rows where lines are bright, that of many where a continuum is faint. Pixels
+    with the variance ``unknown`` do not count; light is what is above the noise by ``sure`` of its own scatter.
+    """
+    rows, size = data.shape
+    sums = np.zeros((rows + 1, size, 3))
+    for y in range(rows):
+        for k in range(size):
+            sums[y + 1, k] = sums[y, k]
+            if noise[y, k] < unknown:
+                sums[y + 1, k, 0] += data[y, k]
+                sums[y + 1, k, 1] += noise[y, k]
+                sums[y + 1, k, 2] += 1.0
+    out = np.zeros(rows)
+    more = 1.0 + sure * np.sqrt(2.0 / size)
+    for window in windows:
+        for y in range(rows):
+            low, high = max(y - window // 2, 0), min(y + window // 2 + 1, rows)
+            light = 0.0
+            for k in range(size):
+                count = sums[high, k, 2] - sums[low, k, 2]
+                if count > 0.0:
+                    mean = (sums[high, k, 0] - sums[low, k, 0]) / count
+                    light += mean * mean - more * (sums[high, k, 1] - sums[low, k, 1]) / count**2
+            out[y] = max(out[y], light / size)
+    return out
+
+
+@njit(nogil=True, cache=True)
 def restored(
     data: Floats,
     noise: Floats,

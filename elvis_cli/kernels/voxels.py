@@ -101,7 +101,7 @@ def deposit(
     weight: NDArray[np.float32],
     square: NDArray[np.float32],
     shared: NDArray[np.float32],
-    bad: NDArray[np.uint32],
+    bad: NDArray[np.uint8],
     first: int,
     last: int,
 ) -> None:
@@ -140,3 +140,62 @@ def deposit(
                     weight[k, j, i] += w
                     square[k, j, i] += w * w * variance[p]
                     shared[k, j, i] += w * whole
+
+
+@njit(nogil=True, cache=True)
+def plane_sums(
+    wave: NDArray[np.float64],
+    thick: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    value: Values,
+    variance: Values,
+    good: NDArray[np.bool_],
+    share: float,
+    first: float,
+    step: float,
+    flux: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    covered: NDArray[np.float64],
+    seen: NDArray[np.float64],
+) -> None:
+    """Add a ``share`` of the pixels (n, m) that are ``inside`` a slice to planes (k,), in place.
+
+    ``wave`` (um) is that of their middle, ``thick`` their length; planes begin at ``first`` and are a ``step`` apart.
+    ``flux`` gets the parts of ``value`` that are in each plane, ``noise`` those of ``variance``, by the square of the
+    share, ``covered`` the parts of planes that pixels cover, ``seen`` those of ``good`` ones.
+    """
+    for row in range(wave.shape[0]):
+        for k in range(wave.shape[1]):
+            if not inside[row, k]:
+                continue
+            z, half = (wave[row, k] - first) / step, thick[row, k] / 2.0 / step
+            for plane in range(max(int(np.floor(z - half + 0.5)), 0), min(int(np.ceil(z + half + 0.5)), flux.size)):
+                part = min(z + half, plane + 0.5) - max(z - half, plane - 0.5)
+                if part <= 0.0:
+                    continue
+                flux[plane] += share * value[row, k] * part / (2.0 * half)
+                covered[plane] += share * part
+                if good[row, k]:
+                    noise[plane] += share**2 * variance[row, k] * part / (2.0 * half)
+                    seen[plane] += share * part
+
+
+@njit(nogil=True, cache=True)
+def means(
+    sci: NDArray[np.float32], err: NDArray[np.float32], dq: NDArray[Any], bad: int, mean: Values, error: Values
+) -> None:
+    """Fill the mean (y, x) of planes (k, y, x) without a flag of ``bad``, and its error; NaN where there is none."""
+    planes, ny, nx = sci.shape
+    total, square, count = np.zeros((ny, nx)), np.zeros((ny, nx)), np.zeros((ny, nx))
+    for k in range(planes):
+        for j in range(ny):
+            for i in range(nx):
+                if dq[k, j, i] & bad == 0:
+                    total[j, i] += sci[k, j, i]
+                    square[j, i] += err[k, j, i] ** 2
+                    count[j, i] += 1.0
+    for j in range(ny):
+        for i in range(nx):
+            some = count[j, i] > 0.0
+            mean[j, i] = total[j, i] / count[j, i] if some else np.nan
+            error[j, i] = np.sqrt(square[j, i]) / count[j, i] if some else np.nan

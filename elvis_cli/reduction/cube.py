@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
@@ -29,6 +31,7 @@ from elvis_cli.reduction import (
     cube_sky,
     cube_spectrum,
     flux_standard,
+    layout,
     slice_ends,
     telluric,
     wavelength,
@@ -36,6 +39,7 @@ from elvis_cli.reduction import (
 from elvis_cli.reduction.associate import FileSet, product_name
 from elvis_cli.reduction.chip_calibration import ChipCalibration
 from elvis_cli.reduction.cube_grid import CubeGrid
+from elvis_cli.reduction.field_light import FieldLight
 from elvis_cli.reduction.flux_standard import Response
 from elvis_cli.reduction.frame import BAD, NO_DATA, Flags, Frame
 from elvis_cli.reduction.layout import Strip
@@ -59,7 +63,7 @@ class Cube:
     grid: CubeGrid
     sci: Image
     err: Image
-    dq: Flags
+    dq: NDArray[np.unsignedinteger[Any]]
     sum_err: Image
     """Root of the part that each voxel adds to the variance of a sum of many: neighbours share noise."""
     sky_err: Floats | float = 0.0
@@ -68,7 +72,8 @@ class Cube:
     @property
     def correlation(self) -> float:
         """Noise of a sum of many voxels over that of independent ones."""
-        return math.sqrt(float(np.square(self.sum_err).sum()) / float(np.square(self.err).sum()))
+        shared, free = (sum(float(np.square(plane).sum()) for plane in each) for each in (self.sum_err, self.err))
+        return math.sqrt(shared / free)
 
 
 @dataclass(slots=True, eq=False)
@@ -125,16 +130,27 @@ def reduce(files: FileSet, setup: Setup, standards_file: Any = None, method: str
     notes: list[str] = []
     known: dict[Any, ChipCalibration] = {}
     skies: dict[Any, list[Floats]] = {}
-    cube, solutions, way = of_exposures(files, setup, notes, known, skies)
-    first = files.science[0]
-    response = None
     star = flux_standard.star_of(files, standards_file, notes)
-    if star is not None and files.standard is not None:
-        other = of_exposures(files.standard, setup, notes, known, skies)[0]
-        response = cube_spectrum.response(other, star, notes, **telluric.correction(files, setup, method))
+    standard = None if star is None else files.standard
+    light: list[FieldLight] = []
+
+    def add_standard(chip: str, grid: CubeGrid) -> None:
+        """Add the standard star's light on a chip, whose calibrations are then no more needed."""
+        if standard is not None:
+            light[:] = light or [FieldLight(grid, sum(one.dit * one.ndit for one in standard.science))]
+            calibration = chip_calibration.cached(standard, chip, setup, notes, known)
+            for strip, pixels, sky, *_ in _slices(standard, calibration, setup, skies):
+                light[0].add(strip, pixels, sky)
+        known.clear()
+        skies.clear()
+
+    cube, solutions, way = of_exposures(files, setup, notes, known, skies, add_standard)
+    response = None
+    if star is not None and light:
+        response = cube_spectrum.response(light[0].spectrum(), star, notes, **telluric.correction(files, setup, method))
     return CubeProduct(
-        product_name(files), files, cube, solutions, way, pointing_of(first), cube_spectrum.brightest(cube),
-        cube_spectrum.image_quality(cube), response, list(dict.fromkeys(notes)),
+        product_name(files), files, cube, solutions, way, pointing_of(files.science[0]),
+        *cube_spectrum.brightest_source(cube), response, list(dict.fromkeys(notes)),
     )  # fmt: skip
 
 
@@ -144,53 +160,83 @@ def of_exposures(
     notes: list[str],
     known: dict[Any, ChipCalibration],
     skies: dict[Any, list[Floats]],
+    chip_done: Callable[[str, CubeGrid], None] | None = None,
 ) -> tuple[Cube, list[wavelength.Solution], str]:
-    """Return the cube of exposures without flux calibration, how well its wavelengths are known, how sky was taken."""
-    groups = by_pointing(files.science, setup)
-    first = files.science[0]
-    chips = [chip_calibration.cached(files, name, setup, notes, known) for name in first.chips]
-    graph = setup.spectrograph
+    """Return the cube of exposures without flux calibration, how well its wavelengths are known, how sky was taken.
+
+    A chip is reduced after the other; ``chip_done`` is called with the name of each and the grid.
+    """
+    first, graph = files.science[0], setup.spectrograph
     assert graph is not None
-    grid = cube_grid.make(graph.apertures, [one for chip in chips for one in chip.layout.strips], [
-        (group.x, group.y) for group in groups
-    ])  # fmt: skip
-    response = slice_ends.response_of(setup)
-    cube = _voxels(grid, (one for chip in chips for one in _placed(files, chip, response, groups, grid, skies)))
+    places = [(group.x, group.y) for group in by_pointing(files.science, setup)]
+    chips = list(zip(first.chips, first.windows, strict=True))
+    known_before = [one.outline() for chip in chips for one in layout.of_chip(setup, *chip).strips]
+    grid = cube_grid.wider(cube_grid.make(graph.apertures, known_before, places))
+    sums, strips, solutions = Voxels(grid), [], []
+    for name in first.chips:
+        chip = chip_calibration.cached(files, name, setup, notes, known)
+        sums.add(_placed(_slices(files, chip, setup, skies), grid))
+        strips += [one.outline() for one in chip.layout.strips]
+        solutions += [chip.solution] if chip.solution is not None else []
+        del chip
+        if chip_done is not None:
+            chip_done(name, grid)
+    cube = sums.cube(cube_grid.make(graph.apertures, strips, places))
     if cube is None:
         raise ResourceError(f"{product_name(files)}: no good pixel of its frames sees the field")
-    if any(len(group.files) < 3 for group in groups):
+    if any(len(group.files) < 3 for group in by_pointing(files.science, setup)):
         notes.append("fewer than three exposures of a pointing: only cosmic rays of single pixels are found")
     way = "exposures" if files.sky else "slices"
     if way == "slices":
         notes.append("no exposures of the sky (DPR TYPE SKY): the faintest spaxels of the field are taken as sky")
-    return cube, [c.solution for c in chips if c.solution is not None], way
+    return cube, solutions, way
 
 
-def _voxels(grid: CubeGrid, placed: Iterable[tuple[voxels.Boxes, Pixels, Flags]]) -> Cube | None:
-    """Return the cube of pixels that `_boxes` placed on a grid, None if none of them is good.
+class Voxels:
+    """Sums of pixels in the voxels of a grid.
 
     A voxel has the mean density of the pixels that cover it, so that the sum over the cube is that of the pixels.
     """
-    sums = [np.zeros(grid.shape, np.float32) for _ in range(4)]
-    bad = np.zeros(grid.shape, np.uint32)
-    size = -(-grid.shape[0] // parallel.threads())
-    for boxes, pixels, flags in placed:
-        add = partial(voxels.deposit, boxes, pixels.sci, pixels.var, flags, pixels.seconds, *sums, bad)
-        blocks = [(first, min(first + size, grid.shape[0])) for first in range(0, grid.shape[0], size)]
-        parallel.gather(partial(_apply, add), blocks)
-    total, weight, square, shared = sums
-    if not weight.any():
-        return None
-    lost = weight <= LEAST_COVERED * weight.max()
-    weight[lost] = 1.0
-    for each in (square, shared):
-        np.sqrt(each, out=each)
-    for each in (total, square, shared):  # in place: large cubes have hundreds of millions of voxels
-        np.divide(each, weight, out=each)
-        each[lost] = 0.0
-    bad[lost] |= np.uint32(NO_DATA)
-    bad[~lost] = 0
-    return Cube(grid, total, square, bad, shared)
+
+    def __init__(self, grid: CubeGrid) -> None:
+        self.grid = grid
+        self._sums = [np.zeros(grid.shape, np.float32) for _ in range(4)]
+        self._bad = np.zeros(grid.shape, np.uint8)
+
+    def add(self, placed: Iterable[tuple[voxels.Boxes, Pixels, Flags]]) -> Voxels:
+        """Add pixels that `_boxes` placed on the grid."""
+        planes = self.grid.shape[0]
+        size = -(-planes // parallel.threads())
+        blocks = [(first, min(first + size, planes)) for first in range(0, planes, size)]
+        for boxes, pixels, flags in placed:
+            add = partial(voxels.deposit, boxes, pixels.sci, pixels.var, flags, pixels.seconds, *self._sums, self._bad)
+            parallel.gather(partial(_apply, add), blocks)
+        return self
+
+    def cube(self, grid: CubeGrid) -> Cube | None:
+        """Return the cube of some planes, those of another ``grid``, None if no pixel is good; the sums are gone."""
+        start = round((grid.first[0] - self.grid.first[0]) / self.grid.step[0])
+        span = slice(max(start, 0), max(start, 0) + grid.shape[0])
+        (total, weight, square, shared), bad = (each[span] for each in self._sums), self._bad[span]
+        self._sums = []
+        most = float(weight.max(initial=0.0))
+        if most == 0.0:
+            return None
+
+        def finish(_: int, planes: slice) -> None:
+            lost, own = weight[planes] <= LEAST_COVERED * most, weight[planes]
+            own[lost] = 1.0
+            for each in (square[planes], shared[planes]):
+                np.sqrt(each, out=each)
+            for each in (total[planes], square[planes], shared[planes]):
+                np.divide(each, own, out=each)
+                each[lost] = 0.0
+            bad[planes] = np.where(lost, bad[planes] | np.uint8(NO_DATA), np.uint8(0))
+
+        parallel.for_rows(total.shape[0], finish)
+        first = self.grid.first[0] + span.start * self.grid.step[0]
+        own = replace(self.grid, shape=total.shape, first=(first, *self.grid.first[1:]))
+        return Cube(own, total, square, bad, shared)
 
 
 def _apply(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
@@ -232,15 +278,10 @@ def _drift(file: RawFile, setup: Setup, angle: float) -> Drift:
     return slit_plane.refraction_drift(setup.spectrograph, there, parallactic, angle)
 
 
-def _placed(
-    files: FileSet,
-    chip: ChipCalibration,
-    response: slice_ends.Response | None,
-    groups: Sequence[Group],
-    grid: CubeGrid,
-    skies: dict[Any, list[Floats]],
-) -> Iterator[tuple[voxels.Boxes, Pixels, Flags]]:
-    """Yield the pixels of each slice and pointing, without sky, and where they are in the cube.
+def _slices(
+    files: FileSet, chip: ChipCalibration, setup: Setup, skies: dict[Any, list[Floats]]
+) -> Iterator[tuple[Strip, Pixels, Floats, Frame, Group]]:
+    """Yield the pixels of each slice and pointing on a chip, their sky, their frame and pointing.
 
     ``skies`` keeps the sky of the strips by chip and exposures of the sky.
     """
@@ -260,15 +301,21 @@ def _placed(
     key = chip.name, tuple(one.name for one in files.sky)
     if files.sky and key not in skies:
         skies[key] = cube_sky.of_strips(strips, cut(files.sky)[1], list(map(slice_ends.interior, strips)))
-    for group in groups:
+    for group in by_pointing(files.science, setup):
         frame, pixels = cut(group.files)
         sky = skies[key] if files.sky else cube_sky.of_strips(strips, pixels, list(map(cube_sky.faint, strips, pixels)))
-        slice_ends.restore(strips, pixels, sky, relative, frame, response)
-        place = partial(_boxes, frame=frame, group=group, grid=grid)
-        for first in range(0, len(strips), STRIPS):
-            some = slice(first, first + STRIPS)
-            own = list(zip(strips[some], pixels[some], sky[some], strict=True))
-            yield from parallel.gather(partial(_apply, place), own)
+        slice_ends.restore(strips, pixels, sky, relative, frame, slice_ends.response_of(setup))
+        for own in zip(strips, pixels, sky, strict=True):
+            yield *own, frame, group
+
+
+def _placed(
+    slices: Iterable[tuple[Strip, Pixels, Floats, Frame, Group]], grid: CubeGrid
+) -> Iterator[tuple[voxels.Boxes, Pixels, Flags]]:
+    """Yield what slices hold without sky, and where it is in the cube."""
+    own = iter(slices)
+    while some := list(islice(own, STRIPS)):
+        yield from parallel.gather(lambda one: _boxes(*one, grid), some)
 
 
 def _throughputs(chip: ChipCalibration) -> list[float]:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Image
 from elvis_cli.base.constants import LIGHT
 from elvis_cli.product import fits
@@ -31,6 +32,8 @@ FLUX_UNIT = "10**(-20)erg/s/cm**2/Angstrom"
 COUNT_UNIT = "count/s"
 """A count is an electron: the FITS standard 4.0, section 4.3, has no electron among its units."""
 LIMIT_SIGMA = 5.0
+SAMPLE, LARGE = 3, 10_000_000
+"""Of a cube of more voxels, every so many rows and columns tell the noise of a voxel."""
 WITHIN = 1.0 - 2.0**-4
 """Part of a Gaussian's light within its FWHM of the centre."""
 
@@ -98,21 +101,38 @@ def _remarks(product: CubeProduct) -> list[str]:
 
 
 def _hdus(product: CubeProduct) -> Iterator[fits.Image]:
-    cube = product.cube
-    factor = scale(product)
-    dq = cube.dq.copy()
-    dq[~np.isfinite(factor)] |= np.uint32(NO_DATA)
-    sci, err = (np.where(dq == 0, each * factor[:, None, None], np.float32(np.nan)) for each in (cube.sci, cube.err))
+    """Yield the extensions, each made when it is written: one of a large cube has half a gigabyte."""
+    cube, factor = product.cube, scale(product)
+    missing = np.where(np.isfinite(factor), 0, NO_DATA).astype(cube.dq.dtype)
+
+    def scaled(values: Image, step: int = 1) -> Image:
+        """Return the values of every ``step``-th row and column of spaxels, in the product's unit."""
+        out = np.empty(values[:, ::step, ::step].shape, np.float32)
+
+        def fill(_: int, planes: slice) -> None:
+            lost = (cube.dq[planes, ::step, ::step] != 0) | (missing[planes, None, None] != 0)
+            np.multiply(values[planes, ::step, ::step], factor[planes, None, None], out=out[planes])
+            out[planes][lost] = np.nan
+
+        parallel.for_rows(len(out), fill)
+        return out
+
+    step = SAMPLE if cube.dq.size > LARGE else 1
+    noise = scaled(cube.err, step)
+    known = noise[np.isfinite(noise)]
     wcs = list(cube.grid.cards(*product.pointing))
-    good = dq == 0
-    noise: list[Card] = [
-        ("PIXNOISE", float(np.median(err[good])) if good.any() else 0.0, f"[{unit(product)}] noise of a voxel"),
+    cards: list[Card] = [
+        ("PIXNOISE", float(np.median(known)) if known.size else 0.0, f"[{unit(product)}] noise of a voxel"),
         ("ESO QC CORRFAC", round(cube.correlation, 5), "noise of sums of many voxels over that of free ones"),
         ("ESO QC SKYERR", float(np.nanmedian(cube.sky_err * factor)), f"[{unit(product)}] of a voxel, common to all"),
     ]
-    yield fits.Image("SCI", sci, [*hdu_cards("SCI", "ERR", "DQ"), ("BUNIT", unit(product), "signal"), *wcs, *noise])
-    yield fits.Image("ERR", err, [*hdu_cards("ERR", "SCI", "DQ"), ("BUNIT", unit(product), "of the signal"), *wcs])
-    yield fits.Image("DQ", dq.astype(np.int32), [*hdu_cards("DQ", "SCI", "ERR"), *wcs, *flag_cards()])
+    about = [("SCI", cube.sci, "signal", cards), ("ERR", cube.err, "of the signal", [])]
+    for name, values, what, more in about:
+        other = "ERR" if name == "SCI" else "SCI"
+        own = [*hdu_cards(name, other, "DQ"), ("BUNIT", unit(product), what), *wcs, *more]
+        yield fits.Image(name, scaled(values), own)
+    flags = (cube.dq | missing[:, None, None]).astype(np.int32)
+    yield fits.Image("DQ", flags, [*hdu_cards("DQ", "SCI", "ERR"), *wcs, *flag_cards()])
 
 
 def _primary(product: CubeProduct, category: str) -> list[Card]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from elvis_cli.model.spectrograph import Aperture
 from elvis_cli.product.header import Card
 from elvis_cli.reduction.layout import Strip
 
+MARGIN = 16
+"""Planes by which the wavelengths of arcs may be off from the layout's."""
 NODES = 33
 """Wavelengths of a slice at which refraction is computed."""
 
@@ -142,6 +144,12 @@ def make(apertures: Sequence[Aperture], strips: Sequence[Strip], places: Sequenc
 
     shape = number, count(np.asarray(gy), step_y), count(np.asarray(gx), step_x)
     return CubeGrid(shape, (low, float(np.min(gy)), float(np.min(gx))), (step, step_y, step_x), turned, upright)
+
+
+def wider(grid: CubeGrid) -> CubeGrid:
+    """Return a grid with `MARGIN` more planes at either end: for light of a layout that arcs have yet to correct."""
+    first = grid.first[0] - MARGIN * grid.step[0]
+    return replace(grid, shape=(grid.shape[0] + 2 * MARGIN, *grid.shape[1:]), first=(first, *grid.first[1:]))
 
 
 def planes(strips: Sequence[Strip]) -> tuple[float, float, int]:

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from elvis_cli.base import parallel
 from elvis_cli.base.arrays import Floats, Image
-from elvis_cli.kernels import medians
+from elvis_cli.kernels import medians, voxels
 from elvis_cli.reduction import flux_standard
 from elvis_cli.reduction.extract import Spectrum
 from elvis_cli.reduction.flux_standard import Response
@@ -33,10 +33,7 @@ PARTS = 8
 
 def white_light(cube: Cube) -> tuple[Image, Image]:
     """Return the mean of all planes (y, x) and its error, electron/s of a voxel; NaN of spaxels without data."""
-    good = (cube.dq & BAD) == 0
-    count = good.sum(axis=0)
-    err = np.sqrt(np.where(good, np.square(cube.err), 0.0).sum(axis=0)) / np.where(count > 0, count, 1)
-    return _mean(cube.sci, good), np.where(count > 0, err, np.nan).astype(np.float32)
+    return _mean(cube, slice(None))
 
 
 def circle(cube: Cube, x: float, y: float, radius: float) -> Floats:
@@ -72,49 +69,69 @@ def spectrum(cube: Cube, weights: Floats) -> Spectrum:
     return Spectrum(1, 1, wave, width, flux, errors, flux, errors, zeros, bad, 0)
 
 
+def whole(cube: Cube) -> Spectrum:
+    """Return the sum of all spaxels."""
+    return spectrum(cube, np.ones(cube.grid.shape[1:]))
+
+
 def brightest(cube: Cube) -> tuple[float, float]:
     """Return the place of the brightest source along the cube's axes, arcsec: the centroid of its upper half."""
-    light = _above_half(_continuum(cube, slice(None)))
+    return _centroid(cube, _continuum(cube, slice(None)))
+
+
+def brightest_source(cube: Cube) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the place of the brightest source as `brightest`, and its FWHM and the error of that, arcsec.
+
+    The FWHM is the diameter of the circle as large as the spaxels above half of the maximum, at least one spaxel; its
+    error is half of what blue and red differ.
+    """
+    middle = cube.grid.shape[0] // 2
+    all_, blue, red = (_continuum(cube, part) for part in (slice(None), slice(0, middle), slice(middle, None)))
+    error = abs(_width(cube, red) - _width(cube, blue)) / 2
+    return _centroid(cube, all_), (_width(cube, all_), error)
+
+
+def _centroid(cube: Cube, image: Image) -> tuple[float, float]:
+    light = _above_half(image)
     total = light.sum()
     return float((light.sum(axis=0) * cube.grid.x).sum() / total), float(
         (light.sum(axis=1) * cube.grid.y).sum() / total
     )
 
 
-def image_quality(cube: Cube) -> tuple[float, float]:
-    """Return the FWHM of the brightest source and its error, arcsec: half of what blue and red differ.
-
-    It is the diameter of the circle as large as the spaxels above half of the maximum, at least one spaxel.
-    """
-    middle = cube.grid.shape[0] // 2
-    whole, blue, red = (_width(cube, part) for part in (slice(None), slice(0, middle), slice(middle, None)))
-    return whole, abs(red - blue) / 2
-
-
-def _width(cube: Cube, part: slice) -> float:
-    area = np.count_nonzero(_above_half(_continuum(cube, part))) * cube.grid.step[1] * cube.grid.step[2]
+def _width(cube: Cube, image: Image) -> float:
+    area = np.count_nonzero(_above_half(image)) * cube.grid.step[1] * cube.grid.step[2]
     return 2.0 * math.sqrt(max(area, cube.grid.step[1] * cube.grid.step[2]) / math.pi)
 
 
-def _mean(values: Image, good: NDArray[np.bool_]) -> Image:
-    """Return the mean of the good planes (y, x), NaN where none is."""
-    count = good.sum(axis=0)
-    mean = np.where(good, values, 0.0).sum(axis=0) / np.where(count > 0, count, 1)
-    return np.where(count > 0, mean, np.nan).astype(np.float32)
+def _mean(cube: Cube, part: slice) -> tuple[Image, Image]:
+    """Return the mean (y, x) of the good ones of some planes and its error, NaN where there is none."""
+    mean, error = (np.empty(cube.grid.shape[1:], np.float32) for _ in range(2))
+
+    def fill(_: int, rows: slice) -> None:
+        own = (each[part, rows] for each in (cube.sci, cube.err, cube.dq))
+        voxels.means(*own, BAD, mean[rows], error[rows])
+
+    parallel.for_rows(len(mean), fill)
+    return mean, error
 
 
 def _continuum(cube: Cube, part: slice) -> Image:
     """Return the median of some planes (y, x), which cosmic rays leave alone, or their mean if nothing is in it."""
-    good = (cube.dq[part] & BAD) == 0
-    seen = good.any(axis=0)
+    image = np.full(cube.grid.shape[1:], np.nan, np.float32)
+
+    def fill(row: int) -> None:
+        spectra, use = np.ascontiguousarray(cube.sci[part, row].T), cube.dq[part, row].T & BAD == 0
+        seen = use.any(axis=1)
+        image[row, seen] = medians.of_rows(spectra[seen], use[seen])
+
+    parallel.gather(fill, range(len(image)))
+    seen = np.isfinite(image)
     if seen.any():
-        spectra, use = (np.ascontiguousarray(each[:, seen].T) for each in (cube.sci[part], good))
-        image = np.full(seen.shape, np.nan, np.float32)
-        image[seen] = medians.of_rows(spectra, use)
         away = image[seen] - np.median(image[seen])
         if away.max() > SEEN * 1.4826 * np.median(np.abs(away)):
             return image
-    return _mean(cube.sci[part], good)
+    return _mean(cube, part)[0]
 
 
 def _above_half(image: Image) -> Image:
@@ -135,12 +152,11 @@ def _significance(image: Image) -> float:
     return float(image.max()) / max(float(scatter), 1e-30)
 
 
-def response(cube: Cube, star: StandardStar, notes: list[str], **telluric: Any) -> Response | None:
+def response(one: Spectrum, star: StandardStar, notes: list[str], **telluric: Any) -> Response | None:
     """Return the response by all light of a standard star in the field, None and a note if it cannot be seen.
 
     ``telluric`` is what `flux_standard.measure` needs to take the air's lines out.
     """
-    one = spectrum(cube, np.ones(cube.grid.shape[1:]))
     one.bad |= one.flux < FAINT * np.median(one.flux[~one.bad])
     made = flux_standard.measure([one], star, **telluric)
     if (1, 1) in made.curves:

@@ -87,13 +87,13 @@ def reduce(files: FileSet, setup: Setup, options: SpectrumOptions) -> FieldProdu
     if star is not None and files.standard is not None:
         others = of_exposures(files.standard, setup, notes, known)[0]
         lines = telluric.correction(files, setup, options.telluric)
-        response = cube_spectrum.response(max(others.values(), key=_signal), star, notes, **lines)
+        response = cube_spectrum.response(cube_spectrum.whole(max(others.values(), key=_signal)), star, notes, **lines)
     name, pointing = product_name(files), cube.pointing_of(files.science[0])
     made: dict[int, CubeProduct] = {}
     for aperture, one in sorted(cubes.items(), key=lambda item: -_signal(item[1])):
         own = CubeProduct(
             f"{name}_{aperture}" if made else name, files, one, solutions, way, pointing,
-            cube_spectrum.brightest(one), cube_spectrum.image_quality(one), response, list(dict.fromkeys(notes)),
+            *cube_spectrum.brightest_source(one), response, list(dict.fromkeys(notes)),
             _middle(one.grid, pointing),
         )  # fmt: skip
         made[aperture] = own
@@ -117,7 +117,7 @@ def _write(writer: Any, part: Any, _product: FieldProduct, out: BinaryIO) -> Non
 
 def _signal(one: Cube) -> float:
     """Return all light of a cube over its error."""
-    return cube_spectrum.spectrum(one, np.ones(one.grid.shape[1:])).signal
+    return cube_spectrum.whole(one).signal
 
 
 def _middle(grid: CubeGrid, pointing: tuple[float, float, float]) -> tuple[float, float]:

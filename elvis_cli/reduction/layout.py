@@ -73,6 +73,12 @@ class Strip:
         cut = {name: getattr(self, name)[:, columns] for name in ("column", "wave", "s", "on_chip")}
         return replace(self, **cut)
 
+    def outline(self) -> Strip:
+        """Return the first and the last row: all that the range of wavelengths needs."""
+        ends = np.array([0, -1])
+        rows = {name: getattr(self, name)[ends] for name in ("row", "column", "wave", "s", "on_chip", "centre")}
+        return replace(self, **rows)
+
     def cut(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the strip's pixels (n, m) of a chip's image, which is turned so that rows lie along the dispersion."""
         native = np.asarray(image, image.dtype.newbyteorder("="))

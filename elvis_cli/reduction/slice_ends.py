@@ -8,10 +8,10 @@ from the pixels around, for light with details as fine as a pixel and as bright 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,13 +149,14 @@ def restore(
     ``pixels`` are those of ``frame`` over the ``throughput`` of their slice, with the ``sky`` (n, m) of each in them:
     it is known, so that only what is in the sky besides has to be guessed.
     """
-    if response is None:
+    ends = [end for number, strip in enumerate(strips) for end in _ends(number, strip)] if response else []
+    if response is None or not ends:
         return
-    ends = [end for number, strip in enumerate(strips) for end in _ends(number, strip)]
     skies = np.zeros(frame.sci.shape, np.float32)
-    for strip, light, part in zip(strips, sky, throughput, strict=True):
-        own = strip.inside
-        skies[np.broadcast_to(strip.row[:, None], own.shape)[own], strip.column[own]] = light[own] * part
+    for n in {end.strip for end in ends}:
+        own = np.flatnonzero(strips[n].inside.all(axis=0))
+        columns = slice(strips[n].column[0, own[0]], strips[n].column[0, own[-1]] + 1)
+        skies[_rows(strips[n]), columns] = sky[n][:, own[0] : own[-1] + 1] * throughput[n]
 
     def work(end: _End) -> None:
         n, strip = end.strip, strips[end.strip]
@@ -173,10 +174,9 @@ def restore(
 
 def _ends(number: int, strip: Strip) -> list[_End]:
     """Return the ends of a slice on the chip, if they are straight and at pixels' edges."""
-    if np.ptp(strip.column, axis=0).any():
+    if (strip.column != strip.column[0]).any():
         return []
-    seen = np.flatnonzero(strip.inside.all(axis=0))
-    found = []
+    seen, found = np.flatnonzero(strip.inside.all(axis=0)), []
     for k, out in ((seen[0], -1), (seen[-1], 1)) if seen.size > NEAR else ():
         beyond = strip.slit.length / 2 / strip.scale - np.abs(strip.s[:, k] - strip.slit.offset) / strip.scale
         if np.abs(beyond - 0.5).max() < ALIGNED:
@@ -190,46 +190,30 @@ def _restored(
     """Return the light (n, END) of the last pixels of a slice without sky, the last first, and its variance."""
     model = _model(response, MAX_GAP if gap is None else gap)
     size = model.even.shape[1]
-    columns = end.column + end.out * np.arange(1 - NEAR, size - NEAR + 1)
-    data = _less_sky(columns, strip.row, skies, frame, response)
-    there = (columns >= 0) & (columns < frame.sci.shape[1])
-    place = np.ix_(strip.row, np.clip(columns, 0, frame.sci.shape[1] - 1))
-    noise = np.where(there & (frame.dq[place] & BAD == 0), frame.var[place], UNKNOWN).astype(float)
+    first = end.column - (NEAR - 1 if end.out > 0 else size - NEAR)
+
+    def across(image: NDArray[Any], fill: float, first: int, size: int) -> Floats:
+        """Return ``size`` columns of the strip's rows, those beyond the chip filled, the slice's own first."""
+        low, high = max(first, 0), min(first + size, image.shape[1])
+        part = np.full((strip.row.size, size), fill)
+        part[:, low - first : high - first] = image[_rows(strip), low:high]
+        return part[:, :: end.out]
+
+    mixed = response.of_pixels(np.arange(-END, END + 1), (np.arange(FINE) + 0.5) / FINE).mean(axis=1)
+    around = across(skies, 0.0, first - END, size + 2 * END)
+    data = across(frame.sci, 0.0, first, size)
+    for k, part in enumerate(mixed):
+        data -= part * around[:, k : k + size]
+    flags = across(frame.dq, float(BAD), first, size).astype(np.uint32)
+    noise = np.where(flags & BAD == 0, across(frame.var, UNKNOWN, first, size), UNKNOWN)
     away = slice(0, NEAR - 1), slice(1 - NEAR, None)  # from the end: that pixel has light of both sides
-    power = np.stack([_power(data[:, side], noise[:, side]) for side in away], axis=1)
+    power = np.stack([kernel.power(data[:, side], noise[:, side], UNKNOWN, ROWS, SURE) for side in away], axis=1)
     if gap is None:
         noise[:, NEAR + MAX_GAP :], power[:, 1] = UNKNOWN, -1.0
     parts = model.between, model.even, model.crossed, model.crossed_even
-    value, variance = kernel.restored(data, noise, power, *parts, NEAR - 1, KNOWN, FREE)
+    value, variance = kernel.restored(np.ascontiguousarray(data), noise, power, *parts, NEAR - 1, KNOWN, FREE)
     return value, variance
 
 
-def _less_sky(
-    columns: NDArray[np.int64], rows: NDArray[np.int64], skies: Image, frame: Frame, response: Response
-) -> Floats:
-    """Return some pixels of a frame (n, m) without the ``skies`` of all slices, as the blur mixes them."""
-    reach = np.arange(-END, END + 1)
-    fine = (np.arange(FINE) + 0.5) / FINE
-    last = frame.sci.shape[1] - 1
-    data = frame.sci[np.ix_(rows, np.clip(columns, 0, last))].astype(float)
-    for step, part in zip(reach, response.of_pixels(reach, fine).mean(axis=1), strict=True):
-        data -= part * skies[np.ix_(rows, np.clip(columns + step, 0, last))]
-    return data
-
-
-def _power(data: Floats, noise: Floats) -> Floats:
-    """Return the mean square (n,) of the light in pixels (n, m), as far as it is surely more than noise.
-
-    The light is the mean of several rows: of few where lines are bright, of many where a continuum is faint.
-    """
-    from scipy.ndimage import uniform_filter1d
-
-    good = noise < UNKNOWN
-    sums = [np.where(good, each, 0.0) for each in (data, noise, 1.0)]
-    power = np.zeros(len(data))
-    for rows in ROWS:
-        light, dark, count = (uniform_filter1d(each, rows, axis=0, mode="nearest") for each in sums)
-        count = np.maximum(count, 1.0 / rows)
-        light, dark = np.square(light / count).mean(axis=1), (dark / np.square(count)).mean(axis=1) / rows
-        power = np.maximum(power, light - dark * (1.0 + SURE * math.sqrt(2.0 / data.shape[1])))
-    return power
+def _rows(strip: Strip) -> slice:
+    return slice(int(strip.row[0]), int(strip.row[-1]) + 1)

@@ -147,7 +147,7 @@ def test_electrons_without_noise_are_kept_to_a_thousandth(night, what):
         placed.append(cube._boxes(strip, pixels, np.zeros_like(pixels.sci), frame, group, grid))
         electrons += pixels.sci[strip.inside].sum()
     assert electrons == pytest.approx(light.sum(), rel=1e-4)
-    assert cube._voxels(grid, placed).sci.sum(dtype=float) == pytest.approx(electrons, rel=1e-3)
+    assert cube.Voxels(grid).add(placed).cube(grid).sci.sum(dtype=float) == pytest.approx(electrons, rel=1e-3)
 
 
 FIELDS = {
@@ -184,7 +184,7 @@ def test_voxels_keep_the_electrons_of_pixels(field):
         dark.sci[strip.inside] = np.exp(-0.5 * np.sum(np.square(place), axis=0))
         placed.append(cube._boxes(strip, dark, np.zeros(strip.wave.shape), frame, group, grid))
         electrons += dark.sci.sum()
-    kept = cube._voxels(grid, placed).sci.sum(dtype=float) / electrons - 1
+    kept = cube.Voxels(grid).add(placed).cube(grid).sci.sum(dtype=float) / electrons - 1
     print(f"{field}: {kept:+.1e}")
     assert abs(kept) < 1e-3
 
