@@ -25,6 +25,8 @@ _PANEL_GAP = 16
 """Between panels."""
 _MIN_WIDTH = 480
 _LOG_RATIO = 30.0
+_NOISY, _DETECTED = 3.0, 5.0
+"""Errors, over their median, of values that count for the limits only if they are above so many of them."""
 """Ratio of the brighter to the typical values above which an axis is logarithmic by itself."""
 _ROW_HEIGHT = 34
 _MAX_FRACTION = 1.5
@@ -42,6 +44,14 @@ class Column:
     values: Floats
     error: Floats | None = None
     """1 sigma: drawn as a band about the curve."""
+
+    @property
+    def significant(self) -> Floats:
+        """Return the values without those that are noise alone: where nearly no light came through, it dwarfs all."""
+        if self.error is None or not (self.error > 0.0).any():
+            return self.values
+        noisy = self.error > _NOISY * np.median(self.error[self.error > 0.0])
+        return np.asarray(self.values[~(noisy & (np.abs(self.values) < _DETECTED * self.error))])
 
     @property
     def label(self) -> str:
@@ -135,7 +145,7 @@ def draw(
     picture = Image.new("RGB", (size, _HEAD + height + _FOOT), sheet.PAPER)
     pen = ImageDraw.Draw(picture)
     each = (height - _PANEL_GAP * (len(groups) - 1)) // len(groups)
-    axes = [axis([column.values for column in group], kind, limits) for group in groups]
+    axes = [axis([column.significant for column in group], kind, limits) for group in groups]
     marks = [one.ticks(each // 48) for one in axes]
     left = _MARGIN + 34 + max(sheet.width(text, sheet.SMALL) for some in marks for _, text in some or [(0.0, "")])
     right = size - _MARGIN - 8

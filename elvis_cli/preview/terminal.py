@@ -73,7 +73,7 @@ def plot(
     width = max(16, columns - margin - 2)
     lines = [curves.title[:columns]]
     for group in groups:
-        y = axis([column.values for column in group], kind, limits)
+        y = axis([column.significant for column in group], kind, limits)
         cells = np.full((each, width), " ", dtype=object)
         for column in group:
             index = curves.columns.index(column)

@@ -147,6 +147,21 @@ def test_an_error_is_a_band_about_its_curve():
     assert min(inside) > max(above, below) + 60
 
 
+def test_limits_are_not_those_of_noisy_ends():
+    """Where a response falls to nothing, noise is divided by it; a line that is brighter than its noise stays."""
+    rng = np.random.default_rng(1)
+    error = np.where(np.arange(X.size) < 30, 100.0, 0.1)
+    flux = 1.0 + error * rng.normal(size=X.size)
+    flux[200], error[200] = 20.0, 0.5
+    axis = plot.axis([plot.Column("flux", "", flux, error=error).significant], None, None)
+    assert axis.low > -1.0
+    assert 20.0 < axis.high < 25.0
+    ((_, (*_, y0, y1)),) = areas(plot.draw(curves(plot.Column("flux", "", flux, error=error)), 800))
+    assert (y0, y1) == (pytest.approx(axis.low), pytest.approx(axis.high))
+    lone = plot.Column("flux", "", flux, error=np.zeros(X.size)).significant
+    assert lone is flux
+
+
 def test_flux_and_err_of_a_table_are_one_curve():
     columns = [column(X, name, unit) for name, unit in (("flux", "a"), ("err", "a"), ("sky", "a"), ("err_box", "a"))]
     made = with_errors(columns)

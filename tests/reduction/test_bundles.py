@@ -34,6 +34,10 @@ MODES = {
     "mosaic visible, high resolution": ("mosaic", "mos_vis_hr", {}, 17, (4000, 5780, 160, 364), CCD),
     "4most HRS": ("fourmost", "unique", {"arm": "green"}, 14, (2800, 3000, 160, 140), CCD, HRS),
     "4most LRS": ("fourmost", "unique", {"arm": "green"}, 14, (2900, 3000, 160, 140), CCD, LRS),
+    "4most HRS blue": ("fourmost", "unique", {"arm": "blue"}, 14, (2800, 3000, 160, 140), CCD, HRS),
+    "4most HRS red": ("fourmost", "unique", {"arm": "red"}, 14, (2800, 3000, 160, 140), CCD, HRS),
+    "4most LRS blue": ("fourmost", "unique", {"arm": "blue"}, 14, (2900, 3000, 160, 140), CCD, LRS),
+    "4most LRS red": ("fourmost", "unique", {"arm": "red"}, 14, (2900, 3000, 160, 140), CCD, LRS),
     "nirps": ("harps", "unique", {"arm": "nirps"}, 7, (1720, 1850, 240, 185), IR),
     "andes IZ": ("andes", "seeing", {"arm": "iz"}, 11, (3780, 3315, 200, 310), CCD),
     "andes U": ("andes", "seeing", {"arm": "u"}, 11, (3780, 3750, 200, 310), CCD),
@@ -146,9 +150,14 @@ def test_bundles_have_the_predicted_light_and_noise(case):
         noise = np.sqrt(np.square(one.err) - np.square(one.sky_err))  # the prediction has none of the sky's
         flux = np.median((one.flux * dit / expected)[good])
         ratio = np.median((one.flux / noise / ideal)[good])
+        plain = np.interp(one.wave, own.wave, own.scaled(1.0) * np.sqrt(ready.prediction.count))
+        box_noise = np.sqrt(np.square(one.box_err) - np.square(one.box_sky_err))
+        box = np.median((one.box / box_noise / plain)[good])
         away = (one.wave - laid[one.trace].wave[:, 0]) / one.width
         rms, lines = np.sqrt(np.mean(np.square(away))), sum(each.lines for each in product.solutions)
-        print(f"{case} order {one.order}: flux {flux:.4f} S/N {ratio:.4f} wave {rms:.4f} of {lines} {product.sky_way}")
+        light = f"flux {flux:.4f} S/N {ratio:.4f} box {box:.4f}"
+        print(f"{case} order {one.order}: {light} wave {rms:.4f} of {lines} {product.sky_way}")
         assert rms < 0.05
         assert flux == pytest.approx(1.0, abs=0.01)
         assert ratio == pytest.approx(1.0, abs=0.03)
+        assert 0.97 < box < 1.1  # the sum of fibres that are extracted optimally; the prediction's box sums their rows
