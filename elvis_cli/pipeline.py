@@ -268,6 +268,8 @@ def frames(
             continue
         unit = partial(steps.unit, steps.sequence(setup.detector, block.order))
         for name, image in chain.develop(draw, setup, chip, block):
+            if not name:
+                draw.cache_clear()  # it is the frame: the light is needed no more
             yield etc_tables.kept(name, unit(name), chip, image) if name else (chip, image)
     if progress:
         progress(len(chips), len(chips))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -76,6 +77,20 @@ def test_a_chip_alone_is_the_chip_among_others(elvis_block, micado, render):
     alone = images(render(micado({"elvis": {"window": window, "chips": [5], **elvis_block}})))
     np.testing.assert_array_equal(among[1], alone[0])
     assert not np.array_equal(among[0], among[1])
+
+
+def test_light_does_not_take_memory_beside_the_frame(micado, monkeypatch):
+    drawn, illuminate = [], pipeline.PreparedExposure.illuminate
+
+    def watch(*arguments):
+        light = illuminate(*arguments)
+        drawn.append(weakref.ref(light))
+        return light
+
+    monkeypatch.setattr(pipeline.PreparedExposure, "illuminate", watch)
+    frames = pipeline.frames(pipeline.prepare(parse.read(json.dumps(micado({"elvis/window": WINDOW})))))
+    next(frames)
+    assert [light() for light in drawn] == [None]
 
 
 def test_seeds_and_exposures_differ(micado, render):

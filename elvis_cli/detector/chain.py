@@ -103,7 +103,7 @@ def develop(draw: Draw, setup: Setup, chip: Chip, block: ElvisBlock) -> Iterator
     """Yield the images of one chip that are to be kept, each with its stage's name, at last the frame with None.
 
     ``draw`` returns some parts of the light: float32 (ny, nx), the expected electrons per second and pixel of the
-    Setup's window without dark current; it is not changed. The frame has the
+    Setup's window without dark current; it is not changed, and asked for more than once. The frame has the
     shape of the window, unless overscans are added: uint16 ADU for a CCD, float32 ADU for an infrared array; float32
     in the unit reached when adc is left out. An image is only good until the next one is asked for.
 
@@ -114,8 +114,11 @@ def develop(draw: Draw, setup: Setup, chip: Chip, block: ElvisBlock) -> Iterator
     """
     context = _context(setup, chip, block)
     window = setup.frame.window
-    image: NDArray[Any] = np.zeros((window.ny, window.nx), np.float32)
     steps, run = configure(context, block), partial(_develop, draw)
+    for batch in _batches(steps):
+        if parts := _parts(batch):
+            draw(parts)  # before there is an image: drawing a crowd takes the most memory
+    image: NDArray[Any] = np.zeros((window.ny, window.nx), np.float32)
     if block.reads:
         from elvis_cli.detector import ramp
 

@@ -68,16 +68,19 @@ def core_and_halo(psf: Psf, chip: Chip, index: int) -> tuple[Image, Image]:
     """
     margin = math.ceil(min(2.0 * psf.fine_radius, CORE))
 
-    def inside(r: NDArray[np.float64]) -> Image:
-        return np.asarray(taper(r, margin), np.float32)
+    def inside(half: int, step: int) -> Image:
+        """Return the core's part of the elements (2 half + 1, 2 half + 1), ``step`` pixels wide, about the star."""
+        offset = np.arange(half + 1) * step
+        quarter = np.asarray(taper(np.hypot(offset, offset[:, None]), margin), np.float32)
+        around = np.abs(np.arange(-half, half + 1))
+        return quarter[around[:, None], around]
 
-    offset = np.arange(-margin, margin + 1)
-    core = np.asarray(kernel(psf, chip, index, margin) * inside(np.hypot(offset, offset[:, None])))
+    core = kernel(psf, chip, index, margin)
+    core *= inside(margin, 1)
     coarse = rotate_stamp(psf.coarse[index], chip)
     even = 1 - coarse.shape[0] % 2  # then the star is right of and above the middle
     halo = coarse[even:, even:] * np.float32(psf.step**2)
-    offset = (np.arange(len(halo)) - len(halo) // 2) * psf.step
-    halo = halo * (1 - inside(np.hypot(offset, offset[:, None])))
+    halo *= 1 - inside(len(halo) // 2, psf.step)
     return core, halo if halo.sum() > LEAST else np.zeros_like(halo)
 
 
