@@ -25,6 +25,7 @@ from elvis_cli.focalplane.slit_plane import Drift
 from elvis_cli.kernels import voxels
 from elvis_cli.model.setup import Setup
 from elvis_cli.reduction import (
+    barycentre,
     chip_calibration,
     cosmics,
     cube_grid,
@@ -44,6 +45,7 @@ from elvis_cli.reduction.flux_standard import Response
 from elvis_cli.reduction.frame import BAD, NO_DATA, Flags, Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.raw import RawFile
+from elvis_cli.reduction.spectrum_options import SpectrumOptions
 from elvis_cli.reduction.strip_pixels import Pixels
 
 LEAST_COVERED = 0.2
@@ -95,6 +97,13 @@ class CubeProduct:
     notes: list[str] = field(default_factory=list)
     middle: tuple[float, float] | None = None
     """RA and Dec of the cube's middle, deg; None = the field's."""
+    velocity: float | None = None
+    """km/s about the Solar System's barycentre that the file's wavelengths are corrected for; None = as observed."""
+
+    @property
+    def written_grid(self) -> CubeGrid:
+        """The cube's grid at the wavelengths of the file: the response is that of the observed ones."""
+        return self.cube.grid.stretched(barycentre.factor(self.velocity))
 
 
 @dataclass(slots=True, eq=False)
@@ -119,8 +128,8 @@ def is_cube(setup: Setup) -> bool:
     return graph is not None and graph.kind == "ifu" and not graph.apertures[0].fibre
 
 
-def reduce(files: FileSet, setup: Setup, standards_file: Any = None, method: str = "none") -> CubeProduct:
-    """Return the cube of a set; ``setup`` is that of its first raw file, ``method`` how the air's lines are taken out.
+def reduce(files: FileSet, setup: Setup, options: SpectrumOptions | None = None) -> CubeProduct:
+    """Return the cube of a set; ``setup`` is that of its first raw file.
 
     Raises
     ------
@@ -130,7 +139,8 @@ def reduce(files: FileSet, setup: Setup, standards_file: Any = None, method: str
     notes: list[str] = []
     known: dict[Any, ChipCalibration] = {}
     skies: dict[Any, list[Floats]] = {}
-    star = flux_standard.star_of(files, standards_file, notes)
+    options = options or SpectrumOptions()
+    star = flux_standard.star_of(files, options.standards, notes)
     standard = None if star is None else files.standard
     light: list[FieldLight] = []
 
@@ -147,10 +157,12 @@ def reduce(files: FileSet, setup: Setup, standards_file: Any = None, method: str
     cube, solutions, way = of_exposures(files, setup, notes, known, skies, add_standard)
     response = None
     if star is not None and light:
-        response = cube_spectrum.response(light[0].spectrum(), star, notes, **telluric.correction(files, setup, method))
+        lines = telluric.correction(files, setup, options.telluric)
+        response = cube_spectrum.response(light[0].spectrum(), star, notes, **lines)
     return CubeProduct(
         product_name(files), files, cube, solutions, way, pointing_of(files.science[0]),
         *cube_spectrum.brightest_source(cube), response, list(dict.fromkeys(notes)),
+        velocity=barycentre.velocity_of(files.science) if options.barycentric else None,
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def _source(product: CubeProduct) -> fits.Table:
     (x, y), radius = product.place, product.quality[0]
     one = cube_spectrum.spectrum(cube, cube_spectrum.circle(cube, x, y, radius))
     factor = np.where(one.bad, np.nan, scale(product))
-    columns = {"WAVELENGTH": one.wave * 1e3, "FLUX": one.flux * factor, "ERR": one.err * factor}
+    columns = {"WAVELENGTH": product.written_grid.wave * 1e3, "FLUX": one.flux * factor, "ERR": one.err * factor}
     units = {"WAVELENGTH": "nm", "FLUX": unit(product), "ERR": unit(product)}
     place = {"X": x, "Y": y, "RADIUS": radius}
     cards: list[Card] = [
@@ -120,7 +120,7 @@ def _hdus(product: CubeProduct) -> Iterator[fits.Image]:
     step = SAMPLE if cube.dq.size > LARGE else 1
     noise = scaled(cube.err, step)
     known = noise[np.isfinite(noise)]
-    wcs = list(cube.grid.cards(*product.pointing))
+    wcs = list(product.written_grid.cards(*product.pointing))
     cards: list[Card] = [
         ("PIXNOISE", float(np.median(known)) if known.size else 0.0, f"[{unit(product)}] noise of a voxel"),
         ("ESO QC CORRFAC", round(cube.correlation, 5), "noise of sums of many voxels over that of free ones"),
@@ -137,9 +137,8 @@ def _hdus(product: CubeProduct) -> Iterator[fits.Image]:
 
 def _primary(product: CubeProduct, category: str) -> list[Card]:
     """Return the primary header, with the provenance of all raw files."""
-    files, grid = product.files, product.cube.grid
+    files, wave = product.files, product.written_grid.wave * 1e3
     first = files.science[0]
-    wave = grid.wave * 1e3
     solutions = product.solutions
     width, error = product.quality
     cards: list[Card] = [
@@ -148,7 +147,7 @@ def _primary(product: CubeProduct, category: str) -> list[Card]:
         ("WAVELMIN", float(wave[0]), "[nm] shortest wavelength, vacuum"),
         ("WAVELMAX", float(wave[-1]), "[nm] longest wavelength, vacuum"),
         ("SPEC_RES", float(first.get("SPEC_RES", 0.0)), "resolving power"),
-        ("SPECSYS", str(first.get("SPECSYS", "TOPOCENT")), "frame of the wavelengths"),
+        ("SPECSYS", "TOPOCENT" if product.velocity is None else "BARYCENT", "frame of the wavelengths"),
         ("SKY_RES", round(width, 5), "[arcsec] FWHM of the brightest source"),
         ("SKY_RERR", round(error, 5), "[arcsec] its error, from parts of the wavelengths"),
         *_limit(product, width),
@@ -159,6 +158,7 @@ def _primary(product: CubeProduct, category: str) -> list[Card]:
         ),
         ("LAMNLIN", sum(s.lines for s in solutions), "lines of the wavelength solution, times places on the slices"),
         ("ESO QC SKY METHOD", product.sky_way, "how the sky was taken"),
+        ("ESO QC BERV", round(product.velocity or 0.0, 6), "[km/s] about the barycentre, taken out of wavelengths"),
     ]
     return [
         *cards,

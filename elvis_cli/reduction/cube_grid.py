@@ -89,6 +89,12 @@ class CubeGrid:
         """Places of the rows, arcsec along the cube's y."""
         return np.asarray(self.first[1] + self.step[1] * np.arange(self.shape[1]), float)
 
+    def stretched(self, factor: float) -> CubeGrid:
+        """Return the grid with all wavelengths times a factor."""
+        return replace(
+            self, first=(self.first[0] * factor, *self.first[1:]), step=(self.step[0] * factor, *self.step[1:])
+        )
+
     def cards(self, ra: float, dec: float, position_angle: float, *, flat: bool = False) -> Iterator[Card]:
         """Yield the WCS about the field's middle at ``ra`` and ``dec`` (deg); ``flat`` leaves the wavelengths out."""
         yield "WCSAXES", 2 if flat else 3, "number of axes of the WCS"

@@ -80,8 +80,6 @@ def reduce(files: FileSet, setup: Setup, options: SpectrumOptions) -> FieldProdu
     spectrum = spectra.reduce(files, options, known)
     notes: list[str] = []
     cubes, solutions, way = of_exposures(files, setup, notes, known)
-    if options.barycentric:
-        notes.append("--barycentric moves the spectra alone: wavelengths of the cubes are as observed")
     response = None
     star = flux_standard.star_of(files, options.standards, notes)
     if star is not None and files.standard is not None:
@@ -94,7 +92,7 @@ def reduce(files: FileSet, setup: Setup, options: SpectrumOptions) -> FieldProdu
         own = CubeProduct(
             f"{name}_{aperture}" if made else name, files, one, solutions, way, pointing,
             *cube_spectrum.brightest_source(one), response, list(dict.fromkeys(notes)),
-            _middle(one.grid, pointing),
+            _middle(one.grid, pointing), spectrum.velocity,
         )  # fmt: skip
         made[aperture] = own
     return FieldProduct(name, made, spectrum, list(dict.fromkeys([*notes, *spectrum.notes])))

@@ -51,8 +51,8 @@ def _make_spectral(files: FileSet, options: Options) -> tuple[Any, Writers]:
         if first.get(PUPIL_TRACKING) == "ELEV":
             from elvis_cli.reduction import adi_cube
 
-            return adi_cube.reduce(files, setup), adi_cube.WRITERS
-        return cube.reduce(files, setup, options.spectrum.standards, options.spectrum.telluric), cube_file.WRITERS
+            return _as_observed(adi_cube.reduce(files, setup), options), adi_cube.WRITERS
+        return cube.reduce(files, setup, options.spectrum), cube_file.WRITERS
     product: Any
     if fibre_cube.is_field(first, setup):
         product = fibre_cube.reduce(files, setup, options.spectrum)
@@ -60,6 +60,14 @@ def _make_spectral(files: FileSet, options: Options) -> tuple[Any, Writers]:
     if setup.spectrograph is not None and setup.spectrograph.polarimeter is not None:
         from elvis_cli.reduction import polarimetry
 
-        return polarimetry.reduce(files, setup.spectrograph.polarimeter, options.spectrum), polarimetry.WRITERS
+        made = polarimetry.reduce(files, setup.spectrograph.polarimeter, options.spectrum)
+        return _as_observed(made, options), polarimetry.WRITERS
     product = spectra.reduce(files, options.spectrum)
     return product, spectrum_file.writers(product)
+
+
+def _as_observed(product: Any, options: Options) -> Any:
+    """Return a product whose wavelengths stay as observed, with a note where others were asked for."""
+    if options.spectrum.barycentric:
+        product.notes.append("--barycentric is for spectra and cubes: these wavelengths are as observed")
+    return product

@@ -8,18 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from elvis_cli.base.arrays import Floats, Image
-from elvis_cli.base.constants import LIGHT
 from elvis_cli.base.parallel import gather
 from elvis_cli.errors import ResourceError
 from elvis_cli.model.setup import Setup
 from elvis_cli.reduction import (
+    barycentre,
     bundle,
     chip_calibration,
     extract,
@@ -42,11 +41,9 @@ from elvis_cli.reduction.frame import BAD, Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.merge import Merged
 from elvis_cli.reduction.object_place import Place
-from elvis_cli.reduction.raw import RawFile
 from elvis_cli.reduction.slit_sky import SlitSky
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
 from elvis_cli.reduction.strip_pixels import Pixels
-from elvis_cli.sky.pointing import barycentric_correction
 
 RADIUS = 1.25
 """FWHM: half of the box, unless the user says otherwise."""
@@ -117,26 +114,17 @@ def reduce(files: FileSet, options: SpectrumOptions, known: dict[Any, Any] | Non
         if any(factor is not None for factor in factors):
             targets[aperture] = merge.merge(own, factors, [response.noise_at(one) for one in own] if response else None)
     seconds = sum(one.dit * one.ndit for one in files.science)
-    velocity = _to_barycentre(files.science, [*spectra, *targets.values()]) if options.barycentric else None
+    velocity = barycentre.velocity_of(files.science) if options.barycentric else None
+    if velocity is not None:
+        moved: list[Spectrum | Merged] = [*spectra, *targets.values()]
+        for each in moved:
+            each.wave = each.wave * barycentre.factor(velocity)
     brightest = max(targets, key=lambda aperture: sum(one.signal for one in spectra if one.aperture == aperture))
     return SpectrumProduct(
         product_name(files), files, spectra, solutions, float(np.median(widths)) if widths else 0.0, width,
         " ".join(sorted(ways)), seconds, targets[brightest], targets, response, velocity,
         list(dict.fromkeys(notes)),
     )  # fmt: skip
-
-
-def _to_barycentre(science: Sequence[RawFile], spectra: Sequence[Spectrum | Merged]) -> float:
-    """Shift spectra in place to the Solar System's barycentre; return the velocity, km/s, in the middle of them."""
-    first, last = science[0], science[-1]
-    middle = (first.mjd + last.mjd + last.dit * last.ndit / 86400.0) / 2
-    site = layout.configure(first).atmosphere.site
-    time = datetime(1858, 11, 17) + timedelta(days=middle)
-    place = float(first.get("RA", 0.0)), float(first.get("DEC", 0.0))
-    velocity = barycentric_correction(*place, time, site)
-    for one in spectra:
-        one.wave = one.wave * (1.0 + velocity * 1e3 / LIGHT)
-    return velocity
 
 
 def _all_chips(

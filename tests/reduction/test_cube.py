@@ -14,9 +14,21 @@ from astropy.wcs import WCS
 from elvis_cli import pipeline
 from elvis_cli.focalplane import slit_plane
 from elvis_cli.instrument import registry
-from elvis_cli.reduction import associate, chip_calibration, cube, cube_file, cube_spectrum, layout, raw, requests, sdp
+from elvis_cli.reduction import (
+    associate,
+    barycentre,
+    chip_calibration,
+    cube,
+    cube_file,
+    cube_spectrum,
+    layout,
+    raw,
+    requests,
+    sdp,
+)
 from elvis_cli.reduction.frame import Frame
 from elvis_cli.reduction.master import Masters, Readout
+from elvis_cli.reduction.spectrum_options import SpectrumOptions
 from elvis_cli.reduction.strip_pixels import Pixels
 from elvis_cli.request import parse
 from tests.conftest import closure_only
@@ -109,6 +121,30 @@ def test_flux_is_the_predicted_one(night):
     inside = slice(3, -3)
     flux = (one.flux * made.files.science[0].dit)[inside].sum()
     assert flux / target[inside].sum() == pytest.approx(1.0, abs=0.01)
+
+
+def test_wavelengths_of_the_barycentre(night, product):
+    """The file's, to a part in 1e12; flux and response stay with the observed ones."""
+    (own,) = associate.associate(raw.open_all(night))
+    velocity = barycentre.velocity_of(own.science)
+    assert abs(velocity) > 0.1
+    waves, fluxes = [], []
+    for made in (product, replace(product, velocity=velocity)):
+        out = io.BytesIO()
+        cube_file.write_cube(made, out)
+        with fits.open(io.BytesIO(out.getvalue())) as hdus:
+            assert [fault for fault in sdp.validate(hdus) if not fault.startswith("ABMAGLIM")] == []
+            assert hdus[0].header["SPECSYS"] == ("TOPOCENT" if made.velocity is None else "BARYCENT")
+            planes = np.arange(hdus["SCI"].shape[0])
+            wcs = WCS(hdus["SCI"].header)
+            waves.append(wcs.spectral.pixel_to_world_values(planes))
+            fluxes.append(hdus["SCI"].data)
+            ends = [hdus[0].header[key] for key in ("WAVELMIN", "WAVELMAX")]
+            assert waves[-1][[0, -1]] * 1e9 == pytest.approx(ends, rel=1e-9)
+    assert waves[1] / waves[0] == pytest.approx(1 + velocity / 299792.458, rel=1e-12)
+    np.testing.assert_array_equal(*fluxes)
+    moved = cube.reduce(own, layout.configure(own.science[0], "arc"), SpectrumOptions(barycentric=True))
+    assert moved.velocity == velocity
 
 
 def test_electrons_are_kept(night, product, predicted):
