@@ -337,7 +337,8 @@ def explain(request: Request) -> tuple[SourcedValue, ...]:
 def warm() -> None:
     """Compile the kernels, so that the first real request does not wait for it.
 
-    Of instruments that are alike one is rendered: the kernels are the same.
+    Of instruments that are alike one is rendered: the kernels are the same. Those of galaxies and crowds are the
+    imagers'; spectrographs differ in what their slits or fibres need.
     """
     import io
     import json
@@ -348,19 +349,21 @@ def warm() -> None:
     crowd = {"elvis": {"catalogue": {**{key: [20.0] * 10 for key in ("x", "y", "mag")}, "radius": [0, 20] * 5}}}
     setups = {name: configure(parse.read(json.dumps(registry.load(name).example()))) for name in registry.names()}
     seen: set[object] = set()
-    for name, setup in sorted(setups.items(), key=lambda item: _traces(item[1])):
-        fibres = setup.spectrograph is not None and setup.spectrograph.apertures[0].fibre
-        parts = {(setup.spectrograph is None, fibres, type(setup.psf)), *setup.detector.stages}
+    for name, setup in sorted(setups.items(), key=lambda item: spectra(item[1])):
+        spectrograph = setup.spectrograph
+        kind = type(setup.psf) if spectrograph is None else spectrograph.apertures[0].fibre
+        parts = {kind, *setup.detector.stages}
         if parts <= seen:
             continue
         seen |= parts
-        for scene in ({}, galaxy, crowd):
+        for scene in ({}, galaxy, crowd) if spectrograph is None else ({},):
             document = registry.load(name).example()
             document["target"] |= scene.get("target", {})
             document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 64, "ny": 64}, **scene.get("elvis", {})}
             render(parse.read(json.dumps(document)), io.BytesIO())
 
 
-def _traces(setup: Setup) -> int:
-    """Return the traces of a spectrograph, 0 of an imager: what its frames cost."""
-    return len(setup.spectrograph.traces) if setup.spectrograph else 0
+def spectra(setup: Setup) -> tuple[int, int]:
+    """Return the orders and the traces of a spectrograph, none of an imager: what its frames and prediction cost."""
+    found = setup.spectrograph
+    return (len({trace.order for trace in found.traces}), len(found.traces)) if found else (0, 0)

@@ -103,7 +103,8 @@ def measure_all(
     """Return the fluxes of `measure` in circles of each radius, pixels; the sky is measured once for all."""
     from elvis_cli.kernels.apertures import annulus_means, aperture_sums
 
-    x, y, var = np.asarray(x, np.float64), np.asarray(y, np.float64), np.square(err)
+    x, y = (np.ascontiguousarray(places, np.float64) for places in (x, y))  # else the kernels are compiled once more
+    var = np.square(err)
     sky, sky_var = np.zeros(x.size), np.zeros(x.size)
     if annulus is not None:
         sky, sky_var = annulus_means(image, good, x, y, *map(float, annulus), SKY_CLIP, SKY_ROUNDS).T

@@ -125,7 +125,8 @@ def centre(image: Image, x: Floats, y: Floats, fwhm: float) -> Floats:
     """Return windowed centroids (n, 2) of sources near (x, y), pixels from 0."""
     from elvis_cli.kernels.apertures import centroids
 
-    return np.asarray(centroids(np.asarray(image, np.float32), x, y, filter_sigma(fwhm), STEPS))
+    places = (np.ascontiguousarray(each, np.float64) for each in (x, y))
+    return np.asarray(centroids(np.asarray(image, np.float32), *places, filter_sigma(fwhm), STEPS))
 
 
 MAX_RATIO = 0.7
@@ -214,10 +215,10 @@ def centre_apart(image: Image, places: Floats, fwhm: float) -> Floats:
     found = centre(image, places[:, 0], places[:, 1], fwhm)
     if len(places) < 2:
         return found
-    pairs = kernels.neighbours(*places.T.astype(np.float64), CLOSE * fwhm)
+    pairs = kernels.neighbours(*np.ascontiguousarray(places.T, np.float64), CLOSE * fwhm)
     close, apart, reach = np.unique(pairs[0]), places.astype(np.float64), math.ceil(2.0 * fwhm)
     for _ in range(SEPARATIONS if close.size else 0):
-        moved = centroids_apart(image, *apart.T, pairs, reach, filter_sigma(fwhm), STEPS)
+        moved = centroids_apart(image, *np.ascontiguousarray(apart.T), pairs, reach, filter_sigma(fwhm), STEPS)
         step = np.abs(moved - apart[close]).max()
         apart[close] = moved
         if step < 0.003:
