@@ -54,10 +54,10 @@ bench: install
 lines: install
 	ELVIS_HIGH_RESOLUTION_TESTS=1 $(BIN)/python -m pytest -q tests/instruments/test_high_resolution.py
 
-# Signal-to-noise ratios of all fibre-fed spectrographs, extracted from 30 frames each, against the prediction; then the
+# Signal-to-noise ratios of all spectrographs, extracted from 30 frames each, against the prediction; then the
 # products of every imaging mode against noiseless frames, and all that the suite leaves out to end in time.
 closure: install
-	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q tests/test_closure_spectroscopy.py -k fibres
+	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q tests/test_closure_spectroscopy.py
 	ELVIS_CLOSURE=1 $(BIN)/python -m pytest -q -s \
 	  $$(grep -rlE "ELVIS_CLOSURE|closure_only" tests --include="test_*.py" | grep -v test_closure_spectroscopy)
 

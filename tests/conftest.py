@@ -39,7 +39,7 @@ typer.main.get_command = functools.cache(typer.main.get_command)
 os.environ["ELVIS_CACHE"] = ""  # tests take nothing from runs before them
 
 closure_only = pytest.mark.skipif(not os.environ.get("ELVIS_CLOSURE"), reason="make closure")
-"""Marks a test that takes ten seconds or more and repeats what a cheaper one asserts, with more statistics."""
+"""Marks a test that takes long and repeats what a cheaper one asserts, of more modes or with more statistics."""
 
 Document = dict[str, Any]
 FORS: Document = {

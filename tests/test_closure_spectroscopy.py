@@ -13,6 +13,7 @@ from elvis_cli import pipeline
 from elvis_cli.detector import chain, steps
 from elvis_cli.instrument import registry
 from elvis_cli.request import parse
+from tests.conftest import closure_only
 
 SEEDS = 30
 # the ETC's formula knows nothing of these
@@ -129,13 +130,13 @@ def request(name, mode, changes):
     [
         ("metis", "lss_l_scao", 12, 1, (900, 900, 240, 200)),
         ("fors", "lss", 19, 1, (900, 100, 240, 200)),
-        ("fors", "mxu", 19, 1, (900, 60, 240, 120)),
+        pytest.param("fors", "mxu", 19, 1, (900, 60, 240, 120), marks=closure_only),
         ("eris", "ifs_ngs", 12, 1, (0, 1000, 2048, 200)),
         ("crires2", "spec_ngs", 8, 2, (900, 0, 120, 2048)),
         ("uves", "red_slit_std", 15, 1, (0, 1000, 2048, 20)),
-        ("uves", "blue_slit_std", 10, 1, (0, 1400, 2048, 20)),
-        ("xshooter uvb", "slit", 17, 1, (900, 1400, 240, 200)),
-        ("xshooter vis", "slit", 17, 1, (900, 2000, 240, 200)),
+        pytest.param("uves", "blue_slit_std", 10, 1, (0, 1400, 2048, 20), marks=closure_only),
+        pytest.param("xshooter uvb", "slit", 17, 1, (900, 1400, 240, 200), marks=closure_only),
+        pytest.param("xshooter vis", "slit", 17, 1, (900, 2000, 240, 200), marks=closure_only),
         ("xshooter nir", "slit", 15, 1, (900, 0, 240, 1100)),
     ],
 )

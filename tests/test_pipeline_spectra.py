@@ -10,12 +10,15 @@ from elvis_cli.base import parallel
 from elvis_cli.focalplane.imager import PARTS
 from elvis_cli.instrument import registry
 from elvis_cli.optics import make_psf
+from tests.conftest import closure_only
 
 SPECTRA = {
     "slit": ("metis", "lss_m_scao", 1, {"x0": 950, "y0": 900, "nx": 150, "ny": 140}),
     "ifu": ("metis", "lms_scao", 1, {"x0": 950, "y0": 900, "nx": 150, "ny": 140}),
     "echelle": ("crires2", "spec_ngs", 2, {"x0": 950, "y0": 1180, "nx": 150, "ny": 140}),
 }
+DRAWN_TWICE = [pytest.param(kind, marks=closure_only) if kind == "slit" else kind for kind in SPECTRA]
+"""The slices of the integral field take the way of the long slit."""
 CELL = {"x0": 37, "y0": 61, "nx": 70, "ny": 50}
 """Of the window, across a border of the blocks of rows that threads share."""
 
@@ -39,7 +42,7 @@ def images(data):
         return [hdu.data.copy() for hdu in hdus if hdu.is_image and hdu.data is not None]
 
 
-@pytest.mark.parametrize("kind", SPECTRA)
+@pytest.mark.parametrize("kind", DRAWN_TWICE)
 def test_threads_do_not_change_a_byte(kind, render):
     try:
         parallel.set_threads(1)
@@ -51,7 +54,7 @@ def test_threads_do_not_change_a_byte(kind, render):
         parallel.set_threads(0)
 
 
-@pytest.mark.parametrize("kind", SPECTRA)
+@pytest.mark.parametrize("kind", DRAWN_TWICE)
 def test_a_window_is_a_cut_of_the_noiseless_frame(kind, render):
     whole = shaped(kind, "expected")
     part = shaped(kind, "expected")

@@ -43,8 +43,9 @@ FLAGS = {
 FRAMES = ("plain", "catalogue", "expected", "dark")
 """Frames that the suite renders of the first mode of a family, beside that of a lamp."""
 DEAR = {("eris", "sam"), ("eris", "app"), ("eris", "lss"), ("eris", "ifs"), ("micado", "lss"), ("micado", "sam"),
-        ("micado", "ts"), ("fors", "mos"), ("fors", "mxu")}  # fmt: skip
-DEAR_INSTRUMENTS = {"andes", "fourmost", "harmoni", "harps", "mosaic", "uves", "xshooter"}
+        ("micado", "ts"), ("fors", "lss"), ("fors", "mos"), ("fors", "mxu"), ("metis", "lms"), ("eris", "fpc"),
+        ("micado", "clc")}  # fmt: skip
+DEAR_INSTRUMENTS = {"andes", "crires2", "fourmost", "harmoni", "harps", "mosaic", "uves", "xshooter"}
 """Families, and instruments, of which the suite renders the plain frame of the first mode only."""
 DEAREST = {"andes", "harps", "xshooter"}
 """Instruments of which one frame takes five seconds or more: `make bytes-check` renders them."""

@@ -111,11 +111,12 @@ def test_data_of_other_parameters_are_fetched_again_once_if_asked(run):
     assert sum(each.reused for each in run("d", other).go()) == 10
 
 
-def test_eight_workers_make_the_same_as_one(run):
-    patch = {"catalog": {"rows": 24}, "observatories": {"demo": {"flares": 0.5}}}
+@pytest.mark.parametrize(("count", "rows"), [(2, 6), pytest.param(8, 24, marks=closure_only)])
+def test_several_workers_make_the_same_as_one(run, count, rows):
+    patch = {"catalog": {"rows": rows}, "observatories": {"demo": {"flares": 0.5}}}
     first, second = run("a", patch), run("b", patch)
     first.go()
-    workers = batch_pool.Local(batch_work.Settings(str(second.folder)), 8, 8)
+    workers = batch_pool.Local(batch_work.Settings(str(second.folder)), count, count)
     second.go(pool=workers)
     workers.close(now=False)
     assert first.export() == second.export()
@@ -141,7 +142,7 @@ def test_steps_one_by_one_make_the_same(run):
     assert first.export() == second.export()
 
 
-@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=closure_only), 3, pytest.param(8, marks=closure_only)])
 def test_parallel_runs_are_merged_in_any_order(run, tmp_path, count):
     patch = {"catalog": {"rows": 16}, "observatories": {"demo": {"flares": 0.5}}}
     whole = run("whole", patch)
