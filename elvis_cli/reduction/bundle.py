@@ -11,6 +11,7 @@ import numpy as np
 from elvis_cli.base.arrays import Floats
 from elvis_cli.model.spectrograph import Aperture
 from elvis_cli.reduction.extract import Spectrum
+from elvis_cli.reduction.frame import Flags
 
 SHARE_ROWS = 256
 """Pixels along the dispersion over which a fibre's share of the light is the same, at least."""
@@ -30,6 +31,8 @@ class FibreSpectrum(Spectrum):
     """Coefficients (n, m) of its errors with those of the next traces."""
     joint: Floats = field(default_factory=lambda: np.zeros(0))
     """Its part (n,) of the variance of the sum of all fibres of a chip, over its own variance."""
+    flags: Flags = field(default_factory=lambda: np.zeros(0, np.uint32))
+    """Those (n,) of the chip's pixels that made it ``bad``."""
 
 
 def bundles(apertures: Sequence[Aperture]) -> list[int]:

@@ -38,7 +38,7 @@ from elvis_cli.reduction.cube import LEAST_COVERED, Cube, CubeProduct, Group
 from elvis_cli.reduction.cube_grid import CubeGrid
 from elvis_cli.reduction.fibre_field import FibreField
 from elvis_cli.reduction.fibre_planes import FibrePlanes
-from elvis_cli.reduction.frame import NO_DATA
+from elvis_cli.reduction.frame import MEANINGS, NO_DATA
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.reduction.spectra import SpectrumProduct
@@ -192,6 +192,7 @@ def _voxels(grid: CubeGrid, field: FibreField, placed: Iterable[tuple[Group, Fib
     A voxel has the mean density of the cells that cover it, so that the sum over the cube is that of the fibres.
     """
     total, weight, square, shared, common, whole = np.zeros((6, grid.shape[0], grid.shape[1] * grid.shape[2]))
+    reasons = np.zeros(total.shape, np.uint32)
     for group, light in placed:
         err = np.sqrt(light.square)
         for part, x, y in _places(grid, group):
@@ -199,6 +200,10 @@ def _voxels(grid: CubeGrid, field: FibreField, placed: Iterable[tuple[Group, Fib
             cover = cells * group.seconds
             share = cover / cells.sum(axis=1, keepdims=True)
             whole[part] += cover.sum(axis=0)
+            for flag in MEANINGS:  # of the cells that a voxel lacks
+                lacking = ~light.good[:, part] & (light.flags[:, part] & flag > 0)
+                if lacking.any():
+                    reasons[part] |= np.where(lacking.T.astype(float) @ cells > 0, np.uint32(flag), np.uint32(0))
             weight[part] += light.good[:, part].T.astype(float) @ cover
             total[part] += light.sci[:, part].T @ share
             common[part] += light.sky_err[:, part].T @ share
@@ -215,7 +220,7 @@ def _voxels(grid: CubeGrid, field: FibreField, placed: Iterable[tuple[Group, Fib
     seen = np.maximum(np.count_nonzero(enough, axis=1), 1)
     parts = total / safe, np.sqrt(square / safe**2 + sky_err**2), np.sqrt(np.maximum(shared, 0.0)) / safe
     sci, err, sum_err = (each.reshape(grid.shape).astype(np.float32) for each in parts)
-    dq = np.where(enough, 0, NO_DATA).astype(np.uint32).reshape(grid.shape)
+    dq = np.where(enough, 0, reasons | np.uint32(NO_DATA)).astype(np.uint32).reshape(grid.shape)
     return Cube(grid, sci, err, dq, sum_err, sky_err.sum(axis=1) / seen)
 
 

@@ -16,7 +16,7 @@ from elvis_cli.reduction import merge
 from elvis_cli.reduction.bundle import FibreSpectrum
 from elvis_cli.reduction.cube import LEAST_COVERED
 from elvis_cli.reduction.cube_grid import CubeGrid
-from elvis_cli.reduction.frame import NO_DATA
+from elvis_cli.reduction.frame import NO_DATA, Flags
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +33,8 @@ class FibrePlanes:
     correlation: Floats
     """Coefficients (neighbours, fibres, planes) of errors with those of the next fibres in the slit."""
     good: NDArray[np.bool_]
+    flags: Flags
+    """Of the pixels that are missing in a plane."""
 
 
 def efficiencies(found: Sequence[FibreSpectrum]) -> list[Floats]:
@@ -77,6 +79,7 @@ def spread(
     """Return the light of some fibres on the planes of a grid: the counts of all orders over their efficiencies."""
     total, weight, square, shared, efficiency, common = np.zeros((6, len(apertures), grid.shape[0]))
     correlation = np.zeros((BAND, len(apertures), grid.shape[0]))
+    missing = np.zeros((len(apertures), grid.shape[0]), np.uint32)
     for one, light in zip(found, efficiencies, strict=True):
         lit = np.isfinite(light)
         if one.aperture not in apertures or not lit.any():
@@ -85,10 +88,13 @@ def spread(
         boxes = np.full((one.wave.size, 6), 0.5, np.float32)
         boxes[:, 0], boxes[:, 1:3], boxes[:, 3] = (one.wave - grid.first[0]) / grid.step[0], 0.0, thick / 2
         var = np.maximum(np.square(one.err) - np.square(one.sky_err), 0.0) / np.square(thick)
-        flags = np.where(one.bad | ~lit, NO_DATA, 0).astype(np.uint32)
+        known = one.flags if one.flags.size else np.zeros(one.wave.size, np.uint32)
+        flags = np.where(one.bad | ~lit, np.where(one.bad & (known > 0), known, NO_DATA), 0).astype(np.uint32)
         sums = [np.zeros((grid.shape[0], 1, 1), np.float32) for _ in range(4)]
         values = (one.flux / thick).astype(np.float32), var.astype(np.float32), flags
-        voxels.deposit(boxes, *values, 1.0, *sums, np.zeros(sums[0].shape, np.uint32), 0, grid.shape[0])
+        reasons = np.zeros(sums[0].shape, np.uint32)
+        voxels.deposit(boxes, *values, 1.0, *sums, reasons, 0, grid.shape[0])
+        missing[n] |= reasons[:, 0, 0]
         own, covered, own_square, own_shared = (part[:, 0, 0] for part in sums)
         order = np.flatnonzero(lit)[np.argsort(one.wave[lit])]
 
@@ -106,4 +112,4 @@ def spread(
     correlation /= np.where(square > 0, square, np.inf)
     good = (weight > LEAST_COVERED) & (efficiency > merge.FAINT)
     safe = np.where(good, efficiency, np.inf)
-    return FibrePlanes(total / safe, square / safe**2, shared / safe**2, common / safe, correlation, good)
+    return FibrePlanes(total / safe, square / safe**2, shared / safe**2, common / safe, correlation, good, missing)

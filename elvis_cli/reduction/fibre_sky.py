@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats
 from elvis_cli.reduction.bundle import FibreSpectrum
@@ -23,10 +24,15 @@ WINGS = 4
 """Pixels to either side that belong to it."""
 ENOUGH = 3
 """Fibres from which the sky is one curve through all of them."""
+SHARP = 0.5
+"""Of the light that a line has at least in the pixels beside its brightest: with less it is a cosmic ray."""
 
 
-def subtract(fibres: Sequence[FibreSpectrum], seen: Sequence[str]) -> str:
-    """Subtract the sky of the sky fibres from the spectra of one order, in place; return how, "" if there are none."""
+def subtract(fibres: Sequence[FibreSpectrum], seen: Sequence[str], line_width: float) -> str:
+    """Subtract the sky of the sky fibres from the spectra of one order, in place; return how, "" if there are none.
+
+    ``line_width`` is the FWHM of a line, pixels.
+    """
     seeing = [one for one in fibres if not one.bad.all()]
     sky = [one for one in seeing if seen[one.aperture - 1] == "sky"]
     either = [one for one in seeing if seen[one.aperture - 1] == "either"]
@@ -57,7 +63,7 @@ def subtract(fibres: Sequence[FibreSpectrum], seen: Sequence[str]) -> str:
         curve, error = spline(at, value, var, ~bad)
     else:
         order = np.argsort(at, kind="stable")
-        at, value, var = at[order], *_calm(value[order], var[order])
+        at, value, var = at[order], *_calm(value[order], var[order], line_width)
     for one in fibres:
         place, factor = np.interp(one.wave, grid, np.arange(grid.size)), scale(one)
         if several:
@@ -72,16 +78,30 @@ def subtract(fibres: Sequence[FibreSpectrum], seen: Sequence[str]) -> str:
     return f"{len(sky)} fibres"
 
 
-def _calm(value: Floats, var: Floats) -> tuple[Floats, Floats]:
+def _calm(value: Floats, var: Floats, line_width: float) -> tuple[Floats, Floats]:
     """Return the sky of few fibres and its variance, (n,): a running median but for the lines that stand out of it.
 
-    The noise of one sky fibre would be as large as that of the object's.
+    The noise of one sky fibre would be as large as that of the object's. Cosmic rays are no lines.
     """
     from scipy.ndimage import maximum_filter1d, median_filter
 
     level = median_filter(value, CALM, mode="reflect")
-    line = maximum_filter1d((value - level > LINE * np.sqrt(var)).astype(np.uint8), 2 * WINGS + 1) > 0
+    bright = (value - level > LINE * np.sqrt(var)) & ~_rays(value - level, np.sqrt(var), line_width)
+    line = maximum_filter1d(bright.astype(np.uint8), 2 * WINGS + 1) > 0
     return np.where(line, value, level), np.where(line, var, var * np.pi / 2 / CALM)
+
+
+def _rays(excess: Floats, noise: Floats, line_width: float) -> NDArray[np.bool_]:
+    """Return which pixels (n,) are peaks that are sharper than a line, with the pixels beside them.
+
+    A line's light falls to no less than exp(-8 ln 2 / width^2) from its brightest pixel to the next.
+    """
+    least = SHARP * math.exp(-8.0 * math.log(2.0) / line_width**2)
+    padded, errors = np.pad(excess, 1), np.pad(noise, 1, "edge")
+    faint = np.minimum(padded[:-2], padded[2:])
+    peak = (excess >= np.maximum(padded[:-2], padded[2:])) & (excess > LINE * noise)
+    sharp = peak & (least * excess - faint > LINE * np.hypot(least * noise, np.maximum(errors[:-2], errors[2:])))
+    return np.asarray(np.convolve(sharp, np.ones(3), "same") > 0)
 
 
 def _faintest(fibres: Sequence[FibreSpectrum]) -> list[FibreSpectrum]:

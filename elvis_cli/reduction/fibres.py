@@ -21,7 +21,8 @@ from elvis_cli.model.spectrograph import disc_profile
 from elvis_cli.reduction import bundle, chip_calibration, fibre_sky, layout, master, wavelength
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.bundle import FibreSpectrum
-from elvis_cli.reduction.layout import ChipLayout
+from elvis_cli.reduction.frame import BAD, COSMIC_RAY, NO_DATA, Flags
+from elvis_cli.reduction.layout import ChipLayout, Strip
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.reduction.strip_pixels import running_median
 
@@ -188,12 +189,15 @@ def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tupl
     """Return the spectrum of each fibre on a chip less the sky, and how that was taken; ``seen`` are the `roles`."""
     seconds = sum(one.dit * one.ndit for one in files.science)
     stack = chip_calibration.mean_frame(files.science, chip)
-    sci, good = stack.sci, stack.good
+    sci, good, dq = stack.sci, stack.good, stack.dq
     var = chip_calibration.without_light(sci, stack.var, seconds)
     if files.sky:
         sky = chip_calibration.mean_frame(files.sky, chip)
         sci, good, var = sci - sky.sci, good & sky.good, var + np.maximum(sky.sci, 0.0) / seconds + sky.var
-    flux, err, lost, information, rejected = _solved(chip, sci, var, good.copy(), seconds)
+        dq = dq | sky.dq
+    kept = good.copy()
+    flux, err, lost, information, rejected = _solved(chip, sci, var, kept, seconds)
+    dq = dq | np.where(good & ~kept, np.uint32(COSMIC_RAY), np.uint32(0))
     correlation, joint = np.zeros((*flux.shape, kernel.BAND)), np.ones(flux.shape)
     kernel.correlations(information, chip.centre, correlation, joint)
     found = []
@@ -206,10 +210,21 @@ def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tupl
         lamp, nought = chip.lamps[t, strip.row], np.zeros_like(f)
         own = strip.order, strip.aperture, wave, width, f, e, f, e, nought, bad, 0, lamp, nought, nought
         of_errors = information[t, strip.row], correlation[t, strip.row], joint[t, strip.row]
-        found.append(FibreSpectrum(*own, t, *of_errors))
+        found.append(FibreSpectrum(*own, t, *of_errors, _reasons(dq, strip, chip.half, bad)))
     if found:
         found[0].rejected = rejected
     way = "exposures" if files.sky else "none"
     for order in sorted({one.order for one in found}) if not files.sky else ():
-        way = fibre_sky.subtract([one for one in found if one.order == order], seen) or way
+        own_order = [one for one in found if one.order == order]
+        way = fibre_sky.subtract(own_order, seen, chip.layout.strips[own_order[0].trace].line_width) or way
     return [one for one in found if seen[one.aperture - 1] != "sky"], way
+
+
+def _reasons(dq: Flags, strip: Strip, half: int, bad: NDArray[np.bool_]) -> Flags:
+    """Return the flags (n,) of the pixels of a fibre's image where its spectrum is ``bad``, NO_DATA of none, else 0."""
+    flags = np.zeros(bad.size, np.uint32)
+    for n in np.flatnonzero(bad):
+        first = max(round(float(strip.centre[n])) - half, 0)
+        own = dq[strip.row[n], first : max(round(float(strip.centre[n])) + half + 1, 0)]
+        flags[n] = np.bitwise_or.reduce(own, initial=0) & np.uint32(BAD) or NO_DATA
+    return flags

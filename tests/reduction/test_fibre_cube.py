@@ -11,6 +11,7 @@ from elvis_cli.reduction import cube_spectrum, fibre_cube, fibre_field, fibre_pl
 from elvis_cli.reduction.bundle import FibreSpectrum
 from elvis_cli.reduction.cube import Group
 from elvis_cli.reduction.cube_grid import CubeGrid
+from elvis_cli.reduction.frame import COSMIC_RAY, HOT, NO_DATA
 
 PITCH, RINGS = 0.14, 4
 
@@ -139,15 +140,19 @@ def test_orders_join_without_a_step():
 
 
 def test_a_fibre_without_data_has_not_the_light_of_its_neighbours():
-    """A fibre that saw three times as much as the others is bad in one plane: its voxels are flagged there."""
+    """A fibre that saw three times as much as the others is bad in one plane: its voxels have its flags there."""
     fibres = lattice()
     level = np.full(len(fibres), 40.0)
     level[len(fibres) // 2] = 120.0
     found = spectra_of(fibres, level)
-    found[len(fibres) // 2].bad[20] = True
+    broken = found[len(fibres) // 2]
+    broken.bad[20] = True
+    broken.flags = np.where(broken.bad, HOT | COSMIC_RAY, 0).astype(np.uint32)
     made = cube_of(fibres, found)
     lost = (made.dq[20] != 0) & (made.dq[10] == 0)
     assert 4 <= lost.sum() <= 16
+    assert set(made.dq[20, lost]) == {HOT | COSMIC_RAY | NO_DATA}
+    assert set(made.dq[made.dq != 0]) == {NO_DATA, HOT | COSMIC_RAY | NO_DATA}
     good = made.dq[20] == 0
     assert made.sci[20, good] == pytest.approx(made.sci[10, good], rel=0.2)
     one = cube_spectrum.spectrum(made, cube_spectrum.circle(made, 3.0, -2.0, 0.5))
