@@ -1,6 +1,7 @@
 """The light of a standard star without its cube: that of its cube."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ def test_it_is_the_sum_over_the_cube(bad):
     setup = pipeline.configure(parse.read(json.dumps(made)))
     strips = layout.of_chip(setup, "SPIFFIER", (COLUMNS, ROWS, 1, 1101)).strips
     grid = cube_grid.make(setup.spectrograph.apertures, strips, [(0.0, 0.0)])
+    planes, (step, *others) = grid.shape[0] * 3 // 4, grid.step  # thicker than pixels
+    grid = replace(grid, shape=(planes, *grid.shape[1:]), step=(step * 4 / 3, *others))
     group = cube.Group([], 0.0, 0.0, slit_plane.refraction_drift(setup.spectrograph, setup, 0.0, 0.0))
     flags = np.zeros((ROWS, COLUMNS), np.uint32)
     flags[np.random.default_rng(1).random(flags.shape) < bad] = COSMIC_RAY
@@ -35,9 +38,9 @@ def test_it_is_the_sum_over_the_cube(bad):
         placed.append(cube._boxes(strip, pixels, np.zeros_like(star), frame, group, grid))
         light.add(strip, pixels, np.zeros_like(star))
     expected, found = cube_spectrum.whole(cube.Voxels(grid).add(placed).cube(grid)), light.spectrum()
-    seen = ~expected.bad & ~found.bad
-    assert seen.sum() > 0.8 * ROWS
+    seen = np.flatnonzero(~expected.bad & ~found.bad)[1:-1]  # those at the ends are covered in part
+    assert seen.size > 0.5 * ROWS
     np.testing.assert_array_equal(expected.wave, found.wave)
     assert found.flux[seen] == pytest.approx(expected.flux[seen], rel=0.01 if bad else 1e-3)
-    assert found.err[seen] == pytest.approx(expected.err[seen], rel=0.03)
+    assert np.median(found.err[seen] / expected.err[seen]) == pytest.approx(1.0, abs=0.01)
     assert found.bad[[0, -1]].all()
