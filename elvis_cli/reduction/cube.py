@@ -52,6 +52,12 @@ LEAST_COVERED = 0.2
 """Part of a voxel that good pixels must cover."""
 STRIPS = 8
 """Slices whose pixels are held in memory with their places."""
+LAMP_WAVELENGTHS = 512
+"""At which the flat's light in slices is compared."""
+LEAST_LAMP = 1e-3
+"""Of a slice's brightest light, below which it counts no less."""
+FITS = 100
+"""Turns of the fit of slices and lamp."""
 SAME_PLACE = 0.1
 """Pixels within which exposures are of one pointing."""
 
@@ -333,20 +339,26 @@ def _placed(
 def _throughputs(chip: ChipCalibration) -> list[float]:
     """Return the light of the flat in each slice over the median of all, order by order; 1 without flats.
 
-    It is the light of a wavelength and of an arcsec, not of a pixel: slices differ in dispersion and in scale too.
+    It is the light of a wavelength and of an arcsec, not of a pixel: slices differ in dispersion and in scale too, and
+    each sees other wavelengths, where the lamp is brighter or fainter: least squares of both logarithms, in turn.
     """
     strips = chip.layout.strips
-    if not chip.lamps:
-        return [1.0] * len(strips)
-    levels = np.array([
-        float(np.median(lamp / np.median(cube_sky.size(strip), axis=1)))
-        for lamp, strip in zip(chip.lamps, strips, strict=True)
-    ])  # fmt: skip
-    middle = {
-        order: float(np.median(levels[[strip.order == order for strip in strips]]))
-        for order in {strip.order for strip in strips}
-    }
-    return [level / middle[strip.order] for level, strip in zip(levels, strips, strict=True)]
+    throughputs = np.ones(len(strips))
+    for order in {strip.order for strip in strips} if chip.lamps else ():
+        own = [n for n, strip in enumerate(strips) if strip.order == order]
+        waves = [strips[n].middle(strips[n].slit.offset) for n in own]
+        at = np.linspace(min(map(np.min, waves)), max(map(np.max, waves)), LAMP_WAVELENGTHS)
+        known = np.full((len(own), at.size), np.nan)
+        for row, n, wave in zip(known, own, waves, strict=True):
+            light, rising = chip.lamps[n] / np.median(cube_sky.size(strips[n]), axis=1), np.argsort(wave)
+            logarithm = np.log(np.maximum(light, LEAST_LAMP * light.max()))
+            row[:] = np.interp(at, wave[rising], logarithm[rising], left=np.nan, right=np.nan)
+        known = known[:, np.isfinite(known).any(axis=0)]
+        level = np.zeros((len(own), 1))
+        for _ in range(FITS):
+            level = np.nanmean(known - np.nanmean(known - level, axis=0), axis=1, keepdims=True)
+        throughputs[own] = np.exp(level[:, 0] - np.median(level))
+    return [float(each) for each in throughputs]
 
 
 def _pixels(strip: Strip, frame: Frame, error: Image, seconds: float, throughput: float) -> Pixels:
