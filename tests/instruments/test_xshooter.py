@@ -147,7 +147,7 @@ def test_calibrations_are_told_as_the_data_flow_knows_them(kind, known):
 
 
 @pytest.mark.parametrize(("arm", "key", "clock", "shape"), [
-    ("uvb", "DET1.READ.CLKDESCR", "100k/1pt/hg", (3000, 2144)),
+    pytest.param("uvb", "DET1.READ.CLKDESCR", "100k/1pt/hg", (3000, 2144), marks=closure_only),
     ("uvb", "DET1.READ.CLKDESCR", "400k/1pt/lg/2x2", (1500, 1072)),
     ("vis", "DET2.READ.CLKDESCR", "100k/1pt/hg/1x2", (2000, 2106)), ("nir", None, None, (1100, 2048)),
 ])  # fmt: skip
