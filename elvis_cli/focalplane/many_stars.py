@@ -314,18 +314,12 @@ def _bank(cores: Image, oversample: int, chip: Chip, phases: int = PHASES) -> Im
 
     size = 2 * HALF + 1
     bank = np.zeros((len(cores), phases + 1, phases + 1, size, size), np.float32)
-    nothing = np.zeros((2, 2), np.float32)
-    grid = np.arange(size) - HALF
-    place = [n / phases for n in range(phases + 1)]
-    tapers = [[taper(np.hypot(grid - dx, grid[:, None] - dy), HALF) for dx in place] for dy in place]
+    offset = np.arange(size) - HALF - np.arange(phases + 1)[:, None] / phases  # of each place
+    inside = taper(np.hypot(offset[:, None], offset[:, None, :, None]), HALF)
 
     def work(zone: int) -> None:
-        fine = rotate_stamp(cores[zone], chip)
-        for j, dy in enumerate(place):
-            for i, dx in enumerate(place):
-                core = bank[zone, j, i]
-                stamp.add_star(core, 0, HALF + dx, HALF + dy, 1.0, fine, oversample, nothing, 1.0, 2.0 * HALF)
-                core *= tapers[j][i]
+        stamp.fill_cores(bank[zone], rotate_stamp(cores[zone], chip), oversample)
+        bank[zone] *= inside
 
     parallel.gather(work, range(len(cores)))
     return bank

@@ -80,6 +80,37 @@ def add_star(
 
 
 @njit(cache=True, nogil=True)
+def fill_cores(cores: NDArray[np.float32], fine: Image, oversample: int) -> None:
+    """Set ``cores`` (p + 1, p + 1, s, s) to a point-spread function, as `add_star` interpolates ``fine``; 0 outside it.
+
+    Its star is at fractions 0, 1/p ... 1 of a pixel (y, x) right of and above the centre of pixel [s//2, s//2].
+    """
+    p, size, nf = cores.shape[0] - 1, cores.shape[2], fine.shape[0]
+    half = size // 2
+    lines = np.zeros((nf, size))
+    for i in range(p + 1):
+        fx = nf // 2 - (half + i / p) * oversample
+        w0, w1, w2, w3 = _cubic(fx - math.floor(fx))
+        for n in range(size):
+            k = math.floor(fx) - 1 + n * oversample
+            if k < 0 or k + 3 >= nf:
+                lines[:, n] = 0.0
+            else:
+                for b in range(nf):
+                    lines[b, n] = w0 * fine[b, k] + w1 * fine[b, k + 1] + w2 * fine[b, k + 2] + w3 * fine[b, k + 3]
+        for j in range(p + 1):
+            for m in range(size):
+                v = nf // 2 + (m - (half + j / p)) * oversample
+                v0, v1, v2, v3 = _cubic(v - math.floor(v))
+                b = math.floor(v) - 1
+                if b >= 0 and b + 3 < nf:
+                    a0, a1, a2, a3 = lines[b], lines[b + 1], lines[b + 2], lines[b + 3]
+                    out = cores[j, i, m]
+                    for n in range(size):
+                        out[n] = np.float32(v0 * a0[n] + v1 * a1[n] + v2 * a2[n] + v3 * a3[n])
+
+
+@njit(cache=True, nogil=True)
 def add_cores(
     image: Image,
     row: int,
