@@ -71,7 +71,10 @@ def reduce(
         typer.Option(metavar="TAG=FILE", help="A file that ESO's recipes want besides, by its tag (repeatable)."),
     ] = None,
     barycentric: Annotated[
-        bool, typer.Option("--barycentric", help="Wavelengths of spectra at rest with the Solar System's barycentre.")
+        bool,
+        typer.Option(
+            "--barycentric", help="Wavelengths of spectra and cubes at rest with the Solar System's barycentre."
+        ),
     ] = False,
     telluric: Annotated[
         str,
