@@ -15,6 +15,8 @@ SMOOTH = 31
 """Rows of the running median that tells the lamp's spectrum from the response of single pixels."""
 EVEN = 1
 """Degree of the polynomial of a slit's evenness: what the sky's straight line beside the object takes away."""
+DARK = 0.25
+"""Of the light inside a slit, to which it falls beside an edge."""
 LEAST_LIGHT = 0.02
 """Of the brightest row: below, there is no response to be measured."""
 
@@ -42,7 +44,8 @@ def find_aperture(strip: Strip, flat: Image) -> None:
 def _profile(strip: Strip, values: Floats, part: NDArray[np.int64]) -> tuple[Floats, Floats] | None:
     """Return places (arcsec) and the median light of some rows there, relative to the inside."""
     s, on = strip.s[part], strip.on_chip[part]
-    edges = np.arange(s[on].min(), s[on].max(), strip.scale)
+    # pixels of a straight slit are in the middle of a bin, not where two meet
+    edges = np.arange(s[on].min() - strip.scale / 2, s[on].max() + strip.scale / 2, strip.scale)
     which = np.where(on, np.digitize(s, edges), 0)
     light = _medians(values[part], which, edges.size - 1)
     inner = np.abs(edges[:-1] + strip.scale / 2 - strip.slit.offset) < 0.35 * strip.slit.length
@@ -72,6 +75,8 @@ def _edge_shift(strip: Strip, values: Floats, part: NDArray[np.int64]) -> float 
     found = []
     for edge, rising in ((low, True), (high, False)):
         near = np.flatnonzero(np.abs(s - edge) < 4 * strip.scale)
+        if light[near].min(initial=np.inf) > DARK:  # half of it is not the edge where the next slice is a pixel away
+            return None
         for k in near[:-1]:
             a, b = light[k], light[k + 1]
             if (a - 0.5) * (b - 0.5) <= 0 and (b > a) == rising and a != b:

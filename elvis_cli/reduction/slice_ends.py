@@ -152,17 +152,22 @@ def restore(
     ends = [end for number, strip in enumerate(strips) for end in _ends(number, strip)] if response else []
     if response is None or not ends:
         return
-    skies = np.zeros(frame.sci.shape, np.float32)
-    for n in {end.strip for end in ends}:
-        own = np.flatnonzero(strips[n].inside.all(axis=0))
-        columns = slice(strips[n].column[0, own[0]], strips[n].column[0, own[-1]] + 1)
-        skies[_rows(strips[n]), columns] = sky[n][:, own[0] : own[-1] + 1] * throughput[n]
+    skies, lit = np.zeros(frame.sci.shape, np.float32), np.zeros(frame.sci.shape[1], bool)
+    for n, strip in enumerate(strips):
+        own = np.flatnonzero(strip.inside.all(axis=0))
+        lit[strip.column[:, strip.on_chip.all(axis=0)]] = True
+        if own.size and _straight(strip):
+            columns = slice(strip.column[0, own[0]], strip.column[0, own[-1]] + 1)
+            skies[_rows(strip), columns] = sky[n][:, own[0] : own[-1] + 1] * throughput[n]
+
+    good = frame.dq & BAD == 0
+    good[:, ~lit] = False  # a border of reference pixels, which tell nothing
 
     def work(end: _End) -> None:
         n, strip = end.strip, strips[end.strip]
         gaps = [(one.column - end.column) * end.out - 1 for one in ends if one.out == -end.out]
         gap = min((each for each in gaps if 0 <= each <= MAX_GAP), default=None)
-        value, variance = _restored(strip, end, gap, skies, frame, response)
+        value, variance = _restored(strip, end, gap, skies, good, frame, response)
         for k in range(END):
             at = end.last - k * end.out
             whole = value[:, k] + sky[n][:, at] * throughput[n]
@@ -174,7 +179,7 @@ def restore(
 
 def _ends(number: int, strip: Strip) -> list[_End]:
     """Return the ends of a slice on the chip, if they are straight and at pixels' edges."""
-    if (strip.column != strip.column[0]).any():
+    if not _straight(strip):
         return []
     seen, found = np.flatnonzero(strip.inside.all(axis=0)), []
     for k, out in ((seen[0], -1), (seen[-1], 1)) if seen.size > NEAR else ():
@@ -185,7 +190,7 @@ def _ends(number: int, strip: Strip) -> list[_End]:
 
 
 def _restored(
-    strip: Strip, end: _End, gap: int | None, skies: Image, frame: Frame, response: Response
+    strip: Strip, end: _End, gap: int | None, skies: Image, good: Mask, frame: Frame, response: Response
 ) -> tuple[Floats, Floats]:
     """Return the light (n, END) of the last pixels of a slice without sky, the last first, and its variance."""
     model = _model(response, MAX_GAP if gap is None else gap)
@@ -204,8 +209,7 @@ def _restored(
     data = across(frame.sci, 0.0, first, size)
     for k, part in enumerate(mixed):
         data -= part * around[:, k : k + size]
-    flags = across(frame.dq, float(BAD), first, size).astype(np.uint32)
-    noise = np.where(flags & BAD == 0, across(frame.var, UNKNOWN, first, size), UNKNOWN)
+    noise = np.where(across(good, 0.0, first, size) > 0, across(frame.var, UNKNOWN, first, size), UNKNOWN)
     away = slice(0, NEAR - 1), slice(1 - NEAR, None)  # from the end: that pixel has light of both sides
     power = np.stack([kernel.power(data[:, side], noise[:, side], UNKNOWN, ROWS, SURE) for side in away], axis=1)
     if gap is None:
@@ -213,6 +217,10 @@ def _restored(
     parts = model.between, model.even, model.crossed, model.crossed_even
     value, variance = kernel.restored(np.ascontiguousarray(data), noise, power, *parts, NEAR - 1, KNOWN, FREE)
     return value, variance
+
+
+def _straight(strip: Strip) -> bool:
+    return bool((strip.column == strip.column[0]).all())
 
 
 def _rows(strip: Strip) -> slice:

@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from elvis_cli import pipeline
 from elvis_cli.instrument import registry
-from elvis_cli.reduction import cube, layout, slice_ends
+from elvis_cli.reduction import cube, flat_response, layout, slice_ends
 from elvis_cli.reduction.frame import COSMIC_RAY, Frame
 from elvis_cli.request import parse
 
@@ -130,3 +130,16 @@ def test_a_bad_pixel_tells_nothing(setting):
         flags[40, first] = COSMIC_RAY
         ends.append(reduced(strips, light, light + 1.0, response, flags)[0].sci[strips[0].inside])
     np.testing.assert_allclose(*ends, rtol=1e-6)
+
+
+def test_edges_in_the_flat_leave_slices_that_nearly_touch_where_they_are(setting):
+    """One has a pixel to either neighbour, half as bright: its edges are not where the light falls to half."""
+    setup, _, _ = setting
+    name = setup.detector.chip(1).extname
+    lamp = electrons(document(calibration="flat", window={"x0": 600, "y0": 2000, "nx": WIDE, "ny": HIGH})).astype(
+        np.float32
+    )
+    for strip in layout.of_chip(setup, name, (WIDE, HIGH, 601, 2001)).strips:
+        before = strip.s.copy()
+        flat_response.find_aperture(strip, lamp)
+        assert np.abs(strip.s - before).max() < 0.02 * strip.scale
