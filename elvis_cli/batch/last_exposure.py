@@ -27,6 +27,8 @@ class _Last:
     key: str = ""
     setup: Setup | None = None
     exposure: pipeline.PreparedExposure | None = None
+    images: Recent[Any] | None = None
+    """Its expected images, from the second request on: on a changing night they would only take memory."""
 
 
 _last = _Last()
@@ -45,12 +47,14 @@ def prepare(request: Request) -> pipeline.PreparedExposure:
     last = _of(request)
     if last.exposure is None:
         exposure = pipeline.prepare(request)
-        if _has_random_light(exposure):
-            return exposure
-        last.exposure = replace(exposure, images=_room(exposure.setup))
+        if not _has_random_light(exposure):
+            last.exposure = exposure
+        return exposure
+    if last.images is None:
+        last.images = _room(last.exposure.setup)
     known = last.exposure.request
     own = replace(known, elvis=replace(known.elvis, seed=request.elvis.seed), document=request.document)
-    return replace(last.exposure, request=own)
+    return replace(last.exposure, request=own, images=last.images)
 
 
 def _of(request: Request) -> _Last:

@@ -49,7 +49,7 @@ def prepared(monkeypatch):
 @pytest.mark.parametrize("case", CASES)
 def test_files_are_those_of_a_process_for_each(case, tmp_path):
     instrument, mode, block = CASES[case]
-    for seed in (1, 2):
+    for seed in (1, 2, 3):
         request = text(instrument, mode, **block, seed=seed)
         alone = io.BytesIO()
         pipeline.render(parse.read(request), alone)
@@ -85,8 +85,11 @@ def test_the_name_of_a_file_needs_the_setup_once(monkeypatch):
     assert setups[0] is setups[1]
 
 
-def test_images_of_a_frame_that_is_too_large_are_not_kept(prepared, monkeypatch):
-    monkeypatch.setattr(last_exposure, "MAX_KEPT_BYTES", 32 * 32 * 4 - 1)
-    ready = last_exposure.prepare(parse.read(text(seed=1)))
+@pytest.mark.parametrize(("most", "requests", "kept"), [(4096, 1, False), (4096, 2, True), (4095, 2, False)])
+def test_images_of_a_small_frame_are_kept_from_the_second_request_on(prepared, monkeypatch, most, requests, kept):
+    monkeypatch.setattr(last_exposure, "MAX_KEPT_BYTES", most)
+    for seed in range(requests):
+        ready = last_exposure.prepare(parse.read(text(seed=seed)))
     chip = ready.setup.detector.chip(ready.setup.frame.chips[0])
-    assert ready.illuminate(chip, frozenset(["stars"])) is not ready.illuminate(chip, frozenset(["stars"]))
+    first, second = (ready.illuminate(chip, frozenset(["stars"])) for _ in range(2))
+    assert (first is second) == kept
