@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import socket
@@ -31,6 +32,19 @@ def lacking(extension: str | None = None) -> str | None:
         return f"needs {extension} (apt-get install postgresql-{version}-pgsphere)"
     if os.getuid() == 0 and (shutil.which("runuser") is None or not _has_user()):
         return "PostgreSQL does not run as root, and there is no user postgres"
+    return _refused(extension) if extension else None
+
+
+@functools.cache
+def _refused(extension: str) -> str | None:
+    """Return why a server does not create an extension: Debian's 15.20 refuses the pg_sphere that goes with it."""
+    import psycopg
+
+    with running() as new_database, psycopg.connect(new_database(), autocommit=True) as connection:
+        try:
+            connection.execute(f"CREATE EXTENSION {extension}".encode())
+        except psycopg.Error as error:
+            return f"PostgreSQL refuses {extension}: {error}"
     return None
 
 
