@@ -25,7 +25,7 @@ example: install
 	@echo "micado.fits and its picture micado.png are ready"
 
 test: install
-	$(BIN)/python -m pytest -q -n 3
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .
@@ -38,6 +38,7 @@ format: install
 	$(BIN)/ruff format .
 
 # Processor seconds, memory and ratios to the floor; peers beside them, each in an environment of its own (GalSim in ours).
+# About a quarter of an hour on two cores, and once as long again to install the peers.
 bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.bench.noise
@@ -47,8 +48,8 @@ bench: install
 	$(BIN)/python -m tests.bench.image
 	$(BIN)/python -m tests.bench.ccd
 	$(BIN)/python -m tests.bench.echelle
-	$(BIN)/python tests/bench/worst.py
-	$(BIN)/python -m pytest -q tests/bench/timings.py
+	$(BIN)/python -m tests.bench.worst
+	$(BIN)/python -m pytest -q -s tests/bench/timings.py
 
 # Lines of sky and star in frames of CRIRES2, METIS LMS and HARMONI, extracted.
 lines: install

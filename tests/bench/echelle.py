@@ -81,6 +81,7 @@ print("photons", simulator.run())
 
 def main() -> None:
     """Print the table."""
+    measure.head(__doc__)
     document = registry.load("uves").example("red_slit_std")
     document["instrument"]["DET2.READ.SPEED"] = "225kHz,1x1,low"
     document["timesnr"]["DET2.WIN1.UIT1"] = EXPOSURE
@@ -95,7 +96,7 @@ def main() -> None:
         x, y = to_pixels(*trace.place(wave, np.zeros(SAMPLES)), chip, detector)
         if np.any((x > 0) & (x < detector.nx)):
             orders[trace.order] = [[float(w), float(a), float(b)] for w, a, b in zip(wave, y, x, strict=True)]
-    with tempfile.TemporaryDirectory() as name, measure.skipping("PyEchelle"):
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "request.json").write_text(text)
         measure.elvis(folder / "request.json", folder / "elvis.fits", ONE_THREAD)  # fills the caches
@@ -110,18 +111,16 @@ def main() -> None:
         job = {"orders": orders, "width": width, "length": length, "electrons": electrons}
         (folder / "job.json").write_text(json.dumps(job))
         (folder / "run.py").write_text(SCRIPT)
-        measure.row(f"UVES 580 nm, upper chip, {electrons:.3g} electrons: ELVIS", own, floor, chip_pixels)
-        argv = [
-            measure.peer("pyechelle", *PYECHELLE),
-            *(str(folder / each) for each in ("run.py", "job.json", "out.fits")),
-        ]
-        with (folder / "said").open("w+") as said:
+        measure.row(f"UVES 580 nm, upper chip, {electrons:.3g} electrons: ELVIS", own, floor.of(chip_pixels))
+        with measure.skipping("    PyEchelle"), (folder / "said").open("w+") as said:
+            python = measure.peer("pyechelle", *PYECHELLE)
+            argv = [python, *(str(folder / each) for each in ("run.py", "job.json", "out.fits"))]
             other = measure.watch(argv, ONE_THREAD, stdout=said)
             said.seek(0)
             traced = float(said.read().split("photons")[-1])
-        times = other.cpu / own.cpu * electrons / traced
-        remark = f"for {traced:.3g} photons: {times:.0f} times ELVIS for as many (asked {ASKED})"
-        measure.row("    PyEchelle", other, floor, chip_pixels, remark)
+            times = other.cpu / own.cpu * electrons / traced
+            remark = f"for {traced:.3g} photons: {times:.0f} times ELVIS for as many (asked {ASKED})"
+            measure.row("    PyEchelle", other, floor.of(chip_pixels), remark)
 
 
 if __name__ == "__main__":

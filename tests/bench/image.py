@@ -71,7 +71,8 @@ def request(pixels: np.ndarray) -> dict[str, Any]:
 
 def main() -> None:
     """Print rows."""
-    with tempfile.TemporaryDirectory() as name, measure.skipping("ScopeSim"):
+    measure.head(__doc__)
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         text, output, table, script = (folder / each for each in ("request.json", "elvis.fits", "stars.txt", "run.py"))
         script.write_text(SCRIPT)
@@ -80,12 +81,13 @@ def main() -> None:
             measure.elvis(text, output, ONE_THREAD)  # fills the caches
             limit = measure.floor()
             own = measure.elvis(text, output, ONE_THREAD)
-            measure.row(f"{count} stars on {SIDE} x {SIDE}: ELVIS", own, limit, SIDE**2)
+            measure.row(f"{count} stars on {SIDE} x {SIDE}: ELVIS", own, limit.of(SIDE**2))
             np.savetxt(table, stars(count) * [PIXEL, PIXEL, 1.0])
-            python = measure.peer("scopesim", *SCOPESIM)
-            argv = [python, str(script), str(table), str(folder / f"scopesim{count}.fits")]
-            other = measure.watch(argv, ONE_THREAD, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            measure.row("    ScopeSim", other, limit, SIDE**2, f"{other.cpu / own.cpu:.1f} times ELVIS")
+            with measure.skipping("    ScopeSim"):
+                python = measure.peer("scopesim", *SCOPESIM)
+                argv = [python, str(script), str(table), str(folder / f"scopesim{count}.fits")]
+                other = measure.watch(argv, ONE_THREAD, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                measure.row("    ScopeSim", other, limit.of(SIDE**2), f"{other.cpu / own.cpu:.1f} times ELVIS")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Processor seconds and peak memory of a process, the floor beside it, and the environments of peers' programs.
+"""Processor seconds and peak memory of a process or a function, their floor, and the environments of peers' programs.
 
-The floor of a row is taken beside it: a process that imports numpy, typer, jsonschema, numba and astropy.io.fits, and
-a normal and a Poisson deviate of numpy for each pixel.
+The floor of a process is taken beside it: a process that imports numpy, typer, jsonschema, numba and astropy.io.fits,
+and a normal and a Poisson deviate of numpy for each pixel. That of a function is said where its row is made.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ os.write(int(sys.argv[1]), json.dumps([code, used.ru_utime + used.ru_stime, used
 
 
 class Used(NamedTuple):
-    """Processor time and memory of one process."""
+    """Processor time and memory of one process, or of a function in it."""
 
     cpu: float
     """Processor seconds, user and system."""
@@ -52,12 +53,22 @@ class Floor(NamedTuple):
         return self.imports + pixels * self.deviates
 
 
+class Failed(Exception):
+    """A process that ended with an error."""
+
+
 class Skipped(Exception):
     """A peer that cannot be had here, and why."""
 
 
 def watch(argv: list[str], environment: Mapping[str, str] | None = None, **streams: Any) -> Used:
-    """Return processor time and memory of a process, which must succeed."""
+    """Return processor time and memory of a process.
+
+    Raises
+    ------
+    Failed
+        It ended with another exit code than 0.
+    """
     reading, writing = os.pipe()
     with open(reading, "rb") as report:
         watcher = [sys.executable, "-S", "-E", "-c", WATCHER, str(writing), *argv]
@@ -68,7 +79,7 @@ def watch(argv: list[str], environment: Mapping[str, str] | None = None, **strea
     process.wait()
     code, cpu, memory = json.loads(text)
     if code:
-        raise SystemExit(f"{' '.join(argv)[:200]} ended with exit code {code}")
+        raise Failed(f"{' '.join(argv)[:200]} ended with exit code {code}")
     return Used(cpu, memory)
 
 
@@ -89,6 +100,24 @@ def floor() -> Floor:
     return Floor(imports.cpu, (time.process_time() - begin) / mean.size)
 
 
+def least(draw: Callable[[], object], times: int = 3) -> Used:
+    """Return the least processor time of several calls in this process, and the peak of its memory up to now.
+
+    The machine's other work makes none of them faster.
+    """
+    seconds = []
+    for _ in range(times):
+        begin = time.process_time()
+        draw()
+        seconds.append(time.process_time() - begin)
+    return used(min(seconds))
+
+
+def used(seconds: float) -> Used:
+    """Return processor seconds of this process, and the peak of its memory up to now."""
+    return Used(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
 def peer(name: str, *requirements: str) -> str:
     """Return the Python of an environment that has a peer, made at the first call.
 
@@ -106,21 +135,33 @@ def peer(name: str, *requirements: str) -> str:
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements]
         done = subprocess.run(pip, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Skipped(f"pip install {' '.join(requirements)}: {done.stderr.strip().splitlines()[-1]}")
+            raise Skipped(f"pip install {' '.join(requirements)}: {_reason(done.stderr)}")
         marker.write_text(wanted)
     return str(python)
 
 
+def _reason(said: str) -> str:
+    """Return the first error that pip tells of, other than that a program of its own failed."""
+    errors = [line.strip() for line in said.splitlines() if "error:" in line.lower()]
+    reasons = [line for line in errors if "subprocess-exited" not in line] or errors
+    return reasons[0] if reasons else "no reason given"
+
+
 @contextlib.contextmanager
 def skipping(what: str) -> Iterator[None]:
-    """Print why a peer is skipped."""
+    """Print why a peer has no row."""
     try:
         yield
-    except Skipped as reason:
-        print(f"{what}: skipped: {reason}", flush=True)
+    except (Skipped, Failed) as reason:
+        print(f"{what}: no row: {reason}", flush=True)
 
 
-def row(name: str, used: Used, limit: Floor, pixels: int, remark: str = "") -> None:
-    """Print a row: processor seconds, peak memory, ratio to the floor."""
-    ratio = used.cpu / limit.of(pixels)
-    print(f"{name:58s} {used.cpu:8.2f} s CPU {used.memory:7.0f} MiB {ratio:7.2f} of the floor  {remark}", flush=True)
+def head(text: str) -> None:
+    """Print what a table holds and the names of its columns."""
+    print(f"\n{text.strip()}\n\n{'':58s} {'CPU s':>9s} {'MiB':>6s} {'floor s':>9s} {'ratio':>7s}", flush=True)
+
+
+def row(name: str, used: Used, floor: float, remark: str = "") -> None:
+    """Print a row: processor seconds, peak memory, the floor (s), ratio to it."""
+    numbers = f"{used.cpu:9.4f} {used.memory:6.0f} {floor:9.4f} {used.cpu / floor:7.2f}"
+    print(f"{name:58s} {numbers}  {remark}".rstrip(), flush=True)

@@ -1,19 +1,18 @@
-"""Nanoseconds of one thread that a pixel's noise takes, beside numpy's deviates: frames of 2048 x 2048 pixels.
+"""Noise of a frame of 2048 x 2048 pixels on one thread, beside numpy's deviates of the same distribution.
 
-The least processor time of several frames, in this process: the machine's other work makes none of them faster.
+A row's time is the least of several frames, drawn in this process; its floor is numpy's (SFC64): `standard_normal` in
+32 bits, `poisson` of one mean for all pixels. Our means differ from pixel to pixel; writing them anew is taken off.
 
     python -m tests.bench.noise
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 
 from elvis_cli.base import parallel
 from elvis_cli.kernels import deviates
+from tests.bench import measure
 
 SIDE = 2048
 FRAMES = 7
@@ -23,18 +22,14 @@ ASKED = {"normal": 3.0, "Poisson": 5.0}
 """ns a pixel."""
 
 
-def nanoseconds(draw: Callable[[], object]) -> float:
-    """Return the processor time of a pixel."""
-    seconds = []
-    for _ in range(FRAMES):
-        begin = time.process_time()
-        draw()
-        seconds.append(time.process_time() - begin)
-    return min(seconds) / SIDE**2 * 1e9
+def row(name: str, own: measure.Used, other: measure.Used, asked: float) -> None:
+    """Print a row with the nanoseconds of a pixel."""
+    ours_ns, numpys_ns = (used.cpu / SIDE**2 * 1e9 for used in (own, other))
+    measure.row(name, own, other.cpu, f"{ours_ns:.2f} ns a pixel (asked {asked:g}), numpy {numpys_ns:.1f}")
 
 
-def ours(mean: float) -> float:
-    """Return what a Poisson deviate takes; writing the means anew is taken off."""
+def ours(mean: float) -> measure.Used:
+    """Return what the Poisson deviates of a frame take; writing the means anew is taken off."""
     image = np.empty((SIDE, SIDE), np.float32)
     rng = np.random.default_rng(1)
     means = (mean * rng.uniform(0.9, 1.1, image.shape)).astype(np.float32)
@@ -46,22 +41,22 @@ def ours(mean: float) -> float:
     def write() -> None:
         image[:] = means
 
-    return nanoseconds(draw) - nanoseconds(write)
+    used = measure.least(draw, FRAMES)
+    return used._replace(cpu=used.cpu - measure.least(write, FRAMES).cpu)
 
 
 def main() -> None:
     """Print a row for each kind of deviates."""
+    measure.head(__doc__)
     parallel.set_threads(1)
     random = np.random.Generator(np.random.SFC64(1))
     image = np.empty((SIDE, SIDE), np.float32)
-    own = nanoseconds(lambda: deviates.fill_normal(image, np.uint64(7), 0, 0))
-    other = nanoseconds(lambda: random.standard_normal(dtype=np.float32, out=image))
-    print(f"normal deviate: {own:5.2f} ns a pixel (asked {ASKED['normal']:g}), numpy {other:5.1f}")
+    own = measure.least(lambda: deviates.fill_normal(image, np.uint64(7), 0, 0), FRAMES)
+    other = measure.least(lambda: random.standard_normal(dtype=np.float32, out=image), FRAMES)
+    row("normal deviates", own, other, ASKED["normal"])
     for mean in MEANS:
-        own, other = ours(mean), nanoseconds(lambda mean=mean: random.poisson(mean, image.shape))
-        print(
-            f"Poisson deviate of mean {mean:g}: {own:5.2f} ns a pixel (asked {ASKED['Poisson']:g}), numpy {other:5.1f}"
-        )
+        other = measure.least(lambda mean=mean: random.poisson(mean, image.shape), FRAMES)
+        row(f"Poisson deviates of mean {mean:g}", ours(mean), other, ASKED["Poisson"])
 
 
 if __name__ == "__main__":

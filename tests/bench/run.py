@@ -1,8 +1,11 @@
-"""Whole-process benchmark: `make bench` prints a table and one JSON line.
+"""Whole processes of ELVIS, all threads: a request piped into `elvis`, the FITS into a file, as a user does.
 
-Each case pipes a request into `elvis` and the FITS into a file, as a user does; wall time, processor time and peak
-memory (of the elvis process) are medians of several runs after a warm-up. "cold" empties numba's kernel cache first.
-The floor of a case is taken before each of its runs: `measure.floor`. The goals of some cases are ratios to its parts.
+Processor time and peak memory (of the elvis process) are medians of up to three runs after a first one, which fills the
+caches: as many as end within half a minute of a processor. The floor is taken before each run: the imports of numpy,
+typer, jsonschema, numba and astropy.io.fits, and a normal and a Poisson deviate of numpy for each pixel. The goals of
+some cases are ratios to its parts. A JSON line at the end has all numbers.
+
+    python -m tests.bench.run [--only NAME]
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ from tests.bench.measure import ELVIS
 TRANSFER = ["stars", "background", "shot_noise", "pre_overscan", "parallel_overscan", "cti", "gain", "bias", "adc"]
 WARM = 20
 """Frames of a batch after which all of its processes are warm."""
+SIDE = 1024
+"""Pixels of the side of a batch's frames."""
+PATIENCE = 30.0
+"""Processor seconds after which a case is not run again."""
 INFRARED = ["ipc", "rtn", "reset", "correlated_noise", "reference_correction"]
 
 
@@ -210,7 +217,8 @@ def batch(lines: list[bytes], folder: str, stop: int = 0) -> dict[str, Any]:
     rate = (len(warm) - 1) / (warm[-1] - warm[0])
     # A killed process has not waited for its children: their time is not known.
     cpu = None if stop else round((usage.ru_utime + usage.ru_stime) / max(len(made), 1), 3)
-    return {**counts, "frames_per_s": round(rate, 2), "cpu_s_per_frame": cpu}
+    peak = round(usage.ru_maxrss / 1024, 1)
+    return {**counts, "frames_per_s": round(rate, 2), "cpu_s_per_frame": cpu, "peak_MiB": peak}
 
 
 def _feed(pipe: Any, lines: list[bytes]) -> None:
@@ -233,15 +241,23 @@ def night(count: int) -> dict[str, Any]:
     return {"case": f"batch of {count}, killed halfway and started again", "first": first, "second": second}
 
 
+def print_night(made: dict[str, Any]) -> None:
+    """Print the row of a batch: processor seconds of a frame, of those that were made after it was killed."""
+    second = made["second"]
+    remark = f"a frame of {second['made']}; {second['frames_per_s']:g} a second"
+    used = measure.Used(second["cpu_s_per_frame"], second["peak_MiB"])
+    measure.row(made["case"], used, SIDE**2 * measure.floor().deviates, remark)
+
+
 def within(name: str) -> str:
     """Return what a case may take, as the table tells it."""
     text = ""
     if name in BUDGET:
         seconds, memory = BUDGET[name]
-        text += f"  budget {seconds:g} s" + (f", {memory:g} MiB" if memory else "")
+        text += f"; budget {seconds:g} s" + (f", {memory:g} MiB" if memory else "")
     if name in ASKED:
         part, ratio = ASKED[name]
-        text += f"  asked {ratio:g} x {part}"
+        text += f"; asked {ratio:g} x {part}"
     return text
 
 
@@ -259,6 +275,7 @@ def summary(name: str, runs: list[Run], count: int) -> dict[str, Any]:
         "wall_min_s": round(min(walls), 3),
         "wall_max_s": round(max(walls), 3),
         "cpu_s": median((run.used.cpu for run in runs), 3),
+        "floor_s": median((run.floor.of(count) for run in runs), 3),
         "cpu_to_floor": median(run.used.cpu / run.floor.of(count) for run in runs),
         "cpu_to_imports": median(run.used.cpu / run.floor.imports for run in runs),
         "cpu_to_deviates": median(run.used.cpu / (count * run.floor.deviates) for run in runs),
@@ -269,14 +286,24 @@ def summary(name: str, runs: list[Run], count: int) -> dict[str, Any]:
     }
 
 
+def print_row(row: dict[str, Any]) -> None:
+    """Print the row of a case."""
+    remark = (
+        f"{row['cpu_to_imports']:.2f} of the imports, {row['cpu_to_deviates']:.2f} of the deviates; "
+        f"{row['wall_s']:.2f} s wall, {row['output_MB']:g} MB{within(row['case'])}"
+    )
+    measure.row(row["case"], measure.Used(row["cpu_s"], row["peak_MiB"]), row["floor_s"], remark)
+
+
 def main() -> None:
     """Run the cases and print the table, then the same as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-n", "--runs", type=int, default=5)
+    parser.add_argument("-n", "--runs", type=int, default=3)
     parser.add_argument("--no-warm-up", action="store_true", help="no run before, which fills the caches")
     parser.add_argument("--only", help="run only the cases whose name holds this")
     parser.add_argument("--count", type=int, default=500, help="requests of the batch")
     arguments = parser.parse_args()
+    measure.head(__doc__)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         request, output = Path(folder, "request.json"), Path(folder, "out.fits")
@@ -290,18 +317,14 @@ def main() -> None:
             options = ("--product", "reduced") if name == REDUCED else ()
             if not (cold or arguments.no_warm_up):
                 once(request, environment, output, *options)
-            runs = [once(request, environment, output, *options) for _ in range(1 if cold else arguments.runs)]
-            rows.append(row := summary(name, runs, pixels(output)))
-            print(
-                f"{name:52s} {row['wall_s']:8.3f} s  ({row['wall_min_s']:.3f} .. {row['wall_max_s']:.3f})"
-                f" {row['cpu_s']:8.3f} s CPU, {row['cpu_to_floor']:5.2f} of the floor ({row['cpu_to_imports']:.2f} of"
-                f" the imports, {row['cpu_to_deviates']:.2f} of the deviates), {row['peak_MiB']:8.1f} MiB"
-                f" {row['output_MB']:8.1f} MB{within(name)}",
-                flush=True,
-            )
+            runs = [once(request, environment, output, *options)]
+            while not cold and len(runs) < arguments.runs and sum(run.used.cpu for run in runs) < PATIENCE:
+                runs.append(once(request, environment, output, *options))
+            rows.append(summary(name, runs, pixels(output)))
+            print_row(rows[-1])
     if not arguments.only or arguments.only in "batch":
         rows.append(night(arguments.count))
-        print(rows[-1], flush=True)
+        print_night(rows[-1])
     print(json.dumps(rows))
 
 

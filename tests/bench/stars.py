@@ -2,8 +2,8 @@
 
 Both draw in this process, on one thread, and neither makes the PSF. GalSim draws an InterpolatedImage (no pixel: the
 PSF holds it already) on a stamp of 64 x 64 for each star, and no halo outside of it. ELVIS is there twice: with haloes
-over all of the frame, as it draws frames, and with cores alone, boxes of 48 x 48, which is what GalSim does. A last row
-has GalSim draw one star over all of the frame.
+over all of the frame, as it draws frames, and with cores alone, boxes of 48 x 48, which is what GalSim does. Last,
+GalSim draws one star over all of the frame. The floor is numpy's: a normal and a Poisson deviate for each pixel.
 
     python -m tests.bench.stars
 """
@@ -23,6 +23,7 @@ from elvis_cli.base import parallel
 from elvis_cli.focalplane.geometry import field_to_pixel
 from elvis_cli.instrument import registry
 from elvis_cli.request import parse
+from tests.bench import measure
 
 SIZE = 2048
 STAMP = 64
@@ -94,31 +95,37 @@ def theirs(ready: pipeline.PreparedExposure, galsim: Any, side: int = STAMP) -> 
     return frame.array, time.process_time() - begin
 
 
+def row(name: str, seconds: float, limit: float, count: int = 1, more: str = "") -> None:
+    """Print the row of a drawing, with the microseconds of each star."""
+    measure.row(name, measure.used(seconds), limit, f"{seconds / count * 1e6:.1f} us a star{more}")
+
+
 def main() -> None:
-    """Print microseconds per star of both and how far the images differ."""
+    """Print rows of both, and how far the images differ."""
+    measure.head(__doc__)
     parallel.set_threads(1)
     try:
         import galsim
     except ImportError:
         galsim = None
-        print("galsim is not installed: pip install galsim")
-    many = observation(COUNTS[-1])
-    print("microseconds of a processor per star\n  stars | ELVIS | cores alone | GalSim | ELVIS, cores / GalSim")
+        print("    GalSim: no row: it is not installed (pip install galsim)")
+    many, limit = observation(COUNTS[-1]), SIZE**2 * measure.floor().deviates
     for count in COUNTS:
         ready = observation(count)
         ours(ready)
-        own = min(ours(ready)[1] for _ in range(3)) / count * 1e6
-        part = min(cores(many, count) for _ in range(3)) / count * 1e6
-        text = f"{count:7d} | {own:.1f} | {part:.1f}"
+        own, part = min(ours(ready)[1] for _ in range(3)), min(cores(many, count) for _ in range(3))
+        row(f"{count} stars on {SIZE} x {SIZE}: ELVIS", own, limit, count)
+        row("    cores alone", part, limit, count)
         if galsim:
-            other = min(theirs(ready, galsim)[1] for _ in range(3 if count < COUNTS[-1] else 1)) / count * 1e6
-            text += f" | {other:.1f} | {own / other:.2f}, {part / other:.2f}"
-        print(text, flush=True)
+            other = min(theirs(ready, galsim)[1] for _ in range(3 if count < COUNTS[-1] else 1))
+            more = f"; {other / part:.1f} times ELVIS's cores, {other / own:.1f} times all"
+            row("    GalSim", other, limit, count, more)
     if not galsim:
         return
     ready = observation(1)
-    own, other = min(ours(ready)[1] for _ in range(3)), theirs(ready, galsim, 2 * SIZE)[1]
-    print(f"one star over all of the frame: ELVIS {own * 1e3:.0f} ms, GalSim {other * 1e3:.0f} ms")
+    own, (_, other) = min(ours(ready)[1] for _ in range(3)), theirs(ready, galsim, 2 * SIZE)
+    row("one star over all of the frame: ELVIS", own, limit)
+    row("    GalSim", other, limit)
     ready = observation(COMPARED)
     image, other_image = ours(ready)[0], theirs(ready, galsim)[0]
     bright = other_image > 0.01 * other_image.max()

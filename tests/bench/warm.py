@@ -31,6 +31,7 @@ NIGHTS: dict[str, Callable[[int], dict[str, Any]]] = {
 
 def main() -> None:
     """Print a row for each kind of night."""
+    measure.head(__doc__)
     document = {**registry.load("micado").example(), "output": {}}
     with tempfile.TemporaryDirectory() as name:
         for kind, block in NIGHTS.items():
@@ -45,11 +46,11 @@ def main() -> None:
                     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
                     used[count] = measure.watch(argv, {"ELVIS_THREADS": "1"}, stdin=stdin, **quiet)
             seconds = (used[LONG].cpu - used[SHORT].cpu) / (LONG - SHORT)
-            ratio = seconds / (SIDE**2 * floor.deviates)
-            print(
-                f"a further frame of {SIDE} x {SIDE}, night {kind}: {seconds:.4f} s CPU, {ratio:.2f} of the deviates "
-                f"(asked {ASKED:g}), {2 / seconds:.0f} a second on two cores, {used[LONG].memory:.0f} MiB",
-                flush=True,
+            measure.row(
+                f"a further frame of {SIDE} x {SIDE}, night {kind}",
+                used[LONG]._replace(cpu=seconds),
+                SIDE**2 * floor.deviates,
+                f"asked {ASKED:g}; {2 / seconds:.0f} a second on two cores",
             )
 
 

@@ -1,13 +1,15 @@
-"""The worst requests that are accepted: peak of memory and processor time of a process, beside the estimate.
+"""The worst requests that are accepted: processor time and peak memory of a process, beside ELVIS's own estimate.
 
-Usage: python tests/bench/worst.py [NAME...]
+The floor is that of whole processes: the imports of libraries, and numpy's deviates for each pixel that is written. It
+ends with exit code 1 if a request takes more than 1.3 times the memory of its estimate.
+
+    python -m tests.bench.worst [NAME...]
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import sys
 import tempfile
 import zlib
@@ -22,15 +24,9 @@ from elvis_cli.instrument import registry
 from elvis_cli.model.limits import DEFAULT, Cost, Limits
 from elvis_cli.model.request import Request
 from elvis_cli.request import parse
+from tests.bench import measure
+from tests.bench.run import pixels
 
-ELVIS = str(Path(sys.executable).with_name("elvis"))
-MEASURE = """
-import resource, subprocess, sys
-with open(sys.argv[2], "rb") as text:
-    done = subprocess.run([sys.argv[1]], stdin=text, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(done.returncode, used.ru_maxrss * 1024, used.ru_utime + used.ru_stime)
-"""
 WINDOW = {"x0": 500, "y0": 500, "nx": 64, "ny": 64}
 RANDOM = np.random.default_rng(1)
 Document = dict[str, Any]
@@ -136,24 +132,22 @@ def estimate(text: str) -> tuple[float, float]:
 
 def main(names: list[str]) -> int:
     """Print the table; 1 if a request takes more than 1.3 times its estimate."""
-    print("request | estimate MB, CPU s | peak MB | CPU s | exit code\n---|---|---|---|---")
+    measure.head(__doc__)
     above = 0
     for name, make in CASES.items():
         if names and name not in names:
             continue
-        with tempfile.NamedTemporaryFile("w") as file:
-            file.write(text := json.dumps(make()))
-            file.flush()
-            memory, expected = estimate(text)
+        with tempfile.TemporaryDirectory() as folder, measure.skipping(name):
+            request, output = Path(folder, "request.json"), Path(folder, "out.fits")
+            request.write_text(text := json.dumps(make()))
+            bytes_, seconds = estimate(text)
             del text
-            # a process of its own measures: this one's arrays would be counted with a child's
-            done = subprocess.run([sys.executable, "-c", MEASURE, ELVIS, file.name], capture_output=True, check=True)
-        code, peak, seconds = map(float, done.stdout.split())
-        print(
-            f"{name} | {memory / 1e6:.0f}, {expected:.0f} | {peak / 1e6:.0f} | {seconds:.1f} | {code:.0f}", flush=True
-        )
-        above += code == 0 and peak > 1.3 * memory
-    print(f"the limit is {DEFAULT.memory / 1e6:.0f} MB")
+            floor, used = measure.floor(), measure.elvis(request, output)
+            estimated = bytes_ / 2**20
+            remark = f"estimated {seconds:.0f} s, {estimated:.0f} MiB"
+            measure.row(name, used, floor.of(pixels(output)), remark)
+            above += used.memory > 1.3 * estimated
+    print(f"the limit is {DEFAULT.memory / 2**20:.0f} MiB")
     return int(above > 0)
 
 
