@@ -41,7 +41,7 @@ def annulus(outer: float, inner: float) -> NDArray[np.float64]:
 
 def apply(image: Image, parameters: Parameters, context: StageContext) -> Image:
     """Add the ghosts of what is in the image."""
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     ny, nx = image.shape
     my, mx = -(-ny // FINE), -(-nx // FINE)

@@ -46,7 +46,7 @@ def add_star(image: Image, x: float, y: float, rate: float, psf: Psf, chip: Chip
 
 def padded(shape: tuple[int, int], margin: int) -> tuple[int, int]:
     """Return a shape good for transforms that holds ``shape`` with ``margin`` pixels on every side."""
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     ny, nx = (fft.next_fast_len(n + 2 * margin, real=True) for n in shape)
     return ny, nx
@@ -147,7 +147,7 @@ def convolve(terms: Sequence[tuple[Image, int, Image]], signed: bool = False) ->
     Sources that are `blank` arrays are overwritten: the first touch of such a large array takes as long as its
     transform. A few columns at a time are transformed there and back, which fit the processor's cache.
     """
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     (ny, nx), margin = terms[0][0].shape, terms[0][2].shape[0] // 2
     lines = [_Lines.of(*term) for term in terms]
@@ -186,7 +186,7 @@ class _Lines(NamedTuple):
     @classmethod
     def of(cls, sources: Image, power: int, response: Image) -> _Lines:
         """Return a term as `convolve` has it."""
-        from elvis_cli.base.transforms import fft
+        from scipy import fft
 
         ny, nx = sources.shape
         own = isinstance(sources.base, np.ndarray) and sources.base.dtype == np.complex64  # it is a `blank`
@@ -197,7 +197,7 @@ class _Lines(NamedTuple):
 
     def product(self, part: slice) -> Spectrum:
         """Return some columns (ny, n) of the spectrum of the sources convolved with the response."""
-        from elvis_cli.base.transforms import fft
+        from scipy import fft
 
         spectrum = fft.fft(self.sources[:, part], axis=0)
         spectrum *= fft.fft(self.response[:, part], len(spectrum), axis=0)
@@ -209,7 +209,7 @@ class _Lines(NamedTuple):
 
 def _rows(values: Image, nx: int, room: Spectrum | None = None) -> Spectrum:
     """Return the half spectrum (rows, nx / 2 + 1) of each row, zeros behind it up to ``nx``; in ``room`` if given."""
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     spectra = np.empty((len(values), nx // 2 + 1), np.complex64) if room is None else room
 

@@ -231,7 +231,7 @@ def _add_middles(image: Image, profiles: Profiles, end: Floats, psf: Psf, chip: 
     Of the convolved light only every ``fine``th element is wanted. It is the sum of what each of the grids of elements
     that are a pixel apart gives, so that no transform is larger than a tile.
     """
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     parts = _responses(psf, chip)
     fine, half = parts.fine, parts.half
@@ -279,7 +279,7 @@ def _transfers(core: Image, shape: tuple[int, int], fine: int) -> NDArray[np.com
 
     They are those of the core over that of the spline by which points are shared.
     """
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     rows, columns = shape[0] * fine, shape[1] * fine
     transform = fft.rfft2(core, (rows, columns))
@@ -384,7 +384,7 @@ def _node_response(psf: Psf, chip: Chip) -> Image:
 
     The samples' own spline, convolved with the PSF, is sampled at the nodes, and a spline is laid through it.
     """
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     whole, _ = convolution.core_and_halo(psf, chip, 0)
     margin = whole.shape[0] // 2

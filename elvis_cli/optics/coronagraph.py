@@ -156,7 +156,7 @@ def vortex(field: Field, sharpened: bool = False) -> Field:
 
 def _convolved(field: Field, spectrum: Field) -> Field:
     """Return a field (n, n) convolved with a kernel, whose Fourier transform is (2 n, 2 n); in single precision."""
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     n = len(field)
     along = fft.fft(field.astype(np.complex64), 2 * n, axis=1)  # rows that are empty need no transform
@@ -171,9 +171,8 @@ def _hole_spectrum(n: int, radius: float) -> Field:
 
     ``radius`` is in cycles per sample. The kernel is radius J1(2 pi radius r) / r, and pi radius^2 in the middle.
     """
+    from scipy import fft
     from scipy.special import j1
-
-    from elvis_cli.base.transforms import fft
 
     offset = np.minimum(np.arange(2 * n), 2 * n - np.arange(2 * n)).astype(float)
     r = np.hypot(offset, offset[:, None])
@@ -189,7 +188,7 @@ def _vortex_spectrum(n: int, sharpened: bool) -> Field:
 
     The integral of z^-2 over a sample is -(i/2) times that of d conj(z) / z about it: logarithms of its corners.
     """
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     edge = np.arange(n + 1) - 0.5  # of the samples 0 ... n - 1 of a quadrant
     corner = edge + 1j * edge[:, None]

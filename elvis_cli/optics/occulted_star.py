@@ -296,7 +296,7 @@ def slow_aberrations(device: Coronagraph, telescope: Telescope, elapsed: float, 
 
 def _aberration(parts: Operator, rng: Generator) -> Floats:
     """Return a random map (ACROSS, ACROSS) of mean 0 and rms 1 over the pupil; spectrum 1 / (f^2 + KNEE^2)."""
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     n = 2 * len(parts.x)
     f = fft.fftfreq(n, parts.step / parts.diameter)  # cycles across the pupil
@@ -312,7 +312,7 @@ def _aberration(parts: Operator, rng: Generator) -> Floats:
 
 def speckles(psf: Psf, optics: Optics, wave: float, rng: Generator) -> NDArray[np.complex64]:
     """Return a complex Gaussian field (nf, nf) on the fine grid, mean |u|^2 = 1, correlated as the pupil makes it."""
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     device = optics.coronagraph
     assert device is not None

@@ -138,7 +138,7 @@ def correlate(field: NDArray[np.floating[Any] | np.complexfloating[Any]]) -> NDA
 
 def power(field: NDArray[np.floating[Any] | np.complexfloating[Any]]) -> NDArray[np.float32]:
     """Return the power spectrum (SIZE, SIZE) of a field on the raster, whose samples' averaging is undone."""
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     spectrum = fft.fft2(field.astype(np.complex64), s=(SIZE, SIZE))
     blur = np.sinc(np.fft.fftfreq(SIZE)).astype(np.float32)
@@ -147,7 +147,7 @@ def power(field: NDArray[np.floating[Any] | np.complexfloating[Any]]) -> NDArray
 
 def otf_of(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the real part of the autocorrelation (SIZE, SIZE) of fields with this `power`, 1 at the origin."""
-    from elvis_cli.base.transforms import fft
+    from scipy import fft
 
     otf = fft.fftshift(fft.ifft2(power).real)
     return np.asarray(otf / otf[SIZE // 2, SIZE // 2])
