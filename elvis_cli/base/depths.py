@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base import npy
 from elvis_cli.base.arrays import Floats
 
 BLOCK = 4096
@@ -83,6 +84,6 @@ def save(path: Path, table: PackedRows) -> None:
 
 def load(path: Path) -> PackedRows:
     """Return the table that `save` wrote."""
-    with np.load(path.parent / f"{path.stem}_index.npz") as index:
-        sums, (first, ratio, *scale) = index["sums"], map(float, index["numbers"])
-    return PackedRows(np.load(path.with_suffix(".npy"), mmap_mode="r"), sums, first, ratio, (scale[0], scale[1]))
+    index = npy.load_all(path.parent / f"{path.stem}_index.npz")
+    sums, (first, ratio, *scale) = index["sums"], map(float, index["numbers"])
+    return PackedRows(npy.load(path.with_suffix(".npy"), mapped=True), sums, first, ratio, (scale[0], scale[1]))

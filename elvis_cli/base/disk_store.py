@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base import npy
+
 FOLDER = "ELVIS_CACHE"
 """Environment variable: the folder of all stores; empty = none are kept."""
 LEAST_PART = 0.75
@@ -45,7 +47,7 @@ class DiskStore:
             return None
         if content[-_DIGEST_SIZE:] != _digest(memoryview(content)[:-_DIGEST_SIZE], key):
             return None
-        array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)  # reads no further than the array
+        array = npy.load(io.BytesIO(content))  # reads no further than the array
         array.flags.writeable = False
         return array
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elvis_cli.base import npy
 from elvis_cli.base.constants import AB_FLUX, LIGHT, PLANCK
 from elvis_cli.errors import choice_error
 
@@ -117,9 +118,9 @@ def load(name: str) -> Band:
         )
         return Band(name, np.linspace(*_Q_BAND, 61), np.ones(61), (note,))
     stored, *notes = _STAND_INS.get(name, (name,))
-    index = np.load(_DATA / "bands_index.npy")
+    index = npy.load(_DATA / "bands_index.npy")
     (row,) = index[index["name"] == stored]
-    curve = np.load(_DATA / "bands.npy")[:, row["offset"] : row["offset"] + row["length"]]
+    curve = npy.load(_DATA / "bands.npy")[:, row["offset"] : row["offset"] + row["length"]]
     wave, value = curve.astype(float)
     return Band(name, wave, value, tuple(notes))
 
@@ -131,7 +132,7 @@ def table(key: str) -> tuple[Floats, Floats]:
     """
     import numpy as np
 
-    index = np.load(_DATA / "spectra_index.npy")
+    index = npy.load(_DATA / "spectra_index.npy")
     (row,) = index[index["name"] == key]
-    flux = np.load(_DATA / "spectra.npy", mmap_mode="r")[row["offset"] : row["offset"] + row["length"]]
+    flux = npy.load(_DATA / "spectra.npy", mapped=True)[row["offset"] : row["offset"] + row["length"]]
     return np.exp((row["first"] + np.arange(len(flux))) / row["density"]), flux.astype(float)

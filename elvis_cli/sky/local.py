@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from elvis_cli.base import npy
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.constants import AB_FLUX, PLANCK, SECOND_RADIATION
 from elvis_cli.base.spectral_grid import COUNT, grid, index, table_wave
@@ -177,7 +178,7 @@ def zodiacal(brightness: tuple[float, float], wave: Floats) -> Sky:
 @functools.cache
 def _tables() -> tuple[NDArray[np.float32], NDArray[np.float16]]:
     data = Path(__file__).parents[1] / "data"
-    return np.load(data / "sky.npy", mmap_mode="r"), np.load(data / "sky_water.npy", mmap_mode="r")
+    return npy.load(data / "sky.npy", mapped=True), npy.load(data / "sky_water.npy", mapped=True)
 
 
 def _growth(depths: Floats, column: float) -> Floats:

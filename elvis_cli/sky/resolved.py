@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from elvis_cli.base import depths
+from elvis_cli.base import depths, npy
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.spectral_grid import bin_edges, grid
 from elvis_cli.model.atmosphere import Site
@@ -248,6 +248,6 @@ def _shared(place: Floats, weight: Floats, flux: Floats, edges: Floats) -> tuple
 @functools.cache
 def _line_list() -> tuple[Floats, Floats]:
     """Return wavelengths (um, ascending) and relative intensities of OH's and atoms' lines."""
-    place, intensity = np.concatenate([np.load(DATA / "airglow_lines.npy"), ATOMS.T], axis=1)
+    place, intensity = np.concatenate([npy.load(DATA / "airglow_lines.npy"), ATOMS.T], axis=1)
     order = np.argsort(place, kind="stable")
     return place[order], intensity[order]
