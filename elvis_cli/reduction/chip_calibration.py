@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elvis_cli.base.arrays import Floats, Image
 from elvis_cli.base.parallel import for_rows, gather
 from elvis_cli.kernels import exposures
 from elvis_cli.model.setup import Setup
-from elvis_cli.reduction import calibrate, flat_response, layout, master, wavelength
+from elvis_cli.reduction import calibrate, flat_response, layout, master, slice_ends, wavelength
 from elvis_cli.reduction.associate import FileSet
 from elvis_cli.reduction.frame import BAD, DEAD, Frame
 from elvis_cli.reduction.layout import ChipLayout
@@ -23,8 +22,6 @@ DEAD_SIGMA = 5.0
 """Times the flat's noise that the response of a dead pixel is off."""
 CLIP, CLIP_PART = 6.0, 0.05
 """Sigma and part of the median of exposures beyond which a pixel of one of them is a cosmic ray."""
-LEAST_DARK = 1e-3
-"""Of a pixel's variance, that is not its light's."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,13 +82,18 @@ def measure(files: FileSet, name: str, setup: Setup, notes: list[str]) -> ChipCa
     if solution is None:
         notes.append("no lines of an arc: wavelengths are those of the instrument's layout")
     if files.flat:
-        response, light = np.ones_like(flat), np.ones_like(flat)
-        measured = gather(lambda strip: flat_response.response(strip, flat), strips.strips)
-        lamps = [lamp for lamp, _ in measured]
-        for strip, (lamp, pixels) in zip(strips.strips, measured, strict=True):
-            rows, own = np.broadcast_to(strip.row[:, None], strip.column.shape), strip.inside
-            response[rows[own], strip.column[own]] = pixels[own]
-            light[rows[own], strip.column[own]] = np.broadcast_to(lamp[:, None], own.shape)[own]
+        response, light = np.ones_like(flat), np.zeros_like(flat)
+        lamps = gather(lambda strip: flat_response.lamp(strip, flat), strips.strips)
+        for strip, lamp in zip(strips.strips, lamps, strict=True):
+            strip.paste(light, np.broadcast_to(lamp[:, None], strip.column.shape))
+        blur = slice_ends.response_of(setup)
+
+        def measured(n: int) -> Floats:
+            shown = slice_ends.shown(strips.strips[n], light, blur)
+            return flat_response.response(strips.strips[n], flat, lamps[n], shown)
+
+        for strip, pixels in zip(strips.strips, gather(measured, range(len(lamps))), strict=True):
+            strip.paste(response, pixels)
         error = np.asarray(noise / np.maximum(flat, np.float32(1e-30)), np.float32)
         flag_dead(masters, strips, response, noise / np.maximum(light, np.float32(1e-30)))
         error = np.where(response == 1, np.float32(0.0), np.minimum(error, np.float32(1.0)))
@@ -173,15 +175,6 @@ def frames(files: Sequence[RawFile], chip: Calibration) -> list[Frame]:
 def mean_frame(files: Sequence[RawFile], chip: Calibration) -> Frame:
     """Return the `stack` of the frames of one chip."""
     return stack(frames(files, chip), [one.dit * one.ndit for one in files])
-
-
-def without_light(sci: NDArray[Any], var: NDArray[Any], seconds: float) -> NDArray[Any]:
-    """Return the variance that pixels ``sci`` (electron/s) would have in the dark, of ``var`` with all their light.
-
-    The noise of a pixel's own value is no guess of its light's: weights that follow it favour the faint. A part stays
-    where the response makes the light's noise look larger than it is.
-    """
-    return np.asarray(np.maximum(var - np.maximum(sci, 0.0) / seconds, LEAST_DARK * var))
 
 
 def stack(frames: Sequence[Frame], weights: Sequence[float]) -> Frame:

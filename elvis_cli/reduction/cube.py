@@ -46,7 +46,7 @@ from elvis_cli.reduction.frame import BAD, NO_DATA, Flags, Frame
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.raw import RawFile
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
-from elvis_cli.reduction.strip_pixels import Pixels
+from elvis_cli.reduction.strip_pixels import Pixels, without_light
 
 LEAST_COVERED = 0.2
 """Part of a voxel that good pixels must cover."""
@@ -368,7 +368,7 @@ def _pixels(strip: Strip, frame: Frame, error: Image, seconds: float, throughput
     """
     sci, var = (strip.cut(each) for each in (frame.sci, frame.var))
     good = strip.cut(frame.dq) & BAD == 0
-    var = chip_calibration.without_light(sci, var, seconds) + np.square(strip.cut(error) * sci)
+    var = without_light(sci, var, seconds) + np.square(strip.cut(error) * sci)
     return Pixels(sci / throughput, var / throughput**2, good & strip.inside, seconds)
 
 

@@ -24,7 +24,7 @@ from elvis_cli.reduction.bundle import FibreSpectrum
 from elvis_cli.reduction.frame import BAD, COSMIC_RAY, NO_DATA, Flags
 from elvis_cli.reduction.layout import ChipLayout, Strip
 from elvis_cli.reduction.raw import RawFile
-from elvis_cli.reduction.strip_pixels import running_median
+from elvis_cli.reduction.strip_pixels import running_median, without_light
 
 BLOCK = 256
 """Rows over which a profile is taken to be the same."""
@@ -190,7 +190,7 @@ def spectra(files: FileSet, chip: FibreCalibration, seen: Sequence[str]) -> tupl
     seconds = sum(one.dit * one.ndit for one in files.science)
     stack = chip_calibration.mean_frame(files.science, chip)
     sci, good, dq = stack.sci, stack.good, stack.dq
-    var = chip_calibration.without_light(sci, stack.var, seconds)
+    var = without_light(sci, stack.var, seconds)
     if files.sky:
         sky = chip_calibration.mean_frame(files.sky, chip)
         sci, good, var = sci - sky.sci, good & sky.good, var + np.maximum(sky.sci, 0.0) / seconds + sky.var

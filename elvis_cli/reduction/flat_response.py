@@ -96,26 +96,30 @@ def _evenness(places: Floats, light: Floats, at: Floats) -> Floats:
     return np.asarray(np.polyval(curve, np.clip((at - middle) / half, -1.0, 1.0)))
 
 
-def response(strip: Strip, flat: Image) -> tuple[Floats, Floats]:
-    """Return the light of the lamp along the strip (n,) and the response of each pixel (n, m), 1 on average.
-
-    The lamp's spectrum is the running median of the rows' medians, the slit's own evenness a straight line through
-    the medians along it. These themselves would leave in the light what 400 pixels of a column have in common by
-    chance, 0.06 %, which is a hundredth of a star's light before the sky in M.
-    """
-    values = strip.cut(flat)
-    inside = strip.on_chip & (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2 - strip.scale)
-    if not inside.any():
-        inside = strip.inside
-    rows = row_medians(values, inside)
+def lamp(strip: Strip, flat: Image) -> Floats:
+    """Return the light of the lamp along the strip (n,): the running median of the rows' medians."""
+    inside = strip.within(strip.scale)
+    rows = row_medians(strip.cut(flat), inside if inside.any() else strip.inside)
     half = SMOOTH // 4
     padded = np.pad(running_median(rows, SMOOTH), half, "edge")
-    lamp = np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), "valid")
+    return np.asarray(np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), "valid"))
+
+
+def response(strip: Strip, flat: Image, lamp: Floats, shown: Floats) -> Floats:
+    """Return the response of each pixel (n, m), 1 on average; ``shown`` (n, m) is the part of even light that it gets.
+
+    The slit's own evenness is a straight line through the medians along it. These themselves would leave in the light
+    what 400 pixels of a column have in common by chance, 0.06 %, which is a hundredth of a star's light before the sky
+    in M. Where ``shown`` is NaN the response is 1.
+    """
+    inside = strip.inside & np.isfinite(shown)
+    if not inside.any():
+        inside, shown = strip.inside, np.ones_like(shown)
     lit = lamp > LEAST_LIGHT * lamp.max()
-    relative = values / np.where(lit, lamp, 1.0)[:, None]
+    relative = strip.cut(flat) / (np.where(lit, lamp, 1.0)[:, None] * shown)
     edges = np.arange(strip.slit.offset - strip.slit.length / 2, strip.slit.offset + strip.slit.length / 2, strip.scale)
     which = np.digitize(strip.s, edges)
     use = inside & lit[:, None]
     even = _evenness(edges + strip.scale / 2, _medians(relative, np.where(use, which, 0), edges.size), strip.s)
     pixels = np.where(use, relative / np.where(even > 0.05, even, 1.0), 1.0)
-    return np.asarray(lamp), np.asarray(np.clip(pixels, 0.05, 20.0))
+    return np.asarray(np.clip(pixels, 0.05, 20.0))

@@ -66,7 +66,11 @@ class Strip:
     @property
     def inside(self) -> NDArray[np.bool_]:
         """Pixels (n, m) of the window that see the aperture."""
-        return np.asarray(self.on_chip & (np.abs(self.s - self.slit.offset) <= self.slit.length / 2))
+        return self.within(0.0)
+
+    def within(self, edge: float) -> NDArray[np.bool_]:
+        """Return the pixels (n, m) of the window that are ``edge`` arcsec or more from the ends of the aperture."""
+        return np.asarray(self.on_chip & (np.abs(self.s - self.slit.offset) <= self.slit.length / 2 - edge))
 
     def part(self, columns: slice) -> Strip:
         """Return some of the pixels across."""
@@ -83,6 +87,11 @@ class Strip:
         """Return the strip's pixels (n, m) of a chip's image, which is turned so that rows lie along the dispersion."""
         native = np.asarray(image, image.dtype.newbyteorder("="))
         return np.asarray(kernel.cut(native, self.row, self.column))
+
+    def paste(self, image: NDArray[Any], pixels: NDArray[Any]) -> None:
+        """Put the ``pixels`` (n, m) that see the aperture into a chip's turned image, in place."""
+        rows, own = np.broadcast_to(self.row[:, None], self.column.shape), self.inside
+        image[rows[own], self.column[own]] = pixels[own]
 
     def middle(self, at: Floats | float) -> Floats:
         """Return the wavelengths (n,), um, at ``at`` arcsec along the aperture."""

@@ -22,10 +22,9 @@ from elvis_cli.focalplane import layers
 from elvis_cli.kernels import slice_ends as kernel
 from elvis_cli.model.setup import Setup
 from elvis_cli.model.spectrograph import SIGMA
-from elvis_cli.reduction import chip_calibration
 from elvis_cli.reduction.frame import BAD, Frame
 from elvis_cli.reduction.layout import Strip
-from elvis_cli.reduction.strip_pixels import Mask, Pixels
+from elvis_cli.reduction.strip_pixels import Mask, Pixels, without_light
 
 END = 2
 """Pixels of an end that lose light, or get some."""
@@ -73,6 +72,11 @@ class Response:
         shown[1:] += self.coupling * blurred[:-1]
         shown[:-1] += self.coupling * blurred[1:]
         return np.asarray(shown[pixels - first])
+
+    def even(self) -> Floats:
+        """Return the part (2 END + 1,) of a pixel's even light that it and those beside it show."""
+        light = self.of_pixels(np.arange(-END, END + 1), (np.arange(FINE) + 0.5) / FINE)
+        return np.asarray(light.mean(axis=1))
 
 
 def response_of(setup: Setup) -> Response | None:
@@ -131,9 +135,25 @@ class _End:
 
 def interior(strip: Strip) -> Mask:
     """Return the pixels (n, m) that are far enough from the ends of the slice to have no light but their own."""
-    return np.asarray(
-        strip.on_chip & (np.abs(strip.s - strip.slit.offset) <= strip.slit.length / 2 - END * strip.scale)
-    )
+    return strip.within(END * strip.scale)
+
+
+def shown(strip: Strip, lamp: Image, response: Response | None) -> Floats:
+    """Return the part (n, m) of a lamp's even light that pixels show: what the blur leaves, and what it brings.
+
+    ``lamp`` is the light on the chip before it. NaN is where it is not known: of last pixels without a blur, which a
+    slice may fill in part, and of those of slices that are tilted or end inside a pixel.
+    """
+    part = np.where(strip.within(strip.scale), 1.0, np.nan)
+    if response is not None:
+        mixed = response.even()
+        light = np.pad(np.where(strip.on_chip, strip.cut(lamp), 0.0), ((0, 0), (END, END)))
+        for end in _ends(0, strip):
+            for at in range(end.last, end.last - END * end.out, -end.out):
+                own = light[:, at + END]
+                whole = light[:, at : at + 2 * END + 1] @ mixed
+                part[:, at] = np.where(own > 0.0, whole / np.where(own > 0.0, own, 1.0), 1.0)
+    return part
 
 
 def restore(
@@ -171,7 +191,7 @@ def restore(
         for k in range(END):
             at = end.last - k * end.out
             whole = value[:, k] + sky[n][:, at] * throughput[n]
-            dark = chip_calibration.without_light(whole, variance[:, k], pixels[n].seconds)
+            dark = without_light(whole, variance[:, k], pixels[n].seconds)
             pixels[n].sci[:, at], pixels[n].var[:, at] = whole / throughput[n], dark / throughput[n] ** 2
 
     parallel.gather(work, ends)
@@ -204,10 +224,9 @@ def _restored(
         part[:, low - first : high - first] = image[_rows(strip), low:high]
         return part[:, :: end.out]
 
-    mixed = response.of_pixels(np.arange(-END, END + 1), (np.arange(FINE) + 0.5) / FINE).mean(axis=1)
     around = across(skies, 0.0, first - END, size + 2 * END)
     data = across(frame.sci, 0.0, first, size)
-    for k, part in enumerate(mixed):
+    for k, part in enumerate(response.even()):
         data -= part * around[:, k : k + size]
     noise = np.where(across(good, 0.0, first, size) > 0, across(frame.var, UNKNOWN, first, size), UNKNOWN)
     away = slice(0, NEAR - 1), slice(1 - NEAR, None)  # from the end: that pixel has light of both sides

@@ -43,7 +43,7 @@ from elvis_cli.reduction.merge import Merged
 from elvis_cli.reduction.object_place import Place
 from elvis_cli.reduction.slit_sky import SlitSky
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
-from elvis_cli.reduction.strip_pixels import Pixels
+from elvis_cli.reduction.strip_pixels import Pixels, without_light
 
 RADIUS = 1.25
 """FWHM: half of the box, unless the user says otherwise."""
@@ -376,7 +376,7 @@ def _pixels(
     """
     sci, var = (strip.cut(each).astype(float) for each in (stack.sci, stack.var))
     good = strip.cut(stack.dq) & BAD == 0
-    var = chip_calibration.without_light(sci, var, seconds)
+    var = without_light(sci, var, seconds)
     sky = np.zeros_like(sci)
     if background is not None:
         sky = strip.cut(background.sci).astype(float)

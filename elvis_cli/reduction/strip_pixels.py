@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ Mask = NDArray[np.bool_]
 
 REJECT = 5.0
 """Sigma beyond which a pixel is not of the object, or of the sky."""
+LEAST_DARK = 1e-3
+"""Of a pixel's variance, that is not its light's."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +32,15 @@ class Pixels:
     def part(self, columns: slice) -> Pixels:
         """Return some of the pixels across."""
         return Pixels(self.sci[:, columns], self.var[:, columns], self.good[:, columns], self.seconds)
+
+
+def without_light(sci: NDArray[Any], var: NDArray[Any], seconds: float) -> NDArray[Any]:
+    """Return the variance that pixels ``sci`` (electron/s) would have in the dark, of ``var`` with all their light.
+
+    The noise of a pixel's own value is no guess of its light's: weights that follow it favour the faint. A part stays
+    where the response makes the light's noise look larger than it is.
+    """
+    return np.asarray(np.maximum(var - np.maximum(sci, 0.0) / seconds, LEAST_DARK * var))
 
 
 def row_medians(values: Floats, use: Mask) -> Floats:

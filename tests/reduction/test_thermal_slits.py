@@ -23,7 +23,8 @@ def test_what_columns_of_the_flat_have_in_common_by_chance_is_their_response():
     setup = pipeline.configure(parse.read(json.dumps(registry.load("metis").example("lss_m_scao"))))
     strip = layout.of_chip(setup, setup.detector.chips[0].extname, (300, 400, 875, 701)).strips[0]
     own = np.random.default_rng(1).normal(1.0, 0.01, (int(strip.row.max()) + 1, 300)).astype(np.float32)
-    _, pixels = flat_response.response(strip, 5e4 * own)
+    lamp = flat_response.lamp(strip, 5e4 * own)
+    pixels = flat_response.response(strip, 5e4 * own, lamp, np.ones(strip.wave.shape))
     whole = strip.inside.all(axis=0)
     columns = np.mean(strip.cut(own)[:, whole] / pixels[:, whole], axis=0)
     assert columns.size > 100
