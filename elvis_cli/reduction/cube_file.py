@@ -71,6 +71,7 @@ def _source(product: CubeProduct) -> fits.Table:
     cards: list[Card] = [
         (f"ESO QC SPEC {name}", round(value, 6), "[arcsec] circle of the spectrum, from the field's middle")
         for name, value in place.items()
+        if np.isfinite(value)  # a field without light has no source
     ]
     return fits.Table("SPECTRUM", columns, units, cards)
 

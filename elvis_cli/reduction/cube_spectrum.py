@@ -50,6 +50,7 @@ def spectrum(cube: Cube, weights: Floats) -> Spectrum:
     """Return the sum over spaxels by ``weights`` (y, x): electron/s of a plane.
 
     Voxels without data have the light of their neighbours along the wavelength. The error counts what voxels share.
+    Without any spaxel all planes are flagged.
     """
     use = weights > 0
     w = weights[use]
@@ -60,8 +61,11 @@ def spectrum(cube: Cube, weights: Floats) -> Spectrum:
         sci[:, n] = np.interp(planes, planes[good[:, n]], sci[good[:, n], n])
     flux = sci @ w
     errors = np.sqrt(np.square(err * good) @ np.square(w) + np.square(cube.sky_err * (good @ w)))
-    lost = (~good) @ w / w.sum()
-    lost -= lost.min()  # what no plane has is the field's edge
+    if w.size:
+        lost = (~good) @ w / w.sum()
+        lost -= lost.min()  # what no plane has is the field's edge
+    else:
+        lost = np.ones(planes.size)
     wave = cube.grid.wave
     zeros = np.zeros_like(wave)
     bad = (lost > MAX_LOST) | (errors <= 0)
@@ -75,7 +79,10 @@ def whole(cube: Cube) -> Spectrum:
 
 
 def brightest(cube: Cube) -> tuple[float, float]:
-    """Return the place of the brightest source along the cube's axes, arcsec: the centroid of its upper half."""
+    """Return the place of the brightest source along the cube's axes, arcsec: the centroid of its upper half.
+
+    It is NaN where no spaxel has light.
+    """
     return _centroid(cube, _continuum(cube, slice(None)))
 
 
@@ -94,6 +101,8 @@ def brightest_source(cube: Cube) -> tuple[tuple[float, float], tuple[float, floa
 def _centroid(cube: Cube, image: Image) -> tuple[float, float]:
     light = _above_half(image)
     total = light.sum()
+    if not total > 0:
+        return math.nan, math.nan
     return float((light.sum(axis=0) * cube.grid.x).sum() / total), float(
         (light.sum(axis=1) * cube.grid.y).sum() / total
     )

@@ -317,6 +317,18 @@ def test_reference_pixels_see_no_slice():
     assert {(one.row[0], one.row[-1]) for one in inner} == {(0, 63)}
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_field_without_light_has_no_source():
+    """No place, and a spectrum whose planes are all flagged; no division by its light."""
+    grid = cube.cube_grid.CubeGrid((20, 6, 8), (2.0, -0.3, -0.4), (0.001, 0.1, 0.1), 0.0, True)
+    dark, noise = np.zeros(grid.shape, np.float32), np.ones(grid.shape, np.float32)
+    empty = cube.Cube(grid, dark, noise, np.zeros(grid.shape, np.uint8), noise)
+    (x, y), (width, _) = cube_spectrum.brightest_source(empty)
+    assert np.isnan([x, y]).all()
+    one = cube_spectrum.spectrum(empty, cube_spectrum.circle(empty, x, y, width))
+    assert one.bad.all()
+
+
 def test_pixels_without_light_are_dead():
     """Relative to the light of the lamp: over that of a pixel that has none, noise is infinite."""
     masters, response = Masters(Readout(1.0, 1.0, 0.0)), np.array([[0.05, 1.0], [0.7, 0.7]], np.float32)
