@@ -253,7 +253,7 @@ class ApertureLight:
             near = [self.plane.near(one, window) for _, one in beams]
             for part in ("stars", "galaxies"):
                 parts = {m: each[n] for (m, kind), each in drawn.items() if kind == part and m in spectra}
-                own = {m: image for m, image in parts.items() if any(image[cut].any() for cut in near)}
+                own = {m: image for m, image in parts.items() if any(_is_lit(image, cut) for cut in near)}
                 if not own:
                     continue
                 images = list(own.values())
@@ -306,6 +306,11 @@ class ApertureLight:
         weights = np.zeros(self.plane.wave.size)
         weights[number] = 1.0
         return np.interp(wave, self.plane.wave, weights)
+
+
+def _is_lit(image: Image | Patch, part: tuple[slice, slice]) -> bool:
+    """Return whether there is light in some rows and columns of an image."""
+    return image.is_lit(part) if isinstance(image, Patch) else bool(image[part].any())
 
 
 def _densities(edges: Floats, order: _Order, electrons: Sequence[Floats]) -> Floats:

@@ -36,13 +36,22 @@ class Patch:
         """Return some rows and columns of the larger image."""
         rows, columns = part
         result = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
-        ny, nx = self.image.shape
-        y = slice(max(rows.start, self.y0), min(rows.stop, self.y0 + ny))
-        x = slice(max(columns.start, self.x0), min(columns.stop, self.x0 + nx))
-        if y.start < y.stop and x.start < x.stop:
-            own = self.image[y.start - self.y0 : y.stop - self.y0, x.start - self.x0 : x.stop - self.x0]
-            result[y.start - rows.start : y.stop - rows.start, x.start - columns.start : x.stop - columns.start] = own
+        own = self._within(part)
+        y, x = max(self.y0 - rows.start, 0), max(self.x0 - columns.start, 0)
+        result[y : y + own.shape[0], x : x + own.shape[1]] = own
         return result
+
+    def is_lit(self, part: tuple[slice, slice]) -> bool:
+        """Return whether there is light in some rows and columns of the larger image, without a copy of them."""
+        return bool(self._within(part).any())
+
+    def _within(self, part: tuple[slice, slice]) -> Image:
+        """Return its own pixels in some rows and columns of the larger image."""
+        rows, columns = (
+            slice(max(axis.start - first, 0), max(axis.stop - first, 0))
+            for axis, first in zip(part, (self.y0, self.x0), strict=True)
+        )
+        return self.image[rows, columns]
 
     def any(self) -> bool:
         """Return whether there is light in it."""

@@ -35,12 +35,14 @@ class SharedSpectra:
 
     def along(self, wave: Floats) -> Image | None:
         """Return the spectra (k, m) per pixel of a trace at its wavelengths (m,); None if it disperses otherwise."""
+        from elvis_cli.kernels import dispersion
+
         at = np.interp(wave, self.wave, np.arange(self.wave.size))
         ratio = np.gradient(wave) / np.interp(wave, self.wave, np.gradient(self.wave))
         if ratio.max() > MAX_RATIO or ratio.min() < 1 / MAX_RATIO:
             return None
         below = np.minimum(at.astype(np.intp), self.wave.size - 2)
         above = ((at - below) * ratio).astype(np.float32)
-        result = np.take(self.spectra, below, axis=1) * (ratio.astype(np.float32) - above)
-        result += np.take(self.spectra, below + 1, axis=1) * above
+        result = np.empty((len(self.spectra), wave.size), np.float32)
+        dispersion.between(result, self.spectra, below, ratio.astype(np.float32) - above, above)
         return result

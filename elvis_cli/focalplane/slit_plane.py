@@ -173,11 +173,10 @@ class SlitPlane:
             rows = (np.arange(stack.shape[1]) + 0.5) * q - along
             cut = _interpolated_by_row(_summed(stack), (t + edges + aperture.slope * rows[:, None]) / q)
         else:
-            cut = _interpolated(_summed(stack), (t + edges) / q)
-        lines = np.diff(cut, axis=-1).swapaxes(1, 2)
-        sums = _summed(lines)
+            cut = _sums_up_to(stack, (t + edges) / q)
+        lines = np.ascontiguousarray(np.diff(cut, axis=-1).swapaxes(1, 2))
         ends = [np.clip(s - aperture.offset + side * spatial_scale / 2, -half, half) for side in (-1, 1)]
-        low, high = (_interpolated(sums, (along + end) / q) for end in ends)
+        low, high = (_sums_up_to(lines, (along + end) / q) for end in ends)
         return np.asarray((high - low) / spatial_scale)
 
     def near(self, aperture: Aperture, window: Window) -> tuple[slice, slice]:
@@ -322,9 +321,10 @@ def _summed(values: NDArray[Any]) -> Floats:
     return sums
 
 
-def _interpolated(table: Floats, at: Floats) -> Floats:
-    """Return ``table`` (..., n) at fractional columns ``at`` (k,), its ends beyond: (..., k)."""
-    at = np.clip(at, 0.0, table.shape[-1] - 1)
-    low = np.minimum(at.astype(int), table.shape[-1] - 2)
-    part = at - low
-    return np.asarray(table[..., low] * (1.0 - part) + table[..., low + 1] * part)
+def _sums_up_to(values: NDArray[Any], at: Floats) -> Floats:
+    """Return the sums (a, b, k) of ``values`` (a, b, n) up to fractional places ``at`` (k,), those of all beyond."""
+    from elvis_cli.kernels import dispersion
+
+    at = np.clip(at, 0.0, values.shape[-1])
+    low = np.minimum(at.astype(int), values.shape[-1] - 1)
+    return np.asarray(dispersion.sums_up_to(values, low, at - low))

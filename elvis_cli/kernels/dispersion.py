@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,30 @@ def outer(out: Image, profiles: Image, spectra: Image) -> None:
                 row = spectra[r]
                 for j in range(line.size):
                     line[j] += a * row[j]
+
+
+@njit(cache=True, nogil=True)
+def between(out: Image, spectra: Image, below: NDArray[np.int64], low: Image, high: Image) -> None:
+    """Write low[j] spectra[i, below[j]] + high[j] spectra[i, below[j] + 1] to out[i, j]."""
+    for i in range(out.shape[0]):
+        row, line = spectra[i], out[i]
+        for j in range(line.size):
+            k = below[j]
+            line[j] = row[k] * low[j] + row[k + 1] * high[j]
+
+
+@njit(cache=True, nogil=True)
+def sums_up_to(values: NDArray[Any], low: NDArray[np.int64], part: Floats) -> Floats:
+    """Return the sums (a, b, k) of ``values`` (a, b, n) before places low + part of the last axis, linear between."""
+    out, sums = np.empty((values.shape[0], values.shape[1], low.size)), np.zeros(values.shape[2] + 1)
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            line = values[i, j]
+            for m in range(line.size):
+                sums[m + 1] = sums[m] + line[m]
+            for k in range(low.size):
+                out[i, j, k] = sums[low[k]] * (1.0 - part[k]) + sums[low[k] + 1] * part[k]
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -76,6 +76,7 @@ def test_a_patch_is_the_part_of_an_image_that_is_lit() -> None:
     patch = crowd_plane.Patch(whole[10:20, 30:45], 10, 30)
     for rows, columns in ((slice(0, 40), slice(0, 50)), (slice(12, 18), slice(20, 33)), (slice(0, 5), slice(0, 50))):
         np.testing.assert_array_equal(patch[rows, columns], whole[rows, columns])
+        assert patch.is_lit((rows, columns)) == whole[rows, columns].any()
 
 
 def test_the_brightest_spectra_have_haloes_of_their_own() -> None:
