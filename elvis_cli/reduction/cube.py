@@ -55,7 +55,7 @@ STRIPS = 8
 LAMP_WAVELENGTHS = 512
 """At which the flat's light in slices is compared."""
 LEAST_LAMP = 1e-3
-"""Of a slice's brightest light, below which it counts no less."""
+"""Of the brightest light of a flat: a slice with less has none, and within a slice less counts as that."""
 FITS = 100
 """Turns of the fit of slices and lamp."""
 SAME_PLACE = 0.1
@@ -186,9 +186,12 @@ def of_exposures(
     """
     first, graph = files.science[0], setup.spectrograph
     assert graph is not None
-    places = [(group.x, group.y) for group in by_pointing(files.science, setup)]
+    groups = by_pointing(files.science, setup)
+    places = [(group.x, group.y) for group in groups]
     chips = list(zip(first.chips, first.windows, strict=True))
     known_before = [one.outline() for chip in chips for one in layout.of_chip(setup, *chip).strips]
+    if not known_before:
+        raise ResourceError(f"{product_name(files)}: no slice of the field falls into the window of its frames")
     grid = cube_grid.wider(cube_grid.make(graph.apertures, known_before, places))
     sums, strips, solutions = Voxels(grid), [], []
     for name in first.chips:
@@ -202,7 +205,7 @@ def of_exposures(
     cube = sums.cube(cube_grid.make(graph.apertures, strips, places))
     if cube is None:
         raise ResourceError(f"{product_name(files)}: no good pixel of its frames sees the field")
-    if any(len(group.files) < 3 for group in by_pointing(files.science, setup)):
+    if any(len(group.files) < 3 for group in groups):
         notes.append("fewer than three exposures of a pointing: only cosmic rays of single pixels are found")
     way = "exposures" if files.sky else "slices"
     if way == "slices":
@@ -301,10 +304,13 @@ def _slices(
 ) -> Iterator[tuple[Strip, Pixels, Floats, Frame, Group]]:
     """Yield the pixels of each slice and pointing on a chip, their sky, their frame and pointing.
 
-    ``skies`` keeps the sky of the strips by chip and exposures of the sky.
+    Slices in which the flat has no light are left out: nothing tells what they see. ``skies`` keeps the sky of the
+    strips by chip and exposures of the sky.
     """
-    strips = chip.layout.strips
-    relative = _throughputs(chip)
+    lit = [(strip, part) for strip, part in zip(chip.layout.strips, _throughputs(chip), strict=True) if part > 0.0]
+    if not lit:
+        return
+    strips, relative = map(list, zip(*lit, strict=True))
 
     def cut(exposures: Sequence[RawFile]) -> tuple[Frame, list[Pixels]]:
         seconds = [one.dit * one.ndit for one in exposures]
@@ -337,7 +343,7 @@ def _placed(
 
 
 def _throughputs(chip: ChipCalibration) -> list[float]:
-    """Return the light of the flat in each slice over the median of all, order by order; 1 without flats.
+    """Return the light of the flat in each slice over the median of all, order by order; 0 of none, 1 without flats.
 
     It is the light of a wavelength and of an arcsec, not of a pixel: slices differ in dispersion and in scale too, and
     each sees other wavelengths, where the lamp is brighter or fainter: least squares of both logarithms, in turn.
@@ -345,7 +351,11 @@ def _throughputs(chip: ChipCalibration) -> list[float]:
     strips = chip.layout.strips
     throughputs = np.ones(len(strips))
     for order in {strip.order for strip in strips} if chip.lamps else ():
-        own = [n for n, strip in enumerate(strips) if strip.order == order]
+        levels = {n: float(chip.lamps[n].max()) for n, strip in enumerate(strips) if strip.order == order}
+        throughputs[list(levels)] = 0.0
+        own = [n for n, level in levels.items() if level > max(LEAST_LAMP * max(levels.values()), 0.0)]
+        if not own:
+            continue
         waves = [strips[n].middle(strips[n].slit.offset) for n in own]
         at = np.linspace(min(map(np.min, waves)), max(map(np.max, waves)), LAMP_WAVELENGTHS)
         known = np.full((len(own), at.size), np.nan)

@@ -157,8 +157,9 @@ def _above_half(image: Image) -> Image:
 
 def _significance(image: Image) -> float:
     """Return the maximum over the scatter of neighbours."""
-    scatter = 1.4826 / math.sqrt(2.0) * float(np.median(np.abs(np.diff(image, axis=1))))
-    return float(image.max()) / max(float(scatter), 1e-30)
+    steps = np.abs(np.diff(image, axis=1))
+    scatter = 1.4826 / math.sqrt(2.0) * float(np.median(steps)) if steps.size else 0.0
+    return float(image.max()) / max(scatter, 1e-30)
 
 
 def response(one: Spectrum, star: StandardStar, notes: list[str], **telluric: Any) -> Response | None:

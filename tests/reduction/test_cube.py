@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from elvis_cli import pipeline
+from elvis_cli.errors import ResourceError
 from elvis_cli.focalplane import slit_plane
 from elvis_cli.instrument import registry
 from elvis_cli.reduction import (
@@ -31,7 +32,7 @@ from elvis_cli.reduction.master import Masters, Readout
 from elvis_cli.reduction.spectrum_options import SpectrumOptions
 from elvis_cli.reduction.strip_pixels import Pixels
 from elvis_cli.request import parse
-from tests.conftest import closure_only
+from tests.conftest import closure_only, run
 
 GAIN, NOISE = 2.0, 10.0
 """electron/ADU, and electron of a pixel in 60 s."""
@@ -115,7 +116,7 @@ def test_signal_and_noise_are_the_predicted_ones(product, predicted):
 
 @closure_only
 def test_harmoni_is_as_predicted():
-    """A star of K = 17 in the middle of a half slice, in 15 pixels, with five flats: SINFONI's plan takes as many."""
+    """A star of K = 17 in the middle of a half slice, in 15 pixels, with the five flats of the plan."""
     made = registry.load("harmoni").example("ifs_ltao")
     made["timesnr"] = {"DET.DIT": 600, "DET.NDIT": 3}
     made["seeing"]["aperturepix"] = 15
@@ -359,6 +360,42 @@ def test_slices_are_compared_at_the_same_wavelengths():
     empty = np.ones((1, 1), np.float32)
     chip = chip_calibration.ChipCalibration("", slices, Masters(Readout(1.0, 1.0, 0.0)), empty, empty, lamps, None)
     assert cube._throughputs(chip) == pytest.approx(true / np.median(true), rel=3e-3)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("light", [0.0, -1e-3, 1e-5])
+def test_slices_without_light_are_left_out(light):
+    """A window may cut slices where they are dark: they have no throughput, and the others keep theirs."""
+    setup = pipeline.configure(parse.read(json.dumps(registry.load("harmoni").example("ifs_ltao"))))
+    slices = layout.of_chip(setup, setup.detector.chip(1).extname, (800, 64, 1, 2001))
+    lamps = [np.median(cube.cube_sky.size(one), axis=1) for one in slices.strips]
+    empty = np.ones((1, 1), np.float32)
+    known = Masters(Readout(1.0, 1.0, 0.0))
+    lamps[2] = lamps[2] * light
+    found = cube._throughputs(chip_calibration.ChipCalibration("", slices, known, empty, empty, lamps, None))
+    assert found[2] == 0.0
+    assert [part for n, part in enumerate(found) if n != 2] == pytest.approx([1.0] * (len(lamps) - 1))
+    dark = chip_calibration.ChipCalibration("", slices, known, empty, empty, [0.0 * lamp for lamp in lamps], None)
+    assert not any(cube._throughputs(dark))
+    assert list(cube._slices(None, dark, setup, {})) == []
+
+
+def test_a_window_without_slices_is_told():
+    """SPIFFIER's first rows are a border of reference pixels."""
+    document = registry.load("eris").example("ifs_ngs")
+    document["elvis"] = {"window": {"x0": 0, "y0": 0, "nx": 2048, "ny": 8}}
+    done = run("--product", "reduced", stdin=json.dumps(document))
+    assert (done.code, done.out) == (ResourceError.exit_code, b"")
+    assert "no slice of the field falls into the window" in done.err
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_field_of_one_column_has_a_source():
+    grid = cube.cube_grid.CubeGrid((20, 9, 1), (2.0, -0.4, 0.0), (0.001, 0.1, 0.1), 0.0, True)
+    light, noise = np.zeros(grid.shape, np.float32), np.ones(grid.shape, np.float32)
+    light[:, 3] = 5.0
+    (x, y), _ = cube_spectrum.brightest_source(cube.Cube(grid, light, noise, np.zeros(grid.shape, np.uint8), noise))
+    assert (x, y) == pytest.approx((0.0, -0.1), abs=1e-6)
 
 
 def test_wavelengths_are_those_of_the_pixels(night, predicted):
