@@ -107,7 +107,7 @@ def transfer(telescope: Telescope, mask: PupilMask | None = None) -> Pupil:
             bent = correlate(shape * np.exp(1j * phase(mask, extent(telescope), step)))
             otf = (mask.leak * plain + (1.0 - mask.leak) * bent).astype(np.float32)
         psf_store.add({key: otf, key + b"slope": slope})
-    return Pupil(extent(telescope), extent(telescope) / (ACROSS - 4), otf, float(slope))
+    return Pupil(extent(telescope), sampling(telescope), otf, float(slope))
 
 
 def initial_slope(otf: NDArray[np.float32], step: float) -> float:
@@ -161,6 +161,11 @@ def extent(telescope: Telescope) -> float:
     return 2.0 * (largest + pitch / math.sqrt(3.0))
 
 
+def sampling(telescope: Telescope) -> float:
+    """Return the distance (m) of the samples of a telescope's pupil."""
+    return extent(telescope) / (ACROSS - 4)
+
+
 def raster(telescope: Telescope, mask: PupilMask | None = None) -> tuple[Floats, float]:
     """Return the transmission (ACROSS, ACROSS) of the pupil, averaged over each sample, and the step in m.
 
@@ -168,7 +173,7 @@ def raster(telescope: Telescope, mask: PupilMask | None = None) -> tuple[Floats,
     through East; a mask turns them by its angle. Segments have flat sides up and down (columns along y); gaps are not
     resolved.
     """
-    step = extent(telescope) / (ACROSS - 4)
+    step = sampling(telescope)
     half = (np.arange(ACROSS // 2) + 0.5) * step
     if telescope.segments:
         fine = (np.arange(ACROSS) + 0.5) * step / 2  # two by two points a sample

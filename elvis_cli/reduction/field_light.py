@@ -7,12 +7,10 @@ import numpy as np
 from elvis_cli.base.arrays import Floats
 from elvis_cli.kernels import voxels
 from elvis_cli.reduction.cube_grid import CubeGrid
+from elvis_cli.reduction.cube_spectrum import MAX_LOST
 from elvis_cli.reduction.extract import Spectrum
 from elvis_cli.reduction.layout import Strip
 from elvis_cli.reduction.strip_pixels import Pixels
-
-MAX_LOST = 0.1
-"""Part of the field without data from which a plane is flagged: slices end at different wavelengths."""
 
 
 class FieldLight:
@@ -26,6 +24,7 @@ class FieldLight:
     def add(self, strip: Strip, pixels: Pixels, sky: Floats) -> None:
         """Add the pixels of a slice without sky. Bad ones have the light of their neighbours along the dispersion."""
         value, good = pixels.sci - sky, pixels.good
+        # that of the dark and of the light, no less than a quarter of the dark's, as in the kernel `densities`
         variance = np.maximum(pixels.var + pixels.sci / pixels.seconds, pixels.var / 4.0)
         rows = np.arange(len(value))
         for k in np.flatnonzero(~good.all(axis=0) & good.any(axis=0)):

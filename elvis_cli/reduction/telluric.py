@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from elvis_cli.base.arrays import Floats
 from elvis_cli.base.spectral_grid import bin_edges, grid
 from elvis_cli.errors import ResourceError
+from elvis_cli.kernels.smooth import gaussian_taps
 from elvis_cli.light.budget import needs_lines
 from elvis_cli.model.request import SkyConditions
 from elvis_cli.model.setup import Setup
@@ -67,9 +68,9 @@ class Air:
             math.hypot(source / graph.dispersion_scale, graph.blur),
         )
         sigma = width * PARTS / 2.355
-        reach = int(4.0 * sigma + 0.5)
-        taps = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / sigma))
-        blurred = np.convolve(np.pad(light, reach, "edge"), taps / taps.sum(), "valid")
+        half = gaussian_taps(sigma)
+        taps = np.concatenate([half[:0:-1], half])
+        blurred = np.convolve(np.pad(light, half.size - 1, "edge"), taps, "valid")
         seen = blurred.reshape(-1, PARTS).mean(axis=1)
         return np.asarray(seen if wave[-1] > wave[0] else seen[::-1])
 
