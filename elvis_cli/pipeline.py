@@ -349,7 +349,7 @@ def warm() -> None:
     crowd = {"elvis": {"catalogue": {**{key: [20.0] * 10 for key in ("x", "y", "mag")}, "radius": [0, 20] * 5}}}
     setups = {name: configure(parse.read(json.dumps(registry.load(name).example()))) for name in registry.names()}
     seen: set[object] = set()
-    for name, setup in sorted(setups.items(), key=lambda item: spectra(item[1])):
+    for name, setup in sorted(setups.items(), key=lambda item: orders_and_traces(item[1])):
         spectrograph = setup.spectrograph
         kind = type(setup.psf) if spectrograph is None else spectrograph.apertures[0].fibre
         parts = {kind, *setup.detector.stages}
@@ -363,7 +363,7 @@ def warm() -> None:
             render(parse.read(json.dumps(document)), io.BytesIO())
 
 
-def spectra(setup: Setup) -> tuple[int, int]:
-    """Return the orders and the traces of a spectrograph, none of an imager: what its frames and prediction cost."""
+def orders_and_traces(setup: Setup) -> tuple[int, int]:
+    """Return the numbers of orders and of traces of a spectrograph, 0 of an imager: what prediction and frames cost."""
     found = setup.spectrograph
     return (len({trace.order for trace in found.traces}), len(found.traces)) if found else (0, 0)

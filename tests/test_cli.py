@@ -69,7 +69,7 @@ KNOWN = re.compile(r"(proto_|repaired_|schema_)?(fors|hawki|eris|crires|harps|fo
 
 
 def kind(path: Path) -> tuple[Any, ...]:
-    """Return what two requests have in common that take the same way: instrument and kind of target, and their keys.
+    """Return the instrument, the kinds of its target and all keys of a request: those alike take the same way.
 
     Their keys count in `make closure` alone: they are read alike, and so are drawn alike.
     """

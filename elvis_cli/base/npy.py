@@ -1,7 +1,7 @@
 """Arrays in files of numpy's formats, which any number of threads may read.
 
 Numpy reads a file's header by Python's ``ast``, which counts its depth for all threads together: of two that read at
-once one may fail with a SystemError (CPython 3.11 and 3.12, https://github.com/pytest-dev/pytest/issues/10763).
+once one may fail with a SystemError (seen once with CPython 3.11; https://github.com/pytest-dev/pytest/issues/10763).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ MAX_KEPT_BYTES = 64 << 20
 
 @dataclass(slots=True)
 class _Last:
-    """What is known of the last request."""
+    """Setup, exposure and expected images of the last request, as far as they were asked for."""
 
     key: str = ""
     setup: Setup | None = None
@@ -58,7 +58,7 @@ def prepare(request: Request) -> pipeline.PreparedExposure:
 
 
 def _of(request: Request) -> _Last:
-    """Return what is known of a request but for its seed; the one before is forgotten, if it was another."""
+    """Return Setup, exposure and images of the last request if it differs by the seed alone; else empty ones."""
     global _last  # noqa: PLW0603 - one exposure of the process
     block = {**(request.document.get("elvis") or {}), "seed": None}
     key = repr(request.limits) + json.dumps({**request.document, "elvis": block}, default=dict)

@@ -52,7 +52,7 @@ def _reduce() -> None:
             middle = (detector.nx - SIDE) // 2, (detector.ny - SIDE) // 2
             window = dict(zip(("x0", "y0", "nx", "ny"), (*middle, SIDE, SIDE), strict=True))
             document["elvis"] = {**document.get("elvis", {}), "window": window}
-            candidate = pipeline.spectra(setup), document
+            candidate = pipeline.orders_and_traces(setup), document
             cheapest[kind] = min(cheapest.get(kind, candidate), candidate, key=lambda each: each[0])
     for _, document in cheapest.values():
         in_memory.reduce(parse.read(json.dumps(document)), io.BytesIO())

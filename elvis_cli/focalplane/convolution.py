@@ -181,7 +181,7 @@ class _Lines(NamedTuple):
     response: Spectrum
     """Half spectra (2 m + 1, nx / 2 + 1), without the pixel's average along the rows."""
     along_y: Image | None
-    """What takes the pixel's average out of the columns (ny, 1); None if it is not in them."""
+    """Factors (ny, 1) that take the pixel's average out of the columns' spectra; None if it is not in them."""
 
     @classmethod
     def of(cls, sources: Image, power: int, response: Image) -> _Lines:

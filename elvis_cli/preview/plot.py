@@ -25,9 +25,11 @@ _PANEL_GAP = 16
 """Between panels."""
 _MIN_WIDTH = 480
 _LOG_RATIO = 30.0
-_NOISY, _DETECTED = 3.0, 5.0
-"""Errors, over their median, of values that count for the limits only if they are above so many of them."""
 """Ratio of the brighter to the typical values above which an axis is logarithmic by itself."""
+_NOISY = 3.0
+"""Error, over the median of all errors, above which a value may be noise alone."""
+_DETECTED = 5.0
+"""Errors above which such a value counts for the limits all the same."""
 _ROW_HEIGHT = 34
 _MAX_FRACTION = 1.5
 """Below which numbers without a unit are fractions."""

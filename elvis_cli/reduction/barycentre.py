@@ -21,5 +21,5 @@ def velocity_of(science: Sequence[RawFile]) -> float:
 
 
 def factor(velocity: float | None) -> float:
-    """Return what wavelengths are multiplied by to be at rest with the barycentre; 1 of None."""
+    """Return the ratio of a wavelength at rest with the barycentre to the observed one: 1 + v/c of km/s; 1 of None."""
     return 1.0 + (velocity or 0.0) * 1e3 / LIGHT

@@ -52,7 +52,7 @@ UNKNOWN = 1e30
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """How a pixel sees light beside it, across the slices."""
+    """The parts of light across the slices that pixels show: blur of the optics, pixels, inter-pixel capacitance."""
 
     blur: float
     """Standard deviation of the optics' blur, pixels."""

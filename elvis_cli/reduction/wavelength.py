@@ -229,7 +229,7 @@ def _lines(
 
 
 def _drawn(x: Floats, light: Floats, width: float, size: int) -> Floats:
-    """Return a spectrum (size,) of Gaussian lines at ``x`` (pixels) of a full width at half maximum ``width``."""
+    """Return the light (size,) of Gaussian lines at ``x`` (pixels) with peaks ``light`` and a FWHM ``width``."""
     reach = int(np.ceil(1.7 * width)) + 1
     index = np.round(x).astype(int)[:, None] + np.arange(-reach, reach + 1)
     shape = light[:, None] * np.exp(-4 * np.log(2) * np.square((index - x[:, None]) / width))

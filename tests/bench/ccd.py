@@ -38,7 +38,7 @@ SIDE = 2048
 PEERS = {"CDM03": "Pyxel", "ArCTIC": "arcticpy", "chain": "Pyxel"}
 """By stage."""
 INSTALLED = {"Pyxel": ("pyxel-sim",), "arcticpy": ("arcticpy==2.6", "matplotlib", "scipy")}
-"""What pip installs for a peer; arcticpy imports more than it asks for."""
+"""Packages that pip installs for a peer; arcticpy imports more than it asks for."""
 ONE_THREAD = {"ELVIS_THREADS": "1", "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 TEMPERATURE, MASS = 153.0, 0.5
 """K; effective mass of an electron in silicon, in units of its mass. They give the thermal velocity."""
@@ -76,7 +76,7 @@ result = stage(image)
 print("seconds", time.process_time() - begin)
 np.save(job["result"], result)
 """
-"""What a peer's script does with its stages."""
+"""End of a peer's script: one of its stages on the array, and its processor seconds."""
 ARCTICPY_STAGES = """
 import arcticpy
 
@@ -220,7 +220,7 @@ def main() -> None:
 
 
 def one(stage: str, start: list[str], job: dict[str, Any], folder: Path) -> tuple[measure.Used, np.ndarray]:
-    """Return what a stage takes in a process of its own, and its result."""
+    """Return processor seconds and memory of a stage in a process of its own, and its result."""
     text, result = folder / "job.json", folder / "result.npy"
     paths = {"image": str(folder / "image.npy"), "result": str(result), "stage": stage}
     text.write_text(json.dumps({**job, **paths}))

@@ -39,8 +39,8 @@ def _head():
     measure.head(__doc__)
 
 
-def drawn(pixels):
-    """Return the floor of pixels that are drawn, s."""
+def deviates(pixels):
+    """Return the seconds of numpy's deviates of as many pixels: the floor of what draws them."""
     return pixels * measure.floor().deviates
 
 
@@ -77,7 +77,7 @@ def test_a_hundred_orders_are_drawn(bundle, ready):  # noqa: F811
     many = ready(bundle(first=1100, orders=100))
     draw(ready(bundle()))  # compiles
     pixels = many.setup.detector.nx * many.setup.detector.ny
-    within("100 orders of a bundle of fibres are drawn", 10.0, lambda: draw(many), drawn(pixels), 1)
+    within("100 orders of a bundle of fibres are drawn", 10.0, lambda: draw(many), deviates(pixels), 1)
 
 
 def test_a_large_chip_of_ten_species_takes_seconds(expose, ccd):  # noqa: F811
@@ -93,7 +93,7 @@ def test_a_large_chip_of_ten_species_takes_seconds(expose, ccd):  # noqa: F811
     def run():
         clocked(expose, ccd, rate, table, nx=512, ny=517)
 
-    within("charge transfer of ten species, 1024 x 1033 pixels", 2.0, run, drawn(rate.size), 1)
+    within("charge transfer of ten species, 1024 x 1033 pixels", 2.0, run, deviates(rate.size), 1)
 
 
 def test_a_warm_process_makes_four_megapixel_frames_a_second_on_two_cores(micado, tmp_path):
@@ -107,7 +107,7 @@ def test_a_warm_process_makes_four_megapixel_frames_a_second_on_two_cores(micado
         begin = time.process_time()
         results = [make(settings, Job(n + 1, text, name=f"{n}.fits")) for n, text in enumerate(texts[1:], 1)]
         seconds = (time.process_time() - begin) / len(results)
-        measure.row("a warm frame of 1024 x 1024", measure.used(seconds), drawn(1024**2), "limit 0.5 s")
+        measure.row("a warm frame of 1024 x 1024", measure.used(seconds), deviates(1024**2), "limit 0.5 s")
     finally:
         parallel.set_threads(used)
     assert {result.status for result in results} == {"made"}
